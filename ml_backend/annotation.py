@@ -1,0 +1,47 @@
+"""What a person or a model said about a video, free of Label Studio's JSON and of frame arrays.
+
+`labelstudio/` translates to and from these types; `learning/` gives them their meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ml_backend.video.timeline import StudioFrame
+
+Origin = Literal["manual", "prediction", "prediction-changed"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One item of an annotation or prediction: `labels` hold on the Label Studio frames `start`..`end`, end included.
+
+    `labels` is empty for a suggestion that nobody answered. `id` is Label Studio's region id, which survives Submit;
+    ours tell where a region came from (`kf-…`, `cold-v3-…`). `origin` is Label Studio's word; an edge that was dragged
+    still says `prediction`.
+    """
+
+    id: str
+    start: StudioFrame
+    end: StudioFrame
+    labels: tuple[str, ...]
+    origin: Origin = "manual"
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One person's submitted work on one task; cancelled (skipped) annotations and drafts never become one of these.
+
+    `reviewed` is the explicit mark of the label config's *reviewed* choice: None when the config has none or it was not answered.
+    """
+
+    id: int
+    task: int
+    regions: tuple[Region, ...]
+    updated_at: datetime
+    author: int | None = None
+    ground_truth: bool = False
+    reviewed: bool | None = None

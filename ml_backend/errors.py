@@ -1,0 +1,97 @@
+"""Every error that reaches a person, as one tree.
+
+    ColdblitzError
+    ├── SettingsError              an environment variable or a project's extra param is wrong
+    ├── LabelStudioError           Label Studio said no
+    │   ├── LabelStudioUnreachable     (passes) no answer, 5xx, 429, database locked
+    │   ├── LabelStudioRefused         401 or 403: the token is wrong or has no right to this
+    │   └── LabelConfigError           the label config has nothing for us to predict
+    ├── PayloadError               a request that does not look like Label Studio's
+    ├── VideoError                 this video cannot be used; others go on
+    │   ├── VideoUnreachable           (passes) it could not be fetched now
+    │   ├── VideoRefused               it must not or cannot be fetched
+    │   └── VideoUnreadable            it is not a video, or nothing in it decodes
+    ├── WeightsError               a backbone's weights are missing or do not fit
+    ├── NotEnoughLabels            training has to wait for more labels
+    ├── CustomModelError           the researcher's model file does not do what it must
+    └── StorageError               the disk is full, read-only, or a file on it is damaged
+
+Each message is one sentence on what is wrong, then one on what to do. `passes` tells a job whether trying again can help.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ColdblitzError(Exception):
+    """Base of all errors that a person is meant to read.
+
+    `message` says what is wrong with which thing; `remedy` says what to do about it.
+    """
+
+    passes: ClassVar[bool] = False
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[ColdblitzError], tuple[str, str]]:
+        return (type(self), (self.message, self.remedy))
+
+
+class SettingsError(ColdblitzError):
+    pass
+
+
+class LabelStudioError(ColdblitzError):
+    pass
+
+
+class LabelStudioUnreachable(LabelStudioError):
+    passes = True
+
+
+class LabelStudioRefused(LabelStudioError):
+    pass
+
+
+class LabelConfigError(LabelStudioError):
+    pass
+
+
+class PayloadError(ColdblitzError):
+    pass
+
+
+class VideoError(ColdblitzError):
+    pass
+
+
+class VideoUnreachable(VideoError):
+    passes = True
+
+
+class VideoRefused(VideoError):
+    pass
+
+
+class VideoUnreadable(VideoError):
+    pass
+
+
+class WeightsError(ColdblitzError):
+    pass
+
+
+class NotEnoughLabels(ColdblitzError):
+    pass
+
+
+class CustomModelError(ColdblitzError):
+    pass
+
+
+class StorageError(ColdblitzError):
+    pass
