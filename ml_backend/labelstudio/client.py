@@ -1,0 +1,229 @@
+"""Label Studio's API: authentication by label-studio-sdk, and the few endpoints that the backend needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from label_studio_sdk import LabelStudio as SDK
+from label_studio_sdk.core.api_error import ApiError
+
+from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.labelstudio.payloads import ProjectKey
+
+_BULK = 200
+_PAGE = 100
+_TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
+
+
+@dataclass(frozen=True)
+class Project:
+    key: ProjectKey
+    title: str
+    label_config: str
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """`data` is the task's own data: the video's address and whatever the label config refers to."""
+
+    id: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class VideoAddress:
+    """Where a task's video is, with the headers that fetch it: the token, for the Label Studio host alone."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class Client:
+    """One Label Studio, reached with one token (personal access token or legacy token; the SDK tells them apart).
+
+    Every method raises LabelStudioUnreachable when trying again can help, LabelStudioRefused on 401 and 403, and
+    LabelStudioError on any other refusal.
+    """
+
+    def __init__(self, url: str, api_key: str, timeout: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        try:
+            self._sdk: Any = SDK(base_url=self.url, api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
+        except ApiError as error:
+            raise LabelStudioRefused(f"The token is not usable: {_detail(error.body)}.", _TOKEN_REMEDY) from error
+
+    def projects(self) -> Iterator[Project]:
+        for item in self._pages("/api/projects/", {}, "results"):
+            yield _project(item)
+
+    def project(self, number: int) -> Project:
+        return _project(self._json("GET", f"/api/projects/{number}/"))
+
+    def tasks(self, project: int, lacking: str | None = None) -> Iterator[Task]:
+        """The project's tasks, or only those without a prediction of the model version `lacking`."""
+        condition = _condition("predictions_model_versions", "not_contains", "List", [lacking]) if lacking else None
+        for item in self._tasks(project, "id,data", condition):
+            yield Task(item["id"], item["data"])
+
+    def task(self, number: int) -> Task:
+        item = self._json("GET", f"/api/tasks/{number}/")
+        return Task(item["id"], item["data"])
+
+    def annotated(self, project: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+        """Every task with an annotation, and its annotations as Label Studio gives them."""
+        condition = _condition("total_annotations", "greater", "Number", 0)
+        for item in self._tasks(project, "id,data,annotations", condition):
+            yield Task(item["id"], item["data"]), item["annotations"]
+
+    def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Stores predictions. Raises LabelStudioError when Label Studio kept fewer than it was sent."""
+        for start in range(0, len(predictions), _BULK):
+            part = predictions[start : start + _BULK]
+            answer = self._json("POST", f"/api/projects/{project}/import/predictions", json_body=list(part))
+            created = answer.get("created")
+            if created != len(part):
+                raise LabelStudioError(
+                    f"Label Studio kept {created} of {len(part)} predictions for project {project}.",
+                    "Its label config has probably changed in between; the next reconcile makes them again.",
+                )
+
+    def versions(self, project: int) -> dict[str, int]:
+        """Number of stored predictions of each model version."""
+        return dict(self._json("GET", f"/api/projects/{project}/model-versions/"))
+
+    def delete_version(self, project: int, version: str) -> None:
+        self._json("DELETE", f"/api/projects/{project}/model-versions/", json_body={"model_version": version})
+
+    def pin(self, project: int, version: str) -> None:
+        """Makes the label stream show this version; it must have predictions already."""
+        self._json("PATCH", f"/api/projects/{project}/", json_body={"model_version": version})
+
+    def predictions(self, task: int) -> list[dict[str, Any]]:
+        return list(self._json("GET", "/api/predictions/", {"task": task}))
+
+    def delete_prediction(self, number: int) -> None:
+        self._json("DELETE", f"/api/predictions/{number}/")
+
+    def backends(self, project: int) -> list[dict[str, Any]]:
+        """The ML backends connected to a project. Note that Label Studio calls each one's /health and /setup for this."""
+        return list(self._json("GET", "/api/ml/", {"project": project}))
+
+    def webhooks(self, project: int) -> list[dict[str, Any]]:
+        return list(self._json("GET", "/api/webhooks/", {"project": project}))
+
+    def save_webhook(self, project: int, url: str, headers: Mapping[str, str], number: int | None) -> None:
+        """Creates the project's webhook, or gives an existing one (`number`) its headers."""
+        body = {
+            "url": url,
+            "headers": dict(headers),
+            "send_payload": True,
+            "send_for_all_actions": True,
+            "is_active": True,
+        }
+        if number is None:
+            self._json("POST", "/api/webhooks/", json_body={**body, "project": project})
+        else:
+            self._json("PATCH", f"/api/webhooks/{number}/", json_body=body)
+
+    def video_address(self, value: object) -> VideoAddress | None:
+        """The address of a task's video as its data names it, None when it names none."""
+        if not isinstance(value, str) or not value.strip():
+            return None
+        url = self.url + value if value.startswith("/") else value.strip()
+        ours, theirs = urlsplit(self.url), urlsplit(url)
+        same_host = (ours.scheme, ours.netloc.lower()) == (theirs.scheme, theirs.netloc.lower())
+        return VideoAddress(url, {"Authorization": self._authorization()} if same_host else {})
+
+    def _authorization(self) -> str:
+        try:
+            return str(self._sdk._client_wrapper.get_headers()["Authorization"])
+        except ApiError as error:
+            raise _refusal(error.status_code or 401, error.body) from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise self._unreachable(error) from error
+
+    def _tasks(self, project: int, include: str, condition: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        query: dict[str, Any] = {"project": project, "fields": "all", "include": include}
+        if condition is not None:
+            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": [condition]}})
+        return self._pages("/api/tasks", query, "tasks")
+
+    def _pages(self, path: str, query: Mapping[str, Any], items: str) -> Iterator[dict[str, Any]]:
+        page, seen = 1, 0
+        while True:
+            answer = self._json("GET", path, {**query, "page": page, "page_size": _PAGE})
+            yield from answer[items]
+            seen += len(answer[items])
+            if not answer[items] or seen >= answer.get("total", answer.get("count", 0)):
+                return
+            page += 1
+
+    def _json(self, method: str, path: str, query: Mapping[str, Any] | None = None, json_body: object = None) -> Any:
+        try:
+            response = httpx.request(
+                method,
+                self.url + path,
+                params=query,
+                json=json_body,
+                headers={"Authorization": self._authorization()},
+                timeout=self._timeout,
+            )
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status_code >= 400:
+            raise _refusal(response.status_code, response.text)
+        if not response.content:
+            return {}
+        try:
+            return response.json()
+        except ValueError as error:
+            raise LabelStudioError(
+                f"{self.url} answered {path} with something that is not JSON.",
+                "Check that LABEL_STUDIO_URL is the address of Label Studio itself.",
+            ) from error
+
+    def _unreachable(self, error: Exception) -> LabelStudioUnreachable:
+        return LabelStudioUnreachable(
+            f"Label Studio at {self.url} does not answer ({type(error).__name__}).",
+            "Check that it runs and that LABEL_STUDIO_URL is right; the work is tried again by itself.",
+        )
+
+
+def _project(item: Mapping[str, Any]) -> Project:
+    return Project(ProjectKey.of(item), item["title"], item["label_config"] or "", item["model_version"] or "")
+
+
+def _condition(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _refusal(status: int, body: object) -> LabelStudioError:
+    detail = _detail(body)
+    if status in (401, 403):
+        return LabelStudioRefused(f"Label Studio refused the token ({status}: {detail}).", _TOKEN_REMEDY)
+    if status >= 500 or status == 429:
+        return LabelStudioUnreachable(
+            f"Label Studio answered {status} ({detail}).",
+            "The work is tried again by itself; see Label Studio's log if it stays.",
+        )
+    return LabelStudioError(
+        f"Label Studio answered {status} ({detail}).", "Check that the project and its tasks still exist."
+    )
+
+
+def _detail(body: object) -> str:
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return body[:200]
+    if isinstance(body, Mapping) and "detail" in body:
+        body = body["detail"]
+    return str(body)[:200]

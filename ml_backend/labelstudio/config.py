@@ -1,0 +1,104 @@
+"""The label config: which control is predicted, on which video, with which labels and frame rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from ml_backend.errors import LabelConfigError
+
+DEFAULT_FRAMERATE = 24.0
+# A <Choices> with this answer says that the whole video was looked at.
+REVIEWED = "reviewed"
+
+_HOW_TO_MEND = (
+    'Add one to the project\'s labeling interface, for example <TimelineLabels name="labels" toName="video">'
+    '<Label value="A"/></TimelineLabels><Video name="video" value="$video" framerate="$fps"/>.'
+)
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """The first `TimelineLabels` control of a label config and the `Video` it belongs to.
+
+    `video_key`: the key of the task's data that holds the video's address. `framerate`: the attribute as written, or None.
+    `reviewed_control`: name of the `<Choices>` with an answer *reviewed*, when the config has one.
+    """
+
+    from_name: str
+    to_name: str
+    video_key: str
+    labels: tuple[str, ...]
+    framerate: str | None
+    reviewed_control: str | None
+
+    def framerate_of(self, data: Mapping[str, Any]) -> float:
+        """Frames per second of Label Studio's grid for a task, resolved as Label Studio does.
+
+        A `$variable` is read from the task's data; below 1 means seconds per frame; what is not a positive number is 24.
+        """
+        text: Any = self.framerate
+        if isinstance(text, str) and text.startswith("$"):
+            text = data.get(text[1:])
+        try:
+            value = float(text)
+        except (TypeError, ValueError):
+            return DEFAULT_FRAMERATE
+        if not math.isfinite(value) or value <= 0:
+            return DEFAULT_FRAMERATE
+        return 1 / value if value < 1 else value
+
+
+def parse_label_config(xml: str) -> LabelConfig:
+    """Raises LabelConfigError when the XML is broken or has no labels on a video."""
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise LabelConfigError(
+            f"The label config is not valid XML ({error}).", "Save it again in Label Studio."
+        ) from error
+    elements = list(root.iter())
+    videos = {_attribute(e, "name"): e for e in elements if e.tag.lower() == "video"}
+    for control in elements:
+        if control.tag.lower() != "timelinelabels":
+            continue
+        video = videos.get(_attribute(control, "toName"))
+        if video is None:
+            continue
+        labels = tuple(
+            dict.fromkeys(
+                value for label in control if label.tag.lower() == "label" and (value := _attribute(label, "value"))
+            )
+        )
+        if not labels:
+            raise LabelConfigError(
+                "The label config's <TimelineLabels> has no <Label>.", "Add at least two labels to it."
+            )
+        return LabelConfig(
+            from_name=_attribute(control, "name") or "",
+            to_name=_attribute(video, "name") or "",
+            video_key=(_attribute(video, "value") or "$video").lstrip("$"),
+            labels=labels,
+            framerate=_attribute(video, "framerate"),
+            reviewed_control=_reviewed_control(elements),
+        )
+    raise LabelConfigError("The label config has no <TimelineLabels> on a <Video>.", _HOW_TO_MEND)
+
+
+def _reviewed_control(elements: list[ElementTree.Element]) -> str | None:
+    for choices in elements:
+        if choices.tag.lower() == "choices" and any(_is_reviewed(choice) for choice in choices):
+            return _attribute(choices, "name")
+    return None
+
+
+def _is_reviewed(choice: ElementTree.Element) -> bool:
+    return REVIEWED in ((_attribute(choice, "value") or "").lower(), (_attribute(choice, "alias") or "").lower())
+
+
+def _attribute(element: ElementTree.Element, name: str) -> str | None:
+    # Label Studio reads attribute names without regard to case (`frameRate` works).
+    return next((value for key, value in element.attrib.items() if key.lower() == name.lower()), None)

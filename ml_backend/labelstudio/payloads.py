@@ -1,0 +1,137 @@
+"""What Label Studio sends to the backend, parsed and checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ml_backend.errors import PayloadError
+
+ANNOTATION_ACTIONS = frozenset(
+    {"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "ANNOTATIONS_DELETED"}
+)
+TASK_ACTIONS = frozenset({"TASKS_CREATED", "TASKS_DELETED"})
+
+_REMEDY = "Only Label Studio should call this address; see the README for the address to give it."
+_PROJECT_KEY = re.compile(r"(\d+)\.\d+")
+
+
+@dataclass(frozen=True)
+class ProjectKey:
+    """A project of the Label Studio: its id, and the unix time of its creation because ids are used again."""
+
+    id: int
+    created: int
+
+    def __str__(self) -> str:
+        return f"{self.id}.{self.created}"
+
+    @classmethod
+    def parse(cls, text: object) -> ProjectKey:
+        """Reads Label Studio's `"<id>.<unix time>"`. Raises PayloadError."""
+        if not isinstance(text, str) or not _PROJECT_KEY.fullmatch(text):
+            raise PayloadError(f"The project is {text!r}, not '<id>.<creation time>'.", _REMEDY)
+        number, created = text.split(".")
+        return cls(int(number), int(created))
+
+    @classmethod
+    def of(cls, project: Mapping[str, Any]) -> ProjectKey:
+        """The key of a project as webhooks and the API describe it. Raises PayloadError."""
+        try:
+            created = datetime.fromisoformat(project["created_at"])
+            return cls(int(project["id"]), int(created.timestamp()))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PayloadError("The project has no id or no valid creation time.", _REMEDY) from error
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`POST /setup`. Its `access_token` is deliberately not read."""
+
+    project: ProjectKey
+    label_config: str
+    extra_params: object
+
+
+@dataclass(frozen=True)
+class PredictTask:
+    """One task of `POST /predict`; `versions` are the model versions it already has a prediction of."""
+
+    id: int
+    versions: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Event:
+    """`POST /webhook`. `label_config` is the project's, which changes without a `/setup`."""
+
+    action: str
+    project: ProjectKey
+    label_config: str | None
+
+
+def parse_setup(body: object) -> Setup:
+    """Raises PayloadError."""
+    fields = _object(body)
+    return Setup(
+        ProjectKey.parse(fields.get("project")), _text(fields, "schema"), _extra_params(fields.get("extra_params"))
+    )
+
+
+def parse_predict(body: object) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
+    """The project (None when not named) and the tasks in order. Raises PayloadError."""
+    fields = _object(body)
+    tasks = fields.get("tasks")
+    if not isinstance(tasks, list):
+        raise PayloadError("The request has no list 'tasks'.", _REMEDY)
+    project = fields.get("project")
+    return (None if project is None else ProjectKey.parse(project)), tuple(map(_predict_task, tasks))
+
+
+def parse_event(body: object) -> Event:
+    """Raises PayloadError. The project's share token in the body is dropped here."""
+    fields = _object(body)
+    project = _object(fields.get("project"))
+    label_config = project.get("label_config")
+    return Event(
+        _text(fields, "action"), ProjectKey.of(project), label_config if isinstance(label_config, str) else None
+    )
+
+
+def _predict_task(task: object) -> PredictTask:
+    fields = _object(task)
+    number = fields.get("id")
+    if not isinstance(number, int):
+        raise PayloadError(f"A task's id is {number!r}, not a number.", _REMEDY)
+    predictions = fields.get("predictions")
+    versions = (
+        {p.get("model_version") for p in predictions if isinstance(p, dict)} if isinstance(predictions, list) else set()
+    )
+    return PredictTask(number, frozenset(v for v in versions if isinstance(v, str)))
+
+
+def _extra_params(value: object) -> object:
+    # Label Studio hands on what the form holds: JSON, or the text of it.
+    if isinstance(value, str) and value.strip():
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _object(body: object) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise PayloadError("The request is not a JSON object of the expected form.", _REMEDY)
+    return body
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise PayloadError(f"The request has no text {name!r}.", _REMEDY)
+    return value

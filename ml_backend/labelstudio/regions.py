@@ -1,0 +1,114 @@
+"""Label Studio's result items to and from regions. One range per region: Label Studio's editor destroys more on the first edit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ml_backend.annotation import Annotation, Origin, Region
+from ml_backend.labelstudio.config import REVIEWED, LabelConfig
+from ml_backend.video.timeline import StudioFrame
+
+KEYFRAMES_VERSION = "keyframes-v1"
+_ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One task's pre-annotation. `score` in 0..1: how sure the model is of the whole task, low when it needs a person."""
+
+    task: int
+    version: str
+    regions: tuple[Region, ...]
+    score: float
+
+
+def suggestion(task: int, frames: Iterable[StudioFrame]) -> Prediction:
+    """One-frame regions without a label, which Label Studio lists as *Empty*: a click seeks, a digit labels."""
+    regions = tuple(Region(f"kf-{frame}", frame, frame, (), "prediction") for frame in frames)
+    return Prediction(task, KEYFRAMES_VERSION, regions, 0.0)
+
+
+def prediction_json(prediction: Prediction, config: LabelConfig) -> dict[str, Any]:
+    """The item for Label Studio's bulk import and for the answer to `/predict`."""
+    return {
+        "task": prediction.task,
+        "model_version": prediction.version,
+        "score": round(min(max(prediction.score, 0.0), 1.0), 6),
+        "result": [_region_json(region, config) for region in prediction.regions],
+    }
+
+
+def _region_json(region: Region, config: LabelConfig) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": region.id,
+        "from_name": config.from_name,
+        "to_name": config.to_name,
+        "type": "timelinelabels",
+        "value": {
+            "ranges": [{"start": int(region.start), "end": int(region.end)}],
+            # The key must be there even when empty: the bulk import drops an item without it.
+            "timelinelabels": list(region.labels),
+        },
+    }
+    if region.score is not None:
+        item["score"] = round(min(max(region.score, 0.0), 1.0), 4)
+    return item
+
+
+def parse_annotations(items: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Annotation, ...]:
+    """The submitted annotations of one task; skipped (cancelled) ones are left out."""
+    return tuple(_annotation(item, config) for item in items if not item.get("was_cancelled"))
+
+
+def _annotation(item: Mapping[str, Any], config: LabelConfig) -> Annotation:
+    result = [r for r in item.get("result") or () if isinstance(r, Mapping)]
+    author = item.get("completed_by")
+    return Annotation(
+        id=int(item["id"]),
+        task=int(item["task"]),
+        regions=tuple(region for r in result for region in _regions(r, config)),
+        updated_at=datetime.fromisoformat(item["updated_at"]),
+        author=author["id"] if isinstance(author, Mapping) else author,
+        ground_truth=bool(item.get("ground_truth")),
+        reviewed=_reviewed(result, config),
+    )
+
+
+def _regions(item: Mapping[str, Any], config: LabelConfig) -> Iterable[Region]:
+    value = item.get("value")
+    if (
+        item.get("type") != "timelinelabels"
+        or item.get("from_name") != config.from_name
+        or not isinstance(value, Mapping)
+    ):
+        return
+    labels = tuple(map(str, value.get("timelinelabels") or ()))
+    origin = item.get("origin")
+    score = item.get("score")
+    for span in value.get("ranges") or ():
+        try:
+            start, end = round(float(span["start"])), round(float(span["end"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+        # Label Studio stores any numbers: frame 0 shows as frame 1, and an end before the start is the same span dragged left.
+        first, last = max(1, min(start, end)), max(1, start, end)
+        yield Region(
+            id=str(item.get("id", "")),
+            start=StudioFrame(first),
+            end=StudioFrame(last),
+            labels=labels,
+            origin=origin if origin in _ORIGINS else "manual",
+            score=float(score) if isinstance(score, int | float) else None,
+        )
+
+
+def _reviewed(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> bool | None:
+    if config.reviewed_control is None:
+        return None
+    answers = [r for r in result if r.get("from_name") == config.reviewed_control and r.get("type") == "choices"]
+    if not answers:
+        return None
+    return any(REVIEWED in map(str.lower, map(str, r.get("value", {}).get("choices") or ())) for r in answers)

@@ -1,0 +1,148 @@
+"""Settings: those of the installation from the environment, those of a project from its ML backend's *extra params*."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from ml_backend.errors import SettingsError
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation of the backend. `label_studio_api_key` never appears in `repr`, so it never reaches a log."""
+
+    label_studio_url: str
+    label_studio_api_key: str = field(repr=False)
+    port: int = 9090
+    host: str = "127.0.0.1"
+    data_dir: Path = Path("data")
+    redis_url: str | None = None
+    basic_auth_user: str | None = None
+    basic_auth_pass: str | None = field(default=None, repr=False)
+    backbone: str = "mobilenet_v2"
+    backbone_weights: str = "default"
+    device: str = "auto"
+    workers: int = 1
+    cache_max_bytes: int = 20 * GIB
+    max_video_bytes: int = 20 * GIB
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Reads the variables of the README's table.
+
+        Raises SettingsError when LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is missing or a value has the wrong form.
+        """
+        url = environment.get("LABEL_STUDIO_URL", "").rstrip("/")
+        if not url.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"LABEL_STUDIO_URL is {'not set' if not url else f'{url!r}, which is not an http(s) address'}.",
+                "Set it to the address of your Label Studio, for example http://localhost:8080.",
+            )
+        key = environment.get("LABEL_STUDIO_API_KEY", "").strip()
+        if not key:
+            raise SettingsError(
+                "LABEL_STUDIO_API_KEY is not set.",
+                "Copy a personal access token from Label Studio (Account & Settings, Personal Access Token) into it.",
+            )
+        user, password = environment.get("BASIC_AUTH_USER") or None, environment.get("BASIC_AUTH_PASS") or None
+        if (user is None) != (password is None):
+            raise SettingsError("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set.", "Set both, or neither.")
+        return cls(
+            label_studio_url=url,
+            label_studio_api_key=key,
+            port=_integer(environment, "PORT", cls.port),
+            host=environment.get("HOST") or cls.host,
+            data_dir=Path(environment.get("DATA_DIR") or cls.data_dir).expanduser().absolute(),
+            redis_url=environment.get("REDIS_URL") or None,
+            basic_auth_user=user,
+            basic_auth_pass=password,
+            backbone=environment.get("BACKBONE") or cls.backbone,
+            backbone_weights=environment.get("BACKBONE_WEIGHTS") or cls.backbone_weights,
+            device=environment.get("DEVICE") or cls.device,
+            workers=_integer(environment, "WORKERS", cls.workers),
+            cache_max_bytes=_integer(environment, "CACHE_MAX_BYTES", cls.cache_max_bytes),
+            max_video_bytes=_integer(environment, "MAX_VIDEO_BYTES", cls.max_video_bytes),
+        )
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdigit() or int(text) == 0:
+        raise SettingsError(f"{name} is {text!r}.", "It must be a whole number of 1 or more.")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """What a project may set in its ML backend's *extra params*.
+
+    `sampling`: how keyframes are picked. `frames_per_video`: at most so many (Label Studio shows about ten rows well).
+    `sample_fps`: frames per second looked at by `unique`. `hash_threshold`: bits of 64 by which a frame must differ.
+    `mode`: which kind of model to train. `default_label`: what the gaps of a dense annotation mean (none when unset).
+    `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule.
+    `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
+    """
+
+    sampling: Literal["uniform", "unique"] = "unique"
+    frames_per_video: int = 10
+    sample_fps: float = 2.0
+    hash_threshold: int = 10
+    mode: Literal["auto", "cold"] = "auto"
+    default_label: str | None = None
+    min_frames: int = 1
+    dense: bool | None = None
+
+
+# Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
+_RANGES: dict[str, tuple[float, float]] = {
+    "frames_per_video": (1, 1000),
+    "sample_fps": (0.01, 240),
+    "hash_threshold": (1, 64),
+    "min_frames": (1, 100_000),
+}
+
+
+def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple[str, ...]]:
+    """The valid part of a project's extra params, and one sentence for each key that was ignored."""
+    if extra_params is None or extra_params == "":
+        return ProjectSettings(), ()
+    if not isinstance(extra_params, Mapping):
+        return ProjectSettings(), ("The extra params are not a JSON object; all defaults apply.",)
+    hints = get_type_hints(ProjectSettings)
+    known = {f.name for f in fields(ProjectSettings)}
+    valid: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in extra_params.items():
+        if name not in known:
+            problems.append(f"Extra param {name!r} is unknown and was ignored; known are {', '.join(sorted(known))}.")
+        elif (problem := _problem(name, value, hints[name])) is not None:
+            problems.append(f"Extra param {name!r} was ignored: {problem}.")
+        else:
+            valid[name] = value
+    return ProjectSettings(**valid), tuple(problems)
+
+
+def _problem(name: str, value: object, hint: Any) -> str | None:
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return None if value in choices else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+    accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if hint is float:
+        accepted = (int, float)
+    # bool is an int in Python, but `true` is no number of frames.
+    if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
+        return f"{value!r} has the wrong type"
+    if name in _RANGES and isinstance(value, int | float):
+        low, high = _RANGES[name]
+        if not low <= value <= high:
+            return f"{value!r} is not between {low:g} and {high:g}"
+    return None
