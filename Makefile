@@ -1,0 +1,73 @@
+# Coldblitz: `make demo` runs the whole thing from nothing, `make test` passes the tests from nothing.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && { echo $$python; break; }; done)
+BIN := .venv/bin
+UV := $(BIN)/uv
+LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
+
+.PHONY: help setup demo serve test lint bench lock browser clean clean-demo
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: .venv/stamp $(LABEL_STUDIO) browser ## Coldblitz's environment, Label Studio's, and a browser for the tests
+
+# Only uv comes through pip; uv checks the hashes of everything else and keeps to the lock.
+.venv/stamp: requirements/dev.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "Coldblitz needs Python 3.11 or 3.12, and none is on the PATH: install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@[ -x $(BIN)/python ] || { echo "Making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@if [ ! -x $(UV) ]; then \
+		sed -n '/^uv==/,/[^\\]$$/p' requirements/dev.lock > .venv/uv.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock; fi
+	@echo "Installing what requirements/dev.lock pins into .venv (5 GB, most of it torch)"
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# Label Studio pins other versions than ours, so it lives in an environment of its own.
+.studio/stamp: requirements/studio.lock | .venv/stamp
+	@echo "Installing Label Studio into .studio/venv (1 GB)"
+	@[ -x .studio/venv/bin/python ] || $(UV) venv --quiet --python $(BIN)/python .studio/venv
+	@$(UV) pip sync --quiet --python .studio/venv/bin/python --require-hashes requirements/studio.lock
+	@rm -f .studio/template.sqlite3
+	@touch $@
+
+browser: ## Chromium for the browser tests, from Debian
+	@if ! command -v chromium >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing Chromium and fonts"; \
+			export DEBIAN_FRONTEND=noninteractive; \
+			apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+		else echo "The browser tests need Chromium and are skipped without it: apt-get install chromium fonts-dejavu-core"; fi; fi
+
+demo: .venv/stamp $(LABEL_STUDIO) ## The whole loop on a real Label Studio; VIDEOS=folder for your own, CHECK=1 to check and stop
+	@$(BIN)/coldblitz demo $(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(CHECK),--check)
+
+serve: .venv/stamp ## Web, workers and Redis for the Label Studio at LABEL_STUDIO_URL, with LABEL_STUDIO_API_KEY
+	@$(BIN)/coldblitz serve
+
+test: setup lint ## Lint, types and all tests
+	@$(BIN)/python -m pytest
+
+lint: .venv/stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/stamp ## All benchmarks; DATA=folder for other labelled videos
+	@for module in $$(ls benchmarks/*.py | sed 's|.*/||; s|\.py$$||' | grep -v '^_'); do \
+		echo "== benchmarks.$$module"; $(BIN)/python -m benchmarks.$$module $(if $(DATA),--data "$(DATA)"); done
+
+lock: .venv/stamp ## Write the lock files anew
+	@UV=$(UV) requirements/lock
+
+clean-demo: ## Forget the demo's project
+	rm -rf .demo
+
+clean: clean-demo ## Remove everything that is made
+	rm -rf .venv .studio .artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,103 @@
+"""A child process with a log file that is stopped by its own process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from ml_backend.errors import ColdblitzError
+
+
+class DidNotStart(ColdblitzError):
+    """A server of the demo ended, or did not answer in time, while it was starting."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running program, the head of its own process group, so that stopping it leaves none of its children."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def last_lines(self, count: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+    def stop(self, seconds: float = 20) -> int:
+        """Asks it to end, waits, and ends its group when it does not; returns the exit status."""
+        if self.running:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.process.wait()
+
+    def kill(self) -> None:
+        """Ends it and its children without asking."""
+        if self.running:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def start(name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str], folder: Path) -> Child:
+    """Starts `command` in its own session, its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+    return Child(name, process, log)
+
+
+def wait_until(child: Child, ready: Callable[[], bool], seconds: float) -> None:
+    """Returns when `ready()`; stops the child and raises DidNotStart when it ended before or `seconds` have passed."""
+    limit = time.monotonic() + seconds
+    while not ready():
+        late = time.monotonic() > limit
+        if late or not child.running:
+            child.stop()
+            what = f"did not answer within {seconds:.0f} s" if late else f"ended with status {child.process.returncode}"
+            raise DidNotStart(
+                f"{child.name} {what} at start.", f"Its last lines, from {child.log}:\n{child.last_lines()}"
+            )
+        time.sleep(0.2)
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of `url` is answered with 200 now."""
+    try:
+        return requests.get(url, timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def free_port(wanted: int = 0) -> int:
+    """`wanted` when nothing listens there on the loopback interface, else any free port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DidNotStart("No port is free on the loopback interface.", "Stop some of the servers on this machine.")
