@@ -52,8 +52,10 @@ def start_backend(
     """
     data.mkdir(parents=True, exist_ok=True)
     port = free_port(port)
+    # A Redis or password of the person's own server is not for this one.
+    inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL" and "BASIC_AUTH" not in name}
     environment = {
-        **os.environ,
+        **inherited,
         "LABEL_STUDIO_URL": studio_url,
         "LABEL_STUDIO_API_KEY": token,
         "PORT": str(port),

@@ -10,63 +10,25 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
 import typer
 
-from ml_backend.demo.annotator import answer_suggestions
 from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, Clip, make_clips
+from ml_backend.demo.loop import DidNotHappen, Loop, right_frames
 from ml_backend.demo.process import DidNotStart
 from ml_backend.demo.project import find_videos, label_config, local_file_tasks, upload_tasks
 from ml_backend.demo.studio import REACH_LOCAL_BACKEND, Studio, label_studio
-from ml_backend.errors import ColdblitzError
+from ml_backend.errors import ColdblitzError, SettingsError
 
-SUGGESTIONS = "keyframes-v1"
 ENOUGH = 0.95  # share of the frames nobody labelled that the first model must get right
 _ANNOTATED = 2
-_Found = TypeVar("_Found")
-
-
-class DidNotHappen(ColdblitzError):
-    """The demo waited for something that did not come."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A demo that is under way."""
-
-    studio: Studio
-    backend: Backend
-    project: int
-    tasks: list[int]
-    begun: float = field(default_factory=time.monotonic)
-
-    def say(self, text: str) -> None:
-        typer.echo(f"[{time.monotonic() - self.begun:5.1f} s] {text}")
-
-    def wait_for(self, what: str, look: Callable[[], _Found | None], seconds: float = 240) -> _Found:
-        """What `look` returns once it is not None; raises DidNotHappen with the reasons of failed jobs when it stays
-        so for `seconds`."""
-        limit = time.monotonic() + seconds
-        while (found := look()) is None:
-            if not self.backend.child.running:
-                raise DidNotHappen(
-                    f"Coldblitz ended while the demo waited for {what}.",
-                    f"Its last lines:\n{self.backend.child.last_lines()}",
-                )
-            if time.monotonic() > limit:
-                failed = [str(job.get("reason")) for job in self.backend.jobs()["failed"]]
-                reasons = "\n".join(failed) or self.backend.child.last_lines()
-                raise DidNotHappen(f"{what} did not come within {seconds:.0f} s.", f"What the backend says:\n{reasons}")
-            time.sleep(0.3)
-        return found
+_BEGUN = time.monotonic()  # this module is loaded when the demo begins
 
 
 def main(videos: Path | None, check: bool) -> int:
@@ -78,58 +40,65 @@ def main(videos: Path | None, check: bool) -> int:
     Ctrl+C, and a later run continues where it was.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    begun = time.monotonic()
     try:
         with ExitStack() as stack:
+            if check and videos:
+                raise SettingsError("The labels of your own videos are not known.", "Leave VIDEOS or CHECK=1 out.")
             if check:
                 home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldblitz-demo-")))
             else:
                 home = Path.cwd() / ".demo" / (videos.resolve().name if videos else "street")
-            run, clips = _open(stack, home, videos.resolve() if videos else None, begun)
-            report = _loop(run, clips) if clips else None
+            loop, clips = _open(stack, home, videos.resolve() if videos else None)
+            report = _measure(loop, clips) if clips else {}
             if check:
-                return _verdict(report)
-            _explain(run, by_hand=clips is None)
-            _wait_for_ever(run)
+                typer.echo(json.dumps(report))
+                return 0 if report["frame_accuracy"] >= ENOUGH else 1
+            _explain(loop, by_hand=videos is not None)
+            _wait_for_ever(loop)
     except ColdblitzError as error:
         typer.echo(f"\n{error.message}\n{error.remedy}", err=True)
         return 1
     except KeyboardInterrupt:
         typer.echo("\nStopped.")
-    return 0
+        return 130 if check else 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _open(stack: ExitStack, home: Path, videos: Path | None, begun: float) -> tuple[Run, list[Clip] | None]:
+def _say(text: str) -> None:
+    typer.echo(f"[{time.monotonic() - _BEGUN:5.1f} s] {text}")
+
+
+def _open(stack: ExitStack, home: Path, videos: Path | None) -> tuple[Loop, list[Clip]]:
     """Boots both servers and opens the project, a new one or that of an earlier run in the same folder.
 
-    The clips are those of which the truth is known and nothing has been labelled yet, else None.
+    The clips are those whose labels are known and that nobody has labelled yet.
     """
     earlier = _earlier(home)
-    clips = make_clips(home / "clips") if videos is None and not earlier else None
+    clips = make_clips(home / "clips") if not videos and not earlier else []
     own = find_videos(videos) if videos and not earlier else []
     root = {"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(videos.parent)} if videos else {}
     studio = stack.enter_context(label_studio(home / "studio", port=earlier.get("studio_port", 8080), settings=root))
-    backend = stack.enter_context(
-        coldblitz(studio.url, studio.token, home / "data", port=earlier.get("backend_port", 9090))
-    )
+    _say(f"Label Studio runs at {studio.url}")
+    port = earlier.get("backend_port", 9090)
+    backend = stack.enter_context(coldblitz(studio.url, studio.token, home / "data", port=port))
+    _say(f"Coldblitz runs at {backend.url}")
     if earlier:
         _same_addresses(earlier, studio, backend)
-        return Run(studio, backend, earlier["project"], earlier["tasks"], begun), None
-    if clips:
-        project = studio.create_project("Coldblitz demo: street", label_config(LABELS))
-        tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
-    else:
-        assert videos
+        return Loop(studio, backend, earlier["project"], tuple(earlier["tasks"])), []
+    if videos:
         project = studio.create_project(f"Coldblitz demo: {videos.name}", label_config(("A", "B", "C")))
         tasks = local_file_tasks(studio, project, videos, own)
+    else:
+        project = studio.create_project("Coldblitz demo: street", label_config(LABELS))
+        tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
     studio.connect(project, backend.url)
     state = {"project": project, "tasks": tasks, "studio_port": _port(studio.url), "backend_port": _port(backend.url)}
     (home / "demo.json").write_text(json.dumps(state))
-    return Run(studio, backend, project, tasks, begun), clips
+    _say(f"A project with {len(tasks)} videos is connected.")
+    return Loop(studio, backend, project, tuple(tasks)), clips
 
 
 def _earlier(home: Path) -> dict[str, Any]:
@@ -139,6 +108,7 @@ def _earlier(home: Path) -> dict[str, Any]:
 
 
 def _same_addresses(earlier: Mapping[str, Any], studio: Studio, backend: Backend) -> None:
+    # The project's webhook and the browser's bookmarks point there.
     for name, url in (("studio_port", studio.url), ("backend_port", backend.url)):
         if _port(url) != earlier[name]:
             raise DidNotStart(
@@ -151,92 +121,44 @@ def _port(url: str) -> int:
     return int(url.rpartition(":")[2])
 
 
-def _loop(run: Run, clips: Sequence[Clip]) -> dict[str, Any]:
+def _measure(loop: Loop, clips: Sequence[Clip]) -> dict[str, Any]:
     """Suggest, label, train, predict; returns what was measured."""
-    run.say(f"Label Studio and Coldblitz run; a project with {len(run.tasks)} videos is connected.")
-    suggestions = run.wait_for("a suggestion in every video", lambda: _regions(run, SUGGESTIONS))
+    suggestions = loop.suggestions()
     count = sum(len(regions) for regions in suggestions.values())
-    run.say(f"{count} frames are suggested for labelling in {len(suggestions)} videos.")
-    labelled: dict[int, frozenset[int]] = {}
-    for task, clip in list(zip(run.tasks, clips, strict=True))[:_ANNOTATED]:
-        labelled[task] = answer_suggestions(run.studio, task, SUGGESTIONS, partial(_truth, clip)).frames
-    run.say(f"An annotator answered {sum(map(len, labelled.values()))} of them, in {_ANNOTATED} videos.")
-    version = run.wait_for("the first model's predictions", lambda: _trained_version(run))
-    regions = run.wait_for(f"a timeline of {version} in every video", lambda: _regions(run, version))
-    run.say(
-        f"{version} is trained, and {sum(map(len, regions.values()))} segments are predicted in {len(regions)} videos."
-    )
-    right = wrong = 0
-    for task, clip in zip(run.tasks, clips, strict=True):
-        for frame, truth in enumerate(clip.labels, start=1):
-            if frame not in labelled.get(task, ()):
-                found = _labels_at(regions[task], frame)
-                right, wrong = right + (found == {truth}), wrong + (found != {truth})
-    accuracy = right / (right + wrong)
-    run.say(f"{accuracy:.1%} of the {right + wrong} frames that nobody labelled are right.")
+    _say(f"{count} frames are suggested for labelling in {len(suggestions)} videos.")
+    clip_of = dict(zip(loop.tasks, clips, strict=True))
+    labelled = {task: loop.answer(task, clip_of[task]).frames for task in loop.tasks[:_ANNOTATED]}
+    _say(f"An annotator answered {sum(map(len, labelled.values()))} of them, in {_ANNOTATED} videos.")
+    version, timelines = loop.timelines()
+    segments = sum(map(len, timelines.values()))
+    _say(f"{version} is trained; {segments} segments are predicted in {len(timelines)} videos.")
+    counts = [right_frames(timelines[task], clip_of[task], labelled.get(task, ())) for task in loop.tasks]
+    right, asked = (sum(column) for column in zip(*counts, strict=True))
+    _say(f"{right} of the {asked} frames that nobody labelled are right.")
     return {
-        "tasks": len(run.tasks),
+        "tasks": len(loop.tasks),
         "suggestions": count,
         "version": version,
-        "predicted": len(regions),
-        "frame_accuracy": round(accuracy, 4),
-        "seconds": round(time.monotonic() - run.begun, 1),
+        "predicted": len(timelines),
+        "frame_accuracy": round(right / asked, 4),
+        "seconds": round(time.monotonic() - _BEGUN, 1),
     }
 
 
-def _truth(clip: Clip, frame: int) -> str:
-    # The clips have a constant rate and the grid is that rate, so Label Studio frame n shows frame index n - 1.
-    return clip.labels[frame - 1]
-
-
-def _regions(run: Run, version: str) -> dict[int, list[dict[str, Any]]] | None:
-    """Per task the timeline regions of its newest prediction of `version`; None while a task has none."""
-    found = {}
-    for task in run.tasks:
-        predictions = [each for each in run.studio.predictions(task) if each["model_version"] == version]
-        if not predictions:
-            return None
-        found[task] = [region for region in predictions[-1]["result"] if region["type"] == "timelinelabels"]
-    return found
-
-
-def _trained_version(run: Run) -> str | None:
-    """The version that the label stream shows, once it is a trained one and nothing newer is on its way."""
-    if not run.backend.idle:
-        return None
-    version = run.studio.get(f"/api/projects/{run.project}/")["model_version"] or ""
-    return version if version.startswith(("cold-v", "blitz-v")) else None
-
-
-def _labels_at(regions: Sequence[Mapping[str, Any]], frame: int) -> set[str]:
-    found: set[str] = set()
-    for region in regions:
-        if any(span["start"] <= frame <= span["end"] for span in region["value"]["ranges"]):
-            found.update(region["value"]["timelinelabels"])
-    return found
-
-
-def _verdict(report: Mapping[str, Any] | None) -> int:
-    if report is None:
-        typer.echo("CHECK=1 needs the demo's own clips, whose labels are known: leave VIDEOS out.", err=True)
-        return 2
-    typer.echo(json.dumps(report))
-    return 0 if report["frame_accuracy"] >= ENOUGH else 1
-
-
-def _explain(run: Run, *, by_hand: bool) -> None:
-    url = run.studio.url
+def _explain(loop: Loop, *, by_hand: bool) -> None:
+    url = loop.studio.url
     switches = " ".join(f"{name}={value}" for name, value in REACH_LOCAL_BACKEND.items())
     todo = (
-        """Open a task, answer the grey one-frame regions with a digit, and submit with Ctrl+Enter; after a few the other
+        """Open a task, answer the grey one-frame regions with a digit, and submit with Ctrl+Enter; after a few the
+        other
 tasks open with their timeline. The labels are changed under Settings, Labeling Interface."""
         if by_hand
-        else "A simulated annotator labelled the first two videos. Open any task: its timeline is the first model's."
+        else "A simulated annotator labelled the first two videos. Open any task: its timeline is the model's."
     )
     typer.echo(f"""
-  Label Studio   {url}/projects/{run.project}/data
-                 user {run.studio.user}, password {run.studio.password}
-  Coldblitz      {run.backend.url}/
+  Label Studio   {url}/projects/{loop.project}/data
+                 user {loop.studio.user}, password {loop.studio.password}
+  Coldblitz      {loop.backend.url}/
 
 {todo}
 
@@ -245,13 +167,14 @@ By hand, an admin does this once:
      when the backend is on the same machine or in a private network.
   2. Take a token from {url}/user/account/personal-access-token
   3. LABEL_STUDIO_URL={url} LABEL_STUDIO_API_KEY=<the token> make serve
-  4. In the project's Settings, Model, Connect Model: paste {run.backend.url}
+  4. In the project's Settings, Model, Connect Model: paste {loop.backend.url}
 
 Ctrl+C stops both; the next `make demo` goes on from here.""")
 
 
-def _wait_for_ever(run: Run) -> None:
-    while run.studio.child.running and run.backend.child.running:
+def _wait_for_ever(loop: Loop) -> NoReturn:
+    children = (loop.studio.child, loop.backend.child)
+    while all(child.running for child in children):
         time.sleep(1)
-    ended = run.backend.child if run.studio.child.running else run.studio.child
+    [ended, *_] = [child for child in children if not child.running]
     raise DidNotHappen(f"{ended.name} ended.", f"Its last lines:\n{ended.last_lines()}")
