@@ -223,7 +223,7 @@ def _detail(body: object) -> str:
         try:
             body = json.loads(body)
         except ValueError:
-            return body[:200]
-    if isinstance(body, Mapping) and "detail" in body:
-        body = body["detail"]
+            return str(body)[:200]
+    if isinstance(body, Mapping):
+        return str(body.get("detail", dict(body)))[:200]
     return str(body)[:200]

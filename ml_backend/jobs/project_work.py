@@ -1,0 +1,38 @@
+"""What every job on a project begins with: the project as Label Studio has it now, and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ml_backend.errors import LabelStudioError
+from ml_backend.jobs import projects
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.settings import ProjectSettings
+
+
+@dataclass(frozen=True)
+class ProjectWork:
+    """`key`: `"<id>.<creation time>"`. `config` is read afresh, since Label Studio does not tell of every change."""
+
+    key: str
+    project: Project
+    config: LabelConfig
+    settings: ProjectSettings
+
+    @property
+    def id(self) -> int:
+        return self.project.key.id
+
+
+def open_project(context: WorkerContext, key: str) -> ProjectWork:
+    """Raises LabelStudioError when the project is gone, and LabelConfigError when nothing in it can be predicted."""
+    known = projects.recall(context.redis, key)
+    project = context.client.project(int(key.split(".")[0]))
+    if str(project.key) != key:
+        raise LabelStudioError(
+            f"Project {key} is gone; Label Studio has given its number to another one.", "Nothing needs to be done."
+        )
+    settings = known.settings if known else ProjectSettings()
+    return ProjectWork(key, project, parse_label_config(project.label_config), settings)

@@ -1,0 +1,82 @@
+"""What the backend remembers of a project in Redis. All of it can be had again from Label Studio and from `/setup`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from redis import Redis
+
+from ml_backend.settings import ProjectSettings, parse_project_settings
+
+_PROJECTS = "coldblitz:projects"
+_ACTIVE = "coldblitz:active"
+_PROBLEMS = "coldblitz:problems"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project that is connected. `backend_url`: the address under which Label Studio reaches us, None when unknown."""
+
+    key: str
+    label_config: str
+    extra_params: object = None
+    backend_url: str | None = None
+
+    @property
+    def id(self) -> int:
+        return int(self.key.split(".")[0])
+
+    @property
+    def settings(self) -> ProjectSettings:
+        return parse_project_settings(self.extra_params)[0]
+
+
+def remember(redis: Redis, project: Known) -> bool:
+    """Stores a project; True when something about it is new."""
+    text = json.dumps(asdict(project), sort_keys=True)
+    before = redis.hget(_PROJECTS, project.key)
+    if before is not None and _text(before) == text:
+        return False
+    redis.hset(_PROJECTS, project.key, text)
+    return True
+
+
+def recall(redis: Redis, key: str) -> Known | None:
+    stored = redis.hget(_PROJECTS, key)
+    return None if stored is None else Known(**json.loads(_text(stored)))
+
+
+def known_keys(redis: Redis) -> list[str]:
+    return sorted(map(_text, redis.hkeys(_PROJECTS)))
+
+
+def forget(redis: Redis, key: str) -> None:
+    for name in (_PROJECTS, _ACTIVE, _PROBLEMS):
+        redis.hdel(name, key)
+
+
+def active_version(redis: Redis, key: str) -> str | None:
+    """The model version whose predictions are pinned; None while only suggestions are."""
+    stored = redis.hget(_ACTIVE, key)
+    return None if stored is None else _text(stored)
+
+
+def activate(redis: Redis, key: str, version: str) -> None:
+    redis.hset(_ACTIVE, key, version)
+
+
+def set_problems(redis: Redis, key: str, problems: Iterable[str]) -> None:
+    """Replaces what the admin is told about a project."""
+    redis.hset(_PROBLEMS, key, json.dumps(list(problems)))
+
+
+def problems(redis: Redis) -> dict[str, list[str]]:
+    """Per project key, one sentence for each thing that the admin should mend."""
+    found = {_text(key): json.loads(_text(value)) for key, value in redis.hgetall(_PROBLEMS).items()}
+    return {key: texts for key, texts in found.items() if texts}
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

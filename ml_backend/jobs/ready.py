@@ -1,0 +1,39 @@
+"""Predictions that were stored in Label Studio, kept as files so that `/predict` can answer from them in milliseconds.
+
+A file is written only after Label Studio has the prediction; so an answer to `/predict` never makes a second one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
+    """`prediction`: the item as it was pushed, with its task and model version."""
+    path = _path(data_dir, project, prediction["model_version"], prediction["task"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    part.write_text(json.dumps({key: value for key, value in prediction.items() if key != "task"}))
+    os.replace(part, path)
+
+
+def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any] | None:
+    try:
+        prediction: dict[str, Any] = json.loads(_path(data_dir, project, version, task).read_text())
+    except (OSError, ValueError):
+        return None
+    return prediction
+
+
+def delete(data_dir: Path, project: str, version: str) -> None:
+    shutil.rmtree(_path(data_dir, project, version, 0).parent, ignore_errors=True)
+
+
+def _path(data_dir: Path, project: str, version: str, task: int) -> Path:
+    return data_dir / "projects" / project / "predictions" / version / f"{task}.json"

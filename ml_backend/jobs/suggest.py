@@ -1,0 +1,65 @@
+"""Picks the frames of one video that are worth labelling and shows them as pre-annotations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.features.hashing import video_hashes
+from ml_backend.jobs import projects, ready
+from ml_backend.jobs.media import task_video
+from ml_backend.jobs.pinning import pin
+from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.run import job, report
+from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
+from ml_backend.video.source import VideoFile
+from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
+from sampling.uniform import thin, uniform
+from sampling.unique import unique
+
+
+@job
+def suggest(project_key: str, task_number: int) -> str:
+    """Pushes the keyframe suggestions of one task, once."""
+    context = worker_context()
+    work = open_project(context, project_key)
+    task = context.client.task(task_number)
+    if any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
+        return f"task {task.id} has its suggestions already"
+    frames = suggested_frames(context, work, task)
+    item = prediction_json(suggestion(task.id, frames), work.config)
+    context.client.push(work.id, [item])
+    ready.save(context.settings.data_dir, project_key, item)
+    if projects.active_version(context.redis, project_key) is None:
+        pin(context, work, KEYFRAMES_VERSION)
+    return f"suggested {len(frames)} frames of task {task.id}"
+
+
+def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:
+    """At least one Label Studio frame, at most the project's `frames_per_video`. Raises VideoError."""
+    video = task_video(context, work.config, task, report)
+    report(0, f"choosing frames of task {task.id}")
+    framerate = work.config.framerate_of(task.data)
+    if work.settings.sampling == "uniform":
+        grid = studio_grid(read_timeline(video.path), framerate)
+        chosen = uniform(len(grid.timeline), work.settings.frames_per_video)
+    else:
+        grid, chosen = _unique(work, video, framerate)
+    return studio_frames(grid, chosen)
+
+
+def _unique(work: ProjectWork, video: VideoFile, framerate: float) -> tuple[StudioGrid, NDArray[np.int64]]:
+    timeline, frames, hashes = video_hashes(video.path, work.settings.sample_fps)
+    kept = unique(frames, hashes, work.settings.hash_threshold)
+    return studio_grid(timeline, framerate), thin(kept, work.settings.frames_per_video)
+
+
+def studio_frames(grid: StudioGrid, indices: NDArray[np.int64]) -> list[StudioFrame]:
+    """The Label Studio frames that show the pictures `indices`, or the nearest pictures that it can show, without repeats."""
+    after = np.searchsorted(grid.shown, indices).clip(0, len(grid) - 1)
+    before = (after - 1).clip(0)
+    nearer = np.abs(grid.shown[before] - indices) < np.abs(grid.shown[after] - indices)
+    positions = np.where(nearer, before, after)
+    return [StudioFrame(int(position) + 1) for position in np.unique(positions)]

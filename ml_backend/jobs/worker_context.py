@@ -1,0 +1,57 @@
+"""What a worker process holds on to between jobs: connections, folders, and the backbone, loaded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from redis import Redis
+
+from ml_backend.features.backbones import Backbone, load_backbone
+from ml_backend.features.store import FeatureStore
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.labelstudio.client import Client
+from ml_backend.settings import Settings
+from ml_backend.video.source import VideoFolder
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    settings: Settings
+
+    @cached_property
+    def redis(self) -> Redis:
+        return Redis.from_url(redis_url(self.settings))
+
+    @cached_property
+    def client(self) -> Client:
+        return Client(self.settings.label_studio_url, self.settings.label_studio_api_key)
+
+    @cached_property
+    def videos(self) -> VideoFolder:
+        root = self.settings.data_dir / "videos"
+        return VideoFolder(root, self.settings.cache_max_bytes, self.settings.max_video_bytes)
+
+    @cached_property
+    def store(self) -> FeatureStore:
+        return FeatureStore(self.settings.data_dir / "features", self.settings.cache_max_bytes)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """Raises WeightsError."""
+        return load_backbone(
+            self.settings.backbone,
+            self.settings.backbone_weights,
+            self.settings.device,
+            self.settings.data_dir / "weights",
+        )
+
+    def models_dir(self, project: str) -> Path:
+        return self.settings.data_dir / "projects" / project / "models"
+
+
+@lru_cache(maxsize=1)
+def worker_context() -> WorkerContext:
+    """The context of this process, from its environment. Raises SettingsError."""
+    return WorkerContext(Settings.from_environment())
