@@ -60,7 +60,7 @@ lint: .venv/stamp
 	@$(BIN)/mypy
 
 bench: .venv/stamp ## All benchmarks; DATA=folder for other labelled videos
-	@for module in $$(ls benchmarks/*.py | sed 's|.*/||; s|\.py$$||' | grep -v '^_'); do \
+	@for module in $$(ls benchmarks/*.py benchmarks/*/__main__.py 2>/dev/null | sed 's|^benchmarks/||; s|/__main__\.py$$||; s|\.py$$||' | grep -v '^_'); do \
 		echo "== benchmarks.$$module"; $(BIN)/python -m benchmarks.$$module $(if $(DATA),--data "$(DATA)"); done
 
 lock: .venv/stamp ## Write the lock files anew

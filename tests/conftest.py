@@ -1,0 +1,35 @@
+"""What all tests share: they see none of the person's own settings, and find the real videos when there are some."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_OURS = (
+    "LABEL_STUDIO_",
+    "BASIC_AUTH_",
+    "BACKBONE",
+    "REDIS_URL",
+    "DATA_DIR",
+    "CUSTOM_MODEL",
+    "WORKERS",
+    "DEVICE",
+    "PORT",
+    "HOST",
+)
+
+# At import, so that it also holds for fixtures of the whole session.
+for name in [name for name in os.environ if name.startswith(_OURS)]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real labelled videos and weights (`COLDBLITZ_DATA`, or `shared/data` beside the checkout)."""
+    checkout = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("COLDBLITZ_DATA") or checkout.parent / "shared" / "data")
+    if not (folder / "videos" / "labels.json").exists():
+        pytest.skip(f"no real videos at {folder}")
+    return folder

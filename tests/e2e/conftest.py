@@ -1,0 +1,83 @@
+"""A real Label Studio and a real `coldblitz serve` for the whole session, real clips, and projects that connect them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask, Response, send_from_directory
+from werkzeug.serving import make_server
+
+from ml_backend.demo.backend import Backend, coldblitz
+from ml_backend.demo.clips import LABELS, Clip, make_clips
+from ml_backend.demo.loop import Loop
+from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.studio import Studio, environment_folder, label_studio
+
+OpenProject = Callable[..., Loop]
+
+
+@pytest.fixture(scope="session")
+def studio() -> Iterator[Studio]:
+    if not (environment_folder() / "bin" / "label-studio").exists():
+        pytest.skip("no Label Studio: `make setup` installs it")
+    with label_studio() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    return make_clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def backend(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """The product without any weights: what the tests promise must hold on a machine that can download none."""
+    data = tmp_path_factory.mktemp("backend")
+    with coldblitz(studio.url, studio.token, data, settings={"BACKBONE_WEIGHTS": "none"}) as running:
+        yield running
+
+
+@pytest.fixture
+def open_project(studio: Studio, backend: Backend, request: pytest.FixtureRequest) -> OpenProject:
+    """Makes a project with one task per clip, uploaded, and connects the backend to it."""
+
+    def open_with(clips: Sequence[Clip] = (), data: Sequence[dict[str, object]] = ()) -> Loop:
+        project = studio.create_project(request.node.name[:50], label_config(LABELS))
+        tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
+        tasks += studio.import_tasks(project, data) if data else []
+        studio.connect(project, backend.url)
+        return Loop(studio, backend, project, tuple(tasks))
+
+    return open_with
+
+
+@pytest.fixture(scope="session")
+def served_elsewhere(clips: list[Clip]) -> Iterator[str]:
+    """The address of a plain web server with the clips, which is not Label Studio."""
+    with web_server(clips[0].path.parent) as address:
+        yield address
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    app = Flask("videos")
+
+    @app.get("/<name>")
+    def video(name: str) -> Response:
+        answer = send_from_directory(folder, name, conditional=True)
+        answer.headers["Access-Control-Allow-Origin"] = "*"
+        return answer
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
