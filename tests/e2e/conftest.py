@@ -18,6 +18,7 @@ from ml_backend.demo.project import label_config, upload_tasks
 from ml_backend.demo.studio import Studio, environment_folder, label_studio
 
 OpenProject = Callable[..., Loop]
+_Data = dict[str, object]
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +42,15 @@ def backend(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
-@pytest.fixture
-def open_project(studio: Studio, backend: Backend, request: pytest.FixtureRequest) -> OpenProject:
-    """Makes a project with one task per clip, uploaded, and connects the backend to it."""
+@pytest.fixture(scope="session")
+def open_project(studio: Studio, backend: Backend) -> OpenProject:
+    """Makes a project with a task per clip, uploaded, and one per item of `data`, and connects a backend to it."""
 
-    def open_with(clips: Sequence[Clip] = (), data: Sequence[dict[str, object]] = ()) -> Loop:
-        project = studio.create_project(request.node.name[:50], label_config(LABELS))
-        tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
+    default = backend
+
+    def open_with(clips: Sequence[Clip] = (), data: Sequence[_Data] = (), backend: Backend = default) -> Loop:
+        project = studio.create_project("A street", label_config(LABELS))
+        tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips]) if clips else []
         tasks += studio.import_tasks(project, data) if data else []
         studio.connect(project, backend.url)
         return Loop(studio, backend, project, tuple(tasks))

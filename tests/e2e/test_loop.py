@@ -13,7 +13,7 @@ from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, Clip
 from ml_backend.demo.loop import SUGGESTIONS, Loop, label_at, labels_at, right_frames
 from ml_backend.demo.process import DidNotStart
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.project import label_config
 from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e
@@ -75,10 +75,10 @@ def test_every_further_annotation_makes_a_new_version_and_shows_it(
 
 
 def test_the_label_stream_shows_what_is_pinned_even_while_the_backend_is_down(
-    studio: Studio, clips: list[Clip], tmp_path: Path
+    open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
 ) -> None:
     with coldblitz(studio.url, studio.token, tmp_path, settings={"BACKBONE_WEIGHTS": "none"}) as backend:
-        loop = _connected(studio, backend, clips[:1])
+        loop = open_project(clips[:1], backend=backend)
         loop.suggestions()
         loop.wait_for("pinned suggestions", lambda: loop.shown_version() == SUGGESTIONS)
     served = studio.get(f"/api/projects/{loop.project}/next")
@@ -190,12 +190,12 @@ def test_a_skipped_task_trains_nothing(open_project: OpenProject, clips: list[Cl
 
 
 def test_an_annotation_made_while_the_backend_was_down_is_learnt_when_it_is_back(
-    studio: Studio, clips: list[Clip], tmp_path: Path
+    open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
 ) -> None:
     """Its folder is gone as well: Label Studio is the truth."""
     settings = {"BACKBONE_WEIGHTS": "none"}
     with coldblitz(studio.url, studio.token, tmp_path / "first", settings=settings) as backend:
-        loop = _connected(studio, backend, clips[:1])
+        loop = open_project(clips[:1], backend=backend)
         loop.suggestions()
         port = int(backend.url.rpartition(":")[2])
     [task] = loop.tasks
@@ -206,10 +206,12 @@ def test_an_annotation_made_while_the_backend_was_down_is_learnt_when_it_is_back
     assert version.startswith("cold-v")
 
 
-def test_a_backend_that_is_killed_leaves_no_work_undone(studio: Studio, clips: list[Clip], tmp_path: Path) -> None:
+def test_a_backend_that_is_killed_leaves_no_work_undone(
+    open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
+) -> None:
     settings = {"BACKBONE_WEIGHTS": "none"}
     with coldblitz(studio.url, studio.token, tmp_path, settings=settings) as backend:
-        loop = _connected(studio, backend, clips[:1])
+        loop = open_project(clips[:1], backend=backend)
         loop.suggestions()
         [task] = loop.tasks
         loop.answer(task, clips[0])
@@ -244,13 +246,6 @@ def test_real_video_that_the_project_has_never_seen(open_project: OpenProject, r
     tasks = studio.import_tasks(loop.project, [{"video": f"/data/local-files/?d=scene/{name}", "fps": 30}])
     [regions] = Loop(studio, loop.backend, loop.project, tuple(tasks)).suggestions().values()
     assert 3 <= len(regions) <= 10
-
-
-def _connected(studio: Studio, backend: Backend, clips: list[Clip]) -> Loop:
-    project = studio.create_project("A backend of its own", label_config(LABELS))
-    tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
-    studio.connect(project, backend.url)
-    return Loop(studio, backend, project, tuple(tasks))
 
 
 def _number(version: str) -> int:
