@@ -147,7 +147,7 @@ def _forward_backward(chains: NDArray[np.float64], switch: float) -> NDArray[np.
 def _messages(cut: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
     """Normalised forward messages, emissions included, of (blocks, length, chains, states)."""
     blocks, length, count, states = cut.shape
-    through: NDArray[np.float64] = np.broadcast_to(np.eye(states), (blocks, count, states, states))
+    through: NDArray[np.float64] = np.tile(np.eye(states), (blocks, count, 1, 1))
     for offset in range(length):
         through = (through @ step) * cut[:, offset, :, None, :]
         through = through / through.sum(axis=(2, 3), keepdims=True)
@@ -158,7 +158,7 @@ def _messages(cut: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np
         message = np.einsum("cs,cst->ct", message, through[block])
         message = message / message.sum(axis=1, keepdims=True)
     sent = np.empty_like(cut)
-    inside = entering
+    inside: NDArray[np.float64] = entering
     for offset in range(length):
         inside = (inside @ step) * cut[:, offset]
         inside = inside / inside.sum(axis=2, keepdims=True)

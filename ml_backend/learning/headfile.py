@@ -1,0 +1,65 @@
+"""A head as plain arrays and JSON, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.learning.ensemble import Ensemble, Member, Neighbours
+from ml_backend.learning.families import BY_NAME
+from ml_backend.learning.head import Head, Kind
+from ml_backend.learning.linear import Linear
+
+
+def arrays_of(head: Head) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays by name, and the JSON structure that says how they belong together."""
+    arrays: dict[str, NDArray[Any]] = {}
+    questions: list[list[dict[str, Any]] | None] = []
+    for position, question in enumerate(head.questions):
+        if question is None:
+            questions.append(None)
+            continue
+        described = []
+        for member in question.members:
+            key = f"{position}.{member.family.name}"
+            arrays[f"{key}.weights"] = np.ascontiguousarray(member.linear.weights)
+            arrays[f"{key}.bias"] = member.linear.bias
+            if member.neighbours is not None:
+                arrays[f"{key}.neighbours"] = np.ascontiguousarray(member.neighbours.rows).astype(np.float16)
+                arrays[f"{key}.classes"] = member.neighbours.classes.astype(np.int64)
+            described.append({"family": member.family.name, "weight": member.weight})
+        questions.append(described)
+    return arrays, {"questions": questions, "switch": head.switch}
+
+
+def head_from(
+    arrays: Mapping[str, NDArray[Any]],
+    structure: Mapping[str, Any],
+    kind: str,
+    labels: tuple[str, ...],
+    exclusive: bool,
+) -> Head:
+    """The head that `arrays_of` took apart; raises KeyError, TypeError or ValueError when the parts do not fit."""
+    if kind not in get_args(Kind):
+        raise ValueError(f"unknown kind {kind}")
+    questions: list[Ensemble | None] = []
+    for position, described in enumerate(structure["questions"]):
+        if described is None:
+            questions.append(None)
+            continue
+        members = []
+        for member in described:
+            key = f"{position}.{member['family']}"
+            near = None
+            if f"{key}.neighbours" in arrays:
+                rows = arrays[f"{key}.neighbours"].astype(np.float32)
+                near = Neighbours(rows, arrays[f"{key}.classes"].astype(np.intp))
+            linear = Linear(arrays[f"{key}.weights"], arrays[f"{key}.bias"])
+            members.append(Member(BY_NAME[member["family"]], linear, near, float(member["weight"])))
+        questions.append(Ensemble(tuple(members)))
+    if len(questions) != (1 if exclusive else len(labels)):
+        raise ValueError("the questions do not fit the labels")
+    return Head("cold" if kind == "cold" else "blitz", labels, exclusive, tuple(questions), float(structure["switch"]))
