@@ -1,6 +1,6 @@
 """Short real videos whose every frame has a known label, drawn and encoded on the spot.
 
-A street seen by a fixed camera: it is empty, a ball bounces through it, or a car drives along it. The frame index is
+A street seen by a fixed camera: it is clear, a ball bounces through it, or a car drives along it. The frame index is
 drawn into each picture twice: as a number for people, and as a strip of black and white cells that `read_index` reads
 back, so that a test can tell which picture a player shows.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 640, 360
-LABELS = ("empty", "ball", "car")
+LABELS = ("clear", "ball", "car")
 _CELL = 14  # pixels; larger than an encoder's block, so that no cell is lost in compression
 _CELLS = 16  # twelve bits of the index, four of its check sum
 
@@ -47,15 +47,15 @@ SCRIPTS = (
     Script(
         "street-1.mp4",
         25,
-        (("empty", 90), ("ball", 140), ("empty", 60), ("car", 170), ("empty", 75), ("ball", 100), ("car", 65)),
+        (("clear", 90), ("ball", 140), ("clear", 60), ("car", 170), ("clear", 75), ("ball", 100), ("car", 65)),
         1,
     ),
-    Script("street-2.mp4", 30, (("car", 150), ("empty", 120), ("ball", 180), ("car", 90), ("empty", 150)), 2),
+    Script("street-2.mp4", 30, (("car", 150), ("clear", 120), ("ball", 180), ("car", 90), ("clear", 150)), 2),
     Script(
-        "street-3.mp4", 25, (("ball", 110), ("car", 95), ("empty", 130), ("ball", 75), ("empty", 85), ("car", 180)), 3
+        "street-3.mp4", 25, (("ball", 110), ("car", 95), ("clear", 130), ("ball", 75), ("clear", 85), ("car", 180)), 3
     ),
     Script(
-        "street-4.mp4", 25, (("empty", 160), ("car", 80), ("ball", 125), ("empty", 100), ("car", 110), ("ball", 50)), 4
+        "street-4.mp4", 25, (("clear", 160), ("car", 80), ("ball", 125), ("clear", 100), ("car", 110), ("ball", 50)), 4
     ),
 )
 
@@ -114,7 +114,7 @@ def _encode(path: Path, script: Script) -> None:
 def _pictures(script: Script) -> Iterator[NDArray[np.uint8]]:
     random = np.random.default_rng(script.seed)
     street = _street(random)
-    grain = random.normal(0, 5, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
+    grain = random.normal(0, 3, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
     index = 0
     for label, frames in script.segments:
         start, speed = random.uniform(0, 1), random.uniform(0.006, 0.012)

@@ -12,7 +12,7 @@ from flask import Flask, Response, send_from_directory
 from werkzeug.serving import make_server
 
 from ml_backend.demo.backend import Backend, coldblitz
-from ml_backend.demo.clips import LABELS, Clip, make_clips
+from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
 from ml_backend.demo.loop import Loop
 from ml_backend.demo.project import label_config, upload_tasks
 from ml_backend.demo.studio import Studio, environment_folder, label_studio
@@ -31,7 +31,7 @@ def studio() -> Iterator[Studio]:
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    return make_clips(tmp_path_factory.mktemp("clips"))
+    return make_clips(tmp_path_factory.mktemp("clips"), SCRIPTS[:3])
 
 
 @pytest.fixture(scope="session")

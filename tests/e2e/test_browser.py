@@ -60,7 +60,7 @@ def page(studio: Studio) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def labelled(page: Page, open_project: OpenProject, clips: list[Clip]) -> tuple[Loop, list[dict[str, Any]]]:
     """A project in which the annotator has answered the first task's suggestions by hand; and what was submitted."""
-    loop = open_project(clips[:3])
+    loop = open_project(clips)
     suggestions = loop.suggestions()
     loop.wait_for("end of all jobs", lambda: loop.backend.idle)
     task, clip = loop.tasks[0], clips[0]
