@@ -17,7 +17,8 @@ def uniform(frame_count: int, count: int) -> NDArray[np.int64]:
         raise ValueError(f"cannot pick {count} of {frame_count} frames")
     if count >= frame_count:
         return np.arange(frame_count, dtype=np.int64)
-    return (np.arange(count, dtype=np.int64) * 2 + 1) * frame_count // (2 * count)
+    middles: NDArray[np.int64] = (np.arange(count, dtype=np.int64) * 2 + 1) * frame_count // (2 * count)
+    return middles
 
 
 def thin(frames: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -28,4 +29,5 @@ def thin(frames: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         return frames
     if count == 1:
         return frames[len(frames) // 2 : len(frames) // 2 + 1]
-    return frames[np.arange(count) * (len(frames) - 1) // (count - 1)]
+    kept: NDArray[np.int64] = frames[np.arange(count) * (len(frames) - 1) // (count - 1)]
+    return kept

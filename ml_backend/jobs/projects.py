@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -12,6 +13,7 @@ from ml_backend.settings import ProjectSettings, parse_project_settings
 
 _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"
+_PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 
 
@@ -53,8 +55,9 @@ def known_keys(redis: Redis) -> list[str]:
 
 
 def forget(redis: Redis, key: str) -> None:
-    for name in (_PROJECTS, _ACTIVE, _PROBLEMS):
+    for name in (_PROJECTS, _ACTIVE):
         redis.hdel(name, key)
+    redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}")
 
 
 def active_version(redis: Redis, key: str) -> str | None:
@@ -64,17 +67,31 @@ def active_version(redis: Redis, key: str) -> str | None:
 
 
 def activate(redis: Redis, key: str, version: str) -> None:
+    """Notes that a version has been pinned, and when."""
     redis.hset(_ACTIVE, key, version)
+    redis.hset(f"{_PINS}:{key}", version, time.time())
 
 
-def set_problems(redis: Redis, key: str, problems: Iterable[str]) -> None:
-    """Replaces what the admin is told about a project."""
-    redis.hset(_PROBLEMS, key, json.dumps(list(problems)))
+def pins(redis: Redis, key: str) -> dict[str, float]:
+    """When each version was pinned last, unix time."""
+    return {_text(version): float(when) for version, when in redis.hgetall(f"{_PINS}:{key}").items()}
+
+
+def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str]) -> None:
+    """Replaces what the admin is told about a project by one source (`settings`, `labels`, ...)."""
+    told = list(sentences)
+    if told:
+        redis.hset(f"{_PROBLEMS}:{key}", source, json.dumps(told))
+    else:
+        redis.hdel(f"{_PROBLEMS}:{key}", source)
 
 
 def problems(redis: Redis) -> dict[str, list[str]]:
     """Per project key, one sentence for each thing that the admin should mend."""
-    found = {_text(key): json.loads(_text(value)) for key, value in redis.hgetall(_PROBLEMS).items()}
+    found = {
+        key: [text for told in redis.hgetall(f"{_PROBLEMS}:{key}").values() for text in json.loads(_text(told))]
+        for key in known_keys(redis)
+    }
     return {key: texts for key, texts in found.items() if texts}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     A job that failed for good is not tried again unless `again`; None is returned then.
     """
     for slot in "ab":
-        job_id = ":".join([kind, project, *map(str, subject), slot])
+        job_id = _job_id(kind, project, *subject, slot)
         job = _find(redis, job_id)
         if job is not None:
             status = job.get_status()
@@ -75,7 +76,7 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
 
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
     """Queues a job that starts when all of `waits_for` have ended, well or not."""
-    job_id = ":".join([kind, project, *map(str, subject), "after"])
+    job_id = _job_id(kind, project, *subject, "after")
     job = _find(redis, job_id)
     if job is not None:
         if job.get_status() in _WAITING:
@@ -100,6 +101,11 @@ def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterab
     )
 
 
+def _job_id(*parts: str | int) -> str:
+    # RQ allows letters, digits, underscores and dashes.
+    return re.sub(r"[^A-Za-z0-9_-]", "-", "_".join(map(str, parts)))
+
+
 def _find(redis: Redis, job_id: str) -> Job | None:
     found: list[Job | None] = Job.fetch_many([job_id], connection=redis, serializer=JSONSerializer)
     return found[0]
@@ -111,14 +117,14 @@ def listing(redis: Redis) -> dict[str, list[dict[str, Any]]]:
     for queue in queues(redis):
         waiting = [
             *queue.get_job_ids(0, _LISTED),
-            *queue.scheduled_job_registry.get_job_ids(0, _LISTED),
-            *queue.deferred_job_registry.get_job_ids(0, _LISTED),
+            *queue.scheduled_job_registry.get_job_ids(0, _LISTED, cleanup=False),
+            *queue.deferred_job_registry.get_job_ids(0, _LISTED, cleanup=False),
         ]
         for state, ids in (
             ("queued", waiting),
-            ("running", queue.started_job_registry.get_job_ids(0, _LISTED)),
-            ("finished", queue.finished_job_registry.get_job_ids(-_LISTED, -1)),
-            ("failed", queue.failed_job_registry.get_job_ids(-_LISTED, -1)),
+            ("running", queue.started_job_registry.get_job_ids(0, _LISTED, cleanup=False)),
+            ("finished", queue.finished_job_registry.get_job_ids(-_LISTED, -1, cleanup=False)),
+            ("failed", queue.failed_job_registry.get_job_ids(-_LISTED, -1, cleanup=False)),
         ):
             jobs = Job.fetch_many(ids, connection=redis, serializer=JSONSerializer) if ids else []
             rows[state].extend(_row(job) for job in jobs if job is not None)

@@ -31,6 +31,12 @@ def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any
     return prediction
 
 
+def versions(data_dir: Path, project: str) -> list[str]:
+    """The model versions of which some task has a prediction ready, sorted."""
+    folder = _path(data_dir, project, "any", 0).parent.parent
+    return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
+
 def delete(data_dir: Path, project: str, version: str) -> None:
     shutil.rmtree(_path(data_dir, project, version, 0).parent, ignore_errors=True)
 

@@ -63,13 +63,18 @@ def parse_annotations(items: Sequence[Mapping[str, Any]], config: LabelConfig) -
     return tuple(_annotation(item, config) for item in items if not item.get("was_cancelled"))
 
 
+def parse_regions(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Region, ...]:
+    """The regions of a result on the control that is predicted; items of other controls are left out."""
+    return tuple(region for item in result for region in _regions(item, config))
+
+
 def _annotation(item: Mapping[str, Any], config: LabelConfig) -> Annotation:
     result = [r for r in item.get("result") or () if isinstance(r, Mapping)]
     author = item.get("completed_by")
     return Annotation(
         id=int(item["id"]),
         task=int(item["task"]),
-        regions=tuple(region for r in result for region in _regions(r, config)),
+        regions=parse_regions(result, config),
         updated_at=datetime.fromisoformat(item["updated_at"]),
         author=author["id"] if isinstance(author, Mapping) else author,
         ground_truth=bool(item.get("ground_truth")),

@@ -1,0 +1,105 @@
+"""The command `coldblitz`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml_backend.errors import ColdblitzError
+from ml_backend.settings import Settings
+
+app = typer.Typer(
+    name="coldblitz",
+    help="A Label Studio ML backend for video: label a few frames, get every frame of every video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def main() -> None:
+    """Runs a command; an error that a person can mend is one line and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    for noisy in ("httpx", "httpcore", "rq.worker", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app()
+    except ColdblitzError as error:
+        Console(stderr=True).print(f"[red]{error.message}[/red] {error.remedy}", highlight=False)
+        raise SystemExit(1) from None
+
+
+@app.command()
+def serve() -> None:
+    """Web process, workers and, unless REDIS_URL is set, Redis. Example: LABEL_STUDIO_URL=… LABEL_STUDIO_API_KEY=… coldblitz serve"""
+    from ml_backend.serve import serve
+
+    settings = Settings.from_environment()
+    Console(stderr=True).print(
+        f"Coldblitz at [bold]http://{settings.host}:{settings.port}[/bold] for {settings.label_studio_url}\n"
+        "Paste this address in Label Studio: project, Settings, Model, Connect Model."
+    )
+    serve(settings)
+
+
+@app.command()
+def web() -> None:
+    """The web process alone, for containers. Example: REDIS_URL=redis://redis:6379/0 coldblitz web"""
+    import os
+
+    from ml_backend.serve import gunicorn
+
+    command = gunicorn(Settings.from_environment())
+    os.execv(command[0], command)
+
+
+@app.command()
+def worker(
+    workers: Annotated[int | None, typer.Option(min=1, help="How many; the default is WORKERS, or 1.")] = None,
+) -> None:
+    """Workers alone, on as many machines as you like. Example: REDIS_URL=redis://redis:6379/0 coldblitz worker --workers 2"""
+    from ml_backend.serve import serve
+
+    serve(Settings.from_environment(), web=False, workers=workers)
+
+
+@app.command(name="run-worker", hidden=True)
+def run_worker() -> None:
+    """One worker process; `serve` and `worker` start these."""
+    from ml_backend.jobs.worker import work
+
+    work()
+
+
+@app.command()
+def status(
+    url: Annotated[str, typer.Option(envvar="COLDBLITZ_URL", help="The backend's address.")] = "http://localhost:9090",
+    once: Annotated[bool, typer.Option("--once", help="Print once instead of following.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /jobs once.")] = False,
+) -> None:
+    """What the backend is doing, live. Example: coldblitz status --once"""
+    from ml_backend.status import follow
+
+    follow(url, once=once, as_json=as_json)
+
+
+@app.command()
+def demo(
+    videos: Annotated[Path | None, typer.Option(help="A folder of your own videos instead of made ones.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Stop after checking, and print one line of JSON.")] = False,
+) -> None:
+    """The whole loop on a real Label Studio, from nothing. Example: coldblitz demo --check"""
+    from ml_backend.demo.run import main as run
+
+    raise SystemExit(run(videos, check))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The annotated tasks of a project, with what their annotations say of each frame."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_backend.annotation import Annotation, Region
+from ml_backend.features.embedding import VideoFeatures
+from ml_backend.jobs import ready
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.regions import parse_annotations, parse_regions
+from ml_backend.learning.framelabels import FrameLabels, frame_labels
+from ml_backend.video.timeline import studio_grid
+
+
+@dataclass(frozen=True)
+class Annotated:
+    task: Task
+    annotations: tuple[Annotation, ...]
+
+
+def annotated_tasks(context: WorkerContext, work: ProjectWork) -> list[Annotated]:
+    """Every task with at least one submitted annotation that was not skipped."""
+    found = (
+        Annotated(task, parse_annotations(items, work.config)) for task, items in context.client.annotated(work.id)
+    )
+    return [each for each in found if each.annotations]
+
+
+def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key: str) -> str:
+    """The same for the same annotations, labels, settings and backbone: nothing to train then."""
+    said = sorted((a.id, a.updated_at.isoformat()) for each in annotated for a in each.annotations)
+    text = json.dumps([said, work.config.labels, repr(work.settings), backbone_key])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def labels_of(
+    context: WorkerContext, work: ProjectWork, annotated: Annotated, features: VideoFeatures, exclusive: bool
+) -> FrameLabels:
+    """What the annotations of one task say of each frame of its video."""
+    grid = studio_grid(features.timeline, work.config.framerate_of(annotated.task.data))
+    return frame_labels(
+        annotated.annotations,
+        grid,
+        work.config.labels,
+        work.settings.default_label,
+        exclusive=exclusive,
+        pushed=_pushed(context.settings.data_dir, work, annotated),
+    )
+
+
+def _pushed(data_dir: Path, work: ProjectWork, annotated: Annotated) -> dict[str, Region]:
+    """The predicted regions that the annotators were shown, by id, as far as they are still at hand."""
+    versions = {
+        region.id.rpartition("-")[0] for a in annotated.annotations for region in a.regions if "-v" in region.id
+    }
+    found: dict[str, Region] = {}
+    for version in versions:
+        prediction: Mapping[str, Any] | None = ready.load(data_dir, work.key, version, annotated.task.id)
+        if prediction is not None:
+            found.update({region.id: region for region in parse_regions(prediction["result"], work.config)})
+    return found

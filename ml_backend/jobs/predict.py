@@ -1,0 +1,52 @@
+"""One task's timeline: probabilities of every frame, regions on Label Studio's grid, and how sure the model is of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.annotation import Region
+from ml_backend.features.embedding import VideoFeatures
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.regions import Prediction
+from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.head import Head
+from ml_backend.learning.smoothing import runs
+from ml_backend.video.timeline import studio_grid
+
+# The share of a video's frames, the least sure ones, that decides how much it needs a person.
+_LEAST_SURE = 0.1
+
+
+def timeline_prediction(
+    work: ProjectWork, version: str, head: Head, task: Task, features: VideoFeatures, known: FrameLabels | None
+) -> Prediction:
+    """The prediction of a whole video, its least confident regions first; frames of `known` keep their labels."""
+    probabilities = head.probabilities(features, known)
+    found = runs(probabilities, head.labels, head.exclusive, min_frames=work.settings.min_frames)
+    grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
+    spans = [(grid.span(run.first, run.last), run) for run in found if run.label in work.config.labels]
+    least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
+    regions = tuple(
+        Region(f"{version}-{number}", start, end, (run.label,), "prediction", run.score)
+        for number, ((start, end), run) in enumerate(least_sure_first, start=1)
+    )
+    return Prediction(task.id, version, regions, certainty(probabilities, head.exclusive))
+
+
+def certainty(probabilities: NDArray[np.float32], exclusive: bool) -> float:
+    """How sure the model is of a whole video, in 0..1: the mean certainty of its least certain tenth.
+
+    `probabilities`: (n, L) in 0..1. A frame is as certain as its most probable answer (exclusive: a label or none of
+    them), or as the least certain of its labels.
+    """
+    if not probabilities.size:
+        return 0.0
+    if exclusive:
+        none = np.clip(1 - probabilities.sum(axis=1, keepdims=True), 0, 1)
+        sure = np.concatenate([probabilities, none], axis=1).max(axis=1)
+    else:
+        sure = np.maximum(probabilities, 1 - probabilities).min(axis=1)
+    count = max(1, int(len(sure) * _LEAST_SURE))
+    return float(np.partition(sure, count - 1)[:count].mean())

@@ -1,0 +1,90 @@
+"""`coldblitz serve`: Redis, the web process and the workers as children of one process, which mends what falls over."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.child import start_child, stop_child
+from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.jobs.projects import known_keys
+from ml_backend.jobs.queue import request
+from ml_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_RECONCILE_EVERY = 300.0
+_RESTART_AFTER = 1.0
+# A worker that is told to stop finishes its job; what takes longer is taken up again at the next start.
+_STOP_SECONDS = 10.0
+
+
+@dataclass
+class _Child:
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes]
+
+
+def serve(settings: Settings, web: bool = True, workers: int | None = None) -> None:
+    """Runs until SIGTERM or SIGINT. Raises SettingsError and StorageError when it cannot start."""
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
+        redis = Redis.from_url(url)
+        reconciled = time.monotonic()
+        while not stop.wait(_RESTART_AFTER):
+            for child in children:
+                if (code := child.process.poll()) is not None:
+                    log.error("The %s ended with code %s and is started again.", child.name, code)
+                    child.process = start_child(child.command)
+            if time.monotonic() - reconciled > _RECONCILE_EVERY:
+                reconciled = time.monotonic()
+                _reconcile_all(redis)
+
+
+def _commands(settings: Settings, web: bool, workers: int | None) -> list[tuple[str, list[str]]]:
+    commands = [("worker", [sys.executable, "-m", "ml_backend.cli", "run-worker"])] * (workers or settings.workers)
+    return [("web process", gunicorn(settings)), *commands] if web else commands
+
+
+def gunicorn(settings: Settings) -> list[str]:
+    """The command of the web process: threads, so that one slow client does not hold up Label Studio's next call."""
+    return [
+        *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()", "--worker-class", "gthread"),
+        *("--workers", "1", "--threads", "16", "--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
+        *("--log-level", "warning", "--no-control-socket"),
+    ]
+
+
+@contextlib.contextmanager
+def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_Child]]:
+    children: list[_Child] = []
+    try:
+        for name, command in commands:
+            children.append(_Child(name, command, start_child(command)))
+        yield children
+    finally:
+        for child in children:
+            child.process.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for child in children:
+            stop_child(child.process, max(0.1, deadline - time.monotonic()))
+
+
+def _reconcile_all(redis: Redis) -> None:
+    # Redis may be away for a moment; the next round comes.
+    with contextlib.suppress(RedisError):
+        for key in known_keys(redis):
+            request(redis, "reconcile", key)

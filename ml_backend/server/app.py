@@ -1,0 +1,86 @@
+"""The web process: answers Label Studio from what is ready and queues everything else. It imports no torch."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from redis import Redis
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+
+from ml_backend.errors import ColdblitzError
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.server import progress, protocol
+from ml_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# 1,200 tasks with their predictions and annotations are about 30 MB.
+_MAX_BODY = 256 * 1024 * 1024
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The Flask application for one installation; without `settings` they come from the environment (for gunicorn).
+
+    Raises SettingsError.
+    """
+    settings = settings or Settings.from_environment()
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.extensions["coldblitz"] = protocol.Backend(settings, Redis.from_url(redis_url(settings), socket_timeout=5))
+    app.register_blueprint(protocol.blueprint)
+    app.register_blueprint(progress.blueprint)
+    if settings.basic_auth_user and settings.basic_auth_pass:
+        _require_login(app, settings.basic_auth_user, settings.basic_auth_pass)
+    app.register_error_handler(ColdblitzError, _refused)
+    app.register_error_handler(RedisError, _without_redis)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _require_login(app: Flask, user: str, password: str) -> None:
+    @app.before_request
+    def check() -> tuple[Response, int, dict[str, str]] | None:
+        if request.path == "/health":
+            return None
+        given = request.authorization
+        # Both are always compared, so that the time tells nothing.
+        right_user = hmac.compare_digest((given.username or "" if given else "").encode(), user.encode())
+        right_password = hmac.compare_digest((given.password or "" if given else "").encode(), password.encode())
+        if given is not None and given.type == "basic" and right_user and right_password:
+            return None
+        answer = _error(
+            "The user name or password is missing or wrong.",
+            "In Label Studio, set the ML backend's basic authentication to BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+        )
+        return answer, 401, {"WWW-Authenticate": 'Basic realm="Coldblitz"'}
+
+
+def _refused(error: ColdblitzError) -> tuple[Response, int]:
+    log.warning("%s %s: %s", request.method, request.path, error)
+    return _error(error.message, error.remedy), 400
+
+
+def _without_redis(error: RedisError) -> tuple[Response, int]:
+    log.error("%s %s: Redis does not answer (%s)", request.method, request.path, error)
+    return _error("Redis does not answer.", "Start it again; the next reconcile makes up for what was missed."), 503
+
+
+def _http_error(error: HTTPException) -> tuple[Response, int]:
+    return _error(
+        error.description or error.name, "See the README for the addresses and what they take."
+    ), error.code or 500
+
+
+def _unexpected(error: Exception) -> tuple[Response, int]:
+    log.exception("%s %s failed", request.method, request.path)
+    return _error(f"Unexpected {type(error).__name__}.", "See the backend's log, and report it."), 500
+
+
+def _error(message: str, remedy: str) -> Response:
+    body: dict[str, Any] = {"error": message, "remedy": remedy}
+    return jsonify(body)

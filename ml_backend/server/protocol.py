@@ -1,0 +1,111 @@
+"""The routes that Label Studio calls. Each answers at once; nothing here waits for a model, a video or Label Studio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from redis import Redis
+
+from ml_backend.errors import PayloadError
+from ml_backend.jobs import projects, ready
+from ml_backend.jobs.queue import request as queue
+from ml_backend.labelstudio import payloads
+from ml_backend.labelstudio.payloads import Event, PredictTask
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.settings import Settings
+
+blueprint = Blueprint("protocol", __name__)
+
+
+@dataclass(frozen=True)
+class Backend:
+    settings: Settings
+    redis: Redis
+
+    def version(self, project: str) -> str:
+        """What `/setup` and `/predict` call the current model version: the pinned one."""
+        return projects.active_version(self.redis, project) or KEYFRAMES_VERSION
+
+
+def backend() -> Backend:
+    found: Backend = current_app.extensions["coldblitz"]
+    return found
+
+
+@blueprint.get("/")
+@blueprint.get("/health")
+def health() -> Response:
+    return jsonify(status="UP", model_class="Coldblitz")
+
+
+@blueprint.post("/setup")
+def setup() -> Response:
+    asked = payloads.parse_setup(_json())
+    key = str(asked.project)
+    known = projects.Known(key, asked.label_config, asked.extra_params, request.url_root.rstrip("/"))
+    projects.remember(backend().redis, known)
+    queue(backend().redis, "reconcile", key)
+    return jsonify(model_version=backend().version(key))
+
+
+@blueprint.post("/predict")
+def predict() -> Response:
+    project, tasks = payloads.parse_predict(_json())
+    if project is None:
+        return jsonify(results=[[] for _ in tasks])
+    version = backend().version(str(project))
+    results = [_ready(str(project), version, task) for task in tasks]
+    if any(not result and version not in task.versions for task, result in zip(tasks, results, strict=True)):
+        queue(backend().redis, "reconcile", str(project))
+    return jsonify(results=results, model_version=version)
+
+
+def _ready(project: str, version: str, task: PredictTask) -> dict[str, Any] | list[Any]:
+    # An empty *list* of predictions stores nothing and is asked again; {"result": []} would be stored, and shown for ever.
+    if version in task.versions:
+        return []
+    return ready.load(backend().settings.data_dir, project, version, task.id) or []
+
+
+@blueprint.post("/webhook")
+def webhook() -> Response:
+    event = payloads.parse_event(_json())
+    queued = [] if not (kinds := _wanted(event)) else [queue(backend().redis, *kind) for kind in kinds]
+    return jsonify(queued=[job for job in queued if job])
+
+
+def _wanted(event: Event) -> list[tuple[str, str]]:
+    key = str(event.project)
+    if event.action in payloads.ANNOTATION_ACTIONS:
+        return [("train", key)]
+    if event.action == "START_TRAINING":
+        return [("train", key), ("reconcile", key)]
+    if event.action in payloads.TASK_ACTIONS:
+        return [("reconcile", key)]
+    if event.action == "PROJECT_UPDATED" and event.label_config is not None:
+        known = projects.recall(backend().redis, key)
+        # Our own pinning comes back as this event too; only another label config is news.
+        if known is not None and known.label_config != event.label_config:
+            projects.remember(backend().redis, replace(known, label_config=event.label_config))
+            return [("reconcile", key), ("train", key)]
+    return []
+
+
+@blueprint.route("/versions", methods=["GET", "POST"])
+def versions() -> Response:
+    body = _json() if request.method == "POST" and request.data else {}
+    project = body.get("project") if isinstance(body, dict) else None
+    keys = [str(payloads.ProjectKey.parse(project))] if project is not None else projects.known_keys(backend().redis)
+    found = {version for key in keys for version in ready.versions(backend().settings.data_dir, key)}
+    return jsonify(versions=sorted(found), message="Coldblitz makes the next version when annotations are submitted.")
+
+
+def _json() -> object:
+    body = request.get_json(silent=True, force=True)
+    if body is None:
+        raise PayloadError(
+            "The request's body is not JSON.", "Only Label Studio should call this address; see the README."
+        )
+    return body

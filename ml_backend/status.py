@@ -1,0 +1,76 @@
+"""`coldblitz status`: `/jobs` as a live view in the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import requests
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ml_backend.errors import SettingsError
+
+_EVERY = 0.5
+_SHOWN = 8
+
+
+def follow(url: str, *, once: bool, as_json: bool) -> None:
+    """Prints once, or follows until Ctrl+C. Raises SettingsError when no backend answers at `url`."""
+    console = Console()
+    jobs = _jobs(url)
+    if as_json:
+        console.print_json(json.dumps(jobs))
+        return
+    if once or not console.is_terminal:
+        console.print(view(jobs))
+        return
+    try:
+        with Live(view(jobs), console=console, auto_refresh=False) as live:
+            while True:
+                live.update(view(_jobs(url)), refresh=True)
+                time.sleep(_EVERY)
+    except KeyboardInterrupt:
+        return
+
+
+def view(jobs: dict[str, Any]) -> Group:
+    """Counts, then running jobs with their bars, then failures and problems with what to do."""
+    counts = "  ".join(f"{name} {count}" for name, count in jobs["counts"].items())
+    parts: list[Any] = [Text(counts, style="bold")]
+    for key, version in sorted(jobs["versions"].items()):
+        parts.append(Text(f"project {key.split('.')[0]} shows {version}", style="dim"))
+    if jobs["running"]:
+        running = Table.grid(padding=(0, 2))
+        for job in jobs["running"][:_SHOWN]:
+            bar = ProgressBar(total=100, completed=job["percent"], width=24)
+            running.add_row(job["kind"], f"project {str(job['project']).split('.')[0]}", bar, job["text"])
+        parts.append(running)
+    for row in jobs["finished"][:_SHOWN]:
+        parts.append(Text(f"✓ {row['kind']}: {row['text']}", style="green"))
+    for row in jobs["failed"][:_SHOWN]:
+        parts.append(Text(f"✗ {row['kind']} {row['task'] or ''}: {row['reason']}", style="red"))
+    for key, sentences in sorted(jobs["problems"].items()):
+        parts.extend(Text(f"! project {key.split('.')[0]}: {sentence}", style="yellow") for sentence in sentences)
+    return Group(*parts)
+
+
+def _jobs(url: str) -> dict[str, Any]:
+    import os
+
+    user, password = os.environ.get("BASIC_AUTH_USER"), os.environ.get("BASIC_AUTH_PASS")
+    try:
+        response = requests.get(
+            f"{url.rstrip('/')}/jobs", timeout=10, auth=(user, password) if user and password else None
+        )
+        response.raise_for_status()
+        found: dict[str, Any] = response.json()
+    except (requests.RequestException, ValueError) as error:
+        raise SettingsError(
+            f"No Coldblitz answers at {url} ({error}).", "Start it with `make serve`, or give --url."
+        ) from error
+    return found
