@@ -74,6 +74,18 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     return job_id
 
 
+def retry_failed(redis: Redis) -> list[str]:
+    """Queues every failed job again; returns the ids."""
+    queued = []
+    for queue in queues(redis):
+        for job_id in queue.failed_job_registry.get_job_ids(cleanup=False):
+            job = _find(redis, job_id)
+            if job is not None:
+                meta = job.meta
+                queued.append(request(redis, meta["kind"], meta["project"], *meta["subject"], again=True))
+    return [job_id for job_id in queued if job_id is not None]
+
+
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
     """Queues a job that starts when all of `waits_for` have ended, well or not."""
     job_id = _job_id(kind, project, *subject, "after")

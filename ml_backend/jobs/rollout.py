@@ -21,7 +21,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import prediction_json
 from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.learning.head import Head
-from ml_backend.learning.versions import load_version, newest_version
+from ml_backend.learning.versions import list_versions, load_version
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ def rollout(project_key: str, version: str) -> str:
     """Predicts every task without a dense annotation and pins the version; videos not embedded yet are embedded first."""
     context = worker_context()
     work = open_project(context, project_key)
-    newest = newest_version(context.models_dir(project_key))
-    if newest is not None and newest.name != version:
-        return f"{version} was overtaken by {newest.name}"
+    newest = list_versions(context.models_dir(project_key))[-1:]
+    if newest and newest[0].name != version:
+        return f"{version} was overtaken by {newest[0].name}"
     tasks = list(context.client.tasks(work.id))
     if waiting := _embedding(context, work, tasks):
         request_after(context.redis, waiting, "rollout", project_key, version)
         return f"{version} waits until {len(waiting)} videos are embedded"
-    head = load_version(context.models_dir(project_key), version).head
+    head, _ = load_version(context.models_dir(project_key), version)
     with project_lock(context.settings.data_dir, project_key, "rollout"):
         if version in context.client.versions(work.id):
             # Left by an attempt that broke off: Label Studio would keep both.
@@ -64,7 +64,7 @@ def predict(project_key: str, task_number: int) -> str:
     with project_lock(context.settings.data_dir, project_key, "rollout"):
         if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
             return f"task {task.id} has its prediction already"
-        head = load_version(context.models_dir(project_key), version).head
+        head, _ = load_version(context.models_dir(project_key), version)
         pushed = _push_all(context, work, version, head, [task])
     return (
         f"predicted task {task.id} with {version}" if pushed else f"task {task.id} is reviewed and needs no prediction"

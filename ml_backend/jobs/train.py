@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from ml_backend.errors import NotEnoughLabels, VideoError
 from ml_backend.jobs import projects
@@ -17,7 +18,7 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
-from ml_backend.learning.versions import newest_version, save_version
+from ml_backend.learning.versions import list_versions, save_version
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ def train(project_key: str) -> str:
             return "nothing is annotated yet"
         mark = fingerprint(work, annotated, context.backbone.key)
         models = context.models_dir(project_key)
-        newest = newest_version(models)
-        if newest is not None and newest.card.get("fingerprint") == mark:
+        newest = next(iter(reversed(list_versions(models))), None)
+        if newest is not None and newest.settings.get("fingerprint") == mark:
             if projects.active_version(context.redis, project_key) != newest.name:
                 request(context.redis, "rollout", project_key, newest.name)
             return f"{newest.name} knows these annotations already"
@@ -61,22 +62,18 @@ def train(project_key: str) -> str:
                 for label in head.lacking
             ],
         )
-        version = save_version(
+        card = save_version(
             models,
             head,
-            {
-                "fingerprint": mark,
-                "project": project_key,
-                "backbone": context.backbone.key,
-                "backbone_trained": context.backbone.trained,
-                "settings": repr(work.settings),
-                "annotations": sorted(a.id for each in annotated for a in each.annotations),
-                "videos": len(videos),
-                "labelled_frames": int(sum(video.labels.known.sum() for video in videos)),
-            },
+            backbone=context.backbone.key,
+            annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
+            settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
+            videos=len(videos),
+            labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
+            taken=context.client.versions(work.id),
         )
-    request(context.redis, "rollout", project_key, version.name)
-    return f"trained {version.name} on {version.card['labelled_frames']} frames of {len(videos)} videos"
+    request(context.redis, "rollout", project_key, card.name)
+    return f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
 
 
 def _labelled_videos(

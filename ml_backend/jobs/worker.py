@@ -9,7 +9,7 @@ import uuid
 
 from redis import Redis
 from rq import SimpleWorker
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.projects import known_keys
@@ -60,7 +60,7 @@ def take_up_abandoned(redis: Redis) -> int:
                 job.meta.update(
                     passes=False, reason=f"It ended its worker {deaths} times. Look at the worker's log for the cause."
                 )
-                job.set_status("failed")
+                job.set_status(JobStatus.FAILED)
                 queue.failed_job_registry.add(job, ttl=job.failure_ttl or -1)
                 job.save()
             else:

@@ -20,3 +20,9 @@ def jobs() -> Response:
         problems=projects.problems(redis),
         versions={key: backend().version(key) for key in projects.known_keys(redis)},
     )
+
+
+@blueprint.post("/jobs/retry")
+def retry() -> Response:
+    """Queues every failed job again, for when the cause has been mended."""
+    return jsonify(queued=queue.retry_failed(backend().redis))

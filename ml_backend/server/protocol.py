@@ -46,51 +46,65 @@ def setup() -> Response:
     key = str(asked.project)
     known = projects.Known(key, asked.label_config, asked.extra_params, request.url_root.rstrip("/"))
     projects.remember(backend().redis, known)
-    queue(backend().redis, "reconcile", key)
+    queue(backend().redis, "reconcile", key, again=True)
     return jsonify(model_version=backend().version(key))
 
 
 @blueprint.post("/predict")
 def predict() -> Response:
-    project, tasks = payloads.parse_predict(_json())
+    body = _json()
+    return jsonify(results=answer_predict(backend(), body))
+
+
+def answer_predict(backend: Backend, body: object) -> list[dict[str, Any] | list[Any]]:
+    """One item per task, in order: the prediction that is ready, or `[]`; what is missing is queued.
+
+    Raises PayloadError.
+    """
+    project, tasks = payloads.parse_predict(body)
     if project is None:
-        return jsonify(results=[[] for _ in tasks])
-    version = backend().version(str(project))
-    results = [_ready(str(project), version, task) for task in tasks]
+        return [[] for _ in tasks]
+    key = str(project)
+    version = backend.version(key)
+    results = [_ready(backend, key, version, task) for task in tasks]
     if any(not result and version not in task.versions for task, result in zip(tasks, results, strict=True)):
-        queue(backend().redis, "reconcile", str(project))
-    return jsonify(results=results, model_version=version)
+        queue(backend.redis, "reconcile", key)
+    return results
 
 
-def _ready(project: str, version: str, task: PredictTask) -> dict[str, Any] | list[Any]:
+def _ready(backend: Backend, project: str, version: str, task: PredictTask) -> dict[str, Any] | list[Any]:
     # An empty *list* of predictions stores nothing and is asked again; {"result": []} would be stored, and shown for ever.
     if version in task.versions:
         return []
-    return ready.load(backend().settings.data_dir, project, version, task.id) or []
+    return ready.load(backend.settings.data_dir, project, version, task.id) or []
 
 
 @blueprint.post("/webhook")
 def webhook() -> Response:
-    event = payloads.parse_event(_json())
-    queued = [] if not (kinds := _wanted(event)) else [queue(backend().redis, *kind) for kind in kinds]
-    return jsonify(queued=[job for job in queued if job])
+    return jsonify(queued=receive_event(backend(), _json()))
 
 
-def _wanted(event: Event) -> list[tuple[str, str]]:
-    key = str(event.project)
+def receive_event(backend: Backend, body: object) -> list[str]:
+    """Queues what an event of Label Studio asks for, and returns the jobs' ids. Raises PayloadError."""
+    event = payloads.parse_event(body)
+    queued = [queue(backend.redis, kind, str(event.project), again=True) for kind in _wanted(backend, event)]
+    return [job_id for job_id in queued if job_id is not None]
+
+
+def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
     if event.action in payloads.ANNOTATION_ACTIONS:
-        return [("train", key)]
+        return ("train",)
     if event.action == "START_TRAINING":
-        return [("train", key), ("reconcile", key)]
+        return ("train", "reconcile")
     if event.action in payloads.TASK_ACTIONS:
-        return [("reconcile", key)]
+        return ("reconcile",)
     if event.action == "PROJECT_UPDATED" and event.label_config is not None:
-        known = projects.recall(backend().redis, key)
+        known = projects.recall(backend.redis, str(event.project))
         # Our own pinning comes back as this event too; only another label config is news.
         if known is not None and known.label_config != event.label_config:
-            projects.remember(backend().redis, replace(known, label_config=event.label_config))
-            return [("reconcile", key), ("train", key)]
-    return []
+            projects.remember(backend.redis, replace(known, label_config=event.label_config))
+            return ("reconcile", "train")
+    return ()
 
 
 @blueprint.route("/versions", methods=["GET", "POST"])
