@@ -1,0 +1,76 @@
+"""Frozen networks that turn pictures into embeddings: several layers of a torchvision classifier, on CPU or GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ml_backend.errors import SettingsError
+from ml_backend.features.runtimes import on_cpu, on_gpu
+from ml_backend.features.taps import Taps
+from ml_backend.features.weights import build, find_weights
+from ml_backend.video.decode import PICTURE_SIZE, SCALER
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A network ready to run. `key` names all that a feature's value depends on: features of another key are other features.
+
+    `embed`: (b, 160, 160, 3) uint8 RGB to per block (b, d) float32: `appearance`, `middle`, `early`, `early_grid`.
+    `batch`: how many pictures it takes best at a time. `trained` is False, with the reason and the remedy in `warning`,
+    when no weights were to be had.
+    """
+
+    name: str
+    key: str
+    trained: bool
+    warning: str | None
+    batch: int
+    embed: Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]] = field(repr=False)
+
+
+def load_backbone(
+    name: str = "mobilenet_v2",
+    weights: str = "default",
+    device: str = "auto",
+    cache_dir: Path | None = None,
+) -> Backbone:
+    """torchvision's classifier `name`, loaded once per process.
+
+    `weights`: `default` (torchvision's own from the local cache or the network; untrained with a warning when there is
+    neither), `none`, or the path of a state dict. `device`: `auto`, `cpu` or `cuda`. `cache_dir` keeps downloads and
+    converted models. Raises WeightsError, and SettingsError for a device that is not there.
+    """
+    return _load(name, weights, _device(device), cache_dir)
+
+
+def _device(device: str) -> str:
+    if device not in ("auto", "cpu", "cuda"):
+        raise SettingsError(f"DEVICE is {device!r}.", "Set it to auto, cpu or cuda.")
+    if device == "cpu":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise SettingsError("DEVICE is cuda, but this machine has no GPU that torch can use.", "Set DEVICE to auto.")
+    return "cpu"
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, weights: str, device: str, cache_dir: Path | None) -> Backbone:
+    found = find_weights(name, weights, cache_dir)
+    run, numbers, batch = (
+        on_gpu(Taps.of(name, build(name, found)))
+        if device == "cuda"
+        else on_cpu(lambda: Taps.of(name, build(name, found)), f"{name}-{found.digest}", cache_dir)
+    )
+    key = f"{name}-{found.digest}-{PICTURE_SIZE}-{SCALER}-{numbers}-v{_VERSION}"
+    return Backbone(name, key, found.path is not None, found.warning, batch, run)

@@ -1,0 +1,80 @@
+"""Running a network: OpenVINO on the CPU, torch on the GPU. Both give the same features for a picture whatever is beside it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+
+from ml_backend.features.taps import OUTPUTS, Taps
+from ml_backend.video.decode import PICTURE_SIZE
+
+Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
+
+_CPU_BATCH, _GPU_BATCH = 8, 256
+
+
+def on_cpu(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> tuple[Embed, str, int]:
+    """The network's `embed`, the name of its number format, and the batch it likes; converted once per `cache_dir`."""
+    model = _converted(taps, name, cache_dir)
+    compiled = ov.Core().compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": 1}
+    )
+    request = compiled.create_infer_request()
+
+    def embed(pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        parts = []
+        for first in range(0, len(pictures), _CPU_BATCH):
+            some = pictures[first : first + _CPU_BATCH]
+            # A batch of another size would compile other kernels, which round differently.
+            padded = np.concatenate([some, np.zeros((_CPU_BATCH - len(some), *some.shape[1:]), np.uint8)])
+            request.infer([padded])
+            parts.append([np.array(request.get_output_tensor(i).data[: len(some)]) for i in range(len(OUTPUTS))])
+        return {name: np.concatenate(rows) for name, rows in zip(OUTPUTS, zip(*parts, strict=True), strict=True)}
+
+    return embed, "fp32", _CPU_BATCH
+
+
+def _converted(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> ov.Model:
+    path = cache_dir / f"{name}.xml" if cache_dir else None
+    core = ov.Core()
+    if path and path.exists():
+        return core.read_model(path)
+    example = torch.zeros(_CPU_BATCH, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with what torch is about to replace
+        model = ov.convert_model(taps(), example_input=example)
+    model.reshape([_CPU_BATCH, PICTURE_SIZE, PICTURE_SIZE, 3])
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{uuid.uuid4().hex}.part.xml")
+        ov.save_model(model, part, compress_to_fp16=False)
+        # The weights first: a reader that finds the .xml finds them too.
+        os.replace(part.with_suffix(".bin"), path.with_suffix(".bin"))
+        os.replace(part, path)
+    return model
+
+
+def on_gpu(taps: Taps) -> tuple[Embed, str, int]:
+    """The network's `embed` in half precision, the name of its number format, and the batch it likes."""
+    model = taps.cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pinned = torch.empty(_GPU_BATCH, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.uint8, pin_memory=True)
+
+    def embed(pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        parts = []
+        for first in range(0, len(pictures), _GPU_BATCH):
+            some = pictures[first : first + _GPU_BATCH]
+            pinned[: len(some)] = torch.from_numpy(some)
+            with torch.inference_mode(), torch.autocast("cuda", torch.float16):
+                outputs = model(pinned.to("cuda", non_blocking=True))
+            parts.append([output[: len(some)].float().cpu().numpy() for output in outputs])
+        return {name: np.concatenate(rows) for name, rows in zip(OUTPUTS, zip(*parts, strict=True), strict=True)}
+
+    return embed, "cuda-fp16", _GPU_BATCH

@@ -1,0 +1,207 @@
+"""Embeddings on disk: one file per video content and backbone, written whole or not at all, the oldest evicted first.
+
+A file is in the safetensors format, so that it can be mapped instead of read, plus a checksum over the arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import StorageError
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.video.timeline import Timeline
+
+_DTYPES = {"F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8")}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_COPY = 1 << 20
+
+
+class FeatureStore:
+    """Features of videos under `root`, at most about `max_bytes` of them; shared by any number of processes."""
+
+    def __init__(self, root: Path, max_bytes: int) -> None:
+        self.root = root
+        self.max_bytes = max_bytes
+
+    def has(self, content: str, key: str) -> bool:
+        """Whether there is an entry for this video content and backbone; it may still turn out to be damaged."""
+        return self._path(content, key).exists()
+
+    def load(self, content: str, key: str) -> VideoFeatures | None:
+        """The entry, its blocks mapped from the file; None when there is none or it is damaged."""
+        path = self._path(content, key)
+        try:
+            features = _read(path)
+            os.utime(path)  # for the eviction's order; access times are often switched off
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+            path.unlink(missing_ok=True)
+            return None
+        return features
+
+    def save(self, content: str, key: str, features: VideoFeatures) -> None:
+        """Raises StorageError when the disk is full or cannot be written; the store stays as it was."""
+        with self.writer(content, key) as writer:
+            writer.append(features.frames, features.blocks)
+            writer.commit(features.timeline, features.promised, features.hash_frames, features.hashes)
+
+    @contextlib.contextmanager
+    def writer(self, content: str, key: str) -> Iterator[EntryWriter]:
+        """For an entry that is made piece by piece; without a `commit` nothing of it stays. Raises StorageError."""
+        folder = self.root / f".{uuid.uuid4().hex}.part"
+        try:
+            folder.mkdir(parents=True)
+            writer = EntryWriter(folder, self._path(content, key))
+            try:
+                yield writer
+            finally:
+                writer.close()
+        except OSError as error:
+            raise StorageError(
+                f"Embeddings cannot be written under {self.root}: {error.strerror or error}.",
+                "Free some space, set CACHE_MAX_BYTES lower, or set DATA_DIR to a disk with room.",
+            ) from error
+        self._evict(keep=self._path(content, key))
+
+    def _path(self, content: str, key: str) -> Path:
+        safe = [re.sub(r"[^\w.+-]", "_", part) for part in (content, key)]
+        if [content, key] != safe:
+            safe.append(hashlib.sha256(f"{content}\n{key}".encode()).hexdigest()[:12])
+        return self.root / f"{'.'.join(safe)}.safetensors"
+
+    def _evict(self, keep: Path) -> None:
+        entries = []
+        for path in self.root.glob("*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):  # another process evicts too
+                status = path.stat()
+                entries.append((status.st_mtime_ns, status.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.max_bytes:
+                return
+            if path != keep:
+                path.unlink(missing_ok=True)
+                total -= size
+
+
+class EntryWriter:
+    """Collects the rows of an entry on disk, so that memory does not grow with the length of a video."""
+
+    def __init__(self, folder: Path, target: Path) -> None:
+        self._folder = folder
+        self._target = target
+        self._parts: dict[str, Any] = {}
+        self._widths: dict[str, int] = {}
+        self._frames: list[NDArray[np.int64]] = []
+
+    def append(self, frames: NDArray[np.int64], blocks: Mapping[str, NDArray[np.floating]]) -> None:
+        """Adds embedded frames, ascending and after those added before: (k,) indices and per block (k, d) rows."""
+        self._frames.append(frames)
+        for name, rows in blocks.items():
+            if name not in self._parts:
+                self._parts[name] = (self._folder / name).open("wb+")
+                self._widths[name] = rows.shape[1]
+            self._parts[name].write(np.ascontiguousarray(rows, dtype="<f2"))
+
+    def commit(
+        self, timeline: Timeline, promised: int, hash_frames: NDArray[np.int64], hashes: NDArray[np.uint64]
+    ) -> None:
+        """Writes the entry: from here on `load` finds it."""
+        frames = np.concatenate(self._frames)
+        arrays = {"pts": timeline.pts, "frames": frames, "hash_frames": hash_frames, "hashes": hashes}
+        header: dict[str, Any] = {}
+        offset = 0
+        for name, array in arrays.items():
+            header[name] = _entry(_NAMES[array.dtype.newbyteorder("<")], [len(array)], offset)
+            offset = header[name]["data_offsets"][1]
+        for name, width in self._widths.items():
+            header[f"block.{name}"] = _entry("F16", [len(frames), width], offset)
+            offset = header[f"block.{name}"]["data_offsets"][1]
+        scratch = self._folder / "entry"
+        with scratch.open("wb+") as file:
+            checksum = 0
+            header["__metadata__"] = _metadata(timeline, promised, checksum)
+            _write_header(file, header)
+            for array in arrays.values():
+                data = np.ascontiguousarray(array).tobytes()
+                checksum = zlib.crc32(data, checksum)
+                file.write(data)
+            for part in self._parts.values():
+                part.seek(0)
+                while data := part.read(_COPY):
+                    checksum = zlib.crc32(data, checksum)
+                    file.write(data)
+            header["__metadata__"] = _metadata(timeline, promised, checksum)
+            file.seek(0)
+            _write_header(file, header)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self._target)
+
+    def close(self) -> None:
+        for name, part in self._parts.items():
+            part.close()
+            (self._folder / name).unlink(missing_ok=True)
+        (self._folder / "entry").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()
+
+
+def _entry(dtype: str, shape: list[int], offset: int) -> dict[str, Any]:
+    size = int(np.prod(shape)) * _DTYPES[dtype].itemsize
+    return {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
+
+
+def _metadata(timeline: Timeline, promised: int, checksum: int) -> dict[str, str]:
+    return {
+        "time_base": str(timeline.time_base),
+        "duration": str(timeline.duration),
+        "promised": str(promised),
+        "crc32": f"{checksum:08x}",  # always as long, so that the header can be written twice
+    }
+
+
+def _write_header(file: Any, header: Mapping[str, Any]) -> None:
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+
+
+def _read(path: Path) -> VideoFeatures:
+    raw = np.memmap(path, dtype=np.uint8, mode="r")
+    start = 8 + int.from_bytes(raw[:8].tobytes(), "little")
+    header = json.loads(raw[8:start].tobytes())
+    meta = header.pop("__metadata__")
+    data = raw[start:]
+    if len(data) != max(entry["data_offsets"][1] for entry in header.values()):
+        raise ValueError(f"{path.name} is cut off")
+    if zlib.crc32(data) != int(meta["crc32"], 16):
+        raise ValueError(f"{path.name} is damaged")
+    arrays = {
+        name: data[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in header.items()
+    }
+    timeline = Timeline(np.array(arrays["pts"]), Fraction(meta["time_base"]), Fraction(meta["duration"]))
+    blocks = {name.removeprefix("block."): array for name, array in arrays.items() if name.startswith("block.")}
+    return VideoFeatures(
+        timeline,
+        np.array(arrays["frames"]),
+        blocks,
+        int(meta["promised"]),
+        np.array(arrays["hash_frames"]),
+        np.array(arrays["hashes"]),
+    )
