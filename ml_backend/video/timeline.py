@@ -3,12 +3,15 @@
 * `FrameIndex`: 0-based position in presentation order.
 * `StudioFrame`: 1-based frame of Label Studio, on the grid of the `<Video>` tag's `framerate`.
 * `Seconds`: presentation time relative to what the browser calls 0.
+
+`docs/frames.md` explains the mapping and how it was checked.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +20,7 @@ from typing import NewType
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import VideoUnreadable
-from ml_backend.video.container import open_video
+from ml_backend.video.demux import demux
 
 FrameIndex = NewType("FrameIndex", int)
 StudioFrame = NewType("StudioFrame", int)
@@ -26,6 +28,7 @@ Seconds = NewType("Seconds", float)
 
 # Label Studio rounds the start of a frame to this, then adds it once more, not to see the frame before.
 SEEK_PRECISION = 0.002
+_NEVER_EARLY: NDArray[np.int64] = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +38,14 @@ class Timeline:
     `pts`: (n,) int64, non-decreasing, in ticks of `time_base` seconds, 0 being the browser's zero. A file may give two
     frames the same time; only the later one is ever seen.
     `duration`: what the browser gives as the video's duration, in seconds.
+    `early`: (m, 2) int64, one row a key frame: a seek to `early[j, 0]` microseconds or later lands on the key frame with
+    frame index `early[j, 1]` and shows it, even though it is not due yet.
     """
 
     pts: NDArray[np.int64]
     time_base: Fraction
     duration: Fraction
+    early: NDArray[np.int64] = field(default_factory=lambda: _NEVER_EARLY)
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -48,28 +54,49 @@ class Timeline:
     def microseconds(self) -> NDArray[np.int64]:
         """(n,) the browser's own times: `pts` rounded to microseconds, halves away from zero."""
         scale = self.time_base * 1_000_000
-        numerator, denominator = scale.numerator, scale.denominator
-        rounded = (2 * np.abs(self.pts) * numerator + denominator) // (2 * denominator)
-        return np.asarray(np.sign(self.pts) * rounded, dtype=np.int64)
+        doubled, unit = 2 * np.abs(self.pts) * scale.numerator, 2 * scale.denominator
+        return np.asarray(np.sign(self.pts) * ((doubled + scale.denominator) // unit), dtype=np.int64)
 
     def seconds(self, index: FrameIndex) -> Seconds:
         """When frame `index` begins to be shown."""
         return Seconds(float(int(self.pts[index]) * self.time_base))
 
     def shown_at(self, seconds: Seconds) -> FrameIndex:
-        """The frame a browser paints after seeking to `seconds`: the first before the video begins, the last after it."""
-        return FrameIndex(int(self._shown(np.array([seconds], dtype=np.float64))[0]))
+        """The frame a browser paints after seeking to `seconds`: before the video begins its first, after it its last."""
+        return FrameIndex(int(self.shown(np.array([seconds], dtype=np.float64))[0]))
+
+    def shown(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """`shown_at` for many seeks at once: (k,) float64 seconds to (k,) int64 frame indices."""
+        # The browser cuts a seek time to whole microseconds.
+        times = np.trunc(seconds * 1e6).astype(np.int64)
+        return np.maximum(np.searchsorted(self._first_seen, times, side="right") - 1, 0).astype(np.int64)
 
     def truncated(self, frames: int) -> Timeline:
         """The same video of which only the first `frames` decode; the duration stays what the container promised."""
         if not 0 < frames <= len(self):
             raise ValueError(f"cannot cut a timeline of {len(self)} frames to {frames}")
-        return replace(self, pts=self.pts[:frames])
+        return replace(self, pts=self.pts[:frames], early=self.early[self.early[:, 1] < frames])
 
-    def _shown(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-        # The browser cuts a seek time to whole microseconds.
-        times = np.trunc(seconds * 1e6).astype(np.int64)
-        return np.maximum(np.searchsorted(self.microseconds, times, side="right") - 1, 0).astype(np.int64)
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """Everything as int64 arrays, for a file; `from_arrays` reads them back."""
+        clock = (*self.time_base.as_integer_ratio(), *self.duration.as_integer_ratio())
+        return {"pts": self.pts, "early": self.early, "clock": np.array(clock, dtype=np.int64)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.int64]]) -> Timeline:
+        """The timeline that `arrays` came from. Raises KeyError or ValueError when they are not a timeline's."""
+        ticks, per_second, numerator, denominator = (int(value) for value in arrays["clock"])
+        pts, early = arrays["pts"].astype(np.int64), arrays["early"].astype(np.int64).reshape(-1, 2)
+        return cls(pts, Fraction(ticks, per_second), Fraction(numerator, denominator), early)
+
+    @cached_property
+    def _first_seen(self) -> NDArray[np.int64]:
+        """(n,) non-decreasing: the first microsecond at which a seek shows this frame or a later one."""
+        if not len(self.early):
+            return self.microseconds
+        seen = self.microseconds.copy()
+        np.minimum.at(seen, self.early[:, 1], self.early[:, 0])
+        return np.minimum.accumulate(seen[::-1])[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,39 +125,33 @@ class StudioGrid:
         return StudioFrame(position + 1)
 
     def span(self, first: FrameIndex, last: FrameIndex) -> tuple[StudioFrame, StudioFrame] | None:
-        """The Label Studio frames that show nothing but pictures `first`..`last`, ends included; None without any."""
+        """The Label Studio frames that show only pictures `first`..`last`, ends included; None when there are none."""
         start = int(np.searchsorted(self.shown, first, side="left"))
         stop = int(np.searchsorted(self.shown, last, side="right"))
         return (StudioFrame(start + 1), StudioFrame(stop)) if start < stop else None
 
 
 def studio_grid(timeline: Timeline, framerate: float) -> StudioGrid:
-    """The Label Studio frames of `timeline` at `framerate` frames a second (as Label Studio resolves it, so at least 1).
+    """The Label Studio frames of `timeline` at `framerate` a second (as Label Studio resolves it, so at least 1).
 
-    As in Label Studio 1.23 (`VideoCanvas.tsx`: `goToFrame`, `frameSteppedTime`), in the browser's doubles: as many frames
-    as the duration has at that rate, rounded; a seek to frame N goes to (N - 1) / framerate, rounded to 2 ms, plus 2 ms.
+    As in Label Studio 1.23 (`VideoCanvas.tsx`: `goToFrame`, `frameSteppedTime`), in the browser's doubles: as many
+    frames as the duration has at that rate, rounded; a seek to frame N goes to (N - 1) / framerate, rounded to 2 ms,
+    plus 2 ms. Raises ValueError when `framerate` is not a positive number.
     """
+    if not (math.isfinite(framerate) and framerate > 0):
+        raise ValueError(f"a framerate is a positive number, not {framerate}")
     duration = float(timeline.duration)
     frames = max(1, math.floor(duration * framerate + 0.5))
     exact = np.arange(frames, dtype=np.float64) / framerate
     seeks = np.floor(exact / SEEK_PRECISION + 0.5) * SEEK_PRECISION + SEEK_PRECISION
-    return StudioGrid(timeline, framerate, timeline._shown(np.minimum(seeks, duration)))
+    return StudioGrid(timeline, framerate, timeline.shown(np.minimum(seeks, duration)))
 
 
 def read_timeline(path: Path) -> Timeline:
-    """The presentation times of `path`, from one pass over its packets; nothing is decoded.
+    """The presentation times of `path`, from one pass over its packets.
 
-    Raises `VideoUnreadable` when it is not a video or holds no frame.
+    Frames are those that a decoder yields for whole packets; where a damaged end does not decode, the decoding pass cuts
+    the timeline with `Timeline.truncated`. Raises `VideoUnreadable` when it is not a video or holds no frame.
     """
-    with open_video(path) as (container, stream):
-        time_base = stream.time_base or Fraction(1, 90_000)
-        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-        times = [p.pts if p.pts is not None else p.dts for p in packets]
-        pts = np.array(sorted(time for time in times if time is not None), dtype=np.int64)
-        if not len(pts):
-            raise VideoUnreadable(f"{path.name} holds no frame of video.", "Upload it again, or encode it again.")
-        if container.duration is not None:
-            duration = Fraction(container.duration, 1_000_000)
-        else:
-            duration = (int(pts[-1]) + (packets[-1].duration or 0)) * time_base
-    return Timeline(pts, time_base, duration)
+    video = demux(path)
+    return Timeline(video.pts, video.time_base, video.duration, video.early)

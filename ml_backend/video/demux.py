@@ -1,0 +1,164 @@
+"""What a video's packets say about its timeline, seen as Chromium's demuxer sees it, without decoding.
+
+Chromium (`media/filters/ffmpeg_demuxer.cc`) reads files with the same library as we do, FFmpeg, so that edit lists and
+discarded frames come out alike. It never moves a video that starts late or whose sound starts early to 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from ml_backend.errors import VideoUnreadable
+from ml_backend.video.container import open_video
+
+# Before it gives the duration, Chromium decodes this many frames and queues this much more; if that is all of the
+# video, it has seen the last frame's time and corrects a duration that ends earlier.
+_DECODED_AHEAD = 8
+_QUEUED_AHEAD = Fraction(2)
+
+
+@dataclass(frozen=True, eq=False)
+class Packets:
+    """What the packets of one stream say, in decode order; hidden ones, which are decoded but never shown, apart.
+
+    `pts`: (n,) int64 ticks. `key`: (n,) bool. `dts`: (n,) int64 ticks, `pts` where the file has none.
+    `last_time`: the latest of all packets' times, hidden ones included. `last_lasts`: how long the last frame lasts.
+    `hidden`: how many packets are never shown.
+    """
+
+    pts: NDArray[np.int64]
+    dts: NDArray[np.int64]
+    key: NDArray[np.bool_]
+    last_time: int
+    last_lasts: int
+    hidden: int
+
+
+@dataclass(frozen=True, eq=False)
+class Demuxed:
+    """One pass over a file: `pts`, `time_base`, `duration` and `early` as in `Timeline`, and the packets themselves."""
+
+    pts: NDArray[np.int64]
+    time_base: Fraction
+    duration: Fraction
+    early: NDArray[np.int64]
+    packets: Packets
+
+
+def demux(path: Path) -> Demuxed:
+    """Reads all packets of the pictures of `path`. Raises `VideoUnreadable` when it is not a video or holds no frame."""
+    with open_video(path) as (container, stream):
+        time_base = stream.time_base or Fraction(1, 90_000)
+        packets = _read_packets(container, stream)
+        pts = np.sort(packets.pts)
+        dropped = _dropped_by_the_decoder(container, stream, packets)
+        if len(dropped):
+            pts = pts[~np.isin(pts, dropped)]
+        if not len(pts):
+            raise VideoUnreadable(f"{path.name} holds no frame of video.", "Encode it again, or upload another file.")
+        early = _shown_early(container, stream, packets, pts, time_base)
+        return Demuxed(pts, time_base, _duration(container, packets, pts, time_base), early, packets)
+
+
+def _read_packets(container: InputContainer, stream: VideoStream) -> Packets:
+    """Demuxes `stream` to its end, or as far as the file can be read."""
+    pts: list[int] = []
+    dts: list[int] = []
+    key: list[bool] = []
+    hidden, last_time, last_lasts, vp8 = 0, 0, (-1, 0), stream.codec_context.name in ("vp8", "libvpx")
+    try:
+        for packet in container.demux(stream):
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None or not packet.size:
+                continue
+            last_time = max(last_time, time)
+            # An alternate reference frame of VP8 is a packet of its own that only later frames look at.
+            if packet.is_discard or (vp8 and not memoryview(packet)[0] & 16):
+                hidden += 1
+                continue
+            pts.append(time)
+            dts.append(packet.dts if packet.dts is not None else time)
+            key.append(packet.is_keyframe)
+            last_lasts = max(last_lasts, (time, packet.duration or 0))
+    except av.error.FFmpegError:
+        pass  # a damaged end: what was read before it counts
+    times = (np.array(pts, dtype=np.int64), np.array(dts, dtype=np.int64), np.array(key, dtype=np.bool_))
+    return Packets(*times, last_time, last_lasts[1], hidden)
+
+
+def _dropped_by_the_decoder(container: InputContainer, stream: VideoStream, packets: Packets) -> NDArray[np.int64]:
+    """The times of frames before the first key frame that need frames which were cut away, found by decoding the start."""
+    keys = np.flatnonzero(packets.key)
+    if not len(keys):
+        return np.empty(0, np.int64)
+    first_key = int(packets.pts[keys[0]])
+    leading = packets.pts[packets.pts < first_key]
+    if not len(leading):
+        return leading
+    decoded: list[int] = []
+    try:
+        container.seek(int(packets.dts.min()), stream=stream)
+        for frame in container.decode(stream):
+            if frame.pts is None or frame.pts >= first_key:
+                break
+            decoded.append(frame.pts)
+    except av.error.FFmpegError:
+        pass
+    return np.setdiff1d(leading, np.array(decoded, dtype=np.int64))
+
+
+def _duration(container: InputContainer, packets: Packets, pts: NDArray[np.int64], time_base: Fraction) -> Fraction:
+    """What the browser says is the duration when Label Studio asks for it."""
+    promised = [
+        stream.duration * stream.time_base
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream.duration and stream.time_base
+    ]
+    if container.duration is None:
+        # Chromium knows no end then; this is what the pictures last.
+        return (int(pts[-1]) + packets.last_lasts) * time_base
+    duration = max(Fraction(container.duration, 1_000_000), *promised, Fraction(0))
+    seen_to_the_end = (int(pts[-1]) - int(pts[min(_DECODED_AHEAD, len(pts) - 1)])) * time_base < _QUEUED_AHEAD
+    return max(duration, packets.last_time * time_base) if seen_to_the_end else duration
+
+
+def _shown_early(
+    container: InputContainer, stream: VideoStream, packets: Packets, pts: NDArray[np.int64], time_base: Fraction
+) -> NDArray[np.int64]:
+    """`Timeline.early`, for two reasons: a seek time is rounded to the nearest tick before FFmpeg looks for a key frame;
+    and in MP4 it looks by decode time, shifted by one number for the whole file, so that where frames are reordered by
+    more than that, it lands on a key frame before its time."""
+    by_decode_time = "mov" in container.format.name
+    index = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
+    keys = np.flatnonzero(np.isin(packets.dts if by_decode_time else packets.pts, index))
+    ticks = packets.pts[keys]
+    ahead = ticks - packets.dts[keys]
+    if by_decode_time and len(index) > 1 and len(keys) and ahead.max() > 0:
+        ticks = ticks - ahead + _seek_shift(container, stream, packets, int(keys[-1]), int(ahead.max()))
+        keys, ticks = keys[ticks <= packets.pts[keys]], ticks[ticks <= packets.pts[keys]]
+    half_tick = time_base * 500_000
+    numerator, denominator = half_tick.numerator, half_tick.denominator
+    times = -((1 - 2 * ticks) * numerator // denominator)
+    return np.column_stack([times, np.searchsorted(pts, packets.pts[keys], side="right") - 1]).astype(np.int64)
+
+
+def _seek_shift(container: InputContainer, stream: VideoStream, packets: Packets, key: int, most: int) -> int:
+    """How far after its decode time a seek begins to land on key frame number `key`; `most` when it is that or more."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        container.seek(int(packets.dts[key]) + middle, stream=stream)
+        landed = next((packet.dts for packet in container.demux(stream) if packet.size), None)
+        if landed is not None and landed >= packets.dts[key]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
