@@ -24,7 +24,7 @@ from ml_backend.errors import StorageError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.video.timeline import Timeline
 
-_DTYPES = {"F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _COPY = 1 << 20
 
@@ -51,6 +51,14 @@ class FeatureStore:
         except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
             path.unlink(missing_ok=True)
             return None
+        return features
+
+    def require(self, content: str, key: str) -> VideoFeatures:
+        """An entry that was written just now. Raises StorageError when the disk lost it."""
+        if (features := self.load(content, key)) is None:
+            raise StorageError(
+                f"The embeddings of {content} were written under {self.root} but cannot be read back.", "Check the disk."
+            )
         return features
 
     def save(self, content: str, key: str, features: VideoFeatures) -> None:
@@ -122,7 +130,8 @@ class EntryWriter:
     ) -> None:
         """Writes the entry: from here on `load` finds it."""
         frames = np.concatenate(self._frames)
-        arrays = {"pts": timeline.pts, "frames": frames, "hash_frames": hash_frames, "hashes": hashes}
+        times = {"pts": timeline.pts, "early": timeline.early.ravel()}
+        arrays = {**times, "frames": frames, "hash_frames": hash_frames, "hashes": hashes}
         header: dict[str, Any] = {}
         offset = 0
         for name, array in arrays.items():
@@ -189,13 +198,14 @@ def _read(path: Path) -> VideoFeatures:
     data = raw[start:]
     if len(data) != max(entry["data_offsets"][1] for entry in header.values()):
         raise ValueError(f"{path.name} is cut off")
-    if zlib.crc32(data) != int(meta["crc32"], 16):
+    if zlib.crc32(memoryview(data)) != int(meta["crc32"], 16):
         raise ValueError(f"{path.name} is damaged")
     arrays = {
         name: data[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
         for name, entry in header.items()
     }
-    timeline = Timeline(np.array(arrays["pts"]), Fraction(meta["time_base"]), Fraction(meta["duration"]))
+    early = np.array(arrays["early"]).reshape(-1, 2)
+    timeline = Timeline(np.array(arrays["pts"]), Fraction(meta["time_base"]), Fraction(meta["duration"]), early)
     blocks = {name.removeprefix("block."): array for name, array in arrays.items() if name.startswith("block.")}
     return VideoFeatures(
         timeline,

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -76,18 +75,6 @@ class Timeline:
         if not 0 < frames <= len(self):
             raise ValueError(f"cannot cut a timeline of {len(self)} frames to {frames}")
         return replace(self, pts=self.pts[:frames], early=self.early[self.early[:, 1] < frames])
-
-    def arrays(self) -> dict[str, NDArray[np.int64]]:
-        """Everything as int64 arrays, for a file; `from_arrays` reads them back."""
-        clock = (*self.time_base.as_integer_ratio(), *self.duration.as_integer_ratio())
-        return {"pts": self.pts, "early": self.early, "clock": np.array(clock, dtype=np.int64)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.int64]]) -> Timeline:
-        """The timeline that `arrays` came from. Raises KeyError or ValueError when they are not a timeline's."""
-        ticks, per_second, numerator, denominator = (int(value) for value in arrays["clock"])
-        pts, early = arrays["pts"].astype(np.int64), arrays["early"].astype(np.int64).reshape(-1, 2)
-        return cls(pts, Fraction(ticks, per_second), Fraction(numerator, denominator), early)
 
     @cached_property
     def _first_seen(self) -> NDArray[np.int64]:
