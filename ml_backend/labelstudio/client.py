@@ -80,7 +80,10 @@ class Client:
         """Every task with an annotation, and its annotations as Label Studio gives them."""
         condition = _condition("total_annotations", "greater", "Number", 0)
         for item in self._tasks(project, "id,data,annotations", condition):
-            yield Task(item["id"], item["data"]), item["annotations"]
+            yield (
+                Task(item["id"], item["data"]),
+                [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
+            )
 
     def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Stores predictions. Raises LabelStudioError when Label Studio kept fewer than it was sent."""
