@@ -29,7 +29,8 @@ class Annotated:
 def annotated_tasks(context: WorkerContext, work: ProjectWork) -> list[Annotated]:
     """Every task with at least one submitted annotation that was not skipped."""
     found = (
-        Annotated(task, parse_annotations(items, work.config)) for task, items in context.client.annotated(work.id)
+        Annotated(task, parse_annotations(task.id, items, work.config))
+        for task, items in context.client.annotated(work.id)
     )
     return [each for each in found if each.annotations]
 

@@ -58,9 +58,9 @@ def _region_json(region: Region, config: LabelConfig) -> dict[str, Any]:
     return item
 
 
-def parse_annotations(items: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Annotation, ...]:
+def parse_annotations(task: int, items: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Annotation, ...]:
     """The submitted annotations of one task; skipped (cancelled) ones are left out."""
-    return tuple(_annotation(item, config) for item in items if not item.get("was_cancelled"))
+    return tuple(_annotation(task, item, config) for item in items if not item.get("was_cancelled"))
 
 
 def parse_regions(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Region, ...]:
@@ -68,12 +68,12 @@ def parse_regions(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> t
     return tuple(region for item in result for region in _regions(item, config))
 
 
-def _annotation(item: Mapping[str, Any], config: LabelConfig) -> Annotation:
+def _annotation(task: int, item: Mapping[str, Any], config: LabelConfig) -> Annotation:
     result = [r for r in item.get("result") or () if isinstance(r, Mapping)]
     author = item.get("completed_by")
     return Annotation(
         id=int(item["id"]),
-        task=int(item["task"]),
+        task=task,
         regions=parse_regions(result, config),
         updated_at=datetime.fromisoformat(item["updated_at"]),
         author=author["id"] if isinstance(author, Mapping) else author,
