@@ -1,24 +1,41 @@
-"""From a video file to its features: decoded once, embedded, hashed, stored."""
+"""From a video file to its features: decoded once, and in the same pass hashed, embedded where it changes, and stored.
+
+Three threads work at a time, with bounded queues between them: one decodes and scales, one runs the network, and the
+caller's chooses frames and writes rows. What is held does not grow with the length of the video.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS, VideoFeatures
+from ml_backend.features.density import DEFAULT, Density
 from ml_backend.features.hashing import hash_input, phash, sampled_frames
-from ml_backend.features.motion import GREY, motion
-from ml_backend.features.store import FeatureStore
-from ml_backend.video.decode import decode
-from ml_backend.video.timeline import read_timeline
+from ml_backend.features.motion import GREY
+from ml_backend.features.rows import RowWriter
+from ml_backend.features.selection import Selection
+from ml_backend.features.store import EntryWriter, FeatureStore
+from ml_backend.video.decode import Picture, decode, in_background
+from ml_backend.video.timeline import Timeline, read_timeline
 
-__all__ = ["BLOCKS", "VideoFeatures", "video_features"]
+__all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
 
 HASHES_PER_SECOND = 4.0
+_BLOCKS_AHEAD = 4
+_BLOCK = 16
+_HELD_BATCHES = 64  # look-back, in batches of the network: with one frame in sixteen embedded, four batches' worth
+_IN_FLIGHT = 2
+
+Embedded = Mapping[str, NDArray[np.float32]]
 
 
 def video_features(
@@ -27,45 +44,135 @@ def video_features(
     store: FeatureStore,
     content: str,
     progress: Callable[[float], None] | None = None,
+    density: Density = DEFAULT,
 ) -> VideoFeatures:
     """The features of the video at `path`, whose content hash is `content`: from `store`, or made and put there.
 
     `progress` is called with the share of frames done, 0..1. Raises VideoUnreadable, StorageError.
     """
-    if (known := store.load(content, backbone.key)) is not None:
+    key = backbone.key + density.key
+    if (known := store.load(content, key)) is not None:
         return known
     timeline = read_timeline(path)
-    hashed = set(sampled_frames(timeline, HASHES_PER_SECOND).tolist())
-    frames, greys, inputs, hash_frames, rows = [], [], [], [], {name: [] for name in BLOCKS[:-1]}
-    batch = []
+    with store.writer(content, key) as writer:
+        _embed(path, timeline, backbone, density, writer, progress or (lambda share: None))
+    return store.require(content, key)
 
-    def flush():
-        for name, values in backbone.embed(np.stack(batch)).items():
-            rows[name].append(values.astype(np.float16))
-        batch.clear()
-        if progress:
-            progress(len(frames) / len(timeline))
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Block:
+    """Consecutive pictures on their way from the decoder: k of them, (k, 64, 64) grey, and what is to be hashed."""
+
+    pictures: Sequence[Picture]
+    grey: NDArray[np.uint8]
+    hashed: Sequence[tuple[int, NDArray[np.uint8]]]
+
+
+def _blocks(path: Path, timeline: Timeline, size: int) -> Iterator[_Block]:
+    wanted = set(sampled_frames(timeline, HASHES_PER_SECOND).tolist())
+    pictures: list[Picture] = []
     for picture in decode(path, timeline):
-        frames.append(picture.index)
-        greys.append(cv2.resize(picture.grey, (GREY, GREY), interpolation=cv2.INTER_AREA))
-        if picture.index in hashed:
-            hash_frames.append(picture.index)
-            inputs.append(hash_input(picture))
-        batch.append(picture.rgb)
-        if len(batch) == backbone.batch:
-            flush()
-    if batch:
-        flush()
-    blocks = {name: np.concatenate(parts) for name, parts in rows.items()}
-    blocks["motion"] = motion(np.stack(greys), blocks["appearance"].astype(np.float32)).astype(np.float16)
-    features = VideoFeatures(
-        timeline.truncated(frames[-1] + 1),
-        np.array(frames, np.int64),
-        blocks,
-        len(timeline),
-        np.array(hash_frames, np.int64),
-        phash(np.stack(inputs)),
+        pictures.append(picture)
+        if len(pictures) == size:
+            yield _block(pictures, wanted)
+            pictures = []
+    if pictures:
+        yield _block(pictures, wanted)
+
+
+def _block(pictures: Sequence[Picture], wanted: set[int]) -> _Block:
+    grey = np.empty((len(pictures), GREY, GREY), np.uint8)
+    for picture, target in zip(pictures, grey, strict=True):
+        cv2.resize(picture.grey, (GREY, GREY), dst=target, interpolation=cv2.INTER_AREA)
+    return _Block(pictures, grey, [(p.index, hash_input(p)) for p in pictures if p.index in wanted])
+
+
+def _embed(
+    path: Path,
+    timeline: Timeline,
+    backbone: Backbone,
+    density: Density,
+    writer: EntryWriter,
+    progress: Callable[[float], None],
+) -> None:
+    selection = Selection(density)
+    rows = RowWriter(writer)
+    hash_frames: list[int] = []
+    hashes: list[NDArray[np.uint64]] = []
+    count, last = 0, None
+    with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
+        network = _Network(backbone, pool, selection)
+        for block in in_background(lambda: _blocks(path, timeline, density.stride), _BLOCKS_AHEAD):
+            if block.hashed:
+                hash_frames += [index for index, _ in block.hashed]
+                hashes.append(phash(np.stack([grey for _, grey in block.hashed])))
+            pictures, grey = block.pictures, block.grey
+            if last is None:
+                selection.begin(pictures[0])
+                rows.begin(pictures[0].index, grey[0])
+            else:
+                pictures, grey = [last[0], *pictures], np.concatenate([last[1][None], grey])
+            if len(pictures) > 1:
+                selection.add(max(count - 1, 0), pictures, grey)
+            count += len(block.pictures)
+            last = pictures[-1], grey[-1]
+            network.feed()
+            for interval in selection.done():
+                rows.add(interval)
+                progress(interval.pictures[-1].index / len(timeline))
+        network.finish()
+        for interval in selection.done():
+            rows.add(interval)
+    if last is None:
+        raise AssertionError("a decoder that gives no frame has raised by now")
+    rows.finish(selection.only_row())
+    writer.commit(
+        timeline.truncated(last[0].index + 1), len(timeline), np.array(hash_frames, np.int64), np.concatenate(hashes)
     )
-    store.save(content, backbone.key, features)
-    return features
+    progress(1.0)
+
+
+class _Network:
+    """Keeps the network busy with full batches of what the selection wants, and brings the embeddings back to it."""
+
+    def __init__(self, backbone: Backbone, pool: ThreadPoolExecutor, selection: Selection) -> None:
+        self._backbone = backbone
+        self._pool = pool
+        self._selection = selection
+        self._jobs: deque[tuple[list[int], Future[tuple[Embedded, NDArray[np.float32]]]]] = deque()
+
+    def feed(self) -> None:
+        """Starts what can be started; waits only when too many pictures are held."""
+        self._collect()
+        self._start(self._backbone.batch)
+        while self._selection.held > _HELD_BATCHES * self._backbone.batch:
+            self._start(1)
+            self._wait()
+            self._start(self._backbone.batch)
+
+    def finish(self) -> None:
+        while self._jobs or self._selection.wanted:
+            self._start(1)
+            self._wait()
+
+    def _start(self, at_least: int) -> None:
+        wanted = self._selection.wanted
+        while len(wanted) >= at_least and wanted and len(self._jobs) < _IN_FLIGHT:
+            batch = [wanted.popleft() for _ in range(min(len(wanted), self._backbone.batch))]
+            pictures = [picture for _, picture in batch]
+            self._jobs.append(([position for position, _ in batch], self._pool.submit(self._run, pictures)))
+
+    def _run(self, pictures: Sequence[Picture]) -> tuple[Embedded, NDArray[np.float32]]:
+        embedded = self._backbone.embed(np.stack([picture.rgb for picture in pictures]))
+        appearance = embedded["appearance"]
+        return embedded, appearance / np.maximum(np.linalg.norm(appearance, axis=1, keepdims=True), 1e-12)
+
+    def _collect(self) -> None:
+        while self._jobs and self._jobs[0][1].done():
+            self._wait()
+
+    def _wait(self) -> None:
+        positions, job = self._jobs.popleft()
+        embedded, unit = job.result()
+        for at, position in enumerate(positions):
+            self._selection.put(position, {name: values[at] for name, values in embedded.items()}, unit[at])

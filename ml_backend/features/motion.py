@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 GREY = 64
 STEPS = (1, 2, 4)
 WINDOWS = (5, 15)
+# Frames before and after a frame that its row depends on.
+REACH = max(STEPS) + max(WINDOWS) // 2
 _GRID = 4
 _CELL = GREY // _GRID
+_SUM = np.kron(np.eye(_GRID, dtype=np.float32), np.ones((_CELL, 1), np.float32)) / _CELL**2
 
 
 def motion(
@@ -19,18 +22,17 @@ def motion(
     """(n, 64, 64) grey pictures and (n, d) embeddings of consecutive frames to (stop - first, 102) rows for some of them.
 
     Per window and step: mean absolute difference between the frames that many before and after, in each of 4 x 4 cells
-    (0..255), then one minus the cosine of their embeddings. At the ends of the video the windows are shifted inward.
+    (0..255), then one minus the cosine of their embeddings. At the ends of what is given the windows are shifted inward.
     """
     n = len(grey)
-    stop = n if stop is None else stop
     every = np.arange(n)
     unit = appearance / np.maximum(np.linalg.norm(appearance, axis=1, keepdims=True), 1e-12)
     columns = []
     for step in STEPS:
         low, high = np.maximum(every - step, 0), np.minimum(every + step, n - 1)
-        difference = cv2.absdiff(grey[high], grey[low])
-        cells = difference.reshape(n, _GRID, _CELL, _GRID, _CELL).sum((2, 4), dtype=np.uint32) / _CELL**2
-        columns += [cells.reshape(n, -1), 1 - np.einsum("nd,nd->n", unit[high], unit[low])[:, None]]
+        difference = cv2.absdiff(grey[high].reshape(-1, GREY), grey[low].reshape(-1, GREY)).astype(np.float32)
+        cells = (difference @ _SUM).reshape(n, _GRID, _CELL, _GRID).sum(2).reshape(n, -1)
+        columns += [cells, 1 - np.einsum("nd,nd->n", unit[high], unit[low])[:, None]]
     rows = np.hstack(columns).astype(np.float64)
     total = np.vstack([np.zeros_like(rows[:1]), np.cumsum(rows, axis=0)])
     wanted = every[first:stop]

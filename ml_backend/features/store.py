@@ -57,7 +57,8 @@ class FeatureStore:
         """An entry that was written just now. Raises StorageError when the disk lost it."""
         if (features := self.load(content, key)) is None:
             raise StorageError(
-                f"The embeddings of {content} were written under {self.root} but cannot be read back.", "Check the disk."
+                f"The embeddings of {content} were written under {self.root} but cannot be read back.",
+                "Check the disk.",
             )
         return features
 
@@ -198,7 +199,7 @@ def _read(path: Path) -> VideoFeatures:
     data = raw[start:]
     if len(data) != max(entry["data_offsets"][1] for entry in header.values()):
         raise ValueError(f"{path.name} is cut off")
-    if zlib.crc32(memoryview(data)) != int(meta["crc32"], 16):
+    if zlib.crc32(data.data) != int(meta["crc32"], 16):
         raise ValueError(f"{path.name} is damaged")
     arrays = {
         name: data[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])

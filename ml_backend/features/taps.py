@@ -36,6 +36,9 @@ class Taps(nn.Module):
     `early_grid` the early one averaged on a 4 x 4 grid, flattened channel by channel.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, model: nn.Module, layers: Layers) -> None:
         super().__init__()
         self.register_buffer("scale", 1 / (255 * torch.tensor(_STD)).view(1, 3, 1, 1))

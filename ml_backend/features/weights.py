@@ -50,7 +50,7 @@ def find_weights(name: str, weights: str, cache_dir: Path | None) -> Weights:
 
 
 def _default(name: str, cache_dir: Path | None) -> Weights:
-    url: str = models.get_model_weights(name).DEFAULT.url  # type: ignore[attr-defined]
+    url: str = models.get_model_weights(name).DEFAULT.url
     file = url.rsplit("/", 1)[-1]
     places = [Path(torch.hub.get_dir()) / "checkpoints"] + ([cache_dir] if cache_dir else [])
     for place in places:

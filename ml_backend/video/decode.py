@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
@@ -78,9 +79,10 @@ def decode(
 ) -> Iterator[Picture]:
     """Yields the frames of `path` in the order they are shown, each `size` x `size` (an even number of pixels).
 
-    `only`: the frame indices wanted; the others are decoded and dropped. `skip`: `nonref` leaves out frames that no other frame needs, `nonkey` all but key frames; both decode faster.
-    Packets that do not decode are left out, so the indices may have gaps and may end before the timeline does: a damaged
-    video gives all its good frames. Raises VideoUnreadable when it gives none.
+    `only`: the frame indices wanted; the others are decoded and dropped. `skip`: `nonref` leaves out frames that no other
+    frame needs, `nonkey` all but key frames; both decode faster. Packets that do not decode are left out, so the indices
+    may have gaps and may end before the timeline does: a damaged video gives all its good frames. Raises VideoUnreadable
+    when it gives none.
     """
     scaler = VideoReformatter()
     last, to_rgb = -1, None
@@ -98,14 +100,15 @@ def decode(
             if to_rgb is None:
                 to_rgb = _to_rgb(frame)
             small = scaler.reformat(frame, size, size, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR)
-            yield Picture(FrameIndex(index), small.to_ndarray(), to_rgb, round(frame.rotation / 90) % 4)
+            planes = np.asarray(small.to_ndarray(), np.uint8)
+            yield Picture(FrameIndex(index), planes, to_rgb, round(frame.rotation / 90) % 4)
     if last < 0:
         raise VideoUnreadable(
             f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
         )
 
 
-def _frames(packets: Iterator[av.Packet]) -> Iterator[VideoFrame]:
+def _frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:
     while True:
         try:
             packet = next(packets)

@@ -1,0 +1,65 @@
+"""Which frames of a video to embed: every so many, and in between where the picture changes.
+
+Two nets catch what happens in between: a bisection where the embeddings of two neighbours differ, for slow changes, and
+one on the pixels for short events that leave no trace at either end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.features.motion import GREY
+
+_BLOCK = 8
+
+
+@dataclass(frozen=True)
+class Density:
+    """`stride`: frames between two that are embedded anyway; 1 embeds all. `cosine`: the distance (0..2) from which on
+    the frame in the middle of two is embedded as well. `pixels`: a frame is embedded when one of its 8 x 8 blocks, in a
+    64 x 64 grey picture, differs from both neighbours by more than this on average (0..255).
+    """
+
+    stride: int = 16
+    cosine: float = 0.12
+    pixels: float = 25.0
+
+    @property
+    def key(self) -> str:
+        """Empty for the default, so that a backbone's key alone names its usual features."""
+        return "" if self == Density() else f"-s{self.stride}c{self.cosine:g}p{self.pixels:g}"
+
+
+DEFAULT = Density()
+
+
+def short_events(grey: NDArray[np.uint8], threshold: float) -> list[int]:
+    """Positions in (k, 64, 64) consecutive grey pictures, between the first and the last, that neither end shows.
+
+    Of the frames that differ from both ends the one that differs most is taken, and becomes an end for the rest.
+    """
+    found: list[int] = []
+    spans = [(0, len(grey) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        inner = grey[first + 1 : last]
+        differing = np.minimum(_blocks(inner, grey[first]), _blocks(inner, grey[last])).max(axis=1)
+        most = int(differing.argmax())
+        if differing[most] > threshold:
+            middle = first + 1 + most
+            found.append(middle)
+            spans += [(first, middle), (middle, last)]
+    return sorted(found)
+
+
+def _blocks(inner: NDArray[np.uint8], end: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(k, 64 x 64 / 8 x 8) mean absolute difference of every picture's blocks from those of `end`."""
+    difference = cv2.absdiff(inner.reshape(-1, GREY), np.tile(end, (len(inner), 1)))
+    shape = (GREY // _BLOCK, len(difference) // _BLOCK)
+    return np.asarray(cv2.resize(difference, shape, interpolation=cv2.INTER_AREA), np.uint8).reshape(len(inner), -1)
