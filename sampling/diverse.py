@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# Clusters are found among at most this many frames; any frame can be the medoid.
+MAX_POINTS = 4000
+
 
 def diverse(
     embeddings: NDArray[np.floating], count: int, *, frames: NDArray[np.int64] | None = None, seed: int = 0
@@ -24,7 +27,9 @@ def diverse(
     index = index[first]
     if len(points) <= count:
         return np.sort(index)
-    centres = k_means(points, count, np.random.default_rng(seed))
+    # Evenly thinned, a long video still shows all of its scenes.
+    thinned = points[np.argsort(index)][:: -(-len(points) // MAX_POINTS)]
+    centres = k_means(thinned, count, np.random.default_rng(seed))
     distance = _squared_distances(points, centres)
     own = distance.argmin(axis=1)
     medoids = [
@@ -51,7 +56,7 @@ def principal(embeddings: NDArray[np.floating], dimensions: int = 32) -> Floats:
     return np.asarray(rows @ vectors[:, ::-1][:, :dimensions], np.float64)
 
 
-def k_means(points: Floats, count: int, rng: np.random.Generator, restarts: int = 4, rounds: int = 100) -> Floats:
+def k_means(points: Floats, count: int, rng: np.random.Generator, restarts: int = 8, rounds: int = 100) -> Floats:
     """Centres (<= count, d) of the best of `restarts` runs of Lloyd's algorithm from k-means++ seeds.
 
     Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", 2007.
@@ -76,11 +81,16 @@ def k_means(points: Floats, count: int, rng: np.random.Generator, restarts: int 
 
 
 def _seeds(points: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Far apart points: each the best of a few drawn in proportion to their squared distance from those chosen."""
     chosen = [int(rng.integers(len(points)))]
     distance = _squared_distances(points, points[chosen])[:, 0]
+    tries = 2 + int(np.log(count))
     while len(chosen) < count and distance.sum() > 0:
-        chosen.append(int(rng.choice(len(points), p=distance / distance.sum())))
-        distance = np.minimum(distance, _squared_distances(points, points[chosen[-1:]])[:, 0])
+        drawn = rng.choice(len(points), size=tries, p=distance / distance.sum())
+        nearer = np.minimum(distance[:, None], _squared_distances(points, points[drawn]))
+        best = int(nearer.sum(axis=0).argmin())
+        chosen.append(int(drawn[best]))
+        distance = nearer[:, best]
     return points[chosen]
 
 

@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
-from ml_backend.learning.families import Family, Floats, Views
-from ml_backend.learning.linear import Linear, fit_softmax
+from ml_backend.learning.families import CHUNK, Family, Floats, Views
+from ml_backend.learning.linear import NEVER, Linear, fit_softmax, span
 
 # Temperature of the nearest neighbour's cosine similarity.
 NEIGHBOUR_TEMPERATURE = 0.07
 # The nearest neighbour is looked up among at most this many examples.
 MAX_NEIGHBOURS = 300
-# A class that no example has.
-NEVER = -50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +61,11 @@ class Ensemble:
 
     def log_probabilities(self, views: Views) -> Floats:
         """(m, K) log-probabilities of a video's embedded frames."""
-        return blend([(m.weight, m.log_probabilities(views.rows(m.family))) for m in self.members])
+        pieces = []
+        for start in range(0, len(views), CHUNK):
+            at = slice(start, start + CHUNK)
+            pieces.append(blend([(m.weight, m.log_probabilities(views.rows(m.family, at))) for m in self.members]))
+        return np.concatenate(pieces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,25 +98,36 @@ def fit_ensemble(
     With fewer than two usable folds every member has the same weight and the first penalty.
     """
     losses = np.full((len(recipe.families), len(recipe.penalties)), np.nan)
+    bases = []
     for f, family in enumerate(recipe.families):
-        if len(folds) < 2:
-            break
-        for p, penalty in enumerate(recipe.penalties):
-            losses[f, p] = _held_out_loss(lessons, count, family, penalty, recipe.neighbours, folds)
+        basis = span(np.concatenate([lesson.rows[family.name] for lesson in lessons]))
+        reduced = [(lesson.rows[family.name] @ basis, lesson.classes, lesson.weight) for lesson in lessons]
+        bases.append((basis, reduced))
+        if len(folds) >= 2:
+            for p, penalty in enumerate(recipe.penalties):
+                losses[f, p] = _held_out_loss(reduced, count, penalty, recipe.neighbours, folds)
+    weights, best = _weights(losses)
     members = []
+    for f, family in enumerate(recipe.families):
+        if weights[f] > 0:
+            basis, reduced = bases[f]
+            rows, classes, weight = _joined(reduced)
+            fitted = fit_softmax(rows, classes, count, weight, recipe.penalties[best[f]])
+            near = None
+            if recipe.neighbours:
+                near = _nearest(np.concatenate([lesson.rows[family.name] for lesson in lessons]), classes)
+            members.append(Member(family, Linear(basis @ fitted.weights, fitted.bias), near, float(weights[f])))
+    return Ensemble(tuple(members))
+
+
+def _weights(losses: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[int]]:
+    """Weight of each family and its best penalty, from held-out losses (families, penalties); nan was not measured."""
     if np.isnan(losses).any():
-        weights, best = np.full(len(losses), 1 / len(losses)), np.zeros(len(losses), int)
-    else:
-        best = losses.argmin(axis=1)
-        lowest = losses.min(axis=1)
-        weights = np.exp(-(lowest - lowest.min()) / max(0.05, 0.25 * float(lowest.min())))
-        weights = weights / weights.sum()
-    for family, weight, p in zip(recipe.families, weights, best, strict=True):
-        if weight >= 0.02 * weights.max():
-            linear, neighbours = _fit(lessons, count, family, recipe.penalties[int(p)], recipe.neighbours)
-            members.append(Member(family, linear, neighbours, float(weight)))
-    total = sum(member.weight for member in members)
-    return Ensemble(tuple(Member(m.family, m.linear, m.neighbours, m.weight / total) for m in members))
+        return np.full(len(losses), 1 / len(losses)), [0] * len(losses)
+    lowest = losses.min(axis=1)
+    weights = np.exp(-(lowest - lowest.min()) / max(0.05, 0.25 * float(lowest.min())))
+    weights = np.where(weights >= 0.02 * weights.max(), weights, 0)
+    return np.asarray(weights / weights.sum()), [int(row.argmin()) for row in losses]
 
 
 def blend(answers: Sequence[tuple[float, Floats]]) -> Floats:
@@ -134,23 +147,24 @@ def balanced_loss(logs: Floats, classes: NDArray[np.intp], weight: Floats) -> fl
     return float(np.mean(losses))
 
 
-def _fit(
-    lessons: Sequence[Lesson], count: int, family: Family, penalty: float, neighbours: bool
-) -> tuple[Linear, Neighbours | None]:
-    rows = np.concatenate([lesson.rows[family.name] for lesson in lessons])
-    classes = np.concatenate([lesson.classes for lesson in lessons])
-    weight = np.concatenate([lesson.weight for lesson in lessons])
-    linear = fit_softmax(rows, classes, count, weight, penalty)
-    if not neighbours:
-        return linear, None
+# The rows of one lesson in a reduced space, their classes and weights.
+_Reduced = tuple[Floats, NDArray[np.intp], Floats]
+
+
+def _joined(lessons: Sequence[_Reduced]) -> _Reduced:
+    rows, classes, weight = zip(*lessons, strict=True)
+    return np.concatenate(rows), np.concatenate(classes), np.concatenate(weight)
+
+
+def _nearest(rows: Floats, classes: NDArray[np.intp]) -> Neighbours:
     kept = np.linspace(0, len(rows) - 1, min(len(rows), MAX_NEIGHBOURS)).round().astype(int)
-    return linear, Neighbours(rows[kept], classes[kept])
+    # Rounded as they are stored, so that a loaded head answers exactly like the one that was fitted.
+    return Neighbours(rows[kept].astype(np.float16).astype(np.float32), classes[kept])
 
 
 def _held_out_loss(
-    lessons: Sequence[Lesson],
+    lessons: Sequence[_Reduced],
     count: int,
-    family: Family,
     penalty: float,
     neighbours: bool,
     folds: Sequence[NDArray[np.intp]],
@@ -160,13 +174,14 @@ def _held_out_loss(
     for fold in folds:
         out = set(fold.tolist())
         inside = [lesson for position, lesson in enumerate(lessons) if position not in out]
-        tested = [lessons[position] for position in fold]
-        if not inside or len(np.unique(np.concatenate([lesson.classes for lesson in inside]))) < 2:
+        if not inside:
             continue
-        linear, near = _fit(inside, count, family, penalty, neighbours)
-        member = Member(family, linear, near, 1.0)
-        logs = np.concatenate([member.log_probabilities(lesson.rows[family.name]) for lesson in tested])
-        classes = np.concatenate([lesson.classes for lesson in tested])
-        if len(classes):
-            found.append(balanced_loss(logs, classes, np.concatenate([lesson.weight for lesson in tested])))
+        rows, classes, weight = _joined(inside)
+        if len(np.unique(classes)) < 2:
+            continue
+        tested, truth, importance = _joined([lessons[position] for position in fold])
+        logs = fit_softmax(rows, classes, count, weight, penalty).log_probabilities(tested)
+        if neighbours:
+            logs = blend([(1, logs), (1, _nearest(rows, classes).log_probabilities(tested, count))])
+        found.append(balanced_loss(logs, truth, importance))
     return float(np.mean(found)) if found else float("nan")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.embedding import VideoFeatures
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.families import Family, Floats, Views, unit
 from ml_backend.learning.framelabels import NO, YES, FrameLabels
 
@@ -79,21 +79,11 @@ def thin(chosen: Examples, most: int) -> Examples:
 
 def rows_at(views: Views, family: Family, embedded: NDArray[np.int64], frames: NDArray[np.int64]) -> Floats:
     """(k, d) unit rows of any frame indices, interpolated between the embedded ones."""
-    rows = views.rows(family)
     after = np.searchsorted(embedded, frames).clip(0, len(embedded) - 1)
     before = np.where(embedded[after] > frames, np.maximum(after - 1, 0), after)
     gap = np.maximum(embedded[after] - embedded[before], 1)
     share = ((frames - embedded[before]) / gap).clip(0, 1).astype(np.float32)[:, None]
-    return unit(rows[before] * (1 - share) + rows[after] * share)
-
-
-def spread(values: Floats, embedded: NDArray[np.int64], frames: int) -> Floats:
-    """(m, c) values at the embedded frames to (frames, c), linear in between and constant beyond."""
-    wanted = np.arange(frames)
-    if len(embedded) == frames:
-        return values
-    columns = [np.interp(wanted, embedded, values[:, column]) for column in range(values.shape[1])]
-    return np.stack(columns, axis=1).astype(np.float32)
+    return unit(views.rows(family, before) * (1 - share) + views.rows(family, after) * share)
 
 
 def classes_of(values: NDArray[np.int8], exclusive: bool, column: int = 0) -> NDArray[np.intp]:

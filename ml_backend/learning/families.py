@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.embedding import VideoFeatures
+from ml_backend.features.blocks import VideoFeatures
 
 Floats = NDArray[np.float32]
 View = Literal["raw", "centred", "standardised"]
@@ -30,6 +30,9 @@ class Family(NamedTuple):
     parts: tuple[Part, ...]
 
 
+# Rows are made and used in pieces of this many, which stay in the processor's cache.
+CHUNK = 512
+
 LAYERS = ("appearance", "middle", "early")
 
 SCENE = Family("scene", (Part(LAYERS, "standardised"), Part(("motion",), "standardised", 0.3)))
@@ -41,36 +44,50 @@ PLACE = Family("place", (Part(("early_grid",), "centred"), Part(("appearance",),
 TEXTURE = Family("texture", (Part(("early",), "standardised"),))
 GRID = Family("grid", (Part(("early_grid",), "centred"),))
 
-BY_NAME = {family.name: family for family in (SCENE, LOOK, SHAPE, PLAIN, MOVE, PLACE, TEXTURE, GRID)}
-
 
 class Views:
-    """The rows of one video, each block seen once however many families share it."""
+    """The rows of one video; what is constant in it is measured once."""
 
     def __init__(self, features: VideoFeatures) -> None:
         self._features = features
-        self._seen: dict[tuple[str, View], Floats] = {}
+        self._measured: dict[str, tuple[Floats, Floats]] = {}
 
-    def rows(self, family: Family) -> Floats:
-        """(m, d) float32 rows of unit length, one for each embedded frame."""
+    def __len__(self) -> int:
+        return len(self._features.frames)
+
+    def rows(self, family: Family, at: slice | NDArray[np.int64] = slice(None)) -> Floats:
+        """(k, d) float32 rows of unit length, for the embedded frames at positions `at`."""
         parts = []
         for part in family.parts:
-            blocks = [self._block(name, part.view) for name in part.blocks if name in self._features.blocks]
-            if blocks:
-                parts.append(part.scale * unit(np.concatenate(blocks, axis=1)))
-        return unit(np.concatenate(parts, axis=1))
+            blocks = [self._block(name, part.view, at) for name in part.blocks]
+            rows = unit(blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1))
+            parts.append(rows if part.scale == 1 else rows * np.float32(part.scale))
+        return parts[0] if len(parts) == 1 else unit(np.concatenate(parts, axis=1))
 
-    def _block(self, name: str, view: View) -> Floats:
-        if (name, view) not in self._seen:
-            block = self._features.blocks[name].astype(np.float32)
-            if view != "raw":
-                block -= block.mean(axis=0)
-            if view == "standardised":
-                spread = block.std(axis=0)
-                # A feature that hardly moves is noise; the floor keeps it from being blown up.
-                block /= spread + 1e-3 * float(block.std()) + 1e-8
-            self._seen[name, view] = block
-        return self._seen[name, view]
+    def _block(self, name: str, view: View, at: slice | NDArray[np.int64]) -> Floats:
+        block = self._features.blocks[name][at].astype(np.float32)
+        if view == "raw":
+            return block
+        mean, spread = self._mean_and_spread(name)
+        block -= mean
+        if view == "standardised":
+            block *= 1 / spread
+        return block
+
+    def _mean_and_spread(self, name: str) -> tuple[Floats, Floats]:
+        if name not in self._measured:
+            block = self._features.blocks[name]
+            total, squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])
+            for start in range(0, len(block), CHUNK):
+                rows = block[start : start + CHUNK].astype(np.float32)
+                total += rows.sum(axis=0)
+                squares += np.einsum("nd,nd->d", rows, rows)
+            mean = total / len(block)
+            spread = np.sqrt(np.maximum(squares / len(block) - mean**2, 0))
+            # A feature that hardly moves is noise; the floor keeps it from being blown up.
+            floor = 1e-3 * float(np.sqrt((spread**2).mean())) + 1e-8
+            self._measured[name] = (mean.astype(np.float32), (spread + floor).astype(np.float32))
+        return self._measured[name]
 
 
 def unit(rows: Floats) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,17 @@ class FrameLabels:
         for to, label in enumerate(labels):
             if label in self.labels:
                 values[:, to] = self.values[:, self.labels.index(label)]
-        return FrameLabels(tuple(labels), values, self.weight, self.dense, self.judged, self.unknown_labels)
+        return replace(self, labels=tuple(labels), values=values)
+
+    def resized(self, frames: int) -> FrameLabels:
+        """For a video that turned out to have `frames` frames: the end is cut off, or unknown."""
+        if frames == len(self.values):
+            return self
+        values = np.full((frames, len(self.labels)), UNKNOWN, np.int8)
+        weight = np.zeros(frames, np.float32)
+        shared = min(frames, len(self.values))
+        values[:shared], weight[:shared] = self.values[:shared], self.weight[:shared]
+        return replace(self, values=values, weight=weight)
 
 
 def nothing_known(labels: Sequence[str], frames: int) -> FrameLabels:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import NotEnoughLabels
-from ml_backend.features.embedding import VideoFeatures
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.ensemble import Ensemble, Lesson, Recipe, blend, fit_ensemble, normalised
 from ml_backend.learning.examples import (
     Examples,
@@ -18,7 +18,6 @@ from ml_backend.learning.examples import (
     classes_of,
     examples,
     rows_at,
-    spread,
     training_examples,
 )
 from ml_backend.learning.families import SCENE, Family, Floats, Views
@@ -68,7 +67,7 @@ class Head:
         `known` are the frame labels of this very video: they sharpen the head for it and are held fixed. With
         `smoothed` a hidden Markov model lets neighbouring frames agree.
         """
-        held = None if known is None else known.select(self.labels)
+        held = None if known is None else known.select(self.labels).resized(len(features.timeline))
         views = Views(features)
         columns: list[Floats] = []
         for position, question in enumerate(self.questions):
@@ -80,8 +79,7 @@ class Head:
                 logs = self._sharpened(logs, features, views, held, position)
             scaled = np.exp(normalised(logs / np.float32(self.temperature)))
             columns.append(scaled[:, :-1])
-        frames = len(features.timeline)
-        found = spread(np.concatenate(columns, axis=1), features.frames, frames).clip(0, 1)
+        found = features.interpolate(np.concatenate(columns, axis=1)).clip(0, 1)
         return smooth(found, self.exclusive, held, self.switch) if smoothed else found
 
     def calibrated(self, temperature: float) -> Head:
@@ -126,7 +124,7 @@ def fit_head(
 ) -> Head:
     """Fit one ensemble for each question; raises NotEnoughLabels when no question has two classes."""
     names = tuple(labels)
-    videos = [replace_labels(video, names) for video in videos if video.labels.known.any()]
+    videos = [_aligned(video, names) for video in videos if video.labels.known.any()]
     chosen = training_examples(videos)
     views = [Views(video.features) for video in videos]
     questions: list[Ensemble | None] = []
@@ -147,9 +145,9 @@ def fit_head(
     return Head(kind, names, exclusive, tuple(questions), switch_rate([video.labels for video in videos]))
 
 
-def replace_labels(video: LabelledVideo, labels: tuple[str, ...]) -> LabelledVideo:
-    """The video with its frame labels in the order of `labels`."""
-    return video if video.labels.labels == labels else replace(video, labels=video.labels.select(labels))
+def _aligned(video: LabelledVideo, labels: tuple[str, ...]) -> LabelledVideo:
+    """The video with its frame labels in the order of `labels`, one row for each frame that decodes."""
+    return replace(video, labels=video.labels.select(labels).resized(len(video.features.timeline)))
 
 
 def _not_enough(videos: Sequence[LabelledVideo], labels: tuple[str, ...], exclusive: bool) -> NotEnoughLabels:

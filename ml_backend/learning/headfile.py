@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.learning.ensemble import Ensemble, Member, Neighbours
-from ml_backend.learning.families import BY_NAME
+from ml_backend.learning.families import Family, Part
 from ml_backend.learning.head import Head, Kind
 from ml_backend.learning.linear import Linear
 
@@ -30,7 +30,8 @@ def arrays_of(head: Head) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             if member.neighbours is not None:
                 arrays[f"{key}.neighbours"] = np.ascontiguousarray(member.neighbours.rows).astype(np.float16)
                 arrays[f"{key}.classes"] = member.neighbours.classes.astype(np.int64)
-            described.append({"family": member.family.name, "weight": member.weight})
+            parts = [[list(part.blocks), part.view, part.scale] for part in member.family.parts]
+            described.append({"family": member.family.name, "parts": parts, "weight": member.weight})
         questions.append(described)
     return arrays, {"questions": questions, "switch": head.switch}
 
@@ -58,7 +59,8 @@ def head_from(
                 rows = arrays[f"{key}.neighbours"].astype(np.float32)
                 near = Neighbours(rows, arrays[f"{key}.classes"].astype(np.intp))
             linear = Linear(arrays[f"{key}.weights"], arrays[f"{key}.bias"])
-            members.append(Member(BY_NAME[member["family"]], linear, near, float(member["weight"])))
+            parts = tuple(Part(tuple(blocks), view, float(scale)) for blocks, view, scale in member["parts"])
+            members.append(Member(Family(member["family"], parts), linear, near, float(member["weight"])))
         questions.append(Ensemble(tuple(members)))
     if len(questions) != (1 if exclusive else len(labels)):
         raise ValueError("the questions do not fit the labels")

@@ -1,4 +1,4 @@
-"""Softmax regression for few rows of many features, solved in the span of the rows."""
+"""Softmax regression, and the span of a few rows of many features in which it is solved."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 Floats = NDArray[np.float32]
+
+# The log-probability of a class that no example has.
+NEVER = -50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,47 +27,52 @@ class Linear:
         return np.asarray(log_softmax(rows @ self.weights + self.bias, axis=1), np.float32)
 
 
+def span(rows: Floats, most: int = 400) -> Floats:
+    """An orthonormal basis (d, r) of what `rows` (k, d) span.
+
+    A penalised linear model has its optimum there (representer theorem), so fitting rows @ basis and carrying the
+    weights back loses nothing for k <= `most`. For more rows the basis holds their `most` strongest directions, found
+    by random projection (Halko, Martinsson and Tropp, "Finding structure with randomness", 2011).
+    """
+    if len(rows) <= most:
+        values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+        kept = values > max(values[-1], 1e-12) * 1e-6
+        return np.asarray(rows.T @ (vectors[:, kept] / np.sqrt(values[kept])), np.float32)
+    probe = np.random.default_rng(0).standard_normal((rows.shape[1], most + 20)).astype(np.float32)
+    for _ in range(2):
+        probe = np.linalg.qr(rows.T @ (rows @ probe))[0]
+    _, _, directions = np.linalg.svd(rows @ probe, full_matrices=False)
+    return np.asarray((probe @ directions.T)[:, :most], np.float32)
+
+
 def fit_softmax(
     rows: Floats, classes: NDArray[np.intp], count: int, weight: Floats | None = None, inverse_penalty: float = 100.0
 ) -> Linear:
     """Class-balanced L2-penalised softmax regression.
 
     `rows` (k, d), best of unit norm; `classes` (k,) in 0..count-1, a class without a row gets no probability;
-    `weight` (k,) trust per row; `inverse_penalty` is what scikit-learn calls C. The optimum lies in the span of the
-    rows (representer theorem), so with k < d the problem is solved in k dimensions and carried back, exactly.
+    `weight` (k,) trust per row; `inverse_penalty` is what scikit-learn calls C.
     """
     trust = np.ones(len(rows)) if weight is None else weight.astype(np.float64)
     seen = np.unique(classes)
     per_class = np.bincount(classes, weights=trust, minlength=count)
-    share = trust * (trust.sum() / (len(seen) * per_class[classes]))
-    basis, reduced = _span(rows.astype(np.float32))
+    share = trust * (len(rows) / (len(seen) * per_class[classes]))
     columns = np.searchsorted(seen, classes)
     targets = np.eye(len(seen))[columns]
-    width = reduced.shape[1]
+    exact = rows.astype(np.float64)
+    width = exact.shape[1]
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         matrix, bias = flat[: width * len(seen)].reshape(width, -1), flat[width * len(seen) :]
-        logs = log_softmax(reduced @ matrix + bias, axis=1)
+        logs = log_softmax(exact @ matrix + bias, axis=1)
         loss = -inverse_penalty * float(share @ logs[np.arange(len(logs)), columns]) + 0.5 * float((matrix**2).sum())
         residual = inverse_penalty * share[:, None] * (np.exp(logs) - targets)
-        return loss, np.concatenate([(reduced.T @ residual + matrix).ravel(), residual.sum(axis=0)])
+        return loss, np.concatenate([(exact.T @ residual + matrix).ravel(), residual.sum(axis=0)])
 
     start = np.zeros((width + 1) * len(seen))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 200, "maxcor": 20}).x
-    weights = np.zeros((rows.shape[1], count), np.float32)
-    bias = np.full(count, -50.0, np.float32)
-    solved = found[: width * len(seen)].reshape(width, -1)
-    weights[:, seen] = solved if basis is None else basis @ solved
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    weights = np.zeros((width, count), np.float32)
+    bias = np.full(count, NEVER, np.float32)
+    weights[:, seen] = found[: width * len(seen)].reshape(width, -1)
     bias[seen] = found[width * len(seen) :]
     return Linear(weights, bias)
-
-
-def _span(rows: Floats) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
-    """An orthonormal basis (d, r) of the rows' span and the rows in it (k, r); no basis when that saves nothing."""
-    if len(rows) >= rows.shape[1]:
-        return None, rows.astype(np.float64)
-    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
-    kept = values > values[-1] * 1e-6
-    scale = np.sqrt(values[kept])
-    reduced = vectors[:, kept] * scale
-    return np.asarray(rows.T @ (vectors[:, kept] / scale), np.float64), np.asarray(reduced, np.float64)

@@ -15,6 +15,9 @@ Floats = NDArray[np.float32]
 
 # How often a label changes from one frame to the next before anything is known of the project.
 DEFAULT_SWITCH_RATE = 0.02
+# No head is surer than this of a frame, so that what is known of one frame cannot be outvoted by its neighbours.
+UNLIKELY = 1e-6
+IMPOSSIBLE = 1e-30
 # That belief is worth this many observed frames.
 _BELIEF = 1000
 
@@ -53,7 +56,7 @@ def smooth(
         return probabilities
     chains = _chains(probabilities, exclusive)
     if known is not None:
-        chains = np.where(_allowed(known, exclusive), chains, 1e-12)
+        chains = np.where(_allowed(known, exclusive), chains, IMPOSSIBLE)
     return _labels(_forward_backward(chains, switch), exclusive)
 
 
@@ -98,9 +101,9 @@ def runs(
 
 def _chains(probabilities: Floats, exclusive: bool) -> NDArray[np.float64]:
     """(n, L) to (n, chains, states); the last state is "none" or "no"."""
-    if exclusive:
-        return np.asarray(_with_none(probabilities)[:, None, :], np.float64)
-    return np.stack([probabilities, 1 - probabilities], axis=2).astype(np.float64)
+    apart = np.stack([probabilities, 1 - probabilities], axis=2)
+    chains = _with_none(probabilities)[:, None, :] if exclusive else apart
+    return np.asarray(chains, np.float64).clip(UNLIKELY)
 
 
 def _labels(chains: NDArray[np.float64], exclusive: bool) -> Floats:
@@ -135,7 +138,7 @@ def _forward_backward(chains: NDArray[np.float64], switch: float) -> NDArray[np.
     length = max(int(np.sqrt(frames)), 1)
     blocks = -(-frames // length)
     padded = np.ones((blocks * length, count, states))
-    padded[:frames] = np.maximum(chains, 1e-12)
+    padded[:frames] = chains
     cut = padded.reshape(blocks, length, count, states)
     forward = _messages(cut, step)
     backward = _messages(cut[::-1, ::-1], step)[::-1, ::-1]

@@ -1,0 +1,66 @@
+"""Videos made by hand: timelines of scenes, whose features are those of the scenes plus noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+
+import numpy as np
+
+from ml_backend.annotation import Annotation, Origin, Region
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline
+
+DIMENSIONS = {"appearance": 40, "middle": 16, "early": 12, "early_grid": 24, "motion": 10}
+
+
+def timeline(frames: int, fps: int = 24) -> Timeline:
+    return Timeline(np.arange(frames, dtype=np.int64), Fraction(1, fps), Fraction(frames, fps))
+
+
+def grid(frames: int, shown: Sequence[int] | None = None) -> StudioGrid:
+    every = np.arange(frames) if shown is None else np.asarray(shown)
+    return StudioGrid(timeline(frames), 24.0, every.astype(np.int64))
+
+
+def region(start: int, end: int, *labels: str, name: str = "hand-made", origin: Origin = "manual") -> Region:
+    return Region(name, StudioFrame(start), StudioFrame(end), labels, origin)
+
+
+def annotation(
+    *regions: Region, number: int = 1, ground_truth: bool = False, reviewed: bool | None = None
+) -> Annotation:
+    return Annotation(
+        number,
+        7,
+        regions,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        author=number,
+        ground_truth=ground_truth,
+        reviewed=reviewed,
+    )
+
+
+def labelled(truth: Sequence[int], frames: Sequence[int], labels: Sequence[str]) -> FrameLabels:
+    """Frame labels that know the class of `frames`; class len(labels) is none of the labels."""
+    values = np.full((len(truth), len(labels)), -1, np.int8)
+    weight = np.zeros(len(truth), np.float32)
+    for frame in frames:
+        values[frame] = [int(truth[frame] == column) for column in range(len(labels))]
+        weight[frame] = 1
+    return FrameLabels(tuple(labels), values, weight)
+
+
+def video(truth: Sequence[int], room: int = 0, seed: int = 0, step: int = 1) -> VideoFeatures:
+    """A video whose frame i shows scene truth[i] in a room of its own look, every `step`th frame embedded."""
+    rng = np.random.default_rng(seed)
+    embedded = np.unique([*range(0, len(truth), step), len(truth) - 1]).astype(np.int64)
+    blocks = {}
+    for position, (name, width) in enumerate(DIMENSIONS.items()):
+        scenes = np.random.default_rng([1, position]).normal(0, 1, (8, width))
+        look = np.random.default_rng([2, position, room]).normal(0, 2, width)
+        noise = rng.normal(0, 0.3, (len(embedded), width))
+        blocks[name] = (scenes[np.asarray(truth)[embedded]] + look + noise).astype(np.float16)
+    return VideoFeatures(timeline(len(truth)), embedded, blocks, len(truth))
