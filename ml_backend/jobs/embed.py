@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_backend.jobs.media import has_features, task_features
+from ml_backend.jobs.embeddings import has_features, task_features
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import worker_context

@@ -7,7 +7,6 @@ import logging
 
 from ml_backend.errors import LabelConfigError
 from ml_backend.jobs import projects
-from ml_backend.jobs.media import has_features
 from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
@@ -35,16 +34,13 @@ def reconcile(project_key: str) -> str:
     _mend_webhook(context, work)
     version = projects.active_version(context.redis, project_key)
     kind, wanted = ("suggest", KEYFRAMES_VERSION) if version is None else ("predict", version)
-    lacking = embedding = 0
+    lacking = 0
     for task in context.client.tasks(work.id, lacking=wanted):
         report(0, f"looking at task {task.id}")
         lacking += request(context.redis, kind, project_key, task.id) is not None
-    for task in context.client.tasks(work.id):
-        if not has_features(context, work.config, task):
-            embedding += request(context.redis, "embed", project_key, task.id) is not None
     request(context.redis, "train", project_key)
     retire(context, work)
-    return f"{lacking} tasks to {kind}, {embedding} videos to embed"
+    return f"{lacking} tasks to {kind}"
 
 
 def _restore(context: WorkerContext, work: ProjectWork) -> None:

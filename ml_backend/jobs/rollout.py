@@ -8,8 +8,8 @@ from typing import Any
 
 from ml_backend.errors import VideoError
 from ml_backend.jobs import projects, ready
+from ml_backend.jobs.embeddings import has_features, task_features
 from ml_backend.jobs.labelled import Annotated, annotated_tasks, labels_of
-from ml_backend.jobs.media import has_features, task_features
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction
 from ml_backend.jobs.project_lock import project_lock

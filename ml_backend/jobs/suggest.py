@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from ml_backend.features.hashing import video_hashes
 from ml_backend.jobs import projects, ready
-from ml_backend.jobs.media import task_video
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
+from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
@@ -34,6 +35,8 @@ def suggest(project_key: str, task_number: int) -> str:
     ready.save(context.settings.data_dir, project_key, item)
     if projects.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)
+    # The first predictions need not wait for what can be done while people label.
+    request(context.redis, "embed", project_key, task.id)
     return f"suggested {len(frames)} frames of task {task.id}"
 
 

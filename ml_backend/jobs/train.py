@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from ml_backend.errors import NotEnoughLabels, VideoError
 from ml_backend.jobs import projects
+from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.labelled import Annotated, annotated_tasks, fingerprint, labels_of
-from ml_backend.jobs.media import task_features
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import uuid
+from importlib import import_module
 
 from redis import Redis
 from rq import SimpleWorker
@@ -13,7 +14,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.projects import known_keys
-from ml_backend.jobs.queue import queues, request
+from ml_backend.jobs.queue import KINDS, queues, request
 from ml_backend.jobs.worker_context import worker_context
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ def work() -> None:
 
     Jobs run in this process, not in a fork, so that the backbone is loaded once and CUDA is never forked.
     """
+    # Imported before the first job asks for them; torch, which takes longer, waits until one needs it.
+    for kind in ("reconcile", "suggest"):
+        import_module(KINDS[kind].function.rpartition(".")[0])
     redis = worker_context().redis
     take_up_abandoned(redis)
     for key in known_keys(redis):

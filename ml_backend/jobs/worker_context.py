@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from ml_backend.features.backbones import Backbone, load_backbone
-from ml_backend.features.store import FeatureStore
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.labelstudio.client import Client
 from ml_backend.settings import Settings
 from ml_backend.video.source import VideoFolder
+
+if TYPE_CHECKING:
+    from ml_backend.features.backbones import Backbone
+    from ml_backend.features.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,16 @@ class WorkerContext:
 
     @cached_property
     def store(self) -> FeatureStore:
+        from ml_backend.features.store import FeatureStore
+
         return FeatureStore(self.settings.data_dir / "features", self.settings.cache_max_bytes)
 
     @cached_property
     def backbone(self) -> Backbone:
         """Raises WeightsError."""
+        # torch takes seconds to import, and suggestions do not need it.
+        from ml_backend.features.backbones import load_backbone
+
         return load_backbone(
             self.settings.backbone,
             self.settings.backbone_weights,

@@ -1,0 +1,33 @@
+"""The embeddings of a task's video: made once, found again by the video's content."""
+
+from __future__ import annotations
+
+from ml_backend.features.embedding import VideoFeatures, video_features
+from ml_backend.jobs.videos import Progress, silent, task_video, video_address
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.config import LabelConfig
+
+
+def task_features(
+    context: WorkerContext, config: LabelConfig, task: Task, progress: Progress = silent
+) -> VideoFeatures:
+    """The embeddings of a task's video, from the store when it has them. Raises VideoError, WeightsError, LabelStudioError."""
+    content = context.videos.content_of(video_address(context, config, task).url)
+    if content is not None and (features := context.store.load(content, context.backbone.key)) is not None:
+        return features
+    video = task_video(context, config, task, progress)
+    return video_features(
+        video.path,
+        context.backbone,
+        context.store,
+        video.content,
+        lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
+    )
+
+
+def has_features(context: WorkerContext, config: LabelConfig, task: Task) -> bool:
+    """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
+    address = context.client.video_address(task.data.get(config.video_key))
+    content = context.videos.content_of(address.url) if address else None
+    return content is not None and context.store.has(content, context.backbone.key)

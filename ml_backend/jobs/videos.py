@@ -1,0 +1,36 @@
+"""A task's video: where it is, and its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ml_backend.errors import VideoRefused
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task, VideoAddress
+from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.video.source import VideoFile
+
+Progress = Callable[[float, str], None]
+
+
+def silent(percent: float, text: str) -> None:
+    """Progress that nobody follows."""
+
+
+def task_video(context: WorkerContext, config: LabelConfig, task: Task, progress: Progress = silent) -> VideoFile:
+    """Raises VideoError and LabelStudioError."""
+    address = video_address(context, config, task)
+    return context.videos.fetch(
+        address.url, address.headers, lambda share: progress(100 * share, f"fetching the video of task {task.id}")
+    )
+
+
+def video_address(context: WorkerContext, config: LabelConfig, task: Task) -> VideoAddress:
+    """Raises VideoRefused when the task's data names no video."""
+    address = context.client.video_address(task.data.get(config.video_key))
+    if address is None:
+        raise VideoRefused(
+            f"Task {task.id} has no video: its data has no address under {config.video_key!r}.",
+            f'The label config says value="${config.video_key}"; import the task with that key.',
+        )
+    return address
