@@ -25,11 +25,7 @@ def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
     current = context.client.project(work.id).model_version
     if current == version:
         return
-    if (
-        version == KEYFRAMES_VERSION
-        and current
-        and current in context.client.versions(work.id)
-        and not is_ours(current)
-    ):
-        return
-    context.client.pin(work.id, version)
+    # Label Studio lists a connected backend's title among the versions, with no prediction.
+    foreign = not is_ours(current) and context.client.versions(work.id).get(current, 0) > 0
+    if not (version == KEYFRAMES_VERSION and foreign):
+        context.client.pin(work.id, version)

@@ -38,7 +38,8 @@ def reconcile(project_key: str) -> str:
     for task in context.client.tasks(work.id, lacking=wanted):
         report(0, f"looking at task {task.id}")
         lacking += request(context.redis, kind, project_key, task.id) is not None
-    request(context.redis, "train", project_key)
+    if context.client.has_annotations(work.id):
+        request(context.redis, "train", project_key)
     retire(context, work)
     return f"{lacking} tasks to {kind}"
 

@@ -78,12 +78,14 @@ class Client:
 
     def annotated(self, project: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
         """Every task with an annotation, and its annotations as Label Studio gives them."""
-        condition = _condition("total_annotations", "greater", "Number", 0)
-        for item in self._tasks(project, "id,data,annotations", condition):
+        for item in self._tasks(project, "id,data,annotations", _ANNOTATED):
             yield (
                 Task(item["id"], item["data"]),
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
             )
+
+    def has_annotations(self, project: int) -> bool:
+        return next(self._tasks(project, "id", _ANNOTATED), None) is not None
 
     def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Stores predictions. Raises LabelStudioError when Label Studio kept fewer than it was sent."""
@@ -205,6 +207,9 @@ def _project(item: Mapping[str, Any]) -> Project:
 
 def _condition(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+_ANNOTATED = _condition("total_annotations", "greater", "Number", 0)
 
 
 def _refusal(status: int, body: object) -> LabelStudioError:
