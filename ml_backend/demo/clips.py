@@ -114,13 +114,14 @@ def _encode(path: Path, script: Script) -> None:
 def _pictures(script: Script) -> Iterator[NDArray[np.uint8]]:
     random = np.random.default_rng(script.seed)
     street = _street(random)
-    grain = random.normal(0, 3, (8, HEIGHT, WIDTH, 1)).astype(np.float32)
+    grains = [np.repeat(random.normal(0, 3, (HEIGHT, WIDTH, 1)), 3, axis=2).astype(np.int16) for _ in range(8)]
     index = 0
     for label, frames in script.segments:
         start, speed = random.uniform(0, 1), random.uniform(0.006, 0.012)
         for step in range(frames):
             light = 1 + 0.04 * np.sin(index / 40)
-            picture = np.clip(street * light + grain[random.integers(8)], 0, 255).astype(np.uint8)
+            lit = cv2.convertScaleAbs(street, alpha=light)
+            picture = np.asarray(cv2.add(lit, grains[random.integers(8)], dtype=cv2.CV_8U), np.uint8)
             position = (start + speed * step) % 1
             if label == "ball":
                 _draw_ball(picture, position)

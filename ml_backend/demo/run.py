@@ -80,7 +80,8 @@ def _open(stack: ExitStack, home: Path, videos: Path | None) -> tuple[Loop, list
     clips = make_clips(home / "clips") if not videos and not earlier else []
     own = find_videos(videos) if videos and not earlier else []
     root = {"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(videos.parent)} if videos else {}
-    studio = stack.enter_context(label_studio(home / "studio", port=earlier.get("studio_port", 8080), settings=root))
+    port = earlier.get("studio_port", 8080)
+    studio = stack.enter_context(label_studio(home / "studio", port=port, settings=root))
     _say(f"Label Studio runs at {studio.url}")
     port = earlier.get("backend_port", 9090)
     backend = stack.enter_context(coldblitz(studio.url, studio.token, home / "data", port=port))

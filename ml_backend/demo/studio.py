@@ -7,11 +7,12 @@ database that was migrated once, which saves about 25 s a boot.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,20 +135,29 @@ def start_studio(folder: Path, *, port: int = 0, settings: Mapping[str, str] | N
     database = folder / "label_studio.sqlite3"
     folder.mkdir(parents=True, exist_ok=True)
     if not database.exists():
-        template = _template()
-        _copy_database(template, database)
+        _copy_database(_template(), database)
+        _change_legacy_token(database)
     child, url = _boot(folder, port, settings or {})
+    studio = Studio(url, USER, PASSWORD, "", _legacy_token(database), folder / "files", child)
     try:
-        legacy = _legacy_token(database)
-        studio = Studio(url, USER, PASSWORD, "", legacy, folder / "files", child)
+        _check_that_it_is_ours(studio)
         token = folder / "token"
-        if not token.exists():  # Label Studio shows a personal access token once and gives one to a user
+        if not token.exists():  # Label Studio gives a user one personal access token and shows it once
             token.touch(mode=0o600)
             token.write_text(studio.post("/api/token/")["token"])
     except BaseException:
         child.stop()
         raise
-    return Studio(url, USER, PASSWORD, token.read_text(), legacy, studio.files, child)
+    return replace(studio, token=token.read_text())
+
+
+def _check_that_it_is_ours(studio: Studio) -> None:
+    try:
+        studio.get("/api/current-user/whoami")
+    except requests.HTTPError as error:
+        # It takes the next port, silently, when another server was quicker.
+        problem = f"Another server answers at {studio.url} ({error.response.status_code})."
+        raise DidNotStart(problem, "Stop it, or start again.") from error
 
 
 def _boot(folder: Path, port: int, settings: Mapping[str, str]) -> tuple[Child, str]:
@@ -197,6 +207,12 @@ def _copy_database(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(partial)) as new:
         old.backup(new)
     partial.replace(target)
+
+
+def _change_legacy_token(database: Path) -> None:
+    """Gives the copy a token of its own, by which one Label Studio is told from another."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("update authtoken_token set key = ?", (secrets.token_hex(20),))
 
 
 def _legacy_token(database: Path) -> str:
