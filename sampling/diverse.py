@@ -16,20 +16,24 @@ def diverse(
 ) -> NDArray[np.int64]:
     """Choose `count` frames by k-means in a 32-dimensional PCA, one per cluster: the frame nearest its centre.
 
-    `embeddings` (m, d) of the frames `frames` (m,) int64 (default 0..m-1). Returns at most `count` sorted, distinct
+    `embeddings` (m, d) of the ascending frame indices `frames` (m,) int64 (default 0..m-1); where they are sparse, each
+    stands for the frames around it. Returns at most `count` sorted, distinct
     frame indices; fewer when there are fewer distinct embeddings, since the same picture is never asked about twice.
     """
     index = np.arange(len(embeddings), dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
     if count <= 0 or not len(index):
         return np.empty(0, np.int64)
-    points = principal(embeddings)
-    points, first = np.unique(points.round(6), axis=0, return_index=True)
+    # Frames are embedded more densely where the picture moves; without this a still scene would hardly count.
+    shown = np.gradient(index.astype(np.float64)) if len(index) > 1 else np.ones(1)
+    points = principal(embeddings, weight=shown)
+    points, first, same = np.unique(points.round(6), axis=0, return_index=True, return_inverse=True)
+    shown = np.bincount(same.ravel(), weights=shown).astype(np.float64)
     index = index[first]
     if len(points) <= count:
         return np.sort(index)
     # Evenly thinned, a long video still shows all of its scenes.
-    thinned = points[np.argsort(index)][:: -(-len(points) // MAX_POINTS)]
-    centres = k_means(thinned, count, np.random.default_rng(seed))
+    thinned = np.argsort(index)[:: -(-len(points) // MAX_POINTS)]
+    centres = k_means(points[thinned], shown[thinned], count, np.random.default_rng(seed))
     distance = _squared_distances(points, centres)
     own = distance.argmin(axis=1)
     medoids = [
@@ -40,30 +44,37 @@ def diverse(
     return np.sort(index[medoids])
 
 
-def principal(embeddings: NDArray[np.floating], dimensions: int = 32) -> Floats:
+def principal(embeddings: NDArray[np.floating], dimensions: int = 32, weight: Floats | None = None) -> Floats:
     """(m, d) rows standardised per feature, then projected on their first principal components: (m, <= dimensions)."""
     rows = np.asarray(embeddings, np.float32)
-    rows = rows - rows.mean(axis=0)
-    spread = rows.std(axis=0)
+    share = (
+        np.full(len(rows), 1 / len(rows), np.float32) if weight is None else (weight / weight.sum()).astype(np.float32)
+    )
+    rows = rows - share @ rows
+    spread = np.sqrt(share @ rows**2)
     rows = rows[:, spread > 1e-6] / spread[spread > 1e-6]
     if not rows.size:
         return np.zeros((len(embeddings), 1))
+    weighted = rows * np.sqrt(share)[:, None]
     if len(rows) < rows.shape[1]:
-        values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
-        kept = values[::-1][:dimensions].clip(0)
-        return np.asarray(vectors[:, ::-1][:, :dimensions] * np.sqrt(kept))
-    _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
-    return np.asarray(rows @ vectors[:, ::-1][:, :dimensions], np.float64)
+        values, vectors = np.linalg.eigh((weighted @ weighted.T).astype(np.float64))
+        kept = values[::-1][:dimensions] > 1e-9 * values[-1]
+        directions = weighted.T @ (vectors[:, ::-1][:, :dimensions][:, kept] / np.sqrt(values[::-1][:dimensions][kept]))
+    else:
+        directions = np.linalg.eigh((weighted.T @ weighted).astype(np.float64))[1][:, ::-1][:, :dimensions]
+    return np.asarray(rows @ directions, np.float64)
 
 
-def k_means(points: Floats, count: int, rng: np.random.Generator, restarts: int = 8, rounds: int = 100) -> Floats:
+def k_means(
+    points: Floats, weight: Floats, count: int, rng: np.random.Generator, restarts: int = 8, rounds: int = 100
+) -> Floats:
     """Centres (<= count, d) of the best of `restarts` runs of Lloyd's algorithm from k-means++ seeds.
 
     Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", 2007.
     """
     best, least = points[:1], np.inf
     for _ in range(restarts):
-        centres = _seeds(points, count, rng)
+        centres = _seeds(points, weight, count, rng)
         own = np.full(len(points), -1)
         for _ in range(rounds):
             distance = _squared_distances(points, centres)
@@ -71,24 +82,24 @@ def k_means(points: Floats, count: int, rng: np.random.Generator, restarts: int 
             if np.array_equal(nearest, own):
                 break
             own = nearest
-            held = np.eye(len(centres))[own]
+            held = np.eye(len(centres))[own] * weight[:, None]
             size = held.sum(axis=0)
-            centres = np.where(size[:, None] > 0, (held.T @ points) / np.maximum(size, 1)[:, None], centres)
-        cost = float(_squared_distances(points, centres).min(axis=1).sum())
+            centres = np.where(size[:, None] > 0, (held.T @ points) / np.maximum(size, 1e-9)[:, None], centres)
+        cost = float(weight @ _squared_distances(points, centres).min(axis=1))
         if cost < least:
             best, least = centres, cost
     return best
 
 
-def _seeds(points: Floats, count: int, rng: np.random.Generator) -> Floats:
+def _seeds(points: Floats, weight: Floats, count: int, rng: np.random.Generator) -> Floats:
     """Far apart points: each the best of a few drawn in proportion to their squared distance from those chosen."""
-    chosen = [int(rng.integers(len(points)))]
+    chosen = [int(rng.choice(len(points), p=weight / weight.sum()))]
     distance = _squared_distances(points, points[chosen])[:, 0]
     tries = 2 + int(np.log(count))
-    while len(chosen) < count and distance.sum() > 0:
-        drawn = rng.choice(len(points), size=tries, p=distance / distance.sum())
+    while len(chosen) < count and (pull := weight * distance).sum() > 0:
+        drawn = rng.choice(len(points), size=tries, p=pull / pull.sum())
         nearer = np.minimum(distance[:, None], _squared_distances(points, points[drawn]))
-        best = int(nearer.sum(axis=0).argmin())
+        best = int((weight @ nearer).argmin())
         chosen.append(int(drawn[best]))
         distance = nearer[:, best]
     return points[chosen]

@@ -51,6 +51,9 @@ class Views:
     def __init__(self, features: VideoFeatures) -> None:
         self._features = features
         self._measured: dict[str, tuple[Floats, Floats]] = {}
+        # Frames are embedded more densely where the picture moves; each counts for the frames around it.
+        shown = np.gradient(features.frames.astype(np.float64)) if len(features.frames) > 1 else np.ones(1)
+        self._share = (shown / shown.sum()).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self._features.frames)
@@ -77,13 +80,13 @@ class Views:
     def _mean_and_spread(self, name: str) -> tuple[Floats, Floats]:
         if name not in self._measured:
             block = self._features.blocks[name]
-            total, squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])
+            mean, squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])
             for start in range(0, len(block), CHUNK):
                 rows = block[start : start + CHUNK].astype(np.float32)
-                total += rows.sum(axis=0)
-                squares += np.einsum("nd,nd->d", rows, rows)
-            mean = total / len(block)
-            spread = np.sqrt(np.maximum(squares / len(block) - mean**2, 0))
+                share = self._share[start : start + CHUNK]
+                mean += share @ rows
+                squares += np.einsum("n,nd,nd->d", share, rows, rows)
+            spread = np.sqrt(np.maximum(squares - mean**2, 0))
             # A feature that hardly moves is noise; the floor keeps it from being blown up.
             floor = 1e-3 * float(np.sqrt((spread**2).mean())) + 1e-8
             self._measured[name] = (mean.astype(np.float32), (spread + floor).astype(np.float32))

@@ -72,14 +72,15 @@ class Head:
         columns: list[Floats] = []
         for position, question in enumerate(self.questions):
             if question is None:
-                columns.append(np.zeros((len(features.frames), 1), np.float32))
+                columns.append(np.zeros((len(features), 1), np.float32))
                 continue
             logs = question.log_probabilities(views)
             if held is not None:
                 logs = self._sharpened(logs, features, views, held, position)
-            scaled = np.exp(normalised(logs / np.float32(self.temperature)))
-            columns.append(scaled[:, :-1])
-        found = features.interpolate(np.concatenate(columns, axis=1)).clip(0, 1)
+            # Between embedded frames it is the log-probabilities that run straight: a change is put where they cross.
+            between = normalised(features.interpolate(logs / np.float32(self.temperature)))
+            columns.append(np.exp(between[:, :-1]))
+        found = np.concatenate(columns, axis=1).clip(0, 1)
         return smooth(found, self.exclusive, held, self.switch) if smoothed else found
 
     def calibrated(self, temperature: float) -> Head:
