@@ -17,6 +17,8 @@ from ml_backend.labelstudio.payloads import ProjectKey
 
 _BULK = 200
 _PAGE = 100
+# Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
+_WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
 _TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
 
 
@@ -78,7 +80,7 @@ class Client:
 
     def annotated(self, project: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
         """Every task with an annotation, and its annotations as Label Studio gives them."""
-        for item in self._tasks(project, "id,data,annotations", _ANNOTATED):
+        for item in self._tasks(project, _WITH_ANNOTATIONS, _ANNOTATED):
             yield (
                 Task(item["id"], item["data"]),
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
