@@ -60,7 +60,8 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
         job = _find(redis, job_id)
         if job is not None:
             status = job.get_status()
-            if status in _WAITING:
+            # One that waits for its next try goes at once when there is news.
+            if status in _WAITING and not (again and status == JobStatus.SCHEDULED):
                 return job_id
             if status == JobStatus.STARTED:
                 continue
