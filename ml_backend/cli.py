@@ -27,8 +27,10 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def main() -> None:
     """Runs a command; an error that a person can mend is one line and exit code 1."""
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
-    for noisy in ("httpx", "httpcore", "rq.worker", "urllib3"):
+    for noisy in ("httpx", "httpcore", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Jobs log their own failures, in one line.
+    logging.getLogger("rq.worker").setLevel(logging.CRITICAL)
     try:
         app()
     except ColdblitzError as error:

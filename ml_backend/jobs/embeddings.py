@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_backend.features.embedding import VideoFeatures, video_features
-from ml_backend.jobs.videos import Progress, silent, task_video, video_address
+from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import LabelConfig
@@ -17,13 +17,14 @@ def task_features(
     if content is not None and (features := context.store.load(content, context.backbone.key)) is not None:
         return features
     video = task_video(context, config, task, progress)
-    return video_features(
-        video.path,
-        context.backbone,
-        context.store,
-        video.content,
-        lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
-    )
+    with naming(task, config, video):
+        return video_features(
+            video.path,
+            context.backbone,
+            context.store,
+            video.content,
+            lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
+        )
 
 
 def has_features(context: WorkerContext, config: LabelConfig, task: Task) -> bool:

@@ -11,7 +11,7 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.videos import task_video
+from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
@@ -45,11 +45,12 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     video = task_video(context, work.config, task, report)
     report(0, f"choosing frames of task {task.id}")
     framerate = work.config.framerate_of(task.data)
-    if work.settings.sampling == "uniform":
-        grid = studio_grid(read_timeline(video.path), framerate)
-        chosen = uniform(len(grid.timeline), work.settings.frames_per_video)
-    else:
-        grid, chosen = _unique(work, video, framerate)
+    with naming(task, work.config, video):
+        if work.settings.sampling == "uniform":
+            grid = studio_grid(read_timeline(video.path), framerate)
+            chosen = uniform(len(grid.timeline), work.settings.frames_per_video)
+        else:
+            grid, chosen = _unique(work, video, framerate)
     return studio_frames(grid, chosen)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from ml_backend.errors import VideoRefused
+from ml_backend.errors import VideoError, VideoRefused
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.config import LabelConfig
@@ -23,6 +24,16 @@ def task_video(context: WorkerContext, config: LabelConfig, task: Task, progress
     return context.videos.fetch(
         address.url, address.headers, lambda share: progress(100 * share, f"fetching the video of task {task.id}")
     )
+
+
+@contextmanager
+def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
+    """Lets errors about the file speak of the task's video, which the admin knows, not of its name in the cache."""
+    try:
+        yield
+    except VideoError as error:
+        name = str(task.data.get(config.video_key)).rpartition("/")[2]
+        raise type(error)(error.message.replace(video.path.name, f"{name} (task {task.id})"), error.remedy) from error
 
 
 def video_address(context: WorkerContext, config: LabelConfig, task: Task) -> VideoAddress:

@@ -42,7 +42,7 @@ def work() -> None:
         serializer=JSONSerializer,
         log_job_description=False,
     )
-    worker.work(with_scheduler=True, logging_level="WARNING")
+    worker.work(with_scheduler=True, logging_level="CRITICAL")
 
 
 def take_up_abandoned(redis: Redis) -> int:

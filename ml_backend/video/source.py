@@ -166,6 +166,9 @@ def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
             f"The server of {url} answered {response.status_code}.",
             "It is tried again by itself; see that server's log.",
         )
+    if response.status_code == 416:
+        response.close()
+        raise VideoRefused(f"{url} is an empty file.", "Upload the video again.")
     if response.status_code >= 400:
         response.close()
         raise VideoRefused(
