@@ -12,7 +12,7 @@ import httpx
 from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
 
-from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable, PayloadError
 from ml_backend.labelstudio.payloads import ProjectKey
 
 _BULK = 200
@@ -56,6 +56,8 @@ class Client:
     def __init__(self, url: str, api_key: str, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
         self._timeout = timeout
+        # Made once: reading the certificates takes longer than most requests.
+        self._tls = httpx.create_ssl_context()
         try:
             self._sdk: Any = SDK(base_url=self.url, api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
         except ApiError as error:
@@ -63,10 +65,10 @@ class Client:
 
     def projects(self) -> Iterator[Project]:
         for item in self._pages("/api/projects/", {}, "results"):
-            yield _project(item)
+            yield self._project(item)
 
     def project(self, number: int) -> Project:
-        return _project(self._json("GET", f"/api/projects/{number}/"))
+        return self._project(self._json("GET", f"/api/projects/{number}/"))
 
     def tasks(self, project: int, lacking: str | None = None) -> Iterator[Task]:
         """The project's tasks, or only those without a prediction of the model version `lacking`."""
@@ -94,7 +96,7 @@ class Client:
         for start in range(0, len(predictions), _BULK):
             part = predictions[start : start + _BULK]
             answer = self._json("POST", f"/api/projects/{project}/import/predictions", json_body=list(part))
-            created = answer.get("created")
+            created = answer.get("created") if isinstance(answer, Mapping) else None
             if created != len(part):
                 raise LabelStudioError(
                     f"Label Studio kept {created} of {len(part)} predictions for project {project}.",
@@ -144,9 +146,7 @@ class Client:
         if not isinstance(value, str) or not value.strip():
             return None
         url = self.url + value if value.startswith("/") else value.strip()
-        ours, theirs = urlsplit(self.url), urlsplit(url)
-        same_host = (ours.scheme, ours.netloc.lower()) == (theirs.scheme, theirs.netloc.lower())
-        return VideoAddress(url, {"Authorization": self._authorization()} if same_host else {})
+        return VideoAddress(url, {"Authorization": self._authorization()} if _same_host(self.url, url) else {})
 
     def _authorization(self) -> str:
         try:
@@ -155,6 +155,12 @@ class Client:
             raise _refusal(error.status_code or 401, error.body) from error
         except (httpx.HTTPError, ValueError) as error:
             raise self._unreachable(error) from error
+
+    def _project(self, item: Mapping[str, Any]) -> Project:
+        try:
+            return Project(ProjectKey.of(item), item["title"], item["label_config"] or "", item["model_version"] or "")
+        except (PayloadError, KeyError, TypeError) as error:
+            raise self._stranger("/api/projects/") from error
 
     def _tasks(self, project: int, include: str, condition: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {"project": project, "fields": "all", "include": include}
@@ -166,6 +172,8 @@ class Client:
         page, seen = 1, 0
         while True:
             answer = self._json("GET", path, {**query, "page": page, "page_size": _PAGE})
+            if not isinstance(answer, Mapping) or not isinstance(answer.get(items), list):
+                raise self._stranger(path)
             yield from answer[items]
             seen += len(answer[items])
             if not answer[items] or seen >= answer.get("total", answer.get("count", 0)):
@@ -181,20 +189,30 @@ class Client:
                 json=json_body,
                 headers={"Authorization": self._authorization()},
                 timeout=self._timeout,
+                verify=self._tls,
             )
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if response.status_code >= 400:
             raise _refusal(response.status_code, response.text)
+        if response.is_redirect:
+            # Followed, it would turn a POST into a GET and lose the token.
+            raise LabelStudioError(
+                f"{self.url} sends us on to {response.headers['Location']}.",
+                "Set LABEL_STUDIO_URL to the address that Label Studio really has.",
+            )
         if not response.content:
             return {}
         try:
             return response.json()
         except ValueError as error:
-            raise LabelStudioError(
-                f"{self.url} answered {path} with something that is not JSON.",
-                "Check that LABEL_STUDIO_URL is the address of Label Studio itself.",
-            ) from error
+            raise self._stranger(path) from error
+
+    def _stranger(self, path: str) -> LabelStudioError:
+        return LabelStudioError(
+            f"{self.url} answered {path} with something that Label Studio would not.",
+            "Check that LABEL_STUDIO_URL is the address of Label Studio itself.",
+        )
 
     def _unreachable(self, error: Exception) -> LabelStudioUnreachable:
         return LabelStudioUnreachable(
@@ -203,8 +221,12 @@ class Client:
         )
 
 
-def _project(item: Mapping[str, Any]) -> Project:
-    return Project(ProjectKey.of(item), item["title"], item["label_config"] or "", item["model_version"] or "")
+def _same_host(one: str, other: str) -> bool:
+    try:
+        ours, theirs = urlsplit(one), urlsplit(other)
+    except ValueError:
+        return False
+    return (ours.scheme, ours.netloc.lower()) == (theirs.scheme, theirs.netloc.lower())
 
 
 def _condition(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:

@@ -47,9 +47,10 @@ class LabelConfig:
             value = float(text)
         except (TypeError, ValueError):
             return DEFAULT_FRAMERATE
-        if not math.isfinite(value) or value <= 0:
+        if not value > 0:
             return DEFAULT_FRAMERATE
-        return 1 / value if value < 1 else value
+        rate = 1 / value if value < 1 else value
+        return rate if math.isfinite(rate) else DEFAULT_FRAMERATE
 
 
 def parse_label_config(xml: str) -> LabelConfig:
@@ -70,7 +71,7 @@ def parse_label_config(xml: str) -> LabelConfig:
             continue
         labels = tuple(
             dict.fromkeys(
-                value for label in control if label.tag.lower() == "label" and (value := _attribute(label, "value"))
+                value for label in control.iter() if label.tag.lower() == "label" and (value := _value(label))
             )
         )
         if not labels:
@@ -90,13 +91,18 @@ def parse_label_config(xml: str) -> LabelConfig:
 
 def _reviewed_control(elements: list[ElementTree.Element]) -> str | None:
     for choices in elements:
-        if choices.tag.lower() == "choices" and any(_is_reviewed(choice) for choice in choices):
+        if choices.tag.lower() == "choices" and any(_is_reviewed(choice) for choice in choices.iter()):
             return _attribute(choices, "name")
     return None
 
 
 def _is_reviewed(choice: ElementTree.Element) -> bool:
-    return REVIEWED in ((_attribute(choice, "value") or "").lower(), (_attribute(choice, "alias") or "").lower())
+    return choice.tag.lower() == "choice" and (_value(choice) or "").lower() == REVIEWED
+
+
+def _value(answer: ElementTree.Element) -> str | None:
+    # Results hold the alias where there is one.
+    return _attribute(answer, "alias") or _attribute(answer, "value")
 
 
 def _attribute(element: ElementTree.Element, name: str) -> str | None:

@@ -17,7 +17,8 @@ ANNOTATION_ACTIONS = frozenset(
 TASK_ACTIONS = frozenset({"TASKS_CREATED", "TASKS_DELETED"})
 
 _REMEDY = "Only Label Studio should call this address; see the README for the address to give it."
-_PROJECT_KEY = re.compile(r"(\d+)\.\d+")
+# As many digits as a 64-bit number may have.
+_PROJECT_KEY = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class ProjectKey:
         """The key of a project as webhooks and the API describe it. Raises PayloadError."""
         try:
             created = datetime.fromisoformat(project["created_at"])
-            return cls(int(project["id"]), int(created.timestamp()))
-        except (KeyError, TypeError, ValueError) as error:
+            return cls.parse(f"{int(project['id'])}.{int(created.timestamp())}")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PayloadError("The project has no id or no valid creation time.", _REMEDY) from error
 
 
@@ -119,7 +120,7 @@ def _extra_params(value: object) -> object:
     if isinstance(value, str) and value.strip():
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 

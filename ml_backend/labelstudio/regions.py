@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +37,7 @@ def prediction_json(prediction: Prediction, config: LabelConfig) -> dict[str, An
     return {
         "task": prediction.task,
         "model_version": prediction.version,
-        "score": round(min(max(prediction.score, 0.0), 1.0), 6),
+        "score": _share(prediction.score),
         "result": [_region_json(region, config) for region in prediction.regions],
     }
 
@@ -54,8 +55,13 @@ def _region_json(region: Region, config: LabelConfig) -> dict[str, Any]:
         },
     }
     if region.score is not None:
-        item["score"] = round(min(max(region.score, 0.0), 1.0), 4)
+        item["score"] = _share(region.score)
     return item
+
+
+def _share(score: float) -> float:
+    # A score that is not a number would keep Label Studio from opening the task.
+    return round(min(max(float(score), 0.0), 1.0), 6) if math.isfinite(score) else 0.0
 
 
 def parse_annotations(task: int, items: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Annotation, ...]:
@@ -69,7 +75,7 @@ def parse_regions(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> t
 
 
 def _annotation(task: int, item: Mapping[str, Any], config: LabelConfig) -> Annotation:
-    result = [r for r in item.get("result") or () if isinstance(r, Mapping)]
+    result = [r for r in _list(item.get("result")) if isinstance(r, Mapping)]
     author = item.get("completed_by")
     return Annotation(
         id=int(item["id"]),
@@ -90,10 +96,10 @@ def _regions(item: Mapping[str, Any], config: LabelConfig) -> Iterable[Region]:
         or not isinstance(value, Mapping)
     ):
         return
-    labels = tuple(map(str, value.get("timelinelabels") or ()))
+    labels = tuple(map(str, _list(value.get("timelinelabels"))))
     origin = item.get("origin")
     score = item.get("score")
-    for span in value.get("ranges") or ():
+    for span in _list(value.get("ranges")):
         try:
             start, end = round(float(span["start"])), round(float(span["end"]))
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -110,10 +116,18 @@ def _regions(item: Mapping[str, Any], config: LabelConfig) -> Iterable[Region]:
         )
 
 
+def _list(value: object) -> list[Any]:
+    # Label Studio's API stores results of any form.
+    return value if isinstance(value, list) else []
+
+
 def _reviewed(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> bool | None:
     if config.reviewed_control is None:
         return None
-    answers = [r for r in result if r.get("from_name") == config.reviewed_control and r.get("type") == "choices"]
-    if not answers:
-        return None
-    return any(REVIEWED in map(str.lower, map(str, r.get("value", {}).get("choices") or ())) for r in answers)
+    answers = [
+        str(choice).lower()
+        for item in result
+        if item.get("from_name") == config.reviewed_control and isinstance(item.get("value"), Mapping)
+        for choice in _list(item["value"].get("choices"))
+    ]
+    return REVIEWED in answers if answers else None

@@ -1,0 +1,282 @@
+"""The client against a real HTTP server that answers as Label Studio does. The real one is in `tests/e2e`."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask, Response, jsonify, redirect, request
+from loopback import closed_port, serving
+
+from ml_backend.errors import ColdblitzError, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.labelstudio.client import Client, Project, Task
+from ml_backend.labelstudio.payloads import ProjectKey
+
+LEGACY = "0123456789abcdef0123456789abcdef01234567"
+PROJECT = {
+    "id": 7,
+    "title": "A street",
+    "label_config": "<View/>",
+    "model_version": None,
+    "created_at": "2026-01-31T12:00:00Z",
+}
+
+
+class Studio(Flask):
+    """Answers what a test tells it to, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("studio")
+        self.asked: list[Any] = []
+        self.answers: dict[tuple[str, str], Callable[[], Any]] = {}
+        self.add_url_rule("/", view_func=self.answer, defaults={"path": ""}, methods=["GET"])
+        self.add_url_rule("/<path:path>", view_func=self.answer, methods=["GET", "POST", "PATCH", "DELETE"])
+
+    def answer(self, path: str) -> Any:
+        self.asked.append((request.method, f"/{path}", request.args.to_dict(), request.get_json(silent=True)))
+        self.authorization = request.headers.get("Authorization")
+        return self.answers[request.method, f"/{path}"]()
+
+    def will(self, method: str, path: str, answer: Callable[[], Any]) -> None:
+        self.answers[method, path] = answer
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+@pytest.fixture
+def url(studio: Studio) -> Iterator[str]:
+    with serving(studio) as address:
+        yield address
+
+
+@pytest.fixture
+def client(url: str) -> Client:
+    return Client(url + "/", LEGACY, timeout=5)
+
+
+class TestAnswers:
+    def test_a_project(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
+        assert client.project(7) == Project(ProjectKey(7, 1769860800), "A street", "<View/>", "")
+        assert studio.authorization == f"Token {LEGACY}"
+
+    def test_lists_are_read_page_by_page(self, studio: Studio, client: Client) -> None:
+        def page() -> Response:
+            number, size = int(request.args["page"]), int(request.args["page_size"])
+            ids = range(250)[(number - 1) * size : number * size]
+            return jsonify(tasks=[{"id": i, "data": {"video": f"{i}.mp4"}} for i in ids], total=250)
+
+        studio.will("GET", "/api/tasks", page)
+        tasks = list(client.tasks(7))
+        assert tasks == [Task(i, {"video": f"{i}.mp4"}) for i in range(250)]
+        assert len(studio.asked) == 3
+
+    def test_a_list_that_shrinks_while_it_is_read_ends(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[], total=250))
+        assert list(client.tasks(7)) == []
+
+    def test_tasks_that_lack_a_version_are_asked_for_by_filter(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[], total=0))
+        list(client.tasks(7, lacking="cold-v3"))
+        (asked,) = json.loads(studio.asked[0][2]["query"])["filters"]["items"]
+        assert (asked["filter"], asked["operator"], asked["value"]) == (
+            "filter:tasks:predictions_model_versions",
+            "not_contains",
+            ["cold-v3"],
+        )
+
+    def test_annotations_name_their_task(self, studio: Studio, client: Client) -> None:
+        tasks = [{"id": 5, "data": {}, "annotations": [{"id": 28, "result": []}]}]
+        studio.will("GET", "/api/tasks", lambda: jsonify(tasks=tasks, total=1))
+        assert list(client.annotated(7)) == [(Task(5, {}), [{"id": 28, "result": [], "task": 5}])]
+
+    def test_an_answer_without_a_body_is_one(self, studio: Studio, client: Client) -> None:
+        studio.will("DELETE", "/api/predictions/3/", lambda: ("", 204))
+        client.delete_prediction(3)
+
+    def test_pinning_a_version_is_all_that_it_changes(self, studio: Studio, client: Client) -> None:
+        studio.will("PATCH", "/api/projects/7/", lambda: jsonify(PROJECT))
+        client.pin(7, "cold-v3")
+        assert studio.asked[-1][3] == {"model_version": "cold-v3"}
+
+
+class TestPushing:
+    def test_many_go_in_bulk(self, studio: Studio, client: Client) -> None:
+        studio.will(
+            "POST", "/api/projects/7/import/predictions", lambda: (jsonify(created=len(request.get_json())), 201)
+        )
+        client.push(7, [{"task": i} for i in range(450)])
+        sent = [item["task"] for asked in studio.asked for item in asked[3]]
+        assert sent == list(range(450))
+        assert len(studio.asked) == 3
+
+    @pytest.mark.parametrize("answer", [{"created": 1}, {"created": 0}, {}, []])
+    def test_what_label_studio_drops_without_a_word_is_an_error(
+        self, studio: Studio, client: Client, answer: object
+    ) -> None:
+        studio.will("POST", "/api/projects/7/import/predictions", lambda: (jsonify(answer), 201))
+        with pytest.raises(LabelStudioError, match="of 2 predictions for project 7"):
+            client.push(7, [{"task": 1}, {"task": 2}])
+
+    def test_nothing_is_sent_for_nothing(self, studio: Studio, client: Client) -> None:
+        client.push(7, [])
+        assert studio.asked == []
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            (400, LabelStudioError),
+            (401, LabelStudioRefused),
+            (403, LabelStudioRefused),
+            (404, LabelStudioError),
+            (429, LabelStudioUnreachable),
+            (500, LabelStudioUnreachable),
+            (502, LabelStudioUnreachable),
+            (503, LabelStudioUnreachable),
+        ],
+    )
+    def test_each_status_says_whether_trying_again_helps(
+        self, studio: Studio, client: Client, status: int, error: type[ColdblitzError]
+    ) -> None:
+        studio.will("GET", "/api/projects/7/", lambda: (jsonify(detail="the reason"), status))
+        with pytest.raises(LabelStudioError, match="the reason") as refused:
+            client.project(7)
+        assert type(refused.value) is error
+        assert refused.value.passes == (error is LabelStudioUnreachable)
+
+    def test_an_error_page_is_cut_short(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/projects/7/", lambda: ("<html>" + "Bad gateway. " * 1000, 502))
+        with pytest.raises(LabelStudioUnreachable) as refused:
+            client.project(7)
+        assert len(str(refused.value)) < 500
+
+    @pytest.mark.parametrize(
+        "answer", ["<html>Welcome to nginx</html>", "[]", "{}", '{"id": 7}', '"OK"', "null", '{"results": 3}']
+    )
+    def test_a_server_that_is_not_label_studio_is_told_by_its_answers(
+        self, studio: Studio, client: Client, answer: str
+    ) -> None:
+        studio.will("GET", "/api/projects/7/", lambda: answer)
+        studio.will("GET", "/api/projects/", lambda: answer)
+        for ask in (lambda: client.project(7), lambda: list(client.projects())):
+            with pytest.raises(LabelStudioError, match="LABEL_STUDIO_URL"):
+                ask()
+
+    def test_a_redirect_is_an_address_to_correct(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/projects/7/", lambda: redirect("https://studio.example/api/projects/7/"))
+        with pytest.raises(LabelStudioError, match=r"https://studio\.example.*LABEL_STUDIO_URL"):
+            client.project(7)
+
+    def test_no_answer_passes(self) -> None:
+        client = Client(f"http://127.0.0.1:{closed_port()}", LEGACY, timeout=2)
+        with pytest.raises(LabelStudioUnreachable, match="does not answer"):
+            client.project(7)
+
+    def test_an_answer_that_takes_too_long_passes(self, studio: Studio, url: str) -> None:
+        studio.will("GET", "/api/projects/7/", lambda: time.sleep(0.6) or jsonify(PROJECT))
+        with pytest.raises(LabelStudioUnreachable, match="does not answer"):
+            Client(url, LEGACY, timeout=0.2).project(7)
+
+    def test_errors_reach_other_processes_whole(self) -> None:
+        error = pickle.loads(pickle.dumps(LabelStudioRefused("No.", "Ask again.")))
+        assert (type(error), error.message, error.remedy) == (LabelStudioRefused, "No.", "Ask again.")
+
+
+def personal_token(seconds: float = 3600, kind: str = "refresh") -> str:
+    claims = {"token_type": kind, "exp": int(time.time() + seconds), "jti": f"{kind}{time.time()}"}
+    return jwt.encode(claims, "a key that only Label Studio knows, long enough", "HS256")
+
+
+@pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
+class TestPersonalAccessTokens:
+    def test_it_is_exchanged_for_a_short_lived_one(self, studio: Studio, url: str) -> None:
+        access = personal_token(300, "access")
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=access))
+        studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
+        token = personal_token()
+        client = Client(url, token)
+        client.project(7)
+        client.project(7)
+        assert studio.authorization == f"Bearer {access}"
+        refreshed = [body for _, path, _, body in studio.asked if path == "/api/token/refresh/"]
+        assert refreshed == [{"refresh": token}]
+
+    def test_an_expired_one_is_exchanged_again(self, studio: Studio, url: str) -> None:
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=personal_token(-10, "access")))
+        studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
+        client = Client(url, personal_token())
+        client.project(7)
+        client.project(7)
+        assert sum(path == "/api/token/refresh/" for _, path, _, _ in studio.asked) == 2
+
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (lambda: (jsonify(detail="Token is invalid"), 401), LabelStudioRefused),
+            (lambda: (jsonify(detail="database is locked"), 500), LabelStudioUnreachable),
+            (lambda: ("<html>", 502), LabelStudioUnreachable),
+            (lambda: jsonify(something="else"), LabelStudioError),
+        ],
+    )
+    def test_a_failed_exchange_is_told_like_any_refusal(
+        self, studio: Studio, url: str, answer: Callable[[], Any], error: type[ColdblitzError]
+    ) -> None:
+        studio.will("POST", "/api/token/refresh/", answer)
+        token = personal_token()
+        with pytest.raises(error) as refused:
+            Client(url, token).project(7)
+        assert token not in str(refused.value)
+
+    def test_an_expired_token_is_refused_at_once(self, url: str) -> None:
+        with pytest.raises(LabelStudioRefused, match="expired"):
+            Client(url, personal_token(-10))
+
+
+class TestVideoAddresses:
+    @pytest.mark.parametrize(
+        "value", ["/data/upload/7/4e2c-a.mp4", "/data/local-files/?d=films/a.mp4", "//elsewhere.example/a.mp4"]
+    )
+    def test_a_path_is_label_studios_and_gets_the_token(self, client: Client, value: str) -> None:
+        address = client.video_address(value)
+        assert address is not None
+        assert address.url == client.url + value
+        assert address.headers == {"Authorization": f"Token {LEGACY}"}
+
+    def test_so_does_its_full_address(self, client: Client) -> None:
+        address = client.video_address(f" {client.url}/data/upload/7/a.mp4 ")
+        assert address is not None
+        assert "Authorization" in address.headers
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "http://elsewhere.example/a.mp4",
+            "https://{host}/a.mp4",
+            "http://{host}.elsewhere.example/a.mp4",
+            "http://{host}@elsewhere.example/a.mp4",
+            "http://user@{host}/a.mp4",
+            "http://127.0.0.1:1/a.mp4",
+            "s3://bucket/a.mp4",
+            "http://[bad/a.mp4",
+        ],
+    )
+    def test_no_other_host_gets_the_token(self, client: Client, value: str) -> None:
+        value = value.format(host=client.url.removeprefix("http://"))
+        address = client.video_address(value)
+        assert address is not None
+        assert address.url == value
+        assert address.headers == {}
+
+    @pytest.mark.parametrize("value", [None, "", "  ", 5, ["a.mp4"], {"url": "a.mp4"}])
+    def test_a_task_without_an_address_has_none(self, client: Client, value: object) -> None:
+        assert client.video_address(value) is None

@@ -1,0 +1,143 @@
+"""What the label config says: which labels, on which video, at which frame rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ml_backend.errors import LabelConfigError
+from ml_backend.labelstudio.config import DEFAULT_FRAMERATE, LabelConfig, parse_label_config
+
+CONFIG = """
+<View>
+  <Header value="What happens?"/>
+  <TimelineLabels name="events" toName="film">
+    <Label value="cat" background="#f00"/>
+    <Label value="dog"/>
+  </TimelineLabels>
+  <Choices name="state" toName="film"><Choice value="Reviewed"/><Choice value="broken"/></Choices>
+  <Video name="film" value="$clip" framerate="25" timelineHeight="200"/>
+</View>
+"""
+
+
+def with_video(attributes: str) -> LabelConfig:
+    return parse_label_config(
+        f'<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels><Video name="v" {attributes}/></View>'
+    )
+
+
+def framerate(attribute: str, data: Mapping[str, Any] | None = None) -> float:
+    return with_video(f'value="$video" {attribute}').framerate_of(data or {})
+
+
+def test_the_control_its_video_and_its_labels() -> None:
+    assert parse_label_config(CONFIG) == LabelConfig(
+        from_name="events",
+        to_name="film",
+        video_key="clip",
+        labels=("cat", "dog"),
+        framerate="25",
+        reviewed_control="state",
+    )
+
+
+def test_the_first_control_on_a_video_counts() -> None:
+    config = parse_label_config(
+        """<View>
+        <TimelineLabels name="of sound" toName="audio"><Label value="noise"/></TimelineLabels>
+        <TimelineLabels name="first" toName="v"><Label value="A"/></TimelineLabels>
+        <TimelineLabels name="second" toName="v"><Label value="B"/></TimelineLabels>
+        <Audio name="audio" value="$sound"/><Video name="v" value="$video"/></View>"""
+    )
+    assert (config.from_name, config.labels) == ("first", ("A",))
+
+
+def test_a_label_is_called_by_its_alias_because_results_are() -> None:
+    config = parse_label_config(
+        """<View><TimelineLabels name="t" toName="v"><Label value="A cat" alias="cat"/><Label value="dog"/></TimelineLabels>
+        <Video name="v" value="$video"/></View>"""
+    )
+    assert config.labels == ("cat", "dog")
+
+
+def test_labels_may_be_arranged_in_views_and_are_counted_once() -> None:
+    config = parse_label_config(
+        """<View><TimelineLabels name="t" toName="v"><View><Label value="A"/></View><View><Label value="B"/><Label value="A"/>
+        </View></TimelineLabels><Video name="v" value="$video"/></View>"""
+    )
+    assert config.labels == ("A", "B")
+
+
+def test_a_choice_called_reviewed_is_found_by_value_or_alias() -> None:
+    def control(choice: str) -> str | None:
+        return parse_label_config(
+            f"""<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels>
+            <Choices name="done" toName="v">{choice}</Choices><Video name="v" value="$video"/></View>"""
+        ).reviewed_control
+
+    assert control('<Choice value="REVIEWED"/>') == "done"
+    assert control('<Choice value="Ich habe alles gesehen" alias="reviewed"/>') == "done"
+    assert control('<View><Choice value="reviewed"/></View>') == "done"
+    assert control('<Choice value="finished"/>') is None
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ("", "not valid XML"),
+        ("<View>", "not valid XML"),
+        ("not xml", "not valid XML"),
+        ('<View><Choices name="c" toName="v"/><Video name="v" value="$video"/></View>', "no <TimelineLabels>"),
+        ('<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels></View>', "no <TimelineLabels>"),
+        (
+            '<View><TimelineLabels name="t" toName="i"><Label value="A"/></TimelineLabels><Image name="i"/></View>',
+            "no <TimelineLabels>",
+        ),
+        ('<View><TimelineLabels name="t" toName="v"/><Video name="v" value="$video"/></View>', "no <Label>"),
+    ],
+)
+def test_a_config_with_nothing_to_predict_is_refused_with_what_to_do(config: str, problem: str) -> None:
+    with pytest.raises(LabelConfigError, match=problem) as refused:
+        parse_label_config(config)
+    assert refused.value.remedy
+
+
+class TestFramerate:
+    """As Label Studio resolves the attribute, because a frame number means nothing without it."""
+
+    def test_it_is_24_unless_given(self) -> None:
+        assert framerate("") == DEFAULT_FRAMERATE == 24
+
+    @pytest.mark.parametrize("attribute", ['framerate="30"', 'frameRate="30"', 'FRAMERATE=" 30 "', 'frameRate="30.0"'])
+    def test_the_attributes_case_does_not_matter(self, attribute: str) -> None:
+        assert framerate(attribute) == 30
+
+    @pytest.mark.parametrize("given", [12, 12.0, "12", "12.0"])
+    def test_a_variable_is_read_from_the_tasks_data(self, given: object) -> None:
+        assert framerate('frameRate="$fps"', {"fps": given, "video": "a.mp4"}) == 12
+
+    def test_below_one_it_is_seconds_per_frame(self) -> None:
+        assert framerate('framerate="0.04"') == 25
+        assert framerate('framerate="$step"', {"step": 0.5}) == 2
+        assert framerate('framerate="1"') == 1
+
+    @pytest.mark.parametrize("value", ["NaN", "inf", "-inf", "0", "-25", "fast", "", "25 fps"])
+    def test_what_is_no_rate_is_24(self, value: str) -> None:
+        assert framerate(f'framerate="{value}"') == 24
+
+    @pytest.mark.parametrize("data", [{}, {"fps": None}, {"fps": [25]}, {"fps": {"a": 1}}, {"fps": math.nan}])
+    def test_a_variable_that_says_nothing_is_24(self, data: Mapping[str, Any]) -> None:
+        assert framerate('framerate="$fps"', data) == 24
+
+    @given(st.one_of(st.none(), st.text(), st.floats(), st.integers(), st.booleans()))
+    @example(5e-324)
+    def test_it_is_always_a_finite_rate_of_at_least_one(self, value: object) -> None:
+        rate = framerate('framerate="$fps"', {"fps": value})
+        assert math.isfinite(rate)
+        assert rate >= 1

@@ -1,0 +1,201 @@
+"""Label Studio's result items to and from regions."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_backend.annotation import Region
+from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.regions import (
+    KEYFRAMES_VERSION,
+    Prediction,
+    parse_annotations,
+    parse_regions,
+    prediction_json,
+    suggestion,
+)
+from ml_backend.video.timeline import StudioFrame
+
+CONFIG = LabelConfig("events", "film", "video", ("cat", "dog"), "25", "state")
+
+
+def region(start: int, end: int, *labels: str, score: float | None = None) -> Region:
+    return Region("cold-v3-1", StudioFrame(start), StudioFrame(end), labels, "prediction", score)
+
+
+def item(start: object = 3, end: object = 9, labels: object = ("cat",), **more: object) -> dict[str, Any]:
+    value: dict[str, Any] = {"ranges": [{"start": start, "end": end}]}
+    if labels is not None:
+        value["timelinelabels"] = list(labels) if isinstance(labels, tuple) else labels
+    return {
+        "id": "x1",
+        "from_name": "events",
+        "to_name": "film",
+        "type": "timelinelabels",
+        "origin": "manual",
+        "value": value,
+        **more,
+    }
+
+
+class TestPredictions:
+    def test_a_prediction_as_label_studio_takes_it(self) -> None:
+        made = prediction_json(Prediction(5, "cold-v3", (region(3, 9, "cat", score=0.75),), 0.5), CONFIG)
+        assert made == {
+            "task": 5,
+            "model_version": "cold-v3",
+            "score": 0.5,
+            "result": [
+                {
+                    "id": "cold-v3-1",
+                    "from_name": "events",
+                    "to_name": "film",
+                    "type": "timelinelabels",
+                    "score": 0.75,
+                    "value": {"ranges": [{"start": 3, "end": 9}], "timelinelabels": ["cat"]},
+                }
+            ],
+        }
+
+    def test_a_suggestion_is_one_frame_with_an_empty_list_of_labels(self) -> None:
+        made = prediction_json(suggestion(5, [StudioFrame(1), StudioFrame(40)]), CONFIG)
+        assert made["model_version"] == KEYFRAMES_VERSION
+        assert [r["id"] for r in made["result"]] == ["kf-1", "kf-40"]
+        # The bulk import drops a region without the key.
+        assert [r["value"] for r in made["result"]] == [
+            {"ranges": [{"start": 1, "end": 1}], "timelinelabels": []},
+            {"ranges": [{"start": 40, "end": 40}], "timelinelabels": []},
+        ]
+
+    def test_there_is_one_range_per_region_because_an_edit_destroys_more(self) -> None:
+        made = prediction_json(Prediction(5, "v", (region(1, 2, "cat"), region(5, 9, "cat")), 1), CONFIG)
+        assert [len(r["value"]["ranges"]) for r in made["result"]] == [1, 1]
+
+    @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, -1.0, 2.0])
+    def test_a_score_is_always_a_number_from_0_to_1(self, score: float) -> None:
+        made = prediction_json(Prediction(5, "v", (region(1, 2, "cat", score=score),), score), CONFIG)
+        for written in (made["score"], made["result"][0]["score"]):
+            assert 0 <= json.loads(json.dumps(written, allow_nan=False)) <= 1
+
+    @given(
+        st.lists(
+            st.builds(
+                Region,
+                id=st.text(min_size=1),
+                start=st.integers(1, 50).map(StudioFrame),
+                end=st.integers(51, 100).map(StudioFrame),
+                labels=st.lists(st.sampled_from(["cat", "dog"]), unique=True).map(tuple),
+                origin=st.just("manual"),
+                score=st.none() | st.floats(0, 1).map(lambda score: round(score, 6)),
+            )
+        )
+    )
+    def test_regions_come_back_as_they_went(self, regions: list[Region]) -> None:
+        sent = json.loads(json.dumps(prediction_json(Prediction(5, "v", tuple(regions), 1), CONFIG)))
+        assert parse_regions(sent["result"], CONFIG) == tuple(regions)
+
+
+class TestReadingRegions:
+    @pytest.mark.parametrize(
+        ("start", "end", "read"),
+        [
+            (3, 9, (3, 9)),
+            (9, 3, (3, 9)),
+            (0, 4, (1, 4)),
+            (0, 0, (1, 1)),
+            (-5, 0, (1, 1)),
+            (2.6, 4.4, (3, 4)),
+            ("3", "9", (3, 9)),
+        ],
+    )
+    def test_any_two_numbers_are_a_span_of_frames(self, start: object, end: object, read: tuple[int, int]) -> None:
+        (found,) = parse_regions([item(start, end)], CONFIG)
+        assert (found.start, found.end) == read
+
+    @pytest.mark.parametrize("start", [None, "x", math.nan, math.inf, [], {}])
+    def test_what_is_no_frame_is_left_out(self, start: object) -> None:
+        assert parse_regions([item(start)], CONFIG) == ()
+
+    @pytest.mark.parametrize("labels", [None, (), "cat", 5])
+    def test_an_unanswered_suggestion_has_no_label(self, labels: object) -> None:
+        (found,) = parse_regions([item(labels=labels)], CONFIG)
+        assert found.labels == ()
+
+    def test_a_region_of_several_ranges_is_several_regions(self) -> None:
+        several = item()
+        several["value"]["ranges"] = [{"start": 1, "end": 2}, {"start": 5, "end": 6}]
+        assert [(r.start, r.end) for r in parse_regions([several], CONFIG)] == [(1, 2), (5, 6)]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"type": "choices"},
+            {"from_name": "others"},
+            {"value": None},
+            {"value": {}},
+            {"value": {"ranges": None}},
+            {"value": {"ranges": 5}},
+            {"value": {"ranges": {"start": 1, "end": 2}}},
+            {"value": {"ranges": ["x", None]}},
+        ],
+    )
+    def test_other_controls_and_strange_items_are_left_out(self, change: dict[str, Any]) -> None:
+        assert parse_regions([item(**change)], CONFIG) == ()
+
+    def test_the_origin_is_kept_and_an_unknown_one_counts_as_manual(self) -> None:
+        read = parse_regions([item(origin="prediction-changed"), item(origin="magic")], CONFIG)
+        assert [r.origin for r in read] == ["prediction-changed", "manual"]
+
+
+class TestReadingAnnotations:
+    ANNOTATION = {  # noqa: RUF012
+        "id": 28,
+        "completed_by": 3,
+        "was_cancelled": False,
+        "ground_truth": False,
+        "updated_at": "2026-01-31T12:00:00.5Z",
+        "result": [item()],
+    }
+
+    def test_one_person_s_work_on_one_task(self) -> None:
+        (read,) = parse_annotations(5, [self.ANNOTATION], CONFIG)
+        assert (read.id, read.task, read.author) == (28, 5, 3)
+        assert read.updated_at == datetime(2026, 1, 31, 12, 0, 0, 500_000, UTC)
+        assert [r.labels for r in read.regions] == [("cat",)]
+
+    def test_a_skipped_one_is_left_out(self) -> None:
+        assert parse_annotations(5, [{**self.ANNOTATION, "was_cancelled": True}], CONFIG) == ()
+
+    def test_the_author_may_come_with_all_details(self) -> None:
+        (read,) = parse_annotations(5, [{**self.ANNOTATION, "completed_by": {"id": 4, "email": "a@b"}}], CONFIG)
+        assert read.author == 4
+
+    @pytest.mark.parametrize(
+        ("answer", "reviewed"),
+        [
+            (["Reviewed"], True),
+            (["broken"], False),
+            (["broken", "reviewed"], True),
+            ([], None),
+            (None, None),
+            ("reviewed", None),
+        ],
+    )
+    def test_the_reviewed_choice_says_that_the_whole_video_was_seen(
+        self, answer: object, reviewed: bool | None
+    ) -> None:
+        choice = {"type": "choices", "from_name": "state", "to_name": "film", "value": {"choices": answer}}
+        (read,) = parse_annotations(5, [{**self.ANNOTATION, "result": [item(), choice]}], CONFIG)
+        assert read.reviewed is reviewed
+
+    @pytest.mark.parametrize("result", [None, {}, "x", [None, 5, "x", []], [{"type": "choices", "from_name": "state"}]])
+    def test_a_strange_result_is_an_annotation_that_says_nothing(self, result: object) -> None:
+        (read,) = parse_annotations(5, [{**self.ANNOTATION, "result": result}], CONFIG)
+        assert (read.regions, read.reviewed) == ((), None)
