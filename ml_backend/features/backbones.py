@@ -15,7 +15,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.taps import Taps
 from ml_backend.features.weights import build, find_weights
-from ml_backend.video.decode import PICTURE_SIZE, SCALER
+from ml_backend.video.decode import PICTURE, SCALER
 
 _VERSION = 1
 
@@ -72,5 +72,5 @@ def _load(name: str, weights: str, device: str, cache_dir: Path | None) -> Backb
         if device == "cuda"
         else on_cpu(lambda: Taps.of(name, build(name, found)), f"{name}-{found.digest}", cache_dir)
     )
-    key = f"{name}-{found.digest}-{PICTURE_SIZE}-{SCALER}-{numbers}-v{_VERSION}"
+    key = f"{name}-{found.digest}-{PICTURE}-{SCALER}-{numbers}-v{_VERSION}"
     return Backbone(name, key, found.path is not None, found.warning, batch, run)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.motion import GREY
+from ml_backend.video.decode import GREY
 
 _BLOCK = 8
 
@@ -25,7 +25,7 @@ class Density:
     """
 
     stride: int = 16
-    cosine: float = 0.12
+    cosine: float = 0.18
     pixels: float = 25.0
 
     @property
@@ -37,25 +37,18 @@ class Density:
 DEFAULT = Density()
 
 
-def short_events(grey: NDArray[np.uint8], threshold: float) -> list[int]:
-    """Positions in (k, 64, 64) consecutive grey pictures, between the first and the last, that neither end shows.
+def short_event(grey: NDArray[np.uint8], threshold: float) -> int | None:
+    """The position in (k, 64, 64) consecutive grey pictures of the one that differs most from both the first and the last.
 
-    Of the frames that differ from both ends the one that differs most is taken, and becomes an end for the rest.
+    Only those count of which one block differs by more than `threshold` from the same block of both; None without any.
     """
-    found: list[int] = []
-    spans = [(0, len(grey) - 1)]
-    while spans:
-        first, last = spans.pop()
-        if last - first < 2:
-            continue
-        inner = grey[first + 1 : last]
-        differing = np.minimum(_blocks(inner, grey[first]), _blocks(inner, grey[last])).max(axis=1)
-        most = int(differing.argmax())
-        if differing[most] > threshold:
-            middle = first + 1 + most
-            found.append(middle)
-            spans += [(first, middle), (middle, last)]
-    return sorted(found)
+    inner = grey[1:-1]
+    if not len(inner):
+        return None
+    differing = np.minimum(_blocks(inner, grey[0]), _blocks(inner, grey[-1]))
+    total = np.where(differing.max(axis=1) > threshold, differing.sum(axis=1, dtype=np.int64), 0)
+    most = int(total.argmax())
+    return 1 + most if total[most] else None
 
 
 def _blocks(inner: NDArray[np.uint8], end: NDArray[np.uint8]) -> NDArray[np.uint8]:

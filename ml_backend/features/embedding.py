@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS, VideoFeatures
 from ml_backend.features.density import DEFAULT, Density
-from ml_backend.features.hashing import hash_input, phash, sampled_frames
-from ml_backend.features.motion import GREY
+from ml_backend.features.hashing import Hashes, sampled_frames
 from ml_backend.features.rows import RowWriter
 from ml_backend.features.selection import Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
@@ -30,8 +27,7 @@ from ml_backend.video.timeline import Timeline, read_timeline
 __all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
 
 HASHES_PER_SECOND = 4.0
-_BLOCKS_AHEAD = 4
-_BLOCK = 16
+_BLOCKS_AHEAD = 2
 _HELD_BATCHES = 64  # look-back, in batches of the network: with one frame in sixteen embedded, four batches' worth
 _IN_FLIGHT = 2
 
@@ -59,32 +55,15 @@ def video_features(
     return store.require(content, key)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Block:
-    """Consecutive pictures on their way from the decoder: k of them, (k, 64, 64) grey, and what is to be hashed."""
-
-    pictures: Sequence[Picture]
-    grey: NDArray[np.uint8]
-    hashed: Sequence[tuple[int, NDArray[np.uint8]]]
-
-
-def _blocks(path: Path, timeline: Timeline, size: int) -> Iterator[_Block]:
-    wanted = set(sampled_frames(timeline, HASHES_PER_SECOND).tolist())
-    pictures: list[Picture] = []
+def _blocks(path: Path, timeline: Timeline, size: int) -> Iterator[list[Picture]]:
+    block: list[Picture] = []
     for picture in decode(path, timeline):
-        pictures.append(picture)
-        if len(pictures) == size:
-            yield _block(pictures, wanted)
-            pictures = []
-    if pictures:
-        yield _block(pictures, wanted)
-
-
-def _block(pictures: Sequence[Picture], wanted: set[int]) -> _Block:
-    grey = np.empty((len(pictures), GREY, GREY), np.uint8)
-    for picture, target in zip(pictures, grey, strict=True):
-        cv2.resize(picture.grey, (GREY, GREY), dst=target, interpolation=cv2.INTER_AREA)
-    return _Block(pictures, grey, [(p.index, hash_input(p)) for p in pictures if p.index in wanted])
+        block.append(picture)
+        if len(block) == size:
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def _embed(
@@ -97,38 +76,31 @@ def _embed(
 ) -> None:
     selection = Selection(density)
     rows = RowWriter(writer)
-    hash_frames: list[int] = []
-    hashes: list[NDArray[np.uint64]] = []
-    count, last = 0, None
+    hashed = Hashes(sampled_frames(timeline, HASHES_PER_SECOND))
+    last: Picture | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
         network = _Network(backbone, pool, selection)
         for block in in_background(lambda: _blocks(path, timeline, density.stride), _BLOCKS_AHEAD):
-            if block.hashed:
-                hash_frames += [index for index, _ in block.hashed]
-                hashes.append(phash(np.stack([grey for _, grey in block.hashed])))
-            pictures, grey = block.pictures, block.grey
+            for picture in block:
+                hashed.add(picture)
             if last is None:
-                selection.begin(pictures[0])
-                rows.begin(pictures[0].index, grey[0])
-            else:
-                pictures, grey = [last[0], *pictures], np.concatenate([last[1][None], grey])
+                selection.begin(block[0])
+                rows.begin(block[0])
+            pictures = block if last is None else [last, *block]
+            last = block[-1]
             if len(pictures) > 1:
-                selection.add(max(count - 1, 0), pictures, grey)
-            count += len(block.pictures)
-            last = pictures[-1], grey[-1]
+                selection.add(pictures)
             network.feed()
             for interval in selection.done():
                 rows.add(interval)
-                progress(interval.pictures[-1].index / len(timeline))
+                progress(interval.indices[-1] / len(timeline))
         network.finish()
         for interval in selection.done():
             rows.add(interval)
     if last is None:
         raise AssertionError("a decoder that gives no frame has raised by now")
     rows.finish(selection.only_row())
-    writer.commit(
-        timeline.truncated(last[0].index + 1), len(timeline), np.array(hash_frames, np.int64), np.concatenate(hashes)
-    )
+    writer.commit(timeline.truncated(last.index + 1), len(timeline), *hashed.finish())
     progress(1.0)
 
 

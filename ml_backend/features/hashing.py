@@ -47,19 +47,36 @@ def video_hashes(path: Path, sample_fps: float) -> tuple[Timeline, NDArray[np.in
     Raises VideoUnreadable.
     """
     timeline = read_timeline(path)
-    wanted = set(sampled_frames(timeline, sample_fps).tolist())
-    inputs: list[NDArray[np.uint8]] = []
-    frames: list[int] = []
-    hashes: list[NDArray[np.uint64]] = []
-    for picture in decode(path, timeline, only=wanted):
-        frames.append(picture.index)
-        inputs.append(hash_input(picture))
-        if len(inputs) == _BATCH:
-            hashes.append(phash(np.stack(inputs)))
-            inputs.clear()
-    if inputs:
-        hashes.append(phash(np.stack(inputs)))
-    return timeline, np.array(frames, np.int64), np.concatenate(hashes)
+    hashes = Hashes(sampled_frames(timeline, sample_fps))
+    for picture in decode(path, timeline, only=hashes.wanted):
+        hashes.add(picture)
+    return timeline, *hashes.finish()
+
+
+class Hashes:
+    """Collects the hashes of the `wanted` frames of a video as it is decoded."""
+
+    def __init__(self, wanted: NDArray[np.int64]) -> None:
+        self.wanted = frozenset(wanted.tolist())
+        self._frames: list[int] = []
+        self._inputs: list[NDArray[np.uint8]] = []
+        self._hashes: list[NDArray[np.uint64]] = []
+
+    def add(self, picture: Picture) -> None:
+        if picture.index in self.wanted:
+            self._frames.append(picture.index)
+            self._inputs.append(hash_input(picture))
+            if len(self._inputs) == _BATCH:
+                self._hash()
+
+    def finish(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """(k,) frame indices, ascending, and (k,) hashes."""
+        self._hash()
+        return np.array(self._frames, np.int64), np.concatenate(self._hashes)
+
+    def _hash(self) -> None:
+        self._hashes.append(phash(np.array(self._inputs, np.uint8).reshape(-1, HASH_INPUT, HASH_INPUT)))
+        self._inputs.clear()
 
 
 def stored_hashes(features: VideoFeatures, sample_fps: float) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-GREY = 64
+from ml_backend.video.decode import GREY
+
 STEPS = (1, 2, 4)
 WINDOWS = (5, 15)
 # Frames before and after a frame that its row depends on.
 REACH = max(STEPS) + max(WINDOWS) // 2
 _GRID = 4
-_CELL = GREY // _GRID
-_SUM = np.kron(np.eye(_GRID, dtype=np.float32), np.ones((_CELL, 1), np.float32)) / _CELL**2
 
 
 def motion(
-    grey: NDArray[np.uint8], appearance: NDArray[np.floating], first: int = 0, stop: int | None = None
+    grey: NDArray[np.uint8],
+    positions: NDArray[np.int64],
+    appearance: NDArray[np.floating],
+    first: int = 0,
+    stop: int | None = None,
 ) -> NDArray[np.float32]:
-    """(n, 64, 64) grey pictures and (n, d) embeddings of consecutive frames to (stop - first, 102) rows for some of them.
+    """(n, 64, 64) grey pictures of consecutive frames to (stop - first, 102) rows for some of them.
 
-    Per window and step: mean absolute difference between the frames that many before and after, in each of 4 x 4 cells
-    (0..255), then one minus the cosine of their embeddings. At the ends of what is given the windows are shifted inward.
+    `positions`, `appearance`: (m,) ascending, from 0 or before to n - 1 or after, and (m, d): the embeddings there are; they
+    are interpolated in between. Per window and step: mean absolute difference between the frames that many before and
+    after, in each of 4 x 4 cells (0..255), then one minus the cosine of their embeddings. At the ends of what is given
+    the windows are shifted inward.
     """
     n = len(grey)
     every = np.arange(n)
-    unit = appearance / np.maximum(np.linalg.norm(appearance, axis=1, keepdims=True), 1e-12)
+    cosine = _interpolated_cosine(positions, appearance, n)
     columns = []
     for step in STEPS:
         low, high = np.maximum(every - step, 0), np.minimum(every + step, n - 1)
         difference = cv2.absdiff(grey[high].reshape(-1, GREY), grey[low].reshape(-1, GREY)).astype(np.float32)
-        cells = (difference @ _SUM).reshape(n, _GRID, _CELL, _GRID).sum(2).reshape(n, -1)
-        columns += [cells, 1 - np.einsum("nd,nd->n", unit[high], unit[low])[:, None]]
+        cells = cv2.resize(difference, (_GRID, n * _GRID), interpolation=cv2.INTER_AREA).reshape(n, -1)
+        columns += [cells, 1 - cosine(low, high)[:, None]]
     rows = np.hstack(columns).astype(np.float64)
     total = np.vstack([np.zeros_like(rows[:1]), np.cumsum(rows, axis=0)])
     wanted = every[first:stop]
@@ -42,3 +49,25 @@ def motion(
         start = np.clip(wanted - window // 2, 0, n - width)
         averaged.append((total[start + width] - total[start]) / width)
     return np.hstack(averaged).astype(np.float32)
+
+
+def _interpolated_cosine(
+    positions: NDArray[np.int64], vectors: NDArray[np.floating], n: int
+) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]:
+    """The cosine between the vectors at two frames, by way of the few scalar products between those that are there."""
+    # Not by BLAS: its threads spin for a while after each product and take the decoder's time.
+    gram = np.einsum("id,jd->ij", vectors, vectors, optimize=False).astype(np.float64)
+    if len(positions) == 1:
+        return lambda low, high: np.ones(len(low))
+    every = np.arange(n)
+    left = np.clip(np.searchsorted(positions, every, side="right") - 1, 0, len(positions) - 2)
+    share = (every - positions[left]) / (positions[left + 1] - positions[left])
+
+    def product(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        i, j, s, t = left[a], left[b], share[a], share[b]
+        start = gram[i, j] * (1 - t) + gram[i, j + 1] * t
+        end = gram[i + 1, j] * (1 - t) + gram[i + 1, j + 1] * t
+        return np.asarray(start * (1 - s) + end * s)
+
+    length = np.sqrt(np.maximum(product(every, every), 1e-24))
+    return lambda low, high: product(low, high) / (length[low] * length[high])

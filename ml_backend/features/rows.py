@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ml_backend.features.motion import REACH, motion
 from ml_backend.features.selection import Interval, Rows
 from ml_backend.features.store import EntryWriter
+from ml_backend.video.decode import Picture
 
 _CHUNK = 256
 
@@ -26,16 +27,16 @@ class RowWriter:
         self._rows: dict[int, Rows] = {}
         self._indices: dict[int, int] = {}
 
-    def begin(self, index: int, grey: NDArray[np.uint8]) -> None:
+    def begin(self, first: Picture) -> None:
         """The video's first frame."""
-        self._indices[0] = index
-        self._grey.append(grey[None])
+        self._indices[0] = first.index
+        self._grey.append(first.grey[None])
 
     def add(self, interval: Interval) -> None:
         self._grey.append(interval.grey[1:])
         self._rows.update(interval.rows)
-        self._indices.update({p: interval.pictures[p - interval.first].index for p in interval.rows})
-        have = interval.first + len(interval.pictures)
+        self._indices.update({p: int(interval.indices[p - interval.first]) for p in interval.rows})
+        have = interval.first + len(interval.indices)
         if have - self._next > _CHUNK + REACH:
             self._write(have - REACH, have)
 
@@ -50,7 +51,7 @@ class RowWriter:
         grey = np.concatenate(self._grey)
         held = np.array(sorted(self._rows))
         appearance = np.stack([self._rows[position]["appearance"] for position in held])
-        moved = motion(grey, _interpolated(held, appearance, self._start, have))
+        moved = motion(grey, held - self._start, appearance)
         writing = held[(held >= self._next) & (held < stop)]
         rows = [self._rows[position] for position in writing]
         blocks = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -64,15 +65,3 @@ class RowWriter:
         self._start = keep
         for position in held[held < keep].tolist():
             del self._rows[position], self._indices[position]
-
-
-def _interpolated(
-    positions: NDArray[np.int64], values: NDArray[np.floating], start: int, stop: int
-) -> NDArray[np.float32]:
-    """(m, d) values at ascending positions to (stop - start, d) at all positions between the first and the last."""
-    if len(positions) == 1:
-        return values.astype(np.float32)
-    every = np.arange(start, stop)
-    left = np.clip(np.searchsorted(positions, every, side="right") - 1, 0, len(positions) - 2)
-    share = ((every - positions[left]) / (positions[left + 1] - positions[left])).astype(np.float32)[:, None]
-    return np.asarray(values[left] * (1 - share) + values[left + 1] * share, dtype=np.float32)

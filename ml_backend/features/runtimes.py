@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ml_backend.features.taps import OUTPUTS, Taps
-from ml_backend.video.decode import PICTURE_SIZE
+from ml_backend.video.decode import PICTURE
 
 Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
 
@@ -52,11 +52,11 @@ def _converted(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> o
     core = ov.Core()
     if path and path.exists():
         return core.read_model(path)
-    example = torch.zeros(_CPU_BATCH, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.uint8)
+    example = torch.zeros(_CPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with what torch is about to replace
         model = ov.convert_model(taps(), example_input=example)
-    model.reshape([_CPU_BATCH, PICTURE_SIZE, PICTURE_SIZE, 3])
+    model.reshape([_CPU_BATCH, PICTURE, PICTURE, 3])
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{uuid.uuid4().hex}.part.xml")
@@ -70,7 +70,7 @@ def _converted(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> o
 def on_gpu(taps: Taps) -> tuple[Embed, str, int]:
     """The network's `embed` in half precision, the name of its number format, and the batch it likes."""
     model = taps.cuda().to(memory_format=torch.channels_last)
-    pinned = torch.empty(_GPU_BATCH, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.uint8, pin_memory=True)
+    pinned = torch.empty(_GPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8, pin_memory=True)
 
     def embed(pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         parts = []

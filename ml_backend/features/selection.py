@@ -1,7 +1,7 @@
 """The frames of a running video that wait for their embeddings, and which of them are to be embedded next.
 
-Frames are known by their position among the decoded ones. Only a bounded look-back is held: pictures are dropped as soon
-as nobody can ask for them any more.
+Frames are known by their position among the decoded ones. Only a bounded look-back is held, and pictures are let go of as
+soon as nobody can ask for them any more.
 """
 
 from __future__ import annotations
@@ -9,24 +9,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import dropwhile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.density import Density, short_events
+from ml_backend.features.density import Density, short_event
 from ml_backend.video.decode import Picture
 
 Rows = Mapping[str, NDArray[np.floating]]
 
+# Decoded frames held for a while before they are scaled, in case that nobody asks for them.
+_UNSCALED_BYTES = 256 * 2**20
+
 
 @dataclass(eq=False)
 class Interval:
-    """Consecutive pictures from one that is embedded anyway to the next, both included; `open` spans are not settled yet."""
+    """Consecutive frames from one that is embedded anyway to the next, both included; complete when no span is `open`.
+
+    `first`: the position of its first frame. `indices`, `grey`: (k,) int64 frame indices and (k, 64, 64) uint8.
+    `rows`: once complete, the embeddings by position, ascending, those of both ends included.
+    """
 
     first: int
-    pictures: Sequence[Picture]
+    indices: NDArray[np.int64]
     grey: NDArray[np.uint8]
+    pictures: Sequence[Picture]
     open: int = 0
     embedded: list[int] = field(default_factory=list)
     rows: dict[int, Rows] = field(default_factory=dict)
@@ -37,37 +45,47 @@ class Selection:
 
     def __init__(self, density: Density) -> None:
         self._density = density
+        self._last = 0
         self._intervals: deque[Interval] = deque()
         self._spans: dict[int, list[tuple[Interval, int, int]]] = {}
         self._rows: dict[int, tuple[Rows, NDArray[np.float32]]] = {}
+        self._unscaled: deque[Picture] = deque()
         self.wanted: deque[tuple[int, Picture]] = deque()
 
     @property
     def held(self) -> int:
-        """How many pictures are held."""
-        return sum(len(interval.pictures) - 1 for interval in self._intervals)
+        """How many frames are held, from the first interval that is not complete on."""
+        return sum(len(interval.indices) - 1 for interval in dropwhile(lambda one: not one.open, self._intervals))
 
     def begin(self, first: Picture) -> None:
+        """The first picture of a video."""
         self.wanted.append((0, first))
 
-    def add(self, first: int, pictures: Sequence[Picture], grey: NDArray[np.uint8]) -> None:
-        """The pictures at positions `first` and on, the first of them the last of those added before; k, and (k, 64, 64)."""
-        interval = Interval(first, pictures, grey, embedded=[first])
+    def add(self, pictures: Sequence[Picture]) -> None:
+        """The next pictures, beginning with the last of those before."""
+        first, last = self._last, self._last + len(pictures) - 1
+        self._last = last
+        indices = np.array([picture.index for picture in pictures], np.int64)
+        interval = Interval(first, indices, np.stack([p.grey for p in pictures]), pictures, embedded=[first])
         self._intervals.append(interval)
-        ends = [0, *short_events(grey, self._density.pixels), len(pictures) - 1]
-        for position in ends[1:]:
-            self._want(interval, first + position)
-        for left, right in pairwise(ends):
-            self._watch(interval, first + left, first + right)
+        self._want(interval, last)
+        event = self._event(interval, first, last)
+        if event is None:
+            self._watch(interval, first, last)
+        else:
+            self._split(interval, first, event, last)
+        self._unscaled.extend(pictures[1:])
+        while self._unscaled and len(self._unscaled) * max(pictures[1].nbytes, 1) > _UNSCALED_BYTES:
+            self._unscaled.popleft().shrink()
 
     def put(self, position: int, rows: Rows, unit: NDArray[np.float32]) -> None:
         """The embedding of one of the `wanted`, and its appearance scaled to length one."""
         self._rows[position] = (rows, unit)
-        for interval, left, right in self._spans.pop(position, ()):
-            self._look(interval, left, right)
+        for span in self._spans.pop(position, ()):
+            self._look(*span)
 
     def done(self) -> list[Interval]:
-        """The next intervals that are complete, each with the rows of its embedded frames, both ends included."""
+        """The next intervals that are complete."""
         ready = []
         while self._intervals and not self._intervals[0].open:
             interval = self._intervals.popleft()
@@ -80,18 +98,31 @@ class Selection:
 
     def only_row(self) -> Rows | None:
         """The embedding of a video of a single frame, which makes no interval."""
-        return self._rows[0][0] if list(self._rows) == [0] else None
+        return self._rows[0][0] if self._last == 0 else None
 
     def _want(self, interval: Interval, position: int) -> None:
         interval.embedded.append(position)
         self.wanted.append((position, interval.pictures[position - interval.first]))
 
+    def _event(self, interval: Interval, left: int, right: int) -> int | None:
+        grey = interval.grey[left - interval.first : right - interval.first + 1]
+        found = short_event(grey, self._density.pixels)
+        return None if found is None else left + found
+
+    def _split(self, interval: Interval, left: int, middle: int, right: int) -> None:
+        self._want(interval, middle)
+        self._watch(interval, left, middle)
+        self._watch(interval, middle, right)
+
     def _watch(self, interval: Interval, left: int, right: int) -> None:
+        """Looks at the span between two wanted frames, and splits it as long as the network finds its ends different.
+
+        A frame that differs in its pixels only does not split a span a second time: most of those are ordinary motion.
+        """
         interval.open += 1
         self._look(interval, left, right)
 
     def _look(self, interval: Interval, left: int, right: int) -> None:
-        """Bisects the span between two wanted frames if need be; comes back to it when one of them is not there yet."""
         missing = next((end for end in (left, right) if end not in self._rows), None)
         if missing is not None:
             self._spans.setdefault(missing, []).append((interval, left, right))
@@ -99,7 +130,10 @@ class Selection:
         interval.open -= 1
         distance = 1 - float(self._rows[left][1] @ self._rows[right][1])
         if right - left > 1 and distance > self._density.cosine:
-            middle = (left + right) // 2
-            self._want(interval, middle)
-            self._watch(interval, left, middle)
-            self._watch(interval, middle, right)
+            event = self._event(interval, left, right)
+            self._split(interval, left, (left + right) // 2 if event is None else event, right)
+        if not interval.open:
+            # The last picture is also the first of the next interval.
+            for picture in interval.pictures[:-1]:
+                picture.release()
+            interval.pictures = ()

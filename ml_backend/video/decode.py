@@ -1,8 +1,9 @@
-"""One sequential decode of a video, scaled while decoding, for as many consumers as want its pictures.
+"""One sequential decode of a video for as many consumers as want its pictures.
 
-Every frame becomes a small square in full-range planar YUV 4:2:0: its luma plane is the grey picture that hashing and
-change detection look at, and only the few frames that a network sees are ever converted to RGB. Scaling is sws_scale's
-FAST_BILINEAR with one scaler for the whole video (a new one a frame costs more than decoding does).
+Every frame becomes a tiny grey picture, which hashing and change detection look at. The square of RGB that a network sees
+costs as much as half the decoding, so it is made only for the frames that are asked for: a picture holds on to its decoded
+frame until then, or, where frames are large, is scaled at once. Scaling is sws_scale's FAST_BILINEAR with one scaler for the
+whole video (a new one a frame costs more than decoding does).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -26,66 +26,115 @@ from ml_backend.errors import VideoUnreadable
 from ml_backend.video.container import open_video
 from ml_backend.video.timeline import FrameIndex, Timeline
 
-# Part of the features' cache key: another scaler or another way to RGB changes about one label in sixty.
-SCALER = "fastbilinear-yuv420-full"
-PICTURE_SIZE = 160
+# Part of the features' cache key: another scaler changes about one label in sixty.
+SCALER = "fastbilinear-rgb"
+PICTURE = 160
+GREY = 64
 STALL_SECONDS = 60.0
-# The shares of red and blue in luma (ITU-R BT.601, BT.709, BT.2020), by ffmpeg's number for the colour space.
-_BT601, _BT709, _BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)
-_LUMA = {1: _BT709, 9: _BT2020, 10: _BT2020}
-_UNSPECIFIED = 2
+# The largest frame that is kept until somebody wants it in RGB: 720p in 4:2:0.
+_KEPT_BYTES = 1280 * 736 * 3 // 2
+# Formats whose first plane is luma with one byte a pixel; those of the second row use all of 0..255.
+_LIMITED = ("yuv420p", "yuv422p", "yuv444p", "nv12")
+_FULL = ("yuvj420p", "yuvj422p", "yuvj444p", "gray")
+_JPEG_RANGE = 2
+_STRETCH = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Picture:
-    """One decoded frame, scaled to a square and turned the way a browser shows it.
+    """One decoded frame, as small as its consumers want it and turned the way a browser shows it.
 
-    `planes`: (3 * size / 2, size) uint8, full range: luma, then both chroma planes at half size, as ffmpeg lays out
-    `yuvj420p`. `to_rgb`: (3, 4) float32, the affine map from (Y, U, V) to (R, G, B) of the video's colour space.
-    `quarter_turns`: counter-clockwise, still to be applied to the planes.
+    `grey`: (64, 64) uint8, 0..255.
     """
 
-    index: FrameIndex
-    planes: NDArray[np.uint8]
-    to_rgb: NDArray[np.float32]
-    quarter_turns: int = 0
+    __slots__ = ("_frame", "_rgb", "_scaler", "grey", "index")
 
-    @property
-    def grey(self) -> NDArray[np.uint8]:
-        """(size, size) uint8, 0..255."""
-        size = self.planes.shape[1]
-        luma = self.planes[:size]
-        return luma if not self.quarter_turns else np.rot90(luma, self.quarter_turns)
+    def __init__(self, index: FrameIndex, frame: VideoFrame, scaler: Scaler) -> None:
+        self.index = index
+        self.grey = scaler.grey(frame)
+        self._scaler = scaler
+        self._frame: VideoFrame | None = frame
+        self._rgb: NDArray[np.uint8] | None = None
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8."""
-        size = self.planes.shape[1]
-        chroma = self.planes[size:].reshape(2, size // 2, size // 2)
-        u, v = (cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR) for plane in chroma)
-        rgb = cv2.transform(cv2.merge((self.planes[:size], u, v)), self.to_rgb)
-        return np.asarray(np.rot90(rgb, self.quarter_turns), dtype=np.uint8)
+        """(160, 160, 3) uint8."""
+        self.shrink()
+        if self._rgb is None:
+            raise ValueError(f"frame {self.index} was released")
+        return self._rgb
+
+    def shrink(self) -> None:
+        """Makes the RGB picture now and lets go of the decoded frame."""
+        with self._scaler.lock:
+            if self._frame is not None:
+                self._rgb = self._scaler.rgb(self._frame)
+                self._frame = None
+
+    def release(self) -> None:
+        """Lets go of everything but the grey picture."""
+        self._frame = self._rgb = None
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory its decoded frame takes; 0 when it is gone."""
+        return self._frame.width * self._frame.height * 3 // 2 if self._frame is not None else 0
+
+
+class Scaler:
+    """Scales the frames of one video: to RGB, and to grey when they have no plain luma plane."""
+
+    def __init__(self) -> None:
+        self._to_rgb = VideoReformatter()
+        self._to_luma = VideoReformatter()
+        self.lock = threading.Lock()
+
+    def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """(160, 160, 3) uint8; not by two threads at a time."""
+        small = self._to_rgb.reformat(
+            frame, PICTURE, PICTURE, "rgb24", interpolation=Interpolation.FAST_BILINEAR, threads=1
+        )
+        return _turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+
+    def grey(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """(64, 64) uint8, full range."""
+        name = frame.format.name
+        if name in _FULL or name in _LIMITED:
+            plane = frame.planes[0]
+            luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+            grey = cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_LINEAR)
+            if name in _LIMITED and frame.color_range != _JPEG_RANGE:
+                grey = cv2.LUT(grey, _STRETCH)
+        else:
+            small = self._to_luma.reformat(
+                frame, GREY, GREY, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
+            )
+            grey = small.to_ndarray()[:GREY]
+        return _turned(np.asarray(grey, np.uint8), frame)
+
+
+def _turned(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 def decode(
     path: Path,
     timeline: Timeline,
-    size: int = PICTURE_SIZE,
     *,
     only: Container[int] | None = None,
     skip: Literal["none", "nonref", "nonkey"] = "none",
 ) -> Iterator[Picture]:
-    """Yields the frames of `path` in the order they are shown, each `size` x `size` (an even number of pixels).
+    """Yields the frames of `path` in the order they are shown.
 
     `only`: the frame indices wanted; the others are decoded and dropped. `skip`: `nonref` leaves out frames that no other
     frame needs, `nonkey` all but key frames; both decode faster. Packets that do not decode are left out, so the indices
     may have gaps and may end before the timeline does: a damaged video gives all its good frames. Raises VideoUnreadable
     when it gives none.
     """
-    scaler = VideoReformatter()
-    last, to_rgb = -1, None
+    scaler = Scaler()
+    last = -1
     with open_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         if skip != "none":
@@ -97,11 +146,10 @@ def decode(
             last = index
             if only is not None and index not in only:
                 continue
-            if to_rgb is None:
-                to_rgb = _to_rgb(frame)
-            small = scaler.reformat(frame, size, size, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR)
-            planes = np.asarray(small.to_ndarray(), np.uint8)
-            yield Picture(FrameIndex(index), planes, to_rgb, round(frame.rotation / 90) % 4)
+            picture = Picture(FrameIndex(index), frame, scaler)
+            if picture.nbytes > _KEPT_BYTES:
+                picture.shrink()
+            yield picture
     if last < 0:
         raise VideoUnreadable(
             f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
@@ -130,17 +178,6 @@ def _index(timeline: Timeline, pts: int | None, last: int) -> int:
     if index <= last or index >= len(timeline) or timeline.pts[index] != pts:
         return last + 1
     return index
-
-
-def _to_rgb(frame: VideoFrame) -> NDArray[np.float32]:
-    red, blue = _LUMA.get(frame.colorspace, _BT601)
-    if frame.colorspace == _UNSPECIFIED and frame.height >= 720 and not frame.format.is_rgb:
-        red, blue = _BT709  # what browsers take an unmarked HD video for
-    green = 1 - red - blue
-    rv, bu = 2 * (1 - red), 2 * (1 - blue)
-    gu, gv = -bu * blue / green, -rv * red / green
-    linear = np.array([[1, 0, rv], [1, gu, gv], [1, bu, 0]])
-    return np.hstack([linear, -128 * linear[:, 1:].sum(1, keepdims=True)]).astype(np.float32)
 
 
 def in_background(
