@@ -85,15 +85,15 @@ def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
 class ProjectSettings:
     """What a project may set in its ML backend's *extra params*.
 
-    `sampling`: how keyframes are picked. `frames_per_video`: at most so many (Label Studio shows about ten rows well).
-    `sample_fps`: frames per second looked at by `unique`. `hash_threshold`: bits of 64 by which a frame must differ; 4 is
-    what docs/suggestions.md measured.
+    `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there.
+    `frames_per_video`: at most so many (Label Studio shows about ten rows well). `sample_fps`: frames per second looked
+    at by `unique`. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.
     `mode`: which kind of model to train. `default_label`: what the gaps of a dense annotation mean (none when unset).
     `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule.
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
     """
 
-    sampling: Literal["uniform", "unique"] = "unique"
+    sampling: Literal["auto", "uniform", "unique"] = "auto"
     frames_per_video: int = 10
     sample_fps: float = 2.0
     hash_threshold: int = 4

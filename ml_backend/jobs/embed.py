@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from ml_backend.jobs.embeddings import has_features, task_features
-from ml_backend.jobs.project_work import open_project
+from ml_backend.features.embedding import VideoFeatures
+from ml_backend.jobs import projects, ready
+from ml_backend.jobs.embeddings import task_features
+from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.worker_context import worker_context
+from ml_backend.jobs.suggest import studio_frames
+from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
+from ml_backend.learning.families import SCENE, Views
+from ml_backend.video.timeline import studio_grid
+from sampling.diverse import diverse
 
 
 @job
 def embed(project_key: str, task_number: int) -> str:
-    """Puts the embeddings of one task's video into the store."""
+    """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
     context = worker_context()
     work = open_project(context, project_key)
     task = context.client.task(task_number)
-    if has_features(context, work.config, task):
-        return f"task {task.id} is embedded already"
     features = task_features(context, work.config, task, report)
-    return f"embedded task {task.id}: {len(features.frames)} of {len(features.timeline)} frames"
+    done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
+    return f"{done}, suggested others" if _improve_suggestions(context, work, task, features) else done
+
+
+def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> bool:
+    """Replaces hash suggestions by the medoids of the embeddings, unless somebody has begun to work on the task."""
+    wanted = work.settings.sampling == "auto" and context.backbone.trained
+    if not wanted or projects.active_version(context.redis, work.key) is not None:
+        return False
+    number = context.client.untouched_prediction(task.id, KEYFRAMES_VERSION)
+    if number is None:
+        return False
+    chosen = diverse(Views(features).rows(SCENE), work.settings.frames_per_video, frames=features.frames)
+    grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
+    item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.config)
+    context.client.replace_prediction(number, item)
+    ready.save(context.settings.data_dir, work.key, item)
+    return True

@@ -117,8 +117,17 @@ class Client:
     def predictions(self, task: int) -> list[dict[str, Any]]:
         return list(self._json("GET", "/api/predictions/", {"task": task}))
 
-    def delete_prediction(self, number: int) -> None:
-        self._json("DELETE", f"/api/predictions/{number}/")
+    def untouched_prediction(self, task: int, version: str) -> int | None:
+        """Id of a task's prediction of `version`; None without one, or when somebody has begun to work on the task."""
+        item = self._json("GET", f"/api/tasks/{task}/")
+        if item["annotations"] or item["drafts"]:
+            return None
+        return next((int(p["id"]) for p in item["predictions"] if p["model_version"] == version), None)
+
+    def replace_prediction(self, number: int, prediction: Mapping[str, Any]) -> None:
+        """Changes a prediction in place: whoever has its task open can still submit, which a deletion would prevent."""
+        body = {"result": prediction["result"], "score": prediction["score"]}
+        self._json("PATCH", f"/api/predictions/{number}/", json_body=body)
 
     def backends(self, project: int) -> list[dict[str, Any]]:
         """The ML backends connected to a project. Note that Label Studio calls each one's /health and /setup for this."""
