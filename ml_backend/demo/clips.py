@@ -117,12 +117,12 @@ def _pictures(script: Script) -> Iterator[NDArray[np.uint8]]:
     grains = [np.repeat(random.normal(0, 3, (HEIGHT, WIDTH, 1)), 3, axis=2).astype(np.int16) for _ in range(8)]
     index = 0
     for label, frames in script.segments:
-        start, speed = random.uniform(0, 1), random.uniform(0.006, 0.012)
+        start, speed = random.uniform(0, 2), random.uniform(0.006, 0.012)
         for step in range(frames):
             light = 1 + 0.04 * np.sin(index / 40)
             lit = cv2.convertScaleAbs(street, alpha=light)
             picture = np.asarray(cv2.add(lit, grains[random.integers(8)], dtype=cv2.CV_8U), np.uint8)
-            position = (start + speed * step) % 1
+            position = abs((start + speed * step) % 2 - 1)  # there and back again
             if label == "ball":
                 _draw_ball(picture, position)
             elif label == "car":
@@ -149,14 +149,14 @@ def _street(random: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _draw_ball(picture: NDArray[np.uint8], position: float) -> None:
-    x = round(60 + position * (WIDTH - 120))
-    y = round(245 - 150 * abs(np.sin(position * 4 * np.pi)))
-    cv2.circle(picture, (x, y), 72, (225, 60, 20), -1, cv2.LINE_AA)
-    cv2.circle(picture, (x - 22, y - 22), 16, (250, 190, 150), -1, cv2.LINE_AA)
+    x = round(220 + position * 200)
+    y = round(230 - 60 * abs(np.sin(position * 4 * np.pi)))
+    cv2.circle(picture, (x, y), 98, (225, 60, 20), -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (x, y), (98, 30), 20, 0, 360, (250, 215, 60), -1, cv2.LINE_AA)
 
 
 def _draw_car(picture: NDArray[np.uint8], position: float) -> None:
-    x = round(-60 + position * (WIDTH - 160))
+    x = round(60 + position * 240)
     cv2.rectangle(picture, (x, 195), (x + 280, 275), (25, 50, 190), -1)
     cv2.rectangle(picture, (x + 60, 145), (x + 215, 195), (25, 50, 190), -1)
     cv2.rectangle(picture, (x + 75, 155), (x + 200, 193), (190, 220, 235), -1)
