@@ -5,9 +5,11 @@ A download goes in chunks to a temporary file, which takes its name only when it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from ml_backend.errors import StorageError, VideoRefused, VideoUnreachable
 
 _CHUNK = 1 << 20
 _TIMEOUT = (10, 60)
+# A download that has written nothing for so long has died.
+_ABANDONED_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class VideoFolder:
                 raise VideoUnreachable(
                     f"{url} broke off after {received} of {size} bytes.", "It is fetched again by itself."
                 )
+            if not received:
+                raise _empty(url)
             content = digest.hexdigest()
             os.replace(part, self.root / content)
             self._remember(url, {"content": content, "stamp": stamp, "bytes": received})
@@ -117,22 +123,31 @@ class VideoFolder:
                 "Make room there or set DATA_DIR elsewhere.",
             ) from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
         self._evict(keep=content)
         return VideoFile(self.root / content, content)
 
     def _evict(self, keep: str) -> None:
-        files = [(p.stat(), p) for p in self.root.iterdir() if p.is_file() and not p.name.startswith(".")]
-        total = sum(stat.st_size for stat, _ in files)
-        for stat, path in sorted(files, key=lambda item: item[0].st_mtime):
+        files = []
+        for path in self.root.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another process evicts too
+                stat = path.stat()
+                if path.name.endswith(".part"):
+                    if time.time() - stat.st_mtime > _ABANDONED_SECONDS:
+                        path.unlink()
+                elif path.is_file():
+                    files.append((stat.st_mtime, stat.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
             if total <= self._max_bytes:
                 return
             if path.name != keep:
                 path.unlink(missing_ok=True)
-                total -= stat.st_size
+                total -= size
 
     def _record_path(self, url: str) -> Path:
-        return self.root / "addresses" / f"{hashlib.sha256(url.encode()).hexdigest()}.json"
+        return self.root / "addresses" / f"{hashlib.sha256(url.encode(errors='surrogatepass')).hexdigest()}.json"
 
     def _record(self, url: str) -> dict[str, Any] | None:
         try:
@@ -151,7 +166,11 @@ class VideoFolder:
 
 def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
     try:
-        response = requests.get(url, headers=dict(headers), stream=True, timeout=_TIMEOUT)
+        # A compressed answer would have another length than the video.
+        sent = {"Accept-Encoding": "identity", **headers}
+        response = requests.get(url, headers=sent, stream=True, timeout=_TIMEOUT)
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        raise VideoRefused(f"{url!r} is not an address.", "Correct the task's data.") from error
     except requests.RequestException as error:
         raise _unreachable(url, error) from error
     if response.status_code in (401, 403):
@@ -168,17 +187,21 @@ def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
         )
     if response.status_code == 416:
         response.close()
-        raise VideoRefused(f"{url} is an empty file.", "Upload the video again.")
+        raise _empty(url)
     if response.status_code >= 400:
         response.close()
         raise VideoRefused(
             f"{url} is not there ({response.status_code}).",
             "Check the task's address; a file of a local-files storage must lie inside the folder that the project's storage names.",
         )
-    if response.headers.get("Content-Type", "").startswith("text/html"):
+    if response.headers.get("Content-Type", "").lower().startswith("text/html"):
         response.close()
         raise VideoRefused(f"{url} is a web page, not a video.", "Give the task the address of the video file itself.")
     return response
+
+
+def _empty(url: str) -> VideoRefused:
+    return VideoRefused(f"{url} is an empty file.", "Upload the video again.")
 
 
 def _unreachable(url: str, error: Exception) -> VideoUnreachable:

@@ -46,20 +46,28 @@ class Studio(Flask):
         self.answers[method, path] = answer
 
 
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
-
-
-@pytest.fixture
-def url(studio: Studio) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[Studio, str]]:
+    studio = Studio()
     with serving(studio) as address:
-        yield address
+        yield studio, address
 
 
 @pytest.fixture
-def client(url: str) -> Client:
-    return Client(url + "/", LEGACY, timeout=5)
+def studio(server: tuple[Studio, str]) -> Studio:
+    studio, _ = server
+    studio.asked, studio.answers = [], {}
+    return studio
+
+
+@pytest.fixture
+def url(server: tuple[Studio, str]) -> str:
+    return server[1]
+
+
+@pytest.fixture(scope="module")
+def client(server: tuple[Studio, str]) -> Client:
+    return Client(server[1] + "/", LEGACY, timeout=5)
 
 
 class TestAnswers:
