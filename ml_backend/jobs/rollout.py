@@ -49,6 +49,7 @@ def rollout(project_key: str, version: str) -> str:
         if pushed:
             pin(context, work, version)
             projects.activate(context.redis, project_key, version)
+            context.client.save_review_tab(work.id, version)
     return f"predicted {pushed} of {len(tasks)} tasks with {version}"
 
 

@@ -17,6 +17,7 @@ from ml_backend.labelstudio.payloads import ProjectKey
 
 _BULK = 200
 _PAGE = 100
+_REVIEW_TAB = "To review"
 # Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
 _WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
 _TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
@@ -128,6 +129,23 @@ class Client:
         """Changes a prediction in place: whoever has its task open can still submit, which a deletion would prevent."""
         body = {"result": prediction["result"], "score": prediction["score"]}
         self._json("PATCH", f"/api/predictions/{number}/", json_body=body)
+
+    def save_review_tab(self, project: int, version: str) -> None:
+        """A Data Manager tab with the annotated tasks that have a timeline of `version` to review.
+
+        The label stream never serves an annotated task again. Label Studio's own first tab exists only as long as no
+        other one does, so it is made real beside ours.
+        """
+        path, query = "/api/dm/views/", {"project": project}
+        tabs = {tab["data"].get("title"): tab["id"] for tab in self._json("GET", path, query)}
+        conditions = [_ANNOTATED, _condition("predictions_model_versions", "contains", "List", [version])]
+        ours = {"title": _REVIEW_TAB, "filters": {"conjunction": "and", "items": conditions}}
+        if _REVIEW_TAB in tabs:
+            self._json("PATCH", f"{path}{tabs[_REVIEW_TAB]}/", query, {"data": ours})
+            return
+        if not tabs:
+            self._json("POST", path, query, {**query, "data": {"title": "Default"}})
+        self._json("POST", path, query, {**query, "data": ours})
 
     def backends(self, project: int) -> list[dict[str, Any]]:
         """The ML backends connected to a project. Note that Label Studio calls each one's /health and /setup for this."""
