@@ -38,11 +38,6 @@ LAYERS = ("appearance", "middle", "early")
 SCENE = Family("scene", (Part(LAYERS, "standardised"), Part(("motion",), "standardised", 0.3)))
 LOOK = Family("look", (Part(("appearance",), "raw"), Part(("early",), "standardised")))
 SHAPE = Family("shape", (Part(("middle",), "standardised"), Part(("early",), "standardised")))
-PLAIN = Family("plain", (Part(("appearance",), "raw"),))
-MOVE = Family("move", (Part(("appearance",), "raw"), Part(("motion",), "standardised", 0.5)))
-PLACE = Family("place", (Part(("early_grid",), "centred"), Part(("appearance",), "raw")))
-TEXTURE = Family("texture", (Part(("early",), "standardised"),))
-GRID = Family("grid", (Part(("early_grid",), "centred"),))
 
 
 class Views:

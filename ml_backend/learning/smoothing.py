@@ -13,13 +13,12 @@ from ml_backend.video.timeline import FrameIndex
 
 Floats = NDArray[np.float32]
 
-# How often a label changes from one frame to the next before anything is known of the project.
-DEFAULT_SWITCH_RATE = 0.02
+# How often a label may change from one frame to the next. Neighbouring frames look alike, so what the head says of them
+# is hardly independent; believing in rarer changes than this would count the same evidence many times over.
+DEFAULT_SWITCH_RATE = 0.1
 # No head is surer than this of a frame, so that what is known of one frame cannot be outvoted by its neighbours.
 UNLIKELY = 1e-6
 IMPOSSIBLE = 1e-30
-# That belief is worth this many observed frames.
-_BELIEF = 1000
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,14 @@ class PredictedRegion:
 
 
 def switch_rate(videos: Sequence[FrameLabels]) -> float:
-    """How often a known label changes from one frame to the next, in 0..0.5, drawn towards the default."""
+    """How often a known label changes from one frame to the next, in 0.1..0.5: the default unless changes are frequent."""
     changes = pairs = 0
     for labels in videos:
         before, after = labels.values[:-1], labels.values[1:]
         both = ((before != UNKNOWN) & (after != UNKNOWN)).all(axis=1)
         pairs += int(both.sum())
         changes += int((before != after).any(axis=1)[both].sum())
-    return min((changes + DEFAULT_SWITCH_RATE * _BELIEF) / (pairs + _BELIEF), 0.5)
+    return min(max(changes / max(pairs, 1), DEFAULT_SWITCH_RATE), 0.5)
 
 
 def smooth(

@@ -61,10 +61,10 @@ def test_a_frame_known_to_have_no_label_has_none() -> None:
     assert smooth(p, True, known)[2].sum() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_switch_rate_starts_from_a_belief_and_learns() -> None:
-    assert switch_rate([]) == pytest.approx(0.02)
-    steady = labelled([0] * 50_000, range(50_000), LABELS)
-    assert switch_rate([steady]) < 0.001
+def test_the_switch_rate_follows_labels_that_change_often() -> None:
+    assert switch_rate([]) == pytest.approx(0.1)
+    assert switch_rate([labelled([0] * 500, range(500), LABELS)]) == pytest.approx(0.1)
+    assert switch_rate([labelled([0, 0, 0, 1, 1, 1] * 100, range(600), LABELS)]) == pytest.approx(1 / 3, abs=0.01)
 
 
 class TestRuns:

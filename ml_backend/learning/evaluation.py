@@ -1,0 +1,176 @@
+"""Measuring a model version on videos it has not seen, and whether it may replace the one before it.
+
+Frames of one video never stand on both sides, nor do near-duplicates of one recording. With a single video, blocks of
+its time are held out with a gap around them, which says less, and the result says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ml_backend.errors import NotEnoughLabels
+from ml_backend.learning.calibration import Held, fitting_temperature
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
+from ml_backend.learning.groups import deal, duplicates
+from ml_backend.learning.head import Head
+from ml_backend.learning.metrics import calibration_error, confusion, decided, macro_f1, per_label, segment_scores
+
+Fit = Callable[[Sequence[LabelledVideo]], Head]
+
+# Held-out videos needed before a number is worth comparing.
+ENOUGH_VIDEOS = 3
+# A version is worse when its macro-F1 falls by more than this many standard errors, and by more than this in any case.
+_BEYOND_NOISE, _SLACK = 2.0, 0.01
+_BLOCKS = 4
+
+
+def evaluate(
+    videos: Sequence[LabelledVideo],
+    labels: Sequence[str],
+    fit: Fit,
+    *,
+    exclusive: bool,
+    most_folds: int = 5,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Cross-validation grouped by video, as the JSON of a model card's `metrics`.
+
+    Known frames of every video are predicted by heads fitted without that video (and its near-duplicates). Only videos
+    that a person really judged count: dense ones that were `judged`, and the answered frames of sparse ones.
+    `judgement` says in words how much the numbers are worth.
+    """
+    names = tuple(labels)
+    usable = [video for video in videos if video.labels.known.any() and (video.labels.judged or not video.labels.dense)]
+    others = [video for video in videos if video not in usable]
+    groups = duplicates([video.features for video in usable])
+    recordings = int(groups.max(initial=-1)) + 1
+    if recordings >= 2:
+        folds = deal(groups, most_folds, seed)
+        splits = [
+            (
+                [video for video, own in zip(usable, folds, strict=True) if own != fold] + others,
+                [video for video, own in zip(usable, folds, strict=True) if own == fold],
+            )
+            for fold in np.unique(folds)
+        ]
+        scheme = "leave out videos" if len(np.unique(folds)) < recordings else "leave one video out"
+    else:
+        splits = [pair for video in usable for pair in _blocks_of(video)]
+        scheme = "blocks of one video"
+    held: list[Held] = []
+    for done, (inside, outside) in enumerate(splits):
+        if progress is not None:
+            progress(done / len(splits))
+        try:
+            head = fit(inside)
+        except NotEnoughLabels:
+            continue
+        held += [_predicted(head, video, names) for video in outside]
+    return summary(held, names, exclusive, scheme, recordings)
+
+
+def summary(
+    held: Sequence[Held], labels: Sequence[str], exclusive: bool, scheme: str, recordings: int
+) -> dict[str, Any]:
+    """All held-out predictions of a model as one JSON object."""
+    names = tuple(labels)
+    if not held:
+        return {"judgement": _judgement(recordings, scheme, False), "scheme": scheme, "videos": recordings, "frames": 0}
+    probabilities = np.concatenate([one.probabilities for one in held])
+    values = np.concatenate([one.values for one in held])
+    answer = decided(probabilities, exclusive)
+    table = per_label(answer, values, names)
+    each = [
+        score
+        for one in held
+        if (score := macro_f1(per_label(decided(one.probabilities, exclusive), one.values, names))) is not None
+    ]
+    pieces = [segment_scores(decided(one.probabilities, exclusive), one.values) for one in held if one.whole]
+    counted = {key: sum(piece[key] for piece in pieces) for key in ("found", "predicted", "true")}
+    boundaries = [frames for piece in pieces for frames in piece["boundary_frames"]]
+    whole = counted["predicted"] + counted["true"]
+    return {
+        "judgement": _judgement(recordings, scheme, True),
+        "scheme": scheme,
+        "videos": recordings,
+        "frames": int((values != UNKNOWN).any(axis=1).sum()),
+        "macro_f1": macro_f1(table),
+        "macro_f1_error": float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
+        "labels": table,
+        "confusion": confusion(answer, values) if exclusive else None,
+        "segment_f1": 2 * counted["found"] / whole if whole else None,
+        "boundary_error_frames": float(np.mean(boundaries)) if boundaries else None,
+        "calibration_error": calibration_error(probabilities, values, exclusive),
+        "temperature": fitting_temperature(held, exclusive),
+    }
+
+
+def is_worse(new: Mapping[str, Any], old: Mapping[str, Any]) -> str | None:
+    """Why a version measured as `new` should not replace one measured as `old`; None when it may.
+
+    Worse means beyond noise: by more than twice the standard error of the two, and by more than one point. What could
+    not be measured on enough videos stops nothing.
+    """
+    before, after = old.get("macro_f1"), new.get("macro_f1")
+    if before is None or after is None or min(int(new.get("videos", 0)), int(old.get("videos", 0))) < ENOUGH_VIDEOS:
+        return None
+    noise = float(np.hypot(float(new.get("macro_f1_error") or 0.0), float(old.get("macro_f1_error") or 0.0)))
+    if before - after <= max(_BEYOND_NOISE * noise, _SLACK):
+        return None
+    return (
+        f"On videos it has not seen its macro-F1 is {after:.3f}, that of the version before it {before:.3f}; "
+        f"the difference is beyond the noise of {_BEYOND_NOISE * noise:.3f}."
+    )
+
+
+def _judgement(recordings: int, scheme: str, measured: bool) -> str:
+    if not measured:
+        return "Not measured: no held-out frames could be predicted."
+    if recordings < 2:
+        return "Not enough videos to judge: measured on held-out parts of one video, which flatters the model."
+    if recordings < ENOUGH_VIDEOS:
+        return f"Not enough videos to judge: only {recordings} recordings are labelled."
+    return f"Measured on {recordings} recordings, each predicted by a model that had not seen it ({scheme})."
+
+
+def _predicted(head: Head, video: LabelledVideo, labels: tuple[str, ...]) -> Held:
+    """Smoothed and unsmoothed predictions of the frames that are known."""
+    known = video.labels.select(labels).resized(len(video.features))
+    sharp = replace(head, temperature=1.0)
+    rows = known.known
+    return Held(
+        video.task,
+        sharp.probabilities(video.features)[rows],
+        sharp.probabilities(video.features, smoothed=False)[rows],
+        known.values[rows],
+        bool((known.values != UNKNOWN).all()),
+    )
+
+
+def _blocks_of(video: LabelledVideo) -> list[tuple[list[LabelledVideo], list[LabelledVideo]]]:
+    """Train and test copies of one video whose time is cut into blocks, a quarter of a block left out between them."""
+    known = np.flatnonzero(video.labels.known)
+    pairs = []
+    for block in np.array_split(known, min(_BLOCKS, len(known))):
+        if not len(block) or len(block) == len(known):
+            continue
+        first, last = int(block[0]), int(block[-1])
+        gap = (last - first + 1) // 4
+        frames = np.arange(len(video.labels))
+        inside = (frames < first - gap) | (frames > last + gap)
+        outside = (frames >= first) & (frames <= last)
+        pairs.append(([_only(video, inside)], [_only(video, outside)]))
+    return pairs
+
+
+def _only(video: LabelledVideo, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> LabelledVideo:
+    labels: FrameLabels = video.labels
+    values = np.where(kept[:, None], labels.values, UNKNOWN).astype(np.int8)
+    weight = np.where(kept, labels.weight, 0).astype(np.float32)
+    return replace(video, labels=replace(labels, values=values, weight=weight))

@@ -1,0 +1,78 @@
+"""Which videos belong together when some are held out: near-duplicates always, and videos that look alike.
+
+Leaving out videos that look like others that stay in measures memory, not generalisation. Nobody has to say who or what
+is in a video for that: videos are grouped by the look of their frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.learning.families import unit
+
+Groups = NDArray[np.intp]
+
+# Mean cosine distance of the frames of two files below which they hold the same recording, encoded twice.
+DUPLICATE = 0.01
+_SAMPLES = 24
+
+
+def duplicates(videos: Sequence[VideoFeatures]) -> Groups:
+    """(v,) a group number for each video, the same for near-duplicates: the same pictures at the same share of time."""
+    if len(videos) < 2:
+        return np.zeros(len(videos), np.intp)
+    rows = np.stack([_sampled(video) for video in videos])
+    alike = np.einsum("asd,bsd->ab", rows, rows) / _SAMPLES
+    upper = np.triu_indices(len(videos), 1)
+    return np.asarray(fcluster(linkage(np.maximum(1 - alike[upper], 0), "single"), DUPLICATE, "distance") - 1, np.intp)
+
+
+def looks(videos: Sequence[VideoFeatures], most: int = 5) -> list[Groups]:
+    """Sets of videos (positions) that look alike: every branch at the top of a tree of their mean appearance.
+
+    First come the two that differ most, then finer ones, up to `most` at a level; near-duplicates are never apart.
+    """
+    same = duplicates(videos)
+    if same.max(initial=0) < 1:
+        return []
+    means = np.stack([unit(video.blocks["appearance"].astype(np.float32)).mean(axis=0) for video in videos])
+    centres = np.stack([means[same == group].mean(axis=0) for group in range(same.max() + 1)])
+    tree = linkage(unit(centres), "average", "cosine")
+    branches: dict[tuple[int, ...], Groups] = {}
+    for level in range(2, most + 1):
+        cut = fcluster(tree, level, "maxclust")[same]
+        for one in np.unique(cut):
+            branch = np.flatnonzero(cut == one)
+            branches[tuple(branch.tolist())] = branch
+    return list(branches.values())
+
+
+def deal(groups: Groups, most: int, seed: int) -> Groups:
+    """(v,) at most `most` folds of about equal size, no group cut apart."""
+    numbers, sizes = np.unique(groups, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(numbers))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    load = np.zeros(min(most, len(numbers)))
+    fold_of = np.zeros(len(numbers), np.intp)
+    for position in order:
+        fold_of[position] = load.argmin()
+        load[load.argmin()] += sizes[position]
+    return np.asarray(fold_of[np.searchsorted(numbers, groups)], np.intp)
+
+
+def spared(fold: Groups, classes: Sequence[NDArray[np.intp]]) -> bool:
+    """Whether every class keeps an example when the videos at `fold` are left out; `classes` are those of each video."""
+    left = [own for position, own in enumerate(classes) if position not in set(fold.tolist())]
+    return bool(left) and set(np.concatenate(left).tolist()) == set(np.concatenate(list(classes)).tolist())
+
+
+def _sampled(video: VideoFeatures) -> NDArray[np.float32]:
+    """(samples, d) unit rows at evenly spread times."""
+    wanted = np.linspace(0, len(video) - 1, _SAMPLES)
+    nearest = np.abs(video.frames[None, :] - wanted[:, None]).argmin(axis=1)
+    return unit(video.blocks["appearance"][nearest].astype(np.float32))

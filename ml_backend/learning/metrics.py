@@ -1,0 +1,126 @@
+"""How right a prediction is, and how honest about being unsure.
+
+All functions take `probabilities` (n, L) and `values` (n, L) int8 as in `FrameLabels`; only known entries count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.learning.examples import classes_of
+from ml_backend.learning.framelabels import UNKNOWN, YES
+
+Floats = NDArray[np.float32]
+Values = NDArray[np.int8]
+
+# Confidence is compared with accuracy in this many equally wide bins.
+_BINS = 15
+
+
+def decided(probabilities: Floats, exclusive: bool) -> Values:
+    """(n, L) int8 yes or no: the most probable label or none, or every label at 0.5 or more."""
+    if not exclusive:
+        return (probabilities >= 0.5).astype(np.int8)
+    with_none = np.concatenate([probabilities, 1 - probabilities.sum(axis=1, keepdims=True)], axis=1)
+    best = with_none.argmax(axis=1)
+    return np.asarray(np.arange(probabilities.shape[1]) == best[:, None], np.int8)
+
+
+def per_label(answer: Values, values: Values, labels: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+    """Precision, recall, F1 and support (known yes frames) of each label; None where there is nothing to divide by."""
+    table: dict[str, dict[str, float | int | None]] = {}
+    for column, label in enumerate(labels):
+        known = values[:, column] != UNKNOWN
+        said, is_so = answer[known, column] == YES, values[known, column] == YES
+        both, support = int((said & is_so).sum()), int(is_so.sum())
+        table[label] = {
+            "precision": _share(both, int(said.sum())),
+            "recall": _share(both, support),
+            "f1": _share(2 * both, int(said.sum()) + support),
+            "support": support,
+        }
+    return table
+
+
+def macro_f1(table: Mapping[str, Mapping[str, float | int | None]]) -> float | None:
+    """Mean F1 of the labels that occur."""
+    scores = [float(row["f1"] or 0.0) for row in table.values() if row["support"]]
+    return float(np.mean(scores)) if scores else None
+
+
+def confusion(answer: Values, values: Values) -> list[list[int]]:
+    """Exclusive labels: [true][predicted] counts, the last row and column being none of the labels."""
+    truth, said = classes_of(values, True), classes_of(answer, True)
+    size = values.shape[1] + 1
+    known = truth >= 0
+    counts = np.bincount(truth[known] * size + said[known], minlength=size * size)
+    return [[int(cell) for cell in row] for row in counts.reshape(size, size)]
+
+
+def calibration_error(probabilities: Floats, values: Values, exclusive: bool) -> float | None:
+    """Expected calibration error: |confidence - accuracy| over bins of confidence, weighted by their size.
+
+    Guo et al., "On calibration of modern neural networks", 2017. Confidence is that of the decided label (or none), in
+    multi-label projects that of each yes or no.
+    """
+    sure, right = confidence(probabilities, values, exclusive)
+    if not len(sure):
+        return None
+    bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
+    gaps = [
+        abs(float(sure[bins == b].mean() - right[bins == b].mean())) * int((bins == b).sum()) for b in np.unique(bins)
+    ]
+    return float(sum(gaps) / len(sure))
+
+
+def confidence(probabilities: Floats, values: Values, exclusive: bool) -> tuple[Floats, NDArray[np.bool_]]:
+    """(k,) confidence in 0..1 of every known decision and (k,) whether it is right."""
+    if exclusive:
+        with_none = np.concatenate([probabilities, 1 - probabilities.sum(axis=1, keepdims=True)], axis=1).clip(0, 1)
+        truth = classes_of(values, True)
+        known = truth >= 0
+        return np.asarray(with_none.max(axis=1)[known], np.float32), (with_none.argmax(axis=1) == truth)[known]
+    known = values != UNKNOWN
+    sure = np.maximum(probabilities, 1 - probabilities)[known]
+    return np.asarray(sure, np.float32), ((probabilities >= 0.5) == (values == YES))[known]
+
+
+def segments(column: Values) -> list[tuple[int, int]]:
+    """First and last index of every run of yes in (n,) int8."""
+    edge = np.flatnonzero(np.diff(np.concatenate([[0], column == YES, [0]]).astype(np.int8)))
+    return [(int(first), int(stop) - 1) for first, stop in zip(edge[::2], edge[1::2], strict=True)]
+
+
+def segment_scores(answer: Values, values: Values, overlap: float = 0.5) -> dict[str, Any]:
+    """Of fully known videos: segment F1 at an intersection over union of `overlap`, and the boundary error in frames.
+
+    A true segment is found when a predicted one of the same label overlaps it that much, each counting once; the error
+    is the mean distance of the boundaries of found segments. Returns counts, so that videos can be added up.
+    """
+    found = predicted = true = 0
+    distance: list[int] = []
+    for column in range(values.shape[1]):
+        wanted, given = segments(values[:, column]), segments(answer[:, column])
+        predicted, true = predicted + len(given), true + len(wanted)
+        free = set(range(len(given)))
+        for first, last in wanted:
+            best, best_overlap = None, overlap
+            for position in free:
+                a, b = given[position]
+                union = max(last, b) - min(first, a) + 1
+                shared = (min(last, b) - max(first, a) + 1) / union
+                if shared >= best_overlap:
+                    best, best_overlap = position, shared
+            if best is not None:
+                free.discard(best)
+                found += 1
+                distance += [abs(given[best][0] - first), abs(given[best][1] - last)]
+    return {"found": found, "predicted": predicted, "true": true, "boundary_frames": distance}
+
+
+def _share(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None
