@@ -82,7 +82,8 @@ def _embed(
         network = _Network(backbone, pool, selection)
         for block in in_background(lambda: _blocks(path, timeline, density.stride), _BLOCKS_AHEAD):
             for picture in block:
-                hashed.add(picture)
+                if hashed.due(picture.index):
+                    hashed.add(picture)
             if last is None:
                 selection.begin(block[0])
                 rows.begin(block[0])

@@ -6,6 +6,7 @@ each one bit: above the median or not.
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import cv2
@@ -14,12 +15,17 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.video.decode import Picture, decode
-from ml_backend.video.timeline import Timeline, read_timeline
+from ml_backend.video.decode import Picture, Skip, decode
+from ml_backend.video.demux import Packets, demux
+from ml_backend.video.timeline import FrameIndex, Timeline
 
 HASH_INPUT = 32
 _BITS = 8
 _BATCH = 64
+# Key frames serve as samples when no gap between them is longer than this many samples' distance,
+_TOLERANCE = 1.1
+# or than this share of the video.
+_CANDIDATES = 300
 
 
 def phash(grey: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -44,30 +50,48 @@ def sampled_frames(timeline: Timeline, sample_fps: float) -> NDArray[np.int64]:
 def video_hashes(path: Path, sample_fps: float) -> tuple[Timeline, NDArray[np.int64], NDArray[np.uint64]]:
     """The timeline of `path`, (k,) frame indices about 1 / `sample_fps` seconds apart, and their hashes, from one decode.
 
-    Raises VideoUnreadable.
+    Decodes key frames only where they are close enough together, and else leaves out the frames that no other needs: a
+    sample is then the first frame decoded at its time or after. Raises VideoUnreadable.
     """
-    timeline = read_timeline(path)
+    demuxed = demux(path)
+    timeline = Timeline(demuxed.pts, demuxed.time_base, demuxed.duration, demuxed.early)
     hashes = Hashes(sampled_frames(timeline, sample_fps))
-    for picture in decode(path, timeline, only=hashes.wanted):
+    skip: Skip = "nonkey" if _key_frames_serve(timeline, demuxed.packets, sample_fps) else "nonref"
+    for picture in decode(path, timeline, wanted=hashes.due, skip=skip):
         hashes.add(picture)
     return timeline, *hashes.finish()
 
 
+def _key_frames_serve(timeline: Timeline, packets: Packets, sample_fps: float) -> bool:
+    """Whether key frames are as close as the samples, or in a long video so many that a few can be chosen among them."""
+    times = np.concatenate([np.sort(packets.pts[packets.key]), timeline.pts[-1:]]) * float(timeline.time_base)
+    if len(times) < 2 or times[0] > float(timeline.pts[0] * timeline.time_base):
+        return False
+    length = times[-1] - times[0]
+    return bool(np.diff(times).max() <= max(_TOLERANCE / sample_fps, length / _CANDIDATES))
+
+
 class Hashes:
-    """Collects the hashes of the `wanted` frames of a video as it is decoded."""
+    """Collects hashes of a video as it is decoded: of each of the `wanted` frames, or of the next one there is."""
 
     def __init__(self, wanted: NDArray[np.int64]) -> None:
-        self.wanted = frozenset(wanted.tolist())
+        self._wanted = deque(wanted.tolist())
         self._frames: list[int] = []
         self._inputs: list[NDArray[np.uint8]] = []
         self._hashes: list[NDArray[np.uint64]] = []
 
+    def due(self, index: FrameIndex) -> bool:
+        """Whether the frame `index`, or one before it that was not decoded, is wanted."""
+        return bool(self._wanted) and index >= self._wanted[0]
+
     def add(self, picture: Picture) -> None:
-        if picture.index in self.wanted:
-            self._frames.append(picture.index)
-            self._inputs.append(hash_input(picture))
-            if len(self._inputs) == _BATCH:
-                self._hash()
+        """Takes a picture that is due."""
+        while self.due(picture.index):
+            self._wanted.popleft()
+        self._frames.append(picture.index)
+        self._inputs.append(hash_input(picture))
+        if len(self._inputs) == _BATCH:
+            self._hash()
 
     def finish(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """(k,) frame indices, ascending, and (k,) hashes."""
@@ -75,8 +99,9 @@ class Hashes:
         return np.array(self._frames, np.int64), np.concatenate(self._hashes)
 
     def _hash(self) -> None:
-        self._hashes.append(phash(np.array(self._inputs, np.uint8).reshape(-1, HASH_INPUT, HASH_INPUT)))
-        self._inputs.clear()
+        if self._inputs:
+            self._hashes.append(phash(np.stack(self._inputs)))
+            self._inputs.clear()
 
 
 def stored_hashes(features: VideoFeatures, sample_fps: float) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

@@ -136,7 +136,7 @@ class EntryWriter:
         header: dict[str, Any] = {}
         offset = 0
         for name, array in arrays.items():
-            header[name] = _entry(_NAMES[array.dtype.newbyteorder("<")], [len(array)], offset)
+            header[name] = _entry(_NAMES[array.dtype.newbyteorder("<")], list(array.shape), offset)
             offset = header[name]["data_offsets"][1]
         for name, width in self._widths.items():
             header[f"block.{name}"] = _entry("F16", [len(frames), width], offset)

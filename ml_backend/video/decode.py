@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -39,7 +39,9 @@ _FULL = ("yuvj420p", "yuvj422p", "yuvj444p", "gray")
 _JPEG_RANGE = 2
 _STRETCH = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
+Skip = Literal["none", "nonref", "nonkey"]
 Item = TypeVar("Item")
+FIRST = FrameIndex(0)
 
 
 class Picture:
@@ -102,7 +104,9 @@ class Scaler:
         name = frame.format.name
         if name in _FULL or name in _LIMITED:
             plane = frame.planes[0]
-            luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+            luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+                : frame.height, : frame.width
+            ]
             grey = cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_LINEAR)
             if name in _LIMITED and frame.color_range != _JPEG_RANGE:
                 grey = cv2.LUT(grey, _STRETCH)
@@ -123,34 +127,40 @@ def decode(
     path: Path,
     timeline: Timeline,
     *,
-    only: Container[int] | None = None,
-    skip: Literal["none", "nonref", "nonkey"] = "none",
+    wanted: Callable[[FrameIndex], bool] | None = None,
+    first: FrameIndex = FIRST,
+    last: FrameIndex | None = None,
+    skip: Skip = "none",
 ) -> Iterator[Picture]:
-    """Yields the frames of `path` in the order they are shown.
+    """Yields the frames `first`..`last` of `path` (all by default) in the order they are shown.
 
-    `only`: the frame indices wanted; the others are decoded and dropped. `skip`: `nonref` leaves out frames that no other
-    frame needs, `nonkey` all but key frames; both decode faster. Packets that do not decode are left out, so the indices
-    may have gaps and may end before the timeline does: a damaged video gives all its good frames. Raises VideoUnreadable
-    when it gives none.
+    `wanted`: asked for each of them in turn; a frame for which it says no is decoded and dropped. `skip`: `nonref` leaves
+    out frames that no other frame needs, `nonkey` all but key frames; both decode faster. Packets that do not decode are
+    left out, so the indices may have gaps and may end before the timeline does: a damaged video gives all its good frames.
+    Raises VideoUnreadable when it gives none.
     """
     scaler = Scaler()
-    last = -1
+    end = FrameIndex(len(timeline) - 1) if last is None else last
+    at, seen = -1, False
     with open_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         if skip != "none":
             stream.codec_context.skip_frame = "NONREF" if skip == "nonref" else "NONKEY"
+        if first:
+            container.seek(int(timeline.pts[first]), stream=stream)
         for frame in _frames(container.demux(stream)):
-            index = _index(timeline, frame.pts, last)
-            if index >= len(timeline):
+            at = _index(timeline, frame.pts, at)
+            if at > end:
+                break
+            seen = True
+            index = FrameIndex(at)
+            if at < first or (wanted is not None and not wanted(index)):
                 continue
-            last = index
-            if only is not None and index not in only:
-                continue
-            picture = Picture(FrameIndex(index), frame, scaler)
+            picture = Picture(index, frame, scaler)
             if picture.nbytes > _KEPT_BYTES:
                 picture.shrink()
             yield picture
-    if last < 0:
+    if not seen:
         raise VideoUnreadable(
             f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
         )
