@@ -1,0 +1,113 @@
+"""Imports point one way, heavy libraries stay in their rooms, and no module grows beyond what fits in a head."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
+EVERYWHERE = {"errors", "annotation", "settings", "child"}
+MAY_USE: dict[str, set[str]] = {
+    "video": set(),
+    "features": {"video"},
+    "learning": {"features", "video"},
+    "labelstudio": {"video"},
+    "jobs": {"labelstudio", "learning", "features", "video", "sampling"},
+    "server": {"jobs", "labelstudio"},
+    "model": {"server", "jobs"},
+    "serve": {"jobs"},
+    "status": set(),
+    "cli": {"serve", "status", "jobs", "demo"},
+    "demo": {"labelstudio", "video"},
+    "settings": set(),
+    "child": set(),
+    "errors": set(),
+    "annotation": {"video"},
+    "sampling": set(),
+}
+HEAVY_ROOMS = {"torch": {"features", "learning"}, "flask": {"server", "demo"}, "label_studio_ml": {"model"}}
+
+
+def modules() -> list[Path]:
+    return sorted([*(ROOT / "ml_backend").rglob("*.py"), *(ROOT / "sampling").rglob("*.py")])
+
+
+def room(module: str) -> str:
+    """`ml_backend.jobs.train` is in `jobs`; `sampling.unique` in `sampling`."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "ml_backend" and len(parts) > 1 else parts[0]
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, at its head or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports by a relative name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("ml_backend", "sampling", "benchmarks", "tests")
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_point_one_way(path: Path) -> None:
+    here = room(name_of(path))
+    if here == "ml_backend":
+        assert not list(imports(path))
+        return
+    assert here in MAY_USE, f"{here} is a new room: say in MAY_USE what it may import"
+    used = {room(module) for module in imports(path) if is_ours(module)}
+    allowed = MAY_USE[here] | {here} | (EVERYWHERE if here != "sampling" else set())
+    assert used <= allowed, f"{name_of(path)} imports {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
+    here = room(name_of(path))
+    for module in imports(path):
+        library = module.split(".")[0]
+        library = "torch" if library == "torchvision" else library
+        assert here in HEAVY_ROOMS.get(library, {here}), f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if room(name_of(p)) == "sampling"], ids=name_of)
+def test_sampling_is_arrays_in_arrays_out(path: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "numpy", "sklearn", "scipy", "sampling"}
+    assert {module.split(".")[0] for module in imports(path)} <= allowed
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_fits_in_a_head(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after `statement`."""
+    code = f"{statement}\nimport sys; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_the_web_process_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import ml_backend.server.app")
+    assert "flask" in loaded
+    assert not loaded & {"torch", "torchvision", "openvino", "label_studio_ml", "label_studio_sdk", "cv2", "sklearn"}
+
+
+def test_a_worker_loads_neither_flask_nor_torch_before_a_job_needs_it() -> None:
+    loaded = loaded_by("import ml_backend.jobs.worker, ml_backend.jobs.reconcile")
+    assert "rq" in loaded
+    assert not loaded & {"flask", "torch", "label_studio_ml"}
