@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from ml_backend.errors import SettingsError
 
@@ -16,14 +17,14 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Settings:
-    """One installation of the backend. `label_studio_api_key` never appears in `repr`, so it never reaches a log."""
+    """One installation of the backend. Tokens and passwords never appear in its `repr`, so they never reach a log."""
 
     label_studio_url: str
     label_studio_api_key: str = field(repr=False)
     port: int = 9090
     host: str = "127.0.0.1"
     data_dir: Path = Path("data")
-    redis_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
     basic_auth_user: str | None = None
     basic_auth_pass: str | None = field(default=None, repr=False)
     backbone: str = "mobilenet_v2"
@@ -40,7 +41,7 @@ class Settings:
         Raises SettingsError when LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is missing or a value has the wrong form.
         """
         url = environment.get("LABEL_STUDIO_URL", "").rstrip("/")
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(("http://", "https://")) or not _host(url):
             raise SettingsError(
                 f"LABEL_STUDIO_URL is {'not set' if not url else f'{url!r}, which is not an http(s) address'}.",
                 "Set it to the address of your Label Studio, for example http://localhost:8080.",
@@ -57,7 +58,7 @@ class Settings:
         return cls(
             label_studio_url=url,
             label_studio_api_key=key,
-            port=_integer(environment, "PORT", cls.port),
+            port=_integer(environment, "PORT", cls.port, 65535),
             host=environment.get("HOST") or cls.host,
             data_dir=Path(environment.get("DATA_DIR") or cls.data_dir).expanduser().absolute(),
             redis_url=environment.get("REDIS_URL") or None,
@@ -72,12 +73,20 @@ class Settings:
         )
 
 
-def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, most: int = 2**63 - 1) -> int:
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if not text.isdigit() or int(text) == 0:
-        raise SettingsError(f"{name} is {text!r}.", "It must be a whole number of 1 or more.")
+    if not (text.isascii() and text.isdecimal()) or len(text) > 19 or not 1 <= int(text) <= most:
+        remedy = "It must be a whole number of 1 or more." if most > 2**62 else f"It must be a number from 1 to {most}."
+        raise SettingsError(f"{name} is {text[:40]!r}.", remedy)
     return int(text)
 
 

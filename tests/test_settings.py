@@ -1,0 +1,154 @@
+"""What may be set, how, and what is said when it is set wrongly."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_backend.errors import SettingsError
+from ml_backend.settings import ProjectSettings, Settings, parse_project_settings
+
+NEEDED = {"LABEL_STUDIO_URL": "http://localhost:8080", "LABEL_STUDIO_API_KEY": "the-token"}
+
+
+class TestEnvironment:
+    def test_two_variables_are_enough(self) -> None:
+        settings = Settings.from_environment(NEEDED)
+        assert (settings.label_studio_url, settings.port, settings.host) == ("http://localhost:8080", 9090, "127.0.0.1")
+        assert settings.redis_url is None
+        assert settings.data_dir == Path("data").absolute()
+
+    def test_every_variable_is_read(self) -> None:
+        settings = Settings.from_environment(
+            {
+                "LABEL_STUDIO_URL": " https://studio.example/ ".strip(),
+                "LABEL_STUDIO_API_KEY": " the-token\n",
+                "PORT": "9191",
+                "HOST": "0.0.0.0",
+                "DATA_DIR": "/srv/data",
+                "REDIS_URL": "redis://redis:6379/0",
+                "BASIC_AUTH_USER": "studio",
+                "BASIC_AUTH_PASS": "secret",
+                "BACKBONE": "resnet18",
+                "BACKBONE_WEIGHTS": "none",
+                "DEVICE": "cpu",
+                "WORKERS": "3",
+                "CACHE_MAX_BYTES": "1000",
+                "MAX_VIDEO_BYTES": "100",
+            }
+        )
+        assert settings.label_studio_url == "https://studio.example"
+        assert settings.label_studio_api_key == "the-token"
+        assert settings.data_dir == Path("/srv/data")
+        unset = Settings("", "")
+        changed = [
+            field.name for field in fields(Settings) if getattr(settings, field.name) != getattr(unset, field.name)
+        ]
+        assert changed == [field.name for field in fields(Settings)]
+
+    def test_an_empty_variable_is_as_good_as_none(self) -> None:
+        empty = dict.fromkeys(("PORT", "HOST", "REDIS_URL", "BASIC_AUTH_USER", "BASIC_AUTH_PASS", "DEVICE"), "")
+        assert Settings.from_environment({**NEEDED, **empty}) == Settings.from_environment(NEEDED)
+
+    @pytest.mark.parametrize(
+        ("change", "named"),
+        [
+            ({"LABEL_STUDIO_URL": ""}, "LABEL_STUDIO_URL is not set"),
+            ({"LABEL_STUDIO_URL": "localhost:8080"}, "LABEL_STUDIO_URL"),
+            ({"LABEL_STUDIO_URL": "http://"}, "LABEL_STUDIO_URL"),
+            ({"LABEL_STUDIO_URL": "http://[x"}, "LABEL_STUDIO_URL"),
+            ({"LABEL_STUDIO_API_KEY": " "}, "LABEL_STUDIO_API_KEY is not set"),
+            ({"PORT": "http"}, "PORT"),
+            ({"PORT": "0"}, "PORT"),
+            ({"PORT": "65536"}, "PORT"),
+            ({"PORT": "²"}, "PORT"),
+            ({"WORKERS": "-1"}, "WORKERS"),
+            ({"WORKERS": "1.5"}, "WORKERS"),
+            ({"CACHE_MAX_BYTES": "9" * 5000}, "CACHE_MAX_BYTES"),
+            ({"BASIC_AUTH_USER": "studio"}, "BASIC_AUTH_PASS"),
+            ({"BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER"),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_what_to_do(self, change: dict[str, str], named: str) -> None:
+        with pytest.raises(SettingsError, match=named) as refused:
+            Settings.from_environment({**NEEDED, **change})
+        assert refused.value.remedy
+        assert "secret" not in str(refused.value)
+
+    def test_secrets_never_show(self) -> None:
+        secrets = {"BASIC_AUTH_USER": "studio", "BASIC_AUTH_PASS": "secret", "REDIS_URL": "redis://:secret@redis/0"}
+        shown = repr(Settings.from_environment({**NEEDED, **secrets}))
+        assert "the-token" not in shown
+        assert "secret" not in shown
+
+
+class TestExtraParams:
+    @pytest.mark.parametrize("nothing", [None, "", {}])
+    def test_without_any_the_defaults_apply(self, nothing: object) -> None:
+        assert parse_project_settings(nothing) == (ProjectSettings(), ())
+
+    def test_all_of_them_may_be_given(self) -> None:
+        given: dict[str, Any] = {
+            "sampling": "uniform",
+            "frames_per_video": 5,
+            "sample_fps": 4,
+            "hash_threshold": 12,
+            "mode": "cold",
+            "default_label": "nothing",
+            "min_frames": 10,
+            "dense": True,
+        }
+        settings, problems = parse_project_settings(given)
+        assert problems == ()
+        assert {name: value for name, value in asdict(settings).items() if name in given} == given
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("sampling", "random"),
+            ("sampling", None),
+            ("sampling", ["uniform"]),
+            ("frames_per_video", 0),
+            ("frames_per_video", 2.5),
+            ("frames_per_video", "ten"),
+            ("frames_per_video", True),
+            ("sample_fps", float("nan")),
+            ("sample_fps", 0),
+            ("sample_fps", -1),
+            ("hash_threshold", 65),
+            ("hash_threshold", 0),
+            ("mode", "hot"),
+            ("default_label", 5),
+            ("min_frames", -3),
+            ("dense", "yes"),
+            ("dense", 1),
+            ("frames", 10),
+        ],
+    )
+    def test_a_wrong_one_is_named_and_the_others_apply(self, name: str, value: object) -> None:
+        settings, (problem,) = parse_project_settings({name: value, "default_label": "none"} | {name: value})
+        assert repr(name) in problem
+        assert settings == ProjectSettings(default_label=None if name == "default_label" else "none")
+
+    @pytest.mark.parametrize("other", [[], "sampling: uniform", 5, True, [{"sampling": "uniform"}]])
+    def test_what_is_no_object_is_said_to_be_none(self, other: object) -> None:
+        settings, problems = parse_project_settings(other)
+        assert settings == ProjectSettings()
+        assert len(problems) == 1
+
+    @given(
+        st.dictionaries(
+            st.sampled_from([field.name for field in fields(ProjectSettings)]) | st.text(),
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+        )
+    )
+    def test_each_key_is_either_taken_or_told(self, given: dict[str, Any]) -> None:
+        settings, problems = parse_project_settings(given)
+        taken = [name for name, value in given.items() if getattr(settings, name, object()) is value]
+        assert len(problems) >= len(given) - len(taken)
+        assert parse_project_settings(asdict(settings)) == (settings, ())
