@@ -35,9 +35,9 @@ class Backend:
 
     @property
     def idle(self) -> bool:
-        """Whether no job is waiting or running."""
+        """Whether no job runs or waits, but for those that failed and are tried again later."""
         jobs = self.jobs()
-        return not jobs["queued"] and not jobs["running"]
+        return not jobs["running"] and all(job["reason"] for job in jobs["queued"])
 
     def stop(self) -> int:
         return self.child.stop()

@@ -126,10 +126,9 @@ def test_a_bad_video_is_named_with_its_reason_and_the_others_go_on(
     assert version.startswith("cold-v")
 
     def failed() -> dict[int, str] | None:
-        jobs = loop.backend.jobs()["failed"]
-        reasons = {
-            job["task"]: job["reason"] for job in jobs if str(job["project"]) == str(loop.project) and job.get("task")
-        }
+        jobs = loop.backend.jobs()
+        told = [job for job in jobs["failed"] + jobs["queued"] if job["reason"] and _project(job) == loop.project]
+        reasons = {job["task"]: job["reason"] for job in told}
         return reasons if set(others) <= set(reasons) else None
 
     reasons = loop.wait_for("reason for each bad video", failed)
@@ -246,6 +245,11 @@ def test_real_video_that_the_project_has_never_seen(open_project: OpenProject, r
     tasks = studio.import_tasks(loop.project, [{"video": f"/data/local-files/?d=scene/{name}", "fps": 30}])
     [regions] = Loop(studio, loop.backend, loop.project, tuple(tasks)).suggestions().values()
     assert 3 <= len(regions) <= 10
+
+
+def _project(job: dict[str, str]) -> int:
+    """The number in a project's key, which is `<number>.<time of its creation>`."""
+    return int(job["project"].partition(".")[0])
 
 
 def _number(version: str) -> int:
