@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from ml_backend.errors import ColdblitzError
+from ml_backend.models_command import app as models
 from ml_backend.settings import Settings
 
 app = typer.Typer(
@@ -90,6 +91,9 @@ def status(
     from ml_backend.status import follow
 
     follow(url, once=once, as_json=as_json)
+
+
+app.add_typer(models, name="models")
 
 
 @app.command()

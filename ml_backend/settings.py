@@ -97,7 +97,8 @@ class ProjectSettings:
     `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there.
     `frames_per_video`: at most so many (Label Studio shows about ten rows well). `sample_fps`: frames per second looked
     at by `unique`. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.
-    `mode`: which kind of model to train. `default_label`: what the gaps of a dense annotation mean (none when unset).
+    `mode`: which kind of model to train; `auto` is Cold until two whole timelines have been reviewed, then Blitz.
+    `default_label`: what the gaps of a dense annotation mean (none when unset).
     `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule.
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
     """
@@ -106,7 +107,7 @@ class ProjectSettings:
     frames_per_video: int = 10
     sample_fps: float = 2.0
     hash_threshold: int = 4
-    mode: Literal["auto", "cold"] = "auto"
+    mode: Literal["auto", "cold", "blitz"] = "auto"
     default_label: str | None = None
     min_frames: int = 1
     dense: bool | None = None

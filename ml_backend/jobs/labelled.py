@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ def labels_of(
 ) -> FrameLabels:
     """What the annotations of one task say of each frame of its video."""
     grid = studio_grid(features.timeline, work.config.framerate_of(annotated.task.data))
+    marked = [
+        replace(each, reviewed=work.settings.dense) if each.reviewed is None else each for each in annotated.annotations
+    ]
     return frame_labels(
-        annotated.annotations,
+        marked,
         grid,
         work.config.labels,
         work.settings.default_label,

@@ -13,6 +13,7 @@ from ml_backend.settings import ProjectSettings, parse_project_settings
 
 _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"
+_WANTED = "coldblitz:wanted"
 _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 
@@ -55,7 +56,7 @@ def known_keys(redis: Redis) -> list[str]:
 
 
 def forget(redis: Redis, key: str) -> None:
-    for name in (_PROJECTS, _ACTIVE):
+    for name in (_PROJECTS, _ACTIVE, _WANTED):
         redis.hdel(name, key)
     redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}")
 
@@ -70,6 +71,16 @@ def activate(redis: Redis, key: str, version: str) -> None:
     """Notes that a version has been pinned, and when."""
     redis.hset(_ACTIVE, key, version)
     redis.hset(f"{_PINS}:{key}", version, time.time())
+
+
+def want(redis: Redis, key: str, version: str) -> None:
+    """Notes which version is to be rolled out; a roll-out of any other gives up."""
+    redis.hset(_WANTED, key, version)
+
+
+def wanted_version(redis: Redis, key: str) -> str | None:
+    stored = redis.hget(_WANTED, key)
+    return None if stored is None else _text(stored)
 
 
 def pins(redis: Redis, key: str) -> dict[str, float]:

@@ -34,6 +34,7 @@ KINDS: dict[str, Kind] = {
     "suggest": Kind("ml_backend.jobs.suggest.suggest", 4 * _HOUR),
     "predict": Kind("ml_backend.jobs.rollout.predict", 12 * _HOUR),
     "embed": Kind("ml_backend.jobs.embed.embed", 12 * _HOUR),
+    "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", 2 * _HOUR),
 }
 _RETRY_AFTER = [2, 10, 30, 120, 600, 1800]
 _FAILED_FOR = 30 * 24 * _HOUR
@@ -122,6 +123,12 @@ def _job_id(*parts: str | int) -> str:
 def _find(redis: Redis, job_id: str) -> Job | None:
     found: list[Job | None] = Job.fetch_many([job_id], connection=redis, serializer=JSONSerializer)
     return found[0]
+
+
+def waits_to_try_again(redis: Redis, job_id: str) -> bool:
+    """Whether the job has failed before, so that its next try may be half an hour away."""
+    job = _find(redis, job_id)
+    return job is not None and bool(job.meta.get("reason"))
 
 
 def listing(redis: Redis) -> dict[str, list[dict[str, Any]]]:

@@ -14,14 +14,14 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.queue import request, request_after
+from ml_backend.jobs.queue import request, request_after, waits_to_try_again
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import prediction_json
 from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.learning.head import Head
-from ml_backend.learning.versions import list_versions, load_version
+from ml_backend.learning.versions import load_version
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ def rollout(project_key: str, version: str) -> str:
     """Predicts every task without a dense annotation and pins the version; videos not embedded yet are embedded first."""
     context = worker_context()
     work = open_project(context, project_key)
-    newest = list_versions(context.models_dir(project_key))[-1:]
-    if newest and newest[0].name != version:
-        return f"{version} was overtaken by {newest[0].name}"
+    wanted = projects.wanted_version(context.redis, project_key)
+    if wanted is not None and wanted != version:
+        return f"{version} was overtaken by {wanted}"
     tasks = list(context.client.tasks(work.id))
     if waiting := _embedding(context, work, tasks):
         request_after(context.redis, waiting, "rollout", project_key, version)
@@ -73,10 +73,10 @@ def predict(project_key: str, task_number: int) -> str:
 
 
 def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> list[str]:
-    """Ids of the jobs that embed the videos not embedded yet; a video that cannot be embedded is not waited for."""
+    """Ids of the jobs that embed the videos not embedded yet; a video that could not be embedded is not waited for."""
     missing = [task for task in tasks if not has_features(context, work.config, task)]
     jobs = (request(context.redis, "embed", work.key, task.id) for task in missing)
-    return [job_id for job_id in jobs if job_id is not None]
+    return [job_id for job_id in jobs if job_id is not None and not waits_to_try_again(context.redis, job_id)]
 
 
 def _push_all(context: WorkerContext, work: ProjectWork, version: str, head: Head, tasks: list[Task]) -> int:

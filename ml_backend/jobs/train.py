@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from ml_backend.errors import NotEnoughLabels, VideoError
+from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import projects
-from ml_backend.jobs.embeddings import task_features
-from ml_backend.jobs.labelled import Annotated, annotated_tasks, fingerprint, labels_of
+from ml_backend.jobs.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
+from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate, is_worse
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
-from ml_backend.learning.versions import list_versions, save_version
+from ml_backend.learning.head import Head
+from ml_backend.learning.versions import list_versions, load_card, save_version
 
-log = logging.getLogger(__name__)
+# Whole timelines that people have judged, from which on Blitz takes over.
+ENOUGH_REVIEWED = 2
+# The check that decides the pin must not make anybody wait.
+_QUICK_FOLDS = 2
 
-_FOREIGN = "Annotations use the label “{}”, which the label config does not have; it was ignored. Add it there to learn from it."
+_NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
+_KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `coldblitz models activate`."
 
 
 @job
@@ -41,60 +49,75 @@ def train(project_key: str) -> str:
         models = context.models_dir(project_key)
         newest = next(iter(reversed(list_versions(models))), None)
         if newest is not None and newest.settings.get("fingerprint") == mark:
-            if projects.active_version(context.redis, project_key) != newest.name:
-                request(context.redis, "rollout", project_key, newest.name)
+            wanted = projects.wanted_version(context.redis, project_key) or newest.name
+            if projects.active_version(context.redis, project_key) != wanted:
+                request(context.redis, "rollout", project_key, wanted)
             return f"{newest.name} knows these annotations already"
         exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-        videos = _labelled_videos(context, work, annotated, exclusive)
+        videos = labelled_videos(context, work, annotated, exclusive)
         report(90, f"fitting on {len(videos)} videos")
+        fit = fitting(kind_for(work.settings.mode, videos), work.config.labels, exclusive)
         try:
-            head = fit_cold(videos, work.config.labels, exclusive=exclusive)
+            head = fit(videos)
         except NotEnoughLabels as error:
             # Not a failure: the next annotation asks again, and until then the suggestions stay.
             projects.set_problems(context.redis, project_key, "labels", [str(error)])
             return str(error)
-        projects.set_problems(
-            context.redis,
-            project_key,
-            "labels",
-            [
-                f"No example of the label “{label}” yet, so it is never predicted. Label a frame of it."
-                for label in head.lacking
-            ],
-        )
+        projects.set_problems(context.redis, project_key, "labels", map(_NO_EXAMPLE.format, head.lacking))
+        report(95, "checking it on held-out videos")
+        quick = _quick_check(videos, work.config.labels, fit, exclusive)
         card = save_version(
             models,
             head,
             backbone=context.backbone.key,
             annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
             settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
+            metrics={"quick": quick},
             videos=len(videos),
             labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
             taken=context.client.versions(work.id),
         )
+    trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
+    worse = is_worse(quick, _quick_metrics(models, projects.active_version(context.redis, project_key)))
+    projects.set_problems(context.redis, project_key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
+    if worse:
+        return f"{trained}, kept back"
+    projects.want(context.redis, project_key, card.name)
     request(context.redis, "rollout", project_key, card.name)
-    return f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
+    request(context.redis, "evaluate", project_key, card.name)
+    return trained
 
 
-def _labelled_videos(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], exclusive: bool
-) -> list[LabelledVideo]:
-    videos: list[LabelledVideo] = []
-    unusable: list[str] = []
-    foreign: set[str] = set()
-    for position, each in enumerate(annotated):
-        report(90 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
-        try:
-            features = task_features(context, work.config, each.task, report)
-        except VideoError as error:
-            log.warning("task %d is not learnt from: %s", each.task.id, error)
-            unusable.append(f"Task {each.task.id} is not learnt from: {error}")
-            continue
-        labels = labels_of(context, work, each, features, exclusive)
-        foreign.update(labels.unknown_labels)
-        videos.append(LabelledVideo(each.task.id, features, labels))
-    projects.set_problems(context.redis, work.key, "annotated videos", unusable)
-    projects.set_problems(
-        context.redis, work.key, "unknown labels", [_FOREIGN.format(label) for label in sorted(foreign)]
-    )
-    return videos
+def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
+    """Cold or Blitz: as set, or Blitz as soon as enough whole timelines have been reviewed."""
+    if mode != "auto":
+        return mode
+    reviewed = sum(video.labels.dense and video.labels.judged for video in videos)
+    return "blitz" if reviewed >= ENOUGH_REVIEWED else "cold"
+
+
+def fitting(kind: str, labels: Sequence[str], exclusive: bool) -> Callable[[Sequence[LabelledVideo]], Head]:
+    """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels."""
+    fit = fit_blitz if kind == "blitz" else fit_cold
+    return lambda videos: fit(videos, labels, exclusive=exclusive)
+
+
+def _quick_check(
+    videos: Sequence[LabelledVideo],
+    labels: Sequence[str],
+    fit: Callable[[Sequence[LabelledVideo]], Head],
+    exclusive: bool,
+) -> dict[str, Any]:
+    """Held-out metrics from two folds; empty while too few videos could say anything."""
+    if len(videos) < ENOUGH_VIDEOS:
+        return {}
+    return evaluate(videos, labels, fit, exclusive=exclusive, most_folds=_QUICK_FOLDS)
+
+
+def _quick_metrics(models: Path, version: str | None) -> dict[str, Any]:
+    if version is None:
+        return {}
+    try:
+        return dict(load_card(models, version).metrics.get("quick") or {})
+    except StorageError:
+        return {}  # its files are gone: nothing to compare with

@@ -17,14 +17,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ml_backend.errors import StorageError
-from ml_backend.learning.head import Head
-from ml_backend.learning.headfile import arrays_of, head_from
+
+if TYPE_CHECKING:
+    from ml_backend.learning.head import Head
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,9 @@ def save_version(
     Numbers run on over Cold and Blitz and are never used twice, not even those of deleted versions or of the names
     `taken` (what Label Studio still shows). Raises StorageError when the disk refuses.
     """
+    # Reading cards takes no arithmetic; writing and loading heads does, and its imports take a second.
+    from ml_backend.learning.headfile import arrays_of
+
     ids = dict(annotations or {})
     arrays, structure = arrays_of(head)
     weights = save(arrays)
@@ -131,6 +135,8 @@ def save_version(
 
 def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
     """The head, its temperature set, and its card; raises StorageError when it is missing or damaged."""
+    from ml_backend.learning.headfile import head_from
+
     card = load_card(root, name)
     try:
         weights = (root / name / _WEIGHTS).read_bytes()

@@ -1,0 +1,35 @@
+"""Measures a model version on held-out videos and calibrates it, after it has been rolled out: nobody waits for it."""
+
+from __future__ import annotations
+
+from ml_backend.jobs.labelled import annotated_tasks
+from ml_backend.jobs.labelled_videos import labelled_videos
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.run import job, report
+from ml_backend.jobs.train import fitting
+from ml_backend.jobs.worker_context import worker_context
+from ml_backend.learning import evaluation
+from ml_backend.learning.versions import add_measurements, list_versions, load_card
+
+
+@job
+def evaluate(project_key: str, version: str) -> str:
+    """Writes full held-out metrics and the temperature into the version's model card."""
+    context = worker_context()
+    work = open_project(context, project_key)
+    models = context.models_dir(project_key)
+    card = load_card(models, version)
+    newest = list_versions(models)[-1].name
+    if newest != version:
+        return f"{version} was overtaken by {newest}"
+    videos = labelled_videos(context, work, annotated_tasks(context, work), card.exclusive)
+    metrics = evaluation.evaluate(
+        videos,
+        card.labels,
+        fitting(card.kind, card.labels, card.exclusive),
+        exclusive=card.exclusive,
+        progress=lambda share: report(100 * share, f"measuring {version} on held-out videos"),
+    )
+    add_measurements(models, version, metrics=metrics, calibration={"temperature": metrics.get("temperature", 1.0)})
+    score = metrics.get("macro_f1")
+    return f"{version}: {metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else "")
