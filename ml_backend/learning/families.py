@@ -88,6 +88,11 @@ class Views:
         return self._measured[name]
 
 
+def scene_rows(features: VideoFeatures) -> Floats:
+    """(m, d) what to choose frames to label by: everything that Cold sees, movement included."""
+    return Views(features).rows(SCENE)
+
+
 def unit(rows: Floats) -> Floats:
     """Rows of length 1; rows of zeros stay."""
     length = np.sqrt(np.einsum("nd,nd->n", rows, rows))

@@ -1,0 +1,69 @@
+"""python -m benchmarks.learning [--data DIR] [--json FILE] [--seeds N] [--no-lstm]"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.learning.blitz import blitz
+from benchmarks.learning.cold import across, within
+from benchmarks.learning.data import read
+from benchmarks.learning.effort import effort
+from benchmarks.learning.honesty import Honesty
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder with videos/labels.json and weights/"
+    )
+    parser.add_argument("--json", type=Path, help="write the report there")
+    parser.add_argument("--cache", type=Path, help="keep computed features there")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--no-lstm", action="store_true", help="leave out the slow baseline")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = measure(options.data, options.cache or Path(scratch), options.seeds, not options.no_lstm)
+    show(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+
+
+def measure(folder: Path, cache: Path, seeds: int, with_lstm: bool) -> dict[str, Any]:
+    start = time.perf_counter()
+    data = read(folder, cache)
+    honesty = Honesty()
+    report: dict[str, Any] = {}
+    report |= within(data.tracks, seeds, honesty, with_lstm)
+    report["cold_across"] = across(data.tracks, seeds, with_lstm)
+    found = blitz(data, with_lstm)
+    report |= honesty.report()
+    report["ece"]["blitz"] = found.pop("ece_blitz")
+    report["ece"]["blitz_untempered"] = found.pop("ece_blitz_untempered")
+    report["train_seconds"] = report["fit_and_predict_seconds"]
+    report |= found
+    report |= effort(data.tracks, seeds)
+    report["seconds"] = time.perf_counter() - start
+    return report
+
+
+def show(report: dict[str, Any]) -> None:
+    for name in ("cold_within", "cold_across"):
+        print(f"\n{name}: macro-F1")
+        print("k        ours  uniform    plain     lstm")
+        for count, row in report[name].items():
+            figures = [row.get(key) for key in ("macro_f1", "uniform_macro_f1", "plain_macro_f1", "lstm_macro_f1")]
+            print(f"{count:4}" + "".join(f"{'-' if value is None else format(value, '.3f'):>9}" for value in figures))
+    print("\nblitz: balanced accuracy")
+    for task, row in report["blitz"].items():
+        print(f"{task:24}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key != "groups"))
+    for key in ("ece", "errors_in_least_confident_10pct", "error_auroc", "effort_ratio", "train_seconds", "seconds"):
+        print(f"{key}: {report[key]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Cold: the other frames of a video with k labelled frames, and videos without any label."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.learning.baselines import lstm, plain
+from benchmarks.learning.data import Track, answers, f1
+from benchmarks.learning.honesty import Honesty
+from ml_backend.errors import NotEnoughLabels
+from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.families import scene_rows
+from sampling.diverse import diverse
+
+COUNTS = (5, 10, 20, 50)
+# The network is slow to train: it is measured with one seed, on at most this many videos of a track.
+_LSTM_VIDEOS = 4
+
+
+def suggested(track: Track, count: int, seed: int) -> NDArray[np.int64]:
+    return diverse(scene_rows(track.features), count, frames=track.features.frames, seed=seed)
+
+
+def uniform(track: Track, count: int, seed: int, seeds: int) -> NDArray[np.int64]:
+    """Evenly spread frames, the first at another share of the step for every seed."""
+    frames = len(track.truth)
+    at = (np.arange(count) + (seed + 0.5) / seeds) * frames / count
+    chosen: NDArray[np.int64] = np.unique(at.astype(np.int64).clip(0, frames - 1))
+    return chosen
+
+
+def ours(taught: Sequence[tuple[Track, NDArray[np.int64]]], asked: Track, known: bool) -> NDArray[np.float32]:
+    """(n, L) probabilities; certain of the only class that was seen while there is only one."""
+    videos = [track.labelled(frames) for track, frames in taught]
+    try:
+        head = fit_cold(videos, asked.classes, exclusive=True)
+    except NotEnoughLabels:
+        only = taught[0][0].truth[taught[0][1][0]]
+        return np.tile(np.eye(len(asked.classes), dtype=np.float32)[only], (len(asked.truth), 1))
+    own = next((video.labels for video, (track, _) in zip(videos, taught, strict=True) if track is asked), None)
+    return head.probabilities(asked.features, own if known else None)
+
+
+def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_lstm: bool) -> dict[str, Any]:
+    """`cold` and `cold_within` of the report: each video by itself, scored on the frames that were not labelled."""
+    report: dict[str, Any] = {"cold": {}, "cold_within": {}}
+    seconds = []
+    for name, videos in tracks.items():
+        report["cold"][name] = {}
+        for count in COUNTS:
+            found: dict[str, dict[str, list[float]]] = {s: defaultdict(list) for s in ("ours", "uniform")}
+            for place, track in enumerate(videos):
+                if len(track.truth) < 2 * count:
+                    continue
+                for seed in range(seeds):
+                    for how, scores in found.items():
+                        frames = suggested(track, count, seed) if how == "ours" else uniform(track, count, seed, seeds)
+                        rest = track.scored.copy()
+                        rest[frames] = False
+                        if not rest.any():
+                            continue
+                        start = time.perf_counter()
+                        probabilities = ours([(track, frames)], track, known=True)
+                        seconds.append(time.perf_counter() - start)
+                        scores["macro_f1"].append(f1(track.truth, answers(probabilities), rest))
+                        scores["class_recall"].append(len(np.unique(track.truth[frames])) / len(np.unique(track.truth)))
+                        said = plain([(track, frames)], [track])[0]
+                        scores["plain_macro_f1"].append(f1(track.truth, said, rest))
+                        if with_lstm and seed == 0 and place < _LSTM_VIDEOS:
+                            said = lstm([(track, frames)], [track])[0]
+                            scores["lstm_macro_f1"].append(f1(track.truth, said, rest))
+                        if how == "ours":
+                            honesty.add(name, count, seed, probabilities, track.truth, rest)
+            if found["ours"]["macro_f1"]:
+                report["cold"][name][f"k{count}"] = {
+                    how: {key: float(np.mean(values)) for key, values in scores.items()}
+                    for how, scores in found.items()
+                }
+    for count in COUNTS:
+        rows = [track[f"k{count}"] for track in report["cold"].values() if f"k{count}" in track]
+        if rows:
+            report["cold_within"][f"k{count}"] = _means(rows)
+    report["fit_and_predict_seconds"] = float(np.mean(seconds))
+    return report
+
+
+def across(tracks: dict[str, list[Track]], seeds: int, with_lstm: bool) -> dict[str, Any]:
+    """`cold_across` of the report: each video in turn has no label, every other of its track has k labelled frames."""
+    report: dict[str, Any] = {}
+    for count in COUNTS:
+        rows = []
+        for videos in tracks.values():
+            usable = [track for track in videos if len(track.truth) >= 2 * count]
+            if len(usable) < 2:
+                continue
+            found: dict[str, dict[str, list[float]]] = {s: defaultdict(list) for s in ("ours", "uniform")}
+            for seed in range(seeds):
+                for how, scores in found.items():
+                    chosen = [
+                        (track, suggested(track, count, seed) if how == "ours" else uniform(track, count, seed, seeds))
+                        for track in usable
+                    ]
+                    for place, (asked, _) in enumerate(chosen):
+                        taught = [pair for pair in chosen if pair[0] is not asked]
+                        answer = answers(ours(taught, asked, known=False))
+                        scores["macro_f1"].append(f1(asked.truth, answer, asked.scored))
+                        said = plain(taught, [asked])[0]
+                        scores["plain_macro_f1"].append(f1(asked.truth, said, asked.scored))
+                        if with_lstm and seed == 0 and place < _LSTM_VIDEOS and how == "ours":
+                            said = lstm(taught, [asked])[0]
+                            scores["lstm_macro_f1"].append(f1(asked.truth, said, asked.scored))
+            rows.append({how: {key: float(np.mean(v)) for key, v in scores.items()} for how, scores in found.items()})
+        if rows:
+            report[f"k{count}"] = _means(rows)
+    return report
+
+
+def _means(rows: Sequence[dict[str, dict[str, float]]]) -> dict[str, float]:
+    """Over tracks; the first figures are with our suggestions."""
+    table = {key: float(np.mean([row["ours"][key] for row in rows])) for key in rows[0]["ours"]}
+    table["uniform_macro_f1"] = float(np.mean([row["uniform"]["macro_f1"] for row in rows]))
+    if "class_recall" in rows[0]["uniform"]:
+        table["uniform_class_recall"] = float(np.mean([row["uniform"]["class_recall"] for row in rows]))
+    return table
