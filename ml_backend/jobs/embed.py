@@ -21,7 +21,7 @@ def embed(project_key: str, task_number: int) -> str:
     """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
     context = worker_context()
     work = open_project(context, project_key)
-    task = context.client.task(task_number)
+    task = context.client.task(work.id, task_number)
     features = task_features(context, work.config, task, report)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
     return f"{done}, suggested others" if _improve_suggestions(context, work, task, features) else done
@@ -32,7 +32,7 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
     wanted = work.settings.sampling == "auto" and context.backbone.trained
     if not wanted or projects.active_version(context.redis, work.key) is not None:
         return False
-    number = context.client.untouched_prediction(task.id, KEYFRAMES_VERSION)
+    number = context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
     if number is None:
         return False
     chosen = diverse(Views(features).rows(SCENE), work.settings.frames_per_video, frames=features.frames)

@@ -20,10 +20,14 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job. `timeout` in seconds; `function` by name, so that the web process does not import torch."""
+    """A kind of job. `timeout` in seconds; `function` by name, so that the web process does not import torch.
+
+    `retried`: whether one that failed for a reason that passes is tried again by itself.
+    """
 
     function: str
     timeout: int
+    retried: bool = True
 
 
 # In the order in which a worker takes them.
@@ -33,9 +37,12 @@ KINDS: dict[str, Kind] = {
     "rollout": Kind("ml_backend.jobs.rollout.rollout", 4 * _HOUR),
     "suggest": Kind("ml_backend.jobs.suggest.suggest", 4 * _HOUR),
     "predict": Kind("ml_backend.jobs.rollout.predict", 12 * _HOUR),
-    "embed": Kind("ml_backend.jobs.embed.embed", 12 * _HOUR),
+    # A roll-out waits for these, and goes on without a video that cannot be had now.
+    "embed": Kind("ml_backend.jobs.embed.embed", 12 * _HOUR, retried=False),
     "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", 2 * _HOUR),
 }
+# One job of a kind and subject may wait while others run, of which each worker has one at most.
+_SLOTS = "abcdefgh"
 _RETRY_AFTER = [2, 10, 30, 120, 600, 1800]
 _FAILED_FOR = 30 * 24 * _HOUR
 _LISTED = 100
@@ -56,63 +63,76 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     While one runs, one more may wait, so a request that comes too late for the running one is served by the next.
     A job that failed for good is not tried again unless `again`; None is returned then.
     """
-    for slot in "ab":
-        job_id = _job_id(kind, project, *subject, slot)
-        job = _find(redis, job_id)
-        if job is not None:
-            status = job.get_status()
-            # One that waits for its next try goes at once when there is news.
-            if status in _WAITING and not (again and status == JobStatus.SCHEDULED):
-                return job_id
-            if status == JobStatus.STARTED:
-                continue
-            if status == JobStatus.FAILED and not again and not job.meta.get("passes", True):
-                return None
-            job.delete()
-        # Another process may have queued it a moment ago.
-        with contextlib.suppress(DuplicateJobError):
-            _enqueue(redis, kind, job_id, project, subject, unique=True)
-        return job_id
+    jobs = _existing(redis, _slots(kind, project, *subject))
+    for job in jobs:
+        # One that waits for its next try goes at once when there is news.
+        if _status(job) in _WAITING and not (again and _status(job) == JobStatus.SCHEDULED):
+            return str(job.id)
+    if not again and any(_status(job) == JobStatus.FAILED and not job.meta.get("passes", True) for job in jobs):
+        return None
+    job_id = _make_room(jobs, _slots(kind, project, *subject))
+    # Another process may have queued it a moment ago.
+    with contextlib.suppress(DuplicateJobError):
+        _enqueue(redis, kind, job_id, project, subject, unique=True)
     return job_id
+
+
+def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
+    """Whether the last such job failed, for whatever reason."""
+    return any(_status(job) == JobStatus.FAILED for job in _existing(redis, _slots(kind, project, *subject)))
 
 
 def retry_failed(redis: Redis) -> list[str]:
     """Queues every failed job again; returns the ids."""
     queued = []
     for queue in queues(redis):
-        for job_id in queue.failed_job_registry.get_job_ids(cleanup=False):
-            job = _find(redis, job_id)
-            if job is not None:
-                meta = job.meta
-                queued.append(request(redis, meta["kind"], meta["project"], *meta["subject"], again=True))
+        for job in _existing(redis, queue.failed_job_registry.get_job_ids(cleanup=False)):
+            meta = job.meta
+            queued.append(request(redis, meta["kind"], meta["project"], *meta["subject"], again=True))
     return [job_id for job_id in queued if job_id is not None]
 
 
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
-    """Queues a job that starts when all of `waits_for` have ended, well or not."""
-    job_id = _job_id(kind, project, *subject, "after")
-    job = _find(redis, job_id)
-    if job is not None:
-        if job.get_status() in _WAITING:
-            return
-        job.delete()
+    """Queues a job that starts when all of `waits_for` have ended, well or not; it takes the place of one that waits."""
+    slots = _slots(kind, project, *subject, "after")
+    job_id = _make_room(_existing(redis, slots), slots)
     dependency = Dependency(jobs=list(waits_for), allow_failure=True)
-    _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
+    job = _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
+    # RQ would wait for ever for one that had failed before it was told to wait.
+    if job.get_status() == JobStatus.DEFERRED and job.dependencies_are_met():
+        queue = _queue(redis, kind)
+        queue.deferred_job_registry.remove(job)
+        queue._enqueue_job(job)
 
 
-def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterable[str | int], **options: Any) -> None:
-    _queue(redis, kind).enqueue_call(
+def _make_room(jobs: Iterable[Job], slots: list[str]) -> str:
+    """The first of `slots` in which none of `jobs` runs; those that wait or have failed are deleted: they are no news now."""
+    running = {job.id for job in jobs if _status(job) == JobStatus.STARTED}
+    free = next((slot for slot in slots if slot not in running), slots[-1])
+    for job in jobs:
+        if job.id == free or (job.id not in running and _status(job) != JobStatus.FINISHED):
+            job.delete()
+    return free
+
+
+def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterable[str | int], **options: Any) -> Job:
+    job: Job = _queue(redis, kind).enqueue_call(
         KINDS[kind].function,
         args=[project, *subject],
         job_id=job_id,
         timeout=KINDS[kind].timeout,
         result_ttl=_HOUR,
         failure_ttl=_FAILED_FOR,
-        retry=Retry(max=len(_RETRY_AFTER), interval=_RETRY_AFTER),
+        retry=Retry(max=len(_RETRY_AFTER), interval=_RETRY_AFTER) if KINDS[kind].retried else None,
         meta={"kind": kind, "project": project, "subject": list(subject)},
         description=" ".join([kind, project, *map(str, subject)]),
         **options,
     )
+    return job
+
+
+def _slots(*parts: str | int) -> list[str]:
+    return [_job_id(*parts, slot) for slot in _SLOTS]
 
 
 def _job_id(*parts: str | int) -> str:
@@ -120,15 +140,13 @@ def _job_id(*parts: str | int) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", "_".join(map(str, parts)))
 
 
-def _find(redis: Redis, job_id: str) -> Job | None:
-    found: list[Job | None] = Job.fetch_many([job_id], connection=redis, serializer=JSONSerializer)
-    return found[0]
+def _existing(redis: Redis, job_ids: list[str]) -> list[Job]:
+    return [job for job in Job.fetch_many(job_ids, connection=redis, serializer=JSONSerializer) if job is not None]
 
 
-def waits_to_try_again(redis: Redis, job_id: str) -> bool:
-    """Whether the job has failed before, so that its next try may be half an hour away."""
-    job = _find(redis, job_id)
-    return job is not None and bool(job.meta.get("reason"))
+def _status(job: Job) -> JobStatus | None:
+    """As it was when the job was fetched."""
+    return job.get_status(refresh=False)
 
 
 def listing(redis: Redis) -> dict[str, list[dict[str, Any]]]:

@@ -14,7 +14,7 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.queue import request, request_after, waits_to_try_again
+from ml_backend.jobs.queue import has_failed, request, request_after
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
@@ -61,7 +61,7 @@ def predict(project_key: str, task_number: int) -> str:
     version = projects.active_version(context.redis, project_key)
     if version is None:
         return "no model is active yet"
-    task = context.client.task(task_number)
+    task = context.client.task(work.id, task_number)
     with project_lock(context.settings.data_dir, project_key, "rollout"):
         if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
             return f"task {task.id} has its prediction already"
@@ -74,9 +74,10 @@ def predict(project_key: str, task_number: int) -> str:
 
 def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> list[str]:
     """Ids of the jobs that embed the videos not embedded yet; a video that could not be embedded is not waited for."""
-    missing = [task for task in tasks if not has_features(context, work.config, task)]
-    jobs = (request(context.redis, "embed", work.key, task.id) for task in missing)
-    return [job_id for job_id in jobs if job_id is not None and not waits_to_try_again(context.redis, job_id)]
+    redis, missing = context.redis, [task for task in tasks if not has_features(context, work.config, task)]
+    fresh = [task for task in missing if not has_failed(redis, "embed", work.key, task.id)]
+    jobs = (request(redis, "embed", work.key, task.id) for task in fresh)
+    return [job_id for job_id in jobs if job_id is not None]
 
 
 def _push_all(context: WorkerContext, work: ProjectWork, version: str, head: Head, tasks: list[Task]) -> int:

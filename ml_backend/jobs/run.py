@@ -42,6 +42,7 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
             _fail(f"Unexpected {type(error).__name__}: {error}. Please report it with the worker's log.", passes=True)
             log.exception("%s failed", name)
             raise
+        _succeed()
         report(100, text)
         log.info("%s: %s (%.2f s)", name, text, time.monotonic() - started)
         return text
@@ -59,6 +60,13 @@ def report(percent: float, text: str) -> None:
         return
     current.meta.update(percent=round(percent, 1), text=text, reported=now)
     current.save_meta()  # type: ignore[no-untyped-call]
+
+
+def _succeed() -> None:
+    current: Any = get_current_job()
+    if current is not None:
+        # What an earlier try failed of.
+        current.meta.pop("reason", None)
 
 
 def _fail(reason: str, passes: bool) -> None:

@@ -26,7 +26,7 @@ def suggest(project_key: str, task_number: int) -> str:
     """Pushes the keyframe suggestions of one task, once."""
     context = worker_context()
     work = open_project(context, project_key)
-    task = context.client.task(task_number)
+    task = context.client.task(work.id, task_number)
     if any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
         return f"task {task.id} has its suggestions already"
     frames = suggested_frames(context, work, task)

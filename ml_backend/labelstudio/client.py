@@ -77,8 +77,12 @@ class Client:
         for item in self._tasks(project, "id,data", condition):
             yield Task(item["id"], item["data"])
 
-    def task(self, number: int) -> Task:
-        item = self._json("GET", f"/api/tasks/{number}/")
+    def task(self, project: int, number: int) -> Task:
+        """One task. Raises LabelStudioError when it is gone.
+
+        From the list: asking for the task by itself makes Label Studio call our /setup and /predict first.
+        """
+        item = self._task(project, number, "id,data")
         return Task(item["id"], item["data"])
 
     def annotated(self, project: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
@@ -118,9 +122,9 @@ class Client:
     def predictions(self, task: int) -> list[dict[str, Any]]:
         return list(self._json("GET", "/api/predictions/", {"task": task}))
 
-    def untouched_prediction(self, task: int, version: str) -> int | None:
+    def untouched_prediction(self, project: int, task: int, version: str) -> int | None:
         """Id of a task's prediction of `version`; None without one, or when somebody has begun to work on the task."""
-        item = self._json("GET", f"/api/tasks/{task}/")
+        item = self._task(project, task, "id,annotations,drafts,predictions,model_version")
         if item["annotations"] or item["drafts"]:
             return None
         return next((int(p["id"]) for p in item["predictions"] if p["model_version"] == version), None)
@@ -188,6 +192,13 @@ class Client:
             return Project(ProjectKey.of(item), item["title"], item["label_config"] or "", item["model_version"] or "")
         except (PayloadError, KeyError, TypeError) as error:
             raise self._stranger("/api/projects/") from error
+
+    def _task(self, project: int, number: int, include: str) -> dict[str, Any]:
+        for item in self._tasks(project, include, _condition("id", "equal", "Number", number)):
+            return item
+        raise LabelStudioError(
+            f"Task {number} is not in project {project}.", "It was probably deleted; nothing is to be done."
+        )
 
     def _tasks(self, project: int, include: str, condition: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {"project": project, "fields": "all", "include": include}
