@@ -1,0 +1,87 @@
+"""Stand-ins for the product's jobs: they note that they ran, and do what the test put under `do:<project>`.
+
+`embed` notes its subject as well, since several of them belong to one project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from redis import Redis
+from rq import get_current_job
+
+from ml_backend.errors import LabelStudioUnreachable, VideoUnreadable
+from ml_backend.jobs.queue import listing, request, request_after
+from ml_backend.jobs.run import job, report
+
+
+def connection() -> Redis:
+    current = get_current_job()
+    assert current is not None
+    found: Redis = current.connection
+    return found
+
+
+def act(kind: str, *arguments: str | int) -> str:
+    redis = connection()
+    note = " ".join(map(str, (kind, *arguments)))
+    redis.rpush("ran", note)
+    command = (redis.lpop(f"do:{arguments[0]}") or b"succeed").decode()
+    if command == "fail for good":
+        raise VideoUnreadable("It is no video.", "Upload another.")
+    if command == "fail for now":
+        raise LabelStudioUnreachable("Label Studio does not answer.", "Wait.")
+    if command == "break":
+        raise ZeroDivisionError("a mistake of ours")
+    if command == "request itself":
+        for _ in range(10):
+            request(redis, kind, *arguments)  # type: ignore[arg-type]
+    if command == "wait for itself":
+        request_after(redis, [str(request(redis, "embed", str(arguments[0]), 1))], kind, *arguments)  # type: ignore[arg-type]
+    if command == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if command == "hang":
+        redis.set("hanging", os.getpid())
+        time.sleep(60)
+    if command == "report":
+        report(25, "a quarter")
+        redis.set("shown", json.dumps(listing(redis)["running"]))
+    return f"did {note}"
+
+
+@job
+def reconcile(project: str) -> str:
+    return act("reconcile", project)
+
+
+@job
+def train(project: str) -> str:
+    return act("train", project)
+
+
+@job
+def rollout(project: str, version: str) -> str:
+    return act("rollout", project, version)
+
+
+@job
+def suggest(project: str, task: int) -> str:
+    return act("suggest", project, task)
+
+
+@job
+def predict(project: str, task: int) -> str:
+    return act("predict", project, task)
+
+
+@job
+def embed(project: str, task: int) -> str:
+    return act("embed", project, task)
+
+
+@job
+def evaluate(project: str, version: str) -> str:
+    return act("evaluate", project, version)
