@@ -52,7 +52,7 @@ def _converted(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> o
     core = ov.Core()
     if path and path.exists():
         return core.read_model(path)
-    example = torch.zeros(_CPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8)
+    example = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with what torch is about to replace
         model = ov.convert_model(taps(), example_input=example)

@@ -116,7 +116,7 @@ def _settle(model: nn.Module) -> None:
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None
-    scales = [torch.randn(8, 3, size, size) for size in (4, 10, 40, 160)]
+    scales = [torch.randn(4, 3, size, size) for size in (4, 10, 40, 160)]
     pictures = torch.cat([nn.functional.interpolate(noise, (160, 160), mode="bilinear") for noise in scales])
     with torch.no_grad():
         model.train()(pictures)

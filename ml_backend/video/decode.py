@@ -226,7 +226,7 @@ def in_background(
                 item = ahead.get(timeout=stall_seconds)
             except queue.Empty:
                 raise VideoUnreadable(
-                    f"The video's decoder gave nothing for {stall_seconds:.0f} seconds.",
+                    f"The video's decoder gave nothing for {stall_seconds:g} seconds.",
                     "The file is probably damaged: encode it again as H.264.",
                 ) from None
             if item is None:
