@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from ml_backend.errors import VideoUnreadable
 from ml_backend.video.container import open_video
 
-# Before it gives the duration, Chromium decodes this many frames and queues this much more; if that is all of the
-# video, it has seen the last frame's time and corrects a duration that ends earlier.
+# When Label Studio asks for the duration, Chromium has decoded this many frames and queued this much more; a duration
+# that ends before the last of them is corrected.
 _DECODED_AHEAD = 8
-_QUEUED_AHEAD = Fraction(2)
+_QUEUED_AHEAD = 2.0  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +30,14 @@ class Packets:
     """What the packets of one stream say, in decode order; hidden ones, which are decoded but never shown, apart.
 
     `pts`: (n,) int64 ticks. `key`: (n,) bool. `dts`: (n,) int64 ticks, `pts` where the file has none.
-    `last_time`: the latest of all packets' times, hidden ones included. `last_lasts`: how long the last frame lasts.
-    `hidden`: how many packets are never shown.
+    `every`: (k,) int64, the times of all packets, hidden ones included. `last_lasts`: ticks for which the last frame lasts.
     """
 
     pts: NDArray[np.int64]
     dts: NDArray[np.int64]
     key: NDArray[np.bool_]
-    last_time: int
+    every: NDArray[np.int64]
     last_lasts: int
-    hidden: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +71,16 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> Packets:
     pts: list[int] = []
     dts: list[int] = []
     key: list[bool] = []
-    hidden, last_time, last_lasts, vp8 = 0, 0, (-1, 0), stream.codec_context.name in ("vp8", "libvpx")
+    every: list[int] = []
+    last_lasts, vp8 = (-1, 0), stream.codec_context.name in ("vp8", "libvpx")
     try:
         for packet in container.demux(stream):
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or not packet.size:
                 continue
-            last_time = max(last_time, time)
+            every.append(time)
             # An alternate reference frame of VP8 is a packet of its own that only later frames look at.
             if packet.is_discard or (vp8 and not memoryview(packet)[0] & 16):
-                hidden += 1
                 continue
             pts.append(time)
             dts.append(packet.dts if packet.dts is not None else time)
@@ -91,7 +89,7 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> Packets:
     except av.error.FFmpegError:
         pass  # a damaged end: what was read before it counts
     times = (np.array(pts, dtype=np.int64), np.array(dts, dtype=np.int64), np.array(key, dtype=np.bool_))
-    return Packets(*times, last_time, last_lasts[1], hidden)
+    return Packets(*times, np.array(every, dtype=np.int64), last_lasts[1])
 
 
 def _dropped_by_the_decoder(container: InputContainer, stream: VideoStream, packets: Packets) -> NDArray[np.int64]:
@@ -122,12 +120,13 @@ def _duration(container: InputContainer, packets: Packets, pts: NDArray[np.int64
         for stream in (*container.streams.video, *container.streams.audio)
         if stream.duration and stream.time_base
     ]
-    if container.duration is None:
-        # Chromium knows no end then; this is what the pictures last.
-        return (int(pts[-1]) + packets.last_lasts) * time_base
-    duration = max(Fraction(container.duration, 1_000_000), *promised, Fraction(0))
-    seen_to_the_end = (int(pts[-1]) - int(pts[min(_DECODED_AHEAD, len(pts) - 1)])) * time_base < _QUEUED_AHEAD
-    return max(duration, packets.last_time * time_base) if seen_to_the_end else duration
+    queue = packets.every[_DECODED_AHEAD:]
+    enough = np.flatnonzero((queue - queue[:1]) * float(time_base) >= _QUEUED_AHEAD)
+    seen = int(packets.every[: _DECODED_AHEAD + enough[0] + 1 if len(enough) else None].max()) * time_base
+    if container.duration is not None:
+        return max(Fraction(container.duration, 1_000_000), *promised, seen)
+    # No end is known, and until it has seen it Chromium says that there is none; this is what the pictures last.
+    return seen if not len(enough) else (int(pts[-1]) + packets.last_lasts) * time_base
 
 
 def _shown_early(
