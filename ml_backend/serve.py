@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _RECONCILE_EVERY = 300.0
 _RESTART_AFTER = 1.0
+_REDIS_TRIES = 3
 # A worker that is told to stop finishes its job; what takes longer is taken up again at the next start.
 _STOP_SECONDS = 10.0
 
@@ -41,17 +42,31 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
-        redis = Redis.from_url(url)
-        reconciled = time.monotonic()
-        while not stop.wait(_RESTART_AFTER):
-            for child in children:
-                if (code := child.process.poll()) is not None:
-                    log.error("The %s ended with code %s and is started again.", child.name, code)
-                    child.process = start_child(child.command)
-            if time.monotonic() - reconciled > _RECONCILE_EVERY:
-                reconciled = time.monotonic()
-                _reconcile_all(redis)
+    while not stop.is_set():
+        with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
+            _watch(Redis.from_url(url, socket_timeout=5), children, stop, embedded=settings.redis_url is None)
+
+
+def _watch(redis: Redis, children: list[_Child], stop: threading.Event, embedded: bool) -> None:
+    """Until `stop`, or until the embedded Redis has died: then everything is started again with it."""
+    reconciled = time.monotonic()
+    silent = 0
+    while not stop.wait(_RESTART_AFTER):
+        for child in children:
+            if (code := child.process.poll()) is not None:
+                log.error("The %s ended with code %s and is started again.", child.name, code)
+                child.process = start_child(child.command)
+        try:
+            redis.ping()
+            silent = 0
+        except RedisError:
+            silent += 1
+            if embedded and silent >= _REDIS_TRIES:
+                log.error("The embedded Redis does not answer; everything is started again with it.")
+                return
+        if time.monotonic() - reconciled > _RECONCILE_EVERY:
+            reconciled = time.monotonic()
+            _reconcile_all(redis)
 
 
 def _commands(settings: Settings, web: bool, workers: int | None) -> list[tuple[str, list[str]]]:

@@ -35,7 +35,7 @@ def reconcile(project_key: str) -> str:
     version = projects.active_version(context.redis, project_key)
     kind, wanted = ("suggest", KEYFRAMES_VERSION) if version is None else ("predict", version)
     lacking = 0
-    for task in context.client.tasks(work.id, lacking=wanted):
+    for task in context.client.tasks_lacking(work.id, wanted):
         report(0, f"looking at task {task.id}")
         lacking += request(context.redis, kind, project_key, task.id) is not None
     if context.client.has_annotations(work.id):

@@ -71,10 +71,15 @@ class Client:
     def project(self, number: int) -> Project:
         return self._project(self._json("GET", f"/api/projects/{number}/"))
 
-    def tasks(self, project: int, lacking: str | None = None) -> Iterator[Task]:
-        """The project's tasks, or only those without a prediction of the model version `lacking`."""
-        condition = _condition("predictions_model_versions", "not_contains", "List", [lacking]) if lacking else None
-        for item in self._tasks(project, "id,data", condition):
+    def tasks(self, project: int) -> Iterator[Task]:
+        """All tasks of the project."""
+        for item in self._tasks(project, "id,data"):
+            yield Task(item["id"], item["data"])
+
+    def tasks_lacking(self, project: int, version: str) -> Iterator[Task]:
+        """Those that nobody has annotated and that have no prediction of a model version."""
+        without = _condition("predictions_model_versions", "not_contains", "List", [version])
+        for item in self._tasks(project, "id,data", _condition("total_annotations", "equal", "Number", 0), without):
             yield Task(item["id"], item["data"])
 
     def task(self, project: int, number: int) -> Task:
@@ -200,10 +205,10 @@ class Client:
             f"Task {number} is not in project {project}.", "It was probably deleted; nothing is to be done."
         )
 
-    def _tasks(self, project: int, include: str, condition: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    def _tasks(self, project: int, include: str, *conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {"project": project, "fields": "all", "include": include}
-        if condition is not None:
-            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": [condition]}})
+        if conditions:
+            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": conditions}})
         return self._pages("/api/tasks", query, "tasks")
 
     def _pages(self, path: str, query: Mapping[str, Any], items: str) -> Iterator[dict[str, Any]]:

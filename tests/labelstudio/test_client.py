@@ -93,13 +93,12 @@ class TestAnswers:
 
     def test_tasks_that_lack_a_version_are_asked_for_by_filter(self, studio: Studio, client: Client) -> None:
         studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[], total=0))
-        list(client.tasks(7, lacking="cold-v3"))
-        (asked,) = json.loads(studio.asked[0][2]["query"])["filters"]["items"]
-        assert (asked["filter"], asked["operator"], asked["value"]) == (
-            "filter:tasks:predictions_model_versions",
-            "not_contains",
-            ["cold-v3"],
-        )
+        list(client.tasks_lacking(7, "cold-v3"))
+        asked = json.loads(studio.asked[0][2]["query"])["filters"]["items"]
+        assert [(item["filter"], item["operator"], item["value"]) for item in asked] == [
+            ("filter:tasks:total_annotations", "equal", 0),
+            ("filter:tasks:predictions_model_versions", "not_contains", ["cold-v3"]),
+        ]
 
     def test_annotations_name_their_task(self, studio: Studio, client: Client) -> None:
         tasks = [{"id": 5, "data": {}, "annotations": [{"id": 28, "result": []}]}]
@@ -107,8 +106,8 @@ class TestAnswers:
         assert list(client.annotated(7)) == [(Task(5, {}), [{"id": 28, "result": [], "task": 5}])]
 
     def test_an_answer_without_a_body_is_one(self, studio: Studio, client: Client) -> None:
-        studio.will("DELETE", "/api/predictions/3/", lambda: ("", 204))
-        client.delete_prediction(3)
+        studio.will("DELETE", "/api/projects/3/model-versions/", lambda: ("", 204))
+        client.delete_version(3, "cold-v1")
 
     def test_pinning_a_version_is_all_that_it_changes(self, studio: Studio, client: Client) -> None:
         studio.will("PATCH", "/api/projects/7/", lambda: jsonify(PROJECT))
