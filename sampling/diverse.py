@@ -23,8 +23,9 @@ def diverse(
     index = np.arange(len(embeddings), dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
     if count <= 0 or not len(index):
         return np.empty(0, np.int64)
-    # Frames are embedded more densely where the picture moves; without this a still scene would hardly count.
-    shown = np.gradient(index.astype(np.float64)) if len(index) > 1 else np.ones(1)
+    # Frames are embedded more densely where the picture moves. Counting each for the frames around it would forget
+    # short scenes, counting all the same the still ones: the root is between the two.
+    shown = np.sqrt(np.gradient(index.astype(np.float64))) if len(index) > 1 else np.ones(1)
     points = principal(embeddings, weight=shown)
     points, first, same = np.unique(points.round(6), axis=0, return_index=True, return_inverse=True)
     shown = np.bincount(same.ravel(), weights=shown).astype(np.float64)

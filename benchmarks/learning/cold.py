@@ -16,6 +16,7 @@ from benchmarks.learning.honesty import Honesty
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.families import scene_rows
+from ml_backend.learning.refinement import REFINING_ROUNDS, changing_frames
 from sampling.diverse import diverse
 
 COUNTS = (5, 10, 20, 50)
@@ -36,15 +37,23 @@ def uniform(track: Track, count: int, seed: int, seeds: int) -> NDArray[np.int64
 
 
 def ours(taught: Sequence[tuple[Track, NDArray[np.int64]]], asked: Track, known: bool) -> NDArray[np.float32]:
-    """(n, L) probabilities; certain of the only class that was seen while there is only one."""
-    videos = [track.labelled(frames) for track, frames in taught]
+    """(n, L) probabilities; certain of the only class that was seen while there is only one.
+
+    As in the product, answered frames are embedded, then the frames around predicted changes.
+    """
+    answered = [(track.with_frames(frames), frames) for track, frames in taught]
+    videos = [track.labelled(frames) for track, frames in answered]
     try:
         head = fit_cold(videos, asked.classes, exclusive=True)
     except NotEnoughLabels:
         only = taught[0][0].truth[taught[0][1][0]]
         return np.tile(np.eye(len(asked.classes), dtype=np.float32)[only], (len(asked.truth), 1))
     own = next((video.labels for video, (track, _) in zip(videos, taught, strict=True) if track is asked), None)
-    return head.probabilities(asked.features, own if known else None)
+    held = own if known else None
+    looked_at = next((a for a, (track, _) in zip(answered, taught, strict=True) if track is asked), (asked, None))[0]
+    for _ in range(REFINING_ROUNDS):
+        looked_at = looked_at.with_frames(changing_frames(head, looked_at.features, held))
+    return head.probabilities(looked_at.features, held)
 
 
 def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_lstm: bool) -> dict[str, Any]:

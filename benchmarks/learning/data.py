@@ -5,21 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.backbones import load_backbone
+from ml_backend.features.backbones import Backbone, load_backbone
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.embedding import video_features
+from ml_backend.features.refining import refine
 from ml_backend.features.store import FeatureStore
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.learning.metrics import decided
 
 BACKBONE = "mobilenet_v2"
+
+
+class Source:
+    """One video of the folder; frames embedded on request are embedded once and kept."""
+
+    def __init__(
+        self, path: Path, content: str, backbone: Backbone, store: FeatureStore, scratch: FeatureStore
+    ) -> None:
+        self.features = video_features(path, backbone, store, content)
+        self._all = self.features
+        self._path, self._content, self._backbone, self._scratch = path, content, backbone, scratch
+
+    def with_frames(self, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
+        """The features with these frames embedded as well, as the product does it."""
+        self._all = refine(self._path, self._all, frames, self._backbone, self._scratch, self._content)
+        wanted = np.union1d(features.frames, frames)
+        rows = np.searchsorted(self._all.frames, wanted)
+        blocks = {name: block[rows] for name, block in self._all.blocks.items()}
+        return replace(features, frames=wanted, blocks=blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +53,10 @@ class Track:
     scored: NDArray[np.bool_]
     tolerance: int
     features: VideoFeatures
+    source: Source
+
+    def with_frames(self, frames: NDArray[np.int64]) -> Track:
+        return self if not len(frames) else replace(self, features=self.source.with_frames(self.features, frames))
 
     def known(self, frames: NDArray[np.int64] | NDArray[np.bool_] | None = None) -> FrameLabels:
         """The frame labels of somebody who answered these frames, or all of them."""
@@ -61,7 +85,7 @@ def read(folder: Path, cache: Path) -> Data:
     described = json.loads((folder / "videos" / "labels.json").read_text())
     weights = sorted((folder / "weights").glob(f"{BACKBONE}*.pth"))
     backbone = load_backbone(BACKBONE, str(weights[0]) if weights else "default", "cpu", cache / "backbones")
-    store = FeatureStore(cache / "features", 50 << 30)
+    store, scratch = (FeatureStore(cache / name, 50 << 30) for name in ("features", "more"))
     tracks: dict[str, list[Track]] = {}
     classes: dict[str, set[str]] = {}
     for entry in described.values():
@@ -69,14 +93,14 @@ def read(folder: Path, cache: Path) -> Data:
             classes.setdefault(name, set()).update(label for _, _, label in track["segments"])
     for video, entry in described.items():
         path = folder / "videos" / video
-        features = video_features(path, backbone, store, hashlib.sha256(path.read_bytes()).hexdigest())
+        source = Source(path, hashlib.sha256(path.read_bytes()).hexdigest(), backbone, store, scratch)
         for name, track in entry.get("tracks", {}).items():
-            tracks.setdefault(name, []).append(_track(video, name, tuple(sorted(classes[name])), track, features))
+            tracks.setdefault(name, []).append(_track(video, name, tuple(sorted(classes[name])), track, source))
     return Data(tracks, {video: entry.get("clip_labels", {}) for video, entry in described.items()})
 
 
-def _track(video: str, name: str, classes: tuple[str, ...], entry: dict[str, object], features: VideoFeatures) -> Track:
-    frames = len(features)
+def _track(video: str, name: str, classes: tuple[str, ...], entry: dict[str, object], source: Source) -> Track:
+    frames = len(source.features)
     truth, scored = np.zeros(frames, np.intp), np.ones(frames, bool)
     tolerance = int(str(entry.get("tol", 0)))
     segments: Sequence[tuple[int, int, str]] = entry["segments"]  # type: ignore[assignment]
@@ -85,7 +109,7 @@ def _track(video: str, name: str, classes: tuple[str, ...], entry: dict[str, obj
         if first > 0:
             scored[max(first - tolerance, 0) : first + tolerance] = False
     truth[segments[-1][1] :] = classes.index(segments[-1][2])
-    return Track(video, name, classes, truth, scored, tolerance, features)
+    return Track(video, name, classes, truth, scored, tolerance, source.features, source)
 
 
 def grouping(tracks: Sequence[Track], marks: dict[str, dict[str, str]]) -> list[str]:

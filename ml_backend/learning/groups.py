@@ -17,8 +17,9 @@ from ml_backend.learning.families import unit
 
 Groups = NDArray[np.intp]
 
-# Mean cosine distance of the frames of two files below which they hold the same recording, encoded twice.
-DUPLICATE = 0.01
+# Two files of the same length whose frames differ by less than this cosine distance hold the same recording.
+DUPLICATE = 0.02
+_SAME_LENGTH = 0.02
 _SAMPLES = 24
 
 
@@ -28,6 +29,9 @@ def duplicates(videos: Sequence[VideoFeatures]) -> Groups:
         return np.zeros(len(videos), np.intp)
     rows = np.stack([_sampled(video) for video in videos])
     alike = np.einsum("asd,bsd->ab", rows, rows) / _SAMPLES
+    seconds = np.array([float(video.timeline.duration) for video in videos])
+    longer = np.maximum(seconds[:, None], seconds)
+    alike[np.abs(seconds[:, None] - seconds) > _SAME_LENGTH * longer] = 0
     upper = np.triu_indices(len(videos), 1)
     return np.asarray(fcluster(linkage(np.maximum(1 - alike[upper], 0), "single"), DUPLICATE, "distance") - 1, np.intp)
 
@@ -72,7 +76,11 @@ def spared(fold: Groups, classes: Sequence[NDArray[np.intp]]) -> bool:
 
 
 def _sampled(video: VideoFeatures) -> NDArray[np.float32]:
-    """(samples, d) unit rows at evenly spread times."""
+    """(samples, d) unit rows at evenly spread times, whichever frames happen to be embedded."""
+    rows = unit(video.blocks["appearance"].astype(np.float32))
     wanted = np.linspace(0, len(video) - 1, _SAMPLES)
-    nearest = np.abs(video.frames[None, :] - wanted[:, None]).argmin(axis=1)
-    return unit(video.blocks["appearance"][nearest].astype(np.float32))
+    after = np.searchsorted(video.frames, wanted).clip(0, len(rows) - 1)
+    before = np.maximum(after - 1, 0)
+    gap = np.maximum(video.frames[after] - video.frames[before], 1)
+    share = ((wanted - video.frames[before]) / gap).clip(0, 1).astype(np.float32)[:, None]
+    return unit(rows[before] * (1 - share) + rows[after] * share)

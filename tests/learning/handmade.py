@@ -61,6 +61,6 @@ def video(truth: Sequence[int], room: int = 0, seed: int = 0, step: int = 1) -> 
     for position, (name, width) in enumerate(DIMENSIONS.items()):
         scenes = np.random.default_rng([1, position]).normal(0, 1, (8, width))
         look = np.random.default_rng([2, position, room]).normal(0, 2, width)
-        noise = rng.normal(0, 0.3, (len(embedded), width))
-        blocks[name] = (scenes[np.asarray(truth)[embedded]] + look + noise).astype(np.float16)
+        noise = rng.normal(0, 0.3, (len(truth), width))
+        blocks[name] = (scenes[np.asarray(truth)] + look + noise)[embedded].astype(np.float16)
     return VideoFeatures(timeline(len(truth)), embedded, blocks, len(truth))

@@ -1,0 +1,160 @@
+"""Numbers that can be believed: measured on videos not seen, and silent where there are too few."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from handmade import labelled, video
+
+from ml_backend.learning.blitz import fit_blitz
+from ml_backend.learning.calibration import ENOUGH_FRAMES, Held, fitting_temperature
+from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.evaluation import evaluate, is_worse
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.metrics import (
+    calibration_error,
+    confusion,
+    decided,
+    macro_f1,
+    per_label,
+    segment_scores,
+    segments,
+)
+
+LABELS = ("cat", "dog")
+TRUTH = np.repeat([0, 1, 0, 1], 30)
+FIT = partial(fit_blitz, labels=LABELS, exclusive=True)
+
+
+def reviewed(n: int, truth: np.ndarray = TRUTH, judged: bool = True, room: int | None = None) -> LabelledVideo:
+    known = replace(labelled(truth, range(len(truth)), LABELS), dense=True, judged=judged)
+    return LabelledVideo(n, video(truth, room=n if room is None else room, seed=n), known)
+
+
+def one_hot(*classes: int) -> np.ndarray:
+    return np.array([[int(c == 0), int(c == 1)] for c in classes], np.int8)
+
+
+class TestEvaluate:
+    def test_every_video_is_predicted_by_a_head_that_has_not_seen_it(self) -> None:
+        seen: list[set[int]] = []
+
+        def fit(videos):  # type: ignore[no-untyped-def]
+            seen.append({v.task for v in videos})
+            return FIT(videos)
+
+        found = evaluate([reviewed(n) for n in range(4)], LABELS, fit, exclusive=True)
+        assert sorted(min({0, 1, 2, 3} - tasks) for tasks in seen) == [0, 1, 2, 3]
+        assert found["macro_f1"] > 0.97
+        assert found["segment_f1"] > 0.97
+        assert found["boundary_error_frames"] < 1
+        assert found["frames"] == 480
+        assert "4 recordings" in found["judgement"]
+
+    def test_labels_that_mean_nothing_are_not_flattered(self) -> None:
+        rng = np.random.default_rng(0)
+        noise = []
+        for n in range(4):
+            known = labelled(rng.integers(0, 2, 120), range(120), LABELS)
+            noise.append(LabelledVideo(n, video(TRUTH, room=n, seed=n), replace(known, dense=True, judged=True)))
+        assert evaluate(noise, LABELS, FIT, exclusive=True)["macro_f1"] < 0.65
+
+    def test_the_same_recording_twice_is_never_on_both_sides(self) -> None:
+        found = evaluate([reviewed(0), reviewed(0)], LABELS, FIT, exclusive=True)
+        assert found["videos"] == 1
+        assert found["judgement"].startswith("Not enough videos to judge")
+
+    def test_one_video_is_measured_on_blocks_and_says_so(self) -> None:
+        found = evaluate([reviewed(0)], LABELS, FIT, exclusive=True)
+        assert found["scheme"] == "blocks of one video"
+        assert found["judgement"].startswith("Not enough videos to judge")
+        assert found["macro_f1"] > 0.9
+
+    def test_a_blind_submit_is_no_measure(self) -> None:
+        found = evaluate([reviewed(n, judged=False) for n in range(3)], LABELS, FIT, exclusive=True)
+        assert found["frames"] == 0
+        assert "Not measured" in found["judgement"]
+
+    def test_answered_frames_of_sparse_videos_count(self) -> None:
+        videos = [
+            LabelledVideo(n, video(TRUTH, room=n, seed=n), labelled(TRUTH, [5, 40, 70, 100], LABELS)) for n in range(4)
+        ]
+        found = evaluate(videos, LABELS, partial(fit_cold, labels=LABELS, exclusive=True), exclusive=True)
+        assert found["frames"] == 16
+        assert found["macro_f1"] > 0.9
+        assert found["segment_f1"] is None
+
+    def test_progress_is_told(self) -> None:
+        told: list[float] = []
+        evaluate([reviewed(n) for n in range(3)], LABELS, FIT, exclusive=True, progress=told.append)
+        assert told == pytest.approx([0, 1 / 3, 2 / 3])
+
+
+class TestGate:
+    def measured(self, f1: float | None, error: float = 0.01, videos: int = 5) -> dict[str, object]:
+        return {"macro_f1": f1, "macro_f1_error": error, "videos": videos}
+
+    def test_a_version_that_is_clearly_worse_is_stopped_with_the_reason(self) -> None:
+        assert "0.700" in str(is_worse(self.measured(0.7), self.measured(0.9)))
+
+    @pytest.mark.parametrize(("new", "old"), [(0.89, 0.9), (0.95, 0.9), (None, 0.9), (0.7, None)])
+    def test_noise_improvement_and_no_measure_stop_nothing(self, new: float | None, old: float | None) -> None:
+        assert is_worse(self.measured(new), self.measured(old)) is None
+
+    def test_a_difference_within_the_noise_stops_nothing(self) -> None:
+        assert is_worse(self.measured(0.8, error=0.05), self.measured(0.9, error=0.05)) is None
+
+    def test_too_few_videos_stop_nothing(self) -> None:
+        assert is_worse(self.measured(0.5, videos=2), self.measured(0.9)) is None
+
+
+class TestMetrics:
+    def test_precision_recall_and_f1_of_known_frames_only(self) -> None:
+        answer, truth = one_hot(0, 0, 1, 1), one_hot(0, 1, 1, 0)
+        truth[3] = -1
+        assert per_label(answer, truth, LABELS)["cat"] == {"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "support": 1}
+
+    def test_a_label_that_does_not_occur_is_left_out_of_the_mean(self) -> None:
+        table = per_label(one_hot(0, 0), one_hot(0, 0), LABELS)
+        assert table["dog"]["f1"] is None
+        assert macro_f1(table) == 1
+
+    def test_confusion_counts_none_of_the_labels_too(self) -> None:
+        assert confusion(one_hot(0, 1, 2), one_hot(0, 0, 2)) == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+    def test_none_wins_when_it_is_the_most_probable(self) -> None:
+        assert decided(np.array([[0.3, 0.2], [0.4, 0.35]], np.float32), True).tolist() == [[0, 0], [1, 0]]
+
+    def test_confidence_that_is_right_has_no_calibration_error(self) -> None:
+        p = np.tile(np.array([[0.8, 0.2]], np.float32), (10, 1))
+        assert calibration_error(p, one_hot(*[0] * 8, 1, 1), True) == pytest.approx(0, abs=1e-6)
+        assert calibration_error(p, one_hot(*[0] * 10), True) == pytest.approx(0.2)
+
+    def test_segments_are_runs_with_both_ends_included(self) -> None:
+        assert segments(np.array([1, 1, 0, 1], np.int8)) == [(0, 1), (3, 3)]
+
+    def test_segments_are_found_when_they_overlap_by_half(self) -> None:
+        truth = one_hot(*[0] * 10, *[2] * 10)
+        near = one_hot(*[0] * 8, *[2] * 12)
+        assert segment_scores(near, truth) == {"found": 1, "predicted": 1, "true": 1, "boundary_frames": [0, 2]}
+        assert segment_scores(one_hot(*[0] * 3, *[2] * 17), truth)["found"] == 0
+
+
+class TestTemperature:
+    def held(self, confidence: float, right: int, wrong: int) -> Held:
+        p = np.tile(np.array([[confidence, 1 - confidence]], np.float32), (right + wrong, 1))
+        return Held(1, p, p, one_hot(*[0] * right, *[1] * wrong), False)
+
+    def test_overconfidence_is_cooled_and_underconfidence_warmed(self) -> None:
+        assert fitting_temperature([self.held(0.99, 80, 20)] * 2, True) > 2
+        assert fitting_temperature([self.held(0.7, 99, 1)] * 2, True) < 0.5
+
+    def test_below_fifty_frames_nothing_is_fitted(self) -> None:
+        few = ENOUGH_FRAMES // 2 - 1
+        assert fitting_temperature([self.held(0.99, few - 5, 5)] * 2, True) == 1
+
+    def test_multi_label_answers_are_calibrated_one_by_one(self) -> None:
+        assert fitting_temperature([self.held(0.99, 80, 20)] * 2, False) > 2
