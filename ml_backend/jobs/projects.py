@@ -14,6 +14,7 @@ from ml_backend.settings import ProjectSettings, parse_project_settings
 _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"
 _WANTED = "coldblitz:wanted"
+_EVENT = "coldblitz:event"
 _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 
@@ -71,6 +72,17 @@ def activate(redis: Redis, key: str, version: str) -> None:
     """Notes that a version has been pinned, and when."""
     redis.hset(_ACTIVE, key, version)
     redis.hset(f"{_PINS}:{key}", version, time.time())
+
+
+def note_annotation(redis: Redis, key: str) -> None:
+    """Notes that an annotation event has come just now."""
+    redis.set(f"{_EVENT}:{key}", time.time(), ex=60)
+
+
+def seconds_since_annotation(redis: Redis, key: str) -> float:
+    """How long ago the last annotation event came; a minute when that is not known any more."""
+    stored = redis.get(f"{_EVENT}:{key}")
+    return 60.0 if stored is None else max(0.0, time.time() - float(_text(stored)))
 
 
 def want(redis: Redis, key: str, version: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import projects
@@ -28,6 +31,8 @@ from ml_backend.learning.versions import list_versions, load_card, save_version
 ENOUGH_REVIEWED = 2
 # The check that decides the pin must not make anybody wait.
 _QUICK_FOLDS = 2
+_SETTLE_SECONDS = 1.0
+_SETTLE_MOST = 5.0
 
 _NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
 _KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `coldblitz models activate`."
@@ -41,6 +46,7 @@ def train(project_key: str) -> str:
     """
     context = worker_context()
     work = open_project(context, project_key)
+    _let_settle(context.redis, project_key)
     with project_lock(context.settings.data_dir, project_key, "train"):
         annotated = annotated_tasks(context, work)
         if not annotated:
@@ -86,6 +92,13 @@ def train(project_key: str) -> str:
     request(context.redis, "rollout", project_key, card.name)
     request(context.redis, "evaluate", project_key, card.name)
     return trained
+
+
+def _let_settle(redis: Redis, project_key: str) -> None:
+    """Waits for the end of a burst of annotations, which is one training then instead of two."""
+    deadline = time.monotonic() + _SETTLE_MOST
+    while time.monotonic() < deadline and projects.seconds_since_annotation(redis, project_key) < _SETTLE_SECONDS:
+        time.sleep(0.1)
 
 
 def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:

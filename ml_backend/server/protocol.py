@@ -93,6 +93,7 @@ def receive_event(backend: Backend, body: object) -> list[str]:
 
 def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
     if event.action in payloads.ANNOTATION_ACTIONS:
+        projects.note_annotation(backend.redis, str(event.project))
         return ("train",)
     if event.action == "START_TRAINING":
         return ("train", "reconcile")
