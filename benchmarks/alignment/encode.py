@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -57,10 +58,11 @@ def encode(path: Path, recipe: Recipe) -> None:
     durations = dict(zip(ticks, lasting, strict=True))
     with av.open(str(path), "w", options=dict(recipe.muxer)) as container:
         stream = container.add_stream(recipe.codec, rate=_usual_rate(recipe.times), options=_quiet(recipe))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, recipe.pixels
         stream.codec_context.time_base = recipe.time_base
         stream.time_base = recipe.time_base
-        packets: list[av.Packet] = []
+        packets: list[av.Packet[Any]] = []
         audio = container.add_stream(recipe.sound.codec, rate=48_000, layout="mono") if recipe.sound else None
         for number, pts in enumerate(ticks):
             frame = av.VideoFrame.from_ndarray(draw(number, width, height), format="gray").reformat(
@@ -70,10 +72,10 @@ def encode(path: Path, recipe: Recipe) -> None:
             packets += stream.encode(frame)
         packets += stream.encode(None)
         for packet in packets:
-            packet.duration = durations.get(packet.pts, packet.duration)
-        if audio is not None and recipe.sound is not None:
+            packet.duration = durations[_time(packet.pts)]
+        if isinstance(audio, av.AudioStream) and recipe.sound is not None:
             packets += _tone(audio, recipe.sound)
-        packets.sort(key=lambda p: (p.dts if p.dts is not None else p.pts) * p.time_base)
+        packets.sort(key=lambda p: _time(p.dts if p.dts is not None else p.pts) * p.time_base)
         container.mux(packets)
 
 
@@ -91,14 +93,14 @@ def copy(
     """
     with av.open(str(source)) as old, av.open(str(target), "w", options=dict(muxer or {})) as new:
         stream = old.streams.video[0]
-        shift = round(start / stream.time_base)
+        shift = round(start / _time_base(stream))
         old.seek(shift, stream=stream)
         copied = new.add_stream_from_template(stream)
         packets = [packet for packet in old.demux(stream) if packet.dts is not None]
         if rebase:
-            shift = min(packet.pts for packet in packets)
+            shift = min(_time(packet.pts) for packet in packets)
         for packet in packets:
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.pts, packet.dts = _time(packet.pts) - shift, _time(packet.dts) - shift
             packet.stream = copied
             new.mux(packet)
 
@@ -151,7 +153,7 @@ def shorten_edit(path: Path, seconds: Fraction) -> None:
     path.write_bytes(data)
 
 
-def _tone(stream: av.AudioStream, sound: Sound) -> list[av.Packet]:
+def _tone(stream: av.AudioStream, sound: Sound) -> list[av.Packet[Any]]:
     count = int(sound.seconds * 48_000)
     wave = (0.1 * np.sin(np.arange(count) * (2 * np.pi * 440 / 48_000))).astype(np.float32)
     frame = av.AudioFrame.from_ndarray(wave[None, :], format="flt", layout="mono")
@@ -159,8 +161,18 @@ def _tone(stream: av.AudioStream, sound: Sound) -> list[av.Packet]:
     packets = [*stream.encode(frame), *stream.encode(None)]
     for packet in packets:
         shift = round(sound.start / packet.time_base)
-        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+        packet.pts, packet.dts = _time(packet.pts) + shift, _time(packet.dts) + shift
     return packets
+
+
+def _time(ticks: int | None) -> int:
+    assert ticks is not None
+    return ticks
+
+
+def _time_base(stream: av.VideoStream) -> Fraction:
+    assert stream.time_base is not None
+    return stream.time_base
 
 
 def _usual_rate(times: Sequence[Fraction]) -> Fraction:

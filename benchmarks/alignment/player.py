@@ -14,7 +14,7 @@ from ml_backend.demo.studio import Studio
 from ml_backend.errors import SettingsError
 
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
-_TIMEOUT = 30_000
+_TIMEOUT = 90_000  # milliseconds; several programs may share the processor
 
 # The editor's whole state is at window.Htx; before the video has its length, a click on a region does not seek.
 _READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
@@ -56,7 +56,7 @@ def browser_page(studio: Studio) -> Iterator[Page]:
         page.fill("#email", studio.user)
         page.fill("#password", studio.password)
         page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
+        page.wait_for_url(lambda url: "/user/login" not in url, wait_until="commit")
         yield page
         browser.close()
 

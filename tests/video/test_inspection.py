@@ -1,0 +1,160 @@
+"""What people are told about a video before they label it, and that nothing is said about an ordinary one."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.alignment.clips import CLIPS, NTSC, NTSC_60, NTSC_FILM
+from benchmarks.alignment.encode import Recipe, encode, steady
+from ml_backend.video.inspection import Finding, inspect, natural_framerate
+from ml_backend.video.timeline import Timeline
+
+_BY_NAME = {clip.name: clip for clip in CLIPS}
+
+
+def _inspect(name: str, folder: Path, framerate: float | None = None, *, thorough: bool = False) -> dict[str, Finding]:
+    path = folder / name
+    _BY_NAME[name].make(path)
+    return {finding.kind: finding for finding in inspect(path, framerate, thorough=thorough)}
+
+
+@pytest.mark.parametrize(
+    ("name", "framerate"),
+    [
+        ("rate-25.mp4", 25.0),
+        ("rate-29.97.mp4", 29.97),
+        ("rate-59.94.mp4", 59.94),
+        ("sound.mp4", None),
+        ("vp9.webm", 30.0),
+        ("av1.mp4", 25.0),
+    ],
+)
+def test_nothing_is_said_about_an_ordinary_video(name: str, framerate: float | None, tmp_path: Path) -> None:
+    assert _inspect(name, tmp_path, framerate) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "severity", "says"),
+    [
+        ("hevc.mp4", "not-playable", "error", "H.265"),
+        ("mpeg4.avi", "not-playable", "error", "mpeg4"),
+        ("open-gop.mp4", "open-gop", "warning", "4 key frames"),
+        ("variable-long.mp4", "variable-rate", "warning", "from 10 to 536 ms"),
+        ("late-start.mp4", "late-start", "note", "1.500 s"),
+        ("one-frame-more.mkv", "late-start", "note", "0.033 s"),
+        ("ghost-last-frame.mkv", "ghost-frames", "note", "counts 1 frame after the last one"),
+        ("sound-longer.mp4", "ghost-frames", "note", "counts 30 frames after the last one"),
+        ("cut-start.mp4", "hidden-frames", "note", "13 frames"),
+        ("cut-start-open.mkv", "hidden-frames", "note", "2 frames"),
+        ("same-time-twice.mkv", "same-time", "note", "5 frames"),
+        ("sound-early.webm", "sound-offset", "note", "0.33 s before"),
+        ("no-duration.webm", "no-duration", "warning", "does not say how long"),
+        ("fragments.mp4", "early-key-frames", "note", "67 ms"),
+        ("matroska-29.97.mkv", "matroska", "note", "uploads"),
+    ],
+)
+def test_what_is_unusual_is_named(name: str, kind: str, severity: str, says: str, tmp_path: Path) -> None:
+    finding = _inspect(name, tmp_path)[kind]
+    assert finding.severity == severity
+    assert says in finding.message
+    assert finding.remedy.endswith((".", ".mp4", ".mkv", ".webm"))
+
+
+class TestTheFramerateAttribute:
+    def test_below_the_videos_rate_frames_cannot_be_labelled(self, tmp_path: Path) -> None:
+        finding = _inspect("rate-30.mp4", tmp_path, 24.0)["framerate"]
+        assert finding.severity == "warning"
+        assert "14 of its 70 frames cannot be labelled" in finding.message
+        assert 'framerate="30"' in finding.remedy
+
+    def test_above_it_pictures_are_only_counted_several_times(self, tmp_path: Path) -> None:
+        finding = _inspect("rate-25.mp4", tmp_path, 60.0)["framerate"]
+        assert finding.severity == "note"
+        assert 'framerate="25"' in finding.remedy
+
+    def test_broadcast_rates_are_written_as_people_write_them(self) -> None:
+        for rate, written in ((NTSC_FILM, 23.976), (NTSC, 29.97), (NTSC_60, 59.94)):
+            assert natural_framerate(_steady(rate, 1000)) == pytest.approx(written, abs=1e-6)
+
+    def test_a_long_video_gets_as_many_digits_as_it_needs(self) -> None:
+        rate = natural_framerate(_steady(NTSC, 12 * 3600 * 30))
+        assert rate == pytest.approx(float(NTSC), rel=1e-7)
+
+    def test_a_frame_that_is_left_out_does_not_change_the_rate(self) -> None:
+        whole = _steady(Fraction(30), 65)
+        times = np.delete(whole.pts, 20) * 1000 // 30  # milliseconds
+        assert natural_framerate(Timeline(times, Fraction(1, 1000), whole.duration)) == 30
+
+    @pytest.mark.parametrize("pts", [[0], [0, 0, 0]])
+    def test_without_two_times_there_is_no_rate(self, pts: list[int]) -> None:
+        assert natural_framerate(Timeline(np.array(pts), Fraction(1, 25), Fraction(1, 25))) is None
+
+
+class TestDamage:
+    def test_a_file_that_was_cut_off_is_noticed_without_decoding(self, tmp_path: Path) -> None:
+        finding = _inspect("broken-tail.mp4", tmp_path)["broken-tail"]
+        assert "announces 75 frames and holds 56" in finding.message
+
+    def test_damage_inside_is_found_by_decoding(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.mp4"
+        encode(path, Recipe(steady(25, 75), options={"bf": "0", "g": "10", "crf": "5"}))
+        data = bytearray(path.read_bytes())
+        half = len(data) // 2
+        data[half : half + 2000] = bytes(2000)
+        path.write_bytes(data)
+        assert not [f for f in inspect(path) if f.kind == "broken-tail"]
+        [finding] = [f for f in inspect(path, thorough=True) if f.kind == "broken-tail"]
+        assert "of 75 frames of clip.mp4 are damaged" in finding.message
+
+    def test_a_whole_file_is_not_called_damaged(self, tmp_path: Path) -> None:
+        assert "broken-tail" not in _inspect("open-gop.mp4", tmp_path, thorough=True)
+
+    def test_what_is_no_video_is_a_finding_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.mp4"
+        path.write_text("no video" * 100)
+        [finding] = inspect(path, 24.0)
+        assert (finding.kind, finding.severity) == ("unreadable", "error")
+
+
+class TestMovingAbout:
+    def test_few_key_frames(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.mp4"
+        encode(path, Recipe(steady(5, 80), options={"g": "999", "sc_threshold": "0"}))
+        [finding] = inspect(path)
+        assert finding.kind == "few-key-frames"
+        assert "up to 16 s" in finding.message
+
+    def test_a_very_long_video(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.mp4"
+        encode(path, Recipe(steady(Fraction(1, 60), 200), options={"g": "1"}, size=(64, 64)))
+        findings = {finding.kind: finding for finding in inspect(path)}
+        assert "lasts 3.3 hours" in findings["long"].message
+
+
+def test_the_worst_comes_first(tmp_path: Path) -> None:
+    findings = list(_inspect("cut-start-hevc.mp4", tmp_path, 24.0).values())
+    assert [finding.severity for finding in findings] == sorted(
+        (f.severity for f in findings), key=["error", "warning", "note"].index
+    )
+    assert findings[0].kind == "not-playable"
+
+
+def test_what_is_said_of_the_real_videos_is_true(real_data: Path) -> None:
+    kinds = {
+        path.name: {f.kind for f in inspect(path, 24.0)}
+        for path in (real_data / "videos").glob("*/*")
+        if path.suffix in {".mp4", ".mkv"}
+    }
+    assert kinds
+    for name, found in kinds.items():
+        assert "framerate" in found, name  # none of them has 24 frames a second
+        assert ("not-playable" in found) == name.startswith("h265"), name
+        assert "broken-tail" not in found, name
+
+
+def _steady(rate: Fraction, frames: int) -> Timeline:
+    return Timeline(np.arange(frames) * rate.denominator, Fraction(1, rate.numerator), frames / rate)
