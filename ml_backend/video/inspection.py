@@ -78,9 +78,9 @@ def natural_framerate(timeline: Timeline) -> float | None:
     gaps = np.diff(times)
     if not len(gaps) or not (gaps > 0).any():
         return None
-    # A frame left out here and there does not change what most stretches of a second or so last.
-    stretch = min(30, len(gaps))
-    measured = (len(gaps) / float(gaps.sum()), stretch / float(np.median(times[stretch:] - times[:-stretch])))
+    usual = float(np.median(gaps[gaps > 0]))
+    # Without the gaps where a frame was left out.
+    measured = (len(gaps) / float(gaps.sum()), 1 / float(gaps[np.abs(gaps - usual) < usual / 2].mean()))
     candidates = [
         (rate, rough) for rough in measured for rate in (_common(rough), rough) if rate is not None and rate >= 1
     ]
