@@ -73,9 +73,10 @@ def running_redis(settings: Settings) -> Iterator[str]:
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(url):
             if process.poll() is not None or time.monotonic() > deadline:
-                tail = log.read_text()[-400:] if log.exists() else "no log"
+                told = (log.read_text(errors="replace") if log.exists() else "").strip().splitlines() or ["no log"]
                 raise StorageError(
-                    f"The embedded Redis did not start: {tail}", f"See {log}; a damaged folder may be deleted."
+                    f"The embedded Redis did not start ({told[-1][-200:]}).",
+                    f"See {log}; a damaged folder may be deleted, and is made anew from Label Studio.",
                 )
             time.sleep(0.05)
         yield url

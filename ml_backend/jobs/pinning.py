@@ -8,7 +8,7 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 
-_OURS = re.compile(r"(cold|blitz|custom-.+)-v\d+")
+_OURS = re.compile(r"(cold|blitz|custom-[A-Za-z0-9_]+)-v[0-9]+")
 
 
 def is_ours(version: str) -> bool:

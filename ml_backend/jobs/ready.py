@@ -5,6 +5,7 @@ A file is written only after Label Studio has the prediction; so an answer to `/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,14 +14,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ml_backend.errors import StorageError
+
 
 def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
-    """`prediction`: the item as it was pushed, with its task and model version."""
+    """`prediction`: the item as it was pushed, with its task and model version. Raises StorageError."""
     path = _path(data_dir, project, prediction["model_version"], prediction["task"])
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")
-    part.write_text(json.dumps({key: value for key, value in prediction.items() if key != "task"}))
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps({key: value for key, value in prediction.items() if key != "task"}))
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise StorageError(
+            f"A prediction cannot be written to {path.parent} ({error.strerror}).",
+            "Make room there or set DATA_DIR elsewhere.",
+        ) from error
 
 
 def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any] | None:

@@ -18,13 +18,20 @@ _KEPT = 2
 def retired(pinned: dict[str, float], stored: set[str], now: float) -> list[str]:
     """Which of the `stored` versions may go: all but the last two pinned, once the newer of those was pinned a day ago.
 
-    `pinned`: unix time at which each version was pinned. Suggestions and other models' versions always stay.
+    `pinned`: unix time at which each version was pinned. Suggestions and other models' versions always stay, and so
+    does a version newer than the pinned ones, whose roll-out is perhaps under way.
     """
     ours = [version for version in stored if is_ours(version) and version != KEYFRAMES_VERSION]
     by_pin = sorted((version for version in ours if version in pinned), key=lambda version: pinned[version])
     if len(by_pin) < _KEPT or now - pinned[by_pin[-1]] < GRACE_SECONDS:
         return []
-    return sorted(set(ours) - set(by_pin[-_KEPT:]))
+    kept = by_pin[-_KEPT:]
+    newest = max(map(_number, kept))
+    return sorted(v for v in ours if v not in kept and (v in pinned or _number(v) < newest))
+
+
+def _number(version: str) -> int:
+    return int(version.rpartition("-v")[2])
 
 
 def retire(context: WorkerContext, work: ProjectWork) -> None:

@@ -65,5 +65,6 @@ def studio_frames(grid: StudioGrid, indices: NDArray[np.int64]) -> list[StudioFr
     after = np.searchsorted(grid.shown, indices).clip(0, len(grid) - 1)
     before = (after - 1).clip(0)
     nearer = np.abs(grid.shown[before] - indices) < np.abs(grid.shown[after] - indices)
-    positions = np.where(nearer, before, after)
+    # The first frame that shows it, so that two pictures whose nearest is the same one are asked about once.
+    positions = np.searchsorted(grid.shown, grid.shown[np.where(nearer, before, after)])
     return [StudioFrame(int(position) + 1) for position in np.unique(positions)]

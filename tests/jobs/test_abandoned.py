@@ -1,0 +1,168 @@
+"""Jobs whose worker was killed. Real worker processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from ml_backend.jobs.abandoned import take_up_abandoned, worker_name
+from ml_backend.jobs.queue import counts, listing, queues, request, request_after
+from ml_backend.settings import Settings
+
+P = "7.1769860800"
+WORKER = """
+from ml_backend.jobs import queue
+for kind in queue.KINDS:
+    queue.KINDS[kind] = queue.Kind(f"sample_jobs.{kind}", 60, queue.KINDS[kind].retried)
+from ml_backend.jobs.worker import work
+work()
+"""
+Work = Callable[..., None]
+
+
+@contextmanager
+def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parent),
+            "LABEL_STUDIO_URL": settings.label_studio_url,
+            "LABEL_STUDIO_API_KEY": settings.label_studio_api_key,
+            "DATA_DIR": str(settings.data_dir),
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def ran(redis: Redis) -> list[str]:
+    return [note.decode() for note in redis.lrange("ran", 0, -1)]
+
+
+def test_what_a_killed_worker_was_doing_is_taken_up(redis: Redis, redis_settings: Settings, work: Work) -> None:
+    redis.rpush(f"do:{P}", "hang")
+    request(redis, "train", P)
+    with worker(redis_settings) as killed:
+        until(lambda: redis.get("hanging"))
+        (row,) = listing(redis)["running"]
+        assert (row["kind"], row["project"]) == ("train", P)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    assert take_up_abandoned(redis) == 1
+    work()
+    assert ran(redis) == [f"train {P}"] * 2
+    assert counts(redis) == {"queued": 0, "running": 0, "finished": 1, "failed": 0}
+
+
+def begun_by(redis: Redis, job_id: str, name: str) -> None:
+    """The job in the state in which a worker of that name has it in work."""
+    from rq.executions import Execution
+
+    job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
+    with redis.pipeline() as pipeline:
+        for queue in queues(redis):
+            queue.remove(job, pipeline=pipeline)
+        job.prepare_for_execution(name, pipeline)
+        Execution.create(job, 60, pipeline)
+        pipeline.execute()
+
+
+def dead() -> str:
+    """The name of a worker that has lived."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return worker_name(process.pid, "abc123")
+
+
+def queued(redis: Redis, kind: str = "train", *subject: int) -> str:
+    job_id = request(redis, kind, P, *subject)
+    assert job_id is not None
+    return job_id
+
+
+class TestTakingUp:
+    def test_it_goes_to_the_front(self, redis: Redis, work: Work) -> None:
+        job_id = queued(redis, "suggest", 1)
+        begun_by(redis, job_id, dead())
+        queued(redis, "suggest", 2)
+        assert take_up_abandoned(redis) == 1
+        work()
+        assert ran(redis) == [f"suggest {P} 1", f"suggest {P} 2"]
+
+    @pytest.mark.parametrize(
+        "name",
+        [worker_name(os.getppid(), "abc123"), "another-machine.12345.abc123", "a name of some other kind", ""],
+    )
+    def test_what_a_worker_that_may_live_does_is_left_to_it(self, redis: Redis, name: str) -> None:
+        begun_by(redis, queued(redis), name)
+        assert take_up_abandoned(redis) == 0
+        assert counts(redis)["running"] == 1
+
+    def test_the_number_of_this_process_was_another_workers_before(self, redis: Redis) -> None:
+        begun_by(redis, queued(redis), worker_name(os.getpid(), "abc123"))
+        assert take_up_abandoned(redis) == 1
+
+    def test_a_job_that_kills_its_workers_is_given_up_with_its_reason(self, redis: Redis, work: Work) -> None:
+        job_id = queued(redis, "embed", 1)
+        request_after(redis, [job_id], "rollout", P, "cold-v1")
+        for taken in (1, 1, 0):
+            begun_by(redis, job_id, dead())
+            assert take_up_abandoned(redis) == taken
+        (row,) = listing(redis)["failed"]
+        assert "ended its worker 3 times" in row["reason"]
+        assert request(redis, "embed", P, 1) is None
+        work()
+        assert ran(redis) == [f"rollout {P} cold-v1"], "what waited for it must go on"
+
+    def test_one_whose_worker_died_before_it_began_is_not_lost(self, redis: Redis, work: Work) -> None:
+        queued(redis)
+        redis.lpop(queues(redis)[1].key)
+        assert counts(redis)["queued"] == 0
+        assert take_up_abandoned(redis) == 1
+        work()
+        assert ran(redis) == [f"train {P}"]
+
+    def test_two_workers_that_start_together_take_it_up_once(self, redis: Redis, work: Work) -> None:
+        import threading
+
+        begun_by(redis, queued(redis), dead())
+        taken: list[int] = []
+        threads = [threading.Thread(target=lambda: taken.append(take_up_abandoned(redis))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == [0, 0, 0, 1]
+        work()
+        assert ran(redis) == [f"train {P}"]
+
+    def test_without_any_there_is_nothing_to_wait_for(self, redis: Redis, work: Work) -> None:
+        for task in range(20):
+            queued(redis, "suggest", task)
+        work(5)
+        started = time.monotonic()
+        assert take_up_abandoned(redis) == 0
+        assert time.monotonic() - started < 0.5

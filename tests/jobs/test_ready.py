@@ -1,0 +1,138 @@
+"""Predictions kept as files for `/predict`, and what Redis remembers of projects."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from ml_backend.errors import StorageError
+from ml_backend.jobs import projects, ready
+from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.projects import Known
+
+P = "7.1769860800"
+ITEM = {"task": 5, "model_version": "cold-v3", "score": 0.5, "result": [{"id": "cold-v3-1"}]}
+
+
+class TestReadyPredictions:
+    def test_what_was_pushed_comes_back_as_an_answer(self, tmp_path: Path) -> None:
+        ready.save(tmp_path, P, ITEM)
+        assert ready.load(tmp_path, P, "cold-v3", 5) == {key: value for key, value in ITEM.items() if key != "task"}
+
+    def test_other_projects_versions_and_tasks_have_none(self, tmp_path: Path) -> None:
+        ready.save(tmp_path, P, ITEM)
+        for project, version, task in (("8.1", "cold-v3", 5), (P, "cold-v4", 5), (P, "cold-v3", 6)):
+            assert ready.load(tmp_path, project, version, task) is None
+
+    def test_a_damaged_file_is_as_none(self, tmp_path: Path) -> None:
+        ready.save(tmp_path, P, ITEM)
+        (path,) = tmp_path.rglob("5.json")
+        path.write_text('{"model_version": "cold-v3", "resu')
+        assert ready.load(tmp_path, P, "cold-v3", 5) is None
+
+    def test_versions_are_listed_and_deleted(self, tmp_path: Path) -> None:
+        assert ready.versions(tmp_path, P) == []
+        for version in ("cold-v3", "cold-v2"):
+            ready.save(tmp_path, P, {**ITEM, "model_version": version})
+        assert ready.versions(tmp_path, P) == ["cold-v2", "cold-v3"]
+        ready.delete(tmp_path, P, "cold-v2")
+        ready.delete(tmp_path, P, "cold-v1")
+        assert ready.versions(tmp_path, P) == ["cold-v3"]
+
+    def test_a_folder_that_cannot_be_written_is_a_storage_error(self, tmp_path: Path) -> None:
+        (tmp_path / "projects").write_text("in the way")
+        with pytest.raises(StorageError, match="DATA_DIR"):
+            ready.save(tmp_path, P, ITEM)
+
+
+class TestProjects:
+    def test_a_project_is_remembered_with_its_settings(self, redis: Redis) -> None:
+        known = Known(P, "<View/>", {"sampling": "uniform", "nonsense": 1}, "http://here:9090")
+        assert projects.remember(redis, known)
+        assert projects.recall(redis, P) == known
+        assert projects.known_keys(redis) == [P]
+        assert known.settings.sampling == "uniform"
+
+    def test_it_is_said_whether_something_is_new(self, redis: Redis) -> None:
+        assert projects.remember(redis, Known(P, "<View/>"))
+        assert not projects.remember(redis, Known(P, "<View/>"))
+        assert projects.remember(redis, Known(P, "<View><Video/></View>"))
+
+    def test_a_project_nobody_set_up_is_unknown(self, redis: Redis) -> None:
+        assert projects.recall(redis, P) is None
+        assert projects.active_version(redis, P) is None
+        assert projects.problems(redis) == {}
+
+    def test_the_active_version_and_when_each_was_pinned(self, redis: Redis) -> None:
+        before = time.time()
+        for version in ("cold-v1", "cold-v2", "cold-v1"):
+            projects.activate(redis, P, version)
+        pins = projects.pins(redis, P)
+        assert projects.active_version(redis, P) == "cold-v1"
+        assert before <= pins["cold-v2"] <= pins["cold-v1"] <= time.time()
+
+    def test_problems_are_told_by_source_until_they_are_mended(self, redis: Redis) -> None:
+        projects.remember(redis, Known(P, "<View/>"))
+        projects.set_problems(redis, P, "settings", ["One.", "Two."])
+        projects.set_problems(redis, P, "labels", ["Three."])
+        assert sorted(projects.problems(redis)[P]) == ["One.", "Three.", "Two."]
+        projects.set_problems(redis, P, "settings", [])
+        assert projects.problems(redis) == {P: ["Three."]}
+
+    def test_a_forgotten_project_leaves_nothing(self, redis: Redis) -> None:
+        projects.remember(redis, Known(P, "<View/>"))
+        projects.activate(redis, P, "cold-v1")
+        projects.set_problems(redis, P, "labels", ["Three."])
+        projects.forget(redis, P)
+        assert redis.keys(f"*{P}*") == []
+        assert projects.known_keys(redis) == []
+
+
+def hold(data_dir: Path) -> None:
+    with project_lock(data_dir, P, "train"):
+        (data_dir / "held").touch()
+        time.sleep(60)
+
+
+class TestTheProjectLock:
+    def test_one_at_a_time(self, tmp_path: Path) -> None:
+        inside: list[int] = []
+        together: list[int] = []
+
+        def enter() -> None:
+            with project_lock(tmp_path, P, "train"):
+                inside.append(1)
+                together.append(len(inside))
+                time.sleep(0.01)
+                inside.pop()
+
+        threads = [threading.Thread(target=enter) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert together == [1] * 8
+
+    def test_other_projects_and_purposes_do_not_wait(self, tmp_path: Path) -> None:
+        with (
+            project_lock(tmp_path, P, "train"),
+            project_lock(tmp_path, P, "rollout"),
+            project_lock(tmp_path, "8.1", "train"),
+        ):
+            pass
+
+    def test_it_is_free_once_its_holder_is_killed(self, tmp_path: Path) -> None:
+        holder = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path,))
+        holder.start()
+        while not (tmp_path / "held").exists():
+            time.sleep(0.01)
+        holder.kill()
+        with project_lock(tmp_path, P, "train"):
+            pass
+        holder.join()
+        holder.close()
