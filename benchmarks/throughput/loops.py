@@ -1,0 +1,123 @@
+"""What our pipeline is compared with: the dissertation's loops re-created with today's libraries, and the two limits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import cv2
+import imagehash
+import numpy as np
+import torch
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision import models, transforms
+
+from ml_backend.features.backbones import Backbone
+from ml_backend.video.decode import PICTURE
+
+_PLAIN_SIDE = 128
+_PLAIN_BATCH = 32
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Loop = Callable[[Path, int], float]
+
+
+def read(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """OpenCV's own reader: (h, w, 3) uint8 BGR."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        while True:
+            there, picture = capture.read()
+            if not there:
+                return
+            yield np.asarray(picture, np.uint8)
+    finally:
+        capture.release()
+
+
+def aigva_loop(folder: Path) -> Loop:
+    """Per frame: read, write as JPEG, open it again, resize, ResNet-34 on a batch of one, argmax, delete."""
+    net = models.resnet34(weights=None).eval()
+    prepare = transforms.Compose(
+        [transforms.Resize((_PLAIN_SIDE, _PLAIN_SIDE)), transforms.ToTensor(), transforms.Normalize(_MEAN, _STD)]
+    )
+    file = folder / "frame.jpg"
+
+    def run(path: Path, frames: int) -> float:
+        began, done = time.perf_counter(), 0
+        for picture in read(path):
+            cv2.imwrite(str(file), picture)
+            with Image.open(file) as image, torch.inference_mode():
+                net(prepare(image.convert("RGB"))[None]).argmax().item()
+            file.unlink()
+            done += 1
+            if done == frames:
+                break
+        return done / (time.perf_counter() - began)
+
+    return run
+
+
+def plain_loop() -> Loop:
+    """OpenCV's reader and MobileNetV2 in torch, batches of 32, one thing after the other."""
+    net = models.mobilenet_v2(weights=None).eval()
+    mean, std = torch.tensor(_MEAN).view(3, 1, 1), torch.tensor(_STD).view(3, 1, 1)
+
+    def run(path: Path, frames: int) -> float:
+        began, done = time.perf_counter(), 0
+        batch: list[NDArray[np.uint8]] = []
+        for picture in read(path):
+            small = cv2.cvtColor(cv2.resize(picture, (_PLAIN_SIDE, _PLAIN_SIDE)), cv2.COLOR_BGR2RGB)
+            batch.append(np.asarray(small, np.uint8))
+            done += 1
+            if len(batch) == _PLAIN_BATCH:
+                with torch.inference_mode():
+                    net((torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2) / 255 - mean) / std).argmax(1)
+                batch.clear()
+            if done >= frames:
+                break
+        return done / (time.perf_counter() - began)
+
+    return run
+
+
+def decode_limit(path: Path) -> float:
+    """Frames a second of decoding on all cores and scaling every frame to the network's RGB square with one scaler."""
+    scaler = VideoReformatter()
+    began, done = time.perf_counter(), 0
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            scaler.reformat(frame, PICTURE, PICTURE, "rgb24", interpolation=Interpolation.FAST_BILINEAR).to_ndarray()
+            done += 1
+    return done / (time.perf_counter() - began)
+
+
+def inference_limit(backbone: Backbone) -> float:
+    """Pictures a second of the network alone, with the threads it gets in the pipeline."""
+    pictures = np.random.default_rng(0).integers(0, 255, (8 * backbone.batch, PICTURE, PICTURE, 3), dtype=np.uint8)
+    backbone.embed(pictures)
+    began = time.perf_counter()
+    backbone.embed(pictures)
+    return len(pictures) / (time.perf_counter() - began)
+
+
+def seek_and_hash(path: Path, seconds: float) -> tuple[float, float]:
+    """The dissertation's suggestion: seek to each sample, hash the whole frame. Seconds it took for `seconds` of video,
+    and how many of those it covered."""
+    capture = cv2.VideoCapture(str(path))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    count = min(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), int(seconds * rate))
+    began = time.perf_counter()
+    for second in range(int(count / rate) + 1):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, min(round(second * rate), count - 1))
+        there, picture = capture.read()
+        if there:
+            imagehash.phash(Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)))
+    took = time.perf_counter() - began
+    capture.release()
+    return took, count / rate
