@@ -137,7 +137,7 @@ def _shown_early(
     more than that, it lands on a key frame before its time."""
     by_decode_time = "mov" in container.format.name
     index = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
-    keys = np.flatnonzero(np.isin(packets.dts if by_decode_time else packets.pts, index))
+    keys = np.flatnonzero(packets.key & np.isin(packets.dts if by_decode_time else packets.pts, index))
     ticks = packets.pts[keys]
     ahead = ticks - packets.dts[keys]
     if by_decode_time and len(index) > 1 and len(keys) and ahead.max() > 0:
@@ -146,7 +146,9 @@ def _shown_early(
     half_tick = time_base * 500_000
     numerator, denominator = half_tick.numerator, half_tick.denominator
     times = -((1 - 2 * ticks) * numerator // denominator)
-    return np.column_stack([times, np.searchsorted(pts, packets.pts[keys], side="right") - 1]).astype(np.int64)
+    # Frames that the decoder drops come before all key frames.
+    place = np.argsort(np.argsort(packets.pts, kind="stable"), kind="stable") - (len(packets.pts) - len(pts))
+    return np.column_stack([times, place[keys]]).astype(np.int64)
 
 
 def _seek_shift(container: InputContainer, stream: VideoStream, packets: Packets, key: int, most: int) -> int:

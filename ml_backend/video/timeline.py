@@ -34,8 +34,8 @@ _NEVER_EARLY: NDArray[np.int64] = np.empty((0, 2), np.int64)
 class Timeline:
     """When each frame of a video is shown.
 
-    `pts`: (n,) int64, non-decreasing, in ticks of `time_base` seconds, 0 being the browser's zero. Where a file gives
-    several frames the same time, a browser shows the first of them, or the key frame among them.
+    `pts`: (n,) int64, non-decreasing, in ticks of `time_base` seconds, 0 being the browser's zero. A file may give
+    several frames the same time; a browser shows the first of them, and the last once it is due for the next frame.
     `duration`: what the browser gives as the video's duration, in seconds.
     `early`: (m, 2) int64, one row a key frame: a seek to `early[j, 0]` microseconds or later lands on the key frame with
     frame index `early[j, 1]` and shows it, even though it is not due yet.
@@ -68,8 +68,7 @@ class Timeline:
         """`shown_at` for many seeks at once: (k,) float64 seconds to (k,) int64 frame indices."""
         # The browser cuts a seek time to whole microseconds.
         times = np.trunc(seconds * 1e6).astype(np.int64)
-        latest = np.maximum(np.searchsorted(self._first_seen, times, side="right") - 1, 0)
-        return np.asarray(self._seen_instead[latest], dtype=np.int64)
+        return np.maximum(np.searchsorted(self._first_seen, times, side="right") - 1, 0).astype(np.int64)
 
     def truncated(self, frames: int) -> Timeline:
         """The same video of which only the first `frames` decode; the duration stays what the container promised."""
@@ -80,19 +79,13 @@ class Timeline:
     @cached_property
     def _first_seen(self) -> NDArray[np.int64]:
         """(n,) non-decreasing: the first microsecond at which a seek shows this frame or a later one."""
-        if not len(self.early):
-            return self.microseconds
         seen = self.microseconds.copy()
+        gaps = np.diff(seen)
+        if (gaps == 0).any() and (gaps > 0).any():
+            # The browser paints the first of frames at one time unless it takes it for over by then.
+            seen[1:][gaps == 0] += round(float(np.median(gaps[gaps > 0])))
         np.minimum.at(seen, self.early[:, 1], self.early[:, 0])
         return np.minimum.accumulate(seen[::-1])[::-1]
-
-    @cached_property
-    def _seen_instead(self) -> NDArray[np.int64]:
-        """(n,) the frame that is seen when this one is the latest due."""
-        seen = np.searchsorted(self.microseconds, self.microseconds, side="left").astype(np.int64)
-        for index in self.early[:, 1]:
-            seen[index : np.searchsorted(self.microseconds, self.microseconds[index], side="right")] = index
-        return seen
 
 
 @dataclass(frozen=True, eq=False)
