@@ -1,7 +1,7 @@
 """The same backend as a label-studio-ml model class, for those who serve it with upstream's own server.
 
-`label_studio_ml.api.init_app(Coldblitz)` works with the installed 1.x; the signatures of 2.x are accepted too. Like
-`server/`, this is only a door: work is queued, and answers come from what is ready. A worker must run beside it.
+`label_studio_ml.api.init_app(Coldblitz, model_dir=…)` works with the installed 1.x; the signatures of 2.x are accepted
+too. Like `server/`, this is only a door: work is queued, and answers come from what is ready. A worker must run beside it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flask import has_request_context, request
 from label_studio_ml.model import LabelStudioMLBase
 from redis import Redis
 
 from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.server.protocol import Backend, answer_predict, receive_event
+from ml_backend.jobs.projects import known_keys
+from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
+from ml_backend.server.protocol import Backend, answer_predict, receive_event, receive_setup
 from ml_backend.settings import Settings
 
 
 class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
     """1.x: `(label_config, train_output, **kw)`. 2.x: `(project_id, label_config)`."""
+
+    # Upstream calls `fit` for these alone, and leaves out lists of annotations, tasks and the button.
+    TRAIN_EVENTS = (*ANNOTATION_ACTIONS, *TASK_ACTIONS, "PROJECT_UPDATED", "START_TRAINING")
 
     def __init__(
         self,
@@ -31,10 +37,15 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
         self.project_id = project_id
         settings = Settings.from_environment()
         self._backend = Backend(settings, Redis.from_url(redis_url(settings), socket_timeout=5))
+        if "schema" in (asked := _request_body()):
+            receive_setup(self._backend, asked, request.url_root)
 
     def predict(self, tasks: Sequence[Mapping[str, Any]], context: object = None, **kwargs: Any) -> list[Any]:
         """One item per task, in order: its prediction, or an empty list while there is none."""
-        return answer_predict(self._backend, {"tasks": list(tasks), "project": kwargs.get("project", self.project_id)})
+        named = kwargs.get("project") or self.project_id or _request_body().get("project")
+        if named is None and tasks:
+            named = tasks[0].get("project")
+        return answer_predict(self._backend, {"tasks": list(tasks), "project": self._key(named)})
 
     def fit(self, tasks: object = None, workdir: str | None = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Queues what an event asks for. 1.x: `fit(tasks, workdir, event=, data=)`; 2.x: `fit(event, data)`."""
@@ -44,3 +55,17 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
         if not isinstance(data, Mapping):
             return {}
         return {"queued": receive_event(self._backend, {**data, "action": event})}
+
+    def _key(self, project: object) -> str | None:
+        """Upstream 2.x and tasks name a project by its id alone; the newest one that had it is meant."""
+        if project is None or "." in str(project):
+            return None if project is None else str(project)
+        known = (key.split(".") for key in known_keys(self._backend.redis))
+        created = [int(time) for number, time in known if number == str(project)]
+        return f"{project}.{max(created)}" if created else None
+
+
+def _request_body() -> Mapping[str, Any]:
+    """The request that upstream's server is answering: 1.x does not hand its project on to the model."""
+    body = request.get_json(silent=True) if has_request_context() else None
+    return body if isinstance(body, Mapping) else {}

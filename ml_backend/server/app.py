@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
-from ml_backend.errors import ColdblitzError
+from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.server import progress, protocol
 from ml_backend.settings import Settings
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(ColdblitzError, _refused)
     app.register_error_handler(RedisError, _without_redis)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _unexpected)
     return app
 
@@ -68,6 +69,12 @@ def _refused(error: ColdblitzError) -> tuple[Response, int]:
 def _without_redis(error: RedisError) -> tuple[Response, int]:
     log.error("%s %s: Redis does not answer (%s)", request.method, request.path, error)
     return _error("Redis does not answer.", "Start it again; the next reconcile makes up for what was missed."), 503
+
+
+def _too_deep(error: RecursionError) -> tuple[Response, int]:
+    return _refused(
+        PayloadError("The request's JSON is nested too deeply.", "Only Label Studio should call this address.")
+    )
 
 
 def _http_error(error: HTTPException) -> tuple[Response, int]:

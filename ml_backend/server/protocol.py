@@ -42,12 +42,16 @@ def health() -> Response:
 
 @blueprint.post("/setup")
 def setup() -> Response:
-    asked = payloads.parse_setup(_json())
+    return jsonify(model_version=receive_setup(backend(), _json(), request.url_root))
+
+
+def receive_setup(backend: Backend, body: object, url: str) -> str:
+    """Remembers a project, connected at our address `url`, and returns its current version. Raises PayloadError."""
+    asked = payloads.parse_setup(body)
     key = str(asked.project)
-    known = projects.Known(key, asked.label_config, asked.extra_params, request.url_root.rstrip("/"))
-    projects.remember(backend().redis, known)
-    queue(backend().redis, "reconcile", key, again=True)
-    return jsonify(model_version=backend().version(key))
+    projects.remember(backend.redis, projects.Known(key, asked.label_config, asked.extra_params, url.rstrip("/")))
+    queue(backend.redis, "reconcile", key, again=True)
+    return backend.version(key)
 
 
 @blueprint.post("/predict")
@@ -76,7 +80,8 @@ def _ready(backend: Backend, project: str, version: str, task: PredictTask) -> d
     # An empty *list* of predictions stores nothing and is asked again; {"result": []} would be stored, and shown for ever.
     if version in task.versions:
         return []
-    return ready.load(backend.settings.data_dir, project, version, task.id) or []
+    prediction = ready.load(backend.settings.data_dir, project, version, task.id)
+    return prediction if prediction and prediction.get("result") else []
 
 
 @blueprint.post("/webhook")

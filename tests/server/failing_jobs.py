@@ -1,0 +1,11 @@
+"""A job that fails for good."""
+
+from __future__ import annotations
+
+from ml_backend.errors import VideoRefused
+from ml_backend.jobs.run import job
+
+
+@job
+def suggest(project: str, task: int) -> str:
+    raise VideoRefused(f"Task {task} has no video.", "Import it again.")

@@ -1,0 +1,60 @@
+"""`GET /jobs`: what is going on, and what is wrong with what."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from ml_backend.jobs import projects
+from ml_backend.jobs.queue import KINDS, Kind, queues, request
+from ml_backend.server.app import create_app
+from ml_backend.settings import Settings
+
+P = "7.1769860800"
+
+
+@pytest.fixture
+def client(redis: Redis, redis_settings: Settings) -> FlaskClient:
+    return create_app(redis_settings).test_client()
+
+
+def test_at_rest(client: FlaskClient) -> None:
+    assert client.get("/jobs").get_json() == {
+        "queued": [],
+        "running": [],
+        "finished": [],
+        "failed": [],
+        "counts": {"queued": 0, "running": 0, "finished": 0, "failed": 0},
+        "problems": {},
+        "versions": {},
+    }
+
+
+def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, redis: Redis) -> None:
+    projects.remember(redis, projects.Known(P, "<View/>"))
+    projects.remember(redis, projects.Known("8.1", "<View/>"))
+    projects.activate(redis, P, "cold-v3")
+    projects.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
+    request(redis, "suggest", P, 5)
+    found = client.get("/jobs").get_json()
+    (row,) = found["queued"]
+    assert (row["kind"], row["project"], row["task"]) == ("suggest", P, 5)
+    assert found["counts"]["queued"] == 1
+    assert found["versions"] == {P: "cold-v3", "8.1": "keyframes-v1"}
+    assert found["problems"] == {P: ["Extra param 'samplin' is unknown."]}
+
+
+def test_a_failed_job_says_why_and_can_be_tried_again(
+    client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "suggest", Kind("failing_jobs.suggest", 60))
+    request(redis, "suggest", P, 5)
+    SimpleWorker(queues(redis), connection=redis, serializer=JSONSerializer).work(burst=True, logging_level="CRITICAL")
+    (row,) = client.get("/jobs").get_json()["failed"]
+    assert row["reason"] == "Task 5 has no video. Import it again."
+    assert client.post("/jobs/retry").get_json() == {"queued": [row["id"]]}
+    found = client.get("/jobs").get_json()
+    assert (len(found["queued"]), found["failed"]) == (1, [])
