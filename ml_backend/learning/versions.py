@@ -17,15 +17,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ml_backend.errors import StorageError
-
-if TYPE_CHECKING:
-    from ml_backend.learning.head import Head
+from ml_backend.learning.head import Head
 
 log = logging.getLogger(__name__)
 
@@ -117,20 +115,27 @@ def save_version(
             number = _highest(root, taken) + 1
             card = replace(card, name=f"{head.kind}-v{number}")
             _remember(root, number)
-            with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
-                whole = Path(made) / "version"
-                whole.mkdir()
-                _write(whole / _WEIGHTS, weights)
-                _write(whole / _CARD, _as_bytes(card))
-                try:
-                    whole.rename(root / card.name)
-                except OSError:
-                    if (root / card.name).exists():
-                        continue
-                    raise
-            return card
+            if publish(root, card, {_WEIGHTS: weights}):
+                return card
     except OSError as error:
-        raise _unwritable(root, error) from error
+        raise unwritable(root, error) from error
+
+
+def publish(root: Path, card: ModelCard, files: Mapping[str, bytes]) -> bool:
+    """Write a version's directory whole, by one rename; False when there is one of that name. Raises OSError."""
+    with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
+        whole = Path(made) / "version"
+        whole.mkdir()
+        for name, content in files.items():
+            _write(whole / name, content)
+        _write(whole / _CARD, _as_bytes(card))
+        try:
+            whole.rename(root / card.name)
+        except OSError:
+            if (root / card.name).exists():
+                return False
+            raise
+    return True
 
 
 def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
@@ -141,10 +146,10 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
     try:
         weights = (root / name / _WEIGHTS).read_bytes()
         if sha256(weights).hexdigest() != card.weights_sha256:
-            raise _damaged(name, "its weights are not the ones that were written")
+            raise damaged(name, "its weights are not the ones that were written")
         head = head_from(load(weights), card.structure, card.kind, card.labels, card.exclusive)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise _damaged(name, str(error)) from error
+        raise damaged(name, str(error)) from error
     return head.calibrated(float(card.calibration.get("temperature", 1.0))), card
 
 
@@ -158,9 +163,9 @@ def load_card(root: Path, name: str) -> ModelCard:
     except FileNotFoundError as error:
         raise StorageError(f"There is no model version {name}.", "List the ones there are.") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(name, str(error)) from error
+        raise damaged(name, str(error)) from error
     if card.name != name:
-        raise _damaged(name, f"its card is that of {card.name}")
+        raise damaged(name, f"its card is that of {card.name}")
     return card
 
 
@@ -196,7 +201,7 @@ def add_measurements(
             _write(Path(made) / _CARD, _as_bytes(card))
             (Path(made) / _CARD).replace(root / name / _CARD)
     except OSError as error:
-        raise _unwritable(root, error) from error
+        raise unwritable(root, error) from error
     return card
 
 
@@ -210,7 +215,7 @@ def delete_version(root: Path, name: str) -> None:
             load_card_name.rename(Path(away) / name)
             shutil.rmtree(Path(away) / name)
     except OSError as error:
-        raise _unwritable(root, error) from error
+        raise unwritable(root, error) from error
 
 
 def annotations_hash(annotations: Mapping[str, str]) -> str:
@@ -256,11 +261,11 @@ def _as_bytes(card: ModelCard) -> bytes:
     return json.dumps(card.as_json(), indent=1, ensure_ascii=False).encode()
 
 
-def _damaged(name: str, why: str) -> StorageError:
+def damaged(name: str, why: str) -> StorageError:
     return StorageError(f"Model version {name} is damaged: {why}.", "Delete it and train again.")
 
 
-def _unwritable(root: Path, error: OSError) -> StorageError:
+def unwritable(root: Path, error: OSError) -> StorageError:
     return StorageError(
         f"A model version cannot be written below {root}: {error.strerror or error}.",
         "Free some space there or correct its permissions.",

@@ -166,6 +166,30 @@ def decode(
         )
 
 
+def decode_sized(
+    path: Path, timeline: Timeline, size: tuple[int, int]
+) -> Iterator[tuple[FrameIndex, NDArray[np.uint8]]]:
+    """Yields the index and the (height, width, 3) uint8 RGB picture of every frame, `size` being (height, width).
+
+    For models that want pictures of their own size. Raises VideoUnreadable as `decode` does.
+    """
+    reformatter = VideoReformatter()
+    at = -1
+    with open_video(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        for frame in _frames(container.demux(stream)):
+            at = _index(timeline, frame.pts, at)
+            if at >= len(timeline):
+                break
+            height, width = size if round(frame.rotation / 90) % 2 == 0 else size[::-1]
+            small = reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR)
+            yield FrameIndex(at), _turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+    if at < 0:
+        raise VideoUnreadable(
+            f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
+        )
+
+
 def _frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:
     while True:
         try:

@@ -1,0 +1,213 @@
+"""The researcher's own model file: loaded, checked, run, and blamed with file and line."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ml_backend.errors import CustomModelError, StorageError
+from ml_backend.learning.custom import custom_file, load_custom, video_probabilities
+from ml_backend.learning.customversions import load_custom_version, save_custom
+from ml_backend.learning.versions import list_versions
+from ml_backend.video.timeline import read_timeline
+
+LABELS = ("bright", "dark")
+
+BRIGHTNESS = """
+import numpy as np
+labels = ["bright", "dark"]
+input_size = 32
+
+def predict(frames):
+    bright = frames.mean(axis=(1, 2, 3)) / 255
+    return np.stack([bright, 1 - bright], axis=1)
+"""
+
+DISSERTATION = """
+import cv2
+
+def custom_model_predict(img_path):
+    bright = cv2.imread(img_path).mean() / 255
+    return ("bright", bright) if bright > 0.5 else ("dark", 1 - bright)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def file(text: str, name: str = "mine.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return file
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten dark frames, then ten bright ones, encoded."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for number in range(20):
+            picture = np.full((64, 64, 3), 30 if number < 10 else 220, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("text", [BRIGHTNESS, DISSERTATION])
+def test_every_frame_of_a_video_is_predicted(write, film: Path, text: str) -> None:  # type: ignore[no-untyped-def]
+    model = load_custom(write(text), LABELS)
+    told: list[float] = []
+    p = video_probabilities(model, film, read_timeline(film), exclusive=True, progress=told.append)
+    assert p.shape == (20, 2)
+    assert p.argmax(axis=1).tolist() == [1] * 10 + [0] * 10
+    assert told[-1] == 1
+
+
+class TestLabels:
+    def test_words_are_mapped_to_labels_and_the_surest_of_several_counts(self, write) -> None:  # type: ignore[no-untyped-def]
+        model = load_custom(write(BRIGHTNESS), ("day", "any"), {"bright": "day", "dark, dim": "any"})
+        assert model.probabilities(np.full((1, 32, 32, 3), 255, np.uint8)).tolist() == [[1, 0]]
+
+    def test_labels_the_project_does_not_have_are_ignored_and_named(self, write) -> None:  # type: ignore[no-untyped-def]
+        model = load_custom(write(BRIGHTNESS), ("dark", "fog"))
+        assert model.ignored == ("bright",)
+        assert model.columns == ((1,), ())
+
+    def test_a_model_that_knows_none_of_the_labels_is_refused(self, write) -> None:  # type: ignore[no-untyped-def]
+        with pytest.raises(CustomModelError, match="none of which is a label of the project"):
+            load_custom(write(BRIGHTNESS), ("cat",))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("labels = ['bright']\n\ndef predict(frames)\n", "mine.py, line 3: SyntaxError"),
+        ("import not_there_at_all", "mine.py, line 1: ModuleNotFoundError"),
+        ("labels = ['bright']\ndef predict(frames):\n    return 1 / 0", "mine.py, line 3: ZeroDivisionError"),
+        ("import sys\nsys.exit(3)", "mine.py, line 2: SystemExit"),
+        ("labels = ['bright']", "no function predict"),
+        ("def predict(frames):\n    return frames", "no list called labels"),
+        ("labels = []\ndef predict(frames):\n    return frames", "The labels of mine.py"),
+        ("labels = ['bright', 'bright']\ndef predict(frames):\n    return frames", "The labels of mine.py"),
+        ("labels = ['bright']\ninput_size = 'big'\ndef predict(frames):\n    return frames", "input size"),
+        ("labels = ['bright']\ndef predict(frames):\n    return frames[:, 0, 0, :2] / 255", r"shape \(2, 2\)"),
+        ("labels = ['bright']\ndef predict(frames):\n    return [[7.0]] * len(frames)", "outside 0..1"),
+        ("labels = ['bright']\ndef predict(frames):\n    return [[float('nan')]] * len(frames)", "outside 0..1"),
+        ("labels = ['bright']\ndef predict(frames):\n    return 'yes'", "no array"),
+        ("def custom_model_predict(path):\n    return 'bright'", r"Return \(label, confidence\)"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_line(write, text: str, said: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(CustomModelError, match=said):
+        load_custom(write(text), LABELS)
+
+
+def onnx_of_channel_means() -> bytes:
+    """An ONNX file with one node, the mean of each channel: (N, 3, H, W) to (N, 3). Written by hand, as protobuf."""
+
+    def number(field: int, value: int) -> bytes:
+        return bytes([field << 3, value])
+
+    def nested(field: int, content: bytes | str) -> bytes:
+        content = content.encode() if isinstance(content, str) else content
+        return bytes([field << 3 | 2, len(content)]) + content
+
+    def tensor(name: str, *dims: int | str) -> bytes:
+        shape = b"".join(nested(1, number(1, d) if isinstance(d, int) else nested(2, d)) for d in dims)
+        return nested(1, name) + nested(2, nested(1, number(1, 1) + nested(2, shape)))
+
+    axes = nested(1, "axes") + number(8, 2) + number(8, 3) + bytes([20 << 3 & 0x7F | 0x80, 1, 7])
+    keep = nested(1, "keepdims") + number(3, 0) + bytes([20 << 3 & 0x7F | 0x80, 1, 2])
+    node = nested(1, "x") + nested(2, "y") + nested(4, "ReduceMean") + nested(5, axes) + nested(5, keep)
+    graph = nested(1, node) + nested(2, "g") + nested(11, tensor("x", "n", 3, 16, 16)) + nested(12, tensor("y", "n", 3))
+    return number(1, 8) + nested(7, graph) + nested(8, nested(1, "") + number(2, 13))
+
+
+class TestNetworks:
+    class Brightness(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            bright = x.mean(dim=(1, 2, 3))
+            return torch.stack([bright, 1 - bright], dim=1) * 20
+
+    @pytest.fixture(params=["pt", "pt2", "onnx"])
+    def network(self, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+        path = tmp_path / f"net.{request.param}"
+        example = torch.rand(2, 3, 16, 16)
+        if request.param == "pt":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch deprecates making TorchScript; old files still have to run
+                torch.jit.save(torch.jit.trace(self.Brightness(), example), str(path))
+        elif request.param == "pt2":
+            batch = torch.export.Dim("batch", min=1, max=64)
+            torch.export.save(torch.export.export(self.Brightness(), (example,), dynamic_shapes=({0: batch},)), path)
+        else:
+            path.write_bytes(onnx_of_channel_means())
+        onnx = {"labels": ["bright", "dark", "blue"], "mean": [0, 1, 0], "std": [1, -1, 1]}
+        described = onnx if request.param == "onnx" else {"labels": LABELS, "activation": "softmax"}
+        (tmp_path / "net.json").write_text(json.dumps({**described, "size": 16}))
+        return path
+
+    def test_networks_run_with_the_json_beside_them(self, network: Path) -> None:
+        model = load_custom(network, LABELS)
+        pictures = np.stack([np.full((16, 16, 3), 255, np.uint8), np.zeros((16, 16, 3), np.uint8)])
+        assert model.probabilities(pictures).argmax(axis=1).tolist() == [0, 1]
+
+    def test_without_it_the_message_shows_what_to_write(self, network: Path) -> None:
+        network.with_suffix(".json").unlink()
+        with pytest.raises(CustomModelError, match='"labels"'):
+            load_custom(network, LABELS)
+
+    def test_a_damaged_file_is_said_to_be(self, network: Path) -> None:
+        network.write_bytes(b"nothing")
+        with pytest.raises(CustomModelError, match=network.name):
+            load_custom(network, LABELS)
+
+
+class TestFolder:
+    @pytest.mark.parametrize("name", ["../mine.py", "/etc/passwd", "other.py", "mine.txt", ""])
+    def test_only_model_files_inside_the_folder_are_found(self, write, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+        write(BRIGHTNESS)
+        inside = tmp_path / "custom_models"
+        inside.mkdir()
+        (inside / "mine.txt").write_text("no model")
+        with pytest.raises(CustomModelError, match="no custom model"):
+            custom_file(inside, name)
+
+    def test_a_link_out_of_the_folder_is_not_followed(self, write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+        inside = tmp_path / "custom_models"
+        inside.mkdir()
+        (inside / "link.py").symlink_to(write(BRIGHTNESS))
+        with pytest.raises(CustomModelError, match="no custom model"):
+            custom_file(inside, "link.py")
+
+
+class TestVersions:
+    def test_a_version_is_a_copy_that_survives_changes_of_the_file(self, write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+        file, root = write(BRIGHTNESS, "my-model.py"), tmp_path / "models"
+        assert save_custom(root, load_custom(file, LABELS), exclusive=True).name == "custom-my_model-v1"
+        assert save_custom(root, load_custom(file, LABELS), exclusive=True).name == "custom-my_model-v1"
+        file.write_text(BRIGHTNESS + "\n# changed\n")
+        assert save_custom(root, load_custom(file, LABELS), exclusive=True).name == "custom-my_model-v2"
+        assert "changed" not in load_custom_version(root, "custom-my_model-v1").file.read_text()
+        assert len(list_versions(root)) == 2
+
+    def test_a_changed_copy_is_not_run_as_the_version_it_was(self, write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+        root = tmp_path / "models"
+        card = save_custom(root, load_custom(write(BRIGHTNESS), LABELS), exclusive=True)
+        (root / card.name / "mine.py").write_text(BRIGHTNESS + "#")
+        with pytest.raises(StorageError, match="damaged"):
+            load_custom_version(root, card.name)
