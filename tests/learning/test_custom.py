@@ -211,3 +211,25 @@ class TestVersions:
         (root / card.name / "mine.py").write_text(BRIGHTNESS + "#")
         with pytest.raises(StorageError, match="damaged"):
             load_custom_version(root, card.name)
+
+
+class TestExamples:
+    """The files of docs/custom-models do what their page says."""
+
+    folder = Path(__file__).parents[2] / "docs" / "custom-models"
+
+    def test_the_template_loads_as_it_is(self) -> None:
+        model = load_custom(self.folder / "template.py", ("first", "second"))
+        assert model.size == (224, 224)
+
+    def test_brightness_tells_day_from_night(self) -> None:
+        model = load_custom(self.folder / "brightness.py", ("day", "night"))
+        assert model.probabilities(np.full((1, 32, 32, 3), 230, np.uint8))[0].tolist() == pytest.approx(
+            [1, 0], abs=0.01
+        )
+
+    def test_the_older_form_needs_no_list_of_labels(self) -> None:
+        model = load_custom(self.folder / "one_picture.py", ("warm", "cold"))
+        blue = np.zeros((1, 224, 224, 3), np.uint8)
+        blue[..., 2] = 255
+        assert model.probabilities(blue)[0].tolist() == pytest.approx([0.1, 0.9], abs=1e-6)
