@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from ml_backend.errors import ColdblitzError
+from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.models_command import app as models
 from ml_backend.settings import Settings
 
@@ -35,7 +36,8 @@ def main() -> None:
     try:
         app()
     except ColdblitzError as error:
-        Console(stderr=True).print(f"[red]{error.message}[/red] {error.remedy}", highlight=False)
+        told = Text.assemble((" ".join(error.message.split()), "red"), " ", " ".join(error.remedy.split()))
+        Console(stderr=True).print(told, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -91,6 +93,27 @@ def status(
     from ml_backend.status import follow
 
     follow(url, once=once, as_json=as_json)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
+    project: Annotated[int | None, typer.Option(help="All videos of a project of Label Studio.")] = None,
+    task: Annotated[int | None, typer.Option(help="With --project: the video of one task.")] = None,
+    framerate: Annotated[float | None, typer.Option(help="For files: the <Video> tag's framerate.")] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Decode every frame, to find damage.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What is unusual about videos; exit code 1 when one cannot be used. Example: coldblitz check video.mp4 --framerate 25"""
+    from ml_backend.check_command import check_files, check_tasks, report
+
+    if bool(files) == (project is not None):
+        raise SettingsError("Nothing to check, or two things at once.", "Give video files, or --project (and --task).")
+    if project is None:
+        checked = check_files(files or [], framerate, thorough)
+    else:
+        checked = check_tasks(Settings.from_environment(), project, task, thorough)
+    raise SystemExit(0 if report(checked, as_json) else 1)
 
 
 app.add_typer(models, name="models")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Any
 
@@ -56,12 +57,15 @@ def view(jobs: dict[str, Any]) -> Group:
         parts.append(Text(f"✗ {row['kind']} {row['task'] or ''}: {row['reason']}", style="red"))
     for key, sentences in sorted(jobs["problems"].items()):
         parts.extend(Text(f"! project {key.split('.')[0]}: {sentence}", style="yellow") for sentence in sentences)
+    for key, found in sorted(jobs["findings"].items()):
+        for finding in found:
+            tasks = ", ".join(map(str, finding["tasks"][:_SHOWN])) + (", …" if len(finding["tasks"]) > _SHOWN else "")
+            text = f"{finding['severity']} in project {key.split('.')[0]}, tasks {tasks}: {finding['message']} {finding['remedy']}"
+            parts.append(Text(text, style="dim" if finding["severity"] == "note" else "yellow"))
     return Group(*parts)
 
 
 def _jobs(url: str) -> dict[str, Any]:
-    import os
-
     user, password = os.environ.get("BASIC_AUTH_USER"), os.environ.get("BASIC_AUTH_PASS")
     try:
         response = requests.get(
@@ -69,7 +73,9 @@ def _jobs(url: str) -> dict[str, Any]:
         )
         response.raise_for_status()
         found: dict[str, Any] = response.json()
-    except (requests.RequestException, ValueError) as error:
+        if not {"queued", "running", "finished", "failed", "counts", "versions", "problems"} <= found.keys():
+            raise ValueError("another service")
+    except (requests.RequestException, ValueError, AttributeError) as error:
         raise SettingsError(
             f"No Coldblitz answers at {url} ({error}).", "Start it with `make serve`, or give --url."
         ) from error

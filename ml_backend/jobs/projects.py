@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from redis import Redis
 
@@ -15,6 +16,7 @@ _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"
 _WANTED = "coldblitz:wanted"
 _EVENT = "coldblitz:event"
+_FINDINGS = "coldblitz:findings"
 _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 
@@ -59,7 +61,7 @@ def known_keys(redis: Redis) -> list[str]:
 def forget(redis: Redis, key: str) -> None:
     for name in (_PROJECTS, _ACTIVE, _WANTED):
         redis.hdel(name, key)
-    redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}")
+    redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}", f"{_FINDINGS}:{key}")
 
 
 def active_version(redis: Redis, key: str) -> str | None:
@@ -116,6 +118,29 @@ def problems(redis: Redis) -> dict[str, list[str]]:
         for key in known_keys(redis)
     }
     return {key: texts for key, texts in found.items() if texts}
+
+
+def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Mapping[str, object]]) -> None:
+    """Replaces what the inspection of a task's video found."""
+    found = list(findings)
+    if found:
+        redis.hset(f"{_FINDINGS}:{key}", str(task), json.dumps(found))
+    else:
+        redis.hdel(f"{_FINDINGS}:{key}", str(task))
+
+
+def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:
+    """Per project key, each kind of finding once, the most frequent first: an example, and the tasks that have it."""
+    return {key: kinds for key in known_keys(redis) if (kinds := _by_kind(redis.hgetall(f"{_FINDINGS}:{key}")))}
+
+
+def _by_kind(stored: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    kinds: dict[str, dict[str, Any]] = {}
+    for task, found in sorted(stored.items(), key=lambda item: int(_text(item[0]))):
+        for finding in json.loads(_text(found)):
+            row = kinds.setdefault(finding["kind"], {**finding, "tasks": []})
+            row["tasks"].append(int(_text(task)))
+    return sorted(kinds.values(), key=lambda row: -len(row["tasks"]))
 
 
 def _text(value: object) -> str:

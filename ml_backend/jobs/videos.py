@@ -32,8 +32,13 @@ def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
     try:
         yield
     except VideoError as error:
-        name = str(task.data.get(config.video_key)).rpartition("/")[2]
-        raise type(error)(error.message.replace(video.path.name, f"{name} (task {task.id})"), error.remedy) from error
+        name = f"{video_name(task, config)} (task {task.id})"
+        raise type(error)(error.message.replace(video.path.name, name), error.remedy) from error
+
+
+def video_name(task: Task, config: LabelConfig) -> str:
+    """The last part of the video's address."""
+    return str(task.data.get(config.video_key)).rpartition("/")[2]
 
 
 def video_address(context: WorkerContext, config: LabelConfig, task: Task) -> VideoAddress:

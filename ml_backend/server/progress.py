@@ -12,12 +12,14 @@ blueprint = Blueprint("progress", __name__)
 
 @blueprint.get("/jobs")
 def jobs() -> Response:
-    """Queued, running, finished and failed jobs, what is wrong with which project, and the version each one shows."""
+    """Queued, running, finished and failed jobs, what is wrong with which project, what is unusual
+    about its videos, and the version each one shows."""
     redis = backend().redis
     return jsonify(
         **queue.listing(redis),
         counts=queue.counts(redis),
         problems=projects.problems(redis),
+        findings=projects.findings(redis),
         versions={key: backend().version(key) for key in projects.known_keys(redis)},
     )
 

@@ -1,0 +1,74 @@
+"""`coldblitz check`: what is unusual about videos, before anybody labels them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ml_backend.errors import ColdblitzError, SettingsError
+from ml_backend.settings import Settings
+from ml_backend.video.inspection import Finding, inspect
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`name`: the file, or the task. `findings`: the worst first; empty when all is well."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+
+def check_files(paths: list[Path], framerate: float | None, thorough: bool) -> Iterator[Checked]:
+    """Raises SettingsError for a path that is no file."""
+    for path in paths:
+        if not path.is_file():
+            raise SettingsError(f"{path} is not a file.", "Give a video file, --task or --project.")
+        yield Checked(str(path), inspect(path, framerate, thorough=thorough))
+
+
+def check_tasks(settings: Settings, project: int, task: int | None, thorough: bool) -> Iterator[Checked]:
+    """The videos of a project's tasks, or of one. Raises LabelStudioError."""
+    # Imported here: a file is checked without Label Studio, and its SDK takes seconds to import.
+    from ml_backend.jobs.videos import task_video
+    from ml_backend.jobs.worker_context import WorkerContext
+    from ml_backend.labelstudio.config import parse_label_config
+
+    context = WorkerContext(settings)
+    config = parse_label_config(context.client.project(project).label_config)
+    tasks = context.client.tasks(project) if task is None else [context.client.task(project, task)]
+    for each in tasks:
+        name = f"task {each.id} ({str(each.data.get(config.video_key)).rpartition('/')[2]})"
+        try:
+            video = task_video(context, config, each)
+        except ColdblitzError as error:
+            yield Checked(name, (Finding("unreachable", error.message, error.remedy, "error"),))
+            continue
+        yield Checked(name, inspect(video.path, config.framerate_of(each.data), thorough=thorough))
+
+
+def report(checked: Iterator[Checked], as_json: bool) -> bool:
+    """Prints what was found as it comes; True when no video has an error."""
+    console = Console()
+    rows = []
+    well = True
+    for each in checked:
+        well = well and all(finding.severity != "error" for finding in each.findings)
+        rows.append({"name": each.name, "findings": [asdict(finding) for finding in each.findings]})
+        if not as_json:
+            console.print(
+                Text(each.name, style="bold"), Text("" if each.findings else "nothing unusual", style="green")
+            )
+            for finding in each.findings:
+                console.print(
+                    Text(f"  {finding.severity}: {finding.message} {finding.remedy}", style=_COLOURS[finding.severity])
+                )
+    if as_json:
+        console.print_json(json.dumps(rows))
+    return well
