@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from handmade import labelled, video
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.cold import LabelledVideo, fit_cold
@@ -147,3 +150,38 @@ def test_a_thousand_labelled_frames_are_fitted_within_a_second() -> None:
     start = time.process_time()
     fit_cold([lesson], LABELS)
     assert time.process_time() - start < 2
+
+
+def test_pictures_that_are_all_the_same_give_even_odds_rather_than_a_crash() -> None:
+    features = video(TRUTH)
+    same = replace(features, blocks={name: np.ones_like(block) for name, block in features.blocks.items()})
+    head = fit_cold([LabelledVideo(1, same, labelled(TRUTH, [10, 50], LABELS))], LABELS)
+    probabilities = head.probabilities(same)
+    assert np.isfinite(probabilities).all()
+    assert probabilities.mean() == pytest.approx(0.5, abs=0.05)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_whatever_is_labelled_probabilities_are_probabilities(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    exclusive = bool(rng.integers(2))
+    videos = []
+    for n in range(rng.integers(1, 5)):
+        truth = rng.integers(0, 3, rng.integers(1, 40))
+        values = rng.integers(-1, 2, (len(truth), 2)).astype(np.int8)
+        if exclusive:
+            values[(values == 1).all(axis=1)] = -1
+        weight = ((values >= 0).any(axis=1) * rng.random(len(truth))).astype(np.float32)
+        features = video(truth, room=n, seed=seed + n, step=int(rng.integers(1, 6)))
+        videos.append(LabelledVideo(n, features, FrameLabels(LABELS, values, weight)))
+    try:
+        head = fit_cold(videos, LABELS, exclusive=exclusive)
+    except NotEnoughLabels:
+        return
+    for each in videos:
+        p = head.probabilities(each.features, each.labels)
+        assert p.shape == (len(each.features), 2)
+        assert np.isfinite(p).all()
+        assert p.min() >= 0
+        assert (p.sum(axis=1) if exclusive else p.max(axis=1)).max() <= 1 + 1e-5
