@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from redis import Redis
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
@@ -15,8 +16,10 @@ from ml_backend.errors import SettingsError
 from ml_backend.jobs import projects
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.queue import request
-from ml_backend.learning.versions import ModelCard, delete_version, list_versions, load_card
 from ml_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from ml_backend.learning.versions import ModelCard
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)
 
@@ -28,6 +31,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command(name="list")
 def list_(project: Project, as_json: AsJson = False) -> None:
     """All versions, the oldest first. Example: coldblitz models list 1"""
+    # Imported here and below because it would double the time that any command takes to start.
+    from ml_backend.learning.versions import list_versions
+
     settings = Settings.from_environment()
     key = _key(settings, project)
     cards = list_versions(_models(settings, key))
@@ -51,6 +57,8 @@ def list_(project: Project, as_json: AsJson = False) -> None:
 @app.command()
 def show(project: Project, version: Version, as_json: AsJson = False) -> None:
     """A version's model card. Example: coldblitz models show 1 cold-v3"""
+    from ml_backend.learning.versions import load_card
+
     settings = Settings.from_environment()
     card = load_card(_models(settings, _key(settings, project)), version)
     if as_json:
@@ -62,6 +70,8 @@ def show(project: Project, version: Version, as_json: AsJson = False) -> None:
 @app.command()
 def activate(project: Project, version: Version) -> None:
     """Rolls a version out, be it an older one or one kept back. Example: coldblitz models activate 1 cold-v2"""
+    from ml_backend.learning.versions import load_card
+
     settings = Settings.from_environment()
     key = _key(settings, project)
     load_card(_models(settings, key), version)
@@ -74,6 +84,8 @@ def activate(project: Project, version: Version) -> None:
 @app.command()
 def delete(project: Project, version: Version) -> None:
     """Removes a version's files; its predictions stay in Label Studio. Example: coldblitz models delete 1 cold-v1"""
+    from ml_backend.learning.versions import delete_version
+
     settings = Settings.from_environment()
     key = _key(settings, project)
     if projects.active_version(_redis(settings), key) == version:
@@ -97,7 +109,14 @@ def _models(settings: Settings, key: str) -> Path:
 
 
 def _redis(settings: Settings) -> Redis:
-    return Redis.from_url(redis_url(settings), socket_timeout=5)
+    redis = Redis.from_url(redis_url(settings), socket_timeout=5)
+    try:
+        redis.ping()
+    except RedisError as error:
+        raise SettingsError(
+            f"No Coldblitz runs on {settings.data_dir}: its Redis does not answer.", "Start it with `make serve`."
+        ) from error
+    return redis
 
 
 def _score(card: ModelCard) -> str:

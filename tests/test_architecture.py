@@ -24,7 +24,8 @@ MAY_USE: dict[str, set[str]] = {
     "model": {"server", "jobs"},
     "serve": {"jobs"},
     "status": set(),
-    "cli": {"serve", "status", "jobs", "demo"},
+    "commands": {"jobs", "learning", "features", "video", "labelstudio"},
+    "cli": {"serve", "status", "commands", "jobs", "demo"},
     "demo": {"labelstudio", "video"},
     "settings": set(),
     "child": set(),
@@ -40,8 +41,10 @@ def modules() -> list[Path]:
 
 
 def room(module: str) -> str:
-    """`ml_backend.jobs.train` is in `jobs`; `sampling.unique` in `sampling`."""
+    """`ml_backend.jobs.train` is in `jobs`, `sampling.unique` in `sampling`, `ml_backend.check_command` in `commands`."""
     parts = module.split(".")
+    if len(parts) > 1 and parts[1].endswith("_command"):
+        return "commands"
     return parts[1] if parts[0] == "ml_backend" and len(parts) > 1 else parts[0]
 
 

@@ -1,0 +1,155 @@
+"""The command `coldblitz`, as a process of its own where it matters: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from embedded import redis, redis_settings
+from flask import Flask, jsonify
+from loopback import closed_port, serving
+from redis import Redis
+from rich.console import Console
+from typer.testing import CliRunner
+
+from ml_backend import status
+from ml_backend.cli import app
+from ml_backend.jobs import projects
+from ml_backend.jobs.queue import request
+from ml_backend.server.app import create_app
+from ml_backend.settings import Settings
+
+__all__ = ["redis", "redis_settings"]
+
+P = "7.1769860800"
+
+
+def coldblitz(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ml_backend.cli", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def is_one_line(told: subprocess.CompletedProcess[str], *named: str) -> bool:
+    lines = told.stderr.strip().splitlines()
+    return told.returncode == 1 and len(lines) == 1 and all(name in lines[0] for name in named) and not told.stdout
+
+
+class TestErrors:
+    @pytest.mark.parametrize("command", ["serve", "run-worker"])
+    def test_a_missing_setting_is_one_line_and_exit_code_1(self, command: str) -> None:
+        assert is_one_line(coldblitz(command), "LABEL_STUDIO_URL is not set", "Set it to the address")
+
+    def test_so_is_a_backend_that_is_not_there_however_long_its_reason(self) -> None:
+        told = coldblitz("status", "--once", "--url", f"http://127.0.0.1:{closed_port()}/{'path' * 30}")
+        assert is_one_line(told, "No Coldblitz answers", "make serve")
+
+    def test_brackets_in_it_are_printed_as_they_are(self) -> None:
+        told = coldblitz("serve", LABEL_STUDIO_URL="[/red] [bold]x[/bold]")
+        assert is_one_line(told, "[/red] [bold]x[/bold]")
+
+    def test_so_is_another_data_folder_in_use(self, redis: Redis, redis_settings: Settings) -> None:
+        told = coldblitz(
+            "worker",
+            LABEL_STUDIO_URL="http://studio.invalid",
+            LABEL_STUDIO_API_KEY="x",
+            DATA_DIR=str(redis_settings.data_dir),
+        )
+        assert is_one_line(told, "Another Coldblitz runs", "DATA_DIR")
+
+    def test_without_a_command_it_says_what_there_is(self) -> None:
+        told = CliRunner().invoke(app, [])
+        for command in ("serve", "status", "demo", "worker"):
+            assert command in told.output
+        assert "run-worker" not in told.output
+
+
+class TestStatus:
+    @pytest.fixture
+    def url(self, redis: Redis, redis_settings: Settings) -> Iterator[str]:
+        projects.remember(redis, projects.Known(P, "<View/>"))
+        projects.activate(redis, P, "cold-v3")
+        projects.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
+        request(redis, "suggest", P, 5)
+        with serving(create_app(redis_settings)) as address:
+            yield address
+
+    def test_json_is_that_of_jobs(self, url: str) -> None:
+        told = coldblitz("status", "--json", "--url", url)
+        assert told.returncode == 0
+        jobs = json.loads(told.stdout)
+        assert jobs["counts"] == {"queued": 1, "running": 0, "finished": 0, "failed": 0}
+        assert jobs["queued"][0]["task"] == 5
+        assert jobs["versions"] == {P: "cold-v3"}
+
+    def test_once_it_is_readable(self, url: str) -> None:
+        told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url + "/"})
+        assert told.exit_code == 0
+        for part in ("queued 1", "project 7 shows cold-v3", "Extra param 'samplin' is unknown."):
+            assert part in told.output
+
+    def test_with_a_login(self, redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        locked = replace(redis_settings, basic_auth_user="studio", basic_auth_pass="secret")
+        with serving(create_app(locked)) as url:
+            refused = CliRunner().invoke(app, ["status", "--json", "--url", url])
+            assert "401" in str(refused.exception)
+            monkeypatch.setenv("BASIC_AUTH_USER", "studio")
+            monkeypatch.setenv("BASIC_AUTH_PASS", "secret")
+            assert CliRunner().invoke(app, ["status", "--json", "--url", url]).exit_code == 0
+
+    @pytest.mark.parametrize("answer", [{"status": "UP"}, [], "OK", None])
+    def test_another_service_is_told_from_ours(self, answer: object) -> None:
+        other = Flask("other")
+        other.add_url_rule("/jobs", view_func=lambda: jsonify(answer))
+        with serving(other) as url:
+            told = CliRunner().invoke(app, ["status", "--json", "--url", url])
+        assert "No Coldblitz answers" in str(told.exception)
+
+    def test_running_finished_and_failed_jobs_have_a_line_each(self) -> None:
+        row = {"id": "x", "kind": "train", "project": P, "task": None, "version": None, "percent": 40.0, "at": ""}
+        jobs = {
+            "queued": [],
+            "running": [{**row, "text": "reading task 5", "reason": None}],
+            "finished": [{**row, "text": "trained cold-v3", "reason": None}],
+            "failed": [{**row, "kind": "suggest", "task": 5, "text": "", "reason": "It is [no] video."}],
+            "counts": {"queued": 0, "running": 1, "finished": 1, "failed": 1},
+            "versions": {},
+            "problems": {},
+        }
+        console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+        with console.file:
+            console.print(status.view(jobs))
+            shown = console.export_text()
+        for part in ("reading task 5", "✓ train: trained cold-v3", "✗ suggest 5: It is [no] video."):
+            assert part in shown
+
+
+class TestModels:
+    def test_without_a_backend_it_says_so(self, tmp_path: Path) -> None:
+        (tmp_path / "projects" / P).mkdir(parents=True)
+        environment = {"LABEL_STUDIO_URL": "http://x", "LABEL_STUDIO_API_KEY": "x", "DATA_DIR": str(tmp_path)}
+        told = CliRunner().invoke(app, ["models", "list", "7"], env=environment)
+        assert "its Redis does not answer" in str(told.exception)
+        told = CliRunner().invoke(app, ["models", "list", "8"], env=environment)
+        assert "No project 8" in str(told.exception)
+
+    def test_a_project_without_versions_has_an_empty_list(self, redis: Redis, redis_settings: Settings) -> None:
+        (redis_settings.data_dir / "projects" / P).mkdir(parents=True, exist_ok=True)
+        environment = {
+            "LABEL_STUDIO_URL": "http://x",
+            "LABEL_STUDIO_API_KEY": "x",
+            "DATA_DIR": str(redis_settings.data_dir),
+        }
+        told = CliRunner().invoke(app, ["models", "list", "7", "--json"], env=environment)
+        assert (told.exit_code, json.loads(told.stdout)) == (0, [])
