@@ -21,7 +21,7 @@ MAY_USE: dict[str, set[str]] = {
     "labelstudio": {"video"},
     "jobs": {"labelstudio", "learning", "features", "video", "sampling"},
     "server": {"jobs", "labelstudio"},
-    "model": {"server", "jobs"},
+    "model": {"server", "jobs", "labelstudio"},
     "serve": {"jobs"},
     "status": set(),
     "commands": {"jobs", "learning", "features", "video", "labelstudio"},
@@ -33,7 +33,7 @@ MAY_USE: dict[str, set[str]] = {
     "annotation": {"video"},
     "sampling": set(),
 }
-HEAVY_ROOMS = {"torch": {"features", "learning"}, "flask": {"server", "demo"}, "label_studio_ml": {"model"}}
+HEAVY_ROOMS = {"torch": {"features", "learning"}, "flask": {"server", "model", "demo"}, "label_studio_ml": {"model"}}
 
 
 def modules() -> list[Path]:
