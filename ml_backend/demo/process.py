@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from ml_backend.child import die_with_parent
 from ml_backend.errors import ColdblitzError
 
 
@@ -53,7 +55,7 @@ class Child:
 
 
 def start(name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str], folder: Path) -> Child:
-    """Starts `command` in its own session, its output appended to `log`."""
+    """Starts `command` in its own session, its output appended to `log`; it is told to stop when we die."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -64,6 +66,7 @@ def start(name: str, command: Sequence[str | Path], log: Path, environment: Mapp
             env=dict(environment),
             cwd=folder,
             start_new_session=True,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
     return Child(name, process, log)
 
