@@ -31,7 +31,14 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) from error
     with container:
         for stream in container.streams.video:
-            if not stream.disposition & Disposition.attached_pic:
-                yield container, stream
-                return
+            if stream.disposition & Disposition.attached_pic:
+                continue
+            # PyAV gives none for a codec that its FFmpeg does not know, whatever its type hints say.
+            if getattr(stream, "codec_context", None) is None:
+                raise VideoUnreadable(
+                    f"The pictures of {path.name} are coded in a way that cannot be decoded.",
+                    "Encode it again as H.264, or upload it again if it plays elsewhere.",
+                )
+            yield container, stream
+            return
     raise VideoUnreadable(f"{path.name} holds no pictures.", "Upload a file with a video stream.")

@@ -156,8 +156,11 @@ def _seek_shift(container: InputContainer, stream: VideoStream, packets: Packets
     low, high = 0, most
     while low < high:
         middle = (low + high) // 2
-        container.seek(int(packets.dts[key]) + middle, stream=stream)
-        landed = next((packet.dts for packet in container.demux(stream) if packet.size), None)
+        try:
+            container.seek(int(packets.dts[key]) + middle, stream=stream)
+            landed = next((packet.dts for packet in container.demux(stream) if packet.size), None)
+        except av.error.FFmpegError:
+            return most
         if landed is not None and landed >= packets.dts[key]:
             high = middle
         else:

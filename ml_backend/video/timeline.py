@@ -25,6 +25,8 @@ FrameIndex = NewType("FrameIndex", int)
 StudioFrame = NewType("StudioFrame", int)
 Seconds = NewType("Seconds", float)
 
+# 38 hours at 60 frames a second. A damaged header may promise years.
+MOST_STUDIO_FRAMES = 1 << 23
 # Label Studio rounds the start of a frame to this, then adds it once more, not to see the frame before.
 SEEK_PRECISION = 0.002
 _NEVER_EARLY: NDArray[np.int64] = np.empty((0, 2), np.int64)
@@ -125,12 +127,12 @@ def studio_grid(timeline: Timeline, framerate: float) -> StudioGrid:
 
     As in Label Studio 1.23 (`VideoCanvas.tsx`: `goToFrame`, `frameSteppedTime`), in the browser's doubles: as many
     frames as the duration has at that rate, rounded; a seek to frame N goes to (N - 1) / framerate, rounded to 2 ms,
-    plus 2 ms. Raises ValueError when `framerate` is not a positive number.
+    plus 2 ms. Frames after `MOST_STUDIO_FRAMES` are left out. Raises ValueError when `framerate` is not a positive number.
     """
     if not (math.isfinite(framerate) and framerate > 0):
         raise ValueError(f"a framerate is a positive number, not {framerate}")
     duration = float(timeline.duration)
-    frames = max(1, math.floor(duration * framerate + 0.5))
+    frames = min(max(1, math.floor(duration * framerate + 0.5)), MOST_STUDIO_FRAMES)
     exact = np.arange(frames, dtype=np.float64) / framerate
     seeks = np.floor(exact / SEEK_PRECISION + 0.5) * SEEK_PRECISION + SEEK_PRECISION
     return StudioGrid(timeline, framerate, timeline.shown(np.minimum(seeks, duration)))

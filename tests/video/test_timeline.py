@@ -283,6 +283,33 @@ class TestFilesThatAreNoVideo:
         with pytest.raises(VideoUnreadable, match="holds no frame"):
             read_timeline(path)
 
+    def test_a_codec_that_nobody_knows(self, tmp_path: Path, make: Make) -> None:
+        path = tmp_path / "a.mp4"
+        path.write_bytes(make(Recipe(steady(25, 5))).read_bytes().replace(b"avc1", b"zzzz"))
+        with pytest.raises(VideoUnreadable, match="cannot be decoded"):
+            read_timeline(path)
+
+    def test_a_header_that_promises_years(self) -> None:
+        timeline = Timeline(np.arange(5), Fraction(1, 25), Fraction(10**10))
+        assert set(studio_grid(timeline, 25.0).shown[4:].tolist()) == {4}
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_damage_anywhere_is_read_as_far_as_it_goes_or_refused(self, seed: int, tmp_path: Path) -> None:
+        clip, random = CLIPS[seed * 4], np.random.default_rng(seed)
+        path = tmp_path / clip.name
+        clip.make(path)
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(4):
+            data = whole.copy()
+            data[random.integers(0, len(data), 20)] = random.integers(0, 256, 20)
+            path.write_bytes(data[: random.integers(1, len(data) + 1)].tobytes())
+            try:
+                timeline = read_timeline(path)
+            except VideoUnreadable:
+                continue
+            assert (np.diff(timeline.pts) >= 0).all()
+            assert studio_grid(timeline, 25.0).shown.max() < len(timeline)
+
     def test_one_frame_is_a_video(self, make: Make) -> None:
         timeline = read_timeline(make(Recipe([Fraction(0)])))
         assert len(timeline) == 1
