@@ -149,10 +149,10 @@ def _street(random: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _draw_ball(picture: NDArray[np.uint8], position: float) -> None:
-    x = round(220 + position * 200)
-    y = round(230 - 60 * abs(np.sin(position * 4 * np.pi)))
-    cv2.circle(picture, (x, y), 98, (225, 60, 20), -1, cv2.LINE_AA)
-    cv2.ellipse(picture, (x, y), (98, 30), 20, 0, 360, (250, 215, 60), -1, cv2.LINE_AA)
+    x = round(240 + position * 160)
+    y = round(200 - 40 * abs(np.sin(position * 4 * np.pi)))
+    cv2.circle(picture, (x, y), 140, (225, 60, 20), -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (x, y), (140, 45), 20, 0, 360, (250, 215, 60), -1, cv2.LINE_AA)
 
 
 def _draw_car(picture: NDArray[np.uint8], position: float) -> None:
