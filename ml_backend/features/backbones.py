@@ -8,16 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
 from ml_backend.features.runtimes import on_cpu, on_gpu
-from ml_backend.features.taps import Taps
-from ml_backend.features.weights import build, find_weights
+from ml_backend.features.weights import find_weights
 from ml_backend.video.decode import PICTURE, SCALER
 
 _VERSION = 1
+_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +54,11 @@ def load_backbone(
 def _device(device: str) -> str:
     if device not in ("auto", "cpu", "cuda"):
         raise SettingsError(f"DEVICE is {device!r}.", "Set it to auto, cpu or cuda.")
-    if device == "cpu":
-        return device
+    # Loading torch takes seconds and half a gigabyte: not where there is no driver that it could find a GPU by.
+    if device == "cpu" or (device == "auto" and not any(Path(driver).exists() for driver in _DRIVERS)):
+        return "cpu"
+    import torch
+
     if torch.cuda.is_available():
         return "cuda"
     if device == "cuda":
@@ -67,10 +69,6 @@ def _device(device: str) -> str:
 @lru_cache(maxsize=2)
 def _load(name: str, weights: str, device: str, cache_dir: Path | None) -> Backbone:
     found = find_weights(name, weights, cache_dir)
-    run, numbers, batch = (
-        on_gpu(Taps.of(name, build(name, found)))
-        if device == "cuda"
-        else on_cpu(lambda: Taps.of(name, build(name, found)), f"{name}-{found.digest}", cache_dir)
-    )
+    run, numbers, batch = on_gpu(name, found) if device == "cuda" else on_cpu(name, found, cache_dir)
     key = f"{name}-{found.digest}-{PICTURE}-{SCALER}-{numbers}-v{_VERSION}"
     return Backbone(name, key, found.path is not None, found.warning, batch, run)

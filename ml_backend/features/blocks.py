@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ml_backend.video.timeline import Timeline
 
 # In this order everywhere. `early_grid` keeps where things are, `motion` how they move; the others are pooled over the picture.
-BLOCKS = ("appearance", "middle", "early", "early_grid", "motion")
+EMBEDDED = ("appearance", "middle", "early", "early_grid")
+BLOCKS = (*EMBEDDED, "motion")
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,8 @@ __all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
 
 HASHES_PER_SECOND = 4.0
 _BLOCKS_AHEAD = 2
-_HELD_BATCHES = 64  # look-back, in batches of the network: with one frame in sixteen embedded, four batches' worth
+# Look-back in frames: enough to fill a few batches when one frame in ten is embedded.
+_HELD_FRAMES, _HELD_BATCHES = 1024, 32
 _IN_FLIGHT = 2
 
 Embedded = Mapping[str, NDArray[np.float32]]
@@ -118,7 +119,7 @@ class _Network:
         """Starts what can be started; waits only when too many pictures are held."""
         self._collect()
         self._start(self._backbone.batch)
-        while self._selection.held > _HELD_BATCHES * self._backbone.batch:
+        while self._selection.held > max(_HELD_FRAMES, _HELD_BATCHES * self._backbone.batch):
             self._start(1)
             self._wait()
             self._start(self._backbone.batch)

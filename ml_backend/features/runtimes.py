@@ -1,4 +1,4 @@
-"""Running a network: OpenVINO on the CPU, torch on the GPU. Both give the same features for a picture whatever is beside it."""
+"""Running a network: OpenVINO on the CPU, torch on the GPU. Torch is loaded only to convert a network or for a GPU."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-import torch
 from numpy.typing import NDArray
 
-from ml_backend.features.taps import OUTPUTS, Taps
+from ml_backend.features.blocks import EMBEDDED
+from ml_backend.features.weights import Weights
 from ml_backend.video.decode import PICTURE
 
 Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
 
-_CPU_BATCH, _GPU_BATCH = 16, 256
+_CPU_BATCH, _GPU_BATCH = 16, 128
 
 
-def on_cpu(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> tuple[Embed, str, int]:
-    """The network's `embed`, the name of its number format, and the batch it likes; converted once per `cache_dir`."""
-    model = _converted(taps, name, cache_dir)
+def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:
+    """The network's `embed`, the name of its number format, and the batch it likes; converted once per `cache_dir`.
+
+    Raises WeightsError.
+    """
+    model = _converted(name, weights, cache_dir)
     # In half precision where the processor has instructions for it; one thread of two leaves the other to the decoder.
     options = {
         "INFERENCE_PRECISION_HINT": "bf16",
@@ -41,21 +44,26 @@ def on_cpu(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> tuple
             # A batch of another size would compile other kernels, which round differently.
             padded = np.concatenate([some, np.zeros((_CPU_BATCH - len(some), *some.shape[1:]), np.uint8)])
             request.infer([padded])
-            parts.append([np.array(request.get_output_tensor(i).data[: len(some)]) for i in range(len(OUTPUTS))])
-        return {name: np.concatenate(rows) for name, rows in zip(OUTPUTS, zip(*parts, strict=True), strict=True)}
+            parts.append([np.array(request.get_output_tensor(i).data[: len(some)]) for i in range(len(EMBEDDED))])
+        return {name: np.concatenate(rows) for name, rows in zip(EMBEDDED, zip(*parts, strict=True), strict=True)}
 
     return embed, numbers, _CPU_BATCH
 
 
-def _converted(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> ov.Model:
-    path = cache_dir / f"{name}.xml" if cache_dir else None
+def _converted(name: str, weights: Weights, cache_dir: Path | None) -> ov.Model:
+    path = cache_dir / f"{name}-{weights.digest}.xml" if cache_dir else None
     core = ov.Core()
     if path and path.exists():
         return core.read_model(path)
+    import torch
+
+    from ml_backend.features.networks import build
+    from ml_backend.features.taps import Taps
+
     example = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with what torch is about to replace
-        model = ov.convert_model(taps(), example_input=example)
+        model = ov.convert_model(Taps.of(name, build(name, weights)), example_input=example)
     model.reshape([_CPU_BATCH, PICTURE, PICTURE, 3])
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,9 +75,17 @@ def _converted(taps: Callable[[], Taps], name: str, cache_dir: Path | None) -> o
     return model
 
 
-def on_gpu(taps: Taps) -> tuple[Embed, str, int]:
-    """The network's `embed` in half precision, the name of its number format, and the batch it likes."""
-    model = taps.cuda().to(memory_format=torch.channels_last)
+def on_gpu(name: str, weights: Weights) -> tuple[Embed, str, int]:
+    """The network's `embed` in half precision, the name of its number format, and the batch it likes.
+
+    Raises WeightsError.
+    """
+    import torch
+
+    from ml_backend.features.networks import build
+    from ml_backend.features.taps import Taps
+
+    model = Taps.of(name, build(name, weights)).cuda().to(memory_format=torch.channels_last)
     pinned = torch.empty(_GPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8, pin_memory=True)
 
     def embed(pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
@@ -80,6 +96,6 @@ def on_gpu(taps: Taps) -> tuple[Embed, str, int]:
             with torch.inference_mode(), torch.autocast("cuda", torch.float16):
                 outputs = model(pinned.to("cuda", non_blocking=True))
             parts.append([output[: len(some)].float().cpu().numpy() for output in outputs])
-        return {name: np.concatenate(rows) for name, rows in zip(OUTPUTS, zip(*parts, strict=True), strict=True)}
+        return {name: np.concatenate(rows) for name, rows in zip(EMBEDDED, zip(*parts, strict=True), strict=True)}
 
     return embed, "cuda-fp16", _GPU_BATCH

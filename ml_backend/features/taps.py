@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-OUTPUTS = ("appearance", "middle", "early", "early_grid")
 _GRID = 4
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which torchvision trains with
 
@@ -30,7 +29,7 @@ _RESNET = Layers("layer2", "layer3", "layer4")
 
 
 class Taps(nn.Module):
-    """(b, s, s, 3) uint8 RGB to a tuple of float32 rows in the order of `OUTPUTS`.
+    """(b, s, s, 3) uint8 RGB to a tuple of float32 rows in the order of `EMBEDDED`.
 
     `appearance` is the average of the last map, `middle` and `early` the average and the maximum of two earlier ones, and
     `early_grid` the early one averaged on a 4 x 4 grid, flattened channel by channel.

@@ -1,4 +1,8 @@
-"""A backbone's weights: torchvision's own, a file, or none; and what to say when they cannot be had."""
+"""A backbone's weights: torchvision's own, a file, or none; and what to say when they cannot be had.
+
+Without torch for the usual backbones: loading it takes seconds and half a gigabyte, and a network that was converted once
+does not need it.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
-from torchvision import models
 
 from ml_backend.errors import WeightsError
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
-_SEED = 20160
+_SERVER = "https://download.pytorch.org/models/"
+# torchvision's own weights for these, as its enums name them.
+FILES = {
+    "mobilenet_v2": "mobilenet_v2-7ebf99e0.pth",
+    "squeezenet1_0": "squeezenet1_0-b66bff10.pth",
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet50": "resnet50-11ad3fa6.pth",
+}
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,7 @@ class Weights:
 
 def find_weights(name: str, weights: str, cache_dir: Path | None) -> Weights:
     """Resolves `default`, `none` or a path for torchvision's model `name`. Raises WeightsError."""
-    if name not in models.list_models(module=models):
-        raise WeightsError(
-            f"BACKBONE is {name!r}, which torchvision's classifiers do not include.",
-            "Use mobilenet_v2, squeezenet1_0, resnet18, resnet34 or resnet50.",
-        )
+    url = _SERVER + FILES[name] if name in FILES else _other(name)
     if weights == "none":
         return Weights(None, "untrained", _warning("BACKBONE_WEIGHTS is none", name))
     if weights != "default":
@@ -46,13 +50,23 @@ def find_weights(name: str, weights: str, cache_dir: Path | None) -> Weights:
                 "Give a state dict's path, `default` or `none`.",
             )
         return Weights(path, _digest(path))
-    return _default(name, cache_dir)
+    return _default(name, url, cache_dir)
 
 
-def _default(name: str, cache_dir: Path | None) -> Weights:
-    url: str = models.get_model_weights(name).DEFAULT.url
+def _other(name: str) -> str:
+    """The address of torchvision's own weights for a network that is not in `FILES`."""
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise WeightsError(
+            f"BACKBONE is {name!r}, which torchvision's classifiers do not include.", f"Use one of {', '.join(FILES)}."
+        )
+    return str(models.get_model_weights(name).DEFAULT.url)
+
+
+def _default(name: str, url: str, cache_dir: Path | None) -> Weights:
     file = url.rsplit("/", 1)[-1]
-    places = [Path(torch.hub.get_dir()) / "checkpoints"] + ([cache_dir] if cache_dir else [])
+    places = [_torch_cache(), *([cache_dir] if cache_dir else [])]
     for place in places:
         if (place / file).is_file():
             return Weights(place / file, _digest(place / file))
@@ -68,6 +82,12 @@ def _warning(reason: str, name: str) -> str:
         f"The backbone {name} is untrained, because {reason}: it is good enough for a demonstration only. "
         f"Set BACKBONE_WEIGHTS to a file with torchvision's weights for {name}, or let the backend reach download.pytorch.org."
     )
+
+
+def _torch_cache() -> Path:
+    """Where torch.hub keeps what it downloads."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TORCH_HOME") or Path(cache) / "torch") / "hub" / "checkpoints"
 
 
 def _download(url: str, target: Path) -> Path:
@@ -96,42 +116,3 @@ def _download(url: str, target: Path) -> Path:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def build(name: str, weights: Weights) -> nn.Module:
-    """torchvision's model `name` in eval mode, with its weights. Raises WeightsError when they do not fit."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)
-        options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-        model: nn.Module = models.get_model(name, weights=None, **options)
-        if weights.path is None:
-            _settle(model)
-    if weights.path is not None:
-        _load(model, name, weights.path)
-    return model.eval()
-
-
-def _settle(model: nn.Module) -> None:
-    """Gives an untrained model's batch norms the statistics of noise at several scales; without them it sees nothing."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None
-    scales = [torch.randn(4, 3, size, size) for size in (4, 10, 40, 160)]
-    pictures = torch.cat([nn.functional.interpolate(noise, (160, 160), mode="bilinear") for noise in scales])
-    with torch.no_grad():
-        model.train()(pictures)
-
-
-def _load(model: nn.Module, name: str, path: Path) -> None:
-    remedy = f"Use a state dict of torchvision's {name} (torch.save of model.state_dict(), or safetensors)."
-    try:
-        if path.suffix == ".safetensors":
-            state: dict[str, Tensor] = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the loaders raise a dozen kinds on a file that is not theirs
-        raise WeightsError(f"{path} is not a file of weights ({type(error).__name__}).", remedy) from error
-    try:
-        model.load_state_dict(state, strict=True)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise WeightsError(f"The weights in {path} do not fit {name}.", remedy) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -160,12 +162,35 @@ def test_default_weights_that_cannot_be_had_give_a_warning(tmp_path: Path, monke
     def unreachable(*arguments: object, **options: object) -> None:
         raise requests.ConnectionError("no route")
 
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(requests, "get", unreachable)
     found = weights_module.find_weights("mobilenet_v2", "default", tmp_path)
     assert found.path is None
     assert found.warning is not None
     assert "could not be fetched" in found.warning
+
+
+def test_the_known_files_are_torchvisions_defaults() -> None:
+    for name, file in weights_module.FILES.items():
+        assert models.get_model_weights(name).DEFAULT.url.endswith(f"/{file}")
+
+
+def test_torchs_own_cache_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = Path(torch.hub.get_dir()) / "checkpoints" / weights_module.FILES["resnet18"]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    assert weights_module.find_weights("resnet18", "default", None).path == file
+
+
+def test_a_network_that_was_converted_once_needs_no_torch(backbone: Backbone, weights_cache: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from ml_backend.features.backbones import load_backbone; "
+        f"backbone = load_backbone('mobilenet_v2', 'none', 'cpu', Path({str(weights_cache)!r})); "
+        "print(backbone.key, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [backbone.key, "False"]
 
 
 def test_the_real_weights_fit(real_data: Path, tmp_path: Path) -> None:
