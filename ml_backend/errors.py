@@ -1,22 +1,24 @@
 """Every error that reaches a person, as one tree.
 
     ColdblitzError
-    ├── SettingsError              an environment variable or a project's extra param is wrong
+    ├── SettingsError              (setting) an environment variable or a project's extra param is wrong
     ├── LabelStudioError           Label Studio said no
     │   ├── LabelStudioUnreachable     (passes) no answer, 5xx, 429, database locked
-    │   ├── LabelStudioRefused         401 or 403: the token is wrong or has no right to this
+    │   ├── LabelStudioRefused         (setting) 401 or 403: the token is wrong or has no right to this
+    │   ├── LabelStudioMissing         404: the project or task is gone
     │   └── LabelConfigError           the label config has nothing for us to predict
     ├── PayloadError               a request that does not look like Label Studio's
     ├── VideoError                 this video cannot be used; others go on
     │   ├── VideoUnreachable           (passes) it could not be fetched now
     │   ├── VideoRefused               it must not or cannot be fetched
     │   └── VideoUnreadable            it is not a video, or nothing in it decodes
-    ├── WeightsError               a backbone's weights are missing or do not fit
+    ├── WeightsError               (setting) a backbone's weights are missing or do not fit
     ├── NotEnoughLabels            training has to wait for more labels
     ├── CustomModelError           the researcher's model file does not do what it must
-    └── StorageError               the disk is full, read-only, or a file on it is damaged
+    └── StorageError               (setting) the disk is full, read-only, or a file on it is damaged
 
-Each message is one sentence on what is wrong, then one on what to do. `passes` tells a job whether trying again can help.
+Each message is one sentence on what is wrong, then one on what to do. `passes` tells a job whether trying again can help,
+`setting` whether it can after a restart, since the cause lies in how this installation is set up.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class ColdblitzError(Exception):
     """
 
     passes: ClassVar[bool] = False
+    setting: ClassVar[bool] = False
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(f"{message} {remedy}")
@@ -42,7 +45,7 @@ class ColdblitzError(Exception):
 
 
 class SettingsError(ColdblitzError):
-    pass
+    setting = True
 
 
 class LabelStudioError(ColdblitzError):
@@ -54,6 +57,10 @@ class LabelStudioUnreachable(LabelStudioError):
 
 
 class LabelStudioRefused(LabelStudioError):
+    setting = True
+
+
+class LabelStudioMissing(LabelStudioError):
     pass
 
 
@@ -82,7 +89,7 @@ class VideoUnreadable(VideoError):
 
 
 class WeightsError(ColdblitzError):
-    pass
+    setting = True
 
 
 class NotEnoughLabels(ColdblitzError):
@@ -94,4 +101,4 @@ class CustomModelError(ColdblitzError):
 
 
 class StorageError(ColdblitzError):
-    pass
+    setting = True

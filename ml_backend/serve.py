@@ -102,4 +102,4 @@ def _reconcile_all(redis: Redis) -> None:
     # Redis may be away for a moment; the next round comes.
     with contextlib.suppress(RedisError):
         for key in known_keys(redis):
-            request(redis, "reconcile", key)
+            request(redis, "reconcile", key, again=True)

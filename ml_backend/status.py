@@ -73,7 +73,10 @@ def _jobs(url: str) -> dict[str, Any]:
         )
         response.raise_for_status()
         found: dict[str, Any] = response.json()
-        if not {"queued", "running", "finished", "failed", "counts", "versions", "problems"} <= found.keys():
+        if (
+            not {"queued", "running", "finished", "failed", "counts", "versions", "problems", "findings"}
+            <= found.keys()
+        ):
             raise ValueError("another service")
     except (requests.RequestException, ValueError, AttributeError) as error:
         raise SettingsError(

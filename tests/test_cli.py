@@ -125,13 +125,30 @@ class TestStatus:
             "failed": [{**row, "kind": "suggest", "task": 5, "text": "", "reason": "It is [no] video."}],
             "counts": {"queued": 0, "running": 1, "finished": 1, "failed": 1},
             "versions": {},
-            "problems": {},
+            "problems": {P: ["Extra param 'samplin' is unknown."]},
+            "findings": {
+                P: [
+                    {
+                        "kind": "x",
+                        "message": "It has no [sound].",
+                        "remedy": "None.",
+                        "severity": "note",
+                        "tasks": list(range(10, 30)),
+                    }
+                ]
+            },
         }
-        console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+        console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
         with console.file:
             console.print(status.view(jobs))
             shown = console.export_text()
-        for part in ("reading task 5", "✓ train: trained cold-v3", "✗ suggest 5: It is [no] video."):
+        for part in (
+            "reading task 5",
+            "✓ train: trained cold-v3",
+            "✗ suggest 5: It is [no] video.",
+            "! project 7: Extra param 'samplin' is unknown.",
+            "tasks 10, 11, 12, 13, 14, 15, 16, 17, …: It has no [sound]. None.",
+        ):
             assert part in shown
 
 

@@ -61,7 +61,7 @@ def known_keys(redis: Redis) -> list[str]:
 def forget(redis: Redis, key: str) -> None:
     for name in (_PROJECTS, _ACTIVE, _WANTED):
         redis.hdel(name, key)
-    redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}", f"{_FINDINGS}:{key}")
+    redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}", f"{_FINDINGS}:{key}", f"{_EVENT}:{key}")
 
 
 def active_version(redis: Redis, key: str) -> str | None:

@@ -82,12 +82,14 @@ def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bo
     return any(_status(job) == JobStatus.FAILED for job in _existing(redis, _slots(kind, project, *subject)))
 
 
-def retry_failed(redis: Redis) -> list[str]:
-    """Queues every failed job again; returns the ids."""
+def retry_failed(redis: Redis, *, restarted: bool = False) -> list[str]:
+    """Queues every failed job again, or only those that a restart with other settings may mend; returns the ids."""
     queued = []
     for queue in queues(redis):
         for job in _existing(redis, queue.failed_job_registry.get_job_ids(cleanup=False)):
             meta = job.meta
+            if restarted and not meta.get("setting"):
+                continue
             queued.append(request(redis, meta["kind"], meta["project"], *meta["subject"], again=True))
     return [job_id for job_id in queued if job_id is not None]
 

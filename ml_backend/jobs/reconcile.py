@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 
-from ml_backend.errors import LabelConfigError
+from ml_backend.errors import LabelConfigError, LabelStudioMissing
 from ml_backend.jobs import projects
 from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -25,6 +25,9 @@ def reconcile(project_key: str) -> str:
     context = worker_context()
     try:
         work = open_project(context, project_key)
+    except LabelStudioMissing:
+        projects.forget(context.redis, project_key)
+        return "the project is gone from Label Studio"
     except LabelConfigError as error:
         projects.set_problems(context.redis, project_key, "label config", [str(error)])
         raise

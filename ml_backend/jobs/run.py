@@ -32,7 +32,7 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
         try:
             text = function(*args, **kwargs)
         except ColdblitzError as error:
-            _fail(str(error), passes=error.passes)
+            _fail(str(error), passes=error.passes, setting=error.setting)
             log.warning("%s: %s", name, error)
             raise
         except JobTimeoutException:
@@ -69,11 +69,11 @@ def _succeed() -> None:
         current.meta.pop("reason", None)
 
 
-def _fail(reason: str, passes: bool) -> None:
+def _fail(reason: str, passes: bool, setting: bool = False) -> None:
     current: Any = get_current_job()
     if current is None:
         return
-    current.meta.update(reason=reason, passes=passes)
+    current.meta.update(reason=reason, passes=passes, setting=setting)
     if not passes:
         current.retries_left = 0
     current.save()

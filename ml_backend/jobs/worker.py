@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.abandoned import take_up_abandoned, worker_name
 from ml_backend.jobs.projects import known_keys
-from ml_backend.jobs.queue import KINDS, queues, request
+from ml_backend.jobs.queue import KINDS, queues, request, retry_failed
 from ml_backend.jobs.worker_context import worker_context
 
 
@@ -25,8 +25,10 @@ def work() -> None:
         import_module(KINDS[kind].function.rpartition(".")[0])
     redis = worker_context().redis
     take_up_abandoned(redis)
+    # The token, the disk or the weights that they failed of may have been mended.
+    retry_failed(redis, restarted=True)
     for key in known_keys(redis):
-        request(redis, "reconcile", key)
+        request(redis, "reconcile", key, again=True)
     worker = SimpleWorker(
         queues(redis),
         name=worker_name(os.getpid(), uuid.uuid4().hex[:6]),

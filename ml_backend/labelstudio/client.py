@@ -12,7 +12,13 @@ import httpx
 from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
 
-from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable, PayloadError
+from ml_backend.errors import (
+    LabelStudioError,
+    LabelStudioMissing,
+    LabelStudioRefused,
+    LabelStudioUnreachable,
+    PayloadError,
+)
 from ml_backend.labelstudio.payloads import ProjectKey
 
 _BULK = 200
@@ -288,9 +294,9 @@ def _refusal(status: int, body: object) -> LabelStudioError:
             f"Label Studio answered {status} ({detail}).",
             "The work is tried again by itself; see Label Studio's log if it stays.",
         )
-    return LabelStudioError(
-        f"Label Studio answered {status} ({detail}).", "Check that the project and its tasks still exist."
-    )
+    remedy = "Check that the project and its tasks still exist."
+    kind = LabelStudioMissing if status == 404 else LabelStudioError
+    return kind(f"Label Studio answered {status} ({detail}).", remedy)
 
 
 def _detail(body: object) -> str:

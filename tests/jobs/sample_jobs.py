@@ -13,7 +13,7 @@ import time
 from redis import Redis
 from rq import get_current_job
 
-from ml_backend.errors import LabelStudioUnreachable, VideoUnreadable
+from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable, VideoUnreadable
 from ml_backend.jobs.queue import listing, request, request_after
 from ml_backend.jobs.run import job, report
 
@@ -32,6 +32,8 @@ def act(kind: str, *arguments: str | int) -> str:
     command = (redis.lpop(f"do:{arguments[0]}") or b"succeed").decode()
     if command == "fail for good":
         raise VideoUnreadable("It is no video.", "Upload another.")
+    if command == "fail of the token":
+        raise LabelStudioRefused("Label Studio refused the token.", "Set another.")
     if command == "fail for now":
         raise LabelStudioUnreachable("Label Studio does not answer.", "Wait.")
     if command == "break":

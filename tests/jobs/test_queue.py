@@ -191,6 +191,16 @@ class TestFailures:
         assert counts(redis) == {"queued": 0, "running": 0, "finished": 2, "failed": 0}
         assert retry_failed(redis) == []
 
+    def test_after_a_restart_only_what_other_settings_may_mend(self, redis: Redis, work: Work) -> None:
+        for task, failure in ((1, "fail for good"), (2, "fail of the token")):
+            will(redis, failure)
+            request(redis, "suggest", P, task)
+            work()
+        assert len(retry_failed(redis, restarted=True)) == 1
+        work()
+        assert ran(redis)[2:] == [f"suggest {P} 2"]
+        assert [row["task"] for row in listing(redis)["failed"]] == [1]
+
 
 class TestWaitingForOthers:
     def embeds(self, redis: Redis, *tasks: int) -> list[str]:

@@ -84,13 +84,30 @@ class TestProjects:
         projects.set_problems(redis, P, "settings", [])
         assert projects.problems(redis) == {P: ["Three."]}
 
+    def test_the_version_that_is_wanted_need_not_be_active_yet(self, redis: Redis) -> None:
+        assert projects.wanted_version(redis, P) is None
+        projects.want(redis, P, "cold-v2")
+        assert (projects.wanted_version(redis, P), projects.active_version(redis, P)) == ("cold-v2", None)
+
+    def test_what_many_videos_have_is_told_once_and_first(self, redis: Redis) -> None:
+        projects.remember(redis, Known(P, "<View/>"))
+        rate, sound = {"kind": "rate", "message": "Uneven."}, {"kind": "sound", "message": "None."}
+        for task, found in ((10, [rate, sound]), (9, [sound]), (8, [])):
+            projects.note_findings(redis, P, task, found)
+        assert projects.findings(redis) == {P: [{**sound, "tasks": [9, 10]}, {**rate, "tasks": [10]}]}
+        for task in (9, 10):
+            projects.note_findings(redis, P, task, [])
+        assert projects.findings(redis) == {}
+
     def test_a_forgotten_project_leaves_nothing(self, redis: Redis) -> None:
         projects.remember(redis, Known(P, "<View/>"))
         projects.activate(redis, P, "cold-v1")
+        projects.want(redis, P, "cold-v2")
+        projects.note_annotation(redis, P)
+        projects.note_findings(redis, P, 5, [{"kind": "rate"}])
         projects.set_problems(redis, P, "labels", ["Three."])
         projects.forget(redis, P)
-        assert redis.keys(f"*{P}*") == []
-        assert projects.known_keys(redis) == []
+        assert redis.keys() == []
 
 
 def hold(data_dir: Path) -> None:

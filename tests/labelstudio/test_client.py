@@ -13,7 +13,13 @@ import pytest
 from flask import Flask, Response, jsonify, redirect, request
 from loopback import closed_port, serving
 
-from ml_backend.errors import ColdblitzError, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.errors import (
+    ColdblitzError,
+    LabelStudioError,
+    LabelStudioMissing,
+    LabelStudioRefused,
+    LabelStudioUnreachable,
+)
 from ml_backend.labelstudio.client import Client, Project, Task
 from ml_backend.labelstudio.payloads import ProjectKey
 
@@ -145,7 +151,7 @@ class TestRefusals:
             (400, LabelStudioError),
             (401, LabelStudioRefused),
             (403, LabelStudioRefused),
-            (404, LabelStudioError),
+            (404, LabelStudioMissing),
             (429, LabelStudioUnreachable),
             (500, LabelStudioUnreachable),
             (502, LabelStudioUnreachable),

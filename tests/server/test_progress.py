@@ -29,6 +29,7 @@ def test_at_rest(client: FlaskClient) -> None:
         "failed": [],
         "counts": {"queued": 0, "running": 0, "finished": 0, "failed": 0},
         "problems": {},
+        "findings": {},
         "versions": {},
     }
 
@@ -38,12 +39,20 @@ def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, r
     projects.remember(redis, projects.Known("8.1", "<View/>"))
     projects.activate(redis, P, "cold-v3")
     projects.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
+    finding = {
+        "kind": "variable rate",
+        "message": "Its frames are not evenly spaced.",
+        "remedy": "None.",
+        "severity": "note",
+    }
+    projects.note_findings(redis, P, 5, [finding])
     request(redis, "suggest", P, 5)
     found = client.get("/jobs").get_json()
     (row,) = found["queued"]
     assert (row["kind"], row["project"], row["task"]) == ("suggest", P, 5)
     assert found["counts"]["queued"] == 1
     assert found["versions"] == {P: "cold-v3", "8.1": "keyframes-v1"}
+    assert found["findings"] == {P: [{**finding, "tasks": [5]}]}
     assert found["problems"] == {P: ["Extra param 'samplin' is unknown."]}
 
 
