@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,6 +29,7 @@ from ml_backend.video.timeline import Timeline
 _DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _COPY = 1 << 20
+_ABANDONED_SECONDS = 24 * 3600  # nobody works on one video for so long: its process was killed
 
 
 class FeatureStore:
@@ -72,18 +75,13 @@ class FeatureStore:
     def writer(self, content: str, key: str) -> Iterator[EntryWriter]:
         """For an entry that is made piece by piece; without a `commit` nothing of it stays. Raises StorageError."""
         folder = self.root / f".{uuid.uuid4().hex}.part"
-        try:
+        with _reported(self.root):
             folder.mkdir(parents=True)
-            writer = EntryWriter(folder, self._path(content, key))
-            try:
-                yield writer
-            finally:
-                writer.close()
-        except OSError as error:
-            raise StorageError(
-                f"Embeddings cannot be written under {self.root}: {error.strerror or error}.",
-                "Free some space, set CACHE_MAX_BYTES lower, or set DATA_DIR to a disk with room.",
-            ) from error
+        writer = EntryWriter(folder, self._path(content, key))
+        try:
+            yield writer
+        finally:
+            writer.close()
         self._evict(keep=self._path(content, key))
 
     def _path(self, content: str, key: str) -> Path:
@@ -93,6 +91,10 @@ class FeatureStore:
         return self.root / f"{'.'.join(safe)}.safetensors"
 
     def _evict(self, keep: Path) -> None:
+        for folder in self.root.glob(".*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
         entries = []
         for path in self.root.glob("*.safetensors"):
             with contextlib.suppress(FileNotFoundError):  # another process evicts too
@@ -107,6 +109,17 @@ class FeatureStore:
                 total -= size
 
 
+@contextlib.contextmanager
+def _reported(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"Embeddings cannot be written under {root}: {error.strerror or error}.",
+            "Free some space, set CACHE_MAX_BYTES lower, or set DATA_DIR to a disk with room.",
+        ) from error
+
+
 class EntryWriter:
     """Collects the rows of an entry on disk, so that memory does not grow with the length of a video."""
 
@@ -118,18 +131,22 @@ class EntryWriter:
         self._frames: list[NDArray[np.int64]] = []
 
     def append(self, frames: NDArray[np.int64], blocks: Mapping[str, NDArray[np.floating]]) -> None:
-        """Adds embedded frames, ascending and after those added before: (k,) indices and per block (k, d) rows."""
+        """Adds embedded frames, ascending and after those added before: (k,) indices and per block (k, d) rows.
+
+        Raises StorageError.
+        """
         self._frames.append(frames)
-        for name, rows in blocks.items():
-            if name not in self._parts:
-                self._parts[name] = (self._folder / name).open("wb+")
-                self._widths[name] = rows.shape[1]
-            self._parts[name].write(np.ascontiguousarray(rows, dtype="<f2"))
+        with _reported(self._target.parent):
+            for name, rows in blocks.items():
+                if name not in self._parts:
+                    self._parts[name] = (self._folder / name).open("wb+")
+                    self._widths[name] = rows.shape[1]
+                self._parts[name].write(np.ascontiguousarray(rows, dtype="<f2"))
 
     def commit(
         self, timeline: Timeline, promised: int, hash_frames: NDArray[np.int64], hashes: NDArray[np.uint64]
     ) -> None:
-        """Writes the entry: from here on `load` finds it."""
+        """Writes the entry: from here on `load` finds it. Raises StorageError."""
         frames = np.concatenate(self._frames)
         times = {"pts": timeline.pts, "early": timeline.early.ravel()}
         arrays = {**times, "frames": frames, "hash_frames": hash_frames, "hashes": hashes}
@@ -141,30 +158,32 @@ class EntryWriter:
         for name, width in self._widths.items():
             header[f"block.{name}"] = _entry("F16", [len(frames), width], offset)
             offset = header[f"block.{name}"]["data_offsets"][1]
-        scratch = self._folder / "entry"
-        with scratch.open("wb+") as file:
-            checksum = 0
-            header["__metadata__"] = _metadata(timeline, promised, checksum)
-            _write_header(file, header)
-            for array in arrays.values():
-                data = np.ascontiguousarray(array).tobytes()
-                checksum = zlib.crc32(data, checksum)
-                file.write(data)
-            for part in self._parts.values():
-                part.seek(0)
-                while data := part.read(_COPY):
+        with _reported(self._target.parent):
+            scratch = self._folder / "entry"
+            with scratch.open("wb+") as file:
+                checksum = 0
+                header["__metadata__"] = _metadata(timeline, promised, checksum)
+                _write_header(file, header)
+                for array in arrays.values():
+                    data = np.ascontiguousarray(array).tobytes()
                     checksum = zlib.crc32(data, checksum)
                     file.write(data)
-            header["__metadata__"] = _metadata(timeline, promised, checksum)
-            file.seek(0)
-            _write_header(file, header)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self._target)
+                for part in self._parts.values():
+                    part.seek(0)
+                    while data := part.read(_COPY):
+                        checksum = zlib.crc32(data, checksum)
+                        file.write(data)
+                header["__metadata__"] = _metadata(timeline, promised, checksum)
+                file.seek(0)
+                _write_header(file, header)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(self._target)
 
     def close(self) -> None:
         for name, part in self._parts.items():
-            part.close()
+            with contextlib.suppress(OSError):  # what is still buffered does not fit on a full disk
+                part.close()
             (self._folder / name).unlink(missing_ok=True)
         (self._folder / "entry").unlink(missing_ok=True)
         with contextlib.suppress(OSError):

@@ -109,6 +109,15 @@ def test_a_crash_while_writing_keeps_the_older_entry(store: FeatureStore) -> Non
     assert store.load("video", "net") is not None
 
 
+def test_what_a_killed_process_left_is_cleared_away_later(store: FeatureStore) -> None:
+    for name in (".old.part", ".new.part"):
+        (store.root / name).mkdir(parents=True)
+        (store.root / name / "appearance").write_bytes(b"half")
+    os.utime(store.root / ".old.part", (1000, 1000))
+    store.save("video", "net", features())
+    assert sorted(path.name for path in store.root.glob(".*")) == [".new.part"]
+
+
 def test_the_entry_used_least_recently_goes_first(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, 10**9)
     for position, name in enumerate(("first", "second", "third")):
