@@ -89,7 +89,7 @@ def sit_down(
             [prediction_json(Prediction(task, "ours-v1", regions, 0.9), config)],
         )
         assert created["created"] == 1, created
-    open_task(page, studio, project, task)
+    open_task(page, studio, project, task, len(spans))
     looks: list[Sight] = []
 
     def look_at(how: str, frame: int, expected: FrameIndex) -> None:

@@ -8,18 +8,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from ml_backend.demo.studio import Studio
 from ml_backend.errors import SettingsError
 
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
+_PATIENCE = 30_000
 _TIMEOUT = 90_000  # milliseconds; several programs may share the processor
 
-# The editor's whole state is at window.Htx; before the video has its length, a click on a region does not seek.
-_READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
-    const ready = store?.selected && window.Htx.task.id === task && video?.readyState === 4;
-    return ready && store.selected.names.get('video').isReady && !document.querySelector('[class*=video-canvas__loading]'); }"""
+# The editor's whole state is at window.Htx; before the video has its length, a click on a region does not seek. The page may
+# build the editor twice, so it has to stay as it is for a moment.
+_READY = """async ([task, regions, patience]) => {
+    const editor = () => { const shown = window.Htx?.annotationStore?.selected, video = document.querySelector('video');
+        const ready = shown && window.Htx.task?.id === task && video?.readyState === 4 && shown.names.get('video')?.isReady
+            && shown.regions.length === regions && !document.querySelector('[class*=video-canvas__loading]');
+        return ready ? video : null; };
+    const began = performance.now();
+    for (let seen = null, since = 0; performance.now() - began < patience; await new Promise(done => setTimeout(done, 50))) {
+        const now = editor();
+        if (now !== seen) { seen = now; since = performance.now(); }
+        if (seen && performance.now() - since > 600) return true;
+    }
+    return false; }"""
 # A seek may paint its picture a moment after it is over.
 _PAINTED = """async () => { const video = document.querySelector('video'), wait = ms => new Promise(done => setTimeout(done, ms));
     for (let i = 0; i < 600 && (video.seeking || video.readyState < 2); i++) await wait(5);
@@ -61,11 +72,16 @@ def browser_page(studio: Studio) -> Iterator[Page]:
         browser.close()
 
 
-def open_task(page: Page, studio: Studio, project: int, task: int) -> None:
-    """Opens a task for labelling and waits until its video can be moved through."""
-    page.goto(f"{studio.url}/projects/{project}/data?task={task}")
-    page.wait_for_function(_READY, arg=task)
-    page.evaluate(_PAINTED)
+def open_task(page: Page, studio: Studio, project: int, task: int, regions: int) -> None:
+    """Opens a task for labelling and waits until its video can be moved through and its `regions` are there.
+
+    Raises playwright's Error when that does not happen.
+    """
+    for _ in range(2):
+        page.goto(f"{studio.url}/projects/{project}/data?task={task}")
+        if page.evaluate(_READY, [task, regions, _PATIENCE]):
+            return
+    raise Error(f"task {task} did not open")
 
 
 def length(page: Page) -> int:
