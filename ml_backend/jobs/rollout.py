@@ -8,10 +8,11 @@ from typing import Any
 
 from ml_backend.errors import VideoError
 from ml_backend.jobs import projects, ready
-from ml_backend.jobs.embeddings import has_features, task_features
-from ml_backend.jobs.labelled import Annotated, annotated_tasks, labels_of
+from ml_backend.jobs.embeddings import has_features
+from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction
+from ml_backend.jobs.predictor import Predictor, is_custom, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import has_failed, request, request_after
@@ -19,9 +20,6 @@ from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import prediction_json
-from ml_backend.learning.framelabels import FrameLabels
-from ml_backend.learning.head import Head
-from ml_backend.learning.versions import load_version
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +34,14 @@ def rollout(project_key: str, version: str) -> str:
     wanted = projects.wanted_version(context.redis, project_key)
     if wanted is not None and wanted != version:
         return f"{version} was overtaken by {wanted}"
-    tasks = list(context.client.tasks(work.id))
-    if waiting := _embedding(context, work, tasks):
+    # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
+    tasks = list(context.client.tasks_without(work.id, version))
+    if not is_custom(version) and (waiting := _embedding(context, work, tasks)):
         request_after(context.redis, waiting, "rollout", project_key, version)
         return f"{version} waits until {len(waiting)} videos are embedded"
-    head, _ = load_version(context.models_dir(project_key), version)
     with project_lock(context.settings.data_dir, project_key, "rollout"):
-        if version in context.client.versions(work.id):
-            # Left by an attempt that broke off: Label Studio would keep both.
-            context.client.delete_version(work.id, version)
-        pushed = _push_all(context, work, version, head, tasks)
-        if pushed:
+        pushed = _push_all(context, work, version, predictor(context, work, version), tasks)
+        if context.client.versions(work.id).get(version, 0):
             pin(context, work, version)
             projects.activate(context.redis, project_key, version)
             context.client.save_review_tab(work.id, version)
@@ -65,8 +60,7 @@ def predict(project_key: str, task_number: int) -> str:
     with project_lock(context.settings.data_dir, project_key, "rollout"):
         if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
             return f"task {task.id} has its prediction already"
-        head, _ = load_version(context.models_dir(project_key), version)
-        pushed = _push_all(context, work, version, head, [task])
+        pushed = _push_all(context, work, version, predictor(context, work, version), [task])
     return (
         f"predicted task {task.id} with {version}" if pushed else f"task {task.id} is reviewed and needs no prediction"
     )
@@ -80,7 +74,7 @@ def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task])
     return [job_id for job_id in jobs if job_id is not None]
 
 
-def _push_all(context: WorkerContext, work: ProjectWork, version: str, head: Head, tasks: list[Task]) -> int:
+def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:
     """Predicts and stores; a video that cannot be used is left out and named. Returns how many tasks got theirs."""
     annotated = {each.task.id: each for each in annotated_tasks(context, work)}
     items: list[dict[str, Any]] = []
@@ -89,12 +83,12 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, head: Hea
     for position, task in enumerate(tasks, start=1):
         report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
         try:
-            item = _predict_task(context, work, version, head, task, annotated.get(task.id))
+            found = predict(task, annotated.get(task.id))
         except VideoError as error:
             unusable.append(f"Task {task.id} is not predicted: {error}")
             continue
-        if item is not None:
-            items.append(item)
+        if found is not None:
+            items.append(prediction_json(timeline_prediction(work, version, task, found), work.config))
         if len(items) == _PUSHED_TOGETHER:
             pushed += _push(context, work, items)
             items = []
@@ -102,19 +96,6 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, head: Hea
     if len(tasks) > 1:
         projects.set_problems(context.redis, work.key, "videos", unusable)
     return pushed
-
-
-def _predict_task(
-    context: WorkerContext, work: ProjectWork, version: str, head: Head, task: Task, annotated: Annotated | None
-) -> dict[str, Any] | None:
-    """The prediction as Label Studio takes it; None for a task that a person has reviewed as a whole."""
-    features = task_features(context, work.config, task, report)
-    known: FrameLabels | None = None
-    if annotated is not None:
-        known = labels_of(context, work, annotated, features, head.exclusive)
-        if known.dense:
-            return None
-    return prediction_json(timeline_prediction(work, version, head, task, features, known), work.config)
 
 
 def _push(context: WorkerContext, work: ProjectWork, items: list[dict[str, Any]]) -> int:

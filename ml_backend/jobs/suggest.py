@@ -31,16 +31,19 @@ def suggest(project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     task = context.client.task(work.id, task_number)
     if any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
-        return f"task {task.id} has its suggestions already"
-    frames = suggested_frames(context, work, task)
-    item = prediction_json(suggestion(task.id, frames), work.config)
-    context.client.push(work.id, [item])
-    ready.save(context.settings.data_dir, project_key, item)
+        done = f"task {task.id} has its suggestions already"
+    else:
+        frames = suggested_frames(context, work, task)
+        item = prediction_json(suggestion(task.id, frames), work.config)
+        context.client.push(work.id, [item])
+        ready.save(context.settings.data_dir, project_key, item)
+        done = f"suggested {len(frames)} frames of task {task.id}"
+    # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if projects.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)
     # The first predictions need not wait for what can be done while people label.
     request(context.redis, "embed", project_key, task.id)
-    return f"suggested {len(frames)} frames of task {task.id}"
+    return done
 
 
 def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:
