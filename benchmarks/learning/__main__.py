@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.learning.blitz import blitz
-from benchmarks.learning.cold import across, within
+from benchmarks.learning.cold import across, smoothing_ablation, speed, within
 from benchmarks.learning.data import read
 from benchmarks.learning.effort import effort
 from benchmarks.learning.honesty import Honesty
+from benchmarks.learning.noise import noise
 
 
 def main() -> None:
@@ -44,8 +45,10 @@ def measure(folder: Path, cache: Path, seeds: int, with_lstm: bool) -> dict[str,
     report |= honesty.report()
     report["ece"]["blitz"] = found.pop("ece_blitz")
     report["ece"]["blitz_untempered"] = found.pop("ece_blitz_untempered")
-    report["train_seconds"] = report["fit_and_predict_seconds"]
     report |= found
+    report |= speed(data.tracks)
+    report["smoothing"] = smoothing_ablation(data.tracks, seeds)
+    report |= noise(data.tracks, min(seeds, 2))
     report |= effort(data.tracks, seeds)
     report["seconds"] = time.perf_counter() - start
     return report
@@ -61,8 +64,13 @@ def show(report: dict[str, Any]) -> None:
     print("\nblitz: balanced accuracy")
     for task, row in report["blitz"].items():
         print(f"{task:24}" + "  ".join(f"{key} {value:.3f}" for key, value in row.items() if key != "groups"))
-    for key in ("ece", "errors_in_least_confident_10pct", "error_auroc", "effort_ratio", "train_seconds", "seconds"):
-        print(f"{key}: {report[key]}")
+    print("\nsmoothing at k10: macro-F1, predicted segments per true one")
+    for how, row in report["smoothing"].items():
+        print(f"{how:24}{row['macro_f1']:.3f}  {row['segments_ratio']:.2f}")
+    print()
+    for key, value in report.items():
+        if not isinstance(value, dict) or key == "ece":
+            print(f"{key}: {value}")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def lstm(taught: Sequence[tuple[Track, Frames]], asked: Sequence[Track], seed: i
     start = time.monotonic()
     for _ in range(_EPOCHS):
         order = torch.randperm(len(x))
-        for batch in torch.tensor_split(order, range(_BATCH, len(order), _BATCH)):
+        for batch in torch.tensor_split(order, tuple(range(_BATCH, len(order), _BATCH))):
             loss = nn.functional.binary_cross_entropy_with_logits(model(x[batch]), y[batch], reduction="none")
             optimiser.zero_grad()
             ((loss.mean(dim=2) * m[batch]).sum() / m[batch].sum()).backward()  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.families import scene_rows
 from ml_backend.learning.refinement import REFINING_ROUNDS, changing_frames
+from ml_backend.learning.smoothing import runs, smooth
 from sampling.diverse import diverse
 
 COUNTS = (5, 10, 20, 50)
@@ -59,7 +60,6 @@ def ours(taught: Sequence[tuple[Track, NDArray[np.int64]]], asked: Track, known:
 def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_lstm: bool) -> dict[str, Any]:
     """`cold` and `cold_within` of the report: each video by itself, scored on the frames that were not labelled."""
     report: dict[str, Any] = {"cold": {}, "cold_within": {}}
-    seconds = []
     for name, videos in tracks.items():
         report["cold"][name] = {}
         for count in COUNTS:
@@ -74,9 +74,7 @@ def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_ls
                         rest[frames] = False
                         if not rest.any():
                             continue
-                        start = time.perf_counter()
                         probabilities = ours([(track, frames)], track, known=True)
-                        seconds.append(time.perf_counter() - start)
                         scores["macro_f1"].append(f1(track.truth, answers(probabilities), rest))
                         scores["class_recall"].append(len(np.unique(track.truth[frames])) / len(np.unique(track.truth)))
                         said = plain([(track, frames)], [track])[0]
@@ -95,8 +93,64 @@ def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_ls
         rows = [track[f"k{count}"] for track in report["cold"].values() if f"k{count}" in track]
         if rows:
             report["cold_within"][f"k{count}"] = _means(rows)
-    report["fit_and_predict_seconds"] = float(np.mean(seconds))
     return report
+
+
+def speed(tracks: dict[str, list[Track]]) -> dict[str, float]:
+    """Seconds on the longest video: to fit on 10 labelled frames, on up to 1,000, and to predict every frame."""
+    longest = max((track for videos in tracks.values() for track in videos), key=lambda track: len(track.truth))
+    every = longest.with_frames(np.arange(len(longest.truth)))
+    report = {}
+    for name, track, frames in (
+        ("train_seconds", longest, suggested(longest, 10, 0)),
+        ("train_seconds_1000_frames", every, uniform(every, min(1000, len(every.truth)), 0, 1)),
+    ):
+        taken = []
+        for _ in range(3):
+            start = time.perf_counter()
+            head = fit_cold([track.labelled(frames)], track.classes, exclusive=True)
+            taken.append(time.perf_counter() - start)
+        report[name] = float(np.median(taken))
+    start = time.perf_counter()
+    head.probabilities(longest.features, longest.known(suggested(longest, 10, 0)))
+    report["predict_seconds"] = time.perf_counter() - start
+    return report
+
+
+def smoothing_ablation(tracks: dict[str, list[Track]], seeds: int, count: int = 10) -> dict[str, dict[str, float]]:
+    """Macro-F1 and predicted segments per true one with 10 labelled frames, by what is done with neighbours."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for videos in tracks.values():
+        for track in videos:
+            for seed in range(seeds):
+                frames = suggested(track, count, seed)
+                rest = track.scored.copy()
+                rest[frames] = False
+                if len(np.unique(track.truth[frames])) < 2 or not rest.any():
+                    continue
+                own = track.labelled(frames)
+                head = fit_cold([own], track.classes, exclusive=True)
+                raw = head.probabilities(track.features, own.labels, smoothed=False)
+                variants = {
+                    "none": answers(raw),
+                    "forward_backward": answers(smooth(raw, True, own.labels, head.switch)),
+                    "min_frames_10": _shown(raw, track.classes, 10),
+                }
+                for name, answer in variants.items():
+                    found[name]["macro_f1"].append(f1(track.truth, answer, rest))
+                    found[name]["segments_ratio"].append(_changes(answer) / _changes(track.truth))
+    return {name: {key: float(np.mean(values)) for key, values in row.items()} for name, row in found.items()}
+
+
+def _shown(probabilities: NDArray[np.float32], classes: tuple[str, ...], min_frames: int) -> NDArray[np.intp]:
+    answer = np.full(len(probabilities), len(classes), np.intp)
+    for region in runs(probabilities, classes, True, min_frames=min_frames):
+        answer[region.first : region.last + 1] = classes.index(region.label)
+    return answer
+
+
+def _changes(classes: NDArray[np.intp]) -> int:
+    return int((np.diff(classes) != 0).sum()) + 1
 
 
 def across(tracks: dict[str, list[Track]], seeds: int, with_lstm: bool) -> dict[str, Any]:

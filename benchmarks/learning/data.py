@@ -24,18 +24,20 @@ BACKBONE = "mobilenet_v2"
 
 
 class Source:
-    """One video of the folder; frames embedded on request are embedded once and kept."""
+    """One video of the folder; when frames are asked for that the product would embed now, all are embedded, once."""
 
     def __init__(
         self, path: Path, content: str, backbone: Backbone, store: FeatureStore, scratch: FeatureStore
     ) -> None:
         self.features = video_features(path, backbone, store, content)
-        self._all = self.features
+        self._all: VideoFeatures | None = None
         self._path, self._content, self._backbone, self._scratch = path, content, backbone, scratch
 
     def with_frames(self, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         """The features with these frames embedded as well, as the product does it."""
-        self._all = refine(self._path, self._all, frames, self._backbone, self._scratch, self._content)
+        if self._all is None:
+            every = range(len(features))
+            self._all = refine(self._path, self.features, every, self._backbone, self._scratch, self._content)
         wanted = np.union1d(features.frames, frames)
         rows = np.searchsorted(self._all.frames, wanted)
         blocks = {name: block[rows] for name, block in self._all.blocks.items()}

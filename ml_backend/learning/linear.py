@@ -58,19 +58,23 @@ def fit_softmax(
     per_class = np.bincount(classes, weights=trust, minlength=count)
     share = trust * (len(rows) / (len(seen) * per_class[classes]))
     columns = np.searchsorted(seen, classes)
-    targets = np.eye(len(seen))[columns]
-    exact = rows.astype(np.float64)
-    width = exact.shape[1]
+    targets = np.eye(len(seen), dtype=np.float32)[columns]
+    pull = (inverse_penalty * share).astype(np.float32)
+    width, every = rows.shape[1], np.arange(len(rows))
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         matrix, bias = flat[: width * len(seen)].reshape(width, -1), flat[width * len(seen) :]
-        logs = log_softmax(exact @ matrix + bias, axis=1)
-        loss = -inverse_penalty * float(share @ logs[np.arange(len(logs)), columns]) + 0.5 * float((matrix**2).sum())
-        residual = inverse_penalty * share[:, None] * (np.exp(logs) - targets)
-        return loss, np.concatenate([(exact.T @ residual + matrix).ravel(), residual.sum(axis=0)])
+        scores = rows @ matrix.astype(np.float32) + bias.astype(np.float32)
+        scores -= scores.max(axis=1, keepdims=True)
+        raised = np.exp(scores)
+        total = raised.sum(axis=1)
+        loss = float(pull @ (np.log(total) - scores[every, columns])) + 0.5 * float((matrix**2).sum())
+        residual = (raised / total[:, None] - targets) * pull[:, None]
+        return loss, np.concatenate([(rows.T @ residual + matrix).ravel(), residual.sum(axis=0)])
 
     start = np.zeros((width + 1) * len(seen))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    options = {"maxiter": 200, "ftol": 1e-6, "gtol": 1e-4}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     weights = np.zeros((width, count), np.float32)
     bias = np.full(count, NEVER, np.float32)
     weights[:, seen] = found[: width * len(seen)].reshape(width, -1)
