@@ -22,7 +22,7 @@ from sampling.diverse import diverse
 
 COUNTS = (5, 10, 20, 50)
 # The network is slow to train: it is measured with one seed, on at most this many videos of a track.
-_LSTM_VIDEOS = 4
+_LSTM_VIDEOS = 2
 
 
 def suggested(track: Track, count: int, seed: int) -> NDArray[np.int64]:
