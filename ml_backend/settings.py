@@ -30,6 +30,7 @@ class Settings:
     backbone: str = "mobilenet_v2"
     backbone_weights: str = "default"
     device: str = "auto"
+    custom_model: Path | None = None
     workers: int = 1
     cache_max_bytes: int = 20 * GIB
     max_video_bytes: int = 20 * GIB
@@ -67,6 +68,7 @@ class Settings:
             backbone=environment.get("BACKBONE") or cls.backbone,
             backbone_weights=environment.get("BACKBONE_WEIGHTS") or cls.backbone_weights,
             device=environment.get("DEVICE") or cls.device,
+            custom_model=Path(custom).expanduser().absolute() if (custom := environment.get("CUSTOM_MODEL")) else None,
             workers=_integer(environment, "WORKERS", cls.workers),
             cache_max_bytes=_integer(environment, "CACHE_MAX_BYTES", cls.cache_max_bytes),
             max_video_bytes=_integer(environment, "MAX_VIDEO_BYTES", cls.max_video_bytes),
@@ -97,7 +99,8 @@ class ProjectSettings:
     `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there.
     `frames_per_video`: at most so many (Label Studio shows about ten rows well). `sample_fps`: frames per second looked
     at by `unique`. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.
-    `mode`: which kind of model to train; `auto` is Cold until two whole timelines have been reviewed, then Blitz.
+    `mode`: which kind of model to train; `auto` is Cold until two whole timelines have been reviewed, then Blitz, and
+    custom when a model file is named. `custom_model`: name of a file in DATA_DIR/custom_models.
     `default_label`: what the gaps of a dense annotation mean (none when unset).
     `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule.
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
@@ -107,7 +110,8 @@ class ProjectSettings:
     frames_per_video: int = 10
     sample_fps: float = 2.0
     hash_threshold: int = 4
-    mode: Literal["auto", "cold", "blitz"] = "auto"
+    mode: Literal["auto", "cold", "blitz", "custom"] = "auto"
+    custom_model: str | None = None
     default_label: str | None = None
     min_frames: int = 1
     dense: bool | None = None

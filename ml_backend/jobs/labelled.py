@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.annotation import Annotation, Region
-from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs import ready
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions
 from ml_backend.learning.framelabels import FrameLabels, frame_labels
-from ml_backend.video.timeline import studio_grid
+from ml_backend.video.timeline import Timeline, studio_grid
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,10 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key:
 
 
 def labels_of(
-    context: WorkerContext, work: ProjectWork, annotated: Annotated, features: VideoFeatures, exclusive: bool
+    context: WorkerContext, work: ProjectWork, annotated: Annotated, timeline: Timeline, exclusive: bool
 ) -> FrameLabels:
     """What the annotations of one task say of each frame of its video."""
-    grid = studio_grid(features.timeline, work.config.framerate_of(annotated.task.data))
+    grid = studio_grid(timeline, work.config.framerate_of(annotated.task.data))
     marked = [
         replace(each, reviewed=work.settings.dense) if each.reviewed is None else each for each in annotated.annotations
     ]

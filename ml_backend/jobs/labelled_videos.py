@@ -34,7 +34,7 @@ def labelled_videos(
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             unusable.append(f"Task {each.task.id} is not learnt from: {error}")
             continue
-        labels = labels_of(context, work, each, features, exclusive)
+        labels = labels_of(context, work, each, features.timeline, exclusive)
         foreign.update(labels.unknown_labels)
         videos.append(LabelledVideo(each.task.id, features, labels))
     projects.set_problems(context.redis, work.key, "annotated videos", unusable)

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
-from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction
-from ml_backend.learning.framelabels import FrameLabels
-from ml_backend.learning.head import Head
 from ml_backend.learning.smoothing import runs
-from ml_backend.video.timeline import studio_grid
+from ml_backend.video.timeline import Timeline, studio_grid
 
 # The share of a video's frames, the least sure ones, that decides how much it needs a person.
 _LEAST_SURE = 0.1
 
 
-def timeline_prediction(
-    work: ProjectWork, version: str, head: Head, task: Task, features: VideoFeatures, known: FrameLabels | None
-) -> Prediction:
-    """The prediction of a whole video, its least confident regions first; frames of `known` keep their labels."""
-    probabilities = head.probabilities(features, known)
-    found = runs(probabilities, head.labels, head.exclusive, min_frames=work.settings.min_frames)
-    grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
-    spans = [(grid.span(run.first, run.last), run) for run in found if run.label in work.config.labels]
+@dataclass(frozen=True, eq=False)
+class FrameProbabilities:
+    """What a model says of every frame of a video: (n, L) in 0..1 for `labels`, of which `exclusive` allows one a frame."""
+
+    timeline: Timeline
+    labels: tuple[str, ...]
+    exclusive: bool
+    values: NDArray[np.float32]
+
+
+def timeline_prediction(work: ProjectWork, version: str, task: Task, found: FrameProbabilities) -> Prediction:
+    """The prediction of a whole video, its least confident regions first."""
+    regions = runs(found.values, found.labels, found.exclusive, min_frames=work.settings.min_frames)
+    grid = studio_grid(found.timeline, work.config.framerate_of(task.data))
+    spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.config.labels]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
-    regions = tuple(
+    numbered = tuple(
         Region(f"{version}-{number}", start, end, (run.label,), "prediction", run.score)
         for number, ((start, end), run) in enumerate(least_sure_first, start=1)
     )
-    return Prediction(task.id, version, regions, certainty(probabilities, head.exclusive))
+    return Prediction(task.id, version, numbered, certainty(found.values, found.exclusive))
 
 
 def certainty(probabilities: NDArray[np.float32], exclusive: bool) -> float:

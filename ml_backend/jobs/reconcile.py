@@ -7,6 +7,7 @@ import logging
 
 from ml_backend.errors import LabelConfigError, LabelStudioMissing
 from ml_backend.jobs import projects
+from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
@@ -41,7 +42,7 @@ def reconcile(project_key: str) -> str:
     for task in context.client.tasks_lacking(work.id, wanted):
         report(0, f"looking at task {task.id}")
         lacking += request(context.redis, kind, project_key, task.id) is not None
-    if context.client.has_annotations(work.id):
+    if custom_file_of(context, work) or context.client.has_annotations(work.id):
         request(context.redis, "train", project_key)
     retire(context, work)
     return f"{lacking} tasks to {kind}"

@@ -12,15 +12,18 @@ from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import projects
+from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.worker_context import worker_context
+from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.custom import load_custom
+from ml_backend.learning.customversions import save_custom
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate, is_worse
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
@@ -35,6 +38,9 @@ _SETTLE_SECONDS = 1.0
 _SETTLE_MOST = 5.0
 
 _NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
+_NOT_PREDICTED = (
+    "The custom model does not know the label “{}”. Map one of its outputs with predicted_values, if it does."
+)
 _KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `coldblitz models activate`."
 
 
@@ -48,6 +54,8 @@ def train(project_key: str) -> str:
     work = open_project(context, project_key)
     _let_settle(context.redis, project_key)
     with project_lock(context.settings.data_dir, project_key, "train"):
+        if file := custom_file_of(context, work):
+            return _take_custom(context, work, file)
         annotated = annotated_tasks(context, work)
         if not annotated:
             return "nothing is annotated yet"
@@ -92,6 +100,19 @@ def train(project_key: str) -> str:
     request(context.redis, "rollout", project_key, card.name)
     request(context.redis, "evaluate", project_key, card.name)
     return trained
+
+
+def _take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
+    """Makes a version of the researcher's file, unless there is one of it already, and has it rolled out."""
+    exclusive = is_exclusive(a for each in annotated_tasks(context, work) for a in each.annotations)
+    model = load_custom(file, work.config.labels, work.config.predicted_values)
+    taken = context.client.versions(work.id)
+    card = save_custom(context.models_dir(work.key), model, exclusive=exclusive, taken=taken)
+    projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
+    if projects.active_version(context.redis, work.key) != card.name:
+        projects.want(context.redis, work.key, card.name)
+        request(context.redis, "rollout", work.key, card.name)
+    return f"{file.name} is {card.name}"
 
 
 def _let_settle(redis: Redis, project_key: str) -> None:

@@ -82,10 +82,16 @@ class Client:
         for item in self._tasks(project, "id,data"):
             yield Task(item["id"], item["data"])
 
+    def tasks_without(self, project: int, version: str) -> Iterator[Task]:
+        """Those that have no prediction of a model version."""
+        for item in self._tasks(project, "id,data", _without(version)):
+            yield Task(item["id"], item["data"])
+
     def tasks_lacking(self, project: int, version: str) -> Iterator[Task]:
         """Those that nobody has annotated and that have no prediction of a model version."""
-        without = _condition("predictions_model_versions", "not_contains", "List", [version])
-        for item in self._tasks(project, "id,data", _condition("total_annotations", "equal", "Number", 0), without):
+        for item in self._tasks(
+            project, "id,data", _condition("total_annotations", "equal", "Number", 0), _without(version)
+        ):
             yield Task(item["id"], item["data"])
 
     def task(self, project: int, number: int) -> Task:
@@ -280,6 +286,10 @@ def _same_host(one: str, other: str) -> bool:
 
 def _condition(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _without(version: str) -> dict[str, Any]:
+    return _condition("predictions_model_versions", "not_contains", "List", [version])
 
 
 _ANNOTATED = _condition("total_annotations", "greater", "Number", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
@@ -26,6 +26,7 @@ class LabelConfig:
 
     `video_key`: the key of the task's data that holds the video's address. `framerate`: the attribute as written, or None.
     `reviewed_control`: name of the `<Choices>` with an answer *reviewed*, when the config has one.
+    `predicted_values`: a model's words (a comma between several) to the label that has this attribute.
     """
 
     from_name: str
@@ -34,6 +35,7 @@ class LabelConfig:
     labels: tuple[str, ...]
     framerate: str | None
     reviewed_control: str | None
+    predicted_values: Mapping[str, str] = field(default_factory=dict)
 
     def framerate_of(self, data: Mapping[str, Any]) -> float:
         """Frames per second of Label Studio's grid for a task, resolved as Label Studio does.
@@ -85,6 +87,13 @@ def parse_label_config(xml: str) -> LabelConfig:
             labels=labels,
             framerate=_attribute(video, "framerate"),
             reviewed_control=_reviewed_control(elements),
+            predicted_values={
+                words: value
+                for label in control.iter()
+                if label.tag.lower() == "label"
+                and (value := _value(label))
+                and (words := _attribute(label, "predicted_values"))
+            },
         )
     raise LabelConfigError("The label config has no <TimelineLabels> on a <Video>.", _HOW_TO_MEND)
 

@@ -1,0 +1,66 @@
+"""A model version, ready to predict tasks: a head on embeddings, or the researcher's own file on frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ml_backend.jobs.embeddings import task_features
+from ml_backend.jobs.labelled import Annotated, labels_of
+from ml_backend.jobs.predict import FrameProbabilities
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.run import report
+from ml_backend.jobs.videos import naming, task_video
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
+from ml_backend.learning.custom import video_probabilities
+from ml_backend.learning.customversions import load_custom_version
+from ml_backend.learning.smoothing import smooth
+from ml_backend.learning.versions import load_card, load_version
+from ml_backend.video.timeline import read_timeline
+
+# None for a task that a person has reviewed as a whole. Raises VideoError and CustomModelError.
+Predictor = Callable[[Task, Annotated | None], FrameProbabilities | None]
+
+
+def is_custom(version: str) -> bool:
+    return version.startswith("custom-")
+
+
+def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+    """Loads a version once for many tasks. Raises StorageError and CustomModelError."""
+    return _custom(context, work, version) if is_custom(version) else _learnt(context, work, version)
+
+
+def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+    head, _ = load_version(context.models_dir(work.key), version)
+
+    def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
+        features = task_features(context, work.config, task, report)
+        known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
+        if known is not None and known.dense:
+            return None
+        values = head.probabilities(features, known)
+        return FrameProbabilities(features.timeline, head.labels, head.exclusive, values)
+
+    return predict
+
+
+def _custom(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+    models = context.models_dir(work.key)
+    exclusive = load_card(models, version).exclusive
+    model = load_custom_version(models, version, work.config.predicted_values)
+
+    def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
+        video = task_video(context, work.config, task, report)
+        with naming(task, work.config, video):
+            timeline = read_timeline(video.path)
+            known = labels_of(context, work, annotated, timeline, exclusive) if annotated else None
+            if known is not None and known.dense:
+                return None
+            text = f"{version} looks at task {task.id}"
+            values = video_probabilities(
+                model, video.path, timeline, exclusive=exclusive, progress=lambda share: report(100 * share, text)
+            )
+        return FrameProbabilities(timeline, model.project_labels, exclusive, smooth(values, exclusive, known))
+
+    return predict
