@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,6 +68,7 @@ def _copied(recipe: Recipe, **how: object) -> Callable[[Path], None]:
 _PLAIN = Recipe(steady(25, 60))
 _FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 _ALTERNATE = Recipe(steady(25, 60), codec="libvpx-vp9", options={"deadline": "good", "lag-in-frames": "16"})
+_OPUS = Recipe(steady(25, 75), codec="libvpx-vp9", options={"g": "12"}, sound=Sound("libopus"))
 _INDEX_FIRST = Recipe(steady(25, 75), muxer={"movflags": "faststart"}, options={"bf": "0"})
 _OPEN_GOP = Recipe(steady(25, 75), options={"x264-params": "open-gop=1:keyint=15:bframes=3:b-adapt=0:scenecut=0"})
 
@@ -106,6 +107,8 @@ CLIPS: Sequence[Clip] = (
     Clip("sound-early.mp4", _encoded(Recipe(steady(25, 50), sound=Sound(start=Fraction(-1, 2)))), ("25",)),
     Clip("sound-early.webm", _encoded(Recipe(steady(25, 50), codec="libvpx-vp9", sound=Sound("libopus", Fraction(-1, 3)))), ("25",)),
     Clip("sound-primed.webm", _encoded(Recipe(steady(30, 60), codec="libvpx-vp9", sound=Sound("libopus"))), ("30",)),
+    Clip("sound-opus.webm", _encoded(_OPUS), ("25", "50", "30")),
+    Clip("sound-opus-no-edit-list.mp4", _encoded(replace(_OPUS, codec="libx264", muxer={"use_editlist": "0"})), ("25", "50")),
     Clip("sound-longer.mp4", _encoded(Recipe(steady(30, 60), sound=Sound(seconds=Fraction(3)))), ("30",)),
     # Where the pictures end.
     Clip("long-last-frame.mp4", _encoded(Recipe(steady(25, 50), last=Fraction(1, 3))), ("25", "30")),

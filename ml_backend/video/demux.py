@@ -23,6 +23,8 @@ from ml_backend.video.container import open_video
 # that ends before the last of them is corrected.
 _DECODED_AHEAD = 8
 _QUEUED_AHEAD = 2.0  # seconds
+# In microseconds: beside Opus sound, Chromium seeks this much earlier.
+_OPUS_PREROLL = 80_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,9 @@ def _shown_early(
     half_tick = time_base * 500_000
     numerator, denominator = half_tick.numerator, half_tick.denominator
     times = -((1 - 2 * ticks) * numerator // denominator)
+    sound = getattr(container.streams.audio[0], "codec_context", None) if container.streams.audio else None
+    if sound is not None and sound.name in ("opus", "libopus"):
+        times += _OPUS_PREROLL
     # Frames that the decoder drops come before all key frames.
     place = np.argsort(np.argsort(packets.pts, kind="stable"), kind="stable") - (len(packets.pts) - len(pts))
     return np.column_stack([times, place[keys]]).astype(np.int64)

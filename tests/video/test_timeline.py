@@ -243,6 +243,15 @@ class TestTheBrowsersClock:
         assert timeline.shown_at(Seconds(0.4796)) == 12  # a key frame at 480 ms, in a file that counts milliseconds
         assert timeline.shown_at(Seconds(0.5196)) == 12  # no key frame at 520 ms
 
+    def test_beside_opus_sound_key_frames_are_looked_for_80_ms_earlier(self, make: Make) -> None:
+        recipe = Recipe(
+            steady(25, 60),
+            options={"g": "12", "sc_threshold": "0"},
+            muxer={"use_editlist": "0"},
+            sound=Sound("libopus"),
+        )
+        assert read_timeline(make(recipe)).shown_at(Seconds(0.49)) == 10
+
 
 class TestFilesThatAreNoVideo:
     def test_an_empty_file(self, tmp_path: Path) -> None:
