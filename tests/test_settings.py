@@ -37,6 +37,7 @@ class TestEnvironment:
                 "BACKBONE": "resnet18",
                 "BACKBONE_WEIGHTS": "none",
                 "DEVICE": "cpu",
+                "CUSTOM_MODEL": "/srv/model.py",
                 "WORKERS": "3",
                 "CACHE_MAX_BYTES": "1000",
                 "MAX_VIDEO_BYTES": "100",
