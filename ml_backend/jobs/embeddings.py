@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ml_backend.features.embedding import VideoFeatures, video_features
+from ml_backend.features.refining import refine
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -25,6 +28,19 @@ def task_features(
             video.content,
             lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
         )
+
+
+def with_frames(
+    context: WorkerContext, config: LabelConfig, task: Task, features: VideoFeatures, frames: Iterable[int]
+) -> VideoFeatures:
+    """`features` with these frames embedded as well: what a person labelled is then learnt from as it is, not from what
+    its neighbours suggest. Raises VideoError, LabelStudioError."""
+    missing = set(frames) - set(features.frames.tolist())
+    if not missing:
+        return features
+    video = task_video(context, config, task)
+    with naming(task, config, video):
+        return refine(video.path, features, missing, context.backbone, context.store, video.content)
 
 
 def has_features(context: WorkerContext, config: LabelConfig, task: Task) -> bool:

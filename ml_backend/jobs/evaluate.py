@@ -6,10 +6,10 @@ from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.train import fitting
+from ml_backend.jobs.train import fitting, newest_learnt
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning import evaluation
-from ml_backend.learning.versions import add_measurements, list_versions, load_card
+from ml_backend.learning.versions import add_measurements, load_card
 
 
 @job
@@ -19,9 +19,9 @@ def evaluate(project_key: str, version: str) -> str:
     work = open_project(context, project_key)
     models = context.models_dir(project_key)
     card = load_card(models, version)
-    newest = list_versions(models)[-1].name
-    if newest != version:
-        return f"{version} was overtaken by {newest}"
+    newest = newest_learnt(models)
+    if newest is not None and newest.name != version:
+        return f"{version} was overtaken by {newest.name}"
     videos = labelled_videos(context, work, annotated_tasks(context, work), card.exclusive)
     metrics = evaluation.evaluate(
         videos,

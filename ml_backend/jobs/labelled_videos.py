@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from ml_backend.errors import VideoError
 from ml_backend.jobs import projects
-from ml_backend.jobs.embeddings import task_features
+from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import report
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.examples import LabelledVideo, examples
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,13 @@ def labelled_videos(
         report(90 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
             features = task_features(context, work.config, each.task, report)
+            labels = labels_of(context, work, each, features.timeline, exclusive)
+            labelled = examples(labels, features.frames).frames
+            features = with_frames(context, work.config, each.task, features, labelled.tolist())
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             unusable.append(f"Task {each.task.id} is not learnt from: {error}")
             continue
-        labels = labels_of(context, work, each, features.timeline, exclusive)
         foreign.update(labels.unknown_labels)
         videos.append(LabelledVideo(each.task.id, features, labels))
     projects.set_problems(context.redis, work.key, "annotated videos", unusable)

@@ -15,6 +15,7 @@ from ml_backend.jobs import projects
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.labelled_videos import labelled_videos
+from ml_backend.jobs.predictor import is_custom
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
@@ -28,7 +29,7 @@ from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate, is_worse
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.head import Head
-from ml_backend.learning.versions import list_versions, load_card, save_version
+from ml_backend.learning.versions import ModelCard, list_versions, load_card, save_version
 
 # Whole timelines that people have judged, from which on Blitz takes over.
 ENOUGH_REVIEWED = 2
@@ -61,9 +62,12 @@ def train(project_key: str) -> str:
             return "nothing is annotated yet"
         mark = fingerprint(work, annotated, context.backbone.key)
         models = context.models_dir(project_key)
-        newest = next(iter(reversed(list_versions(models))), None)
+        newest = newest_learnt(models)
         if newest is not None and newest.settings.get("fingerprint") == mark:
-            wanted = projects.wanted_version(context.redis, project_key) or newest.name
+            wanted = projects.wanted_version(context.redis, project_key)
+            if wanted is None or is_custom(wanted):
+                wanted = newest.name
+                projects.want(context.redis, project_key, wanted)
             if projects.active_version(context.redis, project_key) != wanted:
                 request(context.redis, "rollout", project_key, wanted)
             return f"{newest.name} knows these annotations already"
@@ -120,6 +124,11 @@ def _let_settle(redis: Redis, project_key: str) -> None:
     deadline = time.monotonic() + _SETTLE_MOST
     while time.monotonic() < deadline and projects.seconds_since_annotation(redis, project_key) < _SETTLE_SECONDS:
         time.sleep(0.1)
+
+
+def newest_learnt(models: Path) -> ModelCard | None:
+    """The last version that was trained here, as opposed to a researcher's file."""
+    return next((card for card in reversed(list_versions(models)) if not is_custom(card.name)), None)
 
 
 def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
