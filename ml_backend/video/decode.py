@@ -149,6 +149,8 @@ def decode(
         if first:
             container.seek(int(timeline.pts[first]), stream=stream)
         for frame in _frames(container.demux(stream)):
+            if first and at < 0 and not _has(timeline, frame.pts):
+                continue  # behind a seek there is nothing to count from
             at = _index(timeline, frame.pts, at)
             if at > end:
                 break
@@ -204,14 +206,17 @@ def _frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:
             continue
 
 
+def _has(timeline: Timeline, pts: int | None) -> bool:
+    at = int(np.searchsorted(timeline.pts, pts)) if pts is not None else len(timeline)
+    return at < len(timeline) and int(timeline.pts[at]) == pts
+
+
 def _index(timeline: Timeline, pts: int | None, last: int) -> int:
     if pts is None:
         return last + 1
-    index = int(np.searchsorted(timeline.pts, pts, side="left"))
+    index = int(np.searchsorted(timeline.pts, pts))
     # Two frames may share a time, and a decoder may shift all times: then frames are counted.
-    if index <= last or index >= len(timeline) or timeline.pts[index] != pts:
-        return last + 1
-    return index
+    return index if index > last and _has(timeline, pts) else last + 1
 
 
 def in_background(

@@ -181,6 +181,9 @@ def test_frames_without_a_known_time_are_counted(tmp_path: Path) -> None:
     timeline = read_timeline(path)
     shifted = Timeline(timeline.pts + 1, timeline.time_base, timeline.duration)
     assert [picture.index for picture in decode(path, shifted)] == list(range(10))
+    # From the middle they cannot be: then there is none rather than a wrong one.
+    with pytest.raises(VideoUnreadable):
+        list(decode(path, shifted, first=FrameIndex(5)))
 
 
 def test_a_background_iterator_runs_ahead_only_so_far() -> None:
