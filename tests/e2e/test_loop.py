@@ -75,17 +75,6 @@ def test_every_further_annotation_makes_a_new_version_and_shows_it(
     assert set(timelines) == {first, second}
 
 
-def test_the_label_stream_shows_what_is_pinned_even_while_the_backend_is_down(
-    open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
-) -> None:
-    with coldblitz(studio.url, studio.token, tmp_path, settings={"BACKBONE_WEIGHTS": "none"}) as backend:
-        loop = open_project(clips[:1], backend=backend)
-        loop.suggestions()
-        loop.wait_for("pinned suggestions", lambda: loop.shown_version() == SUGGESTIONS)
-    served = studio.get(f"/api/projects/{loop.project}/next")
-    assert [prediction["model_version"] for prediction in served["predictions"]] == [SUGGESTIONS]
-
-
 @pytest.mark.parametrize("kind", ["uploaded", "local files", "plain URL"])
 def test_video_is_fetched_from_wherever_label_studio_has_it(
     kind: str, open_project: OpenProject, studio: Studio, clips: list[Clip], served_elsewhere: str
@@ -134,9 +123,8 @@ def test_a_bad_video_is_named_with_its_reason_and_the_others_go_on(
 
     reasons = loop.wait_for("reason for each bad video", failed)
     assert good not in reasons
-    for task in others:
-        assert f"{task}" in reasons[task]
-        assert len(reasons[task]) > 30
+    for task, item in zip(others, bad, strict=True):
+        assert f"task {task}" in reasons[task] or str(item["video"]) in reasons[task]
 
 
 def test_a_task_without_an_answer_yet_stays_open_and_is_asked_again(
@@ -189,33 +177,20 @@ def test_a_skipped_task_trains_nothing(open_project: OpenProject, clips: list[Cl
     assert loop.shown_version() == SUGGESTIONS
 
 
-def test_an_annotation_made_while_the_backend_was_down_is_learnt_when_it_is_back(
+def test_a_killed_backend_is_not_missed_and_makes_up_for_what_it_missed(
     open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
 ) -> None:
     settings = {"BACKBONE_WEIGHTS": "none"}
     with coldblitz(studio.url, studio.token, tmp_path, settings=settings) as backend:
         loop = open_project(clips[:1], backend=backend)
-        loop.suggestions()
-        port = int(backend.url.rpartition(":")[2])
-    [task] = loop.tasks
-    loop.answer(task, clips[0])
-    with coldblitz(studio.url, studio.token, tmp_path, port=port, settings=settings) as backend:
-        loop = Loop(studio, backend, loop.project, loop.tasks)
-        version, _ = loop.timelines()
-    assert version.startswith("cold-v")
-
-
-def test_a_backend_that_is_killed_leaves_no_work_undone(
-    open_project: OpenProject, studio: Studio, clips: list[Clip], tmp_path: Path
-) -> None:
-    settings = {"BACKBONE_WEIGHTS": "none"}
-    with coldblitz(studio.url, studio.token, tmp_path, settings=settings) as backend:
-        loop = open_project(clips[:1], backend=backend)
-        loop.suggestions()
         [task] = loop.tasks
-        loop.answer(task, clips[0])
+        loop.suggestions()
+        loop.wait_for("pinned suggestions", lambda: loop.shown_version() == SUGGESTIONS)
         backend.child.kill()
-        port = int(backend.url.rpartition(":")[2])
+    served = studio.get(f"/api/projects/{loop.project}/next")
+    assert [prediction["model_version"] for prediction in served["predictions"]] == [SUGGESTIONS]
+    loop.answer(task, clips[0])
+    port = int(backend.url.rpartition(":")[2])
     with coldblitz(studio.url, studio.token, tmp_path, port=port, settings=settings) as backend:
         version, _ = Loop(studio, backend, loop.project, loop.tasks).timelines()
     assert version.startswith("cold-v")
