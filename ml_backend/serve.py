@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,9 +17,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ml_backend.child import start_child, stop_child
+from ml_backend.errors import SettingsError
 from ml_backend.jobs.embedded_redis import running_redis
 from ml_backend.jobs.projects import known_keys
-from ml_backend.jobs.queue import request
+from ml_backend.jobs.queue import queue_due, request
 from ml_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,9 +44,24 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
+    if web:
+        _check_address(settings)
     while not stop.is_set():
         with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
             _watch(Redis.from_url(url, socket_timeout=5), children, stop, embedded=settings.redis_url is None)
+
+
+def _check_address(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"Nothing can listen on {settings.host}:{settings.port} ({error.strerror}).",
+                "Stop what uses it, or set PORT (and HOST) to another.",
+            ) from error
 
 
 def _watch(redis: Redis, children: list[_Child], stop: threading.Event, embedded: bool) -> None:
@@ -57,7 +74,7 @@ def _watch(redis: Redis, children: list[_Child], stop: threading.Event, embedded
                 log.error("The %s ended with code %s and is started again.", child.name, code)
                 child.process = start_child(child.command)
         try:
-            redis.ping()
+            queue_due(redis)
             silent = 0
         except RedisError:
             silent += 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import LockError
 from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
@@ -92,6 +93,31 @@ def retry_failed(redis: Redis, *, restarted: bool = False) -> list[str]:
                 continue
             queued.append(request(redis, meta["kind"], meta["project"], *meta["subject"], again=True))
     return [job_id for job_id in queued if job_id is not None]
+
+
+def queue_due(redis: Redis) -> int:
+    """Queues the failed jobs whose time to be tried again has come; returns how many. Any number of processes may call it.
+
+    RQ's own scheduler is a fork of the worker. It outlives a worker that is killed, with the worker's connection, and
+    Redis gives the next job to nobody.
+    """
+    lock = redis.lock("coldblitz:due", timeout=10)
+    if not lock.acquire(blocking=False):
+        return 0
+    queued = 0
+    try:
+        for queue in queues(redis):
+            registry = queue.scheduled_job_registry
+            for job in _existing(redis, registry.get_jobs_to_schedule()):
+                with redis.pipeline() as pipeline:
+                    registry.remove(job, pipeline=pipeline)
+                    queue._enqueue_job(job, pipeline=pipeline)
+                    pipeline.execute()
+                queued += 1
+    finally:
+        with contextlib.suppress(LockError):
+            lock.release()
+    return queued
 
 
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:

@@ -36,4 +36,4 @@ def work() -> None:
         serializer=JSONSerializer,
         log_job_description=False,
     )
-    worker.work(with_scheduler=True, logging_level="CRITICAL")
+    worker.work(logging_level="CRITICAL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,17 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.queue import KINDS, counts, has_failed, listing, queues, request, request_after, retry_failed
+from ml_backend.jobs.queue import (
+    KINDS,
+    counts,
+    has_failed,
+    listing,
+    queue_due,
+    queues,
+    request,
+    request_after,
+    retry_failed,
+)
 
 P = "7.1769860800"
 Work = Callable[..., None]
@@ -180,6 +191,19 @@ class TestFailures:
         work()
         assert len(ran(redis)) == 2
         assert counts(redis) == {"queued": 0, "running": 0, "finished": 1, "failed": 0}
+
+    def test_the_next_try_comes_when_it_is_due(self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ml_backend.jobs.queue._RETRY_AFTER", [600, 600])
+        will(redis, "fail for now", "fail for now")
+        job_id = request(redis, "train", P)
+        work()
+        assert queue_due(redis) == 0
+        assert redis.zadd("rq:scheduled:coldblitz-train", {str(job_id): time.time() - 1}, xx=True, ch=True) == 1
+        assert [queue_due(redis), queue_due(redis)] == [1, 0]
+        work()
+        assert len(ran(redis)) == 2
+        assert queue_due(redis) == 0
+        assert counts(redis)["queued"] == 1
 
     def test_all_that_failed_can_be_tried_again_when_the_cause_is_mended(self, redis: Redis, work: Work) -> None:
         for task in (1, 2):

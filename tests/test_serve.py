@@ -1,0 +1,146 @@
+"""`coldblitz serve` as it runs: it starts without Label Studio, mends what is killed, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+from embedded import settings_for
+from loopback import closed_port
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from ml_backend.jobs.embedded_redis import redis_url
+
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="it looks for processes in /proc")
+
+EVENT = {
+    "action": "START_TRAINING",
+    "project": {"id": 7, "created_at": "2026-01-31T12:00:00Z", "label_config": "<View/>"},
+}
+
+
+class Served:
+    def __init__(self, data_dir: Path) -> None:
+        self.port = closed_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data_dir = data_dir
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ml_backend.cli", "serve"],
+            env={
+                **os.environ,
+                "LABEL_STUDIO_URL": f"http://127.0.0.1:{closed_port()}",
+                "LABEL_STUDIO_API_KEY": "the-token",
+                "DATA_DIR": str(data_dir),
+                "PORT": str(self.port),
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def children(self, *words: str) -> list[int]:
+        """The processes that `serve` has started whose command holds all `words`."""
+        with suppress(OSError):
+            pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            return [int(pid) for pid in pids if all(word in command(int(pid)) for word in words)]
+        return []
+
+    def answers(self) -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.url}/jobs", timeout=2).ok
+        return False
+
+    def waiting(self) -> list[dict[str, object]]:
+        """The jobs that wait for their next try; none when nobody answers just now."""
+        with suppress(requests.RequestException, KeyError):
+            found: list[dict[str, object]] = requests.get(f"{self.url}/jobs", timeout=5).json()["queued"]
+            return found
+        return []
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def until(condition: Callable[[], object], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(tmp_path_factory.mktemp("data"))
+    try:
+        until(served.answers)
+        yield served
+    finally:
+        served.process.kill()
+        served.process.wait()
+
+
+def test_an_event_is_tried_although_label_studio_is_down_and_says_so(served: Served) -> None:
+    assert requests.post(f"{served.url}/webhook", json=EVENT, timeout=5).ok
+    until(lambda: ["does not answer" in str(row["reason"]) for row in served.waiting()] == [True, True])
+
+
+@pytest.mark.parametrize("words", [("gunicorn",), ("run-worker",), ("redis-server",)], ids=" ".join)
+def test_what_is_killed_is_started_again_and_nothing_is_lost(served: Served, words: tuple[str, ...]) -> None:
+    (killed,) = served.children(*words)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: killed not in served.children(*words) and len(served.children(*words)) == 1)
+    until(lambda: {str(row["kind"]) for row in served.waiting()} == {"train", "reconcile"})
+
+
+def test_what_comes_just_after_a_worker_was_killed_is_not_lost(served: Served) -> None:
+    (killed,) = served.children("run-worker")
+    os.kill(killed, signal.SIGKILL)
+    other = {**EVENT, "project": {"id": 8, "created_at": "2026-01-31T12:00:00Z"}}
+    assert requests.post(f"{served.url}/webhook", json=other, timeout=5).ok
+    until(lambda: sum(str(row["project"]).startswith("8.") and bool(row["reason"]) for row in served.waiting()) == 2)
+
+
+def test_a_second_one_on_its_port_is_told_so(served: Served, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "ml_backend.cli", "serve"],
+        env={
+            **os.environ,
+            "LABEL_STUDIO_URL": "http://studio.invalid",
+            "LABEL_STUDIO_API_KEY": "x",
+            "DATA_DIR": str(tmp_path),
+            "PORT": str(served.port),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "set PORT" in told.stderr.splitlines()[-1]
+    assert "Traceback" not in told.stderr
+
+
+def test_told_to_stop_it_leaves_no_process_behind(served: Served) -> None:
+    pids = served.children()
+    assert len(pids) == 3
+    assert served.stop() == 0
+    until(lambda: not any(command(pid) for pid in pids), 10)
+    url = redis_url(settings_for(served.data_dir))
+    with Redis.from_url(url) as redis, pytest.raises(RedisConnectionError):
+        redis.ping()
