@@ -14,9 +14,7 @@ from benchmarks.learning.baselines import Frames, lstm, plain
 from benchmarks.learning.data import Data, Track, answers, balanced, grouping
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.evaluation import evaluate
-from ml_backend.learning.head import Head
 from ml_backend.learning.metrics import calibration_error
-from ml_backend.learning.refinement import REFINING_ROUNDS, changing_frames
 
 Baseline = Callable[[Sequence[tuple[Track, Frames]], Sequence[Track]], list[NDArray[np.intp]]]
 
@@ -62,7 +60,6 @@ def _leave_out(tracks: Sequence[Track], groups: Sequence[str], with_lstm: bool) 
         head = fit_blitz(videos, classes, exclusive=True)
         seconds.append(time.perf_counter() - start)
         truth = np.concatenate([track.truth[track.scored] for track in asked])
-        asked = [refined(head, track) for track in asked]
         smoothed = [head.probabilities(track.features)[track.scored] for track in asked]
         unsmoothed = [head.probabilities(track.features, smoothed=False)[track.scored] for track in asked]
         scores["balanced_accuracy"].append(balanced(truth, answers(np.concatenate(smoothed))))
@@ -82,13 +79,6 @@ def _leave_out(tracks: Sequence[Track], groups: Sequence[str], with_lstm: bool) 
             raw.append(calibration_error(np.concatenate(smoothed), values, True) or 0.0)
     table = {key: float(np.mean(values)) for key, values in scores.items()}
     return {"table": {**table, "groups": len(set(groups))}, "ece": ece, "ece_raw": raw, "seconds": seconds}
-
-
-def refined(head: Head, track: Track) -> Track:
-    """With the frames around predicted changes embedded, as the product does it."""
-    for _ in range(REFINING_ROUNDS):
-        track = track.with_frames(changing_frames(head, track.features))
-    return track
 
 
 def _later_half(track: Track, with_lstm: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from benchmarks.learning.honesty import Honesty
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.families import scene_rows
-from ml_backend.learning.refinement import REFINING_ROUNDS, changing_frames
+from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import runs, smooth
 from sampling.diverse import diverse
 
@@ -40,7 +40,7 @@ def uniform(track: Track, count: int, seed: int, seeds: int) -> NDArray[np.int64
 def ours(taught: Sequence[tuple[Track, NDArray[np.int64]]], asked: Track, known: bool) -> NDArray[np.float32]:
     """(n, L) probabilities; certain of the only class that was seen while there is only one.
 
-    As in the product, answered frames are embedded, then the frames around predicted changes.
+    As in the product, answered frames are embedded, and in the video they belong to the frames around predicted changes.
     """
     answered = [(track.with_frames(frames), frames) for track, frames in taught]
     videos = [track.labelled(frames) for track, frames in answered]
@@ -50,11 +50,11 @@ def ours(taught: Sequence[tuple[Track, NDArray[np.int64]]], asked: Track, known:
         only = taught[0][0].truth[taught[0][1][0]]
         return np.tile(np.eye(len(asked.classes), dtype=np.float32)[only], (len(asked.truth), 1))
     own = next((video.labels for video, (track, _) in zip(videos, taught, strict=True) if track is asked), None)
-    held = own if known else None
-    looked_at = next((a for a, (track, _) in zip(answered, taught, strict=True) if track is asked), (asked, None))[0]
-    for _ in range(REFINING_ROUNDS):
-        looked_at = looked_at.with_frames(changing_frames(head, looked_at.features, held))
-    return head.probabilities(looked_at.features, held)
+    if not known or own is None:
+        return head.probabilities(asked.features)
+    pairs = zip(answered, taught, strict=True)
+    features = next(embedded.features for (embedded, _), (given, _) in pairs if given is asked)
+    return refined_probabilities(head, features, own, asked.source.with_frames)
 
 
 def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_lstm: bool) -> dict[str, Any]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from ml_backend.jobs.embeddings import task_features
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import VideoError
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.predict import FrameProbabilities
 from ml_backend.jobs.project_work import ProjectWork
@@ -14,9 +20,12 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.custom import video_probabilities
 from ml_backend.learning.customversions import load_custom_version
+from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import load_card, load_version
 from ml_backend.video.timeline import read_timeline
+
+log = logging.getLogger(__name__)
 
 # None for a task that a person has reviewed as a whole. Raises VideoError and CustomModelError.
 Predictor = Callable[[Task, Annotated | None], FrameProbabilities | None]
@@ -39,8 +48,21 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
         known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
         if known is not None and known.dense:
             return None
-        values = head.probabilities(features, known)
+        # A video somebody works on is looked at more closely where its label changes; the others need no decoding.
+        values = (
+            head.probabilities(features)
+            if known is None
+            else refined_probabilities(head, features, known, lambda old, frames: closer(task, old, frames))
+        )
         return FrameProbabilities(features.timeline, head.labels, head.exclusive, values)
+
+    def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
+        try:
+            return with_frames(context, work.config, task, features, frames.tolist())
+        except VideoError as error:
+            # The embeddings at hand still predict it.
+            log.warning("task %d is not looked at more closely: %s", task.id, error)
+            return features
 
     return predict
 

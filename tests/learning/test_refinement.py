@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from handmade import labelled, video
 
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.cold import LabelledVideo, fit_cold
-from ml_backend.learning.refinement import answered_frames, changing_frames
+from ml_backend.learning.refinement import answered_frames, changing_frames, refined_probabilities
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1], 40)
@@ -21,9 +24,24 @@ def test_a_long_answered_range_is_represented_by_what_is_embedded_in_it() -> Non
     assert len(answered_frames(video(TRUTH, step=8), labelled(TRUTH, range(80), LABELS))) == 0
 
 
-def test_the_frame_between_two_that_differ_is_asked_for_until_they_are_neighbours() -> None:
+def test_the_gap_in_which_a_label_changes_is_halved_until_it_is_small() -> None:
     known = labelled(TRUTH, [8, 16, 56, 64], LABELS)
-    sparse = video(TRUTH, step=8)
+    sparse, every = video(TRUTH, step=8), video(TRUTH)
     head = fit_cold([LabelledVideo(1, sparse, known)], LABELS)
-    assert changing_frames(head, sparse, known).tolist() == [36]
-    assert len(changing_frames(head, video(TRUTH), known)) == 0
+    asked: list[int] = []
+
+    def embed(features: VideoFeatures, frames: np.ndarray) -> VideoFeatures:
+        asked.extend(frames.tolist())
+        wanted = np.union1d(features.frames, frames)
+        return replace(features, frames=wanted, blocks={name: rows[wanted] for name, rows in every.blocks.items()})
+
+    p = refined_probabilities(head, sparse, known, embed)
+    assert asked == [36, 38]
+    assert abs(int((p[:, 0] < 0.5).argmax()) - 40) <= 1
+
+
+def test_nothing_is_embedded_where_changes_lie_between_neighbours() -> None:
+    known = labelled(TRUTH, [8, 16, 56, 64], LABELS)
+    features = video(TRUTH)
+    head = fit_cold([LabelledVideo(1, features, known)], LABELS)
+    assert len(changing_frames(features, head.probabilities(features, known), True)) == 0
