@@ -121,6 +121,71 @@ class TestAnswers:
         assert studio.asked[-1][3] == {"model_version": "cold-v3"}
 
 
+def task_answers(studio: Studio, **more: object) -> None:
+    item = {"id": 5, "data": {"video": "a.mp4"}, "annotations": [], "drafts": [], "predictions": [], **more}
+    studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[item], total=1))
+
+
+class TestOneTask:
+    def test_it_comes_from_the_list_because_asking_for_it_makes_label_studio_call_us(
+        self, studio: Studio, client: Client
+    ) -> None:
+        task_answers(studio)
+        assert client.task(7, 5) == Task(5, {"video": "a.mp4"})
+        (condition,) = json.loads(studio.asked[0][2]["query"])["filters"]["items"]
+        assert (condition["filter"], condition["operator"], condition["value"]) == ("filter:tasks:id", "equal", 5)
+
+    def test_one_that_is_gone_is_named(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[], total=0))
+        with pytest.raises(LabelStudioError, match="Task 5 is not in project 7") as gone:
+            client.task(7, 5)
+        assert not gone.value.passes
+
+    @pytest.mark.parametrize(
+        ("work", "found"),
+        [({}, 31), ({"annotations": [{"id": 1}]}, None), ({"drafts": [{"id": 1}]}, None), ({"predictions": []}, None)],
+    )
+    def test_its_suggestions_are_untouched_until_somebody_has_begun(
+        self, studio: Studio, client: Client, work: dict[str, object], found: int | None
+    ) -> None:
+        predictions = [{"id": 30, "model_version": "cold-v1"}, {"id": 31, "model_version": "keyframes-v1"}]
+        task_answers(studio, **{"predictions": predictions, **work})
+        assert client.untouched_prediction(7, 5, "keyframes-v1") == found
+
+    def test_a_prediction_is_replaced_in_place_so_that_nobodys_submit_fails(
+        self, studio: Studio, client: Client
+    ) -> None:
+        studio.will("PATCH", "/api/predictions/31/", lambda: jsonify({}))
+        client.replace_prediction(31, {"task": 5, "model_version": "keyframes-v1", "score": 0.5, "result": []})
+        assert studio.asked == [("PATCH", "/api/predictions/31/", {}, {"score": 0.5, "result": []})]
+
+
+class TestTheReviewTab:
+    def saved(self, studio: Studio, client: Client, *tabs: dict[str, Any]) -> list[tuple[str, str, str]]:
+        """Method, path and title of what is written when a project has `tabs`."""
+        studio.will("GET", "/api/dm/views/", lambda: jsonify(list(tabs)))
+        studio.will("POST", "/api/dm/views/", lambda: (jsonify({}), 201))
+        studio.will("PATCH", "/api/dm/views/4/", lambda: jsonify({}))
+        client.save_review_tab(7, "cold-v3")
+        return [(method, path, body["data"]["title"]) for method, path, _, body in studio.asked if method != "GET"]
+
+    def test_label_studios_own_first_tab_stays_beside_it(self, studio: Studio, client: Client) -> None:
+        (first, ours) = self.saved(studio, client)
+        assert first == ("POST", "/api/dm/views/", "Default")
+        assert ours[:2] == ("POST", "/api/dm/views/")
+
+    def test_it_lists_the_annotated_tasks_with_a_timeline_of_the_version(self, studio: Studio, client: Client) -> None:
+        self.saved(studio, client, {"id": 3, "data": {"title": "Default"}})
+        (asked,) = [body for method, _, _, body in studio.asked if method == "POST"]
+        conditions = {c["filter"].split(":")[-1]: c["value"] for c in asked["data"]["filters"]["items"]}
+        assert conditions == {"total_annotations": 0, "predictions_model_versions": ["cold-v3"]}
+
+    def test_a_second_version_changes_it(self, studio: Studio, client: Client) -> None:
+        ((_, _, title),) = self.saved(studio, client, {"id": 3, "data": {"title": "Default"}})
+        studio.asked.clear()
+        assert self.saved(studio, client, {"id": 4, "data": {"title": title}}) == [("PATCH", "/api/dm/views/4/", title)]
+
+
 class TestPushing:
     def test_many_go_in_bulk(self, studio: Studio, client: Client) -> None:
         studio.will(
