@@ -44,9 +44,10 @@ class LabelConfig:
         """
         text: Any = self.framerate
         if isinstance(text, str) and text.startswith("$"):
-            text = data.get(text[1:])
+            text = _looked_up(data, text[1:])
         try:
-            value = float(text)
+            # Python reads "2_5" as a number, the browser does not.
+            value = float("no" if isinstance(text, str) and "_" in text else text)
         except (TypeError, ValueError):
             return DEFAULT_FRAMERATE
         if not value > 0:
@@ -96,6 +97,16 @@ def parse_label_config(xml: str) -> LabelConfig:
             },
         )
     raise LabelConfigError("The label config has no <TimelineLabels> on a <Video>.", _HOW_TO_MEND)
+
+
+def _looked_up(data: Mapping[str, Any], path: str) -> Any:
+    """`fps`, or `meta.fps` for a value further down."""
+    if path in data:
+        return data[path]
+    found: Any = data
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _reviewed_control(elements: list[ElementTree.Element]) -> str | None:

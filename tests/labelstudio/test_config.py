@@ -66,6 +66,19 @@ def test_a_label_is_called_by_its_alias_because_results_are() -> None:
     assert config.labels == ("cat", "dog")
 
 
+def test_the_rate_is_read_as_the_browser_reads_it() -> None:
+    assert framerate('framerate="$meta.fps"', {"meta": {"fps": 12}}) == 12
+    assert framerate('framerate="2_5"') == 24
+
+
+def test_a_models_words_for_a_label_are_its_predicted_values() -> None:
+    config = parse_label_config(
+        """<View><TimelineLabels name="t" toName="v"><Label value="Vehicle" predicted_values="car,truck"/><Label value="B"/>
+        </TimelineLabels><Video name="v" value="$video"/></View>"""
+    )
+    assert config.predicted_values == {"car,truck": "Vehicle"}
+
+
 def test_labels_may_be_arranged_in_views_and_are_counted_once() -> None:
     config = parse_label_config(
         """<View><TimelineLabels name="t" toName="v"><View><Label value="A"/></View><View><Label value="B"/><Label value="A"/>
