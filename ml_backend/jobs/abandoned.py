@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 # A job that has taken so many workers with it is not given to another.
 _DEATHS = 3
-_IN_HAND_SECONDS = 1.0
+_IN_HAND_SECONDS = 5.0
 _AT_A_TIME = 1000
 
 

@@ -137,13 +137,26 @@ class TestTakingUp:
         work()
         assert ran(redis) == [f"rollout {P} cold-v1"], "what waited for it must go on"
 
-    def test_one_whose_worker_died_before_it_began_is_not_lost(self, redis: Redis, work: Work) -> None:
+    def test_one_whose_worker_died_before_it_began_is_not_lost(
+        self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ml_backend.jobs.abandoned._IN_HAND_SECONDS", 0.1)
         queued(redis)
         redis.lpop(queues(redis)[1].key)
         assert counts(redis)["queued"] == 0
         assert take_up_abandoned(redis) == 1
         work()
         assert ran(redis) == [f"train {P}"]
+
+    def test_one_that_a_living_worker_has_just_taken_is_left_to_it(
+        self, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = queued(redis)
+        redis.lpop(queues(redis)[1].key)
+        # While the one that takes up waits, the other begins.
+        monkeypatch.setattr("time.sleep", lambda _: begun_by(redis, job_id, worker_name(os.getppid(), "abc123")))
+        assert take_up_abandoned(redis) == 0
+        assert counts(redis)["running"] == 1
 
     def test_two_workers_that_start_together_take_it_up_once(self, redis: Redis, work: Work) -> None:
         import threading
