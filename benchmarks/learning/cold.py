@@ -64,9 +64,7 @@ def within(tracks: dict[str, list[Track]], seeds: int, honesty: Honesty, with_ls
         report["cold"][name] = {}
         for count in COUNTS:
             found: dict[str, dict[str, list[float]]] = {s: defaultdict(list) for s in ("ours", "uniform")}
-            for place, track in enumerate(videos):
-                if len(track.truth) < 2 * count:
-                    continue
+            for place, track in enumerate(track for track in videos if len(track.truth) >= 2 * count):
                 for seed in range(seeds):
                     for how, scores in found.items():
                         frames = suggested(track, count, seed) if how == "ours" else uniform(track, count, seed, seeds)
@@ -186,7 +184,8 @@ def across(tracks: dict[str, list[Track]], seeds: int, with_lstm: bool) -> dict[
 
 def _means(rows: Sequence[dict[str, dict[str, float]]]) -> dict[str, float]:
     """Over tracks; the first figures are with our suggestions."""
-    table = {key: float(np.mean([row["ours"][key] for row in rows])) for key in rows[0]["ours"]}
+    keys = {key for row in rows for key in row["ours"]}
+    table = {key: float(np.mean([row["ours"][key] for row in rows if key in row["ours"]])) for key in sorted(keys)}
     table["uniform_macro_f1"] = float(np.mean([row["uniform"]["macro_f1"] for row in rows]))
     if "class_recall" in rows[0]["uniform"]:
         table["uniform_class_recall"] = float(np.mean([row["uniform"]["class_recall"] for row in rows]))
