@@ -46,7 +46,7 @@ def looks(videos: Sequence[VideoFeatures], most: int = 5) -> list[Groups]:
         return []
     means = np.stack([unit(video.blocks["appearance"].astype(np.float32)).mean(axis=0) for video in videos])
     centres = np.stack([means[same == group].mean(axis=0) for group in range(same.max() + 1)])
-    tree = linkage(unit(centres), "average", "cosine")
+    tree = linkage(unit(centres), "average")
     branches: dict[tuple[int, ...], Groups] = {}
     for level in range(2, most + 1):
         cut = fcluster(tree, level, "maxclust")[same]
