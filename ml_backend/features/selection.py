@@ -74,8 +74,8 @@ class Selection:
             self._watch(interval, first, last)
         else:
             self._split(interval, first, event, last)
-        self._unscaled.extend(pictures[1:])
-        while self._unscaled and len(self._unscaled) * max(pictures[1].nbytes, 1) > _UNSCALED_BYTES:
+        self._unscaled.extend(picture for picture in pictures[1:] if picture.nbytes)
+        while self._unscaled and len(self._unscaled) * max(self._unscaled[-1].nbytes, 1) > _UNSCALED_BYTES:
             self._unscaled.popleft().shrink()
 
     def put(self, position: int, rows: Rows, unit: NDArray[np.float32]) -> None:
