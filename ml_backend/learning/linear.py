@@ -27,7 +27,7 @@ class Linear:
         return np.asarray(log_softmax(rows @ self.weights + self.bias, axis=1), np.float32)
 
 
-def span(rows: Floats, most: int = 400) -> Floats:
+def span(rows: Floats, most: int = 256) -> Floats:
     """An orthonormal basis (d, r) of what `rows` (k, d) span.
 
     A penalised linear model has its optimum there (representer theorem), so fitting rows @ basis and carrying the
