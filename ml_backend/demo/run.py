@@ -150,9 +150,8 @@ def _explain(loop: Loop, *, by_hand: bool) -> None:
     url = loop.studio.url
     switches = " ".join(f"{name}={value}" for name, value in REACH_LOCAL_BACKEND.items())
     todo = (
-        """Open a task, answer the grey one-frame regions with a digit, and submit with Ctrl+Enter; after a few the
-        other
-tasks open with their timeline. The labels are changed under Settings, Labeling Interface."""
+        "Open a task, answer the grey one-frame regions with a digit, and submit with Ctrl+Enter: the other tasks then\n"
+        "open with their timeline. The labels are changed under Settings, Labeling Interface."
         if by_hand
         else "A simulated annotator labelled the first two videos. Open any task: its timeline is the model's."
     )
