@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.jobs.embedded_redis import redis_url, running_redis
+from ml_backend.jobs.queue import queues
 from ml_backend.settings import Settings
 
 
 def settings_for(data_dir: Path, **more: object) -> Settings:
     return Settings("http://studio.invalid", "the-token", data_dir=data_dir, **more)  # type: ignore[arg-type]
+
+
+def do_jobs(redis: Redis, most: int | None = None) -> None:
+    """Does all the jobs that wait, or at most so many, as a worker does, and then returns."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        worker = SimpleWorker(queues(redis), connection=redis, serializer=JSONSerializer)
+        worker.work(burst=True, logging_level="CRITICAL", max_jobs=most)
+    finally:
+        # RQ leaves its own behind, and Ctrl+C would no longer stop the tests.
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +41,6 @@ def redis_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting
 
 @pytest.fixture
 def redis(redis_settings: Settings) -> Iterator[Redis]:
-    from ml_backend.jobs.embedded_redis import redis_url
-
     connection = Redis.from_url(redis_url(redis_settings))
     connection.flushall()
     yield connection

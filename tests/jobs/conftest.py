@@ -3,10 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from embedded import redis, redis_settings
+from embedded import do_jobs, redis, redis_settings
 from redis import Redis
-from rq import SimpleWorker
-from rq.serializers import JSONSerializer
 
 from ml_backend.jobs import queue
 from ml_backend.jobs.queue import KINDS, Kind
@@ -26,10 +24,5 @@ def sample_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def work(redis: Redis) -> Work:
-    """Does all the jobs that wait, as a worker does, and then returns."""
-
-    def until_empty(most: int | None = None) -> None:
-        worker = SimpleWorker(queue.queues(redis), connection=redis, serializer=JSONSerializer)
-        worker.work(burst=True, logging_level="CRITICAL", max_jobs=most)
-
-    return until_empty
+    """Does the jobs that wait, at most so many."""
+    return lambda most=None: do_jobs(redis, most)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
-from rq import SimpleWorker
-from rq.serializers import JSONSerializer
 
 from ml_backend.jobs import projects
-from ml_backend.jobs.queue import KINDS, Kind, queues, request
+from ml_backend.jobs.queue import KINDS, Kind, request
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -61,7 +60,7 @@ def test_a_failed_job_says_why_and_can_be_tried_again(
 ) -> None:
     monkeypatch.setitem(KINDS, "suggest", Kind("failing_jobs.suggest", 60))
     request(redis, "suggest", P, 5)
-    SimpleWorker(queues(redis), connection=redis, serializer=JSONSerializer).work(burst=True, logging_level="CRITICAL")
+    do_jobs(redis)
     (row,) = client.get("/jobs").get_json()["failed"]
     assert row["reason"] == "Task 5 has no video. Import it again."
     assert client.post("/jobs/retry").get_json() == {"queued": [row["id"]]}
