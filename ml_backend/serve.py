@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -46,6 +47,8 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
         signal.signal(name, lambda *_: stop.set())
     if web:
         _check_address(settings)
+    # Workers inherit it: BLAS threads spin while they wait, on the cores that decode.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     while not stop.is_set():
         with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
             _watch(Redis.from_url(url, socket_timeout=5), children, stop, embedded=settings.redis_url is None)
