@@ -25,13 +25,13 @@ class Annotated:
     annotations: tuple[Annotation, ...]
 
 
-def annotated_tasks(context: WorkerContext, work: ProjectWork) -> list[Annotated]:
-    """Every task with at least one submitted annotation that was not skipped."""
-    found = (
-        Annotated(task, parse_annotations(task.id, items, work.config))
-        for task, items in context.client.annotated(work.id)
+def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None = None) -> list[Annotated]:
+    """Every task, or `task` alone, with at least one submitted annotation that was not skipped."""
+    read = (
+        Annotated(found, parse_annotations(found.id, items, work.config))
+        for found, items in context.client.annotated(work.id, task)
     )
-    return [each for each in found if each.annotations]
+    return [each for each in read if each.annotations]
 
 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key: str) -> str:

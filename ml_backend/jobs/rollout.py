@@ -60,10 +60,12 @@ def predict(project_key: str, task_number: int) -> str:
     with project_lock(context.settings.data_dir, project_key, "rollout"):
         if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
             return f"task {task.id} has its prediction already"
-        pushed = _push_all(context, work, version, predictor(context, work, version), [task])
-    return (
-        f"predicted task {task.id} with {version}" if pushed else f"task {task.id} is reviewed and needs no prediction"
-    )
+        annotated = next(iter(annotated_tasks(context, work, task.id)), None)
+        found = predictor(context, work, version)(task, annotated)
+        if found is None:
+            return f"task {task.id} is reviewed and needs no prediction"
+        _push(context, work, [prediction_json(timeline_prediction(work, version, task, found), work.config)])
+    return f"predicted task {task.id} with {version}"
 
 
 def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> list[str]:
@@ -93,8 +95,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
             pushed += _push(context, work, items)
             items = []
     pushed += _push(context, work, items)
-    if len(tasks) > 1:
-        projects.set_problems(context.redis, work.key, "videos", unusable)
+    projects.set_problems(context.redis, work.key, "videos", unusable)
     return pushed
 
 

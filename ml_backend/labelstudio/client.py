@@ -102,9 +102,10 @@ class Client:
         item = self._task(project, number, "id,data")
         return Task(item["id"], item["data"])
 
-    def annotated(self, project: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
-        """Every task with an annotation, and its annotations as Label Studio gives them."""
-        for item in self._tasks(project, _WITH_ANNOTATIONS, _ANNOTATED):
+    def annotated(self, project: int, task: int | None = None) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+        """Every task with an annotation, or `task` if it has one, and its annotations as Label Studio gives them."""
+        this = () if task is None else (_condition("id", "equal", "Number", task),)
+        for item in self._tasks(project, _WITH_ANNOTATIONS, _ANNOTATED, *this):
             yield (
                 Task(item["id"], item["data"]),
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
