@@ -20,7 +20,7 @@ from av.codec.codec import UnknownCodecError
 
 from benchmarks.throughput import footage
 from benchmarks.throughput.accuracy import loss_points, short_events_found, truths
-from benchmarks.throughput.loops import aigva_loop, inference_limit, plain_loop
+from benchmarks.throughput.loops import aigva_loop, at_its_best, inference_limit, plain_loop
 from benchmarks.throughput.measuring import Clip, Report, peak, retraining, speed, suggestion
 from benchmarks.throughput.table import table, write_into
 from ml_backend.features.backbones import load_backbone
@@ -66,7 +66,7 @@ def measure(data: Path, folder: Path, repeats: int, minutes: int) -> Report:
     report["rss_10min_mib"], report["long_clip_fps"] = in_ten["rss_mib"], in_ten["fps"]
 
     limit = inference_limit(backbone)
-    aigva, plain = aigva_loop(folder), plain_loop()
+    aigva, plain = at_its_best(aigva_loop(folder)), at_its_best(plain_loop())
     labels = truths(data) if (data / "videos" / "labels.json").exists() else {}
     real = {name: data / "videos" / name for name in labels if name.startswith("scene/")}
     if (av1 := data / "videos" / "codec" / "av1_video.mkv").exists():
