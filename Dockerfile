@@ -1,7 +1,7 @@
 # One image for the web process, the workers, and (with the default command) both and a Redis in one container.
 FROM python:3.11-slim-bookworm AS build
-RUN python -m venv /opt/coldblitz
-ENV PATH=/opt/coldblitz/bin:$PATH
+RUN python -m venv /srv/coldblitz
+ENV PATH=/srv/coldblitz/bin:$PATH
 WORKDIR /src
 # The lock alone first: a change of our code does not install torch again.
 COPY requirements/product.lock requirements/
@@ -11,8 +11,8 @@ RUN pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home coldblitz && install --directory --owner coldblitz --group coldblitz /data
-COPY --from=build /opt/coldblitz /opt/coldblitz
-ENV PATH=/opt/coldblitz/bin:$PATH \
+COPY --from=build /srv/coldblitz /srv/coldblitz
+ENV PATH=/srv/coldblitz/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \
     PORT=9090 \
