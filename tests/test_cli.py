@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from embedded import redis, redis_settings
 from flask import Flask, jsonify
@@ -20,10 +22,17 @@ from typer.testing import CliRunner
 
 from ml_backend import status
 from ml_backend.cli import app
+from ml_backend.demo.clips import SCRIPTS, make_clips
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs import projects
 from ml_backend.jobs.queue import request
+from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.framelabels import NO, UNKNOWN, YES, FrameLabels
+from ml_backend.learning.versions import save_version
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
+from ml_backend.video.timeline import Timeline
 
 __all__ = ["redis", "redis_settings"]
 
@@ -170,3 +179,63 @@ class TestModels:
         }
         told = CliRunner().invoke(app, ["models", "list", "7", "--json"], env=environment)
         assert (told.exit_code, json.loads(told.stdout)) == (0, [])
+
+
+class TestCheck:
+    def test_it_tells_the_frame_rate_to_put_into_the_label_config(self, tmp_path: Path) -> None:
+        (clip,) = make_clips(tmp_path, SCRIPTS[:1])
+        told = CliRunner().invoke(app, ["check", str(clip.path), "--framerate", "24", "--json"])
+        assert told.exit_code == 0
+        (checked,) = json.loads(told.stdout)
+        assert any(f'framerate="{float(clip.fps):g}"' in finding["remedy"] for finding in checked["findings"])
+
+    def test_a_file_that_is_no_video_is_exit_code_1(self, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.mp4"
+        broken.write_bytes(b"no video at all")
+        told = CliRunner().invoke(app, ["check", str(broken)])
+        assert told.exit_code == 1
+        assert "error:" in told.stdout
+
+    def test_nothing_to_check_is_said(self) -> None:
+        told = coldblitz("check")
+        assert told.returncode == 1
+        assert "Give video files, or --project" in told.stderr
+
+
+class TestModelVersions:
+    @pytest.fixture
+    def environment(self, redis: Redis, redis_settings: Settings) -> dict[str, str]:
+        truth = np.arange(200) // 40 % 2
+        labels = FrameLabels(("A", "B"), np.full((200, 2), UNKNOWN, np.int8), np.zeros(200, np.float32))
+        for frame in (20, 60, 100, 140):
+            labels.values[frame] = NO
+            labels.values[frame, truth[frame]] = YES
+            labels.weight[frame] = 1
+        blocks = {
+            name: np.stack([1 - truth, truth, np.full(200, 0.5)], axis=1).astype(np.float16)
+            for name in ("appearance", "middle", "early", "early_grid", "motion")
+        }
+        timeline = Timeline(np.arange(200, dtype=np.int64), Fraction(1, 25), Fraction(8))
+        features = VideoFeatures(timeline, np.arange(200), blocks, 200, np.arange(1), np.zeros(1, np.uint64))
+        head = fit_cold([LabelledVideo(1, features, labels)], ("A", "B"), exclusive=True)
+        save_version(redis_settings.data_dir / "projects" / P / "models", head, backbone="none", videos=1)
+        return {
+            "LABEL_STUDIO_URL": redis_settings.label_studio_url,
+            "LABEL_STUDIO_API_KEY": redis_settings.label_studio_api_key,
+            "DATA_DIR": str(redis_settings.data_dir),
+        }
+
+    def test_they_are_listed_shown_activated_and_deleted(self, redis: Redis, environment: dict[str, str]) -> None:
+        def told(*arguments: str) -> str:
+            result = CliRunner().invoke(app, ["models", *arguments], env=environment)
+            assert result.exit_code == 0, result.output
+            return result.stdout
+
+        (card,) = json.loads(told("list", "7", "--json"))
+        assert (card["labels"], card["active"]) == (["A", "B"], False)
+        assert card["name"] in told("list", "7")
+        assert "not measured yet" in told("show", "7", card["name"])
+        told("activate", "7", card["name"])
+        assert projects.wanted_version(redis, P) == card["name"]
+        told("delete", "7", card["name"])
+        assert json.loads(told("list", "7", "--json")) == []

@@ -171,11 +171,3 @@ class TestTakingUp:
         assert sorted(taken) == [0, 0, 0, 1]
         work()
         assert ran(redis) == [f"train {P}"]
-
-    def test_without_any_there_is_nothing_to_wait_for(self, redis: Redis, work: Work) -> None:
-        for task in range(20):
-            queued(redis, "suggest", task)
-        work(5)
-        started = time.monotonic()
-        assert take_up_abandoned(redis) == 0
-        assert time.monotonic() - started < 0.5
