@@ -31,6 +31,11 @@ def start_child(
 def stop_child(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Asks a process to stop, and ends it when it has not after `seconds`."""
     process.terminate()
+    await_child(process, seconds)
+
+
+def await_child(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Waits for a process that was asked to stop, and ends it when it has not after `seconds`."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ml_backend.child import start_child, stop_child
+from ml_backend.child import await_child, start_child
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.embedded_redis import running_redis
 from ml_backend.jobs.projects import known_keys
@@ -115,7 +115,8 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
             child.process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         for child in children:
-            stop_child(child.process, max(0.1, deadline - time.monotonic()))
+            # Not asked twice: RQ takes that as an order to drop the job at hand.
+            await_child(child.process, max(0.1, deadline - time.monotonic()))
 
 
 def _reconcile_all(redis: Redis) -> None:

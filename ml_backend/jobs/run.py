@@ -38,6 +38,9 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
         except JobTimeoutException:
             _fail("It took longer than its time limit. Cut the video into parts, or add a faster worker.", passes=False)
             raise
+        except SystemExit:
+            _fail("It was stopped with its worker, and is done at the next start.", passes=True, setting=True)
+            raise
         except Exception as error:
             _fail(f"Unexpected {type(error).__name__}: {error}. Please report it with the worker's log.", passes=True)
             log.exception("%s failed", name)
