@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs import projects, ready
-from ml_backend.jobs.embeddings import task_features
+from ml_backend.jobs.embeddings import task_features, tell_of_weights
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggest import studio_frames
@@ -21,6 +21,7 @@ def embed(project_key: str, task_number: int) -> str:
     """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
     context = worker_context()
     work = open_project(context, project_key)
+    tell_of_weights(context, project_key)
     task = context.client.task(work.id, task_number)
     features = task_features(context, work.config, task, report)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
+from ml_backend.jobs import projects
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -28,6 +29,12 @@ def task_features(
             video.content,
             lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
         )
+
+
+def tell_of_weights(context: WorkerContext, key: str) -> None:
+    """Tells the admin when the backbone is untrained, since everything works then and nothing is worth much."""
+    warning = context.backbone.warning
+    projects.set_problems(context.redis, key, "weights", [warning] if warning else [])
 
 
 def with_frames(

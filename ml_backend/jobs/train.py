@@ -13,6 +13,7 @@ from redis import Redis
 from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import projects
 from ml_backend.jobs.custom_model import custom_file_of
+from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.predictor import is_custom
@@ -60,6 +61,7 @@ def train(project_key: str) -> str:
         annotated = annotated_tasks(context, work)
         if not annotated:
             return "nothing is annotated yet"
+        tell_of_weights(context, project_key)
         mark = fingerprint(work, annotated, context.backbone.key)
         models = context.models_dir(project_key)
         newest = newest_learnt(models)

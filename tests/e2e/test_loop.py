@@ -59,6 +59,9 @@ def test_a_few_labelled_frames_become_a_timeline_of_every_video(open_project: Op
 
     # An annotator who has a task open still needs the prediction that it began from.
     assert loop.regions(SUGGESTIONS) is not None
+    # The backend of these tests has no weights, which the admin must not overlook.
+    problems = loop.backend.get("/jobs")["problems"]
+    assert any("untrained" in told for key in problems if key.startswith(f"{loop.project}.") for told in problems[key])
 
 
 def test_every_further_annotation_makes_a_new_version_and_shows_it(
