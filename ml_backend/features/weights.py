@@ -80,7 +80,7 @@ def _default(name: str, url: str, cache_dir: Path | None) -> Weights:
 def _warning(reason: str, name: str) -> str:
     return (
         f"The backbone {name} is untrained, because {reason}: it is good enough for a demonstration only. "
-        f"Set BACKBONE_WEIGHTS to a file with torchvision's weights for {name}, or let the backend reach download.pytorch.org."
+        f"Set BACKBONE_WEIGHTS to a file with torchvision's weights for {name}, or let the backend reach the network once."
     )
 
 
