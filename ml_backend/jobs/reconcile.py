@@ -43,7 +43,8 @@ def reconcile(project_key: str) -> str:
         report(0, f"looking at task {task.id}")
         lacking += request(context.redis, kind, project_key, task.id) is not None
     if custom_file_of(context, work) or context.client.has_annotations(work.id):
-        request(context.redis, "train", project_key)
+        # Whatever it failed of, a label config, a setting or a model file, may have been mended.
+        request(context.redis, "train", project_key, again=True)
     retire(context, work)
     return f"{lacking} tasks to {kind}"
 
