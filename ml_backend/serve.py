@@ -51,7 +51,8 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     while not stop.is_set():
         with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
-            _watch(Redis.from_url(url, socket_timeout=5), children, stop, embedded=settings.redis_url is None)
+            redis = Redis.from_url(url, socket_timeout=5)
+            _watch(redis, settings, children, stop)
 
 
 def _check_address(settings: Settings) -> None:
@@ -67,8 +68,9 @@ def _check_address(settings: Settings) -> None:
             ) from error
 
 
-def _watch(redis: Redis, children: list[_Child], stop: threading.Event, embedded: bool) -> None:
+def _watch(redis: Redis, settings: Settings, children: list[_Child], stop: threading.Event) -> None:
     """Until `stop`, or until the embedded Redis has died: then everything is started again with it."""
+    _discover(redis, settings)
     reconciled = time.monotonic()
     silent = 0
     while not stop.wait(_RESTART_AFTER):
@@ -81,11 +83,12 @@ def _watch(redis: Redis, children: list[_Child], stop: threading.Event, embedded
             silent = 0
         except RedisError:
             silent += 1
-            if embedded and silent >= _REDIS_TRIES:
+            if settings.redis_url is None and silent >= _REDIS_TRIES:
                 log.error("The embedded Redis does not answer; everything is started again with it.")
                 return
         if time.monotonic() - reconciled > _RECONCILE_EVERY:
             reconciled = time.monotonic()
+            _discover(redis, settings)
             _reconcile_all(redis)
 
 
@@ -117,6 +120,11 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
         for child in children:
             # Not asked twice: RQ takes that as an order to drop the job at hand.
             await_child(child.process, max(0.1, deadline - time.monotonic()))
+
+
+def _discover(redis: Redis, settings: Settings) -> None:
+    with contextlib.suppress(RedisError):
+        request(redis, "discover", settings.label_studio_url, again=True)
 
 
 def _reconcile_all(redis: Redis) -> None:

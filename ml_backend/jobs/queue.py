@@ -41,6 +41,8 @@ KINDS: dict[str, Kind] = {
     # A roll-out waits for these, and goes on without a video that cannot be had now.
     "embed": Kind("ml_backend.jobs.embed.embed", 12 * _HOUR, retried=False),
     "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", 2 * _HOUR),
+    # Asked for again every few minutes anyway.
+    "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR, retried=False),
 }
 # One job of a kind and subject may wait while others run, of which each worker has one at most.
 _SLOTS = "abcdefgh"

@@ -49,6 +49,18 @@ def reconcile(project_key: str) -> str:
     return f"{lacking} tasks to {kind}"
 
 
+@job
+def discover(host: str) -> str:
+    """Reconciles the projects of Label Studio that show one of our versions and that Redis knows nothing of any more."""
+    context = worker_context()
+    known = set(projects.known_keys(context.redis))
+    lost = [str(each.key) for each in context.client.projects() if is_ours(each.model_version)]
+    found = [key for key in lost if key not in known]
+    for key in found:
+        request(context.redis, "reconcile", key, again=True)
+    return f"found {len(found)} projects at {host}"
+
+
 def _restore(context: WorkerContext, work: ProjectWork) -> None:
     """Finds again what Redis has lost: which version is active, and the extra params."""
     pinned = work.project.model_version
