@@ -207,12 +207,12 @@ def add_measurements(
 
 def delete_version(root: Path, name: str) -> None:
     """Remove a version; its number is not used again. Raises StorageError when there is none of that name."""
-    load_card_name = root / name
-    if not _NAME.match(name) or not load_card_name.is_dir():
+    folder = root / name
+    if not _NAME.match(name) or not folder.is_dir():
         raise StorageError(f"There is no model version {name}.", "List the ones there are.")
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".old-") as away:
-            load_card_name.rename(Path(away) / name)
+            folder.rename(Path(away) / name)
             shutil.rmtree(Path(away) / name)
     except OSError as error:
         raise unwritable(root, error) from error
