@@ -36,7 +36,7 @@ def check_files(paths: list[Path], framerate: float | None, thorough: bool) -> I
 def check_tasks(settings: Settings, project: int, task: int | None, thorough: bool) -> Iterator[Checked]:
     """The videos of a project's tasks, or of one. Raises LabelStudioError."""
     # Imported here: a file is checked without Label Studio, and its SDK takes seconds to import.
-    from ml_backend.jobs.videos import task_video
+    from ml_backend.jobs.videos import inspect_video, task_video, video_name
     from ml_backend.jobs.worker_context import WorkerContext
     from ml_backend.labelstudio.config import parse_label_config
 
@@ -44,13 +44,13 @@ def check_tasks(settings: Settings, project: int, task: int | None, thorough: bo
     config = parse_label_config(context.client.project(project).label_config)
     tasks = context.client.tasks(project) if task is None else [context.client.task(project, task)]
     for each in tasks:
-        name = f"task {each.id} ({str(each.data.get(config.video_key)).rpartition('/')[2]})"
+        name = f"task {each.id} ({video_name(each, config)})"
         try:
             video = task_video(context, config, each)
         except ColdblitzError as error:
             yield Checked(name, (Finding("unreachable", error.message, error.remedy, "error"),))
             continue
-        yield Checked(name, inspect(video.path, config.framerate_of(each.data), thorough=thorough))
+        yield Checked(name, inspect_video(each, config, video, thorough))
 
 
 def report(checked: Iterator[Checked], as_json: bool) -> bool:

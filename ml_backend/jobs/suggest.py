@@ -13,11 +13,10 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.videos import naming, task_video, video_name
+from ml_backend.jobs.videos import inspect_video, naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
-from ml_backend.video.inspection import inspect
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
 from sampling.uniform import thin, uniform
@@ -51,10 +50,7 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     video = task_video(context, work.config, task, report)
     report(0, f"choosing frames of task {task.id}")
     framerate = work.config.framerate_of(task.data)
-    findings = [asdict(finding) for finding in inspect(video.path, framerate)]
-    name = video_name(task, work.config)
-    for finding in findings:
-        finding["remedy"] = finding["remedy"].replace(video.path.name, name)
+    findings = map(asdict, inspect_video(task, work.config, video))
     projects.note_findings(context.redis, work.key, task.id, findings)
     with naming(task, work.config, video):
         if work.settings.sampling == "uniform":

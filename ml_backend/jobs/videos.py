@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ml_backend.errors import VideoError, VideoRefused
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.video.inspection import Finding, inspect
 from ml_backend.video.source import VideoFile
 
 Progress = Callable[[float, str], None]
@@ -34,6 +36,16 @@ def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
     except VideoError as error:
         name = f"{video_name(task, config)} (task {task.id})"
         raise type(error)(error.message.replace(video.path.name, name), error.remedy) from error
+
+
+def inspect_video(task: Task, config: LabelConfig, video: VideoFile, thorough: bool = False) -> tuple[Finding, ...]:
+    """What is unusual about a task's video, told in its own name."""
+    found = inspect(video.path, config.framerate_of(task.data), thorough=thorough)
+    cached, name = video.path.name, video_name(task, config)
+    return tuple(
+        replace(each, message=each.message.replace(cached, name), remedy=each.remedy.replace(cached, name))
+        for each in found
+    )
 
 
 def video_name(task: Task, config: LabelConfig) -> str:
