@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ml_backend.custom_command import app as custom
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.models_command import app as models
 from ml_backend.settings import Settings
@@ -117,6 +118,7 @@ def check(
 
 
 app.add_typer(models, name="models")
+app.add_typer(custom, name="custom")
 
 
 @app.command()

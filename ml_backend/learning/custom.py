@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +21,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
+from ml_backend.learning.onepicture import OnePicture, answers, one_by_one
 from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import Timeline
 
@@ -91,25 +90,15 @@ def load_custom(
     `predicted_values` maps the model's words to labels of the project (Label Studio's attribute of that name, a comma
     between several); equal words need no mapping. Raises CustomModelError saying what to mend, with file and line.
     """
-    if not file.is_file():
-        raise CustomModelError(f"The custom model {file} does not exist.", "Check the path.")
     project = tuple(project_labels)
     mapping = {word.strip(): label for words, label in (predicted_values or {}).items() for word in words.split(",")}
-    loaders: dict[str, Callable[[Path], _Parts]] = {
-        ".py": lambda path: _from_python(path, tuple(dict.fromkeys((*project, *mapping)))),
-        ".pt": _from_torchscript,
-        ".pt2": _from_export,
-        ".onnx": _from_onnx,
-    }
-    if file.suffix not in loaders:
-        raise CustomModelError(f"{file.name} is no kind of model that is known.", f"Use one of {', '.join(SUFFIXES)}.")
-    parts = loaders[file.suffix](file)
+    parts = _loaded(file, tuple(dict.fromkeys((*project, *mapping))))
     labels = parts.labels
     meant = [mapping.get(label, label) for label in labels]
     columns = tuple(tuple(at for at, label in enumerate(meant) if label == wanted) for wanted in project)
     if not any(columns):
         raise CustomModelError(
-            f"{file.name} predicts {_listed(labels)}, none of which is a label of the project ({_listed(project)}).",
+            f"{file.name} predicts {listed(labels)}, none of which is a label of the project ({listed(project)}).",
             "Rename them, or map them with predicted_values in the label config.",
         )
     ignored = tuple(label for label, means in zip(labels, meant, strict=True) if means not in project)
@@ -119,6 +108,19 @@ def load_custom(
     )
     model.probabilities(np.zeros((2, *parts.size, 3), np.uint8))
     return model
+
+
+def words_of(file: Path, pictures: Callable[[tuple[int, int]], Pictures]) -> tuple[str, ...]:
+    """The labels that a model file names, or, where it names none, those that it answers for some `pictures`.
+
+    `pictures` gives (N, H, W, 3) uint8 RGB for a height and width. Raises CustomModelError.
+    """
+    parts = _loaded(file, ())
+    if parts.labels or parts.one is None:
+        return parts.labels
+    shown = pictures(parts.size)
+    with _blamed(file):
+        return tuple(dict.fromkeys(label for label, _ in answers(parts.one, shown, file.name)))
 
 
 def files_of(file: Path) -> tuple[Path, ...]:
@@ -170,10 +172,25 @@ class _Parts:
     size: tuple[int, int]
     predict: Predict
     fit: Callable[[Pictures, Sequence[str]], Any] | None = None
+    one: OnePicture | None = None
+
+
+def _loaded(file: Path, words: tuple[str, ...]) -> _Parts:
+    """`words`: what a function that names one label at a time may answer when the file does not list its labels."""
+    if not file.is_file():
+        raise CustomModelError(f"The custom model {file} does not exist.", "Check the path.")
+    loaders: dict[str, Callable[[Path], _Parts]] = {
+        ".py": lambda path: _from_python(path, words),
+        ".pt": _from_torchscript,
+        ".pt2": _from_export,
+        ".onnx": _from_onnx,
+    }
+    if file.suffix not in loaders:
+        raise CustomModelError(f"{file.name} is no kind of model that is known.", f"Use one of {', '.join(SUFFIXES)}.")
+    return loaders[file.suffix](file)
 
 
 def _from_python(file: Path, words: tuple[str, ...]) -> _Parts:
-    """`words`: what a function that names one label at a time may answer when the file does not list its labels."""
     module = _import(file)
     with _blamed(file):
         size = _size(getattr(module, "input_size", DEFAULT_SIZE), file)
@@ -186,33 +203,10 @@ def _from_python(file: Path, words: tuple[str, ...]) -> _Parts:
         return _Parts(_labels(labels, file), size, predict, fit if callable(fit) else None)
     if callable(one):
         known = _labels(labels, file) if isinstance(labels, list | tuple) else words
-        return _Parts(known, size, _one_by_one(one, known, file))
+        return _Parts(known, size, one_by_one(one, known, file.name), one=one)
     raise CustomModelError(
         f"{file.name} has no function predict.", "Define predict(frames) or custom_model_predict(img_path) in it."
     )
-
-
-def _one_by_one(one: Callable[[str], tuple[str, float]], words: tuple[str, ...], file: Path) -> Predict:
-    """The dissertation's form: a path to one picture in, its label and confidence out; the rest is shared by the others."""
-
-    def predict(pictures: Pictures) -> Floats:
-        scores = np.zeros((len(pictures), len(words)), np.float32)
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "frame.jpg")
-            for row, picture in zip(scores, pictures, strict=True):
-                cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-                answer = one(path)
-                if not isinstance(answer, tuple | list) or len(answer) != 2:
-                    raise CustomModelError(
-                        f"custom_model_predict of {file.name} gave {answer!r}.", "Return (label, confidence)."
-                    )
-                label, sure = str(answer[0]), float(answer[1])
-                if label in words:
-                    row[:] = (1 - sure) / max(len(words) - 1, 1)
-                    row[words.index(label)] = sure
-        return scores
-
-    return predict
 
 
 def _from_torchscript(file: Path) -> _Parts:
@@ -356,5 +350,6 @@ def _size(size: Any, file: Path) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-def _listed(labels: Sequence[str]) -> str:
+def listed(labels: Sequence[str]) -> str:
+    """Labels as a sentence names them."""
     return ", ".join(f"“{label}”" for label in labels)
