@@ -1,4 +1,8 @@
-"""Opening a video file: which stream is the picture, and what to say when there is none."""
+"""Opening a video file: which stream is the picture, and what to say when there is none.
+
+A file may come from anybody who can create tasks, and to FFmpeg "a video" may also be a list of other files and addresses
+to open. So it is told which containers to read, each of which is one file, and to open nothing but files.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,30 @@ from av.video.stream import VideoStream
 
 from ml_backend.errors import VideoUnreadable
 
+# Among those left out are playlists (hls, dash, concat, sdp), which name other files, and pictures.
+_CONTAINERS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,flv,ogg,asf,mxf,dv,nut,yuv4mpegpipe"
+)
+_OPENING = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS, "enable_drefs": "0"}
+# 8192 x 4352. A damaged header may promise pictures that fill the memory.
+MOST_PIXELS = 8192 * 4352
+_DECODING = {"max_pixels": str(MOST_PIXELS)}
+# A file on a disk answers at once; what FFmpeg reads for longer leads nowhere.
+_SECONDS = 60.0
+
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened container of `path` and the stream that a browser shows: the first that is not a cover picture.
 
-    Raises `VideoUnreadable` when the file is empty, is not a video, or holds sound only.
+    Raises `VideoUnreadable` when the file is empty, is not a video, holds sound only, or has pictures of more than
+    `MOST_PIXELS`; where the pictures grow beyond that later in the file, they do not decode.
     """
     if not path.stat().st_size:
         raise VideoUnreadable(f"{path.name} is empty (0 bytes).", "Upload it again.")
     try:
-        container = av.open(str(path))
+        # With the protocol, so that no name is taken for another one's ("concat:a.mp4").
+        container = av.open(f"file:{path}", options=_OPENING | _DECODING, timeout=_SECONDS)
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise VideoUnreadable(
             f"{path.name} is not a video, or its header is damaged.",
@@ -39,6 +56,12 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                     f"The pictures of {path.name} are coded in a way that cannot be decoded.",
                     "Encode it again as H.264, or upload it again if it plays elsewhere.",
                 )
+            if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
+                raise VideoUnreadable(
+                    f"{path.name} has pictures of {stream.codec_context.width} x {stream.codec_context.height}, which is too large.",
+                    "Encode it smaller: 8K is the most.",
+                )
+            stream.codec_context.options = _DECODING
             yield container, stream
             return
     raise VideoUnreadable(f"{path.name} holds no pictures.", "Upload a file with a video stream.")

@@ -25,6 +25,8 @@ _DECODED_AHEAD = 8
 _QUEUED_AHEAD = 2.0  # seconds
 # In microseconds: beside Opus sound, Chromium seeks this much earlier.
 _OPUS_PREROLL = 80_000
+# A whole day at 60 frames a second has fewer. What comes from anybody must not fill the memory.
+_MOST_FRAMES = 6_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ def demux(path: Path) -> Demuxed:
     """Reads all packets of the pictures of `path`. Raises `VideoUnreadable` when it is not a video or holds no frame."""
     with open_video(path) as (container, stream):
         time_base = stream.time_base or Fraction(1, 90_000)
-        packets = _read_packets(container, stream)
+        packets = _read_packets(path, container, stream)
         pts = np.sort(packets.pts)
         dropped = _dropped_by_the_decoder(container, stream, packets)
         if len(dropped):
@@ -68,8 +70,8 @@ def demux(path: Path) -> Demuxed:
         return Demuxed(pts, time_base, _duration(container, packets, pts, time_base), early, packets)
 
 
-def _read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Demuxes `stream` to its end, or as far as the file can be read."""
+def _read_packets(path: Path, container: InputContainer, stream: VideoStream) -> Packets:
+    """Demuxes `stream` to its end, or as far as the file can be read. Raises `VideoUnreadable` when it is too long."""
     pts: list[int] = []
     dts: list[int] = []
     key: list[bool] = []
@@ -80,6 +82,8 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> Packets:
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or not packet.size:
                 continue
+            if len(every) == _MOST_FRAMES:
+                raise VideoUnreadable(f"{path.name} holds more than {_MOST_FRAMES} frames.", "Cut it into parts.")
             every.append(time)
             # An alternate reference frame of VP8 is a packet of its own that only later frames look at.
             if packet.is_discard or (vp8 and not memoryview(packet)[0] & 16):
