@@ -101,7 +101,7 @@ def gunicorn(settings: Settings) -> list[str]:
     """The command of the web process: threads, so that one slow client does not hold up Label Studio's next call."""
     return [
         *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()", "--worker-class", "gthread"),
-        *("--workers", "1", "--threads", "16", "--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
+        *("--workers", "1", "--threads", "32", "--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
         *("--log-level", "warning", "--no-control-socket"),
     ]
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
-EVERYWHERE = {"errors", "annotation", "settings", "child"}
+EVERYWHERE = {"errors", "annotation", "settings", "child", "checks", "logs"}
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video"},
@@ -24,12 +24,16 @@ MAY_USE: dict[str, set[str]] = {
     "model": {"server", "jobs", "labelstudio"},
     "serve": {"jobs"},
     "status": set(),
-    "commands": {"jobs", "learning", "features", "video", "labelstudio"},
+    "doctor": {"jobs", "features", "video", "labelstudio"},
+    "commands": {"doctor", "jobs", "learning", "features", "video", "labelstudio"},
     "cli": {"serve", "status", "commands", "jobs", "demo"},
     "demo": {"labelstudio", "video"},
     "settings": set(),
     "child": set(),
+    "locked": set(),
     "errors": set(),
+    "checks": set(),
+    "logs": set(),
     "annotation": {"video"},
     "sampling": set(),
 }

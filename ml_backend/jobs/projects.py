@@ -70,6 +70,11 @@ def active_version(redis: Redis, key: str) -> str | None:
     return None if stored is None else _text(stored)
 
 
+def active_versions(redis: Redis) -> dict[str, str]:
+    """The active version of each project that has one."""
+    return {_text(key): _text(version) for key, version in redis.hgetall(_ACTIVE).items()}
+
+
 def activate(redis: Redis, key: str, version: str) -> None:
     """Notes that a version has been pinned, and when."""
     redis.hset(_ACTIVE, key, version)

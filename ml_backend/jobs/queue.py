@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     # A roll-out waits for these, and goes on without a video that cannot be had now.
     "embed": Kind("ml_backend.jobs.embed.embed", 12 * _HOUR, retried=False),
     "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", 2 * _HOUR),
+    "quality": Kind("ml_backend.jobs.quality.quality", 2 * _HOUR),
     # Asked for again every few minutes anyway.
     "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR, retried=False),
 }
@@ -211,6 +212,24 @@ def counts(redis: Redis) -> dict[str, int]:
         totals["finished"] += len(queue.finished_job_registry)
         totals["failed"] += len(queue.failed_job_registry)
     return totals
+
+
+def depths(redis: Redis) -> dict[str, dict[str, int]]:
+    """How many jobs of each kind are queued, scheduled (wait for their next try), deferred (wait for others), running and
+    failed. Asks Redis once."""
+    with redis.pipeline(transaction=False) as pipeline:
+        for queue in queues(redis):
+            pipeline.llen(queue.key)
+            for registry in (
+                queue.scheduled_job_registry,
+                queue.deferred_job_registry,
+                queue.started_job_registry,
+                queue.failed_job_registry,
+            ):
+                pipeline.zcard(registry.key)
+        numbers = iter(pipeline.execute())
+    states = ("queued", "scheduled", "deferred", "running", "failed")
+    return {kind: {state: next(numbers) for state in states} for kind in KINDS}
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.abandoned import take_up_abandoned, worker_name
+from ml_backend.jobs.alive import signs_of_life
 from ml_backend.jobs.projects import known_keys
 from ml_backend.jobs.queue import KINDS, queues, request, retry_failed
 from ml_backend.jobs.worker_context import worker_context
@@ -29,11 +30,13 @@ def work() -> None:
     retry_failed(redis, restarted=True)
     for key in known_keys(redis):
         request(redis, "reconcile", key, again=True)
+    name = worker_name(os.getpid(), uuid.uuid4().hex[:6])
     worker = SimpleWorker(
         queues(redis),
-        name=worker_name(os.getpid(), uuid.uuid4().hex[:6]),
+        name=name,
         connection=redis,
         serializer=JSONSerializer,
         log_job_description=False,
     )
-    worker.work(logging_level="CRITICAL")
+    with signs_of_life(redis, name):
+        worker.work(logging_level="CRITICAL")

@@ -14,6 +14,9 @@ from werkzeug.exceptions import HTTPException
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.server import progress, protocol
+from ml_backend.server.metrics import add_metrics
+from ml_backend.server.readiness import add_readiness
+from ml_backend.server.reserve import keep_threads_for_health
 from ml_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.extensions["coldblitz"] = protocol.Backend(settings, Redis.from_url(redis_url(settings), socket_timeout=5))
+    # The measuring first, so that it sees what the others refuse.
+    add_metrics(app, settings)
+    keep_threads_for_health(app)
+    add_readiness(app, settings)
     app.register_blueprint(protocol.blueprint)
     app.register_blueprint(progress.blueprint)
     if settings.basic_auth_user and settings.basic_auth_pass:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from redis import Redis
 
 from ml_backend.errors import PayloadError
-from ml_backend.jobs import projects, ready
+from ml_backend.jobs import projects, ready, tally
 from ml_backend.jobs.queue import request as queue
 from ml_backend.labelstudio import payloads
 from ml_backend.labelstudio.payloads import Event, PredictTask
@@ -92,6 +92,7 @@ def webhook() -> Response:
 def receive_event(backend: Backend, body: object) -> list[str]:
     """Queues what an event of Label Studio asks for, and returns the jobs' ids. Raises PayloadError."""
     event = payloads.parse_event(body)
+    tally.count_event(backend.redis, event.action)
     queued = [queue(backend.redis, kind, str(event.project), again=True) for kind in _wanted(backend, event)]
     return [job_id for job_id in queued if job_id is not None]
 

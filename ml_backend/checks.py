@@ -1,0 +1,40 @@
+"""What was checked about an installation: the state of one thing, what that means, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ml_backend.errors import ColdblitzError
+
+State = Literal["ok", "warning", "fault"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """`message`: one sentence on what was found. `remedy`: one on what to do; empty when nothing is to be done.
+
+    A *fault* keeps the backend from doing its work; a *warning* does not, but somebody should know of it.
+    """
+
+    name: str
+    state: State
+    message: str
+    remedy: str = ""
+
+
+def ok(name: str, message: str) -> Check:
+    return Check(name, "ok", message)
+
+
+def warning(name: str, message: str, remedy: str) -> Check:
+    return Check(name, "warning", message, remedy)
+
+
+def fault(name: str, message: str, remedy: str) -> Check:
+    return Check(name, "fault", message, remedy)
+
+
+def fault_of(name: str, error: ColdblitzError) -> Check:
+    """The fault that an error of ours tells of."""
+    return Check(name, "fault", error.message, error.remedy)

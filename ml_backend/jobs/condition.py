@@ -1,0 +1,110 @@
+"""The state of what the backend stands on: Redis, the disk, the workers, the weights. Imports nothing heavy: the web uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.checks import Check, fault, fault_of, ok, warning
+from ml_backend.errors import ColdblitzError
+from ml_backend.jobs.alive import living
+from ml_backend.settings import GIB
+
+_WEIGHTS = "coldblitz:weights"
+_FULL, _NEARLY_FULL = GIB // 4, 2 * GIB
+_NO_REDIS = "Start Redis, or check REDIS_URL; nothing is lost, the next reconcile makes up for what was missed."
+
+
+def check_redis(redis: Redis) -> Check:
+    """Whether Redis answers, keeps what it is told over a restart, and throws nothing away when it is full."""
+    name = "redis"
+    try:
+        told = redis.info()
+    except RedisError as error:
+        return fault(name, f"Redis does not answer ({type(error).__name__}).", _NO_REDIS)
+    version = f"Redis {told.get('redis_version', 'of an unknown version')} answers"
+    if told.get("loading"):
+        return fault(name, f"{version}, but is still loading its data.", "Wait until it has.")
+    policy = told.get("maxmemory_policy", "noeviction")
+    if told.get("maxmemory") and policy != "noeviction":
+        return fault(name, f"{version}, but drops keys when it is full ({policy}).", "Set maxmemory-policy noeviction.")
+    if not told.get("aof_enabled"):
+        return warning(
+            name,
+            f"{version}, but does not append every write to disk.",
+            "Set appendonly yes, or queued jobs wait for the next reconcile after a restart of Redis.",
+        )
+    return ok(name, f"{version} and appends every write to disk.")
+
+
+def check_disk(data_dir: Path) -> Check:
+    """Whether DATA_DIR can be written and has room."""
+    name, remedy = "disk", "Set DATA_DIR to a folder that can be written, on a disk with room."
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=data_dir, prefix=".check-") as file:
+            file.write(b"a byte")
+            file.flush()
+        free = shutil.disk_usage(data_dir).free
+    except OSError as error:
+        return fault(name, f"{data_dir} cannot be written ({error.strerror or error}).", remedy)
+    room = f"{data_dir} can be written; {free / GIB:.1f} GiB are free"
+    if free < _FULL:
+        return fault(name, f"{room}, which is too little.", "Free some space, or set CACHE_MAX_BYTES lower.")
+    if free < _NEARLY_FULL:
+        return warning(name, f"{room}, which is soon too little.", "Free some space, or set CACHE_MAX_BYTES lower.")
+    return ok(name, f"{room}.")
+
+
+def check_workers(redis: Redis) -> Check:
+    """Whether somebody does the jobs."""
+    name = "workers"
+    try:
+        alive = living(redis)
+    except RedisError as error:
+        return fault(name, f"Nobody knows, since Redis does not answer ({type(error).__name__}).", _NO_REDIS)
+    if not alive:
+        return fault(
+            name,
+            "No worker has given a sign of life, so that jobs wait for ever.",
+            "Start one with the same REDIS_URL: `coldblitz worker` (`make serve` starts one with the web process).",
+        )
+    machines = {worker.rsplit(".", 2)[0] for worker in alive}
+    return ok(name, f"{len(alive)} live, on {len(machines)} machine{'s' if len(machines) > 1 else ''}.")
+
+
+def weights_state(warned: str | None) -> Check:
+    """The state of a backbone that was loaded; `warned` is what it says against itself."""
+    if warned is None:
+        return ok("weights", "The backbone is loaded and trained.")
+    message, _, remedy = warned.partition(": ")
+    return warning("weights", f"{message}.", f"{remedy[:1].upper()}{remedy[1:]}")
+
+
+def note_weights(redis: Redis, loaded: Check | ColdblitzError) -> None:
+    """Tells the web process how this worker fared when it loaded the backbone."""
+    state = fault_of("weights", loaded) if isinstance(loaded, ColdblitzError) else loaded
+    redis.hset(_WEIGHTS, f"{socket.gethostname()}.{os.getpid()}", json.dumps(asdict(state)))
+
+
+def check_weights(redis: Redis) -> Check:
+    """The worst that the living workers have said of their backbone: loading one here would take half a gigabyte."""
+    try:
+        alive = {worker.rpartition(".")[0] for worker in living(redis)}
+        told = {worker.decode(): json.loads(state) for worker, state in redis.hgetall(_WEIGHTS).items()}
+        if gone := sorted(told.keys() - alive):
+            redis.hdel(_WEIGHTS, *gone)
+    except RedisError as error:
+        return fault("weights", f"Nobody knows, since Redis does not answer ({type(error).__name__}).", _NO_REDIS)
+    found = [Check(**state) for worker, state in told.items() if worker in alive]
+    if not found:
+        return ok("weights", "No worker has needed the backbone yet; it is loaded with the first video.")
+    return max(found, key=lambda check: ("ok", "warning", "fault").index(check.state))

@@ -1,0 +1,158 @@
+"""`GET /metrics` for Prometheus. Requests are counted by this process; jobs, events and frames by Redis, for all machines."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.jobs import projects, queue, tally
+from ml_backend.jobs.alive import living
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.settings import Settings
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# The folders of DATA_DIR that CACHE_MAX_BYTES bounds.
+_CACHES = ("videos", "features")
+_MEASURED_EVERY = 30.0
+# A series each; more projects than this would burden Prometheus.
+_MOST_PROJECTS = 500
+
+
+def add_metrics(app: Flask, settings: Settings) -> None:
+    """Adds the route to `app`, and measures its requests."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(_Done(Redis.from_url(redis_url(settings), socket_timeout=1, socket_connect_timeout=1)))
+    registry.register(_Caches(settings.data_dir))
+    seconds = Histogram(
+        "coldblitz_request_seconds",
+        "Time that a request took, by route and status; 401 is a failed login.",
+        ("route", "status"),
+        registry=registry,
+        buckets=_BUCKETS,
+    )
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+
+    @app.after_request
+    def end(answer: Response) -> Response:
+        # The rule, not the path: there are as many paths as anybody likes to ask for.
+        route = request.url_rule.rule if request.url_rule else "none"
+        seconds.labels(route, str(answer.status_code)).observe(time.perf_counter() - g.begun)
+        return answer
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Done(Collector):
+    """What all web processes and workers have done and have before them, as Redis knows it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def describe(self) -> list[Metric]:
+        return []  # else it would be asked before anybody wants to know
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            yield from [*self._jobs(), *self._tally(), *self._projects()]
+            up = 1
+        except RedisError:
+            up = 0
+        yield GaugeMetricFamily("coldblitz_redis_up", "Whether Redis answers; without it most else is missing.", up)
+
+    def _jobs(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "coldblitz_jobs",
+            "Jobs by kind and state; scheduled ones wait for their next try.",
+            labels=["kind", "state"],
+        )
+        for kind, states in queue.depths(self._redis).items():
+            for state, number in states.items():
+                waiting.add_metric([kind, state], number)
+        yield waiting
+        yield GaugeMetricFamily("coldblitz_workers", "Workers that live.", len(living(self._redis)))
+
+    def _tally(self) -> Iterator[Metric]:
+        found = tally.read_tally(self._redis)
+        outcomes = CounterMetricFamily("coldblitz_jobs_ended", "Tries of jobs that ended.", labels=["kind", "outcome"])
+        for (kind, outcome), number in found.jobs.items():
+            outcomes.add_metric([kind, outcome], number)
+        yield outcomes
+        seconds = HistogramMetricFamily("coldblitz_job_seconds", "Time that a try of a job took.", labels=["kind"])
+        for kind, (numbers, total) in found.seconds.items():
+            bounds = [*(str(bound) for bound in tally.BUCKETS), "+Inf"]
+            cumulated = [float(sum(numbers[: n + 1])) for n in range(len(numbers))]
+            seconds.add_metric([kind], list(zip(bounds, cumulated, strict=True)), total)
+        yield seconds
+        events = CounterMetricFamily("coldblitz_events", "Events that Label Studio sent.", labels=["action"])
+        for action, number in found.events.items():
+            events.add_metric([action], number)
+        yield events
+        for name, text, value in (
+            ("coldblitz_frames_decoded", "Frames of the videos that were embedded.", found.frames_decoded),
+            ("coldblitz_frames_embedded", "Frames among them that the network saw.", found.frames_embedded),
+            ("coldblitz_embedding_seconds", "Time that this took.", found.embedding_seconds),
+            ("coldblitz_reconciled", "Jobs that no event had asked for and a reconcile queued.", found.reconciled),
+        ):
+            yield CounterMetricFamily(name, text, value)
+        reconciled = GaugeMetricFamily(
+            "coldblitz_reconciled_timestamp_seconds", "When a project was last reconciled.", labels=["project"]
+        )
+        for project, when in sorted(found.reconciled_at.items())[-_MOST_PROJECTS:]:
+            reconciled.add_metric([project], when)
+        yield reconciled
+
+    def _projects(self) -> Iterator[Metric]:
+        versions = GaugeMetricFamily(
+            "coldblitz_model_version_info", "The model version that a project shows.", labels=["project", "version"]
+        )
+        for project, version in sorted(projects.active_versions(self._redis).items())[-_MOST_PROJECTS:]:
+            versions.add_metric([project, version], 1)
+        yield versions
+
+
+class _Caches(Collector):
+    """How much of the disk the videos and embeddings take. Looked up now and then: there may be many files."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._bytes: dict[str, int] = {}
+        self._until = 0.0
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        if time.monotonic() >= self._until:
+            self._bytes = {name: _size(self._data_dir / name) for name in _CACHES}
+            self._until = time.monotonic() + _MEASURED_EVERY
+        sizes = GaugeMetricFamily("coldblitz_cache_bytes", "Size of what is kept to be found again.", labels=["cache"])
+        for name, size in self._bytes.items():
+            sizes.add_metric([name], size)
+        yield sizes
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(where, name)).st_size
+            except OSError:  # a worker evicts at the same time
+                continue
+    return total
