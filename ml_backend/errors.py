@@ -13,6 +13,7 @@
     │   ├── VideoRefused               it must not or cannot be fetched
     │   └── VideoUnreadable            it is not a video, or nothing in it decodes
     ├── WeightsError               (setting) a backbone's weights are missing or do not fit
+    ├── DeviceFull                 (passes) the GPU has no memory left
     ├── NotEnoughLabels            training has to wait for more labels
     ├── CustomModelError           the researcher's model file does not do what it must
     └── StorageError               (setting) the disk is full, read-only, or a file on it is damaged
@@ -90,6 +91,10 @@ class VideoUnreadable(VideoError):
 
 class WeightsError(ColdblitzError):
     setting = True
+
+
+class DeviceFull(ColdblitzError):
+    passes = True
 
 
 class NotEnoughLabels(ColdblitzError):

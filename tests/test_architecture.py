@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
-EVERYWHERE = {"errors", "annotation", "settings", "child", "checks", "logs"}
+EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs"}
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video"},

@@ -69,6 +69,6 @@ def _device(device: str) -> str:
 @lru_cache(maxsize=2)
 def _load(name: str, weights: str, device: str, cache_dir: Path | None) -> Backbone:
     found = find_weights(name, weights, cache_dir)
-    run, numbers, batch = on_gpu(name, found) if device == "cuda" else on_cpu(name, found, cache_dir)
+    run, numbers, batch = on_gpu(name, found, cache_dir) if device == "cuda" else on_cpu(name, found, cache_dir)
     key = f"{name}-{found.digest}-{PICTURE}-{SCALER}-{numbers}-v{_VERSION}"
     return Backbone(name, key, found.path is not None, found.warning, batch, run)

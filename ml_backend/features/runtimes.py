@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from ml_backend.video.decode import PICTURE
 
 Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
 
-_CPU_BATCH, _GPU_BATCH = 16, 128
+_CPU_BATCH, _GPU_BATCH = 4, 128
 
 
 def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:
@@ -75,27 +76,15 @@ def _converted(name: str, weights: Weights, cache_dir: Path | None) -> ov.Model:
     return model
 
 
-def on_gpu(name: str, weights: Weights) -> tuple[Embed, str, int]:
+def on_gpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:
     """The network's `embed` in half precision, the name of its number format, and the batch it likes.
 
     Raises WeightsError.
     """
-    import torch
-
+    from ml_backend.features.gpu import BATCH, gpu_name, on_device
     from ml_backend.features.networks import build
     from ml_backend.features.taps import Taps
 
-    model = Taps.of(name, build(name, weights)).cuda().to(memory_format=torch.channels_last)
-    pinned = torch.empty(_GPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8, pin_memory=True)
-
-    def embed(pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        parts = []
-        for first in range(0, len(pictures), _GPU_BATCH):
-            some = pictures[first : first + _GPU_BATCH]
-            pinned[: len(some)] = torch.from_numpy(some)
-            with torch.inference_mode(), torch.autocast("cuda", torch.float16):
-                outputs = model(pinned.to("cuda", non_blocking=True))
-            parts.append([output[: len(some)].float().cpu().numpy() for output in outputs])
-        return {name: np.concatenate(rows) for name, rows in zip(EMBEDDED, zip(*parts, strict=True), strict=True)}
-
-    return embed, "cuda-fp16", _GPU_BATCH
+    # In the folder that all workers share, by the GPU's own name: containers on one machine share it, too.
+    lock = (cache_dir or Path(tempfile.gettempdir())) / f".{gpu_name()}.lock"
+    return on_device(Taps.of(name, build(name, weights)), "cuda", lock), "cuda-fp16", BATCH

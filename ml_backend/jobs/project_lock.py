@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from ml_backend.locked import locked
 
-@contextlib.contextmanager
-def project_lock(data_dir: Path, project: str, purpose: str) -> Iterator[None]:
-    """Waits for the lock. It is a lock on a file, so it is free again at once when its holder is killed."""
-    folder = data_dir / "projects" / project
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{purpose}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+
+def project_lock(data_dir: Path, project: str, purpose: str) -> AbstractContextManager[None]:
+    """Waits for the lock."""
+    return locked(data_dir / "projects" / project / f".{purpose}.lock")
