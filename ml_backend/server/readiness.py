@@ -63,7 +63,7 @@ class Readiness:
 
 def add_readiness(app: Flask, settings: Settings) -> None:
     """Adds the route to `app`."""
-    redis = Redis.from_url(redis_url(settings), socket_timeout=1, socket_connect_timeout=1, retry=None)
+    redis = Redis.from_url(redis_url(settings), socket_timeout=1, socket_connect_timeout=1)
     # The token takes two calls.
     each = _SECONDS / 2 - 0.1
     readiness = Readiness(
