@@ -100,6 +100,7 @@ def train(project_key: str) -> str:
     trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
     worse = is_worse(quick, _quick_metrics(models, projects.active_version(context.redis, project_key)))
     projects.set_problems(context.redis, project_key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
+    request(context.redis, "quality", project_key)
     if worse:
         return f"{trained}, kept back"
     projects.want(context.redis, project_key, card.name)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml_backend.learning.ensemble import Recipe, fit_ensemble
 from ml_backend.learning.examples import LabelledVideo, training_examples
 from ml_backend.learning.families import SCENE, Floats, Views
-from ml_backend.learning.framelabels import UNKNOWN, YES, FrameLabels
+from ml_backend.learning.framelabels import UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
 from ml_backend.learning.head import lesson_of
 from ml_backend.learning.metrics import decided
 from ml_backend.learning.smoothing import smooth
@@ -174,22 +174,34 @@ class Agreement:
     """`labels`: Fleiss' kappa per label over the frames that two or more annotators labelled, None where there are none.
 
     `annotators`: Cohen's kappa of each annotator against the majority of the others. 1 is perfect, 0 is chance.
+    `frames`: how many frames two or more annotators labelled.
     """
 
     labels: Mapping[str, float | None]
     annotators: Mapping[int, float | None]
+    frames: int
 
 
 def agreement(tasks: Sequence[Mapping[int, FrameLabels]], labels: Sequence[str]) -> Agreement:
-    """How far annotators agree, frame by frame; `tasks` hold each annotator's own frame labels of a task."""
+    """How far annotators agree, frame by frame; `tasks` hold each annotator's own frame labels of a task.
+
+    What a model drew and an annotator left as it was is nobody's answer: two blind submits would agree on everything.
+    """
     names = tuple(labels)
     stacked = []
     for task in tasks:
         if len(task) > 1:
-            stacked.append((tuple(task), np.stack([own.select(names).values for own in task.values()])))
+            said = [np.where(_own(one)[:, None], one.select(names).values, UNKNOWN) for one in task.values()]
+            stacked.append((tuple(task), np.stack(said).astype(np.int8)))
     per_label = {label: fleiss_kappa([said[:, :, at] for _, said in stacked]) for at, label in enumerate(names)}
     everyone = sorted({author for authors, _ in stacked for author in authors})
-    return Agreement(per_label, {author: _against_others(author, stacked) for author in everyone})
+    shared = sum(int(((said != UNKNOWN).any(axis=2).sum(axis=0) > 1).sum()) for _, said in stacked)
+    return Agreement(per_label, {author: _against_others(author, stacked) for author in everyone}, shared)
+
+
+def _own(labels: FrameLabels) -> NDArray[np.bool_]:
+    """(n,) frames that the annotator looked at."""
+    return np.asarray(labels.weight > UNTOUCHED_WEIGHT)
 
 
 def fleiss_kappa(said: Sequence[NDArray[np.int8]]) -> float | None:

@@ -87,3 +87,8 @@ def embed(project: str, task: int) -> str:
 @job
 def evaluate(project: str, version: str) -> str:
     return act("evaluate", project, version)
+
+
+@job
+def quality(project: str) -> str:
+    return act("quality", project)

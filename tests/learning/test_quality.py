@@ -9,7 +9,7 @@ import pytest
 from handmade import labelled, video
 
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT, FrameLabels
 from ml_backend.learning.quality import agreement, find_suspects, fleiss_kappa
 
 LABELS = ("cat", "dog")
@@ -91,6 +91,7 @@ class TestAgreement:
         found = agreement([{1: self.of(0, 1, 0, 1), 2: self.of(0, 1, 0, 1)}], LABELS)
         assert found.labels == {"cat": 1, "dog": 1}
         assert found.annotators == {1: 1, 2: 1}
+        assert found.frames == 4
 
     def test_the_one_who_differs_stands_out(self) -> None:
         same = self.of(*[0, 1] * 20)
@@ -105,3 +106,10 @@ class TestAgreement:
         found = agreement([{1: one, 2: two}, {3: one}], LABELS)
         assert found.labels == {"cat": None, "dog": None}
         assert found.annotators == {1: None, 2: None}
+        assert found.frames == 0
+
+    def test_what_was_taken_over_from_a_model_unseen_is_nobodys_answer(self) -> None:
+        blind = self.of(0, 1, 0, 1)
+        blind.weight[:2] = UNTOUCHED_WEIGHT
+        found = agreement([{1: blind, 2: blind}], LABELS)
+        assert found.frames == 2

@@ -1,0 +1,97 @@
+"""The model versions of a project as people ask for them: by the project's number, on the command line and over the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+
+from ml_backend.errors import SettingsError
+from ml_backend.jobs import projects
+from ml_backend.jobs.queue import request
+
+if TYPE_CHECKING:
+    from ml_backend.learning.versions import ModelCard
+
+
+def project_key(data_dir: Path, redis: Redis | None, project: str) -> str:
+    """The key of a project given by its number or its key; the newest when Label Studio used the number again.
+
+    Without `redis` only projects that have a folder are known. Raises SettingsError for a project that is not known.
+    """
+    folder = data_dir / "projects"
+    keys = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    if redis is not None:
+        keys.update(projects.known_keys(redis))
+    mine = sorted((key for key in keys if project in (key, key.split(".")[0])), key=lambda key: key.split(".")[-1])
+    if not mine:
+        raise SettingsError(f"No project {project} is known in {data_dir}.", "Check the number and DATA_DIR.")
+    return mine[-1]
+
+
+def summaries(data_dir: Path, redis: Redis, key: str) -> list[dict[str, Any]]:
+    """One JSON object for each version, the oldest first: what a list of them shows."""
+    # Imported here and below because it would double the time that any command takes to start.
+    from ml_backend.learning.versions import list_versions
+
+    active = projects.active_version(redis, key)
+    return [_summary(card, active) for card in list_versions(_folder(data_dir, key))]
+
+
+def model_card(data_dir: Path, key: str, version: str) -> ModelCard:
+    """Raises StorageError when there is no such version or its card is damaged."""
+    from ml_backend.learning.versions import load_card
+
+    return load_card(_folder(data_dir, key), version)
+
+
+def history(data_dir: Path, key: str, version: str) -> list[tuple[str, int, float | None]]:
+    """The learning curve up to a version: name, labelled frames and held-out macro-F1 of it and of all before it."""
+    from ml_backend.learning.versions import list_versions
+
+    curve = []
+    for card in list_versions(_folder(data_dir, key)):
+        curve.append((card.name, card.labelled_frames, card.macro_f1))
+        if card.name == version:
+            break
+    return curve
+
+
+def activate(data_dir: Path, redis: Redis, key: str, version: str) -> None:
+    """Queues the roll-out of a version, be it an older one or one kept back. Raises StorageError."""
+    model_card(data_dir, key, version)
+    projects.want(redis, key, version)
+    request(redis, "rollout", key, version, again=True)
+
+
+def delete(data_dir: Path, redis: Redis, key: str, version: str) -> None:
+    """Removes a version's files; its predictions stay in Label Studio.
+
+    Raises StorageError, and SettingsError for the version that is active.
+    """
+    from ml_backend.learning.versions import delete_version
+
+    if version == projects.active_version(redis, key):
+        raise SettingsError(f"{version} is the active version.", "Activate another one first.")
+    delete_version(_folder(data_dir, key), version)
+
+
+def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "kind": card.kind,
+        "active": card.name == active,
+        "created": card.created,
+        "labels": list(card.labels),
+        "lacking": list(card.lacking),
+        "videos": card.videos,
+        "labelled_frames": card.labelled_frames,
+        "macro_f1": card.macro_f1,
+        "macro_f1_error": card.macro_f1_error,
+        "judgement": card.judgement,
+    }
+
+
+def _folder(data_dir: Path, key: str) -> Path:
+    return data_dir / "projects" / key / "models"

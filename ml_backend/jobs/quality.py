@@ -1,0 +1,95 @@
+"""Looks for labels that are probably wrong, and for how far annotators agree, after each training: nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ml_backend.jobs.labelled import Annotated, annotated_tasks, labels_of
+from ml_backend.jobs.labelled_videos import labelled_videos
+from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.quality_report import QualityReport, SuspectRow, save
+from ml_backend.jobs.run import job, report
+from ml_backend.jobs.videos import video_name
+from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.framelabels import FrameLabels, is_exclusive
+from ml_backend.learning.quality import Suspect, agreement, find_suspects
+from ml_backend.video.timeline import studio_grid
+
+
+@job
+def quality(project_key: str) -> str:
+    """Writes what it finds about the labels of all annotated tasks into the project's folder."""
+    context = worker_context()
+    work = open_project(context, project_key)
+    annotated = annotated_tasks(context, work)
+    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    videos = labelled_videos(context, work, annotated, exclusive)
+    report(90, "looking for labels that are probably wrong")
+    suspects = find_suspects(videos, work.config.labels, exclusive=exclusive)
+    tasks = {each.task.id: each for each in annotated}
+    rows = tuple(_rows(context, work, tasks, videos, suspects))
+    agreed = agreement(
+        [_by_author(context, work, tasks[video.task], video, exclusive) for video in videos], work.config.labels
+    )
+    found = QualityReport(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        videos=len(videos),
+        found=len(rows),
+        suspects=rows,
+        label_kappa=agreed.labels,
+        annotator_kappa={str(author): kappa for author, kappa in agreed.annotators.items()},
+        compared_frames=agreed.frames,
+    )
+    save(context.settings.data_dir, project_key, found)
+    return f"{len(rows)} stretches of {len(videos)} videos are probably mislabelled; see `coldblitz quality {work.id}`"
+
+
+def _rows(
+    context: WorkerContext,
+    work: ProjectWork,
+    tasks: Mapping[int, Annotated],
+    videos: Sequence[LabelledVideo],
+    suspects: Sequence[Suspect],
+) -> Iterator[SuspectRow]:
+    """Without those between two frames that Label Studio shows: nobody could look at them."""
+    timelines = {video.task: video.features.timeline for video in videos}
+    for suspect in suspects:
+        task, timeline = tasks[suspect.task].task, timelines[suspect.task]
+        span = studio_grid(timeline, work.config.framerate_of(task.data)).span(suspect.first, suspect.last)
+        if span is None:
+            continue
+        yield SuspectRow(
+            task=task.id,
+            video=video_name(task, work.config),
+            start=int(span[0]),
+            end=int(span[1]),
+            first_second=round(timeline.seconds(suspect.first), 3),
+            last_second=round(timeline.seconds(suspect.last), 3),
+            given=suspect.given,
+            expected=suspect.expected,
+            doubt=round(suspect.doubt, 3),
+            kind=suspect.kind,
+            url=context.client.task_page(work.id, task.id),
+        )
+
+
+def _by_author(
+    context: WorkerContext, work: ProjectWork, annotated: Annotated, video: LabelledVideo, exclusive: bool
+) -> dict[int, FrameLabels]:
+    """What each annotator alone says of a task."""
+    authors = dict.fromkeys(a.author for a in annotated.annotations if a.author is not None)
+    if len(authors) < 2:
+        return {}
+    return {
+        author: labels_of(
+            context,
+            work,
+            replace(annotated, annotations=tuple(a for a in annotated.annotations if a.author == author)),
+            video.features.timeline,
+            exclusive,
+        )
+        for author in authors
+    }

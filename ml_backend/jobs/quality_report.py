@@ -1,0 +1,97 @@
+"""What was found about a project's labels, as a file beside its models. Imports nothing heavy: the web reads it too."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ml_backend.errors import StorageError
+
+
+@dataclass(frozen=True)
+class SuspectRow:
+    """A stretch of a task whose label is probably wrong: Label Studio frames `start`..`end`, both included.
+
+    `first_second` and `last_second`: when its first and its last frame are shown. `given`, `expected`: the labels that
+    people said and that a model says which has not seen this stretch, empty for none. `doubt` in 0..1: how improbable
+    what was said is. `kind`: `boundary` when it is about where a region begins or ends, else `label`. `url` opens the
+    task in Label Studio.
+    """
+
+    task: int
+    video: str
+    start: int
+    end: int
+    first_second: float
+    last_second: float
+    given: tuple[str, ...]
+    expected: tuple[str, ...]
+    doubt: float
+    kind: str
+    url: str
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """`suspects`: the worst first, at most `MOST` of `found`. `made`: ISO 8601.
+
+    `label_kappa`: Fleiss' kappa of each label; `annotator_kappa`: Cohen's kappa of each annotator, by Label Studio's user
+    id, against the majority of the others; None where nothing can be compared. `compared_frames`: frames that two or
+    more annotators labelled.
+    """
+
+    made: str
+    videos: int
+    found: int
+    suspects: tuple[SuspectRow, ...]
+    label_kappa: Mapping[str, float | None]
+    annotator_kappa: Mapping[str, float | None]
+    compared_frames: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# More than anybody goes through before training again.
+MOST = 500
+
+
+def save(data_dir: Path, project: str, report: QualityReport) -> None:
+    """Raises StorageError when the disk refuses."""
+    path = _path(data_dir, project)
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    short = replace(report, suspects=report.suspects[:MOST])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(short.as_json(), ensure_ascii=False, indent=1), encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise StorageError(
+            f"What was found about labels cannot be written to {path.parent} ({error.strerror}).",
+            "Make room there or set DATA_DIR elsewhere.",
+        ) from error
+
+
+def load(data_dir: Path, project: str) -> QualityReport | None:
+    """The newest report; None when none was made yet or it cannot be read."""
+    try:
+        data = json.loads(_path(data_dir, project).read_text(encoding="utf-8"))
+        rows = tuple(
+            SuspectRow(**{**row, "given": tuple(row["given"]), "expected": tuple(row["expected"])})
+            for row in data["suspects"]
+        )
+        return QualityReport(**{**data, "suspects": rows})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _path(data_dir: Path, project: str) -> Path:
+    return data_dir / "projects" / project / "quality.json"

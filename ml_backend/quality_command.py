@@ -1,0 +1,72 @@
+"""`coldblitz quality`: which labels of a project are probably wrong, and how far its annotators agree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ml_backend.errors import SettingsError
+from ml_backend.jobs.model_versions import project_key
+from ml_backend.jobs.quality_report import QualityReport, SuspectRow, load
+
+NONE = "none of the labels"
+_SHOWN = 40
+
+
+def print_report(data_dir: Path, project: str, as_json: bool) -> None:
+    """Prints what was found after the last training. Raises SettingsError when there was none."""
+    report = load(data_dir, project_key(data_dir, None, project))
+    if report is None:
+        raise SettingsError(
+            f"The labels of project {project} have not been looked at yet.", "That is done after a training; annotate."
+        )
+    console = Console()
+    if as_json:
+        console.print_json(json.dumps(report.as_json()))
+    else:
+        console.print(_suspects(report), _agreement(report))
+
+
+def _suspects(report: QualityReport) -> Group:
+    title = f"Labels that are probably wrong: {report.found} in {report.videos} videos ({report.made})"
+    if not report.suspects:
+        return Group(Text(title, style="bold"))
+    table = Table("task", "seconds", "frames", "label", "the model says", "doubt", "about", "open it at", title=title)
+    for row in report.suspects[:_SHOWN]:
+        table.add_row(
+            f"{row.task} ({escape(row.video)})",
+            f"{row.first_second:.2f} to {row.last_second:.2f}",
+            f"{row.start} to {row.end}",
+            escape(", ".join(row.given) or NONE),
+            escape(", ".join(row.expected) or NONE),
+            f"{row.doubt:.2f}",
+            _about(row),
+            Text(row.url, overflow="fold"),
+        )
+    more = report.found - _SHOWN
+    return Group(table, Text(f"and {more} more; all with --json" if more > 0 else ""))
+
+
+def _about(row: SuspectRow) -> str:
+    return "where it begins or ends" if row.kind == "boundary" else "the label"
+
+
+def _agreement(report: QualityReport) -> Group:
+    title = f"Agreement between annotators (kappa; {report.compared_frames} frames labelled by two or more)"
+    if not report.annotator_kappa:
+        return Group(Text(title, style="bold"), Text("No task was labelled by two annotators."))
+    table = Table("of", "kappa", title=title)
+    for label, kappa in report.label_kappa.items():
+        table.add_row(escape(label), _kappa(kappa))
+    for annotator, kappa in report.annotator_kappa.items():
+        table.add_row(f"annotator {escape(annotator)} against the others", _kappa(kappa))
+    return Group(table)
+
+
+def _kappa(kappa: float | None) -> str:
+    return "nothing to compare" if kappa is None else f"{kappa:.3f}"

@@ -1,0 +1,149 @@
+"""Wrong labels and disagreement are found in a project as Label Studio holds it: real videos, regions, two annotators."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import serving
+from redis import Redis
+from studio import KEY, Studio
+from typer.testing import CliRunner
+
+from ml_backend.cli import app
+from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
+from ml_backend.jobs import projects
+from ml_backend.jobs.projects import Known
+from ml_backend.jobs.quality import quality
+from ml_backend.jobs.quality_report import QualityReport, load
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.settings import Settings
+
+CONFIG = (
+    '<View><TimelineLabels name="events" toName="film">'
+    + "".join(f'<Label value="{label}"/>' for label in LABELS)
+    + '</TimelineLabels><Video name="film" value="$video" framerate="$fps"/></View>'
+)
+ANN, BEN = 11, 12
+# Frame indices of the first clip at which a car drives by, and which Ann calls a ball.
+WRONG = (290, 459)
+
+
+def spans(labels: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
+    """First and last Label Studio frame of each run of a label."""
+    at = 0
+    for label, run in groupby(labels):
+        length = len(list(run))
+        yield at + 1, at + length, label
+        at += length
+
+
+def annotation(number: int, author: int, labels: tuple[str, ...]) -> dict[str, Any]:
+    result = [
+        {
+            "id": f"{number}-{position}",
+            "type": "timelinelabels",
+            "from_name": "events",
+            "to_name": "film",
+            "value": {"ranges": [{"start": start, "end": end}], "timelinelabels": [label]},
+        }
+        for position, (start, end, label) in enumerate(spans(labels))
+    ]
+    return {"id": number, "completed_by": author, "result": result, "updated_at": "2026-01-31T12:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    return make_clips(tmp_path_factory.mktemp("clips"), SCRIPTS[:3])
+
+
+@pytest.fixture
+def context(
+    clips: list[Clip], redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WorkerContext]:
+    """Three tasks that Ann annotated. In the first she calls a car a ball; Ben did the second too, and mistakes its end."""
+    studio = Studio()
+    assert studio.project is not None
+    studio.project["label_config"] = CONFIG
+    for number, clip in enumerate(clips, start=1):
+        studio.add_task(number, clip.path)
+        studio.tasks[number]["data"]["fps"] = float(clip.fps)
+        studio.tasks[number]["annotations"] = [annotation(number, ANN, clip.labels)]
+    first, last = WRONG
+    said = clips[0].labels
+    mistaken = (*said[:first], *["ball"] * (last - first + 1), *said[last + 1 :])
+    studio.tasks[1]["annotations"] = [annotation(1, ANN, mistaken)]
+    studio.tasks[2]["annotations"].append(annotation(20, BEN, clips[1].labels[:-60] + ("ball",) * 60))
+    with serving(studio) as url:
+        made = WorkerContext(replace(redis_settings, label_studio_url=url, backbone_weights="none", device="cpu"))
+        monkeypatch.setattr("ml_backend.jobs.quality.worker_context", lambda: made)
+        projects.remember(redis, Known(KEY, CONFIG))
+        yield made
+        made.redis.close()
+
+
+@pytest.fixture
+def report(context: WorkerContext) -> QualityReport:
+    quality(KEY)
+    found = load(context.settings.data_dir, KEY)
+    assert found is not None
+    return found
+
+
+def test_a_region_with_the_wrong_label_is_the_worst_and_opens_in_label_studio(
+    report: QualityReport, context: WorkerContext
+) -> None:
+    worst = report.suspects[0]
+    assert (worst.task, worst.video, worst.given, worst.expected, worst.kind) == (
+        1,
+        "1.mp4",
+        ("ball",),
+        ("car",),
+        "label",
+    )
+    assert abs(worst.start - (WRONG[0] + 1)) <= 5
+    assert abs(worst.end - (WRONG[1] + 1)) <= 5
+    assert worst.first_second == pytest.approx((worst.start - 1) / 25, abs=0.001)
+    assert worst.last_second == pytest.approx((worst.end - 1) / 25, abs=0.001)
+    assert worst.doubt > 0.5
+    assert worst.url == f"{context.settings.label_studio_url}/projects/7/data?task=1"
+    doubts = [row.doubt for row in report.suspects if row.kind == "label"]
+    assert doubts == sorted(doubts, reverse=True)
+
+
+def test_annotators_of_the_same_task_are_compared_frame_by_frame(report: QualityReport, clips: list[Clip]) -> None:
+    assert report.compared_frames == len(clips[1].labels)
+    assert set(report.label_kappa) == set(LABELS)
+    car, clear = report.label_kappa["car"], report.label_kappa["clear"]
+    assert car == pytest.approx(1)
+    assert clear is not None
+    assert clear < 0.95
+    assert report.annotator_kappa.keys() == {str(ANN), str(BEN)}
+
+
+def test_the_command_prints_both_and_json_holds_all(
+    report: QualityReport, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        "LABEL_STUDIO_URL": "http://x",
+        "LABEL_STUDIO_API_KEY": "x",
+        "DATA_DIR": str(redis_settings.data_dir),
+    }
+    told = CliRunner().invoke(app, ["quality", "7", "--json"], env=environment)
+    assert told.exit_code == 0
+    assert json.loads(told.stdout) == json.loads(json.dumps(report.as_json()))
+    told = CliRunner().invoke(app, ["quality", "7"], env={**environment, "COLUMNS": "200"})
+    for part in ("ball", "car", "the label", "/projects/7/data?task=1", f"annotator {BEN} against the others"):
+        assert part in told.stdout
+
+
+def test_before_there_is_a_report_the_command_says_when_there_will_be(redis_settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "projects" / KEY).mkdir(parents=True)
+    environment = {"LABEL_STUDIO_URL": "http://x", "LABEL_STUDIO_API_KEY": "x", "DATA_DIR": str(tmp_path)}
+    told = CliRunner().invoke(app, ["quality", "7"], env=environment)
+    assert "after a training" in str(told.exception)
