@@ -122,6 +122,17 @@ app.add_typer(custom, name="custom")
 
 
 @app.command()
+def quality(
+    project: Annotated[str, typer.Argument(help="The project's number in Label Studio.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Labels that are probably wrong, worst first, and agreement between annotators. Example: coldblitz quality 1"""
+    from ml_backend.quality_command import print_report
+
+    print_report(Settings.from_environment().data_dir, project, as_json)
+
+
+@app.command()
 def demo(
     videos: Annotated[Path | None, typer.Option(help="A folder of your own videos instead of made ones.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Stop after checking, and print one line of JSON.")] = False,
