@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 from ml_backend.errors import SettingsError
 
 GIB = 1024**3
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     basic_auth_user: str | None = None
     basic_auth_pass: str | None = field(default=None, repr=False)
+    allow_no_login: bool = False
+    video_hosts: tuple[str, ...] = ()
     backbone: str = "mobilenet_v2"
     backbone_weights: str = "default"
     device: str = "auto"
@@ -34,6 +39,12 @@ class Settings:
     workers: int = 1
     cache_max_bytes: int = 20 * GIB
     max_video_bytes: int = 20 * GIB
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be seen by anybody."""
+        password = _password(self.redis_url) if self.redis_url else None
+        return tuple(filter(None, (self.label_studio_api_key, self.basic_auth_pass, password)))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -47,13 +58,15 @@ class Settings:
                 f"LABEL_STUDIO_URL is {'not set' if not url else f'{url!r}, which is not an http(s) address'}.",
                 "Set it to the address of your Label Studio, for example http://localhost:8080.",
             )
-        key = environment.get("LABEL_STUDIO_API_KEY", "").strip()
+        if "@" in urlsplit(url).netloc:
+            raise SettingsError("LABEL_STUDIO_URL holds a login.", "Leave it out; the token is login enough.")
+        key = (secret(environment, "LABEL_STUDIO_API_KEY") or "").strip()
         if not key:
             raise SettingsError(
-                "LABEL_STUDIO_API_KEY is not set.",
+                "LABEL_STUDIO_API_KEY is not set, nor is LABEL_STUDIO_API_KEY_FILE.",
                 "Copy a personal access token from Label Studio (Account & Settings, Personal Access Token) into it.",
             )
-        user, password = environment.get("BASIC_AUTH_USER") or None, environment.get("BASIC_AUTH_PASS") or None
+        user, password = environment.get("BASIC_AUTH_USER") or None, secret(environment, "BASIC_AUTH_PASS")
         if (user is None) != (password is None):
             raise SettingsError("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set.", "Set both, or neither.")
         return cls(
@@ -62,9 +75,11 @@ class Settings:
             port=_integer(environment, "PORT", cls.port, 65535),
             host=environment.get("HOST") or cls.host,
             data_dir=Path(environment.get("DATA_DIR") or cls.data_dir).expanduser().absolute(),
-            redis_url=environment.get("REDIS_URL") or None,
+            redis_url=secret(environment, "REDIS_URL"),
             basic_auth_user=user,
             basic_auth_pass=password,
+            allow_no_login=_yes(environment, "ALLOW_NO_LOGIN"),
+            video_hosts=_hosts(environment, "VIDEO_HOSTS"),
             backbone=environment.get("BACKBONE") or cls.backbone,
             backbone_weights=environment.get("BACKBONE_WEIGHTS") or cls.backbone_weights,
             device=environment.get("DEVICE") or cls.device,
@@ -75,9 +90,59 @@ class Settings:
         )
 
 
+def secret(environment: Mapping[str, str], name: str) -> str | None:
+    """A token, password or address with a password, from variable `name` or from the file that `name`_FILE names.
+
+    None when neither is set. Raises SettingsError when both are or the file cannot be read.
+    """
+    value, file = environment.get(name) or None, environment.get(f"{name}_FILE")
+    if not file:
+        return value
+    if value is not None:
+        raise SettingsError(f"Both {name} and {name}_FILE are set.", "Set only one of them.")
+    try:
+        value = Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise SettingsError(f"{name}_FILE names {file}, which cannot be read ({reason}).", "Mend it.") from error
+    if not value:
+        raise SettingsError(f"{name}_FILE names {file}, which is empty.", "Write the value into it.")
+    return value
+
+
+def _yes(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text not in ("", "0", "1", "no", "yes", "false", "true"):
+        raise SettingsError(f"{name} is {text[:40]!r}.", "Set it to true or false.")
+    return text in ("1", "yes", "true")
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names, addresses and networks, with commas or spaces between them."""
+    hosts = tuple(environment.get(name, "").replace(",", " ").split())
+    for host in hosts:
+        try:
+            ipaddress.ip_network(host, strict=False)
+        except ValueError as error:
+            # What looks like a number is an address with a mistake.
+            if not _HOST_NAME.fullmatch(host) or host.replace(".", "").isdecimal():
+                raise SettingsError(
+                    f"{name} has {host[:80]!r}, which is no host name, address or network.",
+                    "Write them as in: files.example, 10.1.2.3, 10.2.0.0/16.",
+                ) from error
+    return hosts
+
+
 def _host(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
     except ValueError:
         return None
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ml_backend.errors import SettingsError
+from ml_backend.settings import secret
 
 _EVERY = 0.5
 _SHOWN = 8
@@ -66,7 +67,7 @@ def view(jobs: dict[str, Any]) -> Group:
 
 
 def _jobs(url: str) -> dict[str, Any]:
-    user, password = os.environ.get("BASIC_AUTH_USER"), os.environ.get("BASIC_AUTH_PASS")
+    user, password = os.environ.get("BASIC_AUTH_USER"), secret(os.environ, "BASIC_AUTH_PASS")
     try:
         response = requests.get(
             f"{url.rstrip('/')}/jobs", timeout=10, auth=(user, password) if user and password else None

@@ -23,6 +23,8 @@ _OURS = (
     "DEVICE",
     "PORT",
     "HOST",
+    "ALLOW_NO_LOGIN",
+    "VIDEO_HOSTS",
 )
 
 # At import, so that it also holds for fixtures of the whole session.

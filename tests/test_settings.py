@@ -34,6 +34,8 @@ class TestEnvironment:
                 "REDIS_URL": "redis://redis:6379/0",
                 "BASIC_AUTH_USER": "studio",
                 "BASIC_AUTH_PASS": "secret",
+                "ALLOW_NO_LOGIN": "true",
+                "VIDEO_HOSTS": "files.example, 10.1.2.3 10.2.0.0/16",
                 "BACKBONE": "resnet18",
                 "BACKBONE_WEIGHTS": "none",
                 "DEVICE": "cpu",
@@ -63,6 +65,7 @@ class TestEnvironment:
             ({"LABEL_STUDIO_URL": "localhost:8080"}, "LABEL_STUDIO_URL"),
             ({"LABEL_STUDIO_URL": "http://"}, "LABEL_STUDIO_URL"),
             ({"LABEL_STUDIO_URL": "http://[x"}, "LABEL_STUDIO_URL"),
+            ({"LABEL_STUDIO_URL": "https://secret@studio.example"}, "LABEL_STUDIO_URL holds a login"),
             ({"LABEL_STUDIO_API_KEY": " "}, "LABEL_STUDIO_API_KEY is not set"),
             ({"PORT": "http"}, "PORT"),
             ({"PORT": "0"}, "PORT"),
@@ -71,6 +74,10 @@ class TestEnvironment:
             ({"WORKERS": "-1"}, "WORKERS"),
             ({"WORKERS": "1.5"}, "WORKERS"),
             ({"CACHE_MAX_BYTES": "9" * 5000}, "CACHE_MAX_BYTES"),
+            ({"ALLOW_NO_LOGIN": "perhaps"}, "ALLOW_NO_LOGIN"),
+            ({"VIDEO_HOSTS": "files.example,http://files.example/"}, "VIDEO_HOSTS has 'http://files.example/'"),
+            ({"VIDEO_HOSTS": "10.0.0.0/33"}, "VIDEO_HOSTS"),
+            ({"VIDEO_HOSTS": "10.0.0.256"}, "VIDEO_HOSTS"),
             ({"BASIC_AUTH_USER": "studio"}, "BASIC_AUTH_PASS"),
             ({"BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER"),
         ],
@@ -86,6 +93,41 @@ class TestEnvironment:
         shown = repr(Settings.from_environment({**NEEDED, **secrets}))
         assert "the-token" not in shown
         assert "secret" not in shown
+
+
+SECRETS = ["LABEL_STUDIO_API_KEY", "BASIC_AUTH_PASS", "REDIS_URL"]
+
+
+class TestSecretsInFiles:
+    """As container platforms hand them in: `LABEL_STUDIO_API_KEY_FILE=/run/secrets/token`."""
+
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_each_may_be_in_a_file(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "secret").write_text("from-the-file\n")
+        given = {
+            **NEEDED,
+            "BASIC_AUTH_USER": "studio",
+            "BASIC_AUTH_PASS": "x",
+            f"{name}_FILE": str(tmp_path / "secret"),
+        }
+        given.pop(name, None)
+        settings = Settings.from_environment(given)
+        assert getattr(settings, name.lower()) == "from-the-file"
+        assert "from-the-file" not in repr(settings)
+
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_not_in_two_places(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "secret").write_text("from-the-file")
+        with pytest.raises(SettingsError, match=f"{name}_FILE") as refused:
+            Settings.from_environment({**NEEDED, name: "from-outside", f"{name}_FILE": str(tmp_path / "secret")})
+        assert "from-" not in str(refused.value)
+
+    @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+    def test_a_file_that_holds_none_is_named(self, tmp_path: Path, content: bytes | None) -> None:
+        if content is not None:
+            (tmp_path / "secret").write_bytes(content)
+        with pytest.raises(SettingsError, match="REDIS_URL_FILE"):
+            Settings.from_environment({**NEEDED, "REDIS_URL_FILE": str(tmp_path / "secret")})
 
 
 class TestExtraParams:

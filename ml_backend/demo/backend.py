@@ -53,7 +53,8 @@ def start_backend(
     data.mkdir(parents=True, exist_ok=True)
     port = free_port(port)
     # A Redis or password of the person's own server is not for this one.
-    inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL" and "BASIC_AUTH" not in name}
+    not_ours = ("REDIS_URL", "BASIC_AUTH_", "LABEL_STUDIO_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(not_ours)}
     environment = {
         **inherited,
         "LABEL_STUDIO_URL": studio_url,

@@ -11,6 +11,7 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.config import LabelConfig
 from ml_backend.video.inspection import Finding, inspect
+from ml_backend.video.reach import shown
 from ml_backend.video.source import VideoFile
 
 Progress = Callable[[float, str], None]
@@ -50,7 +51,7 @@ def inspect_video(task: Task, config: LabelConfig, video: VideoFile, thorough: b
 
 def video_name(task: Task, config: LabelConfig) -> str:
     """The last part of the video's address."""
-    return str(task.data.get(config.video_key)).rpartition("/")[2]
+    return shown(str(task.data.get(config.video_key))).rpartition("/")[2]
 
 
 def video_address(context: WorkerContext, config: LabelConfig, task: Task) -> VideoAddress:

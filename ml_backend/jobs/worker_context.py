@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from redis import Redis
 
+from ml_backend import logs
+from ml_backend.errors import ColdblitzError
+from ml_backend.jobs.condition import note_weights, weights_state
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.labelstudio.client import Client
 from ml_backend.settings import Settings
+from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder
 
 if TYPE_CHECKING:
@@ -34,7 +39,9 @@ class WorkerContext:
     @cached_property
     def videos(self) -> VideoFolder:
         root = self.settings.data_dir / "videos"
-        return VideoFolder(root, self.settings.cache_max_bytes, self.settings.max_video_bytes)
+        studio = urlsplit(self.settings.label_studio_url).hostname or ""
+        hosts = VideoHosts.of((studio, *self.settings.video_hosts))
+        return VideoFolder(root, self.settings.cache_max_bytes, self.settings.max_video_bytes, hosts)
 
     @cached_property
     def store(self) -> FeatureStore:
@@ -48,12 +55,16 @@ class WorkerContext:
         # torch takes seconds to import, and suggestions do not need it.
         from ml_backend.features.backbones import load_backbone
 
-        return load_backbone(
-            self.settings.backbone,
-            self.settings.backbone_weights,
-            self.settings.device,
-            self.settings.data_dir / "weights",
-        )
+        settings = self.settings
+        try:
+            loaded = load_backbone(
+                settings.backbone, settings.backbone_weights, settings.device, settings.data_dir / "weights"
+            )
+        except ColdblitzError as error:
+            note_weights(self.redis, error)
+            raise
+        note_weights(self.redis, weights_state(loaded.warning))
+        return loaded
 
     def models_dir(self, project: str) -> Path:
         return self.settings.data_dir / "projects" / project / "models"
@@ -62,4 +73,6 @@ class WorkerContext:
 @lru_cache(maxsize=1)
 def worker_context() -> WorkerContext:
     """The context of this process, from its environment. Raises SettingsError."""
-    return WorkerContext(Settings.from_environment())
+    settings = Settings.from_environment()
+    logs.hide(*settings.secrets)
+    return WorkerContext(settings)

@@ -1,6 +1,7 @@
 """Fetches videos into a bounded folder, each file named by the hash of its content.
 
-A download goes in chunks to a temporary file, which takes its name only when it is complete.
+A download goes in chunks to a temporary file, which takes its name only when it is complete. What may be fetched from
+where is decided in `reach.py`.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from ml_backend.errors import StorageError, VideoRefused, VideoUnreachable
+from ml_backend.video.reach import VideoHosts, get, shown
 
 _CHUNK = 1 << 20
-_TIMEOUT = (10, 60)
+# A server that brings less than this for so long would keep a worker busy for days.
+_SLOW_BYTES_A_SECOND, _SLOW_SECONDS = 16_384, 60.0
+# Said by servers of what no browser plays as a video.
+_NO_VIDEOS = ("text/html", "application/json", "application/xhtml+xml", "application/dash+xml")
 # A download that has written nothing for so long has died.
 _ABANDONED_SECONDS = 3600
 
@@ -34,13 +40,20 @@ class VideoFile:
     content: str
 
 
-class VideoFolder:
-    """The fetched videos below `root`, at most `max_bytes` of them; the least recently used go first."""
+_INTERNET_ALONE = VideoHosts()
 
-    def __init__(self, root: Path, max_bytes: int, max_video_bytes: int) -> None:
+
+class VideoFolder:
+    """The fetched videos below `root`, at most `max_bytes` of them; the least recently used go first.
+
+    `hosts`: from where besides the internet.
+    """
+
+    def __init__(self, root: Path, max_bytes: int, max_video_bytes: int, hosts: VideoHosts = _INTERNET_ALONE) -> None:
         self.root = root
         self._max_bytes = max_bytes
         self._max_video_bytes = max_video_bytes
+        self._hosts = hosts
 
     def content_of(self, url: str) -> str | None:
         """The content hash of an address fetched before, without asking its server; None when never fetched."""
@@ -50,14 +63,9 @@ class VideoFolder:
     def fetch(self, url: str, headers: Mapping[str, str], progress: Callable[[float], None] | None = None) -> VideoFile:
         """The video at `url`, downloaded unless the copy at hand is still what the server has.
 
-        `headers` go to the host of `url` alone: a redirect elsewhere loses them. Raises VideoUnreachable, VideoRefused
-        and StorageError.
+        `headers` go to the scheme, host and port of `url` alone: a redirect elsewhere loses them. Raises VideoUnreachable,
+        VideoRefused and StorageError.
         """
-        if not url.startswith(("http://", "https://")):
-            raise VideoRefused(
-                f"{url!r} is not an http(s) address.",
-                "Upload the video to Label Studio or give the task an http(s) address.",
-            )
         size, stamp = self._probe(url, headers)
         record = self._record(url)
         if record and record["stamp"] == stamp and stamp is not None:
@@ -69,14 +77,13 @@ class VideoFolder:
 
     def _probe(self, url: str, headers: Mapping[str, str]) -> tuple[int | None, str | None]:
         # Label Studio streams without a length; asking for one byte tells the size.
-        with _get(url, {**headers, "Range": "bytes=0-0"}) as response:
-            total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            size = int(total) if total.isdigit() else None
-            if size is None and response.status_code == 200 and response.headers.get("Content-Length", "").isdigit():
-                size = int(response.headers["Content-Length"])
+        with self._get(url, {**headers, "Range": "bytes=0-0"}) as response:
+            size = _number(response.headers.get("Content-Range", "").rpartition("/")[2])
+            if size is None and response.status_code == 200:
+                size = _number(response.headers.get("Content-Length", ""))
             if size is not None and size > self._max_video_bytes:
                 raise VideoRefused(
-                    f"{url} has {size} bytes, more than the limit of {self._max_video_bytes}.",
+                    f"{shown(url)} has {size} bytes, more than the limit of {self._max_video_bytes}.",
                     "Cut the video into parts, or raise MAX_VIDEO_BYTES.",
                 )
             version = response.headers.get("ETag") or response.headers.get("Last-Modified")
@@ -94,28 +101,28 @@ class VideoFolder:
         part = self.root / f".{uuid.uuid4().hex}.part"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with _get(url, headers) as response, part.open("wb") as file:
-                for chunk in response.iter_content(_CHUNK):
+            with self._get(url, headers) as response, part.open("wb") as file:
+                for chunk in _chunks(url, response):
                     file.write(chunk)
                     digest.update(chunk)
                     received += len(chunk)
                     if received > self._max_video_bytes:
                         raise VideoRefused(
-                            f"{url} is larger than the limit of {self._max_video_bytes} bytes.",
+                            f"{shown(url)} is larger than the limit of {self._max_video_bytes} bytes.",
                             "Cut the video into parts, or raise MAX_VIDEO_BYTES.",
                         )
                     if progress and size:
                         progress(received / size)
             if size is not None and received != size:
                 raise VideoUnreachable(
-                    f"{url} broke off after {received} of {size} bytes.", "It is fetched again by itself."
+                    f"{shown(url)} broke off after {received} of {size} bytes.", "It is fetched again by itself."
                 )
             if not received:
                 raise _empty(url)
             content = digest.hexdigest()
             os.replace(part, self.root / content)
             self._remember(url, {"content": content, "stamp": stamp, "bytes": received})
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise _unreachable(url, error) from error
         except OSError as error:
             raise StorageError(
@@ -127,6 +134,16 @@ class VideoFolder:
                 part.unlink()
         self._evict(keep=content)
         return VideoFile(self.root / content, content)
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        try:
+            # A compressed answer would have another length than the video.
+            response = get(url, {"Accept-Encoding": "identity", **headers}, self._hosts)
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
+            raise VideoRefused(f"{shown(url)!r} is not an address.", "Correct the task's data.") from error
+        except requests.RequestException as error:
+            raise _unreachable(url, error) from error
+        return _judged(url, response)
 
     def _evict(self, keep: str) -> None:
         files = []
@@ -164,25 +181,33 @@ class VideoFolder:
         os.replace(part, path)
 
 
-def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
-    try:
-        # A compressed answer would have another length than the video.
-        sent = {"Accept-Encoding": "identity", **headers}
-        response = requests.get(url, headers=sent, stream=True, timeout=_TIMEOUT)
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise VideoRefused(f"{url!r} is not an address.", "Correct the task's data.") from error
-    except requests.RequestException as error:
-        raise _unreachable(url, error) from error
+def _chunks(url: str, response: requests.Response) -> Iterator[bytes]:
+    """The body as it comes. Raises VideoUnreachable when it comes too slowly."""
+    begun, received = time.monotonic(), 0
+    # Of what has come, not when there is a whole chunk: a server that sends a byte a second must not hold us for days.
+    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        yield chunk
+        received += len(chunk)
+        seconds = time.monotonic() - begun
+        if seconds > _SLOW_SECONDS and received < seconds * _SLOW_BYTES_A_SECOND:
+            raise VideoUnreachable(
+                f"The server of {shown(url)} sent only {received} bytes in {seconds:.0f} s.",
+                "It is tried again by itself; put the video on a faster server, or into Label Studio.",
+            )
+
+
+def _judged(url: str, response: requests.Response) -> requests.Response:
+    """The answer, when it is a file. Raises VideoRefused and VideoUnreachable."""
     if response.status_code in (401, 403):
         response.close()
         raise VideoRefused(
-            f"The server of {url} refused it ({response.status_code}).",
+            f"The server of {shown(url)} refused it ({response.status_code}).",
             "The token of LABEL_STUDIO_API_KEY must be allowed to see the project; a video elsewhere must be public.",
         )
     if response.status_code >= 500 or response.status_code == 429:
         response.close()
         raise VideoUnreachable(
-            f"The server of {url} answered {response.status_code}.",
+            f"The server of {shown(url)} answered {response.status_code}.",
             "It is tried again by itself; see that server's log.",
         )
     if response.status_code == 416:
@@ -191,21 +216,29 @@ def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
     if response.status_code >= 400:
         response.close()
         raise VideoRefused(
-            f"{url} is not there ({response.status_code}).",
+            f"{shown(url)} is not there ({response.status_code}).",
             "Check the task's address; a file of a local-files storage must lie inside the folder that the project's storage names.",
         )
-    if response.headers.get("Content-Type", "").lower().startswith("text/html"):
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in _NO_VIDEOS or kind.endswith("mpegurl"):
         response.close()
-        raise VideoRefused(f"{url} is a web page, not a video.", "Give the task the address of the video file itself.")
+        what = "a web page" if "html" in kind else kind
+        raise VideoRefused(
+            f"{shown(url)} is {what}, not a video.", "Give the task the address of the video file itself."
+        )
     return response
 
 
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
 def _empty(url: str) -> VideoRefused:
-    return VideoRefused(f"{url} is an empty file.", "Upload the video again.")
+    return VideoRefused(f"{shown(url)} is an empty file.", "Upload the video again.")
 
 
 def _unreachable(url: str, error: Exception) -> VideoUnreachable:
     return VideoUnreachable(
-        f"{url} cannot be reached ({type(error).__name__}).",
+        f"{shown(url)} cannot be reached ({type(error).__name__}).",
         "Check the address and the network; it is tried again by itself.",
     )

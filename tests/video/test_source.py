@@ -16,10 +16,13 @@ from flask import Flask, Response, redirect, request
 from loopback import closed_port, serving
 
 from ml_backend.errors import ColdblitzError, StorageError, VideoRefused, VideoUnreachable
+from ml_backend.video import source
+from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder
 
 VIDEO = bytes(range(256)) * 10_000
 TOKEN = {"Authorization": "Bearer secret"}
+LOOPBACK = VideoHosts.of(["127.0.0.0/8", "::1"])
 
 
 class Server(Flask):
@@ -91,7 +94,7 @@ def url(servers: tuple[Server, str]) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> VideoFolder:
-    return VideoFolder(tmp_path / "videos", max_bytes=100_000_000, max_video_bytes=10_000_000)
+    return VideoFolder(tmp_path / "videos", max_bytes=100_000_000, max_video_bytes=10_000_000, hosts=LOOPBACK)
 
 
 def left_over(folder: VideoFolder) -> list[Path]:
@@ -208,6 +211,46 @@ class TestRefusals:
         with pytest.raises(VideoRefused, match="web page"):
             folder.fetch(url, {})
 
+    @pytest.mark.parametrize("kind", ["application/vnd.apple.mpegurl", "audio/x-mpegurl", "application/json"])
+    def test_nor_is_a_playlist_or_an_answer_of_an_api(
+        self, server: Server, url: str, folder: VideoFolder, kind: str
+    ) -> None:
+        server.reply = lambda: Response("#EXTM3U", content_type=kind)
+        with pytest.raises(VideoRefused, match=kind):
+            folder.fetch(url, {})
+
+    def test_a_server_that_drips_is_left(
+        self, server: Server, url: str, folder: VideoFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def drip() -> Iterator[bytes]:
+            for _ in range(1000):
+                yield b"."
+                time.sleep(0.01)
+
+        monkeypatch.setattr(source, "_SLOW_SECONDS", 0.2)
+        server.reply = lambda: Response(drip(), mimetype="video/mp4")
+        with pytest.raises(VideoUnreachable, match="sent only"):
+            folder.fetch(url, {})
+        assert left_over(folder) == []
+
+    @pytest.mark.parametrize("size", ["9" * 5000, "²", "-5", "1e9"])
+    def test_a_server_that_lies_about_the_size_is_not_believed(
+        self, server: Server, url: str, folder: VideoFolder, size: str
+    ) -> None:
+        server.reply = lambda: Response(
+            VIDEO, 206, {"Content-Range": f"bytes 0-0/{size}".encode().decode("latin-1")}, mimetype="video/mp4"
+        )
+        assert folder.fetch(url, {}).path.read_bytes() == VIDEO
+
+    def test_what_gives_access_is_not_shown(self, server: Server, url: str, folder: VideoFolder) -> None:
+        server.reply = lambda: ("no", 404)
+        signed = f"{url}?X-Amz-Credential=secret&X-Amz-Signature=secret&part=2&token=secret".replace(
+            "//", "//u:secret@"
+        )
+        with pytest.raises(VideoRefused, match="part=2") as refused:
+            folder.fetch(signed, {})
+        assert "secret" not in str(refused.value)
+
     def test_an_empty_file_is_said_to_be_empty(self, server: Server, url: str, folder: VideoFolder) -> None:
         for reply in (ranges(b""), without_ranges(b""), lambda: Response(status=416)):
             server.reply = reply
@@ -252,17 +295,17 @@ class TestRefusals:
         self, server: Server, url: str, tmp_path: Path, kind: Callable[[bytes], Callable[[], Response]]
     ) -> None:
         server.reply = kind(VIDEO)
-        folder = VideoFolder(tmp_path, max_bytes=10**9, max_video_bytes=len(VIDEO) - 1)
+        folder = VideoFolder(tmp_path, max_bytes=10**9, max_video_bytes=len(VIDEO) - 1, hosts=LOOPBACK)
         with pytest.raises(VideoRefused, match="MAX_VIDEO_BYTES"):
             folder.fetch(url, {})
         assert left_over(folder) == []
-        assert VideoFolder(tmp_path, 10**9, len(VIDEO)).fetch(url, {}).path.read_bytes() == VIDEO
+        assert VideoFolder(tmp_path, 10**9, len(VIDEO), LOOPBACK).fetch(url, {}).path.read_bytes() == VIDEO
 
     def test_a_size_that_is_announced_and_too_large_costs_no_download(
         self, server: Server, url: str, tmp_path: Path
     ) -> None:
         with pytest.raises(VideoRefused):
-            VideoFolder(tmp_path, 10**9, 1000).fetch(url, {})
+            VideoFolder(tmp_path, 10**9, 1000, LOOPBACK).fetch(url, {})
         assert server.downloads == 0
 
     def test_a_redirect_to_another_host_loses_the_token(self, server: Server, url: str, folder: VideoFolder) -> None:
@@ -283,7 +326,7 @@ class TestRefusals:
 
 class TestTheFolder:
     def test_the_least_recently_used_video_goes_first(self, server: Server, url: str, tmp_path: Path) -> None:
-        folder = VideoFolder(tmp_path, max_bytes=2 * len(VIDEO), max_video_bytes=10**9)
+        folder = VideoFolder(tmp_path, max_bytes=2 * len(VIDEO), max_video_bytes=10**9, hosts=LOOPBACK)
 
         def fetch(number: int) -> Path:
             server.reply = ranges(bytes([number]) + VIDEO[1:])
@@ -299,7 +342,7 @@ class TestTheFolder:
     def test_the_video_just_fetched_stays_even_when_it_alone_is_too_much(
         self, server: Server, url: str, tmp_path: Path
     ) -> None:
-        folder = VideoFolder(tmp_path, max_bytes=1, max_video_bytes=10**9)
+        folder = VideoFolder(tmp_path, max_bytes=1, max_video_bytes=10**9, hosts=LOOPBACK)
         assert folder.fetch(url, {}).path.read_bytes() == VIDEO
 
     def test_what_a_killed_process_left_is_cleared_away(self, server: Server, url: str, folder: VideoFolder) -> None:
@@ -314,7 +357,7 @@ class TestTheFolder:
     def test_a_folder_that_cannot_be_made_is_a_storage_error(self, server: Server, url: str, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(StorageError, match="DATA_DIR"):
-            VideoFolder(tmp_path / "file", 10**9, 10**9).fetch(url, {})
+            VideoFolder(tmp_path / "file", 10**9, 10**9, LOOPBACK).fetch(url, {})
 
     def test_a_disk_that_takes_no_more_is_a_storage_error(self, server: Server, url: str, folder: VideoFolder) -> None:
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
