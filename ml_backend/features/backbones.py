@@ -15,7 +15,7 @@ from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.weights import find_weights
 from ml_backend.video.decode import PICTURE, SCALER
 
-_VERSION = 1
+_VERSION = 2
 _DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, Windows
 
 

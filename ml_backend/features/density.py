@@ -25,7 +25,7 @@ class Density:
     """
 
     stride: int = 16
-    cosine: float = 0.18
+    cosine: float = 0.22
     pixels: float = 25.0
 
     @property
