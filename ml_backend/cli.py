@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ml_backend import logs
 from ml_backend.custom_command import app as custom
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.models_command import app as models
@@ -24,17 +23,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def main() -> None:
     """Runs a command; an error that a person can mend is one line and exit code 1."""
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
-    for noisy in ("httpx", "httpcore", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # Jobs log their own failures, in one line.
-    logging.getLogger("rq.worker").setLevel(logging.CRITICAL)
     try:
+        logs.set_up()
         app()
     except ColdblitzError as error:
         told = Text.assemble((" ".join(error.message.split()), "red"), " ", " ".join(error.remedy.split()))
@@ -60,9 +53,11 @@ def web() -> None:
     """The web process alone, for containers. Example: REDIS_URL=redis://redis:6379/0 coldblitz web"""
     import os
 
-    from ml_backend.serve import gunicorn
+    from ml_backend.serve import check_login, gunicorn
 
-    command = gunicorn(Settings.from_environment())
+    settings = Settings.from_environment()
+    check_login(settings)
+    command = gunicorn(settings)
     os.execv(command[0], command)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ml_backend import logs
 from ml_backend.child import await_child, start_child
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.embedded_redis import running_redis
@@ -42,6 +43,7 @@ class _Child:
 
 def serve(settings: Settings, web: bool = True, workers: int | None = None) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError and StorageError when it cannot start."""
+    logs.hide(*settings.secrets)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
@@ -102,7 +104,7 @@ def gunicorn(settings: Settings) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()", "--worker-class", "gthread"),
         *("--workers", "1", "--threads", "32", "--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
-        *("--log-level", "warning", "--no-control-socket"),
+        *("--log-level", "warning", "--logger-class", "ml_backend.server.weblog.WebLogger", "--no-control-socket"),
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
-from ml_backend.jobs import projects
+from ml_backend.jobs import projects, tally
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -21,14 +22,19 @@ def task_features(
     if content is not None and (features := context.store.load(content, context.backbone.key)) is not None:
         return features
     video = task_video(context, config, task, progress)
+    known = context.store.has(video.content, context.backbone.key)
+    started = time.monotonic()
     with naming(task, config, video):
-        return video_features(
+        features = video_features(
             video.path,
             context.backbone,
             context.store,
             video.content,
             lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
         )
+    if not known:
+        tally.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
+    return features
 
 
 def tell_of_weights(context: WorkerContext, key: str) -> None:

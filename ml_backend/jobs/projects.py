@@ -19,6 +19,7 @@ _EVENT = "coldblitz:event"
 _FINDINGS = "coldblitz:findings"
 _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
+_RECONCILED = "coldblitz:reconciled"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def known_keys(redis: Redis) -> list[str]:
 
 
 def forget(redis: Redis, key: str) -> None:
-    for name in (_PROJECTS, _ACTIVE, _WANTED):
+    for name in (_PROJECTS, _ACTIVE, _WANTED, _RECONCILED):
         redis.hdel(name, key)
     redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}", f"{_FINDINGS}:{key}", f"{_EVENT}:{key}")
 
@@ -90,6 +91,15 @@ def seconds_since_annotation(redis: Redis, key: str) -> float:
     """How long ago the last annotation event came; a minute when that is not known any more."""
     stored = redis.get(f"{_EVENT}:{key}")
     return 60.0 if stored is None else max(0.0, time.time() - float(_text(stored)))
+
+
+def note_reconciled(redis: Redis, key: str) -> None:
+    redis.hset(_RECONCILED, key, time.time())
+
+
+def reconciled_at(redis: Redis) -> dict[str, float]:
+    """When each project was last compared with Label Studio, unix time."""
+    return {_text(key): float(when) for key, when in redis.hgetall(_RECONCILED).items()}
 
 
 def want(redis: Redis, key: str, version: str) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ParamSpec
 
+from redis.exceptions import RedisError
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ColdblitzError
+from ml_backend.jobs import tally
+from ml_backend.jobs.tally import Outcome
+from ml_backend.logs import about
 
 log = logging.getLogger(__name__)
 _REPORT_EVERY = 0.3
+_TOO_LONG = "It took longer than its time limit. Cut the video into parts, or add a faster worker."
 
 P = ParamSpec("P")
 
@@ -27,30 +34,68 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> str:
-        name = " ".join([function.__name__, *map(str, args)])
-        started = time.monotonic()
-        try:
-            text = function(*args, **kwargs)
-        except ColdblitzError as error:
-            _fail(str(error), passes=error.passes, setting=error.setting)
-            log.warning("%s: %s", name, error)
-            raise
-        except JobTimeoutException:
-            _fail("It took longer than its time limit. Cut the video into parts, or add a faster worker.", passes=False)
-            raise
-        except SystemExit:
-            _fail("It was stopped with its worker, and is done at the next start.", passes=True, setting=True)
-            raise
-        except Exception as error:
-            _fail(f"Unexpected {type(error).__name__}: {error}. Please report it with the worker's log.", passes=True)
-            log.exception("%s failed", name)
-            raise
-        _succeed()
-        report(100, text)
-        log.info("%s: %s (%.2f s)", name, text, time.monotonic() - started)
-        return text
+        with _counted() as ended, _told_about(function.__name__, args):
+            started = time.monotonic()
+            try:
+                text = function(*args, **kwargs)
+            except ColdblitzError as error:
+                ended.outcome = _fail(str(error), passes=error.passes, setting=error.setting)
+                log.warning("%s", error)
+                raise
+            except JobTimeoutException:
+                _fail(_TOO_LONG, passes=False)
+                log.warning("%s", _TOO_LONG)
+                raise
+            except SystemExit:
+                _fail("It was stopped with its worker, and is done at the next start.", passes=True, setting=True)
+                ended.outcome = "stopped"
+                raise
+            except Exception as error:
+                reason = f"Unexpected {type(error).__name__}: {error}. Please report it with the worker's log."
+                ended.outcome = _fail(reason, passes=True)
+                log.exception("%s failed", function.__name__)
+                raise
+            ended.outcome = "done"
+            _succeed()
+            report(100, text)
+            log.info("%s (%.2f s)", text, time.monotonic() - started)
+            return text
 
     return run
+
+
+@dataclass
+class _Ended:
+    outcome: Outcome = "failed"
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[_Ended]:
+    """Counts a try of the job at hand when it has ended, as what its `outcome` says."""
+    current = get_current_job()
+    ended = _Ended()
+    started = time.monotonic()
+    try:
+        yield ended
+    finally:
+        if current is not None:
+            # A number less is no reason to fail.
+            with contextlib.suppress(RedisError):
+                tally.count_job(current.connection, str(current.meta.get("kind")), ended.outcome, time.monotonic() - started)
+
+
+def _told_about(kind: str, args: Sequence[object]) -> contextlib.AbstractContextManager[None]:
+    """The log's lines tell which job they are of. Its first argument is its project; a number is a task, a name a version."""
+    current = get_current_job()
+    subject = args[1] if len(args) > 1 else None
+    return about(
+        kind=kind,
+        # Looking for lost projects is about a host, not about one of them.
+        project=args[0] if args and kind != "discover" else None,
+        task=subject if isinstance(subject, int) else None,
+        version=subject if isinstance(subject, str) else None,
+        job=current.id if current is not None else None,
+    )
 
 
 def report(percent: float, text: str) -> None:
@@ -72,11 +117,13 @@ def _succeed() -> None:
         current.meta.pop("reason", None)
 
 
-def _fail(reason: str, passes: bool, setting: bool = False) -> None:
+def _fail(reason: str, passes: bool, setting: bool = False) -> Outcome:
+    """Notes why the job failed; returns whether it is tried again."""
     current: Any = get_current_job()
     if current is None:
-        return
+        return "failed"
     current.meta.update(reason=reason, passes=passes, setting=setting)
     if not passes:
         current.retries_left = 0
     current.save()
+    return "retried" if current.retries_left else "failed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +14,6 @@ from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
 Outcome = Literal["done", "retried", "failed", "stopped"]
 
 _COUNTS = "coldblitz:tally"
-_RECONCILED = "coldblitz:reconciled"
 # Upper bounds in seconds; a job that takes longer is counted beyond them all.
 BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 _ACTIONS = ANNOTATION_ACTIONS | TASK_ACTIONS | {"START_TRAINING", "PROJECT_UPDATED"}
@@ -25,7 +23,7 @@ _ACTIONS = ANNOTATION_ACTIONS | TASK_ACTIONS | {"START_TRAINING", "PROJECT_UPDAT
 class Tally:
     """`jobs`: (kind, outcome) to number. `seconds`: kind to the number of jobs in each of BUCKETS and beyond, not
     cumulated, and their sum in seconds. `events`: action to number. `frames_decoded` and `frames_embedded` in
-    `embedding_seconds`. `reconciled`: jobs that a reconcile found missing; `reconciled_at`: project key to unix time.
+    `embedding_seconds`. `reconciled`: jobs that a reconcile found missing.
     """
 
     jobs: Mapping[tuple[str, str], int]
@@ -35,7 +33,6 @@ class Tally:
     frames_embedded: int
     embedding_seconds: float
     reconciled: int
-    reconciled_at: Mapping[str, float]
 
 
 def count_event(redis: Redis, action: str) -> None:
@@ -61,16 +58,9 @@ def count_frames(redis: Redis, decoded: int, embedded: int, seconds: float) -> N
         pipeline.execute()
 
 
-def count_reconcile(redis: Redis, project: str, missing: int) -> None:
-    """Notes that a project has been reconciled just now, and how many jobs that were missing it queued."""
-    with redis.pipeline(transaction=False) as pipeline:
-        pipeline.hincrby(_COUNTS, "reconciled", missing)
-        pipeline.hset(_RECONCILED, project, time.time())
-        pipeline.execute()
-
-
-def forget_project(redis: Redis, project: str) -> None:
-    redis.hdel(_RECONCILED, project)
+def count_reconciled(redis: Redis, missing: int) -> None:
+    """Counts the jobs that were missing and that a reconcile has queued."""
+    redis.hincrby(_COUNTS, "reconciled", missing)
 
 
 def read_tally(redis: Redis) -> Tally:
@@ -95,5 +85,4 @@ def read_tally(redis: Redis) -> Tally:
         frames_embedded=int(frames.get("embedded", 0)),
         embedding_seconds=frames.get("seconds", 0.0),
         reconciled=int(counts.get("reconciled", 0)),
-        reconciled_at={key.decode(): float(when) for key, when in redis.hgetall(_RECONCILED).items()},
     )

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
+from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.server import progress, protocol
@@ -31,6 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises SettingsError.
     """
     settings = settings or Settings.from_environment()
+    logs.hide(*settings.secrets)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.extensions["coldblitz"] = protocol.Backend(settings, Redis.from_url(redis_url(settings), socket_timeout=5))

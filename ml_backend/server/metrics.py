@@ -110,12 +110,6 @@ class _Done(Collector):
             ("coldblitz_reconciled", "Jobs that no event had asked for and a reconcile queued.", found.reconciled),
         ):
             yield CounterMetricFamily(name, text, value)
-        reconciled = GaugeMetricFamily(
-            "coldblitz_reconciled_timestamp_seconds", "When a project was last reconciled.", labels=["project"]
-        )
-        for project, when in sorted(found.reconciled_at.items())[-_MOST_PROJECTS:]:
-            reconciled.add_metric([project], when)
-        yield reconciled
 
     def _projects(self) -> Iterator[Metric]:
         versions = GaugeMetricFamily(
@@ -124,6 +118,14 @@ class _Done(Collector):
         for project, version in sorted(projects.active_versions(self._redis).items())[-_MOST_PROJECTS:]:
             versions.add_metric([project, version], 1)
         yield versions
+        reconciled = GaugeMetricFamily(
+            "coldblitz_reconciled_timestamp_seconds",
+            "When a project was last compared with Label Studio.",
+            labels=["project"],
+        )
+        for project, when in sorted(projects.reconciled_at(self._redis).items())[-_MOST_PROJECTS:]:
+            reconciled.add_metric([project], when)
+        yield reconciled
 
 
 class _Caches(Collector):

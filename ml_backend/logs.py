@@ -1,0 +1,104 @@
+"""The log of every process: lines to read, or one JSON object a line with LOG_FORMAT=json. What is secret never gets into it.
+
+A job's lines carry what they are about: its project, task, model version, kind and id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TextIO
+
+from ml_backend.errors import SettingsError
+
+FIELDS = ("kind", "project", "task", "version", "job")
+
+_about: ContextVar[Mapping[str, object] | None] = ContextVar("about", default=None)
+_hidden: set[str] = set()
+# A JSON web token, the value of an Authorization header, the password of an address.
+_SECRETS = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=Bearer )\S+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Token )[0-9a-f]{40}"
+    r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@)"
+)
+_NOISY = ("httpx", "httpcore", "urllib3")
+
+
+def set_up(environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:
+    """Logs from INFO on, to stderr unless `stream` is given. Raises SettingsError for an unknown LOG_FORMAT."""
+    wanted = environment.get("LOG_FORMAT") or "text"
+    if wanted not in ("text", "json"):
+        raise SettingsError(f"LOG_FORMAT is {wanted!r}.", "Set it to text or json.")
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(_tell_about)
+    handler.setFormatter(_JsonLines() if wanted == "json" else _TextLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Jobs log their own failures, in one line.
+    logging.getLogger("rq.worker").setLevel(logging.CRITICAL)
+
+
+def hide(*secrets: str | None) -> None:
+    """Keeps these out of every line from now on."""
+    _hidden.update(secret for secret in secrets if secret)
+
+
+@contextlib.contextmanager
+def about(**fields: object) -> Iterator[None]:
+    """Gives the lines logged inside the `with` block these of FIELDS, but for those that are None."""
+    token = _about.set({**(_about.get() or {}), **{name: value for name, value in fields.items() if value is not None}})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _tell_about(record: logging.LogRecord) -> bool:
+    for name, value in (_about.get() or {}).items():
+        if not hasattr(record, name):
+            setattr(record, name, value)
+    return True
+
+
+def _known(record: logging.LogRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+
+
+def _without_secrets(text: str) -> str:
+    for secret in _hidden:
+        text = text.replace(secret, "…")
+    return _SECRETS.sub("…", text)
+
+
+class _TextLines(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        told = ", ".join(f"{name} {value}" for name, value in _known(record).items())
+        line = super().formatMessage(record)
+        return f"{line} [{told}]" if told else line
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _without_secrets(super().format(record))
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _without_secrets(record.getMessage()),
+            **_known(record),
+        }
+        if record.exc_info:
+            line["exception"] = _without_secrets(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False, default=str)
