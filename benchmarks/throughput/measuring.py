@@ -22,7 +22,7 @@ from benchmarks.throughput.loops import Loop, decode_limit, seek_and_hash
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.embedding import video_features
-from ml_backend.features.hashing import video_hashes
+from ml_backend.features.hashing import video_samples
 from ml_backend.features.store import FeatureStore
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.smoothing import runs
@@ -108,7 +108,7 @@ def suggestion(path: Path, repeats: int, seconds: float = 120) -> tuple[float, f
     for _ in range(repeats):
         theirs, covered = seek_and_hash(path, seconds)
         began = time.perf_counter()
-        timeline, _, _ = video_hashes(path, 1.0)
+        timeline, _ = video_samples(path, 1.0)
         ours = time.perf_counter() - began
         length = float((timeline.pts[-1] - timeline.pts[0]) * timeline.time_base)
         ratios.append((length / ours) / (covered / theirs))

@@ -17,21 +17,40 @@ BLOCKS = (*EMBEDDED, "motion")
 
 
 @dataclass(frozen=True, eq=False)
+class Samples:
+    """What suggesting frames needs to know of k frames of a video, evenly spaced or nearly so.
+
+    `frames`: (k,) int64, ascending frame indices. `hashes`: (k,) uint64, their perceptual hashes. `sharpness`: (k,)
+    float32, 0 or more: how much fine detail each has, to be compared within a video only.
+    """
+
+    frames: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    sharpness: NDArray[np.float32]
+
+    def at(self, positions: NDArray[np.int64]) -> Samples:
+        """Those at these positions, (j,) from 0 to k - 1."""
+        return Samples(self.frames[positions], self.hashes[positions], self.sharpness[positions])
+
+
+def _no_samples() -> Samples:
+    return Samples(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
 class VideoFeatures:
     """What the backbone saw of a video of n frames, m of which were embedded.
 
     `timeline`: of the frames that decode. `frames`: (m,) int64, ascending frame indices; the first and the last frame are
     always among them. `blocks`: by name (m, d) float16, see `BLOCKS`. `promised`: how many frames the file says it holds;
-    more than `len(timeline)` for a damaged one. `hash_frames`, `hashes`: (k,) int64 and uint64, the perceptual hashes of
-    some frames, a by-product of the same pass.
+    more than `len(timeline)` for a damaged one. `samples`: of some frames, a by-product of the same pass.
     """
 
     timeline: Timeline
     frames: NDArray[np.int64]
     blocks: Mapping[str, NDArray[np.float16]]
     promised: int
-    hash_frames: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    samples: Samples = field(default_factory=_no_samples)
 
     def __len__(self) -> int:
         return len(self.timeline)

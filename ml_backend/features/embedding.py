@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS, VideoFeatures
 from ml_backend.features.density import DEFAULT, Density
-from ml_backend.features.hashing import Hashes, sampled_frames
+from ml_backend.features.hashing import SAMPLES_PER_SECOND, Sampling, sampled_frames
 from ml_backend.features.rows import RowWriter
 from ml_backend.features.selection import Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
-from ml_backend.video.decode import Picture, decode, in_background
+from ml_backend.video.decode import Picture, Pulse, decode, in_background
 from ml_backend.video.timeline import Timeline, read_timeline
 
 __all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
 
-HASHES_PER_SECOND = 4.0
 _BLOCKS_AHEAD = 2
 # Look-back in frames: enough to fill a few batches when one frame in ten is embedded.
 _HELD_FRAMES, _HELD_BATCHES = 1024, 32
@@ -56,9 +55,9 @@ def video_features(
     return store.require(content, key)
 
 
-def _blocks(path: Path, timeline: Timeline, size: int) -> Iterator[list[Picture]]:
+def _blocks(path: Path, timeline: Timeline, size: int, pulse: Pulse) -> Iterator[list[Picture]]:
     block: list[Picture] = []
-    for picture in decode(path, timeline):
+    for picture in decode(path, timeline, pulse=pulse):
         block.append(picture)
         if len(block) == size:
             yield block
@@ -77,14 +76,15 @@ def _embed(
 ) -> None:
     selection = Selection(density)
     rows = RowWriter(writer)
-    hashed = Hashes(sampled_frames(timeline, HASHES_PER_SECOND))
+    sampling = Sampling(sampled_frames(timeline, SAMPLES_PER_SECOND))
+    pulse = Pulse()
     last: Picture | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
         network = _Network(backbone, pool, selection)
-        for block in in_background(lambda: _blocks(path, timeline, density.stride), _BLOCKS_AHEAD):
+        for block in in_background(lambda: _blocks(path, timeline, density.stride, pulse), _BLOCKS_AHEAD, pulse=pulse):
             for picture in block:
-                if hashed.due(picture.index):
-                    hashed.add(picture)
+                if sampling.due(picture.index):
+                    sampling.add(picture)
             if last is None:
                 selection.begin(block[0])
                 rows.begin(block[0])
@@ -102,7 +102,7 @@ def _embed(
     if last is None:
         raise AssertionError("a decoder that gives no frame has raised by now")
     rows.finish(selection.only_row())
-    writer.commit(timeline.truncated(last.index + 1), len(timeline), *hashed.finish())
+    writer.commit(timeline.truncated(last.index + 1), len(timeline), sampling.finish())
     progress(1.0)
 
 

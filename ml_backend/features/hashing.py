@@ -1,12 +1,13 @@
-"""Perceptual hashes: ImageHash's `phash`, many at a time, and of a whole video in one decode.
+"""Perceptual hashes and sharpness: ImageHash's `phash`, many at a time, and of a whole video in one decode.
 
 The hash is Zauner's (2010): the 8 x 8 lowest frequencies of the discrete cosine transform of a 32 x 32 grey picture,
-each one bit: above the median or not.
+each one bit: above the median or not. Sharpness is the variance of the Laplacian (Pech-Pacheco et al., 2000).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from ml_backend.features.blocks import VideoFeatures
-from ml_backend.video.decode import Picture, Skip, decode
+from ml_backend.features.blocks import Samples, VideoFeatures
+from ml_backend.video.decode import Picture, Pulse, Skip, decode, in_background
 from ml_backend.video.demux import Packets, demux
 from ml_backend.video.timeline import FrameIndex, Timeline
 
 HASH_INPUT = 32
+# What embedding keeps of a video; looking at more frames than these takes a decode of its own.
+SAMPLES_PER_SECOND = 4.0
 _BITS = 8
 _BATCH = 64
 # Key frames serve as samples when no gap between them is longer than this many samples' distance,
@@ -40,6 +43,11 @@ def hash_input(picture: Picture) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture.grey, (HASH_INPUT, HASH_INPUT), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
+def sharpness(grey: NDArray[np.uint8]) -> float:
+    """Of one (h, w) picture, 0 or more."""
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+
+
 def sampled_frames(timeline: Timeline, sample_fps: float) -> NDArray[np.int64]:
     """(k,) int64: the frame shown at each multiple of 1 / `sample_fps` seconds, each frame once."""
     times = (timeline.pts - timeline.pts[0]) * float(timeline.time_base)
@@ -47,19 +55,26 @@ def sampled_frames(timeline: Timeline, sample_fps: float) -> NDArray[np.int64]:
     return np.unique(np.searchsorted(times, wanted + 1e-6, side="right") - 1).astype(np.int64)
 
 
-def video_hashes(path: Path, sample_fps: float) -> tuple[Timeline, NDArray[np.int64], NDArray[np.uint64]]:
-    """The timeline of `path`, (k,) frame indices about 1 / `sample_fps` seconds apart, and their hashes, from one decode.
+def video_samples(path: Path, sample_fps: float) -> tuple[Timeline, Samples]:
+    """The timeline of `path` and samples of frames about 1 / `sample_fps` seconds apart, from one decode.
 
     Decodes key frames only where they are close enough together, and else leaves out the frames that no other needs: a
     sample is then the first frame decoded at its time or after. Raises VideoUnreadable.
     """
     demuxed = demux(path)
     timeline = Timeline(demuxed.pts, demuxed.time_base, demuxed.duration, demuxed.early)
-    hashes = Hashes(sampled_frames(timeline, sample_fps))
+    sampling = Sampling(sampled_frames(timeline, sample_fps))
+    pulse = Pulse()
     skip: Skip = "nonkey" if _key_frames_serve(timeline, demuxed.packets, sample_fps) else "nonref"
-    for picture in decode(path, timeline, wanted=hashes.due, skip=skip):
-        hashes.add(picture)
-    return timeline, *hashes.finish()
+
+    def taken() -> Iterator[FrameIndex]:
+        for picture in decode(path, timeline, wanted=sampling.due, skip=skip, pulse=pulse):
+            sampling.add(picture)
+            yield picture.index
+
+    for _ in in_background(taken, 1, pulse=pulse):
+        pass
+    return timeline, sampling.finish()
 
 
 def _key_frames_serve(timeline: Timeline, packets: Packets, sample_fps: float) -> bool:
@@ -71,14 +86,15 @@ def _key_frames_serve(timeline: Timeline, packets: Packets, sample_fps: float) -
     return bool(np.diff(times).max() <= max(_TOLERANCE / sample_fps, length / _CANDIDATES))
 
 
-class Hashes:
-    """Collects hashes of a video as it is decoded: of each of the `wanted` frames, or of the next one there is."""
+class Sampling:
+    """Collects samples of a video as it is decoded: of each of the `wanted` frames, or of the next one there is."""
 
     def __init__(self, wanted: NDArray[np.int64]) -> None:
         self._wanted = deque(wanted.tolist())
         self._frames: list[int] = []
         self._inputs: list[NDArray[np.uint8]] = []
         self._hashes: list[NDArray[np.uint64]] = []
+        self._sharpness: list[float] = []
 
     def due(self, index: FrameIndex) -> bool:
         """Whether the frame `index`, or one before it that was not decoded, is wanted."""
@@ -90,13 +106,15 @@ class Hashes:
             self._wanted.popleft()
         self._frames.append(picture.index)
         self._inputs.append(hash_input(picture))
+        self._sharpness.append(sharpness(picture.grey))
         if len(self._inputs) == _BATCH:
             self._hash()
 
-    def finish(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """(k,) frame indices, ascending, and (k,) hashes."""
+    def finish(self) -> Samples:
         self._hash()
-        return np.array(self._frames, np.int64), np.concatenate(self._hashes)
+        return Samples(
+            np.array(self._frames, np.int64), np.concatenate(self._hashes), np.array(self._sharpness, np.float32)
+        )
 
     def _hash(self) -> None:
         if self._inputs:
@@ -104,8 +122,10 @@ class Hashes:
             self._inputs.clear()
 
 
-def stored_hashes(features: VideoFeatures, sample_fps: float) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """The hashes that embedding left behind, thinned to about `sample_fps`: (k,) frame indices and (k,) hashes."""
+def stored_samples(features: VideoFeatures, sample_fps: float) -> Samples | None:
+    """The samples that embedding left behind, thinned to about `sample_fps`; None when that is more than it keeps."""
+    samples = features.samples
+    if sample_fps > SAMPLES_PER_SECOND or not len(samples.frames):
+        return None
     wanted = sampled_frames(features.timeline, sample_fps)
-    nearest = np.unique(np.searchsorted(features.hash_frames, wanted).clip(0, len(features.hash_frames) - 1))
-    return features.hash_frames[nearest], features.hashes[nearest]
+    return samples.at(np.unique(np.searchsorted(samples.frames, wanted).clip(0, len(samples.frames) - 1)))

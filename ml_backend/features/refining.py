@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.motion import REACH, motion
 from ml_backend.features.store import FeatureStore
-from ml_backend.video.decode import Picture, decode
+from ml_backend.video.decode import Picture, Pulse, decode, in_background
 from ml_backend.video.timeline import FrameIndex
 
 # Parts of a video further apart than this are sought one by one instead of decoding what lies between.
 _FAR = 300
+_AHEAD = 32
 
 
 def refine(
@@ -69,7 +70,12 @@ def _part(
             rows.setdefault(name, []).append(values)
         batch.clear()
 
-    for picture in decode(path, features.timeline, first=FrameIndex(first), last=FrameIndex(last)):
+    pulse = Pulse()
+
+    def decoded() -> Iterator[Picture]:
+        return decode(path, features.timeline, first=FrameIndex(first), last=FrameIndex(last), pulse=pulse)
+
+    for picture in in_background(decoded, _AHEAD, pulse=pulse):
         indices.append(picture.index)
         grey.append(picture.grey)
         if picture.index in asked:

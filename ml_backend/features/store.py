@@ -6,6 +6,7 @@ A file is in the safetensors format, so that it can be mapped instead of read, p
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -23,12 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
-from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.video.timeline import Timeline
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U64": np.dtype("<u8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+    "U64": np.dtype("<u8"),
+}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _COPY = 1 << 20
+_DAMAGED = (ValueError, KeyError, TypeError, ZeroDivisionError)
 _ABANDONED_SECONDS = 24 * 3600  # nobody works on one video for so long: its process was killed
 
 
@@ -51,10 +58,18 @@ class FeatureStore:
             os.utime(path)  # for the eviction's order; access times are often switched off
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        except (OSError, *_DAMAGED):
             path.unlink(missing_ok=True)
             return None
         return features
+
+    def any_of(self, content: str) -> VideoFeatures | None:
+        """An entry of this video content of whatever backbone, for what does not depend on it."""
+        name = self._path(content, "").name.removesuffix(".safetensors")
+        for path in self.root.glob(f"{glob.escape(name)}*.safetensors"):
+            with contextlib.suppress(OSError, *_DAMAGED):
+                return _read(path)
+        return None
 
     def require(self, content: str, key: str) -> VideoFeatures:
         """An entry that was written just now. Raises StorageError when the disk lost it."""
@@ -69,7 +84,7 @@ class FeatureStore:
         """Raises StorageError when the disk is full or cannot be written; the store stays as it was."""
         with self.writer(content, key) as writer:
             writer.append(features.frames, features.blocks)
-            writer.commit(features.timeline, features.promised, features.hash_frames, features.hashes)
+            writer.commit(features.timeline, features.promised, features.samples)
 
     @contextlib.contextmanager
     def writer(self, content: str, key: str) -> Iterator[EntryWriter]:
@@ -143,13 +158,12 @@ class EntryWriter:
                     self._widths[name] = rows.shape[1]
                 self._parts[name].write(np.ascontiguousarray(rows, dtype="<f2"))
 
-    def commit(
-        self, timeline: Timeline, promised: int, hash_frames: NDArray[np.int64], hashes: NDArray[np.uint64]
-    ) -> None:
+    def commit(self, timeline: Timeline, promised: int, samples: Samples) -> None:
         """Writes the entry: from here on `load` finds it. Raises StorageError."""
         frames = np.concatenate(self._frames)
-        times = {"pts": timeline.pts, "early": timeline.early.ravel()}
-        arrays = {**times, "frames": frames, "hash_frames": hash_frames, "hashes": hashes}
+        times: dict[str, NDArray[Any]] = {"pts": timeline.pts, "early": timeline.early.ravel()}
+        sampled = {f"samples.{name}": array for name, array in vars(samples).items()}
+        arrays = {**times, "frames": frames, **sampled}
         header: dict[str, Any] = {}
         offset = 0
         for name, array in arrays.items():
@@ -232,6 +246,5 @@ def _read(path: Path) -> VideoFeatures:
         np.array(arrays["frames"]),
         blocks,
         int(meta["promised"]),
-        np.array(arrays["hash_frames"]),
-        np.array(arrays["hashes"]),
+        Samples(*(np.array(arrays[f"samples.{name}"]) for name in ("frames", "hashes", "sharpness"))),
     )

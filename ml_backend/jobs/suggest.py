@@ -7,7 +7,8 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.hashing import video_hashes
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs import projects, ready
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -18,7 +19,7 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.video.source import VideoFile
-from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
+from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
 from sampling.uniform import thin, uniform
 from sampling.unique import unique
 
@@ -52,19 +53,27 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     framerate = work.config.framerate_of(task.data)
     findings = map(asdict, inspect_video(task, work.config, video))
     projects.note_findings(context.redis, work.key, task.id, findings)
+    # A video that was embedded already, for another project, say, is not decoded again.
+    known = context.store.any_of(video.content)
     with naming(task, work.config, video):
-        if work.settings.sampling == "uniform":
-            grid = studio_grid(read_timeline(video.path), framerate)
-            chosen = uniform(len(grid.timeline), work.settings.frames_per_video)
-        else:
-            grid, chosen = _unique(work, video, framerate)
-    return studio_frames(grid, chosen)
+        choose = _uniform if work.settings.sampling == "uniform" else _unique
+        timeline, chosen = choose(work, video, known)
+    return studio_frames(studio_grid(timeline, framerate), chosen)
 
 
-def _unique(work: ProjectWork, video: VideoFile, framerate: float) -> tuple[StudioGrid, NDArray[np.int64]]:
-    timeline, frames, hashes = video_hashes(video.path, work.settings.sample_fps)
-    kept = unique(frames, hashes, work.settings.hash_threshold)
-    return studio_grid(timeline, framerate), thin(kept, work.settings.frames_per_video)
+def _uniform(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, NDArray[np.int64]]:
+    timeline = known.timeline if known else read_timeline(video.path)
+    return timeline, uniform(len(timeline), work.settings.frames_per_video)
+
+
+def _unique(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, NDArray[np.int64]]:
+    samples = stored_samples(known, work.settings.sample_fps) if known else None
+    if known is None or samples is None:
+        timeline, samples = video_samples(video.path, work.settings.sample_fps)
+    else:
+        timeline = known.timeline
+    kept = unique(samples.frames, samples.hashes, work.settings.hash_threshold)
+    return timeline, thin(kept, work.settings.frames_per_video)
 
 
 def studio_frames(grid: StudioGrid, indices: NDArray[np.int64]) -> list[StudioFrame]:

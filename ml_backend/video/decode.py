@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -42,6 +43,16 @@ _STRETCH = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(n
 Skip = Literal["none", "nonref", "nonkey"]
 Item = TypeVar("Item")
 FIRST = FrameIndex(0)
+
+
+class Pulse:
+    """When a decoder in another thread last gave a frame, wanted or not."""
+
+    def __init__(self) -> None:
+        self.beat()
+
+    def beat(self) -> None:
+        self.last = time.monotonic()
 
 
 class Picture:
@@ -131,6 +142,7 @@ def decode(
     first: FrameIndex = FIRST,
     last: FrameIndex | None = None,
     skip: Skip = "none",
+    pulse: Pulse | None = None,
 ) -> Iterator[Picture]:
     """Yields the frames `first`..`last` of `path` (all by default) in the order they are shown.
 
@@ -149,6 +161,8 @@ def decode(
         if first:
             container.seek(int(timeline.pts[first]), stream=stream)
         for frame in _frames(container.demux(stream)):
+            if pulse is not None:
+                pulse.beat()
             if first and at < 0 and not _has(timeline, frame.pts):
                 continue  # behind a seek there is nothing to count from
             at = _index(timeline, frame.pts, at)
@@ -220,12 +234,16 @@ def _index(timeline: Timeline, pts: int | None, last: int) -> int:
 
 
 def in_background(
-    items: Callable[[], Iterator[Item]], depth: int, stall_seconds: float = STALL_SECONDS
+    items: Callable[[], Iterator[Item]],
+    depth: int,
+    stall_seconds: float = STALL_SECONDS,
+    pulse: Pulse | None = None,
 ) -> Iterator[Item]:
     """Runs the iterator that `items` makes in a thread, at most `depth` items ahead.
 
-    Its exceptions are raised here. Raises VideoUnreadable when it gives nothing for `stall_seconds`: a decoder that hangs
-    cannot be stopped, but the rest of the process goes on without it.
+    Its exceptions are raised here. Raises VideoUnreadable when neither it nor `pulse`, for items that take many frames to
+    make, gives anything for `stall_seconds`: a decoder that hangs cannot be stopped, but the rest of the process goes on
+    without it.
     """
     ahead: queue.Queue[Item | BaseException | None] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -250,10 +268,14 @@ def in_background(
 
     threading.Thread(target=produce, name="decode", daemon=True).start()
     try:
+        since = time.monotonic()
         while True:
+            alive = max(since, pulse.last) if pulse else since
             try:
-                item = ahead.get(timeout=stall_seconds)
+                item = ahead.get(timeout=max(alive + stall_seconds - time.monotonic(), 0))
             except queue.Empty:
+                if pulse and pulse.last > alive:
+                    continue
                 raise VideoUnreadable(
                     f"The video's decoder gave nothing for {stall_seconds:g} seconds.",
                     "The file is probably damaged: encode it again as H.264.",
@@ -263,5 +285,6 @@ def in_background(
             if isinstance(item, BaseException):
                 raise item
             yield item
+            since = time.monotonic()
     finally:
         stopped.set()

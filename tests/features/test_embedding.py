@@ -13,7 +13,7 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS
 from ml_backend.features.density import Density
 from ml_backend.features.embedding import video_features
-from ml_backend.features.hashing import hash_input, phash
+from ml_backend.features.hashing import hash_input, phash, sharpness
 from ml_backend.features.refining import refine
 from ml_backend.features.store import FeatureStore
 from ml_backend.video.decode import decode
@@ -68,7 +68,8 @@ def test_the_same_video_gives_the_same_bits(encode: Encode, backbone: Backbone, 
     path = encode(street(200, visit=range(70, 130)))
     first, second = (video_features(path, backbone, store, content) for content in ("one", "two"))
     np.testing.assert_array_equal(first.frames, second.frames)
-    np.testing.assert_array_equal(first.hashes, second.hashes)
+    for name, values in vars(first.samples).items():
+        np.testing.assert_array_equal(values, getattr(second.samples, name))
     for name in BLOCKS:
         np.testing.assert_array_equal(first.blocks[name], second.blocks[name])
 
@@ -88,13 +89,15 @@ def test_progress_rises_to_one(encode: Encode, backbone: Backbone, store: Featur
     assert shares[-1] == 1
 
 
-def test_hashes_come_with_it(encode: Encode, backbone: Backbone, store: FeatureStore) -> None:
+def test_samples_come_with_it(encode: Encode, backbone: Backbone, store: FeatureStore) -> None:
     path = encode(street(100, visit=range(50, 100)), rate=25)
     features = video_features(path, backbone, store, "video")
-    assert 15 <= len(features.hash_frames) <= 17  # four a second
-    wanted = set(features.hash_frames.tolist())
-    inputs = [hash_input(picture) for picture in decode(path, read_timeline(path), wanted=lambda i: i in wanted)]
-    np.testing.assert_array_equal(features.hashes, phash(np.stack(inputs)))
+    samples = features.samples
+    assert 15 <= len(samples.frames) <= 17  # four a second
+    wanted = set(samples.frames.tolist())
+    pictures = list(decode(path, read_timeline(path), wanted=lambda i: i in wanted))
+    np.testing.assert_array_equal(samples.hashes, phash(np.stack([hash_input(picture) for picture in pictures])))
+    np.testing.assert_allclose(samples.sharpness, [sharpness(picture.grey) for picture in pictures], rtol=1e-6)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 18, 33])

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import imagehash
 import numpy as np
+import pytest
 from drawn import Encode, street
 from PIL import Image
 
-from ml_backend.features.hashing import HASH_INPUT, hash_input, phash, video_hashes
-from ml_backend.video.decode import decode
-from ml_backend.video.timeline import read_timeline
+from ml_backend.errors import VideoUnreadable
+from ml_backend.features.backbones import Backbone
+from ml_backend.features.embedding import video_features
+from ml_backend.features.hashing import (
+    HASH_INPUT,
+    hash_input,
+    phash,
+    sharpness,
+    stored_samples,
+    video_samples,
+)
+from ml_backend.features.store import FeatureStore
+from ml_backend.video.decode import Picture, decode
+from ml_backend.video.timeline import Timeline, read_timeline
 
 
 def reference(grey: np.ndarray) -> int:
@@ -35,28 +51,69 @@ def test_bits_are_those_of_imagehash_on_real_frames(real_data: Path) -> None:
 
 
 def test_frames_are_as_far_apart_as_asked(encode: Encode) -> None:
-    timeline, frames, hashes = video_hashes(encode(street(100), rate=25, gop=250), 2)
+    timeline, samples = video_samples(encode(street(100), rate=25, gop=250), 2)
     assert len(timeline) == 100
-    assert len(frames) == len(hashes)
-    assert frames[0] == 0
+    assert len(samples.frames) == len(samples.hashes) == len(samples.sharpness)
+    assert samples.frames[0] == 0
     # A frame that no other needs is passed over, so a sample may come a few frames late.
-    np.testing.assert_allclose(frames, np.arange(0, 100, 12.5), atol=5)
+    np.testing.assert_allclose(samples.frames, np.arange(0, 100, 12.5), atol=5)
 
 
 def test_two_looks_of_a_scene_have_two_hashes(encode: Encode) -> None:
-    _, frames, hashes = video_hashes(encode(street(100, visit=range(50, 100))), 2)
-    empty, visited = set(hashes[frames < 50].tolist()), set(hashes[frames >= 50].tolist())
+    _, samples = video_samples(encode(street(100, visit=range(50, 100))), 2)
+    late = samples.frames >= 50
+    empty, visited = set(samples.hashes[~late].tolist()), set(samples.hashes[late].tolist())
     assert not empty & visited
     assert min((a ^ b).bit_count() for a in empty for b in visited) >= 8
 
 
 def test_key_frames_serve_where_they_are_close_enough(encode: Encode) -> None:
     path = encode(street(100), rate=25, gop=10)
-    _, frames, _ = video_hashes(path, 2)
-    assert set(frames.tolist()) <= set(range(0, 100, 10))
-    assert len(frames) >= 7
+    _, samples = video_samples(path, 2)
+    assert set(samples.frames.tolist()) <= set(range(0, 100, 10))
+    assert len(samples.frames) >= 7
 
 
 def test_a_single_frame_is_hashed(encode: Encode) -> None:
-    _, frames, hashes = video_hashes(encode(street(1)), 2)
-    assert (frames.tolist(), len(hashes)) == ([0], 1)
+    _, samples = video_samples(encode(street(1)), 2)
+    assert (samples.frames.tolist(), len(samples.hashes), len(samples.sharpness)) == ([0], 1, 1)
+
+
+def test_a_blurred_frame_is_less_sharp(encode: Encode) -> None:
+    pictures = street(100)
+    for index in range(50, 100):
+        pictures[index] = np.asarray(cv2.GaussianBlur(pictures[index], (0, 0), 8), np.uint8)
+    _, samples = video_samples(encode(pictures), 2)
+    clear, blurred = samples.sharpness[samples.frames < 50], samples.sharpness[samples.frames >= 50]
+    assert clear.min() > 5 * blurred.max()
+
+
+def test_a_picture_without_detail_has_no_sharpness() -> None:
+    assert sharpness(np.full((64, 64), 90, np.uint8)) == 0
+
+
+def test_a_decoder_that_hangs_fails_the_video(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hanging(path: Path, timeline: Timeline, **options: object) -> Iterator[Picture]:
+        yield from itertools.islice(decode(path, timeline), 3)
+        time.sleep(5)
+
+    monkeypatch.setattr("ml_backend.features.hashing.decode", hanging)
+    monkeypatch.setattr("ml_backend.video.decode.in_background.__defaults__", (0.2, None))
+    with pytest.raises(VideoUnreadable, match=r"gave nothing for 0\.2 seconds"):
+        video_samples(encode(street(30)), 25)
+
+
+def test_what_embedding_kept_is_thinned_to_what_is_asked(
+    encode: Encode, backbone: Backbone, store: FeatureStore
+) -> None:
+    features = video_features(encode(street(100, visit=range(50, 100))), backbone, store, "video")
+    every = stored_samples(features, 4)
+    assert every is not None
+    np.testing.assert_array_equal(every.frames, features.samples.frames)
+    some = stored_samples(features, 1)
+    assert some is not None
+    assert some.frames.tolist() == [0, 25, 50, 75]
+    where = np.searchsorted(every.frames, some.frames)
+    np.testing.assert_array_equal(some.hashes, every.hashes[where])
+    np.testing.assert_array_equal(some.sharpness, every.sharpness[where])
+    assert stored_samples(features, 5) is None

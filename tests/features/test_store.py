@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ml_backend.errors import StorageError
-from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.store import FeatureStore
 from ml_backend.video.timeline import Timeline
 
@@ -23,8 +23,9 @@ def features(frames: int = 50, seed: int = 0) -> VideoFeatures:
         embedded,
         {name: rng.normal(size=(4, 6)).astype(np.float16) for name in ("appearance", "motion")},
         promised=frames + 2,
-        hash_frames=np.array([0, 25], np.int64),
-        hashes=np.array([1, 2**63 + 5], np.uint64),
+        samples=Samples(
+            np.array([0, 25], np.int64), np.array([1, 2**63 + 5], np.uint64), np.array([0.5, 812.25], np.float32)
+        ),
     )
 
 
@@ -50,8 +51,9 @@ def test_what_was_saved_is_loaded(store: FeatureStore) -> None:
     np.testing.assert_array_equal(loaded.timeline.early, saved.timeline.early)
     assert (loaded.timeline.time_base, loaded.timeline.duration) == (saved.timeline.time_base, saved.timeline.duration)
     np.testing.assert_array_equal(loaded.frames, saved.frames)
-    np.testing.assert_array_equal(loaded.hash_frames, saved.hash_frames)
-    np.testing.assert_array_equal(loaded.hashes, saved.hashes)
+    for name, values in vars(saved.samples).items():
+        np.testing.assert_array_equal(getattr(loaded.samples, name), values)
+        assert getattr(loaded.samples, name).dtype == values.dtype
     assert loaded.promised == saved.promised
     assert list(loaded.blocks) == list(saved.blocks)
     for name, rows in saved.blocks.items():
@@ -65,6 +67,19 @@ def test_another_video_or_another_backbone_is_another_entry(store: FeatureStore)
     assert store.load("other video", "net") is None
     store.save("a b", "net", features(seed=1))
     assert store.load("a_b", "net") is None
+
+
+def test_what_does_not_depend_on_the_backbone_is_found_under_any(store: FeatureStore) -> None:
+    assert store.any_of("video") is None
+    store.save("video-2", "net", features(seed=1))
+    assert store.any_of("video") is None
+    store.save("video", "net", features())
+    found = store.any_of("video")
+    assert found is not None
+    np.testing.assert_array_equal(found.samples.hashes, features().samples.hashes)
+    path = next(path for path in store.root.iterdir() if path.name.startswith("video."))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert store.any_of("video") is None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import LabelConfigError, LabelStudioRefused, LabelStudioUnreachable, VideoError, VideoUnreadable
+from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.jobs import projects, ready
 from ml_backend.jobs.projects import Known
 from ml_backend.jobs.queue import listing
@@ -22,6 +24,7 @@ from ml_backend.jobs.reconcile import reconcile
 from ml_backend.jobs.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.settings import Settings
+from ml_backend.video.timeline import read_timeline
 
 BACKEND = "http://backend:9090"
 
@@ -198,6 +201,37 @@ class TestSuggesting:
         suggest(KEY, 5)
         frames = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
         assert frames == [26, 76]
+
+    @pytest.mark.parametrize(("sampling", "expected"), [("unique", [1, 51, 76]), ("uniform", [10, 30, 50])])
+    def test_a_video_that_was_embedded_before_is_not_decoded_again(
+        self,
+        context: WorkerContext,
+        studio: Studio,
+        redis: Redis,
+        clip: Path,
+        tmp_path: Path,
+        sampling: str,
+        expected: list[int],
+    ) -> None:
+        copy = tmp_path / "copy.mp4"
+        copy.write_bytes(clip.read_bytes() + sampling.encode())
+        # What the store says differs from what decoding would: the video has a repeated look, and ends early.
+        frames = np.array([0, 12, 25, 37, 50, 62, 75], np.int64)
+        hashes = np.array([0, 0, 1, 1, 2**40 - 1, 2**40 - 1, 0], np.uint64)
+        last = 59 if sampling == "uniform" else 99
+        features = VideoFeatures(
+            read_timeline(copy).truncated(last + 1),
+            np.array([0, last]),
+            {"appearance": np.zeros((2, 3), np.float16)},
+            100,
+            Samples(frames, hashes, np.ones(7, np.float32)),
+        )
+        context.store.save(hashlib.sha256(copy.read_bytes()).hexdigest(), "some-network", features)
+        remember(redis, extra_params={"sampling": sampling, "frames_per_video": 3})
+        studio.add_task(5, copy)
+        suggest(KEY, 5)
+        found = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
+        assert found == [frame + (sampling == "uniform") for frame in expected]
 
     def test_once(self, context: WorkerContext, studio: Studio, clip: Path) -> None:
         studio.add_task(5, clip)

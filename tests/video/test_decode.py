@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.decode import GREY, PICTURE, Picture, decode, in_background
+from ml_backend.video.decode import GREY, PICTURE, Picture, Pulse, decode, in_background
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 
 
@@ -227,6 +227,30 @@ def test_a_decoder_that_hangs_fails_after_the_time_limit() -> None:
     with pytest.raises(VideoUnreadable, match=r"gave nothing for 0\.2 seconds"):
         next(items)
     assert time.monotonic() - began < 2
+
+
+def test_a_decoder_that_gives_frames_nobody_wants_does_not_hang() -> None:
+    pulse = Pulse()
+
+    def rarely() -> Iterator[int]:
+        for _ in range(5):
+            time.sleep(0.1)
+            pulse.beat()
+        yield 1
+        time.sleep(5)
+
+    items = in_background(rarely, 2, stall_seconds=0.25, pulse=pulse)
+    assert next(items) == 1
+    with pytest.raises(VideoUnreadable, match="gave nothing"):
+        next(items)
+
+
+def test_each_decoded_frame_is_a_beat(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4", shades(20))
+    pulse = Pulse()
+    pulse.last = 0
+    assert list(decode(path, read_timeline(path), wanted=lambda index: False, pulse=pulse)) == []
+    assert pulse.last > 0
 
 
 def test_the_real_clips_decode(real_data: Path) -> None:
