@@ -104,7 +104,7 @@ def gunicorn(settings: Settings) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()", "--worker-class", "gthread"),
         *("--workers", "1", "--threads", "32", "--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
-        *("--log-level", "warning", "--logger-class", "ml_backend.server.weblog.WebLogger", "--no-control-socket"),
+        *("--log-level", "warning", "--config", "python:ml_backend.server.weblog", "--no-control-socket"),
     ]
 
 

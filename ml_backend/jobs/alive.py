@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ml_backend.jobs.replies import text
+
 _ALIVE = "coldblitz:alive"
 _EVERY, _FOR, _FORGOTTEN_AFTER = 10.0, 45.0, 3600.0
 
@@ -41,7 +43,7 @@ def signs_of_life(redis: Redis, name: str) -> Iterator[None]:
 
 def living(redis: Redis) -> list[str]:
     """The names of the workers that have given a sign of life in the last 45 seconds, on all machines. Raises RedisError."""
-    return sorted(name.decode() for name in redis.zrangebyscore(_ALIVE, _now(redis) - _FOR, "+inf"))
+    return sorted(map(text, redis.zrangebyscore(_ALIVE, _now(redis) - _FOR, "+inf")))
 
 
 def _now(redis: Redis) -> float:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError
 from ml_backend.jobs.alive import living
+from ml_backend.jobs.replies import text
 from ml_backend.settings import GIB
 
 _WEIGHTS = "coldblitz:weights"
@@ -99,7 +100,7 @@ def check_weights(redis: Redis) -> Check:
     """The worst that the living workers have said of their backbone: loading one here would take half a gigabyte."""
     try:
         alive = {worker.rpartition(".")[0] for worker in living(redis)}
-        told = {worker.decode(): json.loads(state) for worker, state in redis.hgetall(_WEIGHTS).items()}
+        told = {text(worker): json.loads(text(state)) for worker, state in redis.hgetall(_WEIGHTS).items()}
         if gone := sorted(told.keys() - alive):
             redis.hdel(_WEIGHTS, *gone)
     except RedisError as error:

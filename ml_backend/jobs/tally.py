@@ -9,6 +9,7 @@ from typing import Literal
 from redis import Redis
 
 from ml_backend.jobs.queue import KINDS
+from ml_backend.jobs.replies import text
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
 
 Outcome = Literal["done", "retried", "failed", "stopped"]
@@ -65,7 +66,7 @@ def count_reconciled(redis: Redis, missing: int) -> None:
 
 def read_tally(redis: Redis) -> Tally:
     """Everything that has been counted since Redis was new."""
-    counts = {name.decode(): float(value) for name, value in redis.hgetall(_COUNTS).items()}
+    counts = {text(name): float(value) for name, value in redis.hgetall(_COUNTS).items()}
 
     def under(first: str) -> dict[str, float]:
         return {name.partition("|")[2]: value for name, value in counts.items() if name.startswith(f"{first}|")}

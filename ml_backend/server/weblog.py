@@ -1,19 +1,15 @@
-"""gunicorn's own messages in the log that everything else goes to."""
+"""What gunicorn asks for (`--config python:ml_backend.server.weblog`): its own messages go to the log of everything else."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from gunicorn.glogging import Logger
+import logging
 
 from ml_backend import logs
 
 
-class WebLogger(Logger):
-    """For gunicorn's `--logger-class`."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        logs.set_up()
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
+def on_starting(_server: object) -> None:
+    """gunicorn calls it by this name, before there is a process that answers."""
+    logs.set_up()
+    gunicorn = logging.getLogger("gunicorn.error")
+    gunicorn.handlers.clear()
+    gunicorn.propagate = True
