@@ -16,6 +16,7 @@
     ├── DeviceFull                 (passes) the GPU has no memory left
     ├── NotEnoughLabels            training has to wait for more labels
     ├── CustomModelError           the researcher's model file does not do what it must
+    ├── JobCancelled               an admin wanted the job to stop
     └── StorageError               (setting) the disk is full, read-only, or a file on it is damaged
 
 Each message is one sentence on what is wrong, then one on what to do. `passes` tells a job whether trying again can help,
@@ -102,6 +103,10 @@ class NotEnoughLabels(ColdblitzError):
 
 
 class CustomModelError(ColdblitzError):
+    pass
+
+
+class JobCancelled(ColdblitzError):
     pass
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+from ml_backend.jobs import projects
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 
 _OURS = re.compile(r"(cold|blitz|custom-[A-Za-z0-9_]+)-v[0-9]+")
+
+_OTHER = (
+    "The label stream shows {}, which this backend has not made. Connect one Coldblitz to a project only; "
+    "`coldblitz models activate` shows one of its own versions again."
+)
 
 
 def is_ours(version: str) -> bool:
@@ -29,3 +36,26 @@ def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
     foreign = not is_ours(current) and context.client.versions(work.id).get(current, 0) > 0
     if not (version == KEYFRAMES_VERSION and foreign):
         context.client.pin(work.id, version)
+
+
+def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
+    """Brings what we hold for active and what the label stream shows together again.
+
+    `stored`: the number of predictions of each version. A version of ours that is pinned becomes the active one: Redis
+    was lost, a worker was killed between pinning and noting it, or the admin chose another. One that we have not made
+    is left alone, and told. Where nothing is shown, ours is pinned again.
+    """
+    redis, pinned, active = context.redis, work.project.model_version, projects.active_version(context.redis, work.key)
+    a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
+    made_here = (context.models_dir(work.key) / pinned).is_dir() if a_model else False
+    foreign = a_model and active is not None and not made_here
+    told = _OTHER.format(pinned) if foreign and pinned != active else None
+    projects.set_problems(redis, work.key, "pin", [told] if told else [])
+    if a_model and pinned != active and not foreign:
+        if active is not None:
+            projects.want(redis, work.key, pinned)
+        projects.activate(redis, work.key, pinned)
+    elif work.project.shows_predictions and not stored.get(pinned, 0):
+        ours = active or KEYFRAMES_VERSION
+        if pinned != ours and stored.get(ours, 0):
+            context.client.pin(work.id, ours)

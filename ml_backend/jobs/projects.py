@@ -20,6 +20,7 @@ _FINDINGS = "coldblitz:findings"
 _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 _RECONCILED = "coldblitz:reconciled"
+_ASKED = "coldblitz:asked"
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,15 @@ def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Mapping[
         redis.hset(f"{_FINDINGS}:{key}", str(task), json.dumps(found))
     else:
         redis.hdel(f"{_FINDINGS}:{key}", str(task))
+
+
+def tasks_with_findings(redis: Redis, key: str) -> set[int]:
+    return {int(_text(task)) for task in redis.hkeys(f"{_FINDINGS}:{key}")}
+
+
+def may_ask(redis: Redis, key: str) -> bool:
+    """Whether nobody has asked Label Studio for an unknown project's backends within the last hour."""
+    return bool(redis.set(f"{_ASKED}:{key}", 1, nx=True, ex=3600))
 
 
 def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:

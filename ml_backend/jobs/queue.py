@@ -54,10 +54,20 @@ _LISTED = 100
 
 def queues(redis: Redis) -> list[Queue]:
     """All queues, the most urgent first."""
-    return [_queue(redis, kind) for kind in KINDS]
+    return [queue_of(redis, kind) for kind in KINDS]
 
 
-def _queue(redis: Redis, kind: str) -> Queue:
+def waiting(redis: Redis, kind: str) -> int:
+    """How many jobs of a kind are in line."""
+    return len(queue_of(redis, kind))
+
+
+def scheduled(redis: Redis, kind: str) -> int:
+    """How many jobs of a kind wait for their next try."""
+    return len(queue_of(redis, kind).scheduled_job_registry)
+
+
+def queue_of(redis: Redis, kind: str) -> Queue:
     return Queue(f"coldblitz-{kind}", connection=redis, serializer=JSONSerializer)
 
 
@@ -67,14 +77,14 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     While one runs, one more may wait, so a request that comes too late for the running one is served by the next.
     A job that failed for good is not tried again unless `again`; None is returned then.
     """
-    jobs = _existing(redis, _slots(kind, project, *subject))
+    jobs = existing(redis, slots(kind, project, *subject))
     for job in jobs:
         # One that waits for its next try goes at once when there is news.
         if _status(job) in _WAITING and not (again and _status(job) == JobStatus.SCHEDULED):
             return str(job.id)
     if not again and any(_status(job) == JobStatus.FAILED and not job.meta.get("passes", True) for job in jobs):
         return None
-    job_id = _make_room(jobs, _slots(kind, project, *subject))
+    job_id = _make_room(jobs, slots(kind, project, *subject))
     # Another process may have queued it a moment ago.
     with contextlib.suppress(DuplicateJobError):
         _enqueue(redis, kind, job_id, project, subject, unique=True)
@@ -83,19 +93,7 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
 
 def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
     """Whether the last such job failed, for whatever reason."""
-    return any(_status(job) == JobStatus.FAILED for job in _existing(redis, _slots(kind, project, *subject)))
-
-
-def retry_failed(redis: Redis, *, restarted: bool = False) -> list[str]:
-    """Queues every failed job again, or only those that a restart with other settings may mend; returns the ids."""
-    queued = []
-    for queue in queues(redis):
-        for job in _existing(redis, queue.failed_job_registry.get_job_ids(cleanup=False)):
-            meta = job.meta
-            if restarted and not meta.get("setting"):
-                continue
-            queued.append(request(redis, meta["kind"], meta["project"], *meta["subject"], again=True))
-    return [job_id for job_id in queued if job_id is not None]
+    return any(_status(job) == JobStatus.FAILED for job in existing(redis, slots(kind, project, *subject)))
 
 
 def queue_due(redis: Redis) -> int:
@@ -111,7 +109,7 @@ def queue_due(redis: Redis) -> int:
     try:
         for queue in queues(redis):
             registry = queue.scheduled_job_registry
-            for job in _existing(redis, registry.get_jobs_to_schedule()):
+            for job in existing(redis, registry.get_jobs_to_schedule()):
                 with redis.pipeline() as pipeline:
                     registry.remove(job, pipeline=pipeline)
                     queue._enqueue_job(job, pipeline=pipeline)
@@ -125,21 +123,21 @@ def queue_due(redis: Redis) -> int:
 
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
     """Queues a job that starts when all of `waits_for` have ended, well or not; it takes the place of one that waits."""
-    slots = _slots(kind, project, *subject, "after")
-    job_id = _make_room(_existing(redis, slots), slots)
+    places = slots(kind, project, *subject, "after")
+    job_id = _make_room(existing(redis, places), places)
     dependency = Dependency(jobs=list(waits_for), allow_failure=True)
     job = _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
     # RQ would wait for ever for one that had failed before it was told to wait.
     if job.get_status() == JobStatus.DEFERRED and job.dependencies_are_met():
-        queue = _queue(redis, kind)
+        queue = queue_of(redis, kind)
         queue.deferred_job_registry.remove(job)
         queue._enqueue_job(job)
 
 
-def _make_room(jobs: Iterable[Job], slots: list[str]) -> str:
-    """The first of `slots` in which none of `jobs` runs; those that wait or have failed are deleted: they are no news now."""
+def _make_room(jobs: Iterable[Job], places: list[str]) -> str:
+    """The first of `places` in which none of `jobs` runs; those that wait or have failed are deleted: they are no news now."""
     running = {job.id for job in jobs if _status(job) == JobStatus.STARTED}
-    free = next((slot for slot in slots if slot not in running), slots[-1])
+    free = next((place for place in places if place not in running), places[-1])
     for job in jobs:
         if job.id == free or (job.id not in running and _status(job) != JobStatus.FINISHED):
             job.delete()
@@ -147,7 +145,7 @@ def _make_room(jobs: Iterable[Job], slots: list[str]) -> str:
 
 
 def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterable[str | int], **options: Any) -> Job:
-    job: Job = _queue(redis, kind).enqueue_call(
+    job: Job = queue_of(redis, kind).enqueue_call(
         KINDS[kind].function,
         args=[project, *subject],
         job_id=job_id,
@@ -162,7 +160,8 @@ def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterab
     return job
 
 
-def _slots(*parts: str | int) -> list[str]:
+def slots(*parts: str | int) -> list[str]:
+    """The ids that jobs of one kind and subject may have."""
     return [_job_id(*parts, slot) for slot in _SLOTS]
 
 
@@ -171,8 +170,11 @@ def _job_id(*parts: str | int) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", "_".join(map(str, parts)))
 
 
-def _existing(redis: Redis, job_ids: list[str]) -> list[Job]:
-    return [job for job in Job.fetch_many(job_ids, connection=redis, serializer=JSONSerializer) if job is not None]
+def existing(redis: Redis, job_ids: Iterable[str]) -> list[Job]:
+    """Those of the jobs that Redis has."""
+    return [
+        job for job in Job.fetch_many(list(job_ids), connection=redis, serializer=JSONSerializer) if job is not None
+    ]
 
 
 def _status(job: Job) -> JobStatus | None:
@@ -239,11 +241,13 @@ def _row(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": meta.get("kind"),
-        "project": meta.get("project"),
+        # Looking for lost projects is about a host, not about one of them.
+        "project": meta.get("project") if meta.get("kind") != "discover" else None,
         "task": next((part for part in subject if isinstance(part, int)), None),
         "version": next((part for part in subject if isinstance(part, str)), None),
         "percent": meta.get("percent", 0),
         "text": meta.get("text", ""),
         "reason": meta.get("reason"),
+        "cancelled": bool(meta.get("cancelled")),
         "at": at.isoformat() if at else "",
     }

@@ -48,6 +48,18 @@ def versions(data_dir: Path, project: str) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
+def tasks(data_dir: Path, project: str) -> set[int]:
+    """The tasks that have a prediction ready, of whatever version."""
+    found = _path(data_dir, project, "any", 0).parent.parent.glob("*/*.json")
+    return {int(path.stem) for path in found if path.stem.isdecimal()}
+
+
+def delete_task(data_dir: Path, project: str, task: int) -> None:
+    for version in versions(data_dir, project):
+        with contextlib.suppress(OSError):
+            _path(data_dir, project, version, task).unlink(missing_ok=True)
+
+
 def delete(data_dir: Path, project: str, version: str) -> None:
     shutil.rmtree(_path(data_dir, project, version, 0).parent, ignore_errors=True)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import logging
 
-from ml_backend.errors import LabelConfigError, LabelStudioMissing
+from ml_backend.errors import LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs import projects
-from ml_backend.jobs.custom_model import custom_file_of
-from ml_backend.jobs.pinning import is_ours
+from ml_backend.jobs.condition import check_disk
+from ml_backend.jobs.filling import queue_missing
+from ml_backend.jobs.forgetting import forget_deleted_tasks, forget_project, remove_gone
+from ml_backend.jobs.interventions import retry_mended
+from ml_backend.jobs.pinning import follow_pin, is_ours
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.retire import retire
 from ml_backend.jobs.run import job, report
+from ml_backend.jobs.training_news import queue_training
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
-from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.client import Project
 from ml_backend.settings import parse_project_settings
 
 log = logging.getLogger(__name__)
@@ -22,53 +26,78 @@ log = logging.getLogger(__name__)
 
 @job
 def reconcile(project_key: str) -> str:
-    """Queues suggestions, predictions and training that are missing; each asks again before it does anything."""
+    """Queues suggestions, predictions, training and roll-outs that are missing; each asks again before it does anything.
+
+    When nothing has changed it costs five small requests, however many tasks there are.
+    """
     context = worker_context()
+    redis = context.redis
     try:
         work = open_project(context, project_key)
-    except LabelStudioMissing:
-        projects.forget(context.redis, project_key)
+    except LabelStudioMissing as missing:
+        if project_key in _existing(context):
+            raise LabelStudioError(missing.message, missing.remedy) from missing
+        forget_project(context, project_key)
         return "the project is gone from Label Studio"
     except LabelConfigError as error:
-        projects.set_problems(context.redis, project_key, "label config", [str(error)])
+        projects.set_problems(redis, project_key, "label config", [str(error)])
         raise
-    projects.set_problems(context.redis, project_key, "label config", [])
-    _restore(context, work)
+    projects.set_problems(redis, project_key, "label config", [])
     _report_settings(context, project_key)
+    if projects.recall(redis, project_key) is None:
+        # Listing the project's backends makes Label Studio call our /setup, which brings the extra params.
+        context.client.backends(work.id)
     _mend_webhook(context, work)
-    version = projects.active_version(context.redis, project_key)
-    kind, wanted = ("suggest", KEYFRAMES_VERSION) if version is None else ("predict", version)
-    lacking = 0
-    for task in context.client.tasks_lacking(work.id, wanted):
-        report(0, f"looking at task {task.id}")
-        lacking += request(context.redis, kind, project_key, task.id) is not None
-    if custom_file_of(context, work) or context.client.has_annotations(work.id):
-        # Whatever it failed of, a label config, a setting or a model file, may have been mended.
-        request(context.redis, "train", project_key, again=True)
-    retire(context, work)
-    return f"{lacking} tasks to {kind}"
+    stored = context.client.versions(work.id)
+    follow_pin(context, work, stored)
+    newest, tasks = context.client.newest_task(work.id)
+    deleted = forget_deleted_tasks(context, work, newest, tasks)
+    report(10, "comparing tasks and annotations")
+    done = [
+        f"{deleted} deleted tasks" if deleted else None,
+        queue_missing(context, work, newest, tasks, stored),
+        queue_training(context, work),
+        _queue_rollout(context, project_key),
+    ]
+    if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
+        done.append(f"{again} jobs tried again")
+    retire(context, work, stored)
+    return ", ".join(filter(None, done)) or "nothing has changed"
 
 
 @job
 def discover(host: str) -> str:
-    """Reconciles the projects of Label Studio that show one of our versions and that Redis knows nothing of any more."""
+    """Reconciles the projects that Redis knows nothing of any more: those that show one of our versions, and those whose
+    ML backend calls our /setup when Label Studio is asked for it. Removes the files of projects that are gone."""
     context = worker_context()
-    known = set(projects.known_keys(context.redis))
-    lost = [str(each.key) for each in context.client.projects() if is_ours(each.model_version)]
-    found = [key for key in lost if key not in known]
+    redis, known = context.redis, set(projects.known_keys(context.redis))
+    existing = _existing(context)
+    found = [key for key, each in existing.items() if key not in known and is_ours(each.model_version)]
     for key in found:
-        request(context.redis, "reconcile", key, again=True)
-    return f"found {len(found)} projects at {host}"
+        request(redis, "reconcile", key, again=True)
+    hooked = {hook["project"] for hook in context.client.webhooks() if hook["url"].rstrip("/").endswith("/webhook")}
+    for key in existing.keys() - known - set(found):
+        # Asked rarely: Label Studio calls somebody else's backend as well.
+        if int(key.split(".")[0]) in hooked and projects.may_ask(redis, key):
+            context.client.backends(int(key.split(".")[0]))
+    removed = remove_gone(context, existing.keys())
+    return f"found {len(found)} projects at {host}" + (f", removed the files of {removed}" if removed else "")
 
 
-def _restore(context: WorkerContext, work: ProjectWork) -> None:
-    """Finds again what Redis has lost: which version is active, and the extra params."""
-    pinned = work.project.model_version
-    if projects.active_version(context.redis, work.key) is None and is_ours(pinned) and pinned != KEYFRAMES_VERSION:
-        projects.activate(context.redis, work.key, pinned)
-    if projects.recall(context.redis, work.key) is None:
-        # Listing the project's backends makes Label Studio call our /setup, which brings the extra params.
-        context.client.backends(work.id)
+def _existing(context: WorkerContext) -> dict[str, Project]:
+    """All projects by their keys. Raises LabelStudioError when it is not Label Studio that answers: then none is gone."""
+    try:
+        return {str(each.key): each for each in context.client.projects()}
+    except LabelStudioMissing as error:
+        raise LabelStudioError(error.message, "Check that LABEL_STUDIO_URL is the address of Label Studio.") from error
+
+
+def _queue_rollout(context: WorkerContext, key: str) -> str | None:
+    """A roll-out that broke off, be it that its job was lost, is begun again; one that failed for good is not."""
+    wanted = projects.wanted_version(context.redis, key)
+    if wanted is None or wanted == projects.active_version(context.redis, key):
+        return None
+    return f"{wanted} to roll out" if request(context.redis, "rollout", key, wanted) else None
 
 
 def _report_settings(context: WorkerContext, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from ml_backend.jobs import projects, ready
 from ml_backend.jobs.pinning import is_ours
@@ -34,9 +35,9 @@ def _number(version: str) -> int:
     return int(version.rpartition("-v")[2])
 
 
-def retire(context: WorkerContext, work: ProjectWork) -> None:
-    """Deletes what may go from Label Studio and from the files for `/predict`."""
+def retire(context: WorkerContext, work: ProjectWork, stored: Iterable[str]) -> None:
+    """Deletes those of the `stored` versions that may go from Label Studio and from the files for `/predict`."""
     pinned = projects.pins(context.redis, work.key)
-    for version in retired(pinned, set(context.client.versions(work.id)), time.time()):
+    for version in retired(pinned, set(stored), time.time()):
         context.client.delete_version(work.id, version)
         ready.delete(context.settings.data_dir, work.key, version)

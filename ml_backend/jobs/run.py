@@ -14,8 +14,10 @@ from redis.exceptions import RedisError
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
-from ml_backend.errors import ColdblitzError
+from ml_backend.errors import ColdblitzError, JobCancelled, LabelStudioMissing
 from ml_backend.jobs import tally
+from ml_backend.jobs.filling import ask_for_more
+from ml_backend.jobs.interventions import is_cancelled
 from ml_backend.jobs.tally import Outcome
 from ml_backend.logs import about
 
@@ -29,7 +31,8 @@ P = ParamSpec("P")
 def job(function: Callable[P, str]) -> Callable[P, str]:
     """Makes a function a job. It returns one sentence on what it did, which `/jobs` shows.
 
-    An error that passes is retried with growing pauses; any other fails the job at once, with its reason.
+    An error that passes is retried with growing pauses; any other fails the job at once, with its reason. A task or
+    project that is gone from Label Studio is none. After each job the next ones are queued, if some had to wait.
     """
 
     @functools.wraps(function)
@@ -37,22 +40,25 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
         with _counted() as ended, _told_about(function.__name__, args):
             started = time.monotonic()
             try:
+                _stop_if_cancelled()
                 text = function(*args, **kwargs)
+            except LabelStudioMissing as gone:
+                text = str(gone)
             except ColdblitzError as error:
-                ended.outcome = _fail(str(error), passes=error.passes, setting=error.setting)
+                ended.outcome = _fail(str(error), error)
                 log.warning("%s", error)
                 raise
             except JobTimeoutException:
-                _fail(_TOO_LONG, passes=False)
+                _fail(_TOO_LONG)
                 log.warning("%s", _TOO_LONG)
                 raise
             except SystemExit:
-                _fail("It was stopped with its worker, and is done at the next start.", passes=True, setting=True)
+                _fail("It was stopped with its worker, and is done at the next start.", _Stopped("", ""))
                 ended.outcome = "stopped"
                 raise
             except Exception as error:
                 reason = f"Unexpected {type(error).__name__}: {error}. Please report it with the worker's log."
-                ended.outcome = _fail(reason, passes=True)
+                ended.outcome = _fail(reason, error)
                 log.exception("%s failed", function.__name__)
                 raise
             ended.outcome = "done"
@@ -81,7 +87,9 @@ def _counted() -> Iterator[_Ended]:
         if current is not None:
             # A number less is no reason to fail.
             with contextlib.suppress(RedisError):
-                tally.count_job(current.connection, str(current.meta.get("kind")), ended.outcome, time.monotonic() - started)
+                kind = str(current.meta.get("kind"))
+                tally.count_job(current.connection, kind, ended.outcome, time.monotonic() - started)
+                ask_for_more(current.connection, kind, str(current.meta.get("project")))
 
 
 def _told_about(kind: str, args: Sequence[object]) -> contextlib.AbstractContextManager[None]:
@@ -99,7 +107,8 @@ def _told_about(kind: str, args: Sequence[object]) -> contextlib.AbstractContext
 
 
 def report(percent: float, text: str) -> None:
-    """Sets what `/jobs` shows of the running job; outside a job it does nothing."""
+    """Sets what `/jobs` shows of the running job; outside a job it does nothing. Raises JobCancelled when the admin has
+    cancelled it."""
     current = get_current_job()
     if current is None:
         return
@@ -108,6 +117,14 @@ def report(percent: float, text: str) -> None:
         return
     current.meta.update(percent=round(percent, 1), text=text, reported=now)
     current.save_meta()  # type: ignore[no-untyped-call]
+    if percent < 100:
+        _stop_if_cancelled()
+
+
+def _stop_if_cancelled() -> None:
+    current = get_current_job()
+    if current is not None and is_cancelled(current.connection, current):
+        raise JobCancelled("It was cancelled.", "Retry it when it is wanted again.")
 
 
 def _succeed() -> None:
@@ -117,13 +134,27 @@ def _succeed() -> None:
         current.meta.pop("reason", None)
 
 
-def _fail(reason: str, passes: bool, setting: bool = False) -> Outcome:
+def _fail(reason: str, error: Exception | None = None) -> Outcome:
     """Notes why the job failed; returns whether it is tried again."""
     current: Any = get_current_job()
     if current is None:
         return "failed"
-    current.meta.update(reason=reason, passes=passes, setting=setting)
+    ours = error if isinstance(error, ColdblitzError) else None
+    passes = ours.passes if ours else error is not None
     if not passes:
         current.retries_left = 0
+    current.meta.update(
+        reason=reason,
+        # A mistake of ours that comes again every time is for a person to look at, not for the next reconcile.
+        passes=passes and (ours is not None or bool(current.retries_left)),
+        setting=ours is not None and ours.setting,
+        error=type(error).__name__,
+        cancelled=isinstance(error, JobCancelled),
+    )
     current.save()
     return "retried" if current.retries_left else "failed"
+
+
+class _Stopped(ColdblitzError):
+    passes = True
+    setting = True

@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels, StorageError
-from ml_backend.jobs import projects
+from ml_backend.jobs import marks, projects
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
@@ -21,6 +21,7 @@ from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
+from ml_backend.jobs.training_news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
@@ -53,8 +54,17 @@ def train(project_key: str) -> str:
     A job reads the annotations when it starts, so however many events led to it, it learns from the newest state.
     """
     context = worker_context()
-    work = open_project(context, project_key)
     _let_settle(context.redis, project_key)
+    work = open_project(context, project_key)
+    # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
+    state = training_state(context, work)
+    done = _train(context, work)
+    marks.put(context.redis, project_key, "trained", state)
+    return done
+
+
+def _train(context: WorkerContext, work: ProjectWork) -> str:
+    project_key = work.key
     with project_lock(context.settings.data_dir, project_key, "train"):
         if file := custom_file_of(context, work):
             return _take_custom(context, work, file)
@@ -66,6 +76,8 @@ def train(project_key: str) -> str:
         models = context.models_dir(project_key)
         newest = newest_learnt(models)
         if newest is not None and newest.settings.get("fingerprint") == mark:
+            if marks.get(context.redis, project_key, "decided") != newest.name:
+                return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
             wanted = projects.wanted_version(context.redis, project_key)
             if wanted is None or is_custom(wanted):
                 wanted = newest.name
@@ -98,15 +110,22 @@ def train(project_key: str) -> str:
             taken=context.client.versions(work.id),
         )
     trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
-    worse = is_worse(quick, _quick_metrics(models, projects.active_version(context.redis, project_key)))
-    projects.set_problems(context.redis, project_key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
     request(context.redis, "quality", project_key)
-    if worse:
-        return f"{trained}, kept back"
-    projects.want(context.redis, project_key, card.name)
-    request(context.redis, "rollout", project_key, card.name)
-    request(context.redis, "evaluate", project_key, card.name)
-    return trained
+    return f"{trained}, {_decide(context, work, card)}"
+
+
+def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
+    """Has a new version rolled out and measured, or tells the admin why it is kept back."""
+    redis, key, models = context.redis, work.key, context.models_dir(work.key)
+    active = projects.active_version(redis, key)
+    worse = None if active == card.name else is_worse(card.metrics.get("quick") or {}, _quick_metrics(models, active))
+    projects.set_problems(redis, key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
+    if not worse:
+        projects.want(redis, key, card.name)
+        request(redis, "rollout", key, card.name)
+        request(redis, "evaluate", key, card.name)
+    marks.put(redis, key, "decided", card.name)
+    return f"{card.name} is kept back" if worse else f"{card.name} is rolled out"
 
 
 def _take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:

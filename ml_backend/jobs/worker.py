@@ -9,10 +9,12 @@ from importlib import import_module
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+from ml_backend.jobs import marks
 from ml_backend.jobs.abandoned import take_up_abandoned, worker_name
 from ml_backend.jobs.alive import signs_of_life
+from ml_backend.jobs.interventions import retry_failed
 from ml_backend.jobs.projects import known_keys
-from ml_backend.jobs.queue import KINDS, queues, request, retry_failed
+from ml_backend.jobs.queue import KINDS, queues, request
 from ml_backend.jobs.worker_context import worker_context
 
 
@@ -29,6 +31,7 @@ def work() -> None:
     # The token, the disk or the weights that they failed of may have been mended.
     retry_failed(redis, restarted=True)
     for key in known_keys(redis):
+        marks.drop(redis, key, *marks.SEEN)
         request(redis, "reconcile", key, again=True)
     name = worker_name(os.getpid(), uuid.uuid4().hex[:6])
     worker = SimpleWorker(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,22 +20,38 @@ from ml_backend.errors import (
     LabelStudioUnreachable,
     PayloadError,
 )
+from ml_backend.labelstudio.filters import ANNOTATED, condition
 from ml_backend.labelstudio.payloads import ProjectKey
+from ml_backend.labelstudio.refusals import TOKEN_REMEDY, detail, refusal
 
 _BULK = 200
 _PAGE = 100
+_IDS = 10_000
+_VERSIONS = "predictions_model_versions"
 _REVIEW_TAB = "To review"
 # Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
 _WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
-_TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
+
+
+# What Label Studio counts of a project's annotations; together they tell of every one that is made, skipped or deleted.
+_COUNTS = (
+    "total_annotations_number",
+    "skipped_annotations_number",
+    "ground_truth_number",
+    "num_tasks_with_annotations",
+)
 
 
 @dataclass(frozen=True)
 class Project:
+    """`counts`: of annotations, by kind. `shows_predictions`: what the admin has set for annotators."""
+
     key: ProjectKey
     title: str
     label_config: str
     model_version: str
+    counts: tuple[int, ...] = ()
+    shows_predictions: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class Client:
         try:
             self._sdk: Any = SDK(base_url=self.url, api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
         except ApiError as error:
-            raise LabelStudioRefused(f"The token is not usable: {_detail(error.body)}.", _TOKEN_REMEDY) from error
+            raise LabelStudioRefused(f"The token is not usable: {detail(error.body)}.", TOKEN_REMEDY) from error
 
     def projects(self) -> Iterator[Project]:
         for item in self._pages("/api/projects/", {}, "results"):
@@ -82,37 +99,69 @@ class Client:
         for item in self._tasks(project, "id,data"):
             yield Task(item["id"], item["data"])
 
-    def tasks_without(self, project: int, version: str) -> Iterator[Task]:
-        """Those that have no prediction of a model version."""
-        for item in self._tasks(project, "id,data", _without(version)):
-            yield Task(item["id"], item["data"])
+    def task_ids(self, project: int) -> Iterator[int]:
+        """The ids of all tasks, ascending, in few requests."""
+        for item in self._tasks(project, "id", page=_IDS):
+            yield int(item["id"])
 
-    def tasks_lacking(self, project: int, version: str) -> Iterator[Task]:
-        """Those that nobody has annotated and that have no prediction of a model version."""
-        for item in self._tasks(
-            project, "id,data", _condition("total_annotations", "equal", "Number", 0), _without(version)
-        ):
-            yield Task(item["id"], item["data"])
+    def tasks_without(self, project: int, version: str) -> Iterator[Task]:
+        """Those that have no prediction of a model version, by ascending id."""
+        return self._without(project, version)
+
+    def tasks_lacking(self, project: int, version: str, after: int = 0) -> Iterator[Task]:
+        """Those above id `after` that nobody has annotated and that have no prediction of a model version, by ascending id."""
+        return self._without(project, version, condition("total_annotations", "equal", "Number", 0), after=after)
+
+    def _without(self, project: int, version: str, *conditions: dict[str, Any], after: int = 0) -> Iterator[Task]:
+        # Label Studio's filter takes cold-v12 for cold-v1; then the list of each task's versions is asked for as well.
+        confused = any(version in other and other != version for other in self.versions(project))
+        if confused:
+            found = self._tasks(project, f"id,data,{_VERSIONS}", *conditions, after=after)
+            items: Iterator[dict[str, Any]] = (item for item in found if version not in re.split(r"[,\s]+", str(item[_VERSIONS])))
+        else:
+            lacking = condition(_VERSIONS, "not_contains", "List", [version])
+            items = self._tasks(project, "id,data", *conditions, lacking, after=after)
+        return (Task(item["id"], item["data"]) for item in items)
+
+    def newest_task(self, project: int) -> tuple[int, int]:
+        """The highest id of a task, 0 without any, and the number of tasks."""
+        item, total = self._first(project, "id", "-tasks:id")
+        return (int(item["id"]) if item else 0), total
+
+    def number_up_to(self, project: int, task: int) -> int:
+        """How many tasks have at most this id: fewer than before when some of them were deleted."""
+        return self._first(project, "id", "tasks:id", condition("id", "less_or_equal", "Number", task))[1]
+
+    def last_annotated(self, project: int) -> tuple[str, int]:
+        """When an annotated task changed last, as Label Studio writes it ("" without any), and how many are annotated.
+
+        A task's `updated_at` moves when an annotation of it is made, changed or deleted, not when a draft is saved or
+        predictions are pushed in bulk (tried with Label Studio 1.23.2). What takes the last annotation of a task away
+        shows in the number.
+        """
+        item, total = self._first(project, "id,updated_at", "-tasks:updated_at", ANNOTATED)
+        return (str(item["updated_at"]) if item else ""), total
 
     def task(self, project: int, number: int) -> Task:
-        """One task. Raises LabelStudioError when it is gone.
+        """One task. Raises LabelStudioMissing when it is gone.
 
         From the list: asking for the task by itself makes Label Studio call our /setup and /predict first.
         """
         item = self._task(project, number, "id,data")
         return Task(item["id"], item["data"])
 
+    def task_page(self, project: int, number: int) -> str:
+        """The address that opens a task in a browser."""
+        return f"{self.url}/projects/{project}/data?task={number}"
+
     def annotated(self, project: int, task: int | None = None) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
         """Every task with an annotation, or `task` if it has one, and its annotations as Label Studio gives them."""
-        this = () if task is None else (_condition("id", "equal", "Number", task),)
-        for item in self._tasks(project, _WITH_ANNOTATIONS, _ANNOTATED, *this):
+        this = () if task is None else (condition("id", "equal", "Number", task),)
+        for item in self._tasks(project, _WITH_ANNOTATIONS, ANNOTATED, *this):
             yield (
                 Task(item["id"], item["data"]),
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
             )
-
-    def has_annotations(self, project: int) -> bool:
-        return next(self._tasks(project, "id", _ANNOTATED), None) is not None
 
     def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Stores predictions. Raises LabelStudioError when Label Studio kept fewer than it was sent."""
@@ -160,7 +209,7 @@ class Client:
         """
         path, query = "/api/dm/views/", {"project": project}
         tabs = {tab["data"].get("title"): tab["id"] for tab in self._json("GET", path, query)}
-        conditions = [_ANNOTATED, _condition("predictions_model_versions", "contains", "List", [version])]
+        conditions = [ANNOTATED, condition(_VERSIONS, "contains", "List", [version])]
         ours = {"title": _REVIEW_TAB, "filters": {"conjunction": "and", "items": conditions}}
         if _REVIEW_TAB in tabs:
             self._json("PATCH", f"{path}{tabs[_REVIEW_TAB]}/", query, {"data": ours})
@@ -173,8 +222,9 @@ class Client:
         """The ML backends connected to a project. Note that Label Studio calls each one's /health and /setup for this."""
         return list(self._json("GET", "/api/ml/", {"project": project}))
 
-    def webhooks(self, project: int) -> list[dict[str, Any]]:
-        return list(self._json("GET", "/api/webhooks/", {"project": project}))
+    def webhooks(self, project: int | None = None) -> list[dict[str, Any]]:
+        """Of one project, or of all."""
+        return list(self._json("GET", "/api/webhooks/", {} if project is None else {"project": project}))
 
     def save_webhook(self, project: int, url: str, headers: Mapping[str, str], number: int | None) -> None:
         """Creates the project's webhook, or gives an existing one (`number`) its headers."""
@@ -201,28 +251,61 @@ class Client:
         try:
             return str(self._sdk._client_wrapper.get_headers()["Authorization"])
         except ApiError as error:
-            raise _refusal(error.status_code or 401, error.body) from error
+            raise refusal(error.status_code or 401, error.body) from error
         except (httpx.HTTPError, ValueError) as error:
             raise self._unreachable(error) from error
 
     def _project(self, item: Mapping[str, Any]) -> Project:
         try:
-            return Project(ProjectKey.of(item), item["title"], item["label_config"] or "", item["model_version"] or "")
+            return Project(
+                ProjectKey.of(item),
+                item["title"],
+                item["label_config"] or "",
+                item["model_version"] or "",
+                tuple(int(item.get(name) or 0) for name in _COUNTS),
+                bool(item.get("show_collab_predictions", True)),
+            )
         except (PayloadError, KeyError, TypeError) as error:
             raise self._stranger("/api/projects/") from error
 
     def _task(self, project: int, number: int, include: str) -> dict[str, Any]:
-        for item in self._tasks(project, include, _condition("id", "equal", "Number", number)):
+        for item in self._tasks(project, include, condition("id", "equal", "Number", number)):
             return item
-        raise LabelStudioError(
+        raise LabelStudioMissing(
             f"Task {number} is not in project {project}.", "It was probably deleted; nothing is to be done."
         )
 
-    def _tasks(self, project: int, include: str, *conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        query: dict[str, Any] = {"project": project, "fields": "all", "include": include}
+    def _first(
+        self, project: int, include: str, order: str, *conditions: dict[str, Any]
+    ) -> tuple[dict[str, Any] | None, int]:
+        """The first task of an order, and how many there are."""
+        answer = self._task_page(project, include, order, conditions, 1)
+        return next(iter(answer["tasks"]), None), int(answer.get("total", 0))
+
+    def _tasks(
+        self, project: int, include: str, *conditions: dict[str, Any], after: int = 0, page: int = _PAGE
+    ) -> Iterator[dict[str, Any]]:
+        """By ascending id. Each page begins after the last id of the one before: a list that shrinks while it is read,
+        since what it lacks is being made, would lose tasks between numbered pages."""
+        while True:
+            begun = (*conditions, condition("id", "greater", "Number", after)) if after else conditions
+            answer = self._task_page(project, include, "tasks:id", begun, page)
+            yield from answer["tasks"]
+            if not answer["tasks"] or len(answer["tasks"]) >= answer.get("total", 0):
+                return
+            after = max(item["id"] for item in answer["tasks"])
+
+    def _task_page(
+        self, project: int, include: str, order: str, conditions: Sequence[dict[str, Any]], size: int
+    ) -> Mapping[str, Any]:
+        asked: dict[str, Any] = {"ordering": [order]}
         if conditions:
-            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": conditions}})
-        return self._pages("/api/tasks", query, "tasks")
+            asked["filters"] = {"conjunction": "and", "items": list(conditions)}
+        query = {"project": project, "fields": "all", "include": include, "query": json.dumps(asked), "page_size": size}
+        answer = self._json("GET", "/api/tasks", query)
+        if not isinstance(answer, Mapping) or not isinstance(answer.get("tasks"), list):
+            raise self._stranger("/api/tasks")
+        return answer
 
     def _pages(self, path: str, query: Mapping[str, Any], items: str) -> Iterator[dict[str, Any]]:
         page, seen = 1, 0
@@ -250,7 +333,7 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if response.status_code >= 400:
-            raise _refusal(response.status_code, response.text)
+            raise refusal(response.status_code, response.text)
         if response.is_redirect:
             # Followed, it would turn a POST into a GET and lose the token.
             raise LabelStudioError(
@@ -283,39 +366,3 @@ def _same_host(one: str, other: str) -> bool:
     except ValueError:
         return False
     return (ours.scheme, ours.netloc.lower()) == (theirs.scheme, theirs.netloc.lower())
-
-
-def _condition(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:
-    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
-
-
-def _without(version: str) -> dict[str, Any]:
-    return _condition("predictions_model_versions", "not_contains", "List", [version])
-
-
-_ANNOTATED = _condition("total_annotations", "greater", "Number", 0)
-
-
-def _refusal(status: int, body: object) -> LabelStudioError:
-    detail = _detail(body)
-    if status in (401, 403):
-        return LabelStudioRefused(f"Label Studio refused the token ({status}: {detail}).", _TOKEN_REMEDY)
-    if status >= 500 or status == 429:
-        return LabelStudioUnreachable(
-            f"Label Studio answered {status} ({detail}).",
-            "The work is tried again by itself; see Label Studio's log if it stays.",
-        )
-    remedy = "Check that the project and its tasks still exist."
-    kind = LabelStudioMissing if status == 404 else LabelStudioError
-    return kind(f"Label Studio answered {status} ({detail}).", remedy)
-
-
-def _detail(body: object) -> str:
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return str(body)[:200]
-    if isinstance(body, Mapping):
-        return str(body.get("detail", dict(body)))[:200]
-    return str(body)[:200]

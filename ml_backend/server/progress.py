@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, abort, jsonify
 
-from ml_backend.jobs import projects, queue
+from ml_backend.jobs import interventions, projects, queue
 from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("progress", __name__)
+_UNKNOWN = "There is no such job any more."
 
 
 @blueprint.get("/jobs")
@@ -26,5 +27,19 @@ def jobs() -> Response:
 
 @blueprint.post("/jobs/retry")
 def retry() -> Response:
-    """Queues every failed job again, for when the cause has been mended."""
-    return jsonify(queued=queue.retry_failed(backend().redis))
+    """Queues every failed job again but the cancelled ones, for when the cause has been mended."""
+    return jsonify(queued=interventions.retry_failed(backend().redis))
+
+
+@blueprint.post("/jobs/<job_id>/retry")
+def retry_one(job_id: str) -> Response:
+    """Queues one job again, cancelled or not."""
+    queued = interventions.retry_job(backend().redis, job_id)
+    return abort(404, _UNKNOWN) if queued is None else jsonify(queued=queued)
+
+
+@blueprint.post("/jobs/<job_id>/cancel")
+def cancel(job_id: str) -> Response:
+    """Takes a job out of its queue; one that runs stops at its next report. What it has finished stays."""
+    cancelled = interventions.cancel(backend().redis, job_id)
+    return abort(404, _UNKNOWN) if cancelled is None else jsonify(cancelled=cancelled)

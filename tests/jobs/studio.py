@@ -29,8 +29,10 @@ class Studio(Flask):
         self.predictions: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
         self.listed_backends = 0
+        self.listed: list[str] = []
         self.files: dict[str, Path] = {}
         for rule, view, *methods in (
+            ("/api/projects/", self.list_projects, "GET"),
             ("/api/projects/7/", self.show_project, "GET", "PATCH"),
             ("/api/projects/7/import/predictions", self.import_predictions, "POST"),
             ("/api/projects/7/model-versions/", self.versions, "GET", "DELETE"),
@@ -43,12 +45,17 @@ class Studio(Flask):
         ):
             self.add_url_rule(rule, view_func=view, methods=methods)
 
+    def list_projects(self) -> Response:
+        found = [self.project] if self.project else []
+        return jsonify(results=found, count=len(found))
+
     def show_project(self) -> Response:
         if self.project is None:
             abort(404)
         if request.method == "PATCH":
             self.project.update(request.get_json())
-        return jsonify(self.project)
+        made = [annotation for task in self.tasks.values() for annotation in task["annotations"]]
+        return jsonify({**self.project, "total_annotations_number": len(made)})
 
     def import_predictions(self) -> tuple[Response, int]:
         self.predictions.extend({**item, "id": len(self.predictions) + n} for n, item in enumerate(request.get_json()))
@@ -65,7 +72,10 @@ class Studio(Flask):
         query = json.loads(request.args.get("query", "{}"))
         conditions = query.get("filters", {}).get("items", [])
         found = [task for task in self.tasks.values() if all(self.meets(task, one) for one in conditions)]
-        return jsonify(tasks=found, total=len(found))
+        (order,) = query["ordering"]
+        found.sort(key=lambda task: task[order.rpartition(":")[2]], reverse=order.startswith("-"))
+        self.listed.append(order)
+        return jsonify(tasks=found[: int(request.args["page_size"])], total=len(found))
 
     def meets(self, task: dict[str, Any], condition: dict[str, Any]) -> bool:
         column, operator, value = condition["filter"].split(":")[-1], condition["operator"], condition["value"]
@@ -73,7 +83,7 @@ class Studio(Flask):
             has = {p["model_version"] for p in self.predictions if p["task"] == task["id"]}
             return bool(has & set(value)) == (operator == "contains")
         number = task["id"] if column == "id" else len(task["annotations"])
-        return bool(number > value if operator == "greater" else number == value)
+        return bool({"greater": number > value, "equal": number == value, "less_or_equal": number <= value}[operator])
 
     def list_predictions(self) -> Response:
         return jsonify([p for p in self.predictions if p["task"] == int(request.args["task"])])
@@ -102,6 +112,7 @@ class Studio(Flask):
     def add_task(self, number: int, video: Path | None = None, annotations: int = 0) -> None:
         data = {"video": f"/data/upload/7/{number}.mp4"}
         made = [{"id": n, "result": [], "updated_at": "2026-01-31T12:00:00Z"} for n in range(annotations)]
-        self.tasks[number] = {"id": number, "data": data, "annotations": made, "drafts": [], "predictions": []}
+        more: dict[str, Any] = {"annotations": made, "drafts": [], "predictions": []}
+        self.tasks[number] = {"id": number, "data": data, "updated_at": "2026-01-31T12:00:00Z", **more}
         if video is not None:
             self.files[f"{number}.mp4"] = video

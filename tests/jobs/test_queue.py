@@ -12,6 +12,7 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ml_backend.jobs.interventions import retry_failed
 from ml_backend.jobs.queue import (
     KINDS,
     counts,
@@ -21,7 +22,6 @@ from ml_backend.jobs.queue import (
     queues,
     request,
     request_after,
-    retry_failed,
 )
 
 P = "7.1769860800"

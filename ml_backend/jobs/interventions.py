@@ -1,0 +1,140 @@
+"""What an admin, a restart or a reconcile does to jobs that are there: try again, cancel, drop."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from redis import Redis
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from ml_backend.jobs.queue import existing, queue_of, queues, request, slots
+
+# A job that waits for Label Studio says so by this word.
+UNREACHABLE = "LabelStudioUnreachable"
+_CANCEL = "coldblitz:cancel"
+_CANCELLED = "It was cancelled. Retry it when it is wanted again."
+_REMEMBERED_SECONDS = 24 * 3600
+# What ran out of tries, such as a video whose server is away, is begun anew after so long.
+_PATIENCE_SECONDS = 3600
+
+
+def retry_failed(redis: Redis, *, restarted: bool = False) -> list[str]:
+    """Queues every failed job again but the cancelled ones, or only those that a restart with other settings may mend;
+    returns the ids."""
+    queued = []
+    for job in list(_failed(redis)):
+        if not job.meta.get("cancelled") and (job.meta.get("setting") or not restarted):
+            queued.append(_again(redis, job))
+    return [job_id for job_id in queued if job_id is not None]
+
+
+def retry_job(redis: Redis, job_id: str) -> str | None:
+    """Queues one job again, cancelled or not; returns its new id, None when there is no such job."""
+    job = _job(redis, job_id)
+    return None if job is None else _again(redis, job)
+
+
+def retry_mended(redis: Redis, project: str, *, disk: bool) -> int:
+    """To be called when Label Studio answers: queues at once what waits or has failed because it did not, what failed of
+    the disk when that is well again (`disk`), and what ran out of tries an hour ago. Returns how many."""
+    again = 0
+    for queue in queues(redis):
+        for job in existing(redis, queue.scheduled_job_registry.get_job_ids(cleanup=False)):
+            if job.meta.get("project") == project and job.meta.get("error") == UNREACHABLE:
+                with redis.pipeline() as pipeline:
+                    queue.scheduled_job_registry.remove(job, pipeline=pipeline)
+                    queue._enqueue_job(job, pipeline=pipeline)
+                    pipeline.execute()
+                again += 1
+    for job in list(_failed(redis)):
+        error, since = job.meta.get("error"), time.time() - (job.ended_at.timestamp() if job.ended_at else 0.0)
+        tired = job.meta.get("passes") and (error == UNREACHABLE or since > _PATIENCE_SECONDS)
+        if job.meta.get("project") == project and (tired or (disk and error == "StorageError")):
+            again += _again(redis, job) is not None
+    return again
+
+
+def cancel(redis: Redis, job_id: str) -> bool | None:
+    """Takes a job that waits out of its queue, and has one that runs stop at its next report.
+
+    It is listed as failed then, and comes back by `retry_job` or by news, not by a reconcile. Returns whether there was
+    anything to cancel, None when there is no such job.
+    """
+    job = _job(redis, job_id)
+    if job is None:
+        return None
+    status = job.get_status()
+    if status == JobStatus.STARTED:
+        redis.set(f"{_CANCEL}:{job.id}", _mark(job), ex=_REMEMBERED_SECONDS)
+        return True
+    if status not in (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED):
+        return False
+    # A worker may have taken it a moment ago.
+    redis.set(f"{_CANCEL}:{job.id}", _mark(job), ex=_REMEMBERED_SECONDS)
+    give_up(redis, job, _CANCELLED, cancelled=True)
+    return True
+
+
+def is_cancelled(redis: Redis, job: Job) -> bool:
+    """Whether an admin wants this very job, not a later one of the same name, to stop."""
+    return redis.get(f"{_CANCEL}:{job.id}") in (_mark(job), _mark(job).encode())
+
+
+def give_up(redis: Redis, job: Job, reason: str, *, cancelled: bool = False) -> None:
+    """Lists a job that does not run as failed for good; what waited for it goes on."""
+    queue = queue_of(redis, str(job.meta["kind"]))
+    with contextlib.suppress(InvalidJobOperation):
+        job.cancel()
+    queue.canceled_job_registry.remove(job)
+    job.worker_name = None
+    job.meta.update(passes=False, setting=False, reason=reason, cancelled=cancelled)
+    job.set_status(JobStatus.FAILED)
+    queue.failed_job_registry.add(job, ttl=job.failure_ttl or -1)
+    job.save()
+    queue.enqueue_dependents(job)
+
+
+def drop(redis: Redis, kind: str, project: str, *subject: str | int) -> None:
+    """Removes such jobs, but those that run, without a trace: nobody wants to know of them any more."""
+    for job in existing(redis, slots(kind, project, *subject)):
+        if job.get_status(refresh=False) != JobStatus.STARTED:
+            job.delete()
+
+
+def drop_project(redis: Redis, project: str) -> None:
+    """Removes all jobs of a project but those that run."""
+    for queue in queues(redis):
+        for registry in (queue.scheduled_job_registry, queue.deferred_job_registry, queue.failed_job_registry):
+            _drop_all(redis, registry.get_job_ids(cleanup=False), project)
+        _drop_all(redis, queue.get_job_ids(), project)
+
+
+def _drop_all(redis: Redis, job_ids: list[str], project: str) -> None:
+    for job in existing(redis, job_ids):
+        if job.meta.get("project") == project:
+            job.delete()
+
+
+def _again(redis: Redis, job: Job) -> str | None:
+    meta = job.meta
+    return request(redis, meta["kind"], meta["project"], *meta["subject"], again=True)
+
+
+def _failed(redis: Redis) -> Iterator[Job]:
+    for queue in queues(redis):
+        yield from existing(redis, queue.failed_job_registry.get_job_ids(cleanup=False))
+
+
+def _job(redis: Redis, job_id: str) -> Job | None:
+    try:
+        return Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
+    except (NoSuchJobError, ValueError):
+        return None
+
+
+def _mark(job: Job) -> str:
+    return str(job.created_at)

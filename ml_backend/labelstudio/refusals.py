@@ -1,0 +1,37 @@
+"""What Label Studio's refusals mean for a person and for a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ml_backend.errors import LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
+
+TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
+
+
+def refusal(status: int, body: object) -> LabelStudioError:
+    """The error of an answer with a status of 400 or more: whether trying again can help, and what to do."""
+    said = detail(body)
+    if status in (401, 403):
+        return LabelStudioRefused(f"Label Studio refused the token ({status}: {said}).", TOKEN_REMEDY)
+    if status >= 500 or status == 429:
+        return LabelStudioUnreachable(
+            f"Label Studio answered {status} ({said}).",
+            "The work is tried again by itself; see Label Studio's log if it stays.",
+        )
+    remedy = "Check that the project and its tasks still exist."
+    kind = LabelStudioMissing if status == 404 else LabelStudioError
+    return kind(f"Label Studio answered {status} ({said}).", remedy)
+
+
+def detail(body: object) -> str:
+    """Label Studio's own words for a refusal, cut short."""
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return str(body)[:200]
+    if isinstance(body, Mapping):
+        return str(body.get("detail", dict(body)))[:200]
+    return str(body)[:200]
