@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import os
 import signal
@@ -48,6 +49,7 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     if web:
+        check_login(settings)
         _check_address(settings)
     # Workers inherit it: BLAS threads spin while they wait, on the cores that decode.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -55,6 +57,24 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
         with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
             redis = Redis.from_url(url, socket_timeout=5)
             _watch(redis, settings, children, stop)
+
+
+def check_login(settings: Settings) -> None:
+    """Raises SettingsError when others than this machine could call the web process without a login."""
+    if settings.basic_auth_user or settings.allow_no_login or _is_loopback(settings.host):
+        return
+    raise SettingsError(
+        f"HOST is {settings.host}, where other machines can reach Coldblitz, and it has no login.",
+        "Set BASIC_AUTH_USER and BASIC_AUTH_PASS, and give them to Label Studio too; where something else keeps strangers "
+        "out, ALLOW_NO_LOGIN=true does without.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_address(settings: Settings) -> None:

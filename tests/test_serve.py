@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,9 @@ from loopback import closed_port
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from ml_backend.errors import SettingsError
 from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.serve import check_login
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="it looks for processes in /proc")
 
@@ -134,6 +136,50 @@ def test_a_second_one_on_its_port_is_told_so(served: Served, tmp_path: Path) -> 
     assert told.returncode == 1
     assert "set PORT" in told.stderr.splitlines()[-1]
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "web"])
+def test_it_does_not_listen_for_other_machines_without_a_login(command: str, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "ml_backend.cli", command],
+        env={
+            **os.environ,
+            "LABEL_STUDIO_URL": "http://studio.invalid",
+            "LABEL_STUDIO_API_KEY": "x",
+            "DATA_DIR": str(tmp_path),
+            "HOST": "0.0.0.0",
+            "PORT": str(closed_port()),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "BASIC_AUTH_PASS" in told.stderr.splitlines()[-1]
+    assert "ALLOW_NO_LOGIN" in told.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "allowed"),
+    [
+        ("127.0.0.1", {}, True),
+        ("127.0.0.2", {}, True),
+        ("::1", {}, True),
+        ("localhost", {}, True),
+        ("0.0.0.0", {}, False),
+        ("::", {}, False),
+        ("192.168.0.5", {}, False),
+        ("coldblitz.example", {}, False),
+        ("0.0.0.0", {"allow_no_login": True}, True),
+        ("0.0.0.0", {"basic_auth_user": "studio", "basic_auth_pass": "x"}, True),
+    ],
+)
+def test_a_login_is_needed_where_others_can_call(
+    tmp_path: Path, host: str, more: dict[str, object], allowed: bool
+) -> None:
+    with nullcontext() if allowed else pytest.raises(SettingsError, match="ALLOW_NO_LOGIN"):
+        check_login(settings_for(tmp_path, host=host, **more))
 
 
 def test_told_to_stop_it_leaves_no_process_behind(served: Served) -> None:

@@ -17,6 +17,8 @@ ANNOTATION_ACTIONS = frozenset(
 TASK_ACTIONS = frozenset({"TASKS_CREATED", "TASKS_DELETED"})
 
 _REMEDY = "Only Label Studio should call this address; see the README for the address to give it."
+# Both are kept in Redis. A label config with a thousand labels has 100 kB.
+_MOST_CONFIG, _MOST_PARAMS = 1_000_000, 50_000
 # As many digits as a 64-bit number may have.
 _PROJECT_KEY = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
 
@@ -78,9 +80,10 @@ class Event:
 def parse_setup(body: object) -> Setup:
     """Raises PayloadError."""
     fields = _object(body)
-    return Setup(
-        ProjectKey.parse(fields.get("project")), _text(fields, "schema"), _extra_params(fields.get("extra_params"))
-    )
+    schema, params = _text(fields, "schema"), fields.get("extra_params")
+    if len(schema) > _MOST_CONFIG or len(json.dumps(params)) > _MOST_PARAMS:
+        raise PayloadError("The project's label config or extra params are too long.", "Shorten them.")
+    return Setup(ProjectKey.parse(fields.get("project")), schema, _extra_params(params))
 
 
 def parse_predict(body: object) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
@@ -98,9 +101,8 @@ def parse_event(body: object) -> Event:
     fields = _object(body)
     project = _object(fields.get("project"))
     label_config = project.get("label_config")
-    return Event(
-        _text(fields, "action"), ProjectKey.of(project), label_config if isinstance(label_config, str) else None
-    )
+    usable = isinstance(label_config, str) and len(label_config) <= _MOST_CONFIG
+    return Event(_text(fields, "action"), ProjectKey.of(project), label_config if usable else None)
 
 
 def _predict_task(task: object) -> PredictTask:

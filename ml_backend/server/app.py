@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 from typing import Any
 
@@ -15,6 +14,8 @@ from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.server import progress, protocol
+from ml_backend.server.browsers import protect_browsers
+from ml_backend.server.login import add_login
 from ml_backend.server.metrics import add_metrics
 from ml_backend.server.readiness import add_readiness
 from ml_backend.server.reserve import keep_threads_for_health
@@ -23,7 +24,7 @@ from ml_backend.settings import Settings
 log = logging.getLogger(__name__)
 
 # 1,200 tasks with their predictions and annotations are about 30 MB.
-_MAX_BODY = 256 * 1024 * 1024
+_MAX_BODY = 64 * 1024 * 1024
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -42,32 +43,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_readiness(app, settings)
     app.register_blueprint(protocol.blueprint)
     app.register_blueprint(progress.blueprint)
-    if settings.basic_auth_user and settings.basic_auth_pass:
-        _require_login(app, settings.basic_auth_user, settings.basic_auth_pass)
+    add_login(app, settings)
+    protect_browsers(app, has_login=settings.basic_auth_user is not None)
     app.register_error_handler(ColdblitzError, _refused)
     app.register_error_handler(RedisError, _without_redis)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _unexpected)
     return app
-
-
-def _require_login(app: Flask, user: str, password: str) -> None:
-    @app.before_request
-    def check() -> tuple[Response, int, dict[str, str]] | None:
-        if request.path == "/health":
-            return None
-        given = request.authorization
-        # Both are always compared, so that the time tells nothing.
-        right_user = hmac.compare_digest((given.username or "" if given else "").encode(), user.encode())
-        right_password = hmac.compare_digest((given.password or "" if given else "").encode(), password.encode())
-        if given is not None and given.type == "basic" and right_user and right_password:
-            return None
-        answer = _error(
-            "The user name or password is missing or wrong.",
-            "In Label Studio, set the ML backend's basic authentication to BASIC_AUTH_USER and BASIC_AUTH_PASS.",
-        )
-        return answer, 401, {"WWW-Authenticate": 'Basic realm="Coldblitz"'}
 
 
 def _refused(error: ColdblitzError) -> tuple[Response, int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from redis import Redis
+from werkzeug.exceptions import UnsupportedMediaType
 
 from ml_backend.errors import PayloadError
 from ml_backend.jobs import projects, ready, tally
@@ -116,7 +117,7 @@ def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
 
 @blueprint.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    body = _json() if request.method == "POST" and request.data else {}
+    body = _json() if request.method == "POST" and request.content_length else {}
     project = body.get("project") if isinstance(body, dict) else None
     keys = [str(payloads.ProjectKey.parse(project))] if project is not None else projects.known_keys(backend().redis)
     found = {version for key in keys for version in ready.versions(backend().settings.data_dir, key)}
@@ -124,7 +125,9 @@ def versions() -> Response:
 
 
 def _json() -> object:
-    body = request.get_json(silent=True, force=True)
+    if not request.is_json:
+        raise UnsupportedMediaType("The request's content type is not application/json.")
+    body = request.get_json(silent=True)
     if body is None:
         raise PayloadError(
             "The request's body is not JSON.", "Only Label Studio should call this address; see the README."

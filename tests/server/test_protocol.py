@@ -280,6 +280,36 @@ class TestBadInput:
         answer = client.post(path, data=body, content_type="application/json")
         assert is_refused(answer) or (path == "/versions" and answer.status_code == 200)
 
+    @pytest.mark.parametrize("path", POSTS)
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+    def test_what_is_not_sent_as_json_is_refused(self, client: FlaskClient, path: str, kind: str | None) -> None:
+        assert is_refused(client.post(path, data=json.dumps(SETUP), content_type=kind), 415)
+
+    def test_a_body_over_the_limit_is_refused_before_it_is_read(self, client: FlaskClient) -> None:
+        promised = {"CONTENT_LENGTH": str(10**10), "CONTENT_TYPE": "application/json"}
+        assert is_refused(client.post("/predict", data=b"{}", environ_overrides=promised), 413)
+
+    def test_twelve_hundred_tasks_with_all_they_have_pass(self, client: FlaskClient) -> None:
+        region = {
+            "id": "x" * 20,
+            "type": "timelinelabels",
+            "value": {"ranges": [{"start": 1, "end": 2}]},
+            "pad": "x" * 150,
+        }
+        prediction = {"model_version": "cold-v1", "result": [region] * 20}
+        tasks = [{"id": number, "predictions": [prediction] * 5} for number in range(1200)]
+        answer = client.post("/predict", json={"tasks": tasks, "project": P, "label_config": CONFIG})
+        assert len(answer.get_json()["results"]) == 1200
+
+    @pytest.mark.parametrize(
+        "large", [{"schema": "x" * 2_000_000}, {"extra_params": {"x": "y" * 100_000}}, {"extra_params": "y" * 100_000}]
+    )
+    def test_what_is_kept_of_a_project_is_bounded(
+        self, client: FlaskClient, redis: Redis, large: dict[str, Any]
+    ) -> None:
+        assert is_refused(client.post("/setup", json={**SETUP, **large}))
+        assert projects.recall(redis, P) is None
+
     def test_deep_extra_params_are_refused(self, client: FlaskClient) -> None:
         deep: Any = None
         for _ in range(500):
@@ -295,7 +325,7 @@ class TestBadInput:
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(path=st.sampled_from(POSTS), body=st.binary())
     def test_nor_are_any_bytes(self, client: FlaskClient, path: str, body: bytes) -> None:
-        answer = client.post(path, data=body)
+        answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code == 200 or is_refused(answer)
 
     @pytest.mark.parametrize(

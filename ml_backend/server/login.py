@@ -1,0 +1,111 @@
+"""The login: HTTP basic authentication on everything but `/health`, and an end to guessing it."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Flask, Response, jsonify, request
+
+from ml_backend.settings import Settings
+
+_TRIES, _SECONDS = 10, 60.0
+# Label Studio calls every few seconds while somebody works.
+_KNOWN_SECONDS = 24 * 3600.0
+_MOST_ADDRESSES = 2048
+
+Value = TypeVar("Value")
+
+
+class FailedLogins:
+    """Which addresses have failed too often lately, in this process and in bounded memory.
+
+    After 10 failures within a minute an address has to wait for the end of that minute, even with the right login, or
+    guessing would go on. One that has logged in within a day never waits with the right login: nobody behind the same
+    address can lock Label Studio out, at the price that they may go on guessing.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+
+    def admit(self, address: str, right: bool) -> float:
+        """Notes a try to log in; returns 0 when its outcome counts, else for how many seconds tries are refused."""
+        source, now = _source(address), self._now()
+        with self._one_at_a_time:
+            begun, failures = self._failures.get(source, (now, 0))
+            if now - begun >= _SECONDS:
+                begun, failures = now, 0
+            known = now - self._known.get(source, -_KNOWN_SECONDS) < _KNOWN_SECONDS
+            if failures >= _TRIES and not (right and known):
+                return _SECONDS - (now - begun)
+            if right:
+                self._failures.pop(source, None)
+                _keep(self._known, source, now)
+            else:
+                _keep(self._failures, source, (begun, failures + 1))
+            return 0.0
+
+
+def _keep(kept: OrderedDict[str, Value], source: str, value: Value) -> None:
+    kept[source] = value
+    kept.move_to_end(source)
+    if len(kept) > _MOST_ADDRESSES:
+        kept.popitem(last=False)
+
+
+def _source(address: str) -> str:
+    """An IPv4 address, or the network of an IPv6 one: whoever has one of those has them all."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)
+
+
+def add_login(app: Flask, settings: Settings) -> None:
+    """Asks every caller for BASIC_AUTH_USER and BASIC_AUTH_PASS, when they are set."""
+    if not settings.basic_auth_user or not settings.basic_auth_pass:
+        return
+    user, password, failed = settings.basic_auth_user, settings.basic_auth_pass, FailedLogins()
+
+    @app.before_request
+    def check() -> tuple[Response, int, dict[str, str]] | None:
+        if request.path == "/health":
+            return None
+        # Without a login nobody guesses: Label Studio's events come so until their webhook is mended, browsers ask first.
+        if "Authorization" in request.headers:
+            right = _is_right(user, password)
+            seconds = failed.admit(request.remote_addr or "", right)
+            if seconds:
+                return _locked(seconds)
+            if right:
+                return None
+        answer = jsonify(
+            error="The user name or password is missing or wrong.",
+            remedy="In Label Studio, set the ML backend's basic authentication to BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+        )
+        return answer, 401, {"WWW-Authenticate": 'Basic realm="Coldblitz", charset="UTF-8"'}
+
+
+def _is_right(user: str, password: str) -> bool:
+    given = request.authorization
+    # Both are always compared, so that the time tells nothing.
+    right_user = hmac.compare_digest((given.username or "" if given else "").encode(), user.encode())
+    right_password = hmac.compare_digest((given.password or "" if given else "").encode(), password.encode())
+    return given is not None and given.type == "basic" and right_user and right_password
+
+
+def _locked(seconds: float) -> tuple[Response, int, dict[str, str]]:
+    wait = max(1, round(seconds))
+    answer = jsonify(error="There were too many wrong logins from this address.", remedy=f"Wait {wait} s.")
+    return answer, 429, {"Retry-After": str(wait)}
