@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 from redis import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import projects
+from ml_backend.jobs import model_versions
 from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import request
 from ml_backend.settings import Settings
-
-if TYPE_CHECKING:
-    from ml_backend.learning.versions import ModelCard
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)
 
@@ -31,25 +28,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command(name="list")
 def list_(project: Project, as_json: AsJson = False) -> None:
     """All versions, the oldest first. Example: coldblitz models list 1"""
-    # Imported here and below because it would double the time that any command takes to start.
-    from ml_backend.learning.versions import list_versions
-
     settings = Settings.from_environment()
-    key = _key(settings, project)
-    cards = list_versions(_models(settings, key))
-    active = projects.active_version(_redis(settings), key)
+    key = model_versions.project_key(settings.data_dir, None, project)
+    rows = model_versions.summaries(settings.data_dir, _redis(settings), key)
     if as_json:
-        Console().print_json(json.dumps([{**card.as_json(), "active": card.name == active} for card in cards]))
+        Console().print_json(json.dumps(rows))
         return
     table = Table("version", "active", "videos", "labelled frames", "macro-F1 on held-out videos", "created")
-    for card in cards:
+    for row in rows:
         table.add_row(
-            card.name,
-            "yes" if card.name == active else "",
-            str(card.videos),
-            str(card.labelled_frames),
-            _score(card),
-            card.created,
+            row["name"],
+            "yes" if row["active"] else "",
+            str(row["videos"]),
+            str(row["labelled_frames"]),
+            _score(row["macro_f1"], row["macro_f1_interval"]),
+            row["created"],
         )
     Console().print(table)
 
@@ -57,55 +50,32 @@ def list_(project: Project, as_json: AsJson = False) -> None:
 @app.command()
 def show(project: Project, version: Version, as_json: AsJson = False) -> None:
     """A version's model card. Example: coldblitz models show 1 cold-v3"""
-    from ml_backend.learning.versions import load_card
-
     settings = Settings.from_environment()
-    card = load_card(_models(settings, _key(settings, project)), version)
+    key = model_versions.project_key(settings.data_dir, None, project)
+    card = model_versions.model_card(settings.data_dir, key, version)
     if as_json:
-        Console().print_json(json.dumps(card.as_json()))
+        Console().print_json(json.dumps(card))
         return
-    Console().print(_card(card))
+    for table in _tables(card):
+        Console().print(table)
 
 
 @app.command()
 def activate(project: Project, version: Version) -> None:
     """Rolls a version out, be it an older one or one kept back. Example: coldblitz models activate 1 cold-v2"""
-    from ml_backend.learning.versions import load_card
-
     settings = Settings.from_environment()
-    key = _key(settings, project)
-    load_card(_models(settings, key), version)
-    redis = _redis(settings)
-    projects.want(redis, key, version)
-    request(redis, "rollout", key, version, again=True)
+    key = model_versions.project_key(settings.data_dir, None, project)
+    model_versions.activate(settings.data_dir, _redis(settings), key, version)
     Console().print(f"{version} is being rolled out; see `coldblitz status`.")
 
 
 @app.command()
 def delete(project: Project, version: Version) -> None:
     """Removes a version's files; its predictions stay in Label Studio. Example: coldblitz models delete 1 cold-v1"""
-    from ml_backend.learning.versions import delete_version
-
     settings = Settings.from_environment()
-    key = _key(settings, project)
-    if projects.active_version(_redis(settings), key) == version:
-        raise SettingsError(f"{version} is the active version.", "Activate another one first.")
-    delete_version(_models(settings, key), version)
+    key = model_versions.project_key(settings.data_dir, None, project)
+    model_versions.delete(settings.data_dir, _redis(settings), key, version)
     Console().print(f"{version} is deleted.")
-
-
-def _key(settings: Settings, project: str) -> str:
-    """The project key of a project's number, which names its folder; the newest when the number was used again."""
-    folder = settings.data_dir / "projects"
-    keys = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    mine = sorted((key for key in keys if project in (key, key.split(".")[0])), key=lambda key: key.split(".")[-1])
-    if not mine:
-        raise SettingsError(f"No project {project} is known in {settings.data_dir}.", "Check the number and DATA_DIR.")
-    return mine[-1]
-
-
-def _models(settings: Settings, key: str) -> Path:
-    return settings.data_dir / "projects" / key / "models"
 
 
 def _redis(settings: Settings) -> Redis:
@@ -119,31 +89,114 @@ def _redis(settings: Settings) -> Redis:
     return redis
 
 
-def _score(card: ModelCard) -> str:
-    score, error = card.metrics.get("macro_f1"), card.metrics.get("macro_f1_error")
-    if score is None:
-        return "not measured"
-    return f"{score:.3f}" + (f" ± {2 * error:.3f}" if error is not None else "")
+def _tables(card: Mapping[str, Any]) -> Iterator[Table]:
+    metrics = card["metrics"] if "judgement" in card["metrics"] else card["metrics"].get("quick") or {}
+    yield _pairs(f"Model card of {card['name']}", _origin(card))
+    yield _pairs("On videos it has not seen", _scores(card, metrics))
+    if metrics.get("labels"):
+        yield _label_table(metrics["labels"])
+    if metrics.get("confusion"):
+        yield _confusion(metrics["confusion"])
+    if metrics.get("reliability"):
+        yield _reliability(metrics["reliability"])
+    if len(card["learning_curve"]) > 1:
+        yield _curve(card["learning_curve"])
 
 
-def _card(card: ModelCard) -> Table:
-    table = Table(title=f"Model card of {card.name}", show_header=False)
-    rows: dict[str, Any] = {
-        "kind": card.kind,
-        "created": card.created,
-        "labels": ", ".join(card.labels) + (" (one a frame)" if card.exclusive else " (several a frame)"),
-        "never predicted": ", ".join(card.lacking) or "none",
-        "backbone": card.backbone,
-        "learnt from": f"{card.labelled_frames} frames of {card.videos} videos, {len(card.annotations)} annotations",
-        "judgement": card.metrics.get("judgement", "not measured yet"),
-        "macro-F1 on held-out videos": _score(card),
+def _origin(card: Mapping[str, Any]) -> dict[str, str]:
+    settings = card["settings"]
+    ids = ", ".join(sorted(card["annotations"], key=lambda number: (len(number), number)))
+    seconds, size = card["train_seconds"], card["file_bytes"]
+    asked = {name: value for name, value in settings.items() if name not in ("fingerprint", "backbone_trained")}
+    found = {
+        "kind": card["kind"],
+        "created": card["created"],
+        "labels": ", ".join(card["labels"]) + (" (one a frame)" if card["exclusive"] else " (several a frame)"),
+        "never predicted": ", ".join(card["lacking"]) or "none",
+        "learnt from": f"{card['labelled_frames']} frames of {card['videos']} videos",
+        "annotations": f"{len(card['annotations'])}, hash {card['annotations_hash']}" + (f": {ids}" if ids else ""),
+        "backbone": card["backbone"] + (" (untrained)" if settings.get("backbone_trained") is False else ""),
+        "settings": ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None) or "none",
+        "seed": str(card["seed"]),
+        "training": "not measured" if seconds is None else f"{seconds:.2f} s",
+        "file": ("" if size is None else f"{size / 1e6:.2f} MB, ") + f"sha256 {card['weights_sha256']}",
     }
-    for label, row in (card.metrics.get("labels") or {}).items():
-        rows[f"  {label}"] = ", ".join(
-            f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
+    if card["kind"].startswith("custom-"):
+        for learnt in ("learnt from", "annotations", "backbone", "settings", "seed", "training"):
+            del found[learnt]
+    return found
+
+
+def _scores(card: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
+    if not metrics:
+        return {"judgement": "Not measured yet."}
+    quick = "" if metrics is card["metrics"] else " (quick check in two folds; the full one follows its roll-out)"
+    segments = metrics.get("segments") or {}
+    counts = " ({found} of {true} found, {predicted} predicted)".format(**segments) if segments.get("true") else ""
+    return {
+        "judgement": metrics["judgement"] + quick,
+        "frames": str(metrics["frames"]),
+        "macro-F1": _score(metrics.get("macro_f1"), metrics.get("macro_f1_interval")),
+        "segment F1 at IoU 0.5": _number(metrics.get("segment_f1")) + counts,
+        "boundary error": _number(metrics.get("boundary_error_frames"), " frames", 1),
+        "calibration error": _number(metrics.get("calibration_error")),
+        "temperature": _number(card["calibration"].get("temperature")),
+    }
+
+
+def _label_table(labels: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("label", "precision", "recall", "F1", "95 % interval", "frames", title="Each label")
+    for label, row in labels.items():
+        table.add_row(
+            escape(label),
+            *(_number(row[name]) for name in ("precision", "recall", "f1")),
+            _interval(row.get("f1_interval")),
+            str(row["support"]),
         )
-    rows["calibration error"] = card.metrics.get("calibration_error", "not measured yet")
-    rows["temperature"] = card.calibration.get("temperature")
-    for name, value in rows.items():
-        table.add_row(name, str(value))
     return table
+
+
+def _confusion(confusion: Mapping[str, Sequence[Any]]) -> Table:
+    names = [escape(label) for label in confusion["labels"]]
+    table = Table("true \\ predicted", *names, title="Confusion, in frames")
+    for label, counts in zip(names, confusion["counts"], strict=True):
+        table.add_row(label, *map(str, counts))
+    return table
+
+
+def _reliability(bins: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("confidence", "decisions", "mean confidence", "right", title="Calibration")
+    for row in bins:
+        table.add_row(
+            f"{row['from']:.2f} to {row['to']:.2f}",
+            str(row["decisions"]),
+            _number(row["confidence"]),
+            _number(row["right"]),
+        )
+    return table
+
+
+def _curve(curve: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("version", "videos", "labelled frames", "macro-F1", title="Learning curve")
+    for row in curve:
+        table.add_row(row["name"], str(row["videos"]), str(row["labelled_frames"]), _number(row["macro_f1"]))
+    return table
+
+
+def _pairs(title: str, rows: Mapping[str, str]) -> Table:
+    table = Table(title=title, show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    return table
+
+
+def _score(score: float | None, interval: Sequence[float] | None) -> str:
+    return _number(score) + (f" (95 %: {_interval(interval)})" if interval else "")
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "too few videos"
+
+
+def _number(value: float | None, unit: str = "", digits: int = 3) -> str:
+    return "not measured" if value is None else f"{value:.{digits}f}{unit}"

@@ -216,7 +216,7 @@ class TestModelVersions:
             for name in ("appearance", "middle", "early", "early_grid", "motion")
         }
         timeline = Timeline(np.arange(200, dtype=np.int64), Fraction(1, 25), Fraction(8))
-        features = VideoFeatures(timeline, np.arange(200), blocks, 200, np.arange(1), np.zeros(1, np.uint64))
+        features = VideoFeatures(timeline, np.arange(200), blocks, 200)
         head = fit_cold([LabelledVideo(1, features, labels)], ("A", "B"), exclusive=True)
         save_version(redis_settings.data_dir / "projects" / P / "models", head, backbone="none", videos=1)
         return {
@@ -234,7 +234,7 @@ class TestModelVersions:
         (card,) = json.loads(told("list", "7", "--json"))
         assert (card["labels"], card["active"]) == (["A", "B"], False)
         assert card["name"] in told("list", "7")
-        assert "not measured yet" in told("show", "7", card["name"])
+        assert "Not measured yet." in told("show", "7", card["name"])
         told("activate", "7", card["name"])
         assert projects.wanted_version(redis, P) == card["name"]
         told("delete", "7", card["name"])

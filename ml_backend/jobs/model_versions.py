@@ -39,28 +39,33 @@ def summaries(data_dir: Path, redis: Redis, key: str) -> list[dict[str, Any]]:
     return [_summary(card, active) for card in list_versions(_folder(data_dir, key))]
 
 
-def model_card(data_dir: Path, key: str, version: str) -> ModelCard:
-    """Raises StorageError when there is no such version or its card is damaged."""
-    from ml_backend.learning.versions import load_card
+def model_card(data_dir: Path, key: str, version: str) -> dict[str, Any]:
+    """A version's whole model card, with the learning curve up to it: labelled frames and score of each version before.
 
-    return load_card(_folder(data_dir, key), version)
+    Raises StorageError when there is no such version or its card is damaged.
+    """
+    from ml_backend.learning.versions import list_versions, load_card
 
-
-def history(data_dir: Path, key: str, version: str) -> list[tuple[str, int, float | None]]:
-    """The learning curve up to a version: name, labelled frames and held-out macro-F1 of it and of all before it."""
-    from ml_backend.learning.versions import list_versions
-
-    curve = []
-    for card in list_versions(_folder(data_dir, key)):
-        curve.append((card.name, card.labelled_frames, card.macro_f1))
-        if card.name == version:
-            break
-    return curve
+    folder = _folder(data_dir, key)
+    card = load_card(folder, version)
+    before = [one for one in list_versions(folder) if one.created <= card.created and one.name != version]
+    curve = [
+        {
+            "name": one.name,
+            "videos": one.videos,
+            "labelled_frames": one.labelled_frames,
+            "macro_f1": one.measured.get("macro_f1"),
+        }
+        for one in [*before, card]
+    ]
+    return {**card.as_json(), "learning_curve": curve}
 
 
 def activate(data_dir: Path, redis: Redis, key: str, version: str) -> None:
     """Queues the roll-out of a version, be it an older one or one kept back. Raises StorageError."""
-    model_card(data_dir, key, version)
+    from ml_backend.learning.versions import load_card
+
+    load_card(_folder(data_dir, key), version)
     projects.want(redis, key, version)
     request(redis, "rollout", key, version, again=True)
 
@@ -87,9 +92,9 @@ def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
         "lacking": list(card.lacking),
         "videos": card.videos,
         "labelled_frames": card.labelled_frames,
-        "macro_f1": card.macro_f1,
-        "macro_f1_error": card.macro_f1_error,
-        "judgement": card.judgement,
+        "macro_f1": card.measured.get("macro_f1"),
+        "macro_f1_interval": card.measured.get("macro_f1_interval"),
+        "judgement": card.measured.get("judgement", "Not measured yet."),
     }
 
 

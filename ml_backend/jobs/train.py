@@ -89,12 +89,14 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         videos = labelled_videos(context, work, annotated, exclusive)
         report(90, f"fitting on {len(videos)} videos")
         fit = fitting(kind_for(work.settings.mode, videos), work.config.labels, exclusive)
+        started = time.perf_counter()
         try:
             head = fit(videos)
         except NotEnoughLabels as error:
             # Not a failure: the next annotation asks again, and until then the suggestions stay.
             projects.set_problems(context.redis, project_key, "labels", [str(error)])
             return str(error)
+        seconds = time.perf_counter() - started
         projects.set_problems(context.redis, project_key, "labels", map(_NO_EXAMPLE.format, head.lacking))
         report(95, "checking it on held-out videos")
         quick = _quick_check(videos, work.config.labels, fit, exclusive)
@@ -107,6 +109,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
             metrics={"quick": quick},
             videos=len(videos),
             labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
+            train_seconds=round(seconds, 3),
             taken=context.client.versions(work.id),
         )
     trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"

@@ -33,6 +33,7 @@ def save_custom(root: Path, model: CustomModel, *, exclusive: bool, taken: Itera
         lacking=tuple(label for label, at in zip(model.project_labels, model.columns, strict=True) if not at),
         weights_sha256=model.digest,
         structure={"file": model.file.name, "outputs": list(model.labels), "ignored": list(model.ignored)},
+        file_bytes=model.file.stat().st_size,
     )
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -18,10 +18,22 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
 from ml_backend.learning.groups import deal, duplicates
 from ml_backend.learning.head import Head
-from ml_backend.learning.metrics import calibration_error, confusion, decided, macro_f1, per_label, segment_scores
+from ml_backend.learning.intervals import f1_intervals
+from ml_backend.learning.metrics import (
+    Values,
+    calibration_error,
+    confusion,
+    decided,
+    macro_f1,
+    per_label,
+    reliability,
+    segment_scores,
+)
 
 Fit = Callable[[Sequence[LabelledVideo]], Head]
 
+# What the last row and column of a confusion matrix stand for.
+NONE = "none of the labels"
 # Held-out videos needed before a number is worth comparing.
 ENOUGH_VIDEOS = 3
 # A version is worse when its macro-F1 falls by more than this many standard errors, and by more than this in any case.
@@ -72,20 +84,26 @@ def evaluate(
         except NotEnoughLabels:
             continue
         held += [_predicted(head, video, names) for video in outside]
-    return summary(held, names, exclusive, scheme, recordings)
+    recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
+    return summary(held, names, exclusive, scheme, recording)
 
 
 def summary(
-    held: Sequence[Held], labels: Sequence[str], exclusive: bool, scheme: str, recordings: int
+    held: Sequence[Held], labels: Sequence[str], exclusive: bool, scheme: str, recording: Mapping[int, int]
 ) -> dict[str, Any]:
-    """All held-out predictions of a model as one JSON object."""
+    """All held-out predictions of a model as one JSON object; `recording` numbers that of each task."""
     names = tuple(labels)
+    recordings = len(set(recording.values()))
     if not held:
         return {"judgement": _judgement(recordings, scheme, False), "scheme": scheme, "videos": recordings, "frames": 0}
     probabilities = np.concatenate([one.probabilities for one in held])
     values = np.concatenate([one.values for one in held])
     answer = decided(probabilities, exclusive)
     table = per_label(answer, values, names)
+    intervals = f1_intervals(_by_recording(held, recording, exclusive))
+    if intervals is not None:
+        for label, interval in zip(names, intervals["labels"], strict=True):
+            table[label]["f1_interval"] = interval
     each = [
         score
         for one in held
@@ -102,13 +120,30 @@ def summary(
         "frames": int((values != UNKNOWN).any(axis=1).sum()),
         "macro_f1": macro_f1(table),
         "macro_f1_error": float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
+        "macro_f1_interval": intervals["macro_f1"] if intervals else None,
         "labels": table,
-        "confusion": confusion(answer, values) if exclusive else None,
+        "confusion": {"labels": [*names, NONE], "counts": confusion(answer, values)} if exclusive else None,
         "segment_f1": 2 * counted["found"] / whole if whole else None,
+        "segments": counted,
         "boundary_error_frames": float(np.mean(boundaries)) if boundaries else None,
         "calibration_error": calibration_error(probabilities, values, exclusive),
+        "reliability": reliability(probabilities, values, exclusive),
         "temperature": fitting_temperature(held, exclusive),
     }
+
+
+def _by_recording(held: Sequence[Held], recording: Mapping[int, int], exclusive: bool) -> list[tuple[Values, Values]]:
+    """Answers and truth of each recording."""
+    mine: dict[int, list[Held]] = {}
+    for one in held:
+        mine.setdefault(recording[one.task], []).append(one)
+    return [
+        (
+            np.concatenate([decided(one.probabilities, exclusive) for one in each]),
+            np.concatenate([one.values for one in each]),
+        )
+        for each in mine.values()
+    ]
 
 
 def is_worse(new: Mapping[str, Any], old: Mapping[str, Any]) -> str | None:

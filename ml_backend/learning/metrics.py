@@ -30,9 +30,9 @@ def decided(probabilities: Floats, exclusive: bool) -> Values:
     return np.asarray(np.arange(probabilities.shape[1]) == best[:, None], np.int8)
 
 
-def per_label(answer: Values, values: Values, labels: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+def per_label(answer: Values, values: Values, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Precision, recall, F1 and support (known yes frames) of each label; None where there is nothing to divide by."""
-    table: dict[str, dict[str, float | int | None]] = {}
+    table: dict[str, dict[str, Any]] = {}
     for column, label in enumerate(labels):
         known = values[:, column] != UNKNOWN
         said, is_so = answer[known, column] == YES, values[known, column] == YES
@@ -46,7 +46,7 @@ def per_label(answer: Values, values: Values, labels: Sequence[str]) -> dict[str
     return table
 
 
-def macro_f1(table: Mapping[str, Mapping[str, float | int | None]]) -> float | None:
+def macro_f1(table: Mapping[str, Mapping[str, Any]]) -> float | None:
     """Mean F1 of the labels that occur."""
     scores = [float(row["f1"] or 0.0) for row in table.values() if row["support"]]
     return float(np.mean(scores)) if scores else None
@@ -67,14 +67,27 @@ def calibration_error(probabilities: Floats, values: Values, exclusive: bool) ->
     Guo et al., "On calibration of modern neural networks", 2017. Confidence is that of the decided label (or none), in
     multi-label projects that of each yes or no.
     """
-    sure, right = confidence(probabilities, values, exclusive)
-    if not len(sure):
+    table = reliability(probabilities, values, exclusive)
+    total = sum(row["decisions"] for row in table)
+    if not total:
         return None
+    return float(sum(abs(row["confidence"] - row["right"]) * row["decisions"] for row in table) / total)
+
+
+def reliability(probabilities: Floats, values: Values, exclusive: bool) -> list[dict[str, float]]:
+    """What `calibration_error` adds up, for each bin that is not empty: its range, decisions, mean confidence, share right."""
+    sure, right = confidence(probabilities, values, exclusive)
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    gaps = [
-        abs(float(sure[bins == b].mean() - right[bins == b].mean())) * int((bins == b).sum()) for b in np.unique(bins)
+    return [
+        {
+            "from": round(int(b) / _BINS, 3),
+            "to": round((int(b) + 1) / _BINS, 3),
+            "decisions": int((bins == b).sum()),
+            "confidence": float(sure[bins == b].mean()),
+            "right": float(right[bins == b].mean()),
+        }
+        for b in np.unique(bins)
     ]
-    return float(sum(gaps) / len(sure))
 
 
 def confidence(probabilities: Floats, values: Values, exclusive: bool) -> tuple[Floats, NDArray[np.bool_]]:

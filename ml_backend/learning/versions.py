@@ -17,13 +17,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ml_backend.errors import StorageError
-from ml_backend.learning.head import Head
+
+if TYPE_CHECKING:
+    from ml_backend.learning.head import Head
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ class ModelCard:
     """What a researcher wants to know of a model version; every field is JSON.
 
     `annotations`: annotation id to when it was last changed (ISO 8601). `metrics`, `calibration` and `curves` are
-    filled in when they have been measured; an empty one means not measured yet.
+    filled in when they have been measured; an empty one means not measured yet. `train_seconds`: how long the fit took.
+    `file_bytes`: size of the weights, or of the researcher's file.
     """
 
     name: str
@@ -57,9 +60,16 @@ class ModelCard:
     curves: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
     structure: Mapping[str, Any] = field(default_factory=dict)
+    train_seconds: float | None = None
+    file_bytes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        """The full held-out metrics, else those of the quick check that every version passes, else nothing."""
+        return self.metrics if "judgement" in self.metrics else self.metrics.get("quick") or {}
 
 
 def save_version(
@@ -75,6 +85,7 @@ def save_version(
     videos: int = 0,
     labelled_frames: int = 0,
     seed: int = 0,
+    train_seconds: float | None = None,
     taken: Iterable[str] = (),
     created: datetime | None = None,
 ) -> ModelCard:
@@ -108,6 +119,8 @@ def save_version(
         curves=dict(curves or {}),
         weights_sha256=sha256(weights).hexdigest(),
         structure=structure,
+        train_seconds=train_seconds,
+        file_bytes=len(weights),
     )
     try:
         root.mkdir(parents=True, exist_ok=True)

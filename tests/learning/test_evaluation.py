@@ -20,6 +20,7 @@ from ml_backend.learning.metrics import (
     decided,
     macro_f1,
     per_label,
+    reliability,
     segment_scores,
     segments,
 )
@@ -53,6 +54,12 @@ class TestEvaluate:
         assert found["boundary_error_frames"] < 1
         assert found["frames"] == 480
         assert "4 recordings" in found["judgement"]
+        assert found["confusion"]["labels"] == ["cat", "dog", "none of the labels"]
+        assert sum(map(sum, found["confusion"]["counts"])) == 480
+        low, high = found["macro_f1_interval"]
+        assert 0.9 < low <= found["macro_f1"] <= high
+        assert set(found["labels"]["cat"]) == {"precision", "recall", "f1", "support", "f1_interval"}
+        assert sum(row["decisions"] for row in found["reliability"]) == 480
 
     def test_labels_that_mean_nothing_are_not_flattered(self) -> None:
         rng = np.random.default_rng(0)
@@ -72,6 +79,7 @@ class TestEvaluate:
         assert found["scheme"] == "blocks of one video"
         assert found["judgement"].startswith("Not enough videos to judge")
         assert found["macro_f1"] > 0.9
+        assert found["macro_f1_interval"] is None
 
     def test_a_blind_submit_is_no_measure(self) -> None:
         found = evaluate([reviewed(n, judged=False) for n in range(3)], LABELS, FIT, exclusive=True)
@@ -132,6 +140,13 @@ class TestMetrics:
         p = np.tile(np.array([[0.8, 0.2]], np.float32), (10, 1))
         assert calibration_error(p, one_hot(*[0] * 8, 1, 1), True) == pytest.approx(0, abs=1e-6)
         assert calibration_error(p, one_hot(*[0] * 10), True) == pytest.approx(0.2)
+
+    def test_reliability_holds_each_confidence_against_how_often_it_is_right(self) -> None:
+        sure, unsure = [[0.99, 0.01]] * 4, [[0.6, 0.4]] * 5
+        table = reliability(np.array(sure + unsure, np.float32), one_hot(*[0] * 7, 1, 1), True)
+        assert [(row["decisions"], row["right"]) for row in table] == [(5, pytest.approx(0.6)), (4, 1)]
+        assert [row["confidence"] for row in table] == pytest.approx([0.6, 0.99])
+        assert all(row["from"] <= row["confidence"] <= row["to"] for row in table)
 
     def test_segments_are_runs_with_both_ends_included(self) -> None:
         assert segments(np.array([1, 1, 0, 1], np.int8)) == [(0, 1), (3, 3)]

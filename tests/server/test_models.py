@@ -1,0 +1,123 @@
+"""Model versions over HTTP: what `coldblitz models` does, for scripts and the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from embedded import settings_for
+from flask.testing import FlaskClient
+from redis import Redis
+
+from ml_backend.jobs import projects, quality_report
+from ml_backend.jobs.quality_report import QualityReport
+from ml_backend.jobs.queue import listing
+from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.server.app import create_app
+from ml_backend.settings import Settings
+
+P = "7.1769860800"
+METRICS = {"macro_f1": 0.91, "macro_f1_interval": [0.85, 0.95], "judgement": "Measured on 4 recordings."}
+
+
+@pytest.fixture
+def settings(redis_settings: Settings, tmp_path: Path) -> Settings:
+    from ml_backend.jobs.embedded_redis import redis_url
+
+    return settings_for(tmp_path, redis_url=redis_url(redis_settings))
+
+
+@pytest.fixture
+def client(redis: Redis, settings: Settings) -> Iterator[FlaskClient]:
+    """A backend that knows project 7 with two versions, of which the first is active."""
+    root = settings.data_dir / "projects" / P / "models"
+    root.mkdir(parents=True)
+    for name, created, metrics in (
+        ("cold-v1", "2026-01-31T12:00:00Z", METRICS),
+        ("cold-v2", "2026-02-01T12:00:00Z", {}),
+    ):
+        card = ModelCard(name, "cold", ("cat", "dog"), True, "none", created, metrics=metrics, labelled_frames=20)
+        publish(root, card, {})
+    projects.remember(redis, projects.Known(P, "<View/>"))
+    projects.activate(redis, P, "cold-v1")
+    with create_app(settings).test_client() as made:
+        yield made
+
+
+def test_they_are_listed_with_their_scores_and_which_is_active(client: FlaskClient) -> None:
+    answer = client.get("/models?project=7")
+    assert answer.status_code == 200
+    first, second = answer.get_json()["models"]
+    assert (first["name"], first["active"], first["macro_f1"], first["labels"]) == (
+        "cold-v1",
+        True,
+        0.91,
+        ["cat", "dog"],
+    )
+    assert (second["name"], second["active"], second["macro_f1"]) == ("cold-v2", False, None)
+    assert second["judgement"] == "Not measured yet."
+    assert client.get(f"/models?project={P}").get_json() == answer.get_json()
+
+
+def test_a_card_comes_whole_with_the_learning_curve_up_to_it(client: FlaskClient) -> None:
+    card = client.get("/models/cold-v2?project=7").get_json()
+    assert card["annotations"] == {}
+    assert [(row["name"], row["macro_f1"]) for row in card["learning_curve"]] == [("cold-v1", 0.91), ("cold-v2", None)]
+    assert len(client.get("/models/cold-v1?project=7").get_json()["learning_curve"]) == 1
+
+
+def test_activating_queues_the_roll_out(client: FlaskClient, redis: Redis) -> None:
+    assert client.post("/models/cold-v2/activate?project=7").get_json() == {"wanted": "cold-v2"}
+    assert projects.wanted_version(redis, P) == "cold-v2"
+    (row,) = listing(redis)["queued"]
+    assert (row["kind"], row["version"]) == ("rollout", "cold-v2")
+
+
+def test_one_that_is_not_active_can_be_deleted(client: FlaskClient) -> None:
+    assert client.post("/models/cold-v2/delete?project=7").get_json() == {"deleted": "cold-v2"}
+    assert [row["name"] for row in client.get("/models?project=7").get_json()["models"]] == ["cold-v1"]
+    refused = client.post("/models/cold-v1/delete?project=7")
+    assert refused.status_code == 400
+    assert refused.get_json() == {"error": "cold-v1 is the active version.", "remedy": "Activate another one first."}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("get", "/models", "names no project"),
+        ("get", "/models?project=8", "No project 8"),
+        ("get", "/models?project=..", "No project .."),
+        ("get", "/models/cold-v9?project=7", "no model version cold-v9"),
+        ("get", "/models/..?project=7", "no model version"),
+        ("get", "/models/%00?project=7", "no model version"),
+        ("post", "/models/cold-v9/activate?project=7", "no model version cold-v9"),
+        ("post", "/models/cold-v9/delete?project=7", "no model version cold-v9"),
+        ("post", "/models/keyframes-v1/activate?project=7", "no model version"),
+    ],
+)
+def test_a_mistake_is_said_as_json(client: FlaskClient, method: str, path: str, said: str) -> None:
+    answer = getattr(client, method)(path)
+    assert answer.status_code == 400
+    assert said in answer.get_json()["error"]
+    assert answer.get_json()["remedy"]
+
+
+def test_changing_needs_a_post(client: FlaskClient) -> None:
+    assert client.get("/models/cold-v2/delete?project=7").status_code == 405
+
+
+def test_the_login_holds_here_too(settings: Settings, client: FlaskClient) -> None:
+    locked = create_app(replace(settings, basic_auth_user="studio", basic_auth_pass="secret")).test_client()
+    assert locked.get("/models?project=7").status_code == 401
+    assert locked.post("/models/cold-v2/delete?project=7").status_code == 401
+    assert locked.get("/models?project=7", auth=("studio", "secret")).status_code == 200
+
+
+def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskClient, settings: Settings) -> None:
+    assert client.get("/quality?project=7").get_json() == {"quality": None}
+    report = QualityReport("2026-01-31T12:00:00Z", 2, 0, (), {"cat": 0.8}, {"11": None}, 40)
+    quality_report.save(settings.data_dir, P, report)
+    found = client.get("/quality?project=7").get_json()["quality"]
+    assert (found["label_kappa"], found["annotator_kappa"], found["suspects"]) == ({"cat": 0.8}, {"11": None}, [])
