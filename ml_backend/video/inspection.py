@@ -23,6 +23,8 @@ from ml_backend.video.timeline import StudioFrame, Timeline, studio_grid
 Severity = Literal["note", "warning", "error"]
 
 _PLAYS = {"h264", "vp8", "vp9", "av1"}
+# What all browsers' H.264 decoders take: 8 bits, colours at half resolution.
+_H264_PIXELS = ("yuv420p", "yuvj420p", None)
 _CONTAINERS = {"mov", "mp4", "webm", "matroska"}
 _SOUND_OFFSET = 0.05  # seconds; less is not heard
 _KEY_FRAME_GAP = 10.0  # seconds; a browser decodes all of it for one step of the annotator
@@ -130,6 +132,9 @@ def _playing(path: Path, container: InputContainer, stream: VideoStream, video: 
             )
         ]
     findings = []
+    if codec == "h264" and (pixels := stream.codec_context.pix_fmt) not in _H264_PIXELS:
+        message = f"The video is H.264 with {pixels} pixels, which Chrome plays and many other browsers do not."
+        findings.append(Finding("pixels", message, encode, "warning"))
     if codec == "h264" and _leads(video) > 0:
         message = (
             f"{_leads(video)} key frames of the video are followed by frames that need pictures from before them (an open GOP): "

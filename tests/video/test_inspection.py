@@ -42,6 +42,7 @@ def test_nothing_is_said_about_an_ordinary_video(name: str, framerate: float | N
     [
         ("hevc.mp4", "not-playable", "error", "H.265"),
         ("mpeg4.avi", "not-playable", "error", "mpeg4"),
+        ("h264-10-bit.mp4", "pixels", "warning", "yuv420p10le"),
         ("open-gop.mp4", "open-gop", "warning", "4 key frames"),
         ("variable-long.mp4", "variable-rate", "warning", "from 10 to 536 ms"),
         ("late-start.mp4", "late-start", "note", "1.500 s"),
@@ -154,6 +155,13 @@ def test_what_is_said_of_the_real_videos_is_true(real_data: Path) -> None:
         assert "framerate" in found, name  # none of them has 24 frames a second
         assert ("not-playable" in found) == name.startswith("h265"), name
         assert "broken-tail" not in found, name
+        assert ("pixels" in found) == (name == "h264_10bits.mp4"), name
+        assert ("matroska" in found) == name.endswith(".mkv"), name
+        assert ("late-start" in found) == (name in _LATE), name
+        assert ("variable-rate" in found) == (name == "brother.mkv"), name
+
+
+_LATE = {f"{word}.mkv" for word in ("again", "bird", "book", "milk", "school", "sorry", "yes")}
 
 
 def _steady(rate: Fraction, frames: int) -> Timeline:
