@@ -113,7 +113,6 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
             taken=context.client.versions(work.id),
         )
     trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
-    request(context.redis, "quality", project_key)
     return f"{trained}, {_decide(context, work, card)}"
 
 
@@ -127,6 +126,8 @@ def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
         projects.want(redis, key, card.name)
         request(redis, "rollout", key, card.name)
         request(redis, "evaluate", key, card.name)
+    # Also of one that is kept back: it may be worse because of wrong labels.
+    request(redis, "quality", key)
     marks.put(redis, key, "decided", card.name)
     return f"{card.name} is kept back" if worse else f"{card.name} is rolled out"
 
