@@ -24,14 +24,15 @@ def queue_missing(
 ) -> str | None:
     """Queues one job for each unannotated task without the prediction it should have, as far as there is room.
 
-    `newest`: highest task id, `tasks`: their number, `stored`: predictions of each version; when none of these has
-    changed since all that was missing had been queued, Label Studio is not asked. Returns what was done, if anything.
+    `newest`: highest task id, `tasks`: their number, `stored`: predictions of each version; when none of these, nor the
+    number of annotations, has changed since all that was missing had been queued, Label Studio is not asked. Returns
+    what was done, if anything.
     """
     redis, version = context.redis, projects.active_version(context.redis, work.key)
     kind, wanted = ("suggest", KEYFRAMES_VERSION) if version is None else ("predict", version)
     begun = marks.get(redis, work.key, "cursor")
     after = begun[1] if begun and begun[0] == wanted else 0
-    state = [wanted, newest, tasks, stored.get(wanted, 0)]
+    state = [wanted, newest, tasks, stored.get(wanted, 0), *work.project.counts]
     if not begun and marks.get(redis, work.key, "tasks") == state:
         return None
     room = WINDOW - waiting(redis, kind) if scheduled(redis, kind) < _MOST_SCHEDULED else 0

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from loopback import serving
 from redis import Redis
 from studio import KEY, Studio
 
@@ -27,24 +25,6 @@ from ml_backend.settings import Settings
 from ml_backend.video.timeline import read_timeline
 
 BACKEND = "http://backend:9090"
-
-
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
-
-
-@pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerContext]:
-    """The worker's context, for a Label Studio that is `studio`."""
-    with serving(studio) as url:
-        made = WorkerContext(replace(redis_settings, label_studio_url=url))
-        for module in ("reconcile", "suggest"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
-        yield made
-        made.redis.close()
 
 
 def queued(redis: Redis) -> list[str]:
