@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from ml_backend.jobs import marks, projects, ready
+from ml_backend.jobs import marks, overview, projects, ready, task_view
 from ml_backend.jobs.interventions import drop, drop_project
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.queue import KINDS
@@ -36,6 +36,7 @@ def forget_deleted_tasks(context: WorkerContext, work: ProjectWork, newest: int,
         gone = kept.difference(context.client.task_ids(work.id)) if kept else set()
     for task in gone:
         ready.delete_task(context.settings.data_dir, work.key, task)
+        task_view.delete(context.settings.data_dir, work.key, task)
         projects.note_findings(context.redis, work.key, task, [])
         for kind in KINDS:
             drop(context.redis, kind, work.key, task)
@@ -48,9 +49,11 @@ def forget_project(context: WorkerContext, key: str) -> None:
     drop_project(context.redis, key)
     marks.drop(context.redis, key)
     projects.forget(context.redis, key)
+    overview.forget(context.redis, key)
     folder = _folders(context) / key
     if folder.is_dir():
         shutil.rmtree(folder / "predictions", ignore_errors=True)
+        shutil.rmtree(folder / "views", ignore_errors=True)
         _mark_gone(folder)
 
 

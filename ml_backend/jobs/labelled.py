@@ -55,11 +55,11 @@ def labels_of(
         work.config.labels,
         work.settings.default_label,
         exclusive=exclusive,
-        pushed=_pushed(context.settings.data_dir, work, annotated),
+        pushed=pushed_regions(context.settings.data_dir, work, annotated),
     )
 
 
-def _pushed(data_dir: Path, work: ProjectWork, annotated: Annotated) -> dict[str, Region]:
+def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> dict[str, Region]:
     """The predicted regions that the annotators were shown, by id, as far as they are still at hand."""
     versions = {
         region.id.rpartition("-")[0] for a in annotated.annotations for region in a.regions if "-v" in region.id

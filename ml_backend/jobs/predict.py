@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.task_view import TaskView, over_time
+from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction
 from ml_backend.learning.smoothing import runs
-from ml_backend.video.timeline import Timeline, studio_grid
+from ml_backend.video.timeline import Timeline, studio_grid, studio_length
 
 # The share of a video's frames, the least sure ones, that decides how much it needs a person.
 _LEAST_SURE = 0.1
@@ -39,6 +41,23 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
         for number, ((start, end), run) in enumerate(least_sure_first, start=1)
     )
     return Prediction(task.id, version, numbered, certainty(found.values, found.exclusive))
+
+
+def view_of(
+    work: ProjectWork, version: str, task: Task, timeline: Timeline, found: FrameProbabilities | None = None
+) -> TaskView:
+    """What a page draws of a task: of a predicted one also how probable each label is."""
+    framerate, seconds = work.config.framerate_of(task.data), float(timeline.duration)
+    percent = over_time(timeline, found.values).T.tolist() if found else []
+    return TaskView(
+        task.id,
+        video_name(task, work.config),
+        framerate,
+        studio_length(seconds, framerate),
+        round(seconds, 3),
+        version,
+        dict(zip(found.labels, percent, strict=True)) if found else {},
+    )
 
 
 def certainty(probabilities: NDArray[np.float32], exclusive: bool) -> float:

@@ -6,7 +6,7 @@ import base64
 import logging
 
 from ml_backend.errors import LabelConfigError, LabelStudioError, LabelStudioMissing
-from ml_backend.jobs import projects
+from ml_backend.jobs import overview, projects
 from ml_backend.jobs.condition import check_disk
 from ml_backend.jobs.filling import queue_missing
 from ml_backend.jobs.forgetting import forget_deleted_tasks, forget_project, remove_gone
@@ -51,6 +51,7 @@ def reconcile(project_key: str) -> str:
     stored = context.client.versions(work.id)
     follow_pin(context, work, stored)
     newest, tasks = context.client.newest_task(work.id)
+    overview.note(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
     deleted = forget_deleted_tasks(context, work, newest, tasks)
     report(10, "comparing tasks and annotations")
     done = [

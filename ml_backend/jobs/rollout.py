@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ml_backend.errors import VideoError
-from ml_backend.jobs import projects, ready
+from ml_backend.jobs import projects, ready, task_view
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predict import timeline_prediction
+from ml_backend.jobs.predict import timeline_prediction, view_of
 from ml_backend.jobs.predictor import Predictor, is_custom, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -64,6 +64,7 @@ def predict(project_key: str, task_number: int) -> str:
         found = predictor(context, work, version)(task, annotated)
         if found is None:
             return f"task {task.id} is reviewed and needs no prediction"
+        task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
         _push(context, work, [prediction_json(timeline_prediction(work, version, task, found), work.config)])
     return f"predicted task {task.id} with {version}"
 
@@ -90,6 +91,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
             unusable.append(f"Task {task.id} is not predicted: {error}")
             continue
         if found is not None:
+            task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
             items.append(prediction_json(timeline_prediction(work, version, task, found), work.config))
         if len(items) == _PUSHED_TOGETHER:
             pushed += _push(context, work, items)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
-from ml_backend.jobs import projects, ready
+from ml_backend.jobs import projects, ready, task_view
 from ml_backend.jobs.pinning import pin
+from ml_backend.jobs.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
@@ -58,6 +59,7 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     with naming(task, work.config, video):
         choose = _uniform if work.settings.sampling == "uniform" else _unique
         timeline, chosen = choose(work, video, known)
+    task_view.save(context.settings.data_dir, work.key, view_of(work, KEYFRAMES_VERSION, task, timeline))
     return studio_frames(studio_grid(timeline, framerate), chosen)
 
 

@@ -14,6 +14,7 @@ from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import marks, projects
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.embeddings import tell_of_weights
+from ml_backend.jobs.label_counts import note_labelled
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.predictor import is_custom
@@ -70,6 +71,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
             return _take_custom(context, work, file)
         annotated = annotated_tasks(context, work)
         if not annotated:
+            note_labelled(context, work, (), ())
             return "nothing is annotated yet"
         tell_of_weights(context, project_key)
         mark = fingerprint(work, annotated, context.backbone.key)
@@ -87,6 +89,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
             return f"{newest.name} knows these annotations already"
         exclusive = is_exclusive(a for each in annotated for a in each.annotations)
         videos = labelled_videos(context, work, annotated, exclusive)
+        note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
         report(90, f"fitting on {len(videos)} videos")
         fit = fitting(kind_for(work.settings.mode, videos), work.config.labels, exclusive)
         started = time.perf_counter()
@@ -134,7 +137,10 @@ def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
 
 def _take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
     """Makes a version of the researcher's file, unless there is one of it already, and has it rolled out."""
-    exclusive = is_exclusive(a for each in annotated_tasks(context, work) for a in each.annotations)
+    annotated = annotated_tasks(context, work)
+    reviewed = [each.task.id for each in annotated if any(one.reviewed for one in each.annotations)]
+    note_labelled(context, work, annotated, reviewed)
+    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
     model = load_custom(file, work.config.labels, work.config.predicted_values)
     taken = context.client.versions(work.id)
     card = save_custom(context.models_dir(work.key), model, exclusive=exclusive, taken=taken)

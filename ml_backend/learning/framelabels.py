@@ -91,7 +91,7 @@ def is_dense(annotation: Annotation, grid: StudioGrid) -> bool:
     """
     if annotation.reviewed is not None:
         return annotation.reviewed
-    if any(_from_timeline(region) for region in annotation.regions):
+    if any(is_from_timeline(region) for region in annotation.regions):
         return True
     if any(region.id.startswith(SUGGESTION_PREFIX) for region in annotation.regions):
         return False
@@ -127,7 +127,7 @@ def is_untouched(region: Region, pushed: Mapping[str, Region]) -> bool:
     Label Studio leaves `origin` alone when an edge is dragged, so the range is compared with what was `pushed`
     (region id to region), where that is known.
     """
-    if region.origin != "prediction" or not _from_timeline(region):
+    if region.origin != "prediction" or not is_from_timeline(region):
         return False
     was = pushed.get(region.id)
     return was is None or (was.start, was.end, was.labels) == (region.start, region.end, region.labels)
@@ -225,7 +225,7 @@ def _read(
         values[yes.sum(axis=1) > 1] = UNKNOWN
     # A label that the project no longer has was there: nothing else may be concluded.
     values[foreign & ~labelled] = UNKNOWN
-    from_model = any(_from_timeline(region) for region in annotation.regions)
+    from_model = any(is_from_timeline(region) for region in annotation.regions)
     worked_on = any(region.labels and not is_untouched(region, pushed) for region in annotation.regions)
     blind = dense and from_model and annotation.reviewed is not True
     rank = np.full(frames, _DENSE if dense else _SPARSE, np.int8)
@@ -292,7 +292,8 @@ def _to_frame_indices(
     return carried, trust
 
 
-def _from_timeline(region: Region) -> bool:
+def is_from_timeline(region: Region) -> bool:
+    """Whether a model drew this region, be it that somebody changed it since."""
     return _FROM_MODEL.match(region.id) is not None
 
 

@@ -132,10 +132,15 @@ def studio_grid(timeline: Timeline, framerate: float) -> StudioGrid:
     if not (math.isfinite(framerate) and framerate > 0):
         raise ValueError(f"a framerate is a positive number, not {framerate}")
     duration = float(timeline.duration)
-    frames = min(max(1, math.floor(duration * framerate + 0.5)), MOST_STUDIO_FRAMES)
+    frames = studio_length(duration, framerate)
     exact = np.arange(frames, dtype=np.float64) / framerate
     seeks = np.floor(exact / SEEK_PRECISION + 0.5) * SEEK_PRECISION + SEEK_PRECISION
     return StudioGrid(timeline, framerate, timeline.shown(np.minimum(seeks, duration)))
+
+
+def studio_length(duration: float, framerate: float) -> int:
+    """How many frames Label Studio counts in `duration` seconds, at least 1 and at most `MOST_STUDIO_FRAMES`."""
+    return min(max(1, math.floor(duration * framerate + 0.5)), MOST_STUDIO_FRAMES)
 
 
 def read_timeline(path: Path) -> Timeline:

@@ -1,0 +1,75 @@
+"""Counts what people have labelled, each time a training reads it anyway."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+from ml_backend.annotation import Region
+from ml_backend.jobs.label_report import Author, HumanRegion, LabelReport, save
+from ml_backend.jobs.labelled import Annotated, pushed_regions
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.framelabels import is_from_timeline, is_untouched
+
+
+def note_labelled(
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], reviewed: Collection[int]
+) -> None:
+    """Writes the project's label report; `reviewed` are the tasks whose whole video was looked at. Raises StorageError."""
+    data_dir = context.settings.data_dir
+    regions = {each.task.id: _regions(each, pushed_regions(data_dir, work, each)) for each in annotated}
+    every = [region for mine in regions.values() for region in mine]
+    frames, counts = Counter[str](), Counter[str]()
+    for region in every:
+        for label in region.labels:
+            frames[label] += region.end - region.start + 1
+            counts[label] += 1
+    report = LabelReport(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        tasks=tuple(sorted(regions)),
+        reviewed=tuple(sorted(set(reviewed) & regions.keys())),
+        frames=dict(frames),
+        regions=dict(counts),
+        authors=_authors(annotated, every),
+    )
+    save(data_dir, work.key, report, regions.items())
+
+
+def _regions(annotated: Annotated, pushed: Mapping[str, Region]) -> list[HumanRegion]:
+    """Without the suggestions that nobody answered."""
+    return [
+        HumanRegion(int(region.start), int(region.end), region.labels, annotation.author, _source(region, pushed))
+        for annotation in annotated.annotations
+        for region in annotation.regions
+        if region.labels
+    ]
+
+
+def _source(region: Region, pushed: Mapping[str, Region]) -> str:
+    if is_untouched(region, pushed):
+        return "accepted"
+    return "changed" if is_from_timeline(region) else "person"
+
+
+def _authors(annotated: Sequence[Annotated], every: Sequence[HumanRegion]) -> tuple[Author, ...]:
+    """The busiest first."""
+    annotations = [annotation for each in annotated for annotation in each.annotations]
+    found = []
+    for author in dict.fromkeys(annotation.author for annotation in annotations):
+        mine = [region for region in every if region.author == author]
+        sources = Counter(region.source for region in mine)
+        own = [annotation for annotation in annotations if annotation.author == author]
+        found.append(
+            Author(
+                author,
+                len(own),
+                sum(region.end - region.start + 1 for region in mine),
+                sources["person"],
+                sources["accepted"],
+                sources["changed"],
+                max(annotation.updated_at for annotation in own).isoformat(timespec="seconds"),
+            )
+        )
+    return tuple(sorted(found, key=lambda row: -row.frames))

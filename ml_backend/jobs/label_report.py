@@ -1,0 +1,124 @@
+"""What people have labelled in a project, as files beside its models. Imports nothing heavy: the web reads it too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_backend.errors import StorageError
+
+
+@dataclass(frozen=True)
+class HumanRegion:
+    """Labels that somebody left on Label Studio frames `start`..`end`, both included.
+
+    `source`: `person` drew it or answered a suggestion, `accepted` a predicted region as it was, `changed` a predicted one.
+    """
+
+    start: int
+    end: int
+    labels: tuple[str, ...]
+    author: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Author:
+    """What one annotator (Label Studio's user id, None when unknown) has done: `frames` are Label Studio frames."""
+
+    author: int | None
+    annotations: int
+    frames: int
+    person: int
+    accepted: int
+    changed: int
+    last: str
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """`made`: ISO 8601. `tasks`: those with an annotation; `reviewed`: those of them whose whole video was looked at.
+
+    `frames`, `regions`: of each label, in Label Studio frames.
+    """
+
+    made: str
+    tasks: tuple[int, ...]
+    reviewed: tuple[int, ...]
+    frames: dict[str, int]
+    regions: dict[str, int]
+    authors: tuple[Author, ...]
+
+
+def save(
+    data_dir: Path, project: str, report: LabelReport, regions: Iterable[tuple[int, Sequence[HumanRegion]]]
+) -> None:
+    """Replaces the report and what each task has; tasks that are not among `regions` have nothing any more.
+
+    Raises StorageError.
+    """
+    folder = _folder(data_dir, project)
+    kept = set()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for task, mine in regions:
+            _write(folder / f"{task}.json", [asdict(region) for region in mine])
+            kept.add(str(task))
+        for path in folder.glob("*.json"):
+            if path.stem.isdecimal() and path.stem not in kept:
+                path.unlink(missing_ok=True)
+        _write(folder / "report.json", asdict(report))
+    except OSError as error:
+        raise StorageError(
+            f"What people have labelled cannot be written to {folder} ({error.strerror}).",
+            "Make room there or set DATA_DIR elsewhere.",
+        ) from error
+
+
+def load(data_dir: Path, project: str) -> LabelReport | None:
+    """None before the first annotation, or when it cannot be read."""
+    try:
+        data = _read(_folder(data_dir, project) / "report.json")
+        authors = tuple(Author(**author) for author in data["authors"])
+        lists = {name: tuple(data[name]) for name in ("tasks", "reviewed")}
+        return LabelReport(**{**data, **lists, "authors": authors})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def regions_of(data_dir: Path, project: str, task: int) -> tuple[HumanRegion, ...]:
+    """What people have labelled in one task, by where it begins."""
+    try:
+        rows = _read(_folder(data_dir, project) / f"{task}.json")
+        found = [HumanRegion(**{**row, "labels": tuple(row["labels"])}) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(sorted(found, key=lambda region: (region.start, region.end)))
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _write(path: Path, data: object) -> None:
+    text = json.dumps(data, ensure_ascii=False)
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _folder(data_dir: Path, project: str) -> Path:
+    return data_dir / "projects" / project / "labelled"

@@ -1,0 +1,88 @@
+"""What a page draws of one task: its video's length and rate, and how probable each label is over time.
+
+One small file a task, the newest model version's; it is made when a task is suggested or predicted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import StorageError
+from ml_backend.video.timeline import Timeline
+
+# A screen shows hardly more columns than this.
+_MOST_BINS = 300
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """`frames`: how many Label Studio counts at `framerate`; `seconds`: the video's length.
+
+    `percent[label][bin]`: mean probability of a label in a stretch of the video, in whole percent; the stretches are equally
+    long. Empty while only suggestions were made. `version`: the model version that says so.
+    """
+
+    task: int
+    video: str
+    framerate: float
+    frames: int
+    seconds: float
+    version: str
+    percent: dict[str, list[int]]
+
+
+def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(n, L) probabilities of a video's frames as (bins, L) whole percent: means over equally long stretches of time.
+
+    A stretch in which no frame begins shows the frame before it.
+    """
+    times = timeline.microseconds[: len(probabilities)] / 1e6
+    bins = min(_MOST_BINS, len(times))
+    edges = np.linspace(0, max(float(timeline.duration), times[-1]), bins, endpoint=False)
+    first = (np.searchsorted(times, edges, side="left")).clip(0, len(times) - 1)
+    sums = np.add.reduceat(probabilities, first, axis=0)
+    # `reduceat` gives the one value where two stretches begin at the same frame.
+    counts = np.maximum(np.diff([*first, len(times)]), 1)
+    return np.asarray(np.rint(100 * sums / counts[:, None]), np.int64)
+
+
+def save(data_dir: Path, project: str, view: TaskView) -> None:
+    """Raises StorageError."""
+    path = _path(data_dir, project, view.task)
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(asdict(view), ensure_ascii=False), encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise StorageError(
+            f"What a page shows of a task cannot be written to {path.parent} ({error.strerror}).",
+            "Make room there or set DATA_DIR elsewhere.",
+        ) from error
+
+
+def load(data_dir: Path, project: str, task: int) -> TaskView | None:
+    """None when there is none, or none that can be read."""
+    try:
+        return TaskView(**json.loads(_path(data_dir, project, task).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def delete(data_dir: Path, project: str, task: int) -> None:
+    with contextlib.suppress(OSError):
+        _path(data_dir, project, task).unlink(missing_ok=True)
+
+
+def _path(data_dir: Path, project: str, task: int) -> Path:
+    return data_dir / "projects" / project / "views" / f"{task}.json"
