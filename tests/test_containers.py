@@ -59,6 +59,7 @@ def test_our_services_get_settings_that_exist(compose: dict[str, Any], name: str
     settings = Settings.from_environment(environment)
     assert settings.label_studio_url == "http://studio.example"
     assert settings.redis_url == "redis://redis:6379/0"
+    assert (settings.basic_auth_user, settings.basic_auth_pass) == ("labelstudio", "password")
     assert settings.device == ("cuda" if name == "worker-gpu" else "auto")
     known = {field.upper() for field in Settings.__dataclass_fields__}
     assert set(environment) <= known
@@ -73,12 +74,21 @@ def test_our_services_wait_for_redis_and_keep_their_data_in_a_volume(compose: di
     assert path == "/data"
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_services_have_no_privileges(compose: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("name", [*OURS, "redis"])
+def test_no_service_has_privileges_or_unbounded_memory(compose: dict[str, Any], name: str) -> None:
     service = compose["services"][name]
     assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["mem_limit"]
     assert "privileged" not in service
     assert service.get("user", "coldblitz") != "root"
+
+
+@pytest.mark.parametrize("missing", ["LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "BASIC_AUTH_PASS"])
+def test_what_has_no_safe_default_is_asked_for(missing: str) -> None:
+    """Compose stops at `${NAME:?message}` when the variable is empty."""
+    assert f"${{{missing}:?" in (ROOT / "docker-compose.yml").read_text()
 
 
 def test_only_the_web_is_published(compose: dict[str, Any]) -> None:
@@ -160,6 +170,14 @@ def test_the_lock_files_record_no_host_and_pin_everything_with_a_hash() -> None:
 
 
 def _substitute(value: str) -> str:
-    """What Compose makes of a value when the two variables it requires are set and no other."""
-    value = value.replace("${LABEL_STUDIO_URL", "http://studio.example${").replace("${LABEL_STUDIO_API_KEY", "token${")
-    return re.sub(r"\$\{[^}]*\}", "", value)
+    """What Compose makes of a value when the three variables it requires are set and no other."""
+    required = {
+        "LABEL_STUDIO_URL": "http://studio.example",
+        "LABEL_STUDIO_API_KEY": "token",
+        "BASIC_AUTH_PASS": "password",
+    }
+    return re.sub(
+        r"\$\{(\w+)(?::([-?])([^}]*))?\}",
+        lambda found: required[found[1]] if found[2] == "?" else (found[3] if found[2] == "-" else ""),
+        value,
+    )
