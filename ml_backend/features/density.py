@@ -21,17 +21,23 @@ _BLOCK = 8
 class Density:
     """`stride`: frames between two that are embedded anyway; 1 embeds all. `cosine`: the distance (0..2) from which on
     the frame in the middle of two is embedded as well. `pixels`: a frame is embedded when one of its 8 x 8 blocks, in a
-    64 x 64 grey picture, differs from both neighbours by more than this on average (0..255).
+    64 x 64 grey picture, differs from both neighbours by more than this on average (0..255). `least`: in a short video the
+    stride is smaller, so that it has at least so many embedded frames, or as many as there are.
     """
 
     stride: int = 16
     cosine: float = 0.22
     pixels: float = 25.0
+    least: int = 64
 
     @property
     def key(self) -> str:
         """Empty for the default, so that a backbone's key alone names its usual features."""
-        return "" if self == Density() else f"-s{self.stride}c{self.cosine:g}p{self.pixels:g}"
+        return "" if self == Density() else f"-s{self.stride}c{self.cosine:g}p{self.pixels:g}l{self.least}"
+
+    def stride_in(self, frames: int) -> int:
+        """The stride in a video of so many frames."""
+        return min(self.stride, max(1, frames // self.least))
 
 
 DEFAULT = Density()

@@ -78,10 +78,11 @@ def _embed(
     rows = RowWriter(writer)
     sampling = Sampling(sampled_frames(timeline, SAMPLES_PER_SECOND))
     pulse = Pulse()
+    stride = density.stride_in(len(timeline))
     last: Picture | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
         network = _Network(backbone, pool, selection)
-        for block in in_background(lambda: _blocks(path, timeline, density.stride, pulse), _BLOCKS_AHEAD, pulse=pulse):
+        for block in in_background(lambda: _blocks(path, timeline, stride, pulse), _BLOCKS_AHEAD, pulse=pulse):
             for picture in block:
                 if sampling.due(picture.index):
                     sampling.add(picture)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,24 @@ from ml_backend.features.embedding import video_features
 from ml_backend.features.hashing import hash_input, phash, sharpness
 from ml_backend.features.refining import refine
 from ml_backend.features.store import FeatureStore
-from ml_backend.video.decode import decode
-from ml_backend.video.timeline import read_timeline
+from ml_backend.video.decode import Picture, decode
+from ml_backend.video.timeline import Timeline, read_timeline
+
+# As in a long video.
+SPARSE = Density(least=1)
+
+
+@pytest.mark.parametrize(("frames", "apart"), [(40, 1), (127, 1), (128, 2), (200, 3), (700, 10), (1100, 16)])
+def test_a_short_video_is_embedded_more_densely(
+    encode: Encode, backbone: Backbone, store: FeatureStore, frames: int, apart: int
+) -> None:
+    features = video_features(encode(street(frames, width=64, height=64)), backbone, store, "video")
+    assert np.diff(features.frames).max() == apart
+    assert len(features.frames) >= min(frames, 64)
 
 
 def test_a_still_video_is_embedded_at_the_stride(encode: Encode, backbone: Backbone, store: FeatureStore) -> None:
-    features = video_features(encode(street(100)), backbone, store, "video")
+    features = video_features(encode(street(100)), backbone, store, "video", density=SPARSE)
     # A block of sixteen ends with a frame that the next one begins with.
     assert features.frames[0] == 0
     assert features.frames[-1] == 99
@@ -35,7 +50,7 @@ def test_a_still_video_is_embedded_at_the_stride(encode: Encode, backbone: Backb
 def test_an_event_of_two_frames_is_embedded_exactly(
     encode: Encode, backbone: Backbone, store: FeatureStore, at: int
 ) -> None:
-    features = video_features(encode(street(100, visit=range(at, at + 2))), backbone, store, "video")
+    features = video_features(encode(street(100, visit=range(at, at + 2))), backbone, store, "video", density=SPARSE)
     assert {at - 1, at, at + 1, at + 2} & set(features.frames.tolist()) >= {at, at + 1} - {100} or (
         {at, at + 1} & set(features.frames.tolist())
     )
@@ -43,7 +58,7 @@ def test_an_event_of_two_frames_is_embedded_exactly(
 
 def test_a_lasting_change_is_located_to_the_frame(encode: Encode, backbone: Backbone, store: FeatureStore) -> None:
     path = encode(street(100, visit=range(41, 100)))
-    features = video_features(path, backbone, store, "video", density=Density(cosine=0.01))
+    features = video_features(path, backbone, store, "video", density=Density(cosine=0.01, least=1))
     assert {40, 41} <= set(features.frames.tolist())
 
 
@@ -51,7 +66,7 @@ def test_rows_are_those_of_embedding_every_frame(encode: Encode, backbone: Backb
     rng = np.random.default_rng(5)
     pictures = [np.roll(picture, int(rng.integers(9)), axis=1) for picture in street(700, visit=range(300, 320))]
     path = encode(pictures)
-    some = video_features(path, backbone, store, "video", density=Density(stride=16, cosine=0.02))
+    some = video_features(path, backbone, store, "video", density=Density(cosine=0.02, least=1))
     every = video_features(path, backbone, store, "video", density=Density(stride=1))
     assert every.frames.tolist() == list(range(700))
     assert 0 < len(some.frames) < 700
@@ -66,7 +81,7 @@ def test_rows_are_those_of_embedding_every_frame(encode: Encode, backbone: Backb
 
 def test_the_same_video_gives_the_same_bits(encode: Encode, backbone: Backbone, store: FeatureStore) -> None:
     path = encode(street(200, visit=range(70, 130)))
-    first, second = (video_features(path, backbone, store, content) for content in ("one", "two"))
+    first, second = (video_features(path, backbone, store, name, density=SPARSE) for name in ("one", "two"))
     np.testing.assert_array_equal(first.frames, second.frames)
     for name, values in vars(first.samples).items():
         np.testing.assert_array_equal(values, getattr(second.samples, name))
@@ -104,7 +119,7 @@ def test_samples_come_with_it(encode: Encode, backbone: Backbone, store: Feature
 def test_short_videos_have_their_first_and_last_frame(
     encode: Encode, backbone: Backbone, store: FeatureStore, frames: int
 ) -> None:
-    features = video_features(encode(street(frames)), backbone, store, "video")
+    features = video_features(encode(street(frames)), backbone, store, "video", density=SPARSE)
     assert features.frames[0] == 0
     assert features.frames[-1] == frames - 1
     assert features.interpolate(features.blocks["motion"].astype(np.float32)).shape == (frames, 102)
@@ -151,3 +166,18 @@ def test_more_frames_can_be_embedded_later(encode: Encode, backbone: Backbone, s
     stored = store.load("video", backbone.key)
     assert stored is not None
     np.testing.assert_array_equal(stored.frames, after.frames)
+
+
+def test_a_decoder_that_hangs_while_more_frames_are_embedded_fails_the_video(
+    encode: Encode, backbone: Backbone, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hanging(path: Path, timeline: Timeline, **options: object) -> Iterator[Picture]:
+        yield from itertools.islice(decode(path, timeline), 3)
+        time.sleep(5)
+
+    path = encode(street(100))
+    before = video_features(path, backbone, store, "video", density=SPARSE)
+    monkeypatch.setattr("ml_backend.features.refining.decode", hanging)
+    monkeypatch.setattr("ml_backend.video.decode.in_background.__defaults__", (0.2, None))
+    with pytest.raises(VideoUnreadable, match=r"gave nothing for 0\.2 seconds"):
+        refine(path, before, [5], backbone, store, "video")
