@@ -112,6 +112,26 @@ def check(
     raise SystemExit(0 if report(checked, as_json) else 1)
 
 
+@app.command()
+def reconcile(
+    project: Annotated[
+        str | None, typer.Argument(help="The project's number in Label Studio; without it, all.")
+    ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Compare everything, though nothing seems to have changed.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the workers.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compares the backend with Label Studio now instead of within five minutes, through the Redis of a running backend
+    (REDIS_URL, or the one in DATA_DIR). Exit code 1 when some project was not reconciled. Example: coldblitz reconcile 1"""
+    from ml_backend.reconcile_command import reconcile as run
+    from ml_backend.reconcile_command import report
+
+    rows = run(Settings.from_environment(), project, thorough=thorough, seconds=seconds)
+    raise SystemExit(0 if report(rows, as_json) else 1)
+
+
 app.add_typer(models, name="models")
 app.add_typer(custom, name="custom")
 

@@ -79,6 +79,16 @@ def cancel(redis: Redis, job_id: str) -> bool | None:
     return True
 
 
+def result(redis: Redis, job_id: str) -> dict[str, str]:
+    """`state` of a job, as RQ names it (`gone` when it is not known any more), and `text`: what it did, or why it failed."""
+    job = _job(redis, job_id)
+    if job is None:
+        return {"state": "gone", "text": ""}
+    state = job.get_status()
+    failed = state == JobStatus.FAILED
+    return {"state": state.value, "text": str(job.meta.get("reason" if failed else "text") or "")}
+
+
 def is_cancelled(redis: Redis, job: Job) -> bool:
     """Whether an admin wants this very job, not a later one of the same name, to stop."""
     return redis.get(f"{_CANCEL}:{job.id}") in (_mark(job), _mark(job).encode())

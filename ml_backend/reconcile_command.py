@@ -1,0 +1,65 @@
+"""`coldblitz reconcile`: has a running backend compare itself with Label Studio now, and says what was missing."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+
+from ml_backend.errors import SettingsError
+from ml_backend.jobs import marks, projects
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.jobs.interventions import result
+from ml_backend.jobs.queue import request
+from ml_backend.settings import Settings
+
+_EVERY = 0.2
+
+
+def reconcile(settings: Settings, project: str | None, *, thorough: bool, seconds: float) -> list[dict[str, Any]]:
+    """Queues the reconcile of one project (its number or key) or of all, and waits at most so long for the workers.
+
+    One row each: project, state (`finished`, `failed`, else what it waits for) and text. `thorough` compares everything
+    though nothing seems to have changed. Raises SettingsError.
+    """
+    redis = Redis.from_url(redis_url(settings), socket_timeout=5)
+    try:
+        keys = [key for key in projects.known_keys(redis) if project is None or project in (key, key.split(".")[0])]
+        if project is not None and not keys:
+            raise SettingsError(
+                f"Project {project} is not known here.",
+                "Connect it in Label Studio (Settings, Model), or reconcile without a number to look for lost ones.",
+            )
+        if thorough:
+            for key in keys:
+                marks.drop(redis, key, *marks.SEEN)
+        jobs = {key: request(redis, "reconcile", key, again=True) for key in keys}
+        if project is None:
+            jobs[settings.label_studio_url] = request(redis, "discover", settings.label_studio_url, again=True)
+        deadline = time.monotonic() + seconds
+        while True:
+            rows = [{"project": key, **result(redis, str(job_id))} for key, job_id in jobs.items()]
+            if all(row["state"] in ("finished", "failed") for row in rows) or time.monotonic() > deadline:
+                return rows
+            time.sleep(_EVERY)
+    except RedisError as error:
+        raise SettingsError(
+            f"No Coldblitz runs on {settings.data_dir}: its Redis does not answer.", "Start it with `make serve`."
+        ) from error
+
+
+def report(rows: list[dict[str, Any]], as_json: bool) -> bool:
+    """Prints the rows; returns whether all were reconciled."""
+    if as_json:
+        Console().print_json(json.dumps(rows))
+    else:
+        table = Table("project", "state", "what was missing")
+        for row in rows:
+            table.add_row(row["project"], row["state"], row["text"])
+        Console().print(table)
+    return all(row["state"] == "finished" for row in rows)
