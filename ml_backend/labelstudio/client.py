@@ -117,7 +117,9 @@ class Client:
         confused = any(version in other and other != version for other in self.versions(project))
         if confused:
             found = self._tasks(project, f"id,data,{_VERSIONS}", *conditions, after=after)
-            items: Iterator[dict[str, Any]] = (item for item in found if version not in re.split(r"[,\s]+", str(item[_VERSIONS])))
+            items: Iterator[dict[str, Any]] = (
+                item for item in found if version not in re.split(r"[,\s]+", str(item[_VERSIONS]))
+            )
         else:
             lacking = condition(_VERSIONS, "not_contains", "List", [version])
             items = self._tasks(project, "id,data", *conditions, lacking, after=after)
@@ -163,6 +165,14 @@ class Client:
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
             )
 
+    def worked_on(
+        self, project: int, version: str | None
+    ) -> Iterator[tuple[Task, list[dict[str, Any]], list[dict[str, Any]]]]:
+        """Every task, its annotations, and the result of its prediction of `version`, empty without one."""
+        for item in self._tasks(project, f"{_WITH_ANNOTATIONS},predictions,model_version", page=_BULK):
+            shown = [p["result"] for p in item.get("predictions", ()) if p.get("model_version") == version]
+            yield Task(item["id"], item["data"]), item["annotations"], list(shown[-1]) if version and shown else []
+
     def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Stores predictions. Raises LabelStudioError when Label Studio kept fewer than it was sent."""
         for start in range(0, len(predictions), _BULK):
@@ -174,6 +184,14 @@ class Client:
                     f"Label Studio kept {created} of {len(part)} predictions for project {project}.",
                     "Its label config has probably changed in between; the next reconcile makes them again.",
                 )
+
+    def check_push(self, project: int) -> None:
+        """Stores no prediction, as `push` stores some. Raises LabelStudioRefused when the token may not."""
+        self._json("POST", f"/api/projects/{project}/import/predictions", json_body=[])
+
+    def local_folders(self, project: int) -> list[str]:
+        """The folders of the project's local-files storages."""
+        return [str(each["path"]) for each in self._json("GET", "/api/storages/localfiles/", {"project": project})]
 
     def versions(self, project: int) -> dict[str, int]:
         """Number of stored predictions of each model version."""

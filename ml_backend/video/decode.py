@@ -196,6 +196,14 @@ def decode_sized(
     For models that want pictures of their own size. Raises VideoUnreadable as `decode` does.
     """
     reformatter = VideoReformatter()
+    for index, frame in decode_whole(path, timeline):
+        height, width = size if round(frame.rotation / 90) % 2 == 0 else size[::-1]
+        small = reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR)
+        yield index, _turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+
+
+def decode_whole(path: Path, timeline: Timeline) -> Iterator[tuple[FrameIndex, VideoFrame]]:
+    """Yields the index of every frame and the frame as it was coded, see `upright`. Raises VideoUnreadable as `decode` does."""
     at = -1
     with open_video(path) as (container, stream):
         stream.thread_type = "AUTO"
@@ -203,13 +211,16 @@ def decode_sized(
             at = _index(timeline, frame.pts, at)
             if at >= len(timeline):
                 break
-            height, width = size if round(frame.rotation / 90) % 2 == 0 else size[::-1]
-            small = reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR)
-            yield FrameIndex(at), _turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+            yield FrameIndex(at), frame
     if at < 0:
         raise VideoUnreadable(
             f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
         )
+
+
+def upright(frame: VideoFrame, order: Literal["rgb24", "bgr24"] = "rgb24") -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 of a whole frame, turned the way a browser shows it."""
+    return _turned(np.asarray(frame.to_ndarray(format=order), np.uint8), frame)
 
 
 def _frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:

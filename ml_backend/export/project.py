@@ -1,0 +1,77 @@
+"""A project as an export sees it: each task's video, and what is known of its frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ml_backend.errors import VideoError
+from ml_backend.export.runs import Run, runs_of
+from ml_backend.jobs.labelled import Annotated, labels_of
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.videos import naming, task_video, video_address, video_name
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.regions import parse_annotations, parse_regions
+from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.video.source import VideoFile
+from ml_backend.video.timeline import Timeline, read_timeline, studio_grid
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """One task's video. `name`: the last part of its address. `version`: the model version whose prediction is in `runs`."""
+
+    task: Task
+    name: str
+    timeline: Timeline
+    runs: tuple[Run, ...]
+    version: str | None
+    annotators: tuple[int, ...]
+
+
+def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Iterator[Video]:
+    """Each task of which something is known, in the order of their numbers, one held at a time.
+
+    Predictions are those of the pinned version. A task whose video cannot be used is left out, and a sentence about it
+    appended to `skipped`. Raises LabelStudioError.
+    """
+    version = work.project.model_version or None
+    exclusive = is_exclusive(
+        annotation
+        for task, items in context.client.annotated(work.id)
+        for annotation in parse_annotations(task.id, items, work.config)
+    )
+    for task, items, results in context.client.worked_on(work.id, version):
+        annotations = parse_annotations(task.id, items, work.config)
+        regions = parse_regions(results, work.config)
+        try:
+            timeline = _timeline(context, work, task)
+        except VideoError as error:
+            log.warning("task %d is not exported: %s", task.id, error)
+            skipped.append(f"Task {task.id} is left out: {error}")
+            continue
+        grid = studio_grid(timeline, work.config.framerate_of(task.data))
+        human = labels_of(context, work, Annotated(task, annotations), timeline, exclusive) if annotations else None
+        runs = runs_of(human, regions, grid, work.config.labels)
+        authors = tuple(sorted({a.author for a in annotations if a.author is not None}))
+        if runs:
+            yield Video(task, video_name(task, work.config), timeline, runs, version if results else None, authors)
+
+
+def fetch(context: WorkerContext, work: ProjectWork, video: Video) -> VideoFile:
+    """The file of a video. Raises VideoError."""
+    return task_video(context, work.config, video.task)
+
+
+def _timeline(context: WorkerContext, work: ProjectWork, task: Task) -> Timeline:
+    """From the cache when the video was embedded before: labels alone are exported without fetching it."""
+    content = context.videos.content_of(video_address(context, work.config, task).url)
+    if content is not None and (features := context.store.any_of(content)) is not None:
+        return features.timeline
+    file = task_video(context, work.config, task)
+    with naming(task, work.config, file):
+        return read_timeline(file.path)
