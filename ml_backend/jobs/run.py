@@ -24,6 +24,9 @@ from ml_backend.logs import about
 log = logging.getLogger(__name__)
 _REPORT_EVERY = 0.3
 _TOO_LONG = "It took longer than its time limit. Cut the video into parts, or add a faster worker."
+_TOO_LARGE = (
+    "It takes more memory than a worker may have. Give the machine or the container more, or encode its video smaller."
+)
 
 P = ParamSpec("P")
 
@@ -51,6 +54,10 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
             except JobTimeoutException:
                 _fail(_TOO_LONG)
                 log.warning("%s", _TOO_LONG)
+                raise
+            except MemoryError:
+                _fail(_TOO_LARGE)
+                log.warning("%s", _TOO_LARGE)
                 raise
             except SystemExit:
                 _fail("It was stopped with its worker, and is done at the next start.", _Stopped("", ""))

@@ -12,7 +12,6 @@ from rq.serializers import JSONSerializer
 from ml_backend.jobs import marks
 from ml_backend.jobs.abandoned import take_up_abandoned, worker_name
 from ml_backend.jobs.alive import signs_of_life
-from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.interventions import retry_failed
 from ml_backend.jobs.memory import limit_memory
 from ml_backend.jobs.projects import known_keys
@@ -29,10 +28,14 @@ def work() -> None:
     # Imported before the first job asks for them; torch, which takes longer, waits until one needs it.
     for kind in ("reconcile", "suggest"):
         import_module(KINDS[kind].function.rpartition(".")[0])
-    context = worker_context()
-    redis = context.redis
+    redis = worker_context().redis
+    take_up_abandoned(redis)
+    # The token, the disk or the weights that they failed of may have been mended.
+    retry_failed(redis, restarted=True)
+    for key in known_keys(redis):
+        marks.drop(redis, key, *marks.SEEN)
+        request(redis, "reconcile", key, again=True)
     name = worker_name(os.getpid(), uuid.uuid4().hex[:6])
-    # Before the first question to Redis: RQ lets connections made from now on wait for jobs, others give up after seconds.
     worker = SimpleWorker(
         queues(redis),
         name=name,
@@ -40,13 +43,5 @@ def work() -> None:
         serializer=JSONSerializer,
         log_job_description=False,
     )
-    take_up_abandoned(redis)
-    # The token, the disk or the weights that they failed of may have been mended.
-    retry_failed(redis, restarted=True)
-    for key in known_keys(redis):
-        marks.drop(redis, key, *marks.SEEN)
-        request(redis, "reconcile", key, again=True)
-    # A connection from before has a shorter time limit than RQ's waiting for a job, and RQ ends when it gets that one.
-    redis.connection_pool.disconnect()
-    with signs_of_life(redis_url(context.settings), name):
+    with signs_of_life(redis, name):
         worker.work(logging_level="CRITICAL")

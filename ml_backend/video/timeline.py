@@ -19,8 +19,6 @@ from typing import NewType
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.video.demux import demux
-
 FrameIndex = NewType("FrameIndex", int)
 StudioFrame = NewType("StudioFrame", int)
 Seconds = NewType("Seconds", float)
@@ -149,5 +147,8 @@ def read_timeline(path: Path) -> Timeline:
     Frames are those that a decoder yields for whole packets; where a damaged end does not decode, the decoding pass cuts
     the timeline with `Timeline.truncated`. Raises `VideoUnreadable` when it is not a video or holds no frame.
     """
+    # Here, since the web process knows frames by the types of this module, and must not be able to open a video.
+    from ml_backend.video.demux import demux
+
     video = demux(path)
     return Timeline(video.pts, video.time_base, video.duration, video.early)

@@ -38,6 +38,8 @@ def act(kind: str, *arguments: str | int) -> str:
         raise LabelStudioUnreachable("Label Studio does not answer.", "Wait.")
     if command == "break":
         raise ZeroDivisionError("a mistake of ours")
+    if command == "fill the memory":
+        raise MemoryError
     if command == "request itself":
         for _ in range(10):
             request(redis, kind, *arguments)  # type: ignore[arg-type]
