@@ -1,0 +1,47 @@
+"""A real Label Studio for the whole folder, and what a project looks like in the end when nothing has gone wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.service.kills import undisturbed
+from benchmarks.service.scene import SCRIPTS, Outcome
+from ml_backend.demo.backend import Backend, coldblitz
+from ml_backend.demo.clips import Clip, make_clips
+from ml_backend.demo.studio import Studio, environment_folder, label_studio
+
+Serve = Callable[..., AbstractContextManager[Backend]]
+
+
+@pytest.fixture(scope="session")
+def studio() -> Iterator[Studio]:
+    if not (environment_folder() / "bin" / "label-studio").exists():
+        pytest.skip("no Label Studio: `make setup` installs it")
+    with label_studio() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    return make_clips(tmp_path_factory.mktemp("clips"), SCRIPTS)
+
+
+@pytest.fixture(scope="session")
+def serve(studio: Studio) -> Serve:
+    """Starts `coldblitz serve`, for `url` when that is another way to the same Label Studio."""
+
+    def start(data: Path, url: str = studio.url, port: int = 0, **settings: str) -> AbstractContextManager[Backend]:
+        return coldblitz(url, studio.token, data, port=port, settings={"BACKBONE_WEIGHTS": "none", **settings})
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def calm(studio: Studio, serve: Serve, clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What annotators are shown in the end when nothing goes wrong."""
+    with serve(tmp_path_factory.mktemp("calm")) as backend:
+        return undisturbed(studio, backend, clips)
