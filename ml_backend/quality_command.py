@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.markup import escape
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -36,20 +37,22 @@ def _suspects(report: QualityReport) -> Group:
     title = f"Labels that are probably wrong: {report.found} in {report.videos} videos ({report.made})"
     if not report.suspects:
         return Group(Text(title, style="bold"))
-    table = Table("task", "seconds", "frames", "label", "the model says", "doubt", "about", "open it at", title=title)
+    table = Table("task", "seconds", "frames", "label", "the model says", "doubt", "about", title=title)
     for row in report.suspects[:_SHOWN]:
         table.add_row(
-            f"{row.task} ({escape(row.video)})",
+            Text(f"{row.task} ({row.video})", style=Style(link=row.url)),
             f"{row.first_second:.2f} to {row.last_second:.2f}",
             f"{row.start} to {row.end}",
             escape(", ".join(row.given) or NONE),
             escape(", ".join(row.expected) or NONE),
             f"{row.doubt:.2f}",
             _about(row),
-            Text(row.url, overflow="fold"),
         )
     more = report.found - _SHOWN
-    return Group(table, Text(f"and {more} more; all with --json" if more > 0 else ""))
+    # Apart from the table, where they would be cut into pieces that nobody can copy.
+    links = dict.fromkeys(f"task {row.task}: {row.url}" for row in report.suspects[:_SHOWN])
+    rest = [f"and {more} more; all with --json"] if more > 0 else []
+    return Group(table, *(Text(line, no_wrap=True, overflow="ignore") for line in [*rest, *links]))
 
 
 def _about(row: SuspectRow) -> str:
