@@ -47,7 +47,7 @@ def repeated(source: Path, times: int, path: Path) -> Path:
             with av.open(str(source)) as container:
                 stream = container.streams.video[0]
                 if copy is None:
-                    copy = target.add_stream_from_template(stream)
+                    copy = target.add_stream_from_template(stream, opaque=True)  # for codecs that it cannot encode, too
                 latest, step = 0, 1
                 for packet in container.demux(stream):
                     if packet.dts is None or packet.pts is None:

@@ -84,7 +84,13 @@ def speed(clip: Clip, backbone: Backbone, store: FeatureStore, aigva: Loop, plai
     # The limit is measured on both sides of the pipeline and their mean taken.
     after = rounds.pop("decode_limit_fps_after")
     rounds["decode_limit_fps"] = [(a + b) / 2 for a, b in zip(rounds["decode_limit_fps"], after, strict=True)]
-    report: Report = {"height": clip.height, "aigva_loop_fps": None, "plain_fps": None, "ratio_vs_aigva": None}
+    report: Report = {
+        "height": clip.height,
+        "frames": len(features),
+        "aigva_loop_fps": None,
+        "plain_fps": None,
+        "ratio_vs_aigva": None,
+    }
     report |= {name: median(values) for name, values in rounds.items()}
     pairs = zip(rounds["pipeline_fps"], rounds["decode_limit_fps"], strict=True)
     report["fraction_of_decode_limit"] = median(ours / limit for ours, limit in pairs)

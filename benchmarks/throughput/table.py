@@ -22,6 +22,7 @@ _ROWS = (
     ("time the network is busy", "network_busy", "{:.0%}"),
 )
 _SINGLE = (
+    ("peak memory on the GPU, MiB", "gpu_peak_mib", "{:,.0f}"),
     ("pasted 2-frame events found", "short_events_found_2_frames", "{:.1%}"),
     ("peak memory, 1 minute of 720p, MiB", "rss_1min_mib", "{:,.0f}"),
     ("peak memory, 10 minutes of 720p, MiB", "rss_10min_mib", "{:,.0f}"),
@@ -30,6 +31,8 @@ _SINGLE = (
     ("suggestion at 432p, times real time", "suggest_x_realtime", "{:,.0f}"),
     ("fit the head on 1,000 labelled frames, s", "retrain_seconds_1000_frames", "{:.2f}"),
     ("predict an hour again from the cache, s", "repredict_hour_seconds", "{:.2f}"),
+    ("submit to new timelines of ten one-minute videos, s", "submit_to_timelines_seconds", "{:.1f}"),
+    ("the same for a project's first annotation, s", "submit_to_timelines_first_seconds", "{:.1f}"),
 )
 
 
@@ -46,7 +49,7 @@ def table(report: Report) -> str:
         cells = [_cell(clip.get(key), form) for clip in columns.values()]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     lines += ["", "| | |", "|---|---:|"]
-    lines += [f"| {title} | {_cell(report.get(key), form)} |" for title, key, form in _SINGLE]
+    lines += [f"| {title} | {_cell(report[key], form)} |" for title, key, form in _SINGLE if key in report]
     return "\n".join(lines)
 
 
