@@ -95,6 +95,9 @@ def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
         "macro_f1": card.measured.get("macro_f1"),
         "macro_f1_interval": card.measured.get("macro_f1_interval"),
         "judgement": card.measured.get("judgement", "Not measured yet."),
+        "f1": {label: row["f1"] for label, row in (card.measured.get("labels") or {}).items()},
+        "train_seconds": card.train_seconds,
+        "file_bytes": card.file_bytes,
     }
 
 

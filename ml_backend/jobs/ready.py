@@ -48,6 +48,15 @@ def versions(data_dir: Path, project: str) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
+def number(data_dir: Path, project: str, version: str) -> int:
+    """How many tasks have a prediction of a version ready."""
+    try:
+        with os.scandir(_path(data_dir, project, version, 0).parent) as entries:
+            return sum(entry.name.endswith(".json") for entry in entries)
+    except OSError:
+        return 0
+
+
 def tasks(data_dir: Path, project: str) -> set[int]:
     """The tasks that have a prediction ready, of whatever version."""
     found = _path(data_dir, project, "any", 0).parent.parent.glob("*/*.json")
