@@ -113,6 +113,21 @@ def check(
 
 
 @app.command()
+def doctor(
+    project: Annotated[
+        int | None, typer.Option(help="One project of Label Studio instead of all connected ones.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Is everything set up right? Exit code 0 without a fault, else 1. Example: coldblitz doctor --project 1"""
+    import os
+
+    from ml_backend.doctor_command import examine, report
+
+    raise SystemExit(0 if report(examine(os.environ, project), as_json) else 1)
+
+
+@app.command()
 def reconcile(
     project: Annotated[
         str | None, typer.Argument(help="The project's number in Label Studio; without it, all.")

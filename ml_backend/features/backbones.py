@@ -48,10 +48,11 @@ def load_backbone(
     neither), `none`, or the path of a state dict. `device`: `auto`, `cpu` or `cuda`. `cache_dir` keeps downloads and
     converted models. Raises WeightsError, and SettingsError for a device that is not there.
     """
-    return _load(name, weights, _device(device), cache_dir)
+    return _load(name, weights, device_for(device), cache_dir)
 
 
-def _device(device: str) -> str:
+def device_for(device: str) -> str:
+    """`cpu` or `cuda`, as `device` wants it and this machine has it. Raises SettingsError."""
     if device not in ("auto", "cpu", "cuda"):
         raise SettingsError(f"DEVICE is {device!r}.", "Set it to auto, cpu or cuda.")
     # Loading torch takes seconds and half a gigabyte: not where there is no driver that it could find a GPU by.

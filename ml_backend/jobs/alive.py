@@ -16,9 +16,11 @@ _EVERY, _FOR, _FORGOTTEN_AFTER = 10.0, 45.0, 3600.0
 
 
 @contextlib.contextmanager
-def signs_of_life(redis: Redis, name: str) -> Iterator[None]:
-    """Tells Redis every few seconds that this worker lives, for the time of the `with` block."""
+def signs_of_life(url: str, name: str) -> Iterator[None]:
+    """Tells the Redis at `url` every few seconds that this worker lives, for the time of the `with` block."""
     stop = threading.Event()
+    # Not the worker's own connections, which wait for jobs.
+    redis = Redis.from_url(url, socket_timeout=5)
 
     def tell() -> None:
         while True:
@@ -39,6 +41,7 @@ def signs_of_life(redis: Redis, name: str) -> Iterator[None]:
         thread.join(_EVERY)
         with contextlib.suppress(RedisError):
             redis.zrem(_ALIVE, name)
+        redis.close()
 
 
 def living(redis: Redis) -> list[str]:

@@ -75,6 +75,10 @@ class VideoFolder:
                 return VideoFile(path, record["content"])
         return self._download(url, headers, size, stamp, progress)
 
+    def check(self, url: str, headers: Mapping[str, str]) -> None:
+        """Asks for the first byte. Raises what `fetch` would: VideoUnreachable and VideoRefused."""
+        self._probe(url, headers)
+
     def _probe(self, url: str, headers: Mapping[str, str]) -> tuple[int | None, str | None]:
         # Label Studio streams without a length; asking for one byte tells the size.
         with self._get(url, {**headers, "Range": "bytes=0-0"}) as response:

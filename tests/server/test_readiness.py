@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from redis import Redis
 
 from ml_backend.checks import Check, fault, ok
 from ml_backend.errors import WeightsError
-from ml_backend.jobs.abandoned import worker_name
 from ml_backend.jobs.alive import living, signs_of_life
 from ml_backend.jobs.condition import note_weights, weights_state
+from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.server.app import create_app
 from ml_backend.server.readiness import Readiness
 from ml_backend.settings import Settings
@@ -56,8 +57,8 @@ def settings(label_studio: LabelStudio, redis_settings: Settings) -> Iterator[Se
 
 
 @pytest.fixture
-def worker(redis: Redis) -> Iterator[None]:
-    with signs_of_life(redis, worker_name(os.getpid(), "abc")):
+def worker(redis: Redis, redis_settings: Settings) -> Iterator[None]:
+    with signs_of_life(redis_url(redis_settings), f"{socket.gethostname()}.{os.getpid()}.abc"):
         while not living(redis):
             time.sleep(0.01)
         yield
@@ -84,10 +85,10 @@ class TestWhatItSays:
         assert "1.23.2" in checks["label studio"]["message"]
 
     def test_the_token_is_refused(self, settings: Settings) -> None:
-        status, checks = ask(replace(settings, label_studio_api_key="another"))
+        status, checks = ask(replace(settings, label_studio_api_key="another-token"))
         assert (status, checks["token"]["state"]) == (503, "fault")
         assert "Invalid token" in checks["token"]["message"]
-        assert "another" not in str(checks)
+        assert "another-token" not in str(checks)
 
     @pytest.mark.parametrize("hangs", [False, True], ids=["down", "hangs"])
     def test_label_studio_does_not_answer(self, settings: Settings, hangs: bool) -> None:

@@ -1,0 +1,97 @@
+"""What is checked on this machine: Redis, workers, the disk, the weights, the codecs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.checks import Check, fault, fault_of, ok, warning
+from ml_backend.errors import ColdblitzError
+from ml_backend.features.backbones import device_for, load_backbone
+from ml_backend.features.weights import find_weights
+from ml_backend.jobs import queue
+from ml_backend.jobs.condition import check_disk, check_redis, check_workers, weights_state
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.settings import Settings
+from ml_backend.video.codecs import ffmpeg_version, missing_codecs
+from ml_backend.video.decode import PICTURE
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def check_machine(settings: Settings) -> Iterator[Check]:
+    yield _web(settings)
+    with contextlib.closing(Redis.from_url(redis_url(settings), socket_timeout=5, socket_connect_timeout=5)) as redis:
+        yield check_redis(redis)
+        yield check_workers(redis)
+        with contextlib.suppress(RedisError):
+            yield _failed_jobs(redis)
+    yield check_disk(settings.data_dir)
+    yield from check_backbone(settings)
+    if settings.custom_model is not None and not settings.custom_model.is_file():
+        yield fault("custom model", f"CUSTOM_MODEL is {settings.custom_model}, which is not a file.", "Correct it.")
+    yield check_codecs()
+
+
+def _web(settings: Settings) -> Check:
+    host = _EVERYWHERE.get(settings.host, settings.host)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    try:
+        answer = httpx.get(f"{url}/health", timeout=5)
+        if answer.status_code == 200 and answer.json().get("model_class") == "Coldblitz":
+            return ok("web process", f"It answers at {url}.")
+        told = "Something else answers"
+    except (httpx.HTTPError, ValueError, AttributeError):
+        told = "Nobody answers"
+    return warning(
+        "web process",
+        f"{told} at {url}, where this machine's web process would be.",
+        "Start it with `make serve`, or set PORT; nothing is to be done where only workers run.",
+    )
+
+
+def _failed_jobs(redis: Redis) -> Check:
+    failed = sum(states["failed"] for states in queue.depths(redis).values())
+    if not failed:
+        return ok("jobs", "None has failed.")
+    return warning("jobs", f"{failed} have failed.", "See why with `coldblitz status`, mend that, and retry them.")
+
+
+def check_backbone(settings: Settings) -> Iterator[Check]:
+    """Finds the weights and the device, loads the backbone, and runs it on one picture."""
+    cache = settings.data_dir / "weights"
+    try:
+        device = device_for(settings.device)
+        yield ok("device", "A GPU embeds the frames." if device == "cuda" else "The processor embeds the frames.")
+        found = find_weights(settings.backbone, settings.backbone_weights, cache)
+        backbone = load_backbone(settings.backbone, settings.backbone_weights, settings.device, cache)
+        backbone.embed(np.zeros((1, PICTURE, PICTURE, 3), np.uint8))
+    except ColdblitzError as error:
+        yield fault_of("weights", error)
+        return
+    except OSError as error:
+        yield fault(
+            "weights",
+            f"The backbone cannot be kept in {cache} ({error.strerror or error}).",
+            "Set DATA_DIR to a folder that can be written, on a disk with room.",
+        )
+        return
+    if found.path is None:
+        yield weights_state(backbone.warning)
+    else:
+        yield ok("weights", f"{settings.backbone} runs with {found.path}.")
+
+
+def check_codecs() -> Check:
+    if missing := missing_codecs():
+        return fault(
+            "codecs",
+            f"FFmpeg's libavcodec {ffmpeg_version()} cannot decode {', '.join(missing)}.",
+            "Install PyAV from the package index, whose wheels bring these decoders.",
+        )
+    return ok("codecs", f"libavcodec {ffmpeg_version()} decodes H.264, HEVC, AV1 and VP9.")

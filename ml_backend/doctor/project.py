@@ -1,0 +1,213 @@
+"""What is checked of one project of Label Studio: its label config, its way to us and back, its videos, its pinned version."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.checks import Check, fault, fault_of, ok, warning
+from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
+from ml_backend.jobs.pinning import is_ours
+from ml_backend.jobs.projects import recall
+from ml_backend.jobs.videos import video_address
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.labelstudio.connections import Connection, connections, hooks
+from ml_backend.settings import Settings
+
+_VIDEOS_TRIED = 3
+_CONNECT = "In Label Studio: the project, Settings, Model, Connect Model."
+_LOCAL = (
+    "If Label Studio refuses the address because it is a local one, start Label Studio with ML_BLOCK_LOCAL_IP=false "
+    "SSRF_PROTECTION_ENABLED=false."
+)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Names a project's checks: `project 7, webhook`."""
+
+    project: int
+
+    def __call__(self, what: str) -> str:
+        return f"project {self.project}, {what}"
+
+
+def check_project(context: WorkerContext, redis: Redis, number: int) -> Iterator[Check]:
+    """Everything about a project, whether it is connected or not."""
+    named = _Named(number)
+    try:
+        project = context.client.project(number)
+        config_check, config = _label_config(named, project)
+        yield config_check
+        yield _rights(context, named, number)
+        yield from _connections(context, redis, named, project)
+        yield from _videos(context, named, number, config)
+        yield _pinned(context, named, project)
+    except LabelStudioError as error:
+        yield fault_of(named("access"), error)
+
+
+def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig | None]:
+    name = named("label config")
+    try:
+        config = parse_label_config(project.label_config)
+    except LabelConfigError as error:
+        return fault_of(name, error), None
+    what = f"<TimelineLabels name={config.from_name!r}> is predicted on <Video name={config.to_name!r}>"
+    if config.framerate is None:
+        advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labelled.'
+        return warning(name, f"{what}, at 24 frames a second for want of a framerate.", advice), config
+    if config.reviewed_control is None:
+        advice = (
+            'Add <Choices> with <Choice value="reviewed"/>, by which annotators say that a whole timeline is right.'
+        )
+        return warning(name, f"{what}, but nothing says when a timeline was reviewed.", advice), config
+    return ok(name, f"{what}."), config
+
+
+def _rights(context: WorkerContext, named: _Named, number: int) -> Check:
+    context.client.check_push(number)
+    return ok(named("rights"), "The token may read the project and store predictions in it.")
+
+
+def _connections(context: WorkerContext, redis: Redis, named: _Named, project: Project) -> Iterator[Check]:
+    found = connections(context.client, project.key.id)
+    if not found:
+        yield fault(named("connection"), "No ML backend is connected to it.", f"{_CONNECT} {_LOCAL}")
+    # Label Studio has called the /setup of each just now.
+    with contextlib.suppress(RedisError):
+        known = recall(redis, str(project.key))
+        strangers = [
+            each for each in found if each.state == "connected" and (not known or known.backend_url != each.url)
+        ]
+        for stranger in strangers:
+            yield _stranger(named, stranger)
+        found = [each for each in found if each not in strangers]
+    for connection in found:
+        yield _connection(context.settings, named, connection)
+        yield _webhook(context, named, project.key.id, connection)
+
+
+def _stranger(named: _Named, connection: Connection) -> Check:
+    return warning(
+        named("connection"),
+        f"Label Studio reaches {connection.url}, but it is not this Coldblitz that answers there under this address.",
+        "Nothing is to be done for another ML backend; a Coldblitz there has another REDIS_URL, or a proxy before it "
+        "that changes the Host header.",
+    )
+
+
+def _connection(settings: Settings, named: _Named, connection: Connection) -> Check:
+    name, url = named("connection"), connection.url
+    why = f" ({' '.join(connection.error.split())[:200]})" if connection.error else ""
+    if connection.state == "unreachable":
+        return fault(
+            name,
+            f"Label Studio cannot reach its ML backend at {url}{why}.",
+            f"Start it there, or give Label Studio the address at which its machine reaches this one: inside a container "
+            f"localhost is the container itself. {_LOCAL}",
+        )
+    if settings.basic_auth_user and connection.user != settings.basic_auth_user:
+        return fault(
+            name,
+            f"Label Studio calls {url} without the login that it asks for.",
+            "In Label Studio, set the model's basic authentication to BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+        )
+    if connection.state != "connected":
+        return fault(
+            name,
+            f"Label Studio reaches {url}, but cannot use what it answers{why}: the state is {connection.state}.",
+            "Check that Coldblitz answers there, that BASIC_AUTH_PASS is the model's password in Label Studio, and the log.",
+        )
+    return ok(name, f"Label Studio reaches its ML backend at {url}.")
+
+
+def _webhook(context: WorkerContext, named: _Named, number: int, connection: Connection) -> Check:
+    name, url = named("webhook"), f"{connection.url}/webhook"
+    mended = "Restart Coldblitz or wait five minutes, and it mends this itself; else see `coldblitz status`."
+    ours = [hook for hook in hooks(context.client, number) if hook.url == url]
+    if not ours:
+        return fault(
+            name,
+            f"There is no webhook to {url}, so that Label Studio tells nobody about annotations.",
+            f"{mended} It is missing when Label Studio was started with ML_BLOCK_LOCAL_IP=false alone: "
+            "SSRF_PROTECTION_ENABLED=false belongs to it.",
+        )
+    if not any(hook.whole for hook in ours):
+        return fault(
+            name,
+            f"The webhook to {url} is off, or does not send every event with what it is about.",
+            "In Label Studio: the project, Settings, Webhooks; switch it on, with payload and all actions.",
+        )
+    login = _login(context.settings)
+    if login is not None and not any(hook.login == login for hook in ours if hook.whole):
+        sent = "another login than ours" if any(hook.login for hook in ours) else "no login"
+        return fault(name, f"The webhook to {url} sends {sent}, so that every event is refused.", mended)
+    if len(ours) > 1:
+        return warning(
+            name, f"There are {len(ours)} webhooks to {url}.", "Delete all but one in the project's settings."
+        )
+    return ok(name, f"Events are sent to {url}{' with the login' if login else ''}.")
+
+
+def _login(settings: Settings) -> str | None:
+    if settings.basic_auth_user is None or settings.basic_auth_pass is None:
+        return None
+    return "Basic " + base64.b64encode(f"{settings.basic_auth_user}:{settings.basic_auth_pass}".encode()).decode()
+
+
+def _videos(context: WorkerContext, named: _Named, number: int, config: LabelConfig | None) -> Iterator[Check]:
+    """Asks for the first bytes of a few tasks' videos, and for the storage that local files come from."""
+    if config is None:
+        return
+    name = named("videos")
+    tasks = list(islice(context.client.tasks(number), _VIDEOS_TRIED))
+    if not tasks:
+        yield warning(name, "The project has no task.", "Import videos.")
+        return
+    local = any(str(task.data.get(config.video_key)).startswith("/data/local-files/") for task in tasks)
+    if local and not context.client.local_folders(number):
+        yield fault(
+            name,
+            "Tasks name local files, but the project has no local-files storage, without which Label Studio gives none out.",
+            "In Label Studio: the project, Settings, Cloud Storage, Add Source Storage, Local files.",
+        )
+    for task in tasks:
+        try:
+            address = video_address(context, config, task)
+            context.videos.check(address.url, address.headers)
+        except ColdblitzError as error:
+            yield fault(name, f"Task {task.id}: {error.message}", error.remedy)
+            return
+    yield ok(name, f"The videos of the first {len(tasks)} tasks can be fetched.")
+
+
+def _pinned(context: WorkerContext, named: _Named, project: Project) -> Check:
+    name, pinned = named("model version"), project.model_version
+    if not pinned:
+        return warning(
+            name,
+            "None is pinned, so that the label stream shows no predictions.",
+            "Coldblitz pins one with the first suggestions; see `coldblitz status` when there is none after minutes.",
+        )
+    stored = context.client.versions(project.key.id)
+    number = stored.get(pinned, 0)
+    if not number:
+        return fault(
+            name,
+            f"{pinned} is pinned, but no task has a prediction of it, so that the label stream shows none.",
+            "Choose another version in the project's settings (Annotation, Live Predictions), or wait for the next model.",
+        )
+    if not is_ours(pinned):
+        return warning(
+            name, f"{pinned} is pinned, which is not Coldblitz's.", "Choose one of Coldblitz's to see what it predicts."
+        )
+    return ok(name, f"{pinned} is pinned, and {number} tasks have it.")
