@@ -2,8 +2,7 @@
 
 A worker has its network on the GPU, and any memory there, only while a batch runs, and one worker runs a batch at a time.
 So there is never a second copy, nothing is held by a worker that is idle or decodes, and each worker's decoder feeds the
-GPU in turn. What it costs is copying the weights for each batch, some milliseconds; decoding what a batch needs takes
-longer.
+GPU in turn. It costs copying the weights for each batch, which is little beside decoding the frames that fill one.
 """
 
 from __future__ import annotations
