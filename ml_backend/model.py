@@ -6,6 +6,7 @@ too. Like `server/`, this is only a door: work is queued, and answers come from 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,8 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
         named = kwargs.get("project") or self.project_id or _request_body().get("project")
         if named is None and tasks:
             named = tasks[0].get("project")
-        return answer_predict(self._backend, {"tasks": list(tasks), "project": self._key(named)})
+        results = answer_predict(self._backend, {"tasks": list(tasks), "project": self._key(named)})
+        return [json.loads(result) for result in results]
 
     def fit(self, tasks: object = None, workdir: str | None = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Queues what an event asks for. 1.x: `fit(tasks, workdir, event=, data=)`; 2.x: `fit(event, data)`."""

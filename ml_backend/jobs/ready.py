@@ -1,6 +1,8 @@
 """Predictions that were stored in Label Studio, kept as files so that `/predict` can answer from them in milliseconds.
 
-A file is written only after Label Studio has the prediction; so an answer to `/predict` never makes a second one.
+A file is written only after Label Studio has the prediction; so an answer to `/predict` never makes a second one. Its
+first line is the answer as JSON, its second the checksum of the first and the number of regions: an answer of 1,200 tasks
+would take a tenth of a second to parse and write again.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,8 @@ def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({key: value for key, value in prediction.items() if key != "task"}))
+        text = json.dumps({key: value for key, value in prediction.items() if key != "task"}).encode()
+        part.write_bytes(b"%b\n%08x %d" % (text, zlib.crc32(text), len(prediction["result"])))
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -35,11 +39,29 @@ def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
 
 
 def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any] | None:
+    """The prediction; None when there is none or its file is damaged."""
+    found = _read(data_dir, project, version, task)
+    if found is None:
+        return None
+    prediction: dict[str, Any] = json.loads(found[0])
+    return prediction
+
+
+def answer(data_dir: Path, project: str, version: str, task: int) -> str | None:
+    """The prediction as JSON; None also when it has no region."""
+    found = _read(data_dir, project, version, task)
+    return None if found is None or not found[1] else found[0].decode()
+
+
+def _read(data_dir: Path, project: str, version: str, task: int) -> tuple[bytes, int] | None:
     try:
-        prediction: dict[str, Any] = json.loads(_path(data_dir, project, version, task).read_text())
+        # Without pathlib, which takes longer than the reading.
+        with open(f"{data_dir}/projects/{project}/predictions/{version}/{task}.json", "rb") as file:
+            content, _, tail = file.read().rpartition(b"\n")
+        checksum, regions = tail.split()
+        return (content, int(regions)) if int(checksum, 16) == zlib.crc32(content) else None
     except (OSError, ValueError):
         return None
-    return prediction
 
 
 def versions(data_dir: Path, project: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from redis import Redis
@@ -13,7 +12,7 @@ from ml_backend.errors import PayloadError
 from ml_backend.jobs import projects, ready, tally
 from ml_backend.jobs.queue import request as queue
 from ml_backend.labelstudio import payloads
-from ml_backend.labelstudio.payloads import Event, PredictTask
+from ml_backend.labelstudio.payloads import Event
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.settings import Settings
 
@@ -57,32 +56,34 @@ def receive_setup(backend: Backend, body: object, url: str) -> str:
 
 @blueprint.post("/predict")
 def predict() -> Response:
-    body = _json()
-    return jsonify(results=answer_predict(backend(), body))
+    results = answer_predict(backend(), _json())
+    return Response(f'{{"results": [{", ".join(results)}]}}', mimetype="application/json")
 
 
-def answer_predict(backend: Backend, body: object) -> list[dict[str, Any] | list[Any]]:
-    """One item per task, in order: the prediction that is ready, or `[]`; what is missing is queued.
+# An empty *list* of predictions stores nothing and is asked again; {"result": []} would be stored, and shown for ever.
+_NOTHING_YET = "[]"
+
+
+def answer_predict(backend: Backend, body: object) -> list[str]:
+    """The JSON of one item per task, in order: the prediction that is ready, or `[]`; what is missing is queued.
 
     Raises PayloadError.
     """
     project, tasks = payloads.parse_predict(body)
     if project is None:
-        return [[] for _ in tasks]
+        return [_NOTHING_YET] * len(tasks)
     key = str(project)
     version = backend.version(key)
-    results = [_ready(backend, key, version, task) for task in tasks]
-    if any(not result and version not in task.versions for task, result in zip(tasks, results, strict=True)):
+    missing = False
+    results = []
+    for task in tasks:
+        known = version in task.versions
+        found = None if known else ready.answer(backend.settings.data_dir, key, version, task.id)
+        missing |= found is None and not known
+        results.append(found or _NOTHING_YET)
+    if missing:
         queue(backend.redis, "reconcile", key)
     return results
-
-
-def _ready(backend: Backend, project: str, version: str, task: PredictTask) -> dict[str, Any] | list[Any]:
-    # An empty *list* of predictions stores nothing and is asked again; {"result": []} would be stored, and shown for ever.
-    if version in task.versions:
-        return []
-    prediction = ready.load(backend.settings.data_dir, project, version, task.id)
-    return prediction if prediction and prediction.get("result") else []
 
 
 @blueprint.post("/webhook")

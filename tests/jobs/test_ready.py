@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import threading
 import time
@@ -29,11 +30,31 @@ class TestReadyPredictions:
         for project, version, task in (("8.1", "cold-v3", 5), (P, "cold-v4", 5), (P, "cold-v3", 6)):
             assert ready.load(tmp_path, project, version, task) is None
 
-    def test_a_damaged_file_is_as_none(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("damage", ["cut off", "zeros", "a changed byte", "of another release"])
+    def test_a_damaged_file_is_as_none(self, damage: str, tmp_path: Path) -> None:
         ready.save(tmp_path, P, ITEM)
         (path,) = tmp_path.rglob("5.json")
-        path.write_text('{"model_version": "cold-v3", "resu')
+        whole = path.read_bytes()
+        damaged = {
+            "cut off": whole[:30],
+            "zeros": bytes(len(whole)),
+            "a changed byte": whole.replace(b"0.5", b"0.6"),
+            "of another release": whole.partition(b"\n")[0],
+        }
+        path.write_bytes(damaged[damage])
         assert ready.load(tmp_path, P, "cold-v3", 5) is None
+        assert ready.answer(tmp_path, P, "cold-v3", 5) is None
+
+    def test_its_answer_is_the_same_as_json(self, tmp_path: Path) -> None:
+        ready.save(tmp_path, P, ITEM)
+        answer = ready.answer(tmp_path, P, "cold-v3", 5)
+        assert answer is not None
+        assert json.loads(answer) == ready.load(tmp_path, P, "cold-v3", 5)
+
+    def test_one_without_any_region_is_no_answer(self, tmp_path: Path) -> None:
+        ready.save(tmp_path, P, {**ITEM, "result": []})
+        assert ready.load(tmp_path, P, "cold-v3", 5) is not None
+        assert ready.answer(tmp_path, P, "cold-v3", 5) is None
 
     def test_versions_are_listed_and_deleted(self, tmp_path: Path) -> None:
         assert ready.versions(tmp_path, P) == []
