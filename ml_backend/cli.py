@@ -12,6 +12,7 @@ from rich.text import Text
 from ml_backend import logs
 from ml_backend.custom_command import app as custom
 from ml_backend.errors import ColdblitzError, SettingsError
+from ml_backend.export_command import export
 from ml_backend.models_command import app as models
 from ml_backend.settings import Settings
 
@@ -148,6 +149,7 @@ def reconcile(
 
 
 app.add_typer(models, name="models")
+app.command()(export)
 app.add_typer(custom, name="custom")
 
 

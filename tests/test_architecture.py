@@ -21,6 +21,7 @@ MAY_USE: dict[str, set[str]] = {
     "labelstudio": {"video"},
     "jobs": {"labelstudio", "learning", "features", "video", "sampling"},
     "server": {"jobs", "labelstudio"},
+    "export": {"jobs", "labelstudio", "learning", "features", "video"},
     "model": {"server", "jobs", "labelstudio"},
     "serve": {"jobs"},
     "status": set(),

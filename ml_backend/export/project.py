@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+
+from redis.exceptions import RedisError
 
 from ml_backend.errors import VideoError
 from ml_backend.export.runs import Run, runs_of
+from ml_backend.jobs import projects
 from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions
 from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.settings import ProjectSettings
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import Timeline, read_timeline, studio_grid
 
@@ -23,18 +29,33 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """One task's video. `name`: the last part of its address. `version`: the model version whose prediction is in `runs`."""
+    """One task's video. `name`: the last part of its address. `group`: the same for tasks with the same video. `version`:
+    the model version whose prediction is in `runs`."""
 
     task: Task
     name: str
+    group: str
     timeline: Timeline
     runs: tuple[Run, ...]
     version: str | None
     annotators: tuple[int, ...]
 
 
+def open_work(context: WorkerContext, number: int) -> ProjectWork:
+    """A project by its number, with its settings when the backend's Redis can be asked for them.
+
+    Raises LabelStudioError, LabelConfigError when it has nothing to export.
+    """
+    project = context.client.project(number)
+    known = None
+    with suppress(RedisError):
+        known = projects.recall(context.redis, str(project.key))
+    settings = known.settings if known else ProjectSettings()
+    return ProjectWork(str(project.key), project, parse_label_config(project.label_config), settings)
+
+
 def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Iterator[Video]:
-    """Each task of which something is known, in the order of their numbers, one held at a time.
+    """Each task of which something is known, by its number.
 
     Predictions are those of the pinned version. A task whose video cannot be used is left out, and a sentence about it
     appended to `skipped`. Raises LabelStudioError.
@@ -59,12 +80,18 @@ def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Ite
         runs = runs_of(human, regions, grid, work.config.labels)
         authors = tuple(sorted({a.author for a in annotations if a.author is not None}))
         if runs:
-            yield Video(task, video_name(task, work.config), timeline, runs, version if results else None, authors)
+            name, group = video_name(task, work.config), _group(context, work, task)
+            yield Video(task, name, group, timeline, runs, version if results else None, authors)
 
 
 def fetch(context: WorkerContext, work: ProjectWork, video: Video) -> VideoFile:
     """The file of a video. Raises VideoError."""
     return task_video(context, work.config, video.task)
+
+
+def _group(context: WorkerContext, work: ProjectWork, task: Task) -> str:
+    url = video_address(context, work.config, task).url
+    return context.videos.content_of(url) or url
 
 
 def _timeline(context: WorkerContext, work: ProjectWork, task: Task) -> Timeline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -42,7 +43,7 @@ def runs_of(
     touching it is the model's word still.
     """
     frames = len(grid.timeline)
-    said = np.zeros(frames, bool)
+    said: NDArray[np.bool_] = np.zeros(frames, bool)
     found: list[Run] = []
     if human is not None:
         said = human.known & (human.weight > UNTOUCHED_WEIGHT)
@@ -72,7 +73,7 @@ def _runs(mask: NDArray[np.bool_], confidence: NDArray[np.float32], label: str |
     level = np.where(mask, np.round(confidence, 4), UNKNOWN)
     edges = np.flatnonzero(np.diff(level, prepend=UNKNOWN, append=UNKNOWN))
     return [
-        Run(int(start), int(stop), label, round(float(level[start]), 4), source)
-        for start, stop in zip(edges, edges[1:], strict=False)
+        Run(start, stop, label, round(float(level[start]), 4), source)
+        for start, stop in pairwise(edges.tolist())
         if mask[start]
     ]

@@ -1,0 +1,143 @@
+"""Which frames of which videos become pictures of a data set, and in which part of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ml_backend.errors import SettingsError
+from ml_backend.export.project import Video
+from ml_backend.export.runs import Run
+
+Part = str
+Sources = Literal["human", "model", "both"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take. `every`: of each label's frames in a video every so many, counted through.
+
+    `none`: the folder for frames that a person said have none of the labels; None leaves them out. `shares`: of the
+    frames in train, val and test; None does not split. `near`: frames whose perceptual hash differs from the one kept
+    before in fewer bits are left out; 0 keeps all.
+    """
+
+    every: int = 1
+    max_per_label: int | None = None
+    sources: Sources = "both"
+    min_confidence: float = 0.0
+    none: str | None = None
+    near: int = 0
+    shares: tuple[float, float, float] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """One frame in one label's folder."""
+
+    frame: int
+    label: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`picked`: by task, ordered by frame. `parts`: the part of each task, empty when nothing is split."""
+
+    picked: Mapping[int, tuple[Picked, ...]]
+    parts: Mapping[int, Part] = field(default_factory=dict)
+
+    def counts(self) -> dict[Part, dict[str, int]]:
+        """Pictures by part (`""` when nothing is split) and label."""
+        counted: dict[Part, Counter[str]] = {}
+        for task, rows in self.picked.items():
+            counted.setdefault(self.parts.get(task, ""), Counter()).update(row.label for row in rows)
+        return {part: dict(sorted(counted[part].items())) for part in ("", *PARTS) if part in counted}
+
+    def __len__(self) -> int:
+        return sum(map(len, self.picked.values()))
+
+
+def plan(videos: Iterable[Video], choice: Choice) -> Plan:
+    """Reads the videos once. Raises SettingsError when nothing is left to take, or there are too few videos to split."""
+    picked: dict[int, list[Picked]] = {}
+    groups: dict[int, str] = {}
+    for video in videos:
+        rows = _candidates(video, choice)
+        if rows:
+            picked[video.task.id] = rows
+            groups[video.task.id] = video.group
+    if choice.max_per_label is not None:
+        picked = _limited(picked, choice.max_per_label)
+    if not picked:
+        raise SettingsError(
+            "No frame of the project is to be exported.",
+            "Label some, or ask for less: another --source, a lower --min-confidence.",
+        )
+    parts = _split(picked, groups, choice) if choice.shares else {}
+    return Plan({task: tuple(rows) for task, rows in picked.items()}, parts)
+
+
+def _candidates(video: Video, choice: Choice) -> list[Picked]:
+    by_label: dict[str, list[Run]] = {}
+    for run in video.runs:
+        label = choice.none if run.label is None else run.label
+        if label is None or choice.sources not in ("both", run.source) or run.confidence < choice.min_confidence:
+            continue
+        by_label.setdefault(label, []).append(run)
+    rows = []
+    for label, runs in by_label.items():
+        frames = [(frame, run) for run in runs for frame in range(run.start, run.stop)]
+        rows += [Picked(frame, label, run) for frame, run in frames[:: choice.every]]
+    return sorted(rows, key=lambda row: (row.frame, row.label))
+
+
+def _limited(picked: Mapping[int, list[Picked]], most: int) -> dict[int, list[Picked]]:
+    """At most `most` of each label, spread evenly over all frames of all videos that have it."""
+    by_label: dict[str, list[tuple[int, Picked]]] = {}
+    for task, rows in picked.items():
+        for row in rows:
+            by_label.setdefault(row.label, []).append((task, row))
+    kept: dict[int, list[Picked]] = {}
+    for rows_of_label in by_label.values():
+        where = np.unique(np.linspace(0, len(rows_of_label) - 1, min(most, len(rows_of_label))).astype(int))
+        for at in where.tolist():
+            task, row = rows_of_label[at]
+            kept.setdefault(task, []).append(row)
+    return {task: sorted(kept[task], key=lambda row: (row.frame, row.label)) for task in sorted(kept)}
+
+
+def _split(picked: Mapping[int, Sequence[Picked]], groups: Mapping[int, str], choice: Choice) -> dict[int, Part]:
+    """A part for each task, the same for all tasks with the same video: each goes where most frames are still missing.
+
+    Raises SettingsError when a part would stay empty.
+    """
+    assert choice.shares is not None
+    frames: Counter[str] = Counter()
+    for task, rows in picked.items():
+        frames[groups[task]] += len(rows)
+    wanted = {part: share * sum(frames.values()) for part, share in zip(PARTS, choice.shares, strict=True) if share > 0}
+    if len(frames) < len(wanted):
+        raise SettingsError(
+            f"{len(frames)} videos cannot be split into {len(wanted)} parts.",
+            "Frames of one video must not be in two parts; label more videos, or leave --split out.",
+        )
+
+    def order(group: str) -> tuple[int, str]:
+        return -frames[group], hashlib.sha256(f"{choice.seed} {group}".encode()).hexdigest()
+
+    given: dict[str, Part] = {}
+    missing = dict(wanted)
+    for left, group in zip(range(len(frames), 0, -1), sorted(frames, key=order), strict=True):
+        empty = [part for part in wanted if part not in given.values()]
+        part = max(empty if len(empty) >= left else wanted, key=lambda one: missing[one])
+        given[group] = part
+        missing[part] -= frames[group]
+    return {task: given[groups[task]] for task in picked}

@@ -1,0 +1,187 @@
+"""A data set of pictures: a folder per label as torchvision's ImageFolder reads it, or Hugging Face `datasets`' imagefolder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from ml_backend.export.choose import Choice, Part, Picked, Plan
+from ml_backend.export.jpeg import pictures
+from ml_backend.export.names import file_name, folder_names
+from ml_backend.export.project import Video
+from ml_backend.export.target import Target, opened
+
+Layout = Literal["imagefolder", "huggingface"]
+CARD, LISTING = "dataset.json", "metadata.jsonl"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the data set is made of, for its card. `license`: as the researcher gave it."""
+
+    project: int
+    title: str
+    label_studio: str
+    labels: tuple[str, ...]
+    license: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture as the card of a part lists it."""
+
+    file_name: str
+    label: str
+    confidence: float
+    source: str
+    task: int
+    video: str
+    frame: int
+    seconds: float
+
+
+def write_dataset(
+    path: Path,
+    source: Source,
+    videos: Sequence[Video],
+    plan: Plan,
+    choice: Choice,
+    layout: Layout,
+    file_of: Callable[[Video], Path],
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Writes the pictures of `plan` and a card, `dataset.json`; returns the card.
+
+    `file_of`: the file of a video. `progress` is told how many of the plan's pictures are done. Raises SettingsError when
+    `path` is there already, StorageError and VideoError.
+    """
+    folders = folder_names(dict.fromkeys([*source.labels, *([choice.none] if choice.none else [])]))
+    tasks: list[dict[str, Any]] = []
+    rows: dict[Part, list[Row]] = {}
+    done = 0
+    with opened(path, _fingerprint(source, plan, choice, layout)) as target:
+        for video in videos:
+            picked = plan.picked.get(video.task.id, ())
+            if not picked:
+                continue
+            part = plan.parts.get(video.task.id, "")
+            mine = list(_write_video(target, video, picked, folders, part, choice.near, file_of(video)))
+            rows.setdefault(part, []).extend(mine)
+            tasks.append(_task(video, part, mine))
+            done += len(picked)
+            progress(done)
+        counts = {part: dict(sorted(Counter(row.label for row in mine).items())) for part, mine in rows.items()}
+        card = {
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            **asdict(source),
+            "layout": layout,
+            "choice": asdict(choice),
+            "folders": folders,
+            "counts": counts,
+            "tasks": tasks,
+        }
+        if layout == "huggingface":
+            for part, mine in rows.items():
+                _write(target, f"{part}/{LISTING}" if part else LISTING, _listing(mine, part))
+            _write(target, "README.md", _hugging_face_card(source, card).encode())
+        _write(target, CARD, json.dumps(card, indent=1, ensure_ascii=False).encode())
+    return card
+
+
+def tree(plan: Plan, source: Source, choice: Choice) -> list[str]:
+    """The folders that will be made, each with how many pictures at most; near duplicates are found only on the way."""
+    folders = folder_names(dict.fromkeys([*source.labels, *([choice.none] if choice.none else [])]))
+    return [
+        f"{'/'.join(filter(None, (part, folders[label])))}/  {count}"
+        for part, counts in plan.counts().items()
+        for label, count in counts.items()
+    ]
+
+
+def _write_video(
+    target: Target,
+    video: Video,
+    picked: Sequence[Picked],
+    folders: Mapping[str, str],
+    part: Part,
+    near: int,
+    path: Path,
+) -> Iterator[Row]:
+    stem = f"{file_name(Path(video.name).stem)}_task{video.task.id}_frame"
+    times = video.timeline.pts
+
+    def name(row: Picked) -> str:
+        return "/".join(filter(None, (part, folders[row.label], f"{stem}{row.frame:06d}.jpg")))
+
+    # To know which are alike, all must be looked at again.
+    missing = {row.frame for row in picked if near or not target.has(name(row))}
+    coded = pictures(path, video.timeline, missing, hashed=near > 0)
+    upcoming = next(coded, None)
+    kept: dict[str, int] = {}
+    for frame, rows in groupby(picked, key=lambda row: row.frame):
+        picture: tuple[int, bytes, int] | None = None
+        if frame in missing:
+            if upcoming is None or upcoming[0] != frame:
+                continue  # behind the last good frame of a damaged video
+            picture, upcoming = upcoming, next(coded, None)
+        for row in rows:
+            if picture is not None:
+                if near and row.label in kept and (kept[row.label] ^ picture[2]).bit_count() < near:
+                    continue
+                kept[row.label] = picture[2]
+                _write(target, name(row), picture[1])
+            seconds = round(float(int(times[frame]) * video.timeline.time_base), 6)
+            run = row.run
+            yield Row(name(row), row.label, run.confidence, run.source, video.task.id, video.name, frame, seconds)
+
+
+def _write(target: Target, name: str, content: bytes) -> None:
+    if not target.has(name):
+        target.write(name, content)
+
+
+def _task(video: Video, part: Part, rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "task": video.task.id,
+        "video": video.name,
+        "part": part or None,
+        "pictures": len(rows),
+        "version": video.version,
+        "annotators": list(video.annotators),
+    }
+
+
+def _fingerprint(source: Source, plan: Plan, choice: Choice, layout: Layout) -> str:
+    """The same for the same pictures with the same names: only then is an interrupted export continued."""
+    said = hashlib.sha256(repr((asdict(source), asdict(choice), layout, sorted(plan.parts.items()))).encode())
+    for task, rows in sorted(plan.picked.items()):
+        said.update(repr((task, [(row.frame, row.label) for row in rows])).encode())
+    return said.hexdigest()
+
+
+def _listing(rows: Sequence[Row], part: Part) -> bytes:
+    """`metadata.jsonl`, whose file names are relative to its folder."""
+    prefix = f"{part}/" if part else ""
+    lines = [
+        json.dumps({**asdict(row), "file_name": row.file_name.removeprefix(prefix)}, ensure_ascii=False) for row in rows
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _hugging_face_card(source: Source, card: Mapping[str, Any]) -> str:
+    counts = "".join(
+        f"\n* {part or 'all'}: " + ", ".join(f"{label} {count}" for label, count in labels.items())
+        for part, labels in card["counts"].items()
+    )
+    head = f"license: {source.license}\n" if source.license else ""
+    return (
+        f"---\n{head}task_categories:\n- image-classification\n---\n\n# {source.title}\n\nFrames of videos with their "
+        f"labels, exported by Coldblitz on {card['made']}.\n{counts}\n"
+    )

@@ -1,0 +1,145 @@
+"""Where pictures go: a folder, or a zip written once and never held in memory.
+
+Both grow under another name and get their own when they are complete; what was interrupted is continued.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from ml_backend.errors import SettingsError, StorageError
+
+_STATE = ".coldblitz-export.json"
+
+
+class Target(Protocol):
+    """`has`: whether an interrupted run wrote this name already. `write` is never asked to write one twice."""
+
+    def has(self, name: str) -> bool: ...
+
+    def write(self, name: str, content: bytes) -> None: ...
+
+
+@contextmanager
+def opened(path: Path, fingerprint: str) -> Iterator[Target]:
+    """A zip when `path` ends so, else a folder; begun anew unless what is there was begun with the same `fingerprint`.
+
+    Raises SettingsError when `path` is there already, StorageError when it cannot be written; what was written until then
+    is continued the next time.
+    """
+    if path.exists():
+        raise SettingsError(f"{path} is there already.", "Remove it, or give another name with -o.")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".zip":
+            with _zip(part, fingerprint) as target:
+                yield target
+        else:
+            with _folder(part, fingerprint) as target:
+                yield target
+        os.replace(part, path)
+    except OSError as error:
+        raise StorageError(
+            f"{part} cannot be written ({error.strerror}).",
+            "Make room or give another name with -o; the same command goes on where this one stopped.",
+        ) from error
+
+
+@contextmanager
+def _folder(part: Path, fingerprint: str) -> Iterator[Target]:
+    state = part / _STATE
+    if part.exists() and _said(state) != fingerprint:
+        shutil.rmtree(part)
+    part.mkdir(exist_ok=True)
+    state.write_text(json.dumps(fingerprint))
+    yield _Folder(part)
+    state.unlink()
+
+
+class _Folder:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: set[Path] = set()
+
+    def has(self, name: str) -> bool:
+        return (self._root / name).exists()
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self._root / name
+        if path.parent not in self._made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(path.parent)
+        unfinished = self._root / f"{_STATE}.part"
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+
+
+def _said(state: Path) -> object:
+    try:
+        return json.loads(state.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _zip(part: Path, fingerprint: str) -> Iterator[Target]:
+    """Entries are stored, since JPEG does not shrink. A journal beside the zip says which of them are whole: the list of a
+    zip's entries is at its end, which an interrupted one does not have."""
+    journal = part.with_name(f"{part.name}.entries")
+    entries = _whole(journal, part, fingerprint)
+    if not entries:
+        journal.write_text(json.dumps(fingerprint) + "\n")
+    with part.open("ab") as file:
+        file.truncate(entries[-1][1] if entries else 0)
+    with zipfile.ZipFile(part, "a", zipfile.ZIP_STORED) as archive, journal.open("a") as log:
+        for info, _ in entries:
+            archive.filelist.append(info)
+            archive.NameToInfo[info.filename] = info
+        yield _Zip(archive, log)
+    journal.unlink()
+
+
+class _Zip:
+    def __init__(self, archive: zipfile.ZipFile, journal: TextIO) -> None:
+        self._archive = archive
+        self._journal = journal
+
+    def has(self, name: str) -> bool:
+        return name in self._archive.NameToInfo
+
+    def write(self, name: str, content: bytes) -> None:
+        info = zipfile.ZipInfo(name, time.localtime()[:6])
+        info.external_attr = 0o644 << 16
+        self._archive.writestr(info, content)
+        row = [info.filename, info.header_offset, info.file_size, info.CRC, info.date_time, self._archive.start_dir]
+        self._journal.write(json.dumps(row) + "\n")
+
+
+def _whole(journal: Path, part: Path, fingerprint: str) -> list[tuple[zipfile.ZipInfo, int]]:
+    """The entries that an interrupted run wrote whole, each with the number of the byte behind it."""
+    entries: list[tuple[zipfile.ZipInfo, int]] = []
+    try:
+        lines = journal.read_text().splitlines()
+        if not lines or json.loads(lines[0]) != fingerprint:
+            return []
+        size = part.stat().st_size
+        for line in lines[1:]:
+            name, offset, length, crc, date, end = json.loads(line)
+            if end > size:
+                break
+            info = zipfile.ZipInfo(name, tuple(date))
+            info.header_offset, info.file_size, info.compress_size, info.CRC = offset, length, length, crc
+            info.external_attr = 0o644 << 16
+            entries.append((info, end))
+    except (OSError, ValueError):
+        pass  # none yet, or its last line is cut off
+    return entries
