@@ -18,12 +18,16 @@ from ml_backend.jobs.projects import known_keys
 from ml_backend.jobs.queue import KINDS, queues, request
 from ml_backend.jobs.worker_context import worker_context
 
+_NICER = 10
+
 
 def work() -> None:
     """Runs until SIGTERM or SIGINT; the job at hand is finished first. Raises SettingsError.
 
     Jobs run in this process, not in a fork, so that the backbone is loaded once and CUDA is never forked.
     """
+    # Whoever waits for an answer goes first on the cores that they share.
+    os.nice(_NICER)
     limit_memory()
     # Imported before the first job asks for them; torch, which takes longer, waits until one needs it.
     for kind in ("reconcile", "suggest"):
