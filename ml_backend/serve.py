@@ -21,6 +21,8 @@ from redis.exceptions import RedisError
 from ml_backend import logs
 from ml_backend.child import await_child, start_child
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.abandoned import take_up_begun
+from ml_backend.jobs.deaths import note_end
 from ml_backend.jobs.embedded_redis import running_redis
 from ml_backend.jobs.projects import known_keys
 from ml_backend.jobs.queue import queue_due, request
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _RECONCILE_EVERY = 300.0
 _RESTART_AFTER = 1.0
+# Workers of other machines that give no sign of life any more.
+_LOOK_FOR_DEAD_EVERY = 15.0
 _REDIS_TRIES = 3
 # A worker that is told to stop finishes its job; what takes longer is taken up again at the next start.
 _STOP_SECONDS = 10.0
@@ -93,12 +97,14 @@ def _check_address(settings: Settings) -> None:
 def _watch(redis: Redis, settings: Settings, children: list[_Child], stop: threading.Event) -> None:
     """Until `stop`, or until the embedded Redis has died: then everything is started again with it."""
     _discover(redis, settings)
-    reconciled = time.monotonic()
+    reconciled = looked = time.monotonic()
     silent = 0
     while not stop.wait(_RESTART_AFTER):
         for child in children:
             if (code := child.process.poll()) is not None:
                 log.error("The %s ended with code %s and is started again.", child.name, code)
+                with contextlib.suppress(RedisError):
+                    note_end(redis, child.process.pid, code)
                 child.process = start_child(child.command)
         try:
             queue_due(redis)
@@ -107,6 +113,9 @@ def _watch(redis: Redis, settings: Settings, children: list[_Child], stop: threa
                 _discover(redis, settings)
                 _reconcile_all(redis)
             silent = 0
+            if time.monotonic() - looked > _LOOK_FOR_DEAD_EVERY:
+                looked = time.monotonic()
+                take_up_begun(redis)
         except RedisError:
             silent += 1
             if settings.redis_url is None and silent >= _REDIS_TRIES:

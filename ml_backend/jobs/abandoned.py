@@ -1,56 +1,72 @@
-"""Takes up again what workers that died on this machine left: jobs they had begun, and those they had just taken."""
+"""Takes up again what workers that died left: jobs they had begun, and those they had just taken."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
-import socket
 import time
 
 from redis import Redis
+from redis.exceptions import LockError
 from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from ml_backend.jobs.deaths import crashed, died
+from ml_backend.jobs.interventions import give_up
+from ml_backend.jobs.poison import CRASHES, KILLS, blame
 from ml_backend.jobs.queue import queues
 
 log = logging.getLogger(__name__)
 
-# A job that has taken so many workers with it is not given to another.
-_DEATHS = 3
+_GIVEN_UP = "It ended its worker {} times. Look at the worker's log for the cause."
 _IN_HAND_SECONDS = 5.0
 _AT_A_TIME = 1000
 
 
 def take_up_abandoned(redis: Redis) -> int:
     """Queues those jobs again, first in line; returns how many."""
-    # Two workers that start together would otherwise both take the same job.
+    # Two that look at once would otherwise both take the same job.
     with redis.lock("coldblitz:take-up", timeout=30):
         return _take_up_begun(redis) + _take_up_lost(redis)
 
 
-def worker_name(pid: int, word: str) -> str:
-    """Tells on which machine and in which process a worker runs."""
-    return f"{socket.gethostname()}.{pid}.{word}"
+def take_up_begun(redis: Redis) -> int:
+    """Those alone that a worker had begun, which is known at once; nothing while another process looks."""
+    lock = redis.lock("coldblitz:take-up", timeout=30)
+    if not lock.acquire(blocking=False):
+        return 0
+    try:
+        return _take_up_begun(redis)
+    finally:
+        with contextlib.suppress(LockError):
+            lock.release()
 
 
 def _take_up_begun(redis: Redis) -> int:
     taken = 0
     for queue in queues(redis):
         for job in _jobs(redis, queue.started_job_registry.get_job_ids(cleanup=False)):
-            if not _worker_died(job.worker_name):
+            if not died(redis, job.worker_name):
                 continue
+            crash = crashed(redis, job.worker_name)
             with redis.pipeline() as pipeline:
                 for execution in job.get_executions():
                     execution.delete(job, pipeline)
                 pipeline.execute()
-            deaths = job.meta["deaths"] = job.meta.get("deaths", 0) + 1
-            log.warning("%s: its worker died (%d)", job.description, deaths)
-            if deaths < _DEATHS:
+            video = job.meta.pop("video", None)
+            if video is not None:
+                # It is the video that is given up, by whichever job meets it next.
+                blame(redis, video, crashed=crash)
+            ends = {"crashes": int(crash), "kills": int(not crash)} if video is None else {}
+            counted = {name: job.meta.get(name, 0) + ends.get(name, 0) for name in ("crashes", "kills")}
+            job.meta.update(counted)
+            log.warning("%s: its worker %s", job.description, "crashed" if crash else "died")
+            if counted["crashes"] < CRASHES and counted["kills"] < KILLS:
                 _queue_again(queue, job)
                 taken += 1
             else:
-                _give_up(queue, job, deaths)
+                give_up(redis, job, _GIVEN_UP.format(sum(counted.values())))
     return taken
 
 
@@ -92,28 +108,5 @@ def _queue_again(queue: Queue, job: Job) -> None:
     queue._enqueue_job(job, at_front=True)
 
 
-def _give_up(queue: Queue, job: Job, deaths: int) -> None:
-    job.worker_name = None
-    job.meta.update(passes=False, reason=f"It ended its worker {deaths} times. Look at the worker's log for the cause.")
-    job.set_status(JobStatus.FAILED)
-    queue.failed_job_registry.add(job, ttl=job.failure_ttl or -1)
-    job.save()
-    queue.enqueue_dependents(job)
-
-
 def _jobs(redis: Redis, job_ids: list[str]) -> list[Job]:
     return [job for job in Job.fetch_many(job_ids, connection=redis, serializer=JSONSerializer) if job is not None]
-
-
-def _worker_died(name: str | None) -> bool:
-    parts = (name or "").rsplit(".", 2)
-    if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
-        return False
-    try:
-        os.kill(int(parts[1]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    # Nobody but a worker that is gone can have had the number of this process.
-    return int(parts[1]) == os.getpid()

@@ -46,7 +46,7 @@ def queue_missing(
         if room > 0:
             marks.drop(redis, work.key, "cursor")
             marks.put(redis, work.key, "tasks", state)
-            return f"{asked} tasks to {kind}"
+            return f"{asked} tasks to {kind}" if asked else None
     marks.put(redis, work.key, "cursor", [wanted, after])
     return f"{asked} tasks to {kind}, more when these are done"
 

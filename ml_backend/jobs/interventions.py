@@ -11,6 +11,7 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from ml_backend.jobs.poison import forgive
 from ml_backend.jobs.queue import existing, queue_of, queues, request, slots
 
 # A job that waits for Label Studio says so by this word.
@@ -131,6 +132,8 @@ def _drop_all(redis: Redis, job_ids: list[str], project: str) -> None:
 
 def _again(redis: Redis, job: Job) -> str | None:
     meta = job.meta
+    if "poison" in meta:
+        forgive(redis, meta["poison"])
     return request(redis, meta["kind"], meta["project"], *meta["subject"], again=True)
 
 

@@ -1,13 +1,63 @@
-"""One training and one roll-out of a project at a time, over all workers that share the data folder."""
+"""One training and one roll-out of a project at a time, over all workers, on whatever machines."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import contextlib
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.jobs.deaths import died_here, worker_name
 from ml_backend.locked import locked
 
+_LOCK = "coldblitz:lock"
+# A holder that is gone with its machine holds up the others for so long.
+_HELD_SECONDS, _RENEW_EVERY, _ASK_EVERY = 30.0, 8.0, 0.2
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
-def project_lock(data_dir: Path, project: str, purpose: str) -> AbstractContextManager[None]:
-    """Waits for the lock."""
-    return locked(data_dir / "projects" / project / f".{purpose}.lock")
+
+@contextlib.contextmanager
+def project_lock(redis: Redis, data_dir: Path, project: str, purpose: str) -> Iterator[None]:
+    """Waits for the lock.
+
+    It is two: one on a file, which is free again at once when its holder is killed, among the workers of a machine (a
+    network file system may not share it), and one in Redis among the machines, which its holder renews.
+    """
+    with locked(data_dir / "projects" / project / f".{purpose}.lock"):
+        key, holder = f"{_LOCK}:{purpose}:{project}", worker_name(os.getpid(), uuid.uuid4().hex[:12])
+        _acquire(redis, key, holder)
+        released = threading.Event()
+        renewing = threading.Thread(target=_renew, args=(redis, key, holder, released), name="lock", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            released.set()
+            renewing.join()
+            with contextlib.suppress(RedisError):
+                redis.eval(_RELEASE, 1, key, holder)
+
+
+def _acquire(redis: Redis, key: str, holder: str) -> None:
+    while not redis.set(key, holder, nx=True, px=int(1000 * _HELD_SECONDS)):
+        held = redis.get(key)
+        name = held.decode() if isinstance(held, bytes) else str(held or "")
+        # Another thread of this very process is no worker that is gone.
+        if died_here(name) and f".{os.getpid()}." not in name:
+            redis.eval(_RELEASE, 1, key, name)
+        else:
+            time.sleep(_ASK_EVERY)
+
+
+def _renew(redis: Redis, key: str, holder: str, released: threading.Event) -> None:
+    while not released.wait(_RENEW_EVERY):
+        # Without Redis for long enough another machine may begin, too; whatever both do is whole, and the last one counts.
+        with contextlib.suppress(RedisError):
+            redis.eval(_RENEW, 1, key, holder, int(1000 * _HELD_SECONDS))

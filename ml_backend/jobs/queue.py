@@ -21,7 +21,8 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job. `timeout` in seconds; `function` by name, so that the web process does not import torch.
+    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`jobs.limits`); `function` by name, so
+    that the web process does not import torch.
 
     `retried`: whether one that failed for a reason that passes is tried again by itself.
     """
@@ -33,17 +34,17 @@ class Kind:
 
 # In the order in which a worker takes them.
 KINDS: dict[str, Kind] = {
-    "reconcile": Kind("ml_backend.jobs.reconcile.reconcile", _HOUR),
-    "train": Kind("ml_backend.jobs.train.train", 2 * _HOUR),
-    "rollout": Kind("ml_backend.jobs.rollout.rollout", 4 * _HOUR),
-    "suggest": Kind("ml_backend.jobs.suggest.suggest", 4 * _HOUR),
-    "predict": Kind("ml_backend.jobs.rollout.predict", 12 * _HOUR),
+    "reconcile": Kind("ml_backend.jobs.reconcile.reconcile", _HOUR // 2),
+    "train": Kind("ml_backend.jobs.train.train", _HOUR),
+    "rollout": Kind("ml_backend.jobs.rollout.rollout", _HOUR),
+    "suggest": Kind("ml_backend.jobs.suggest.suggest", _HOUR // 2),
+    "predict": Kind("ml_backend.jobs.rollout.predict", _HOUR // 2),
     # A roll-out waits for these, and goes on without a video that cannot be had now.
-    "embed": Kind("ml_backend.jobs.embed.embed", 12 * _HOUR, retried=False),
-    "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", 2 * _HOUR),
-    "quality": Kind("ml_backend.jobs.quality.quality", 2 * _HOUR),
+    "embed": Kind("ml_backend.jobs.embed.embed", _HOUR // 2, retried=False),
+    "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", _HOUR),
+    "quality": Kind("ml_backend.jobs.quality.quality", _HOUR),
     # Asked for again every few minutes anyway.
-    "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR, retried=False),
+    "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR // 2, retried=False),
 }
 # One job of a kind and subject may wait while others run, of which each worker has one at most.
 _SLOTS = "abcdefgh"

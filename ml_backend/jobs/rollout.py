@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from ml_backend.errors import VideoError
 from ml_backend.jobs import projects, ready, task_view
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.labelled import annotated_tasks
+from ml_backend.jobs.limits import allow
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction, view_of
 from ml_backend.jobs.predictor import Predictor, is_custom, predictor
@@ -24,6 +26,10 @@ from ml_backend.labelstudio.regions import prediction_json
 log = logging.getLogger(__name__)
 
 _PUSHED_TOGETHER = 100
+# However many tasks there are, so many videos are embedded before it is looked again.
+_EMBEDDED_TOGETHER = 500
+# Seconds; its embeddings are there.
+_EACH_TASK = 5.0
 
 
 @job
@@ -36,10 +42,11 @@ def rollout(project_key: str, version: str) -> str:
         return f"{version} was overtaken by {wanted}"
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
     tasks = list(context.client.tasks_without(work.id, version))
+    allow(_EACH_TASK * len(tasks))
     if not is_custom(version) and (waiting := _embedding(context, work, tasks)):
         request_after(context.redis, waiting, "rollout", project_key, version)
         return f"{version} waits until {len(waiting)} videos are embedded"
-    with project_lock(context.settings.data_dir, project_key, "rollout"):
+    with project_lock(context.redis, context.settings.data_dir, project_key, "rollout"):
         pushed = _push_all(context, work, version, predictor(context, work, version), tasks)
         if context.client.versions(work.id).get(version, 0):
             pin(context, work, version)
@@ -57,7 +64,7 @@ def predict(project_key: str, task_number: int) -> str:
     if version is None:
         return "no model is active yet"
     task = context.client.task(work.id, task_number)
-    with project_lock(context.settings.data_dir, project_key, "rollout"):
+    with project_lock(context.redis, context.settings.data_dir, project_key, "rollout"):
         if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
             return f"task {task.id} has its prediction already"
         annotated = next(iter(annotated_tasks(context, work, task.id)), None)
@@ -70,11 +77,11 @@ def predict(project_key: str, task_number: int) -> str:
 
 
 def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> list[str]:
-    """Ids of the jobs that embed the videos not embedded yet; a video that could not be embedded is not waited for."""
-    redis, missing = context.redis, [task for task in tasks if not has_features(context, work.config, task)]
-    fresh = [task for task in missing if not has_failed(redis, "embed", work.key, task.id)]
-    jobs = (request(redis, "embed", work.key, task.id) for task in fresh)
-    return [job_id for job_id in jobs if job_id is not None]
+    """Ids of the jobs that embed the next videos not embedded yet; one that could not be embedded is not waited for."""
+    missing = (task for task in tasks if not has_features(context, work.config, task))
+    fresh = (task for task in missing if not has_failed(context.redis, "embed", work.key, task.id))
+    jobs = (request(context.redis, "embed", work.key, task.id) for task in fresh)
+    return list(islice((job_id for job_id in jobs if job_id is not None), _EMBEDDED_TOGETHER))
 
 
 def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ml_backend.jobs.videos import inspect_video, naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
+from ml_backend.video.inspection import natural_framerate
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
 from sampling.uniform import thin, uniform
@@ -52,14 +53,16 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     video = task_video(context, work.config, task, report)
     report(0, f"choosing frames of task {task.id}")
     framerate = work.config.framerate_of(task.data)
-    findings = map(asdict, inspect_video(task, work.config, video))
-    projects.note_findings(context.redis, work.key, task.id, findings)
     # A video that was embedded already, for another project, say, is not decoded again.
     known = context.store.any_of(video.content)
     with naming(task, work.config, video):
+        findings = map(asdict, inspect_video(task, work.config, video))
+        projects.note_findings(context.redis, work.key, task.id, findings)
         choose = _uniform if work.settings.sampling == "uniform" else _unique
         timeline, chosen = choose(work, video, known)
-    task_view.save(context.settings.data_dir, work.key, view_of(work, KEYFRAMES_VERSION, task, timeline))
+    view = view_of(work, KEYFRAMES_VERSION, task, timeline)
+    natural = natural_framerate(timeline)
+    task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
     return studio_frames(studio_grid(timeline, framerate), chosen)
 
 

@@ -9,7 +9,9 @@ import contextlib
 import json
 import os
 import uuid
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,8 @@ class TaskView:
     """`frames`: how many Label Studio counts at `framerate`; `seconds`: the video's length.
 
     `percent[label][bin]`: mean probability of a label in a stretch of the video, in whole percent; the stretches are equally
-    long. Empty while only suggestions were made. `version`: the model version that says so.
+    long. Empty while only suggestions were made. `version`: the model version that says so. `natural`: the `framerate` at
+    which Label Studio can go to most of its frames, None when unknown.
     """
 
     task: int
@@ -37,6 +40,7 @@ class TaskView:
     seconds: float
     version: str
     percent: dict[str, list[int]]
+    natural: float | None = None
 
 
 def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -55,7 +59,10 @@ def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray
 
 
 def save(data_dir: Path, project: str, view: TaskView) -> None:
-    """Raises StorageError."""
+    """The video's natural rate is kept where the new view does not know it. Raises StorageError."""
+    before = load(data_dir, project, view.task) if view.natural is None else None
+    if before is not None:
+        view = replace(view, natural=before.natural)
     path = _path(data_dir, project, view.task)
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -77,6 +84,13 @@ def load(data_dir: Path, project: str, task: int) -> TaskView | None:
         return TaskView(**json.loads(_path(data_dir, project, task).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def natural_rates(data_dir: Path, project: str, most: int = 200) -> dict[float, int]:
+    """How many of some tasks' videos have which natural rate, the most frequent first."""
+    names = [path.stem for path in islice(_path(data_dir, project, 0).parent.glob("*.json"), most)]
+    views = [load(data_dir, project, int(name)) for name in names if name.isdecimal()]
+    return dict(Counter(view.natural for view in views if view is not None and view.natural is not None).most_common())
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:

@@ -66,7 +66,7 @@ def train(project_key: str) -> str:
 
 def _train(context: WorkerContext, work: ProjectWork) -> str:
     project_key = work.key
-    with project_lock(context.settings.data_dir, project_key, "train"):
+    with project_lock(context.redis, context.settings.data_dir, project_key, "train"):
         if file := custom_file_of(context, work):
             return _take_custom(context, work, file)
         annotated = annotated_tasks(context, work)

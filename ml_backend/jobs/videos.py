@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from ml_backend.errors import VideoError, VideoRefused
+from ml_backend.jobs.limits import allow, allow_for_video
+from ml_backend.jobs.poison import in_hand
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.config import LabelConfig
@@ -23,20 +26,28 @@ def silent(percent: float, text: str) -> None:
 
 def task_video(context: WorkerContext, config: LabelConfig, task: Task, progress: Progress = silent) -> VideoFile:
     """Raises VideoError and LabelStudioError."""
-    address = video_address(context, config, task)
-    return context.videos.fetch(
+    address, started = video_address(context, config, task), time.monotonic()
+    video = context.videos.fetch(
         address.url, address.headers, lambda share: progress(100 * share, f"fetching the video of task {task.id}")
     )
+    # How long that takes is the network's affair.
+    allow(time.monotonic() - started)
+    return video
 
 
 @contextmanager
 def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
-    """Lets errors about the file speak of the task's video, which the admin knows, not of its name in the cache."""
+    """To be put around all that opens the file: gives the job time for it, counts the workers that it ends, and lets
+    errors about it speak of the task's video, which the admin knows, not of its name in the cache."""
     try:
-        yield
+        with in_hand(video.content):
+            allow_for_video(video.path)
+            yield
     except VideoError as error:
         name = f"{video_name(task, config)} (task {task.id})"
-        raise type(error)(error.message.replace(video.path.name, name), error.remedy) from error
+        raise type(error)(
+            error.message.replace(video.path.name, name).replace("The video ended", f"{name} ended"), error.remedy
+        ) from error
 
 
 def inspect_video(task: Task, config: LabelConfig, video: VideoFile, thorough: bool = False) -> tuple[Finding, ...]:

@@ -13,7 +13,15 @@ import time
 from redis import Redis
 from rq import get_current_job
 
-from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable, VideoUnreadable
+from ml_backend.errors import (
+    LabelStudioMissing,
+    LabelStudioRefused,
+    LabelStudioUnreachable,
+    StorageError,
+    VideoUnreadable,
+)
+from ml_backend.jobs.limits import allow
+from ml_backend.jobs.poison import in_hand
 from ml_backend.jobs.queue import listing, request, request_after
 from ml_backend.jobs.run import job, report
 
@@ -50,6 +58,29 @@ def act(kind: str, *arguments: str | int) -> str:
     if command == "hang":
         redis.set("hanging", os.getpid())
         time.sleep(60)
+    if command == "open the video":
+        with in_hand("its content"):
+            mine = get_current_job()
+            assert mine is not None
+            redis.set("in hand", mine.get_meta()["video"])
+    if command == "fail of the disk":
+        raise StorageError("The disk is full.", "Make room.")
+    if command == "find it gone":
+        raise LabelStudioMissing("Task 1 is gone.", "Nothing is to be done.")
+    if command == "report for ever":
+        for percent in range(60):
+            report(percent, f"{percent} seconds")
+            redis.set("reporting", 1)
+            time.sleep(1)
+    if command == "take two seconds":
+        time.sleep(2)
+    if command == "ask for more time":
+        allow(60)
+        mine = get_current_job()
+        assert mine is not None
+        registry = mine.started_job_registry
+        redis.set("abandoned at", max(score for _, score in redis.zrange(registry.key, 0, -1, withscores=True)))
+        time.sleep(2)
     if command == "report":
         report(25, "a quarter")
         redis.set("shown", json.dumps(listing(redis)["running"]))

@@ -16,7 +16,10 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.abandoned import take_up_abandoned, worker_name
+from ml_backend.jobs import poison
+from ml_backend.jobs.abandoned import take_up_abandoned, take_up_begun
+from ml_backend.jobs.deaths import note_end, worker_name
+from ml_backend.jobs.interventions import retry_job
 from ml_backend.jobs.queue import counts, listing, queues, request, request_after
 from ml_backend.settings import Settings
 
@@ -97,6 +100,13 @@ def dead() -> str:
     return worker_name(process.pid, "abc123")
 
 
+def crashed(redis: Redis) -> str:
+    """The name of one that ended by an error in native code, as its parent saw."""
+    process = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"])
+    note_end(redis, process.pid, process.wait())
+    return worker_name(process.pid, "abc123")
+
+
 def queued(redis: Redis, kind: str = "train", *subject: int) -> str:
     job_id = request(redis, kind, P, *subject)
     assert job_id is not None
@@ -114,7 +124,7 @@ class TestTakingUp:
 
     @pytest.mark.parametrize(
         "name",
-        [worker_name(os.getppid(), "abc123"), "another-machine.12345.abc123", "a name of some other kind", ""],
+        [worker_name(os.getppid(), "abc123"), "a name of some other kind", ""],
     )
     def test_what_a_worker_that_may_live_does_is_left_to_it(self, redis: Redis, name: str) -> None:
         begun_by(redis, queued(redis), name)
@@ -129,13 +139,31 @@ class TestTakingUp:
         job_id = queued(redis, "embed", 1)
         request_after(redis, [job_id], "rollout", P, "cold-v1")
         for taken in (1, 1, 0):
-            begun_by(redis, job_id, dead())
+            begun_by(redis, job_id, crashed(redis))
             assert take_up_abandoned(redis) == taken
         (row,) = listing(redis)["failed"]
         assert "ended its worker 3 times" in row["reason"]
         assert request(redis, "embed", P, 1) is None
         work()
         assert ran(redis) == [f"rollout {P} cold-v1"], "what waited for it must go on"
+
+    def test_being_killed_says_less_of_a_job_than_a_crash(self, redis: Redis) -> None:
+        job_id = queued(redis, "embed", 1)
+        for taken in (*[1] * 8, 0):
+            begun_by(redis, job_id, dead())
+            assert take_up_abandoned(redis) == taken
+        assert "ended its worker 9 times" in listing(redis)["failed"][0]["reason"]
+
+    @pytest.mark.parametrize(("alive", "settled", "taken"), [(True, True, 0), (False, True, 1), (False, False, 0)])
+    def test_on_another_machine_by_its_signs_of_life(
+        self, redis: Redis, monkeypatch: pytest.MonkeyPatch, alive: bool, settled: bool, taken: int
+    ) -> None:
+        monkeypatch.setattr("ml_backend.jobs.deaths._SETTLED_SECONDS", -1 if settled else 10**9)
+        there = "another-machine.12345.abc123"
+        begun_by(redis, queued(redis), there)
+        if alive:
+            redis.zadd("coldblitz:alive", {there: time.time()})
+        assert take_up_begun(redis) == taken
 
     def test_one_whose_worker_died_before_it_began_is_not_lost(
         self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
@@ -171,3 +199,47 @@ class TestTakingUp:
         assert sorted(taken) == [0, 0, 0, 1]
         work()
         assert ran(redis) == [f"train {P}"]
+
+
+class TestAVideoThatEndsItsWorkers:
+    def meet(self, redis: Redis, kind: str, *subject: int) -> None:
+        """A worker dies of a native error with the video in hand."""
+        job_id = queued(redis, kind, *subject)
+        begun_by(redis, job_id, crashed(redis))
+        job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
+        job.meta["video"] = "its content"
+        job.save()
+        assert take_up_abandoned(redis) == 1, "the job is not to blame"
+
+    def test_is_given_up_whatever_job_meets_it_and_the_jobs_go_on(self, redis: Redis, work: Work) -> None:
+        for kind, *subject in (("embed", 1), ("train",), ("train",)):
+            self.meet(redis, kind, *subject)  # type: ignore[arg-type]
+        redis.rpush(f"do:{P}", *["open the video"] * 2)
+        work()
+        rows = listing(redis)["failed"]
+        assert {row["kind"] for row in rows} == {"embed", "train"}
+        assert all("ended the worker that opened it 3 times" in row["reason"] for row in rows)
+
+    def test_is_opened_again_when_the_admin_retries_its_job(self, redis: Redis, work: Work) -> None:
+        for _ in range(3):
+            self.meet(redis, "embed", 1)
+        redis.rpush(f"do:{P}", "open the video")
+        work()
+        (row,) = listing(redis)["failed"]
+        retry_job(redis, row["id"])
+        redis.rpush(f"do:{P}", "open the video")
+        work()
+        assert listing(redis)["failed"] == []
+
+    def test_while_a_job_has_one_in_hand_it_says_which(self, redis: Redis, work: Work) -> None:
+        redis.rpush(f"do:{P}", "open the video")
+        job_id = queued(redis, "embed", 1)
+        work()
+        assert redis.get("in hand") == b"its content"
+        assert "video" not in Job.fetch(job_id, connection=redis, serializer=JSONSerializer).meta
+
+    def test_being_killed_counts_less(self, redis: Redis) -> None:
+        for _ in range(poison.KILLS - 1):
+            poison.blame(redis, "its content", crashed=False)
+        with poison.in_hand("its content"):
+            pass

@@ -1,0 +1,56 @@
+"""Which workers are dead, and what of: by their process where it ran here, by their signs of life where it ran elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from redis import Redis
+
+from ml_backend.jobs.alive import living
+
+_ENDED = "coldblitz:ended"
+_REMEMBERED_SECONDS = 24 * 3600
+# So long after a start of Redis every living worker has given a sign again.
+_SETTLED_SECONDS = 60
+_CRASHES = {-int(each) for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)}
+
+
+def worker_name(pid: int, word: str) -> str:
+    """Tells on which machine and in which process a worker runs."""
+    return f"{socket.gethostname()}.{pid}.{word}"
+
+
+def died_here(name: str | None) -> bool | None:
+    """Whether a worker's process is gone; None when it is not one of this machine."""
+    parts = (name or "").rsplit(".", 2)
+    if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
+        return None
+    try:
+        os.kill(int(parts[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    # Nobody but a worker that is gone can have had the number of this process.
+    return int(parts[1]) == os.getpid()
+
+
+def died(redis: Redis, name: str | None) -> bool:
+    """Whether a worker is dead, on whatever machine. Raises RedisError."""
+    here = died_here(name)
+    if here is not None or (name or "").count(".") < 2:
+        return bool(here)
+    return name not in living(redis) and int(redis.info("server")["uptime_in_seconds"]) > _SETTLED_SECONDS
+
+
+def note_end(redis: Redis, pid: int, code: int) -> None:
+    """To be called by whoever started a worker: tells how its process ended, a signal as a negative number."""
+    redis.set(f"{_ENDED}:{worker_name(pid, '')}", code, ex=_REMEMBERED_SECONDS)
+
+
+def crashed(redis: Redis, name: str | None) -> bool:
+    """Whether a dead worker ended by an error in native code, rather than that somebody or something killed it."""
+    told = redis.get(f"{_ENDED}:{(name or '').rpartition('.')[0]}.")
+    return told is not None and int(told) in _CRASHES

@@ -1,0 +1,51 @@
+"""How long a job may take: a base for each kind, and more for each video that it opens, by the video's length."""
+
+from __future__ import annotations
+
+import math
+import signal
+from pathlib import Path
+from typing import Any
+
+from rq import get_current_job
+
+from ml_backend.errors import VideoUnreadable
+from ml_backend.video.container import open_video
+
+# A slow machine decodes and embeds 4K video at a tenth of its speed.
+_SECONDS_PER_SECOND = 10.0
+_EACH_VIDEO = 60.0
+# Video has at least 100 kbit/s; one that says nothing of its length, or promises years, is at most so long.
+_LEAST_BYTES_PER_SECOND = 12_500
+_GRACE = 60
+
+
+def video_seconds(path: Path) -> float:
+    """About how long a video is: what its header says, but no more than its size allows."""
+    most = path.stat().st_size / _LEAST_BYTES_PER_SECOND
+    try:
+        with open_video(path) as (container, _):
+            return min(most, container.duration / 1e6) if container.duration else most
+    except VideoUnreadable:
+        return 0.0
+
+
+def allow_for_video(path: Path) -> None:
+    """Gives the running job the time that this video may take."""
+    allow(_EACH_VIDEO + _SECONDS_PER_SECOND * video_seconds(path))
+
+
+def allow(seconds: float) -> None:
+    """Gives the running job so much more time; outside a job it does nothing."""
+    current: Any = get_current_job()
+    left = signal.alarm(0)
+    if current is None or not left:
+        return
+    left += math.ceil(seconds)
+    signal.alarm(left)
+    # RQ takes a job for abandoned when it is not done by then.
+    current.timeout = int(current.timeout or 0) + math.ceil(seconds)
+    with current.connection.pipeline() as pipeline:
+        for execution in current.get_executions():
+            execution.heartbeat(current.started_job_registry, left + _GRACE, pipeline)
+        pipeline.execute()
