@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import cycle
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 import av
 
 from ml_backend.demo.studio import Studio
 from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.recommended import recommended_config
 
 # Told apart by people who see fewer colours, too (Okabe and Ito).
 _COLOURS = ("#999999", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
@@ -21,18 +21,7 @@ _ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"}
 def label_config(labels: Sequence[str]) -> str:
     """The label config that the README recommends: the grid is the video's own frame rate, and `reviewed` marks a
     finished timeline."""
-    items = "\n".join(
-        f'    <Label value={quoteattr(label)} background="{colour}"/>' for label, colour in zip(labels, cycle(_COLOURS))
-    )
-    return f"""<View>
-  <TimelineLabels name="labels" toName="video">
-{items}
-  </TimelineLabels>
-  <Choices name="reviewed" toName="video" choice="multiple" layout="inline">
-    <Choice value="reviewed" hint="I have looked at the whole timeline: where there is no label, none holds."/>
-  </Choices>
-  <Video name="video" value="$video" framerate="$fps" height="420" timelineHeight="200"/>
-</View>"""
+    return recommended_config(dict(zip(labels, cycle(_COLOURS))))
 
 
 def upload_tasks(studio: Studio, project: int, videos: Sequence[tuple[Path, Fraction]]) -> list[int]:

@@ -145,6 +145,11 @@ def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Mapping[
         redis.hdel(f"{_FINDINGS}:{key}", str(task))
 
 
+def findings_of(redis: Redis, key: str) -> dict[int, list[dict[str, Any]]]:
+    """What the inspection found about the video of each task that has something unusual about it."""
+    return {int(_text(task)): json.loads(_text(found)) for task, found in redis.hgetall(f"{_FINDINGS}:{key}").items()}
+
+
 def tasks_with_findings(redis: Redis, key: str) -> set[int]:
     return {int(_text(task)) for task in redis.hkeys(f"{_FINDINGS}:{key}")}
 

@@ -27,6 +27,7 @@ class LabelConfig:
     `video_key`: the key of the task's data that holds the video's address. `framerate`: the attribute as written, or None.
     `reviewed_control`: name of the `<Choices>` with an answer *reviewed*, when the config has one.
     `predicted_values`: a model's words (a comma between several) to the label that has this attribute.
+    `colours`: what each label that has one has for `background`, as it is written.
     """
 
     from_name: str
@@ -36,6 +37,7 @@ class LabelConfig:
     framerate: str | None
     reviewed_control: str | None
     predicted_values: Mapping[str, str] = field(default_factory=dict)
+    colours: Mapping[str, str] = field(default_factory=dict)
 
     def framerate_of(self, data: Mapping[str, Any]) -> float:
         """Frames per second of Label Studio's grid for a task, resolved as Label Studio does.
@@ -94,6 +96,13 @@ def parse_label_config(xml: str) -> LabelConfig:
                 if label.tag.lower() == "label"
                 and (value := _value(label))
                 and (words := _attribute(label, "predicted_values"))
+            },
+            colours={
+                value: colour
+                for label in control.iter()
+                if label.tag.lower() == "label"
+                and (value := _value(label))
+                and (colour := _attribute(label, "background"))
             },
         )
     raise LabelConfigError("The label config has no <TimelineLabels> on a <Video>.", _HOW_TO_MEND)
