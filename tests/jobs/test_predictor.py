@@ -1,0 +1,83 @@
+"""A version predicts tasks of a project whose label config has changed since the version was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loopback import serving
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.demo.clips import Script, make_clips
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.jobs.labelled import annotated_tasks
+from ml_backend.jobs.predict import timeline_prediction
+from ml_backend.jobs.predictor import predictor
+from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.custom import load_custom
+from ml_backend.learning.customversions import save_custom
+from ml_backend.settings import Settings
+
+MODEL = """
+import numpy as np
+labels = ["cat", "dog"]
+input_size = 32
+
+def predict(frames):
+    return np.tile([[0.9, 0.1]], (len(frames), 1))
+"""
+CONFIG = (
+    '<View><TimelineLabels name="events" toName="film"><Label value="bird"/><Label value="cat"/><Label value="fox"/>'
+    '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
+)
+
+
+@pytest.fixture
+def context(tmp_path: Path, redis: Redis, redis_settings: Settings) -> Iterator[WorkerContext]:
+    """Task 1 has frame 5 labelled as a bird, frame 9 as a cat."""
+    (clip,) = make_clips(tmp_path / "clips", [Script("short.mp4", 25, (("clear", 20),), 1)])
+    studio = Studio()
+    studio.add_task(1, clip.path)
+    result = [
+        {
+            "id": f"kf-{frame}",
+            "type": "timelinelabels",
+            "from_name": "events",
+            "to_name": "film",
+            "value": {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [label]},
+        }
+        for frame, label in ((5, "bird"), (9, "cat"))
+    ]
+    studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
+    with serving(studio) as url:
+        there = {"label_studio_url": url, "data_dir": tmp_path / "data", "redis_url": redis_url(redis_settings)}
+        made = WorkerContext(replace(redis_settings, **there))  # type: ignore[arg-type]
+        file = tmp_path / "mine.py"
+        file.write_text(MODEL)
+        save_custom(made.models_dir(KEY), load_custom(file, ("cat", "dog")), exclusive=True)
+        assert studio.project is not None
+        studio.project["label_config"] = CONFIG
+        yield made
+        made.redis.close()
+
+
+@pytest.fixture
+def work(context: WorkerContext) -> ProjectWork:
+    return open_project(context, KEY)
+
+
+def test_labels_that_are_gone_are_left_out_and_new_ones_are_held_where_people_said_them(
+    context: WorkerContext, work: ProjectWork
+) -> None:
+    (annotated,) = annotated_tasks(context, work)
+    found = predictor(context, work, "custom-mine-v1")(annotated.task, annotated)
+    assert found is not None
+    assert found.labels == ("cat", "dog")
+    assert found.values[8, 0] == pytest.approx(1)
+    assert found.values[4].sum() == pytest.approx(0, abs=1e-6)
+    regions = timeline_prediction(work, "custom-mine-v1", annotated.task, found).regions
+    assert {label for region in regions for label in region.labels} == {"cat"}
