@@ -83,6 +83,8 @@ def _custom(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
             values = video_probabilities(
                 model, video.path, timeline, exclusive=exclusive, progress=lambda share: report(100 * share, text)
             )
-        return FrameProbabilities(timeline, model.project_labels, exclusive, smooth(values, exclusive, known))
+        # The label config may have changed since the version was made.
+        held = None if known is None else known.select(model.project_labels)
+        return FrameProbabilities(timeline, model.project_labels, exclusive, smooth(values, exclusive, held))
 
     return predict
