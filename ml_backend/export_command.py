@@ -86,7 +86,7 @@ def export(
             written = _labels(output, found, preview)
         else:
             written = _pictures(context, work, found, output, form, choice, license, preview, bar)
-    _tell({**written, "skipped": skipped}, output, as_json)
+    _tell({**written, "skipped": [*skipped, *written.get("skipped", ())]}, output, as_json)
 
 
 Step = Callable[[int], None]
@@ -147,7 +147,8 @@ def _pictures(
     layout = "huggingface" if form is Form.huggingface else "imagefolder"
     step = bar("writing pictures", len(planned))
     card = write_dataset(output, origin, found, planned, choice, layout, file_of, step)
-    return {"pictures": sum(task["pictures"] for task in card["tasks"]), "counts": card["counts"]}
+    pictures = sum(task["pictures"] for task in card["tasks"])
+    return {"pictures": pictures, "counts": card["counts"], "skipped": card["left_out"]}
 
 
 def _shares(text: str | None) -> tuple[float, float, float] | None:

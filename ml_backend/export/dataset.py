@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from ml_backend.errors import VideoError
 from ml_backend.export.choose import Choice, Part, Picked, Plan
 from ml_backend.export.jpeg import pictures
 from ml_backend.export.names import file_name, folder_names
@@ -60,11 +61,12 @@ def write_dataset(
     """Writes the pictures of `plan` and a card, `dataset.json`; returns the card.
 
     `file_of`: the file of a video. `progress` is told how many of the plan's pictures are done. Raises SettingsError when
-    `path` is there already, StorageError and VideoError.
+    `path` is there already, and StorageError; a video that cannot be used is left out and named on the card.
     """
     folders = folder_names(dict.fromkeys([*source.labels, *([choice.none] if choice.none else [])]))
     tasks: list[dict[str, Any]] = []
     rows: dict[Part, list[Row]] = {}
+    left_out: list[str] = []
     done = 0
     with opened(path, _fingerprint(source, plan, choice, layout)) as target:
         for video in videos:
@@ -72,9 +74,12 @@ def write_dataset(
             if not picked:
                 continue
             part = plan.parts.get(video.task.id, "")
-            mine = list(_write_video(target, video, picked, folders, part, choice.near, file_of(video)))
-            rows.setdefault(part, []).extend(mine)
-            tasks.append(_task(video, part, mine))
+            try:
+                mine = list(_write_video(target, video, picked, folders, part, choice.near, file_of))
+                rows.setdefault(part, []).extend(mine)
+                tasks.append(_task(video, part, mine))
+            except VideoError as error:
+                left_out.append(f"Task {video.task.id} is left out: {error}")
             done += len(picked)
             progress(done)
         counts = {part: dict(sorted(Counter(row.label for row in mine).items())) for part, mine in rows.items()}
@@ -86,6 +91,7 @@ def write_dataset(
             "folders": folders,
             "counts": counts,
             "tasks": tasks,
+            "left_out": left_out,
         }
         if layout == "huggingface":
             for part, mine in rows.items():
@@ -112,7 +118,7 @@ def _write_video(
     folders: Mapping[str, str],
     part: Part,
     near: int,
-    path: Path,
+    file_of: Callable[[Video], Path],
 ) -> Iterator[Row]:
     stem = f"{file_name(Path(video.name).stem)}_task{video.task.id}_frame"
     times = video.timeline.pts
@@ -122,7 +128,7 @@ def _write_video(
 
     # To know which are alike, all must be looked at again.
     missing = {row.frame for row in picked if near or not target.has(name(row))}
-    coded = pictures(path, video.timeline, missing, hashed=near > 0)
+    coded = pictures(file_of(video), video.timeline, missing, hashed=near > 0) if missing else iter(())
     upcoming = next(coded, None)
     kept: dict[str, int] = {}
     for frame, rows in groupby(picked, key=lambda row: row.frame):
