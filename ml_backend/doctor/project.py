@@ -176,7 +176,7 @@ def _videos(context: WorkerContext, named: _Named, number: int, config: LabelCon
     local = any(str(task.data.get(config.video_key)).startswith("/data/local-files/") for task in tasks)
     if local and not context.client.local_folders(number):
         yield fault(
-            name,
+            named("storage"),
             "Tasks name local files, but the project has no local-files storage, without which Label Studio gives none out.",
             "In Label Studio: the project, Settings, Cloud Storage, Add Source Storage, Local files.",
         )
@@ -198,8 +198,13 @@ def _pinned(context: WorkerContext, named: _Named, project: Project) -> Check:
             "None is pinned, so that the label stream shows no predictions.",
             "Coldblitz pins one with the first suggestions; see `coldblitz status` when there is none after minutes.",
         )
-    stored = context.client.versions(project.key.id)
-    number = stored.get(pinned, 0)
+    number = context.client.versions(project.key.id).get(pinned, 0)
+    if not number and not is_ours(pinned):
+        return warning(
+            name,
+            f"{pinned} is pinned, as Label Studio does with a model's title, and shows no predictions.",
+            "Coldblitz pins its own with the first suggestions; see `coldblitz status` when there is none after minutes.",
+        )
     if not number:
         return fault(
             name,
