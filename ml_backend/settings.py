@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ml_backend.errors import SettingsError
 
 GIB = 1024**3
+FramesPerLabel = int | Mapping[str, int]
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -167,7 +168,8 @@ class ProjectSettings:
     `mode`: which kind of model to train; `auto` is Cold until two whole timelines have been reviewed, then Blitz, and
     custom when a model file is named. `custom_model`: name of a file in DATA_DIR/custom_models.
     `default_label`: what the gaps of a dense annotation mean (none when unset).
-    `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule.
+    `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule. `fill_gaps`: up to
+    so many frames between two runs of one label are counted in with them. Both are one number, or one for each label.
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
     """
 
@@ -178,7 +180,8 @@ class ProjectSettings:
     mode: Literal["auto", "cold", "blitz", "custom"] = "auto"
     custom_model: str | None = None
     default_label: str | None = None
-    min_frames: int = 1
+    min_frames: FramesPerLabel = 1
+    fill_gaps: FramesPerLabel = 0
     dense: bool | None = None
 
 
@@ -188,6 +191,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "sample_fps": (0.01, 240),
     "hash_threshold": (1, 64),
     "min_frames": (1, 100_000),
+    "fill_gaps": (0, 100_000),
 }
 
 
@@ -215,6 +219,11 @@ def _problem(name: str, value: object, hint: Any) -> str | None:
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         return None if value in choices else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+    if hint == FramesPerLabel:
+        if isinstance(value, Mapping):
+            told = ((label, _problem(name, frames, int)) for label, frames in value.items())
+            return next((f"for {label!r}, {problem}" for label, problem in told if problem), None)
+        hint = int
     accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if hint is float:
         accepted = (int, float)
