@@ -144,6 +144,7 @@ class TestExtraParams:
             "mode": "cold",
             "default_label": "nothing",
             "min_frames": 10,
+            "fill_gaps": 3,
             "dense": True,
         }
         settings, problems = parse_project_settings(given)
@@ -168,6 +169,11 @@ class TestExtraParams:
             ("mode", "hot"),
             ("default_label", 5),
             ("min_frames", -3),
+            ("min_frames", {"jump": 0}),
+            ("min_frames", {"jump": 2, "run": "three"}),
+            ("fill_gaps", -1),
+            ("fill_gaps", {"jump": True}),
+            ("fill_gaps", ["jump", 3]),
             ("dense", "yes"),
             ("dense", 1),
             ("frames", 10),
@@ -177,6 +183,12 @@ class TestExtraParams:
         settings, (problem,) = parse_project_settings({name: value, "default_label": "none"} | {name: value})
         assert repr(name) in problem
         assert settings == ProjectSettings(default_label=None if name == "default_label" else "none")
+
+    def test_frames_may_be_given_for_each_label(self) -> None:
+        given = {"min_frames": {"jump": 5, "run": 12}, "fill_gaps": {"run": 0}}
+        settings, problems = parse_project_settings(given)
+        assert problems == ()
+        assert (settings.min_frames, settings.fill_gaps) == ({"jump": 5, "run": 12}, {"run": 0})
 
     @pytest.mark.parametrize("other", [[], "sampling: uniform", 5, True, [{"sampling": "uniform"}]])
     def test_what_is_no_object_is_said_to_be_none(self, other: object) -> None:

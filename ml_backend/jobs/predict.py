@@ -32,7 +32,10 @@ class FrameProbabilities:
 
 def timeline_prediction(work: ProjectWork, version: str, task: Task, found: FrameProbabilities) -> Prediction:
     """The prediction of a whole video, its least confident regions first."""
-    regions = runs(found.values, found.labels, found.exclusive, min_frames=work.settings.min_frames)
+    settings = work.settings
+    regions = runs(
+        found.values, found.labels, found.exclusive, min_frames=settings.min_frames, fill_gaps=settings.fill_gaps
+    )
     grid = studio_grid(found.timeline, work.config.framerate_of(task.data))
     spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.config.labels]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)

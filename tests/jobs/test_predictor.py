@@ -1,11 +1,13 @@
-"""A version predicts tasks of a project whose label config has changed since the version was made."""
+"""A version predicts the tasks of a project as its settings and its label config are now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from loopback import serving
 from redis import Redis
@@ -14,13 +16,14 @@ from studio import KEY, Studio
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.labelled import annotated_tasks
-from ml_backend.jobs.predict import timeline_prediction
+from ml_backend.jobs.predict import FrameProbabilities, timeline_prediction
 from ml_backend.jobs.predictor import predictor
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom import load_custom
 from ml_backend.learning.customversions import save_custom
-from ml_backend.settings import Settings
+from ml_backend.settings import Settings, parse_project_settings
+from ml_backend.video.timeline import Timeline
 
 MODEL = """
 import numpy as np
@@ -84,3 +87,26 @@ def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is
         (1, 4, ("cat",)),
         (6, 20, ("cat",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "spans"),
+    [
+        ({}, [(3, 5, "cat"), (7, 8, "cat"), (11, 11, "bird")]),
+        ({"fill_gaps": {"cat": 1}}, [(3, 8, "cat"), (11, 11, "bird")]),
+        ({"fill_gaps": {"bird": 1}, "min_frames": {"cat": 3}}, [(3, 5, "cat"), (11, 11, "bird")]),
+        ({"min_frames": 2, "fill_gaps": 1}, [(3, 8, "cat")]),
+    ],
+)
+def test_short_bouts_and_gaps_are_treated_as_the_project_says_for_each_label(
+    context: WorkerContext, work: ProjectWork, settings: dict[str, object], spans: list[tuple[int, int, str]]
+) -> None:
+    values = np.full((20, 2), 0.05, np.float32)
+    values[[2, 3, 4, 6, 7], 0] = values[10, 1] = 0.9
+    timeline = Timeline(np.arange(20, dtype=np.int64), Fraction(1, 25), Fraction(20, 25))
+    found = FrameProbabilities(timeline, ("cat", "bird"), True, values)
+    chosen, problems = parse_project_settings(settings)
+    assert problems == ()
+    task = context.client.task(work.id, 1)
+    regions = timeline_prediction(replace(work, settings=chosen), "custom-mine-v1", task, found).regions
+    assert sorted((region.start, region.end, region.labels[0]) for region in regions) == spans
