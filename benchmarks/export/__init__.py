@@ -1,0 +1,1 @@
+"""How fast an export is, beside the dissertation's."""
