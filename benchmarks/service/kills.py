@@ -21,12 +21,13 @@ _LOOK_EVERY = 0.02
 
 @dataclass(frozen=True)
 class Killed:
-    """`moments`: what the worker was doing when it was killed, "" when it had just ended."""
+    """`moments`: what the worker was doing when it was killed, "" when it had just ended. `twice`: tasks that were left with
+    two predictions of one version."""
 
+    project: int
     moments: tuple[str, ...]
     outcome: Outcome
     twice: int
-    """Tasks that were left with two predictions of one version."""
 
 
 def undisturbed(studio: Studio, backend: Backend, clips: Sequence[Clip]) -> Outcome:
@@ -52,7 +53,7 @@ def killed(studio: Studio, backend: Backend, clips: Sequence[Clip], kills: int, 
             moments.append(" ".join(sorted(running(backend))))
             kill(backend, "run-worker")
     found = outcome(loop)
-    return Killed(tuple(moments), found, _twice(loop))
+    return Killed(loop.project, tuple(moments), found, _twice(loop))
 
 
 def _twice(loop: Loop) -> int:

@@ -45,3 +45,13 @@ def calm(studio: Studio, serve: Serve, clips: list[Clip], tmp_path_factory: pyte
     """What annotators are shown in the end when nothing goes wrong."""
     with serve(tmp_path_factory.mktemp("calm")) as backend:
         return undisturbed(studio, backend, clips)
+
+
+@pytest.fixture(autouse=True)
+def only_project(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test's project is gone at its end: a backend finds all that are Coldblitz's, and would train them all."""
+    yield
+    if "studio" in request.fixturenames:
+        studio: Studio = request.getfixturevalue("studio")
+        for project in studio.get("/api/projects/", page_size=100)["results"]:
+            studio.delete(f"/api/projects/{project['id']}/")

@@ -1,0 +1,113 @@
+"""python -m benchmarks.service [--json FILE] [--markdown FILE] [--seconds N] [--kills N]
+
+How fast Label Studio is answered while jobs run, what is lost when the worker is killed, what a reconcile of 100,000 tasks
+takes, and what broken videos, malformed requests and addresses of our own network do. Needs `make setup`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+from pathlib import Path
+
+from benchmarks.service.corpus import broken_files
+from benchmarks.service.examining import examine_all, trap
+from benchmarks.service.kills import MOMENTS, killed, undisturbed
+from benchmarks.service.latency import measure
+from benchmarks.service.malformed import unhandled
+from benchmarks.service.reconcile import reconcile_figures
+from benchmarks.service.scene import SCRIPTS
+from benchmarks.service.ssrf import run_attempts
+from benchmarks.service.table import Report, table
+from benchmarks.throughput.table import write_into
+from ml_backend.demo.backend import coldblitz
+from ml_backend.demo.clips import Clip, make_clips
+from ml_backend.demo.studio import Studio, label_studio
+
+_SETTINGS = {"BACKBONE_WEIGHTS": "none"}
+_FUZZED_A_ROUTE = 500
+_SEED = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="not needed: the videos are drawn")
+    parser.add_argument("--json", type=Path, help="write the report there")
+    parser.add_argument("--markdown", type=Path, help="put the table between the marks in this file")
+    parser.add_argument("--seconds", type=float, default=60, help="for how long events are sent")
+    parser.add_argument("--kills", type=int, default=20)
+    options = parser.parse_args()
+    report: Report = {}
+    with tempfile.TemporaryDirectory(prefix="coldblitz-service-") as scratch:
+        folder = Path(scratch)
+        clips = make_clips(folder / "clips", SCRIPTS)
+        with label_studio() as studio:
+            print(f"sending events for {options.seconds:.0f} s …", flush=True)
+            report |= answers(studio, clips, folder / "answers", options.seconds)
+            print(f"killing the worker {options.kills} times …", flush=True)
+            report |= kills(studio, clips, folder / "kills", options.kills)
+        print("reconciling 100,000 tasks …", flush=True)
+        figures = reconcile_figures()
+        report |= {name: figures[name] for name in ("reconcile_100k_seconds", "reconcile_rss_mib")}
+        print("broken videos and addresses of our own network …", flush=True)
+        report["bad_inputs"] += len(files := broken_videos(folder / "broken"))
+        report["bad_inputs_unhandled"] += sum(files.values())
+        attempts = run_attempts(folder / "ssrf")
+        report["ssrf_attempts"] = len(attempts)
+        report["ssrf_let_through"] = sum(attempt.let_through for attempt in attempts)
+    text = table(report)
+    print(text)
+    if options.markdown:
+        write_into(options.markdown, text)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+
+
+def answers(studio: Studio, clips: list[Clip], data: Path, seconds: float) -> Report:
+    """Latency under load, then requests that are none of Label Studio's to the same web process."""
+    with coldblitz(studio.url, studio.token, data, settings=_SETTINGS) as backend:
+        found = measure(studio, backend, clips, seconds)
+        sent, bad = unhandled(backend.url, _FUZZED_A_ROUTE, random.Random(_SEED))
+    return {
+        "webhook_p50_ms": round(found.webhook.percentile(50), 1),
+        "webhook_p99_ms": round(found.webhook.percentile(99), 1),
+        "predict_p99_ms": round(found.predict.percentile(99), 1),
+        "events_sent": len(found.webhook.milliseconds) + found.webhook.missed + found.annotations,
+        "events_lost": found.webhook.missed + found.unlearnt,
+        "events_a_second": round(found.rate, 1),
+        "predicts_sent": len(found.predict.milliseconds) + found.predict.missed,
+        "predicts_missed": found.predict.missed,
+        "trainings_run": found.trainings,
+        "bad_inputs": sent,
+        "bad_inputs_unhandled": bad,
+    }
+
+
+def kills(studio: Studio, clips: list[Clip], data: Path, number: int) -> Report:
+    """A state is lost when a task is shown something else in the end than without the kills, or the same twice."""
+    dice = random.Random(_SEED)
+    moments: list[str] = []
+    lost = 0
+    with coldblitz(studio.url, studio.token, data, settings=_SETTINGS) as backend:
+        calm = undisturbed(studio, backend, clips)
+        while len(moments) < number:
+            run = killed(studio, backend, clips, min(len(MOMENTS), number - len(moments)), dice)
+            moments += run.moments
+            lost += run.outcome.differences(calm) + run.twice
+            # Else every new worker looks at all of them.
+            studio.delete(f"/api/projects/{run.project}/")
+    return {"kills": len(moments), "kills_in_the_middle": sum(map(bool, moments)), "states_lost": lost}
+
+
+def broken_videos(folder: Path) -> dict[str, bool]:
+    """Which of the corpus was neither used nor refused with a reason, or made a worker ask for an address."""
+    folder.mkdir()
+    with trap() as server:
+        found = {each.name: each.trouble is not None for each in examine_all(broken_files(folder, server.url))}
+        return found | dict.fromkeys(server.asked, True)
+
+
+if __name__ == "__main__":
+    main()
