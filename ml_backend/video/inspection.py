@@ -63,8 +63,8 @@ def inspect(path: Path, framerate: float | None = None, *, thorough: bool = Fals
                 *_sound(container, timeline),
                 *_moving_about(timeline, video),
             ]
-        if thorough and (damage := _damage(path, timeline)):
-            findings = [finding for finding in findings if finding.kind != damage.kind] + [damage]
+        if thorough:
+            findings += _decoded(path, timeline)
     except VideoUnreadable as error:
         return (Finding("unreadable", error.message, error.remedy, "error"),)
     if any(finding.kind == "not-playable" for finding in playing):
@@ -81,8 +81,9 @@ def natural_framerate(timeline: Timeline) -> float | None:
     if not len(gaps) or not (gaps > 0).any():
         return None
     usual = float(np.median(gaps[gaps > 0]))
-    # Without the gaps where a frame was left out.
-    measured = (len(gaps) / float(gaps.sum()), 1 / float(gaps[np.abs(gaps - usual) < usual / 2].mean()))
+    # Without the gaps where a frame was left out; between two kinds of gaps the median may be like none of them.
+    near = gaps[np.abs(gaps - usual) < usual / 2]
+    measured = (len(gaps) / float(gaps.sum()), 1 / (float(near.mean()) if len(near) else usual))
     candidates = [
         (rate, rough) for rough in measured for rate in (_common(rough), rough) if rate is not None and rate >= 1
     ]
@@ -158,6 +159,11 @@ def _leads(video: Demuxed) -> int:
 
 def _beginning(timeline: Timeline, video: Demuxed, natural: float | None) -> list[Finding]:
     findings = []
+    if len(timeline) == 1:
+        remedy = (
+            "If there should be more, upload it again; a picture is labelled more easily with Label Studio's Image tag."
+        )
+        findings.append(Finding("single-frame", "The video holds a single frame.", remedy, "warning"))
     start = float(timeline.pts[0] * timeline.time_base)
     if start > 0.0005:
         message = (
@@ -300,7 +306,14 @@ def _moving_about(timeline: Timeline, video: Demuxed) -> list[Finding]:
     return findings
 
 
-def _damage(path: Path, timeline: Timeline) -> Finding | None:
+def damaged(name: str, missing: int, frames: int, last: float) -> Finding:
+    """What to say of a video `missing` of whose `frames` do not decode, the last one that does being at `last` seconds."""
+    message = f"{missing} of {frames} frames of {name} are damaged; the last good one is at {last:.2f} s."
+    remedy = "Upload it again; until then its good frames are used, and browsers may not show those near the damage."
+    return Finding("damaged", message, remedy, "warning")
+
+
+def _decoded(path: Path, timeline: Timeline) -> list[Finding]:
     """Decodes everything and tells where it stops or what is left out."""
     frames, last = 0, Fraction(0)
     with open_video(path) as (container, stream):
@@ -316,13 +329,7 @@ def _damage(path: Path, timeline: Timeline) -> Finding | None:
         except av.error.FFmpegError:
             pass
     missing = len(timeline) - frames
-    if missing <= 0:
-        return None
-    message = (
-        f"{missing} of {len(timeline)} frames of {path.name} are damaged; the last good one is at {float(last):.2f} s."
-    )
-    remedy = "Upload it again; until then its good frames are used, and browsers may not show those near the damage."
-    return Finding("broken-tail", message, remedy, "warning")
+    return [damaged(path.name, missing, len(timeline), float(last))] if missing > 0 else []
 
 
 def _number(rate: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -90,6 +91,12 @@ class TestTheFramerateAttribute:
         times = np.delete(whole.pts, 20) * 1000 // 30  # milliseconds
         assert natural_framerate(Timeline(times, Fraction(1, 1000), whole.duration)) == 30
 
+    def test_two_gaps_that_have_nothing_in_common_still_have_a_rate(self) -> None:
+        """The median of a damaged video's gaps may be like none of them."""
+        rate = natural_framerate(Timeline(np.array([0, 1, 11]), Fraction(1, 25), Fraction(12, 25)))
+        assert rate is not None
+        assert 1 <= rate <= 25
+
     @pytest.mark.parametrize("pts", [[0], [0, 0, 0]])
     def test_without_two_times_there_is_no_rate(self, pts: list[int]) -> None:
         assert natural_framerate(Timeline(np.array(pts), Fraction(1, 25), Fraction(1, 25))) is None
@@ -107,18 +114,44 @@ class TestDamage:
         half = len(data) // 2
         data[half : half + 2000] = bytes(2000)
         path.write_bytes(data)
-        assert not [f for f in inspect(path) if f.kind == "broken-tail"]
-        [finding] = [f for f in inspect(path, thorough=True) if f.kind == "broken-tail"]
+        assert inspect(path) == ()
+        [finding] = inspect(path, thorough=True)
+        assert finding.kind == "damaged"
         assert "of 75 frames of clip.mp4 are damaged" in finding.message
 
     def test_a_whole_file_is_not_called_damaged(self, tmp_path: Path) -> None:
-        assert "broken-tail" not in _inspect("open-gop.mp4", tmp_path, thorough=True)
+        assert not {"broken-tail", "damaged"} & _inspect("open-gop.mp4", tmp_path, thorough=True).keys()
 
-    def test_what_is_no_video_is_a_finding_too(self, tmp_path: Path) -> None:
-        path = tmp_path / "a.mp4"
-        path.write_text("no video" * 100)
-        [finding] = inspect(path, 24.0)
-        assert (finding.kind, finding.severity) == ("unreadable", "error")
+    def test_what_is_missing_and_what_is_damaged_are_both_told(self, tmp_path: Path) -> None:
+        assert _inspect("broken-tail.mp4", tmp_path, thorough=True).keys() >= {"broken-tail", "damaged"}
+
+    def test_a_single_frame_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.mp4"
+        encode(path, Recipe(steady(25, 1)))
+        [finding] = inspect(path, 25.0)
+        assert (finding.kind, finding.severity) == ("single-frame", "warning")
+
+    @pytest.mark.parametrize(
+        ("content", "says"), [(b"", "is empty"), (b"no video" * 100, "is not a video, or its header is damaged")]
+    )
+    def test_what_is_no_video_says_how_it_is_none(self, tmp_path: Path, content: bytes, says: str) -> None:
+        path = tmp_path / "clip.mp4"
+        path.write_bytes(content)
+        [finding] = inspect(path)
+        assert says in finding.message
+        assert finding.severity == "error"
+
+    def test_sound_alone_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "clip.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=48_000)
+            for start in range(0, 48_000, 1024):
+                frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+                frame.rate, frame.pts = 48_000, start
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        [finding] = inspect(path)
+        assert (finding.kind, finding.message) == ("unreadable", "clip.mp4 holds no pictures.")
 
 
 class TestMovingAbout:
