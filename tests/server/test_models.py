@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.jobs import projects, quality_report
+from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.quality_report import QualityReport
 from ml_backend.jobs.queue import listing
 from ml_backend.learning.versions import ModelCard, publish
@@ -24,9 +28,16 @@ METRICS = {"macro_f1": 0.91, "macro_f1_interval": [0.85, 0.95], "judgement": "Me
 
 @pytest.fixture
 def settings(redis_settings: Settings, tmp_path: Path) -> Settings:
-    from ml_backend.jobs.embedded_redis import redis_url
-
     return settings_for(tmp_path, redis_url=redis_url(redis_settings))
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[FlaskClient]:
+    app = create_app(settings)
+    try:
+        yield app.test_client()
+    finally:
+        app.extensions["coldblitz"].redis.close()
 
 
 @pytest.fixture
@@ -42,7 +53,7 @@ def client(redis: Redis, settings: Settings) -> Iterator[FlaskClient]:
         publish(root, card, {})
     projects.remember(redis, projects.Known(P, "<View/>"))
     projects.activate(redis, P, "cold-v1")
-    with create_app(settings).test_client() as made:
+    with running(settings) as made:
         yield made
 
 
@@ -109,10 +120,10 @@ def test_changing_needs_a_post(client: FlaskClient) -> None:
 
 
 def test_the_login_holds_here_too(settings: Settings, client: FlaskClient) -> None:
-    locked = create_app(replace(settings, basic_auth_user="studio", basic_auth_pass="secret")).test_client()
-    assert locked.get("/models?project=7").status_code == 401
-    assert locked.post("/models/cold-v2/delete?project=7").status_code == 401
-    assert locked.get("/models?project=7", auth=("studio", "secret")).status_code == 200
+    with running(replace(settings, basic_auth_user="studio", basic_auth_pass="secret")) as locked:
+        assert locked.get("/models?project=7").status_code == 401
+        assert locked.post("/models/cold-v2/delete?project=7").status_code == 401
+        assert locked.get("/models?project=7", auth=("studio", "secret")).status_code == 200
 
 
 def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskClient, settings: Settings) -> None:
@@ -121,3 +132,15 @@ def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskCl
     quality_report.save(settings.data_dir, P, report)
     found = client.get("/quality?project=7").get_json()["quality"]
     assert (found["label_kappa"], found["annotator_kappa"], found["suspects"]) == ({"cat": 0.8}, {"11": None}, [])
+
+
+def test_reading_cards_loads_nothing_heavy(client: FlaskClient, settings: Settings) -> None:
+    assert client.get("/models?project=7").status_code == 200
+    code = (
+        "import sys; from pathlib import Path; from ml_backend.jobs.model_versions import model_card; "
+        f"model_card(Path({str(settings.data_dir)!r}), {P!r}, 'cold-v2'); "
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "safetensors" in loaded
+    assert not set(loaded) & {"torch", "torchvision", "cv2", "sklearn", "scipy", "openvino", "label_studio_sdk"}
