@@ -7,7 +7,7 @@ from ml_backend.jobs import projects, ready
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.suggest import studio_frames
+from ml_backend.jobs.suggest import studio_frames, tell_of_damage
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
@@ -24,6 +24,7 @@ def embed(project_key: str, task_number: int) -> str:
     tell_of_weights(context, project_key)
     task = context.client.task(work.id, task_number)
     features = task_features(context, work.config, task, report)
+    tell_of_damage(context, work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
     return f"{done}, suggested others" if _improve_suggestions(context, work, task, features) else done
 

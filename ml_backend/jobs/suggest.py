@@ -15,13 +15,13 @@ from ml_backend.jobs.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.videos import inspect_video, naming, task_video
+from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
-from ml_backend.video.inspection import natural_framerate
+from ml_backend.video.inspection import damaged, natural_framerate
 from ml_backend.video.source import VideoFile
-from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
+from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
 from sampling.uniform import thin, uniform
 from sampling.unique import unique
 
@@ -58,12 +58,26 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     with naming(task, work.config, video):
         findings = map(asdict, inspect_video(task, work.config, video))
         projects.note_findings(context.redis, work.key, task.id, findings)
+        if known is not None:
+            tell_of_damage(context, work, task, known)
         choose = _uniform if work.settings.sampling == "uniform" else _unique
         timeline, chosen = choose(work, video, known)
     view = view_of(work, KEYFRAMES_VERSION, task, timeline)
     natural = natural_framerate(timeline)
     task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
     return studio_frames(studio_grid(timeline, framerate), chosen)
+
+
+def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> None:
+    """Adds to the findings about a task's video that its end does not decode, which nothing but decoding can find."""
+    missing = features.promised - len(features)
+    if not missing:
+        return
+    last = features.timeline.seconds(FrameIndex(len(features) - 1))
+    found = damaged(video_name(task, work.config), missing, features.promised, last)
+    before = projects.findings_of(context.redis, work.key).get(task.id, [])
+    others = [finding for finding in before if finding["kind"] != found.kind]
+    projects.note_findings(context.redis, work.key, task.id, [asdict(found), *others])
 
 
 def _uniform(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, NDArray[np.int64]]:

@@ -212,6 +212,11 @@ class TestSuggesting:
         suggest(KEY, 5)
         found = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
         assert found == [frame + (sampling == "uniform") for frame in expected]
+        told = {finding["kind"]: finding["message"] for finding in projects.findings_of(redis, KEY).get(5, [])}
+        if sampling == "uniform":
+            assert told["damaged"].startswith("40 of 100 frames of 5.mp4 are damaged; the last good one is at 2.36 s")
+        else:
+            assert "damaged" not in told
 
     def test_once(self, context: WorkerContext, studio: Studio, clip: Path) -> None:
         studio.add_task(5, clip)
