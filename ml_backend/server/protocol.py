@@ -34,7 +34,6 @@ def backend() -> Backend:
     return found
 
 
-@blueprint.get("/")
 @blueprint.get("/health")
 def health() -> Response:
     return jsonify(status="UP", model_class="Coldblitz")

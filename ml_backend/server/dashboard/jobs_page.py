@@ -1,0 +1,98 @@
+"""The jobs: what runs and how far it is, what waits, what is done, and what failed with a way to try it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import abort, render_template
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from ml_backend.jobs import interventions, overview, projects, queue
+from ml_backend.server.dashboard import charts
+from ml_backend.server.dashboard.site import blueprint, done
+from ml_backend.server.protocol import backend
+
+# What each kind of job does, for somebody who has not read the code.
+DOES = {
+    "reconcile": "compares a project with Label Studio",
+    "train": "trains the next model version",
+    "rollout": "brings a version's predictions into Label Studio",
+    "suggest": "picks frames worth labelling",
+    "predict": "predicts a new task",
+    "embed": "looks at a video's frames once for all models",
+    "evaluate": "measures a version on held-out videos",
+    "quality": "looks for wrong labels and disagreement",
+    "discover": "looks for projects that were forgotten",
+}
+_SHOWN = 30
+_WAITING = ("queued", "scheduled", "deferred")
+_GONE = "There is no such job any more."
+
+
+@blueprint.get("/dashboard/jobs")
+def jobs_page() -> str:
+    redis = backend().redis
+    jobs = queue.listing(redis)
+    titles = {
+        key: found.title for key in projects.known_keys(redis) if (found := overview.recall(redis, key)) is not None
+    }
+    return render_template(
+        "dashboard/jobs.html",
+        jobs={state: rows[:_SHOWN] for state, rows in jobs.items()},
+        counts=queue.counts(redis),
+        depths={kind: states for kind, states in queue.depths(redis).items() if any(states[name] for name in _WAITING)},
+        titles=titles,
+        does=DOES,
+        curves=curves,
+    )
+
+
+@blueprint.post("/dashboard/jobs/retry")
+def retry_jobs() -> Response:
+    queued = interventions.retry_failed(backend().redis)
+    return done(f"{len(queued)} jobs are tried again.", "dashboard.jobs_page")
+
+
+@blueprint.post("/dashboard/jobs/<job_id>/retry")
+def retry_job(job_id: str) -> Response:
+    queued = interventions.retry_job(backend().redis, job_id)
+    return abort(404, _GONE) if queued is None else done("The job is tried again.", "dashboard.jobs_page")
+
+
+@blueprint.post("/dashboard/jobs/<job_id>/cancel")
+def cancel_job(job_id: str) -> Response:
+    cancelled = interventions.cancel(backend().redis, job_id)
+    if cancelled is None:
+        abort(404, _GONE)
+    text = (
+        "The job is cancelled; one that runs stops at its next report." if cancelled else "The job has ended already."
+    )
+    return done(text, "dashboard.jobs_page")
+
+
+def curves(epochs: Sequence[Mapping[str, Any]], best: int | None = None) -> list[Markup]:
+    """Training curves, one picture for the loss and one for the score, from one row an epoch; none for none.
+
+    `best`: the epoch that was kept.
+    """
+    loss = [
+        charts.Series("training", _points(epochs, "train_loss"), "second"),
+        charts.Series("held out", _points(epochs, "validation_loss")),
+    ]
+    score = [charts.Series("held out", _points(epochs, "validation_macro_f1"))]
+    kept = f", epoch {best} was kept" if best is not None else ""
+    found = (
+        charts.lines([each for each in loss if each.points], f"Loss{kept}", "epoch", "loss", None),
+        charts.lines([each for each in score if each.points], f"Macro-F1{kept}", "epoch", "macro-F1"),
+    )
+    return [picture for picture in found if picture]
+
+
+def _points(epochs: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [
+        (float(row.get("epoch", position)), float(row[name]))
+        for position, row in enumerate(epochs)
+        if isinstance(row.get(name), int | float)
+    ]

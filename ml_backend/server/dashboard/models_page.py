@@ -1,0 +1,103 @@
+"""A project's model versions: how good each is on videos it has not seen, and which one people are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import render_template
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from ml_backend.jobs import model_versions, projects
+from ml_backend.jobs.queue import request as queue
+from ml_backend.server.dashboard import charts
+from ml_backend.server.dashboard.jobs_page import curves
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
+from ml_backend.server.protocol import backend
+
+_SHOWN = 100
+# A confusion matrix of more labels than this is not read by anybody.
+_MOST_LABELS = 30
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/models")
+def models_page(project_id: int) -> str:
+    project = project_page(project_id)
+    versions = model_versions.summaries(backend().settings.data_dir, backend().redis, project.key)
+    return render_template(
+        "dashboard/models.html",
+        project=project,
+        versions=list(reversed(versions))[:_SHOWN],
+        number=len(versions),
+        labels=list(project.colours),
+        before=_before(project, versions),
+        wanted=projects.wanted_version(backend().redis, project.key),
+        curve=learning_curve(versions),
+    )
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/models/<version>")
+def model_page(project_id: int, version: str) -> str:
+    project = project_page(project_id)
+    card = model_versions.model_card(backend().settings.data_dir, project.key, version)
+    full = "judgement" in card["metrics"]
+    metrics = card["metrics"] if full else card["metrics"].get("quick") or {}
+    return render_template(
+        "dashboard/model.html",
+        project=project,
+        card=card,
+        full=full,
+        metrics=metrics,
+        active=project.active == version,
+        confusion=_confusion(metrics.get("confusion")),
+        reliability=charts.reliability(metrics["reliability"], "Calibration") if metrics.get("reliability") else None,
+        curves=curves(card["curves"].get("epochs") or [], card["curves"].get("best")),
+        curve=learning_curve(card["learning_curve"]),
+    )
+
+
+@blueprint.post("/dashboard/projects/<int:project_id>/train")
+def start_training(project_id: int) -> Response:
+    queue(backend().redis, "train", project_page(project_id).key, again=True)
+    return done("A training is queued; without new annotations it has nothing to do.", "dashboard.jobs_page")
+
+
+@blueprint.post("/dashboard/projects/<int:project_id>/models/<version>/activate")
+def activate_version(project_id: int, version: str) -> Response:
+    model_versions.activate(backend().settings.data_dir, backend().redis, project_page(project_id).key, version)
+    text = f"{version} is being rolled out; it is active when all tasks have its predictions."
+    return done(text, "dashboard.models_page", project_id=project_id)
+
+
+@blueprint.post("/dashboard/projects/<int:project_id>/models/<version>/delete")
+def delete_version(project_id: int, version: str) -> Response:
+    model_versions.delete(backend().settings.data_dir, backend().redis, project_page(project_id).key, version)
+    return done(f"{version} is deleted.", "dashboard.models_page", project_id=project_id)
+
+
+def learning_curve(versions: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Scores of versions over what each learnt from; None until two were measured."""
+    measured = [row for row in versions if row["macro_f1"] is not None and row["labelled_frames"]]
+    if len(measured) < 2:
+        return None
+    points = [(float(row["labelled_frames"]), float(row["macro_f1"])) for row in measured]
+    order = sorted(range(len(points)), key=points.__getitem__)
+    bands = [measured[at].get("macro_f1_interval") for at in order]
+    series = charts.Series("macro-F1", [points[at] for at in order], band=bands)
+    return charts.lines([series], "Learning curve", "labelled frames", "macro-F1")
+
+
+def _before(project: ProjectPage, versions: Sequence[Mapping[str, Any]]) -> str | None:
+    """The version that was shown before the active one, if it is still there."""
+    pinned = projects.pins(backend().redis, project.key)
+    there = {row["name"] for row in versions} - {project.active}
+    return max((name for name in pinned if name in there), key=pinned.__getitem__, default=None)
+
+
+def _confusion(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Rows of (count, shade): the shade, 0 to 9, is the share of its row."""
+    if not found or len(found["labels"]) > _MOST_LABELS:
+        return None
+    rows = [[(count, min(9, 10 * count // max(1, sum(row)))) for count in row] for row in found["counts"]]
+    return {"labels": found["labels"], "rows": rows}

@@ -1,0 +1,93 @@
+"""What a project's settings are, where each comes from, and what was ignored and why. Secrets are never shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any
+
+from flask import render_template
+
+from ml_backend.jobs import projects, task_view
+from ml_backend.labelstudio import pages
+from ml_backend.labelstudio.recommended import recommended_config
+from ml_backend.server.dashboard import words
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
+from ml_backend.server.protocol import backend
+from ml_backend.settings import Settings, parse_project_settings
+
+# Half of a login is not shown either; a Redis address may hold a password.
+_HIDDEN = {"basic_auth_user"}
+_EXAMPLE = {"person": "#0072B2", "empty": "#999999"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    value: str
+    source: str
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/settings")
+def settings_page(project_id: int) -> str:
+    project, data_dir = project_page(project_id), backend().settings.data_dir
+    rates = task_view.natural_rates(data_dir, project.key)
+    framerate = _framerate(project, rates)
+    settings, ignored = parse_project_settings(project.known.extra_params)
+    given = project.known.extra_params if isinstance(project.known.extra_params, Mapping) else {}
+    return render_template(
+        "dashboard/settings.html",
+        project=project,
+        project_settings=list(of_project(settings, given)),
+        installation=list(of_installation(backend().settings, os.environ)),
+        ignored=ignored,
+        problems=projects.problems(backend().redis).get(project.key, []),
+        rates=rates,
+        framerate=framerate,
+        recommended=recommended_config(
+            project.colours or _EXAMPLE, framerate, project.config.video_key if project.config else "video"
+        ),
+        labeling=pages.settings_page(backend().settings.label_studio_url, project.id, "labeling"),
+        model=pages.settings_page(backend().settings.label_studio_url, project.id, "ml"),
+    )
+
+
+def of_project(settings: Any, given: Mapping[str, Any], within: str = "") -> Iterator[Setting]:
+    """Each setting of a project; one that holds several is written out, as `blitz.cycles`."""
+    for each in fields(settings):
+        value, said = getattr(settings, each.name), given.get(each.name)
+        if is_dataclass(value):
+            yield from of_project(value, said if isinstance(said, Mapping) else {}, f"{within}{each.name}.")
+        else:
+            taken = each.name in given and said == value
+            yield Setting(f"{within}{each.name}", _text(value), "extra params" if taken else "default")
+
+
+def of_installation(settings: Settings, environment: Mapping[str, str]) -> Iterator[Setting]:
+    """Each setting of the installation, by the name of its environment variable."""
+    for each in fields(settings):
+        value, name = getattr(settings, each.name), each.name.upper()
+        default = None if each.default is MISSING else each.default
+        secret = not each.repr or each.name in _HIDDEN
+        shown = "set, not shown" if secret and value is not None else _text(value)
+        if name.endswith("_BYTES"):
+            shown = f"{shown} ({words.size(value)})"
+        told = name in environment or f"{name}_FILE" in environment or value != default
+        yield Setting(name, shown, "environment" if told else "default")
+
+
+def _text(value: object) -> str:
+    if value is None or value == ():
+        return "not set"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _framerate(project: ProjectPage, rates: Mapping[float, int]) -> str:
+    """What to write into the `<Video>` tag: the config's own variable, the rate that all videos share, or a variable."""
+    written = project.config.framerate if project.config else None
+    if written and written.startswith("$"):
+        return written
+    return str(next(iter(rates))).removesuffix(".0") if len(rates) == 1 else "$fps"

@@ -1,0 +1,174 @@
+"""The dashboard's blueprint: its frame, its filters, and what goes wrong as a page instead of JSON."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from markupsafe import Markup, escape
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
+from ml_backend.jobs import overview, projects
+from ml_backend.labelstudio import pages
+from ml_backend.labelstudio.colours import colours_of
+from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.server.dashboard import charts, words
+from ml_backend.server.protocol import backend
+
+log = logging.getLogger(__name__)
+
+blueprint = Blueprint(
+    "dashboard",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/dashboard/static",
+)
+_TICKED = re.compile(r"`([^`]{1,200})`")
+_HERE = Path(__file__).parent
+_KEPT_SECONDS = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class ProjectPage:
+    """A project as every page about it begins: what Redis knows of it, without asking Label Studio."""
+
+    known: projects.Known
+
+    @property
+    def key(self) -> str:
+        return self.known.key
+
+    @property
+    def id(self) -> int:
+        return self.known.id
+
+    @cached_property
+    def overview(self) -> overview.Overview | None:
+        return overview.recall(backend().redis, self.key)
+
+    @property
+    def title(self) -> str:
+        return self.overview.title if self.overview else f"Project {self.id}"
+
+    @cached_property
+    def config(self) -> LabelConfig | None:
+        """None when it has nothing to predict; the project's problems say so."""
+        try:
+            return parse_label_config(self.known.label_config)
+        except LabelConfigError:
+            return None
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        return colours_of(self.config) if self.config else {}
+
+    @property
+    def active(self) -> str | None:
+        return projects.active_version(backend().redis, self.key)
+
+    @property
+    def page(self) -> str:
+        return pages.project_page(backend().settings.label_studio_url, self.id)
+
+    def task_page(self, task: int) -> str:
+        return pages.task_page(backend().settings.label_studio_url, self.id, task)
+
+    def colour(self, label: str) -> str:
+        return self.colours.get(label, "#808080")
+
+
+def project_page(number: int) -> ProjectPage:
+    """The newest project of that number. Raises SettingsError for one that is not connected."""
+    redis = backend().redis
+    keys = [key for key in projects.known_keys(redis) if key.split(".")[0] == str(number)]
+    known = projects.recall(redis, max(keys, key=lambda key: key.split(".")[-1])) if keys else None
+    if known is None:
+        raise SettingsError(
+            f"Project {number} is not connected to this backend.",
+            "Connect it in Label Studio: its settings, Model, Connect Model.",
+        )
+    return ProjectPage(known)
+
+
+def done(text: str, endpoint: str, **values: Any) -> AnyResponse:
+    """After a form: back to a page, which says what was done."""
+    return redirect(url_for(endpoint, done=text, **values), 303)
+
+
+@blueprint.app_template_global()
+def static_file(name: str) -> str:
+    """The address of a static file, which changes with its content."""
+    known: dict[str, str] = current_app.extensions.setdefault("coldblitz static", {})
+    if name not in known:
+        known[name] = sha256((_HERE / "static" / name).read_bytes()).hexdigest()[:12]
+    return url_for("dashboard.static", filename=name, v=known[name])
+
+
+@blueprint.app_template_filter()
+def capitalize_first(text: str) -> str:
+    """Makes a sentence begin as one; names further on keep their letters."""
+    return text[:1].upper() + text[1:]
+
+
+@blueprint.app_template_filter()
+def marked(text: str) -> Markup:
+    """What stands between backticks is something to type."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))
+
+
+@blueprint.context_processor
+def for_all_pages() -> dict[str, Any]:
+    return {
+        "words": words,
+        "charts": charts,
+        "now": datetime.now(UTC),
+        "said": request.args.get("done", "")[:300],
+    }
+
+
+@blueprint.after_request
+def keep_static_files(answer: Response) -> Response:
+    if request.endpoint == "dashboard.static" and answer.status_code == 200:
+        answer.headers["Cache-Control"] = f"private, max-age={_KEPT_SECONDS}, immutable"
+    return answer
+
+
+@blueprint.errorhandler(ColdblitzError)
+def refused(error: ColdblitzError) -> tuple[str, int]:
+    log.warning("%s %s: %s", request.method, request.path, error)
+    return _error_page("This did not work", error.message, error.remedy), 400
+
+
+@blueprint.errorhandler(RedisError)
+def without_redis(error: RedisError) -> tuple[str, int]:
+    log.error("%s %s: Redis does not answer (%s)", request.method, request.path, error)
+    remedy = "Start it again; the next reconcile makes up for what was missed."
+    return _error_page("Redis is away", "Redis does not answer, and it holds all that a page shows.", remedy), 503
+
+
+@blueprint.errorhandler(HTTPException)
+def http_error(error: HTTPException) -> tuple[str, int]:
+    return _error_page(error.name, error.description or "", "Go back to the projects."), error.code or 500
+
+
+@blueprint.errorhandler(Exception)
+def unexpected(error: Exception) -> tuple[str, int]:
+    log.exception("%s %s failed", request.method, request.path)
+    return _error_page(
+        "A mistake of ours", f"Unexpected {type(error).__name__}.", "See the backend's log, and report it."
+    ), 500
+
+
+def _error_page(title: str, message: str, remedy: str) -> str:
+    return render_template("dashboard/error.html", title=title, message=message, remedy=remedy)

@@ -1,0 +1,170 @@
+"""A project's videos, and one of them over time: what the model says, how sure it is, and what people say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import render_template, request
+from markupsafe import Markup
+
+from ml_backend.annotation import Region
+from ml_backend.errors import SettingsError
+from ml_backend.jobs import label_report, projects, ready, task_view
+from ml_backend.jobs.label_report import HumanRegion
+from ml_backend.jobs.task_view import TaskView
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.server.dashboard import charts, strips
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
+from ml_backend.server.protocol import backend
+
+_A_PAGE = 50
+# A picture of more regions than this is a grey block, and slow.
+_MOST_REGIONS = 1000
+_MOST_LABELS = 40
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    task: int
+    view: TaskView | None
+    sure: float | None
+    labelled: bool
+    reviewed: bool
+    findings: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The prediction that is drawn: the active version's, else the newest that is at hand."""
+
+    version: str | None
+    sure: float | None
+    regions: tuple[Region, ...]
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/videos")
+def videos_page(project_id: int) -> str:
+    project, data_dir = project_page(project_id), backend().settings.data_dir
+    report = label_report.load(data_dir, project.key)
+    labelled, reviewed = (set(report.tasks), set(report.reviewed)) if report else (set[int](), set[int]())
+    tasks = sorted(ready.tasks(data_dir, project.key) | labelled)
+    page = min(max(request.args.get("page", 1, int), 1), max(1, -(-len(tasks) // _A_PAGE)))
+    found = projects.findings_of(backend().redis, project.key)
+    rows = [
+        VideoRow(
+            task,
+            task_view.load(data_dir, project.key, task),
+            _sure(project, task),
+            task in labelled,
+            task in reviewed,
+            len(found.get(task, ())),
+        )
+        for task in tasks[_A_PAGE * (page - 1) : _A_PAGE * page]
+    ]
+    return render_template(
+        "dashboard/videos.html",
+        project=project,
+        rows=rows,
+        number=len(tasks),
+        page=page,
+        pages=-(-len(tasks) // _A_PAGE),
+    )
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>")
+def video_page(project_id: int, task: int) -> str:
+    project, data_dir = project_page(project_id), backend().settings.data_dir
+    view = task_view.load(data_dir, project.key, task)
+    people = label_report.regions_of(data_dir, project.key, task)
+    shown = _shown(project, task)
+    asked = _regions(project, task, KEYFRAMES_VERSION)
+    if view is None and not people and not shown.regions and not asked:
+        raise SettingsError(
+            f"Nothing is known of task {task} of project {project_id} yet.",
+            "It is looked at when it has a video that can be used; see the jobs and the project's problems.",
+        )
+    at = strips.Clock(view.framerate if view else 24.0)
+    ends = [*(r.end for r in people), *(r.end for r in shown.regions), *(r.end for r in asked)]
+    length = view.frames if view else max(ends)
+    return render_template(
+        "dashboard/video.html",
+        project=project,
+        task=task,
+        view=view,
+        shown=shown,
+        length=length,
+        seconds=view.seconds if view else length / at.framerate,
+        strips=list(_strips(project, at, float(length), shown, people, asked)),
+        heat=list(_heat(project, view, float(length))),
+        unsure=strips.least_sure(shown.regions, at),
+        differing=strips.differing([r for r in people if r.source != "accepted"], shown.regions, at),
+        asked=[at.stretch(region.start, region.end) for region in asked[:60]],
+        findings=projects.findings_of(backend().redis, project.key).get(task, []),
+    )
+
+
+def _strips(
+    project: ProjectPage,
+    at: strips.Clock,
+    length: float,
+    shown: Shown,
+    people: tuple[HumanRegion, ...],
+    asked: tuple[Region, ...],
+) -> Iterator[tuple[str, Markup]]:
+    """(name, picture) of each row of regions."""
+    kinds: list[tuple[str, str, tuple[Region, ...] | tuple[HumanRegion, ...]]] = [
+        (f"Model {shown.version}", "the model", shown.regions)
+    ]
+    authors = dict.fromkeys(region.author for region in people)
+    for author in list(authors)[:8]:
+        who = f"Person {author}" if author is not None else "Somebody"
+        kinds.append((who, who, tuple(region for region in people if region.author == author)))
+    kinds.append(("Suggested", "suggested", asked))
+    for name, who, regions in kinds:
+        if regions:
+            spans = [at.span(region, project.colours, who) for region in regions[:_MOST_REGIONS]]
+            desc = f"{len(regions)} regions in {length:.0f} frames"
+            yield name, charts.timeline(length, spans, name, desc)
+
+
+def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterator[tuple[str, str, list[int], Markup]]:
+    """(label, colour, percent, picture) of each label that the model knows."""
+    for label, percent in list(view.percent.items() if view else ())[:_MOST_LABELS]:
+        colour = project.colour(label)
+        yield label, colour, percent, charts.heat(percent, length, colour, label, "frames")
+
+
+def _shown(project: ProjectPage, task: int) -> Shown:
+    data_dir, active = backend().settings.data_dir, project.active
+    others = sorted(set(ready.versions(data_dir, project.key)) - {KEYFRAMES_VERSION}, key=_number, reverse=True)
+    for version in (*([active] if active else []), *others):
+        found = ready.load(data_dir, project.key, version, task)
+        if found is not None:
+            return Shown(version, _score(found), _parsed(project, found))
+    return Shown(None, None, ())
+
+
+def _number(version: str) -> int:
+    return int(number) if (number := version.rpartition("-v")[2]).isdecimal() else 0
+
+
+def _regions(project: ProjectPage, task: int, version: str) -> tuple[Region, ...]:
+    found = ready.load(backend().settings.data_dir, project.key, version, task)
+    return _parsed(project, found) if found else ()
+
+
+def _parsed(project: ProjectPage, prediction: dict[str, Any]) -> tuple[Region, ...]:
+    return parse_regions(prediction.get("result") or [], project.config) if project.config else ()
+
+
+def _sure(project: ProjectPage, task: int) -> float | None:
+    active = project.active
+    found = ready.load(backend().settings.data_dir, project.key, active, task) if active else None
+    return _score(found) if found else None
+
+
+def _score(prediction: dict[str, Any]) -> float | None:
+    score = prediction.get("score")
+    return float(score) if isinstance(score, int | float) else None

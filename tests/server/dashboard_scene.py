@@ -1,0 +1,207 @@
+"""What a backend at work has in Redis and on disk, for the tests of the dashboard's pages."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from redis import Redis
+
+from ml_backend.jobs import label_report, overview, projects, quality_report, ready, task_view
+from ml_backend.jobs.label_report import Author, HumanRegion, LabelReport
+from ml_backend.jobs.quality_report import QualityReport, SuspectRow
+from ml_backend.jobs.queue import queue_of, request
+from ml_backend.jobs.task_view import TaskView
+from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.settings import Settings
+
+P = "7.1769860800"
+COLOURS = {"clear": "#999999", "ball": "#E69F00", "car": "#0072B2"}
+FRAMES, FPS = 300, 25.0
+EPOCHS = [
+    {
+        "epoch": n,
+        "train_loss": 1.1 * 0.6**n,
+        "validation_loss": 1.0 * 0.7**n + 0.1,
+        "validation_macro_f1": 1 - 0.5 * 0.6**n,
+    }
+    for n in range(5)
+]
+
+
+def label_config(labels: dict[str, str]) -> str:
+    from ml_backend.labelstudio.recommended import recommended_config
+
+    return recommended_config(labels)
+
+
+def measured(labels: list[str], score: float) -> dict[str, Any]:
+    """Full held-out metrics as `learning.evaluation` writes them."""
+    rows = {
+        label: {
+            "precision": score,
+            "recall": score - 0.02,
+            "f1": score - 0.01 * position,
+            "support": 400 - 90 * position,
+            "f1_interval": [max(0.0, score - 0.08), min(1.0, score + 0.03)],
+        }
+        for position, label in enumerate(labels)
+    }
+    counts = [[200 if row == column else 7 for column in range(len(labels) + 1)] for row in range(len(labels) + 1)]
+    return {
+        "judgement": "Measured on 6 recordings, each predicted by a model that had not seen it (leave videos out).",
+        "scheme": "leave out videos",
+        "videos": 6,
+        "frames": 1234,
+        "macro_f1": score,
+        "macro_f1_error": 0.02,
+        "macro_f1_interval": [score - 0.05, min(1.0, score + 0.03)],
+        "labels": rows,
+        "confusion": {"labels": [*labels, "none of the labels"], "counts": counts},
+        "segment_f1": 0.88,
+        "segments": {"found": 10, "predicted": 11, "true": 12},
+        "boundary_error_frames": 1.6,
+        "calibration_error": 0.021,
+        "reliability": [
+            {
+                "from": b / 15,
+                "to": (b + 1) / 15,
+                "decisions": 10 * b,
+                "confidence": (b + 0.5) / 15,
+                "right": min(1.0, b / 14),
+            }
+            for b in range(6, 15)
+        ],
+        "temperature": 1.1,
+    }
+
+
+def open_project(
+    settings: Settings,
+    redis: Redis,
+    key: str = P,
+    title: str = "Street",
+    colours: dict[str, str] = COLOURS,
+    tasks: int = 4,
+) -> None:
+    """A project some way down the road: suggested, labelled, trained three times, and predicted."""
+    labels, data = list(colours), settings.data_dir
+    projects.remember(redis, projects.Known(key, label_config(colours), {"min_frames": 3, "samplin": "x"}))
+    projects.set_problems(redis, key, "settings", ["Extra param 'samplin' is unknown and was ignored."])
+    finding = {
+        "kind": "variable-rate",
+        "message": "The frame rate varies: frames last from 33 to 100 ms.",
+        "remedy": "Encode it at a constant rate.",
+        "severity": "warning",
+    }
+    projects.note_findings(redis, key, 2, [finding])
+    versions = {"keyframes-v1": tasks, "cold-v3": tasks - 1}
+    overview.note(redis, key, title=title, tasks=tasks + 2, versions=versions)
+    for number, (score, frames) in enumerate(((0.62, 10), (0.81, 30), (0.93, 60)), start=1):
+        card = ModelCard(
+            f"cold-v{number}",
+            "cold",
+            tuple(labels),
+            True,
+            "mobilenet_v2:default",
+            f"2026-01-0{number}T12:00:00+00:00",
+            metrics=measured(labels, score),
+            annotations={"1": "2026-01-01"},
+            calibration={"temperature": 1.1},
+            curves={"epochs": EPOCHS, "best": 4} if number == 3 else {},
+            videos=number,
+            labelled_frames=frames,
+            train_seconds=0.31,
+            file_bytes=412_000,
+        )
+        root = data / "projects" / key / "models"
+        root.mkdir(parents=True, exist_ok=True)
+        publish(root, card, {})
+        if number > 1:
+            projects.activate(redis, key, card.name)
+    for task in range(1, tasks + 1):
+        suggest_and_predict(settings, key, task, labels)
+    people = [HumanRegion(1, 120, (labels[0],), 11, "person"), HumanRegion(121, 200, (labels[-1],), 12, "changed")]
+    report = LabelReport(
+        "2026-01-03T12:00:00+00:00",
+        (1, 2),
+        (1,),
+        {label: 300 - 80 * position for position, label in enumerate(labels)},
+        dict.fromkeys(labels, 5),
+        (
+            Author(11, 2, 340, 20, 3, 4, "2026-01-03T11:00:00+00:00"),
+            Author(12, 1, 80, 2, 0, 1, "2026-01-03T11:30:00+00:00"),
+        ),
+    )
+    label_report.save(data, key, report, [(1, people), (2, people[:1])])
+    suspects = tuple(
+        SuspectRow(
+            1, "street_1.mp4", 40 + n, 55 + n, 1.56, 2.2, (labels[0],), (labels[-1],), 0.97 - 0.05 * n, "label", "x"
+        )
+        for n in range(4)
+    )
+    quality = QualityReport(
+        "2026-01-03T12:05:00+00:00", 2, 4, suspects, dict.fromkeys(labels, 0.81), {"11": 0.8, "12": 0.78}, 90
+    )
+    quality_report.save(data, key, quality)
+
+
+def suggest_and_predict(settings: Settings, key: str, task: int, labels: list[str]) -> None:
+    data, bins = settings.data_dir, 100
+    ready.save(data, key, prediction("keyframes-v1", task, [(f, f, [], None) for f in range(15, FRAMES, 40)], 0.0))
+    spans = [(1, 110, [labels[0]], 0.97), (111, 190, [labels[-1]], 0.55), (191, FRAMES, [labels[0]], 0.91)]
+    ready.save(data, key, prediction("cold-v3", task, spans, 0.55))
+    percent = {label: [round(50 + 50 * math.sin(b / 9 + 2 * n)) for b in range(bins)] for n, label in enumerate(labels)}
+    view = TaskView(task, f"street_{task}.mp4", FPS, FRAMES, FRAMES / FPS, "cold-v3", percent, FPS)
+    task_view.save(data, key, view)
+
+
+def prediction(
+    version: str, task: int, spans: list[tuple[int, int, list[str], float | None]], score: float
+) -> dict[str, Any]:
+    result = [
+        {
+            "id": f"{version}-{number}",
+            "from_name": "labels",
+            "to_name": "video",
+            "type": "timelinelabels",
+            "value": {"ranges": [{"start": start, "end": end}], "timelinelabels": labels},
+            **({} if sure is None else {"score": sure}),
+        }
+        for number, (start, end, labels, sure) in enumerate(spans, start=1)
+    ]
+    return {"task": task, "model_version": version, "score": score, "result": result}
+
+
+def run_jobs(redis: Redis, key: str = P) -> None:
+    """One training under way, one that waits, one that is done and one that failed, without a worker."""
+    from datetime import UTC, datetime, timedelta
+
+    from rq.job import Job, JobStatus
+    from rq.serializers import JSONSerializer
+
+    def made(kind: str, *subject: int | str) -> Job:
+        job_id = request(redis, kind, key, *subject)
+        job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
+        queue_of(redis, kind).remove(job)
+        return job
+
+    train = made("train")
+    train.started_at = datetime.now(UTC) - timedelta(seconds=30)
+    train.meta.update(percent=40.0, text="epoch 4 of 10, task 3", curve=EPOCHS)
+    train.set_status(JobStatus.STARTED)
+    train.save()
+    redis.zadd(queue_of(redis, "train").started_job_registry.key, {f"{train.id}:1": 4e9})
+    failed = made("suggest", 9)
+    failed.ended_at = datetime.now(UTC)
+    failed.meta.update(reason="Task 9 has no video: its data has no address under 'video'. Import it again.")
+    failed.set_status(JobStatus.FAILED)
+    failed.save()
+    queue_of(redis, "suggest").failed_job_registry.add(failed, ttl=1000)
+    finished = made("predict", 3)
+    finished.ended_at = datetime.now(UTC)
+    finished.meta.update(text="predicted task 3 with cold-v3", percent=100)
+    finished.set_status(JobStatus.FINISHED)
+    finished.save()
+    queue_of(redis, "predict").finished_job_registry.add(finished, ttl=1000)
+    request(redis, "embed", key, 4)

@@ -1,0 +1,353 @@
+"""The dashboard through Flask's client: every page, with nothing, with a project at work, and with names nobody expects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import dashboard_scene as scene
+import pytest
+from embedded import settings_for
+from flask.testing import FlaskClient
+from redis import Redis
+
+from ml_backend.jobs import projects
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.jobs.queue import listing
+from ml_backend.server.app import create_app
+from ml_backend.settings import Settings
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "settings")
+PAGES = ("/", "/dashboard/jobs", *(f"/dashboard/projects/7/{page}" for page in PROJECT_PAGES))
+ODD = {
+    "a/b <script>alert(1)</script>": 'red" onload="alert(1)',
+    "日本語": "#abc",
+    "x" * 300: "#E69F00",
+    "'\"&{{7*7}}": "",
+}
+
+
+@pytest.fixture
+def settings(redis_settings: Settings, tmp_path: Path) -> Settings:
+    return settings_for(tmp_path, redis_url=redis_url(redis_settings))
+
+
+@pytest.fixture
+def client(redis: Redis, settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+@pytest.fixture
+def at_work(redis: Redis, settings: Settings) -> None:
+    scene.open_project(settings, redis)
+    scene.run_jobs(redis)
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and the text between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def page(client: FlaskClient, path: str) -> Elements:
+    answer = client.get(path, headers=HTML)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    assert answer.mimetype == "text/html"
+    return Elements(answer.get_data(as_text=True))
+
+
+class TestEveryPage:
+    @pytest.mark.parametrize("path", PAGES)
+    def test_it_reads_well_for_people_and_for_screen_readers(
+        self, client: FlaskClient, at_work: None, path: str
+    ) -> None:
+        found = page(client, path)
+        assert [attributes.get("lang") for attributes in found.all("html")] == ["en"]
+        assert len(found.all("h1")) == 1
+        assert len(found.all("main")) == 1
+        assert any(link.get("href") == "#content" for link in found.all("a"))
+        assert len(found.all("caption")) == len(found.all("table"))
+        assert all(cell.get("scope") for cell in found.all("th"))
+        assert all(bar.get("aria-label") for bar in found.all("progress"))
+        assert all(chart.get("aria-label") or chart.get("aria-hidden") for chart in found.all("svg"))
+        ids = [attributes["id"] for _, attributes in found.found if "id" in attributes]
+        assert len(ids) == len(set(ids))
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_nothing_in_it_breaks_its_own_rules_for_scripts_and_styles(
+        self, client: FlaskClient, at_work: None, path: str
+    ) -> None:
+        found = page(client, path)
+        assert not found.all("style")
+        assert not [name for name, attributes in found.found if "style" in attributes]
+        assert not [name for _, attributes in found.found for name in attributes if name.startswith("on")]
+        assert all(script["src"] for script in found.all("script"))
+        for tag, name in (("script", "src"), ("link", "href"), ("img", "src")):
+            assert all(str(attributes[name]).startswith("/") for attributes in found.all(tag))
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_names_are_text_never_markup(
+        self, client: FlaskClient, redis: Redis, settings: Settings, path: str
+    ) -> None:
+        title = "<img src=x onerror=alert(1)> & “Größe”"
+        scene.open_project(settings, redis, title=title, colours=ODD)
+        projects.set_problems(redis, scene.P, "label config", ["<b>bold</b> `<i>`"])
+        found = page(client, path)
+        assert len(found.all("script")) == 1
+        assert not found.all("img")
+        assert not found.all("b")
+        assert not [name for _, attributes in found.found for name in attributes if name.startswith("on")]
+        assert title in found.text or path == "/dashboard/jobs"
+        assert "49" not in found.text or "{{7*7}}" in found.text
+
+    @pytest.mark.parametrize("path", ["/", "/dashboard/jobs"])
+    def test_with_nothing_to_show(self, client: FlaskClient, path: str) -> None:
+        found = page(client, path)
+        assert ("No project is connected" if path == "/" else "Nothing runs") in found.text
+
+    @pytest.mark.parametrize("path", ["videos", "models", "quality", "settings"])
+    def test_of_a_project_that_was_only_connected(self, client: FlaskClient, redis: Redis, path: str) -> None:
+        projects.remember(redis, projects.Known("9.1", "not even XML", "neither JSON", None))
+        assert "Project 9" in page(client, f"/dashboard/projects/9/{path}").text
+        assert "Project 9" in page(client, "/").text
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_two_thousand_tasks_make_no_page_large_nor_slow(
+        self, client: FlaskClient, redis: Redis, settings: Settings, path: str
+    ) -> None:
+        scene.open_project(settings, redis, tasks=2000)
+        for task in range(2000):
+            projects.note_findings(
+                redis, scene.P, task, [{"kind": "long", "message": "m.", "remedy": "r.", "severity": "note"}]
+            )
+        answer = client.get(path, headers=HTML)
+        assert answer.status_code == 200
+        assert len(answer.get_data()) < 120_000
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_it_is_behind_the_login_and_so_are_its_files(
+        self, redis: Redis, settings: Settings, at_work: None, path: str
+    ) -> None:
+        locked = create_app(replace(settings, basic_auth_user="studio", basic_auth_pass="secret")).test_client()
+        assert locked.get(path, headers=HTML).status_code == 401
+        assert locked.get("/dashboard/static/style.css").status_code == 401
+        assert locked.get(path, headers=HTML, auth=("studio", "secret")).status_code == 200
+
+    def test_without_redis_the_page_says_so(self, tmp_path: Path) -> None:
+        settings = settings_for(tmp_path, redis_url="redis://127.0.0.1:1")
+        answer = create_app(settings).test_client().get("/dashboard/jobs", headers=HTML)
+        assert (answer.status_code, answer.mimetype) == (503, "text/html")
+        assert "Redis does not answer" in answer.get_data(as_text=True)
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("/dashboard/projects/8/models", "Project 8 is not connected"),
+            ("/dashboard/projects/7/models/cold-v9", "no model version cold-v9"),
+            ("/dashboard/projects/7/videos/999", "Nothing is known of task 999"),
+        ],
+    )
+    def test_what_is_not_there_is_said_as_a_page(
+        self, client: FlaskClient, at_work: None, path: str, said: str
+    ) -> None:
+        answer = client.get(path, headers=HTML)
+        assert (answer.status_code, answer.mimetype) == (400, "text/html")
+        assert said in answer.get_data(as_text=True)
+
+
+class TestProjects:
+    def test_scripts_and_label_studio_still_get_json(self, client: FlaskClient) -> None:
+        assert client.get("/").get_json()["status"] == "UP"
+        assert client.get("/", headers={"Accept": "application/json"}).get_json()["status"] == "UP"
+
+    def test_progress_model_and_what_is_wrong(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/")
+        bars = {str(bar["aria-label"]).split(":")[0]: (bar["value"], bar["max"]) for bar in found.all("progress")}
+        assert bars == {
+            "suggested": ("4", "6"),
+            "labelled": ("2", "6"),
+            "reviewed": ("1", "6"),
+            "predicted": ("4", "6"),
+        }
+        assert "cold-v3 0.930" in found.text
+        assert "300 frames" in found.text
+        assert "'samplin' is unknown" in found.text
+        assert "Encode it at a constant rate." in found.text
+        assert "No worker has given a sign of life" in found.text
+        links = [link["href"] for link in found.all("a")]
+        assert "http://studio.invalid/projects/7/data" in links
+
+
+class TestJobs:
+    def test_bars_reasons_and_what_to_do(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/jobs")
+        assert [bar["value"] for bar in found.all("progress")] == ["40.0"]
+        assert re.search(r"40 %, about 4\d s left. Epoch 4 of 10, task 3", found.text)
+        assert "Task 9 has no video" in found.text
+        assert "Predicted task 3 with cold-v3" in found.text
+        assert len([chart for chart in found.all("svg") if "epoch" in str(chart.get("aria-label"))]) == 2
+
+    def test_a_failed_job_is_tried_again_by_its_button(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
+        (failed,) = listing(redis)["failed"]
+        actions = [form["action"] for form in page(client, "/dashboard/jobs").all("form")]
+        retry = next(action for action in actions if action and failed["id"] in action)
+        answer = client.post(retry, follow_redirects=True, headers=HTML)
+        assert "The job is tried again." in answer.get_data(as_text=True)
+        assert listing(redis)["failed"] == []
+
+    def test_a_waiting_job_is_cancelled_by_its_button(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
+        (queued,) = listing(redis)["queued"]
+        client.post(f"/dashboard/jobs/{queued['id']}/cancel")
+        assert listing(redis)["queued"] == []
+        assert any(row["cancelled"] for row in listing(redis)["failed"])
+
+    def test_all_failed_ones_at_once(self, client: FlaskClient, at_work: None) -> None:
+        answer = client.post("/dashboard/jobs/retry", follow_redirects=True, headers=HTML)
+        assert "1 jobs are tried again." in answer.get_data(as_text=True)
+
+    @pytest.mark.parametrize("what", ["retry", "cancel"])
+    def test_one_that_is_gone(self, client: FlaskClient, what: str) -> None:
+        answer = client.post(f"/dashboard/jobs/nothing/{what}", headers=HTML)
+        assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+    def test_another_site_cannot_press_the_buttons(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
+        answer = client.post("/dashboard/jobs/retry", headers={**HTML, "Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 403
+        assert len(listing(redis)["failed"]) == 1
+
+
+class TestModels:
+    def test_each_version_with_its_scores(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/projects/7/models")
+        assert all(score in found.text for score in ("0.620", "0.810", "0.930"))
+        assert "412 kB" in found.text
+        assert any("Learning curve" in str(chart.get("aria-label")) for chart in found.all("svg"))
+
+    def test_one_in_full(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/projects/7/models/cold-v3")
+        charts = " ".join(str(chart.get("aria-label")) for chart in found.all("svg"))
+        assert all(name in charts for name in ("Calibration", "Learning curve", "Loss", "F1 of ball"))
+        assert "none of the labels" in found.text
+        assert "mobilenet_v2:default" in found.text
+
+    def test_one_that_was_not_measured(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
+        from ml_backend.learning.versions import ModelCard, publish
+
+        projects.remember(redis, projects.Known(scene.P, "<View/>"))
+        root = settings.data_dir / "projects" / scene.P / "models"
+        root.mkdir(parents=True)
+        publish(root, ModelCard("custom-bird-v1", "custom-bird", ("a",), True, "none", "2026-01-01T00:00:00"), {})
+        assert "not measured" in page(client, "/dashboard/projects/7/models").text
+        assert "Not measured yet." in page(client, "/dashboard/projects/7/models/custom-bird-v1").text
+
+    def test_activating_rolling_back_training_and_deleting(
+        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
+    ) -> None:
+        found = page(client, "/dashboard/projects/7/models")
+        actions = [form["action"] for form in found.all("form")]
+        assert "/dashboard/projects/7/models/cold-v2/activate" in actions
+        assert "Roll back to cold-v2" in found.text
+        client.post("/dashboard/projects/7/models/cold-v2/activate")
+        assert projects.wanted_version(redis, scene.P) == "cold-v2"
+        client.post("/dashboard/projects/7/train")
+        assert {row["kind"] for row in listing(redis)["queued"]} >= {"rollout", "train"}
+        client.post("/dashboard/projects/7/models/cold-v1/delete")
+        assert not (settings.data_dir / "projects" / scene.P / "models" / "cold-v1").exists()
+
+    def test_the_active_one_is_not_deleted(self, client: FlaskClient, at_work: None) -> None:
+        answer = client.post("/dashboard/projects/7/models/cold-v3/delete", headers=HTML)
+        assert answer.status_code == 400
+        assert "cold-v3 is the active version." in answer.get_data(as_text=True)
+
+
+class TestVideos:
+    def test_they_come_a_page_at_a_time(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
+        scene.open_project(settings, redis, tasks=60)
+        first, last = page(client, "/dashboard/projects/7/videos"), page(client, "/dashboard/projects/7/videos?page=2")
+        assert ("street_50.mp4" in first.text, "street_51.mp4" in first.text) == (True, False)
+        assert ("street_50.mp4" in last.text, "street_60.mp4" in last.text) == (False, True)
+        assert "street_60.mp4" in page(client, "/dashboard/projects/7/videos?page=99").text
+        assert "street_1.mp4" in page(client, "/dashboard/projects/7/videos?page=x").text
+
+    def test_one_over_time(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/projects/7/videos/1")
+        bars = [str(chart.get("aria-label")) for chart in found.all("svg") if chart.get("aria-label")]
+        assert [bar.split(".")[0] for bar in bars] == [
+            "Model cold-v3",
+            "Person 11",
+            "Person 12",
+            "Suggested",
+            "Confidence in clear",
+            "Confidence in ball",
+            "Confidence in car",
+        ]
+        assert "300 frames at 25 a second, 0:12.00; 55 % sure" in found.text
+        unsure, differing = found.text.index("Least confident"), found.text.index("People against model")
+        assert found.text.index("111 to 190", unsure) < differing
+        # The first person said clear up to frame 120, the model only up to 110.
+        assert found.text.index("111 to 120", differing)
+        assert "http://studio.invalid/projects/7/data?task=1" in [link["href"] for link in found.all("a")]
+
+    def test_one_of_which_only_the_suggestions_are_known(
+        self, client: FlaskClient, redis: Redis, settings: Settings
+    ) -> None:
+        from ml_backend.jobs import ready
+
+        projects.remember(redis, projects.Known(scene.P, scene.label_config(scene.COLOURS)))
+        asked = scene.prediction("keyframes-v1", 5, [(30, 30, [], None)], 0.0)
+        ready.save(settings.data_dir, scene.P, asked)
+        assert "Keyframe suggestions" in page(client, "/dashboard/projects/7/videos/5").text
+
+
+class TestQuality:
+    def test_people_agreement_and_the_worst_labels_first(self, client: FlaskClient, at_work: None) -> None:
+        text = page(client, "/dashboard/projects/7/quality").text
+        assert "0.780" in text
+        assert "predicted, left as it was 3" in text
+        assert text.index("97 %") < text.index("92 %") < text.index("82 %")
+
+    def test_looking_again(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
+        client.post("/dashboard/projects/7/quality")
+        assert "quality" in {row["kind"] for row in listing(redis)["queued"]}
+
+
+class TestSettings:
+    def test_values_sources_and_what_was_ignored(self, client: FlaskClient, at_work: None) -> None:
+        text = re.sub(r"\s+", " ", page(client, "/dashboard/projects/7/settings").text)
+        assert "min_frames 3 extra params" in text.replace("min_frames3extra params", "min_frames 3 extra params")
+        assert "'samplin' is unknown" in text
+
+    def test_no_secret_is_shown(self, redis: Redis, settings: Settings, at_work: None) -> None:
+        locked = replace(
+            settings, basic_auth_user="a-user", basic_auth_pass="a-password", label_studio_api_key="a-token"
+        )
+        client = create_app(locked).test_client()
+        html = client.get("/dashboard/projects/7/settings", auth=("a-user", "a-password")).get_data(as_text=True)
+        assert not [secret for secret in ("a-user", "a-password", "a-token", "redis://") if secret in html]
+        assert html.count("set, not shown") == 4
+
+    def test_the_recommended_config_has_the_videos_own_rate(
+        self, client: FlaskClient, redis: Redis, settings: Settings
+    ) -> None:
+        scene.open_project(settings, redis)
+        config = scene.label_config(scene.COLOURS).replace("$fps", "24")
+        projects.remember(redis, projects.Known(scene.P, config))
+        text = page(client, "/dashboard/projects/7/settings").text
+        assert 'framerate="25"' in text
+        assert '<Label value="ball" background="#E69F00"/>' in text
