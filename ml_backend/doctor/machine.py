@@ -26,7 +26,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 def check_machine(settings: Settings) -> Iterator[Check]:
     yield _web(settings)
-    with contextlib.closing(Redis.from_url(redis_url(settings), socket_timeout=5, socket_connect_timeout=5)) as redis:
+    with contextlib.closing(Redis.from_url(redis_url(settings), socket_timeout=2, socket_connect_timeout=2)) as redis:
         yield check_redis(redis)
         yield check_workers(redis)
         with contextlib.suppress(RedisError):

@@ -6,7 +6,7 @@ import base64
 import logging
 
 from ml_backend.errors import LabelConfigError, LabelStudioError, LabelStudioMissing
-from ml_backend.jobs import overview, projects
+from ml_backend.jobs import overview, projects, tally
 from ml_backend.jobs.condition import check_disk
 from ml_backend.jobs.filling import queue_missing
 from ml_backend.jobs.forgetting import forget_deleted_tasks, forget_project, remove_gone
@@ -63,7 +63,10 @@ def reconcile(project_key: str) -> str:
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
         done.append(f"{again} jobs tried again")
     retire(context, work, stored)
-    return ", ".join(filter(None, done)) or "nothing has changed"
+    found = [each for each in done if each]
+    projects.note_reconciled(redis, project_key)
+    tally.count_reconciled(redis, len(found))
+    return ", ".join(found) or "nothing has changed"
 
 
 @job

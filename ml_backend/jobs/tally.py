@@ -24,7 +24,7 @@ _ACTIONS = ANNOTATION_ACTIONS | TASK_ACTIONS | {"START_TRAINING", "PROJECT_UPDAT
 class Tally:
     """`jobs`: (kind, outcome) to number. `seconds`: kind to the number of jobs in each of BUCKETS and beyond, not
     cumulated, and their sum in seconds. `events`: action to number. `frames_decoded` and `frames_embedded` in
-    `embedding_seconds`. `reconciled`: jobs that a reconcile found missing.
+    `embedding_seconds`. `reconciled`: kinds of work that reconciles found to be missing.
     """
 
     jobs: Mapping[tuple[str, str], int]
@@ -60,7 +60,7 @@ def count_frames(redis: Redis, decoded: int, embedded: int, seconds: float) -> N
 
 
 def count_reconciled(redis: Redis, missing: int) -> None:
-    """Counts the jobs that were missing and that a reconcile has queued."""
+    """Counts the kinds of work that a reconcile found to be missing and queued."""
     redis.hincrby(_COUNTS, "reconciled", missing)
 
 

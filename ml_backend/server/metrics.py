@@ -107,7 +107,7 @@ class _Done(Collector):
             ("coldblitz_frames_decoded", "Frames of the videos that were embedded.", found.frames_decoded),
             ("coldblitz_frames_embedded", "Frames among them that the network saw.", found.frames_embedded),
             ("coldblitz_embedding_seconds", "Time that this took.", found.embedding_seconds),
-            ("coldblitz_reconciled", "Jobs that no event had asked for and a reconcile queued.", found.reconciled),
+            ("coldblitz_reconciled", "Kinds of work that reconciles found to be missing.", found.reconciled),
         ):
             yield CounterMetricFamily(name, text, value)
 
