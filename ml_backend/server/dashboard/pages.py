@@ -1,0 +1,26 @@
+"""What people see of the backend in a browser: pages made on the server, which work without JavaScript.
+
+Importing a page adds its routes to the blueprint.
+"""
+
+from __future__ import annotations
+
+from ml_backend.server.dashboard import (
+    jobs_page,
+    models_page,
+    projects_page,
+    quality_page,
+    settings_page,
+    videos_page,
+)
+from ml_backend.server.dashboard.site import blueprint
+
+__all__ = [
+    "blueprint",
+    "jobs_page",
+    "models_page",
+    "projects_page",
+    "quality_page",
+    "settings_page",
+    "videos_page",
+]
