@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 import yaml
+from embedded import redis, redis_settings
+from redis import Redis
 
 from ml_backend.cli import app
+from ml_backend.jobs.alive import living, signs_of_life
+from ml_backend.jobs.deaths import worker_name
+from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.settings import Settings
+
+__all__ = ["redis", "redis_settings"]
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ["web", "worker", "worker-gpu"]
@@ -62,7 +73,8 @@ def test_our_services_get_settings_that_exist(compose: dict[str, Any], name: str
     assert (settings.basic_auth_user, settings.basic_auth_pass) == ("labelstudio", "password")
     assert settings.device == ("cuda" if name == "worker-gpu" else "auto")
     known = {field.upper() for field in Settings.__dataclass_fields__}
-    assert set(environment) <= known
+    # The log is set up before there are settings.
+    assert set(environment) <= known | {"LOG_FORMAT"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -116,6 +128,23 @@ def test_the_health_checks_are_programs_that_parse(compose: dict[str, Any], name
     _, python, option, program = compose["services"][name]["healthcheck"]["test"]
     assert (python, option) == ("python", "-c")
     compile(program, "healthcheck", "exec")
+
+
+def test_a_worker_is_healthy_while_it_gives_signs_of_life(
+    compose: dict[str, Any], redis: Redis, redis_settings: Settings
+) -> None:
+    url = redis_url(redis_settings)
+    program = compose["services"]["worker"]["healthcheck"]["test"][-1]
+
+    def healthy() -> bool:
+        environment = {**os.environ, "REDIS_URL": url}
+        return subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
+
+    assert not healthy()
+    with signs_of_life(url, worker_name(os.getpid(), "a")):
+        while not living(redis):
+            time.sleep(0.01)
+        assert healthy()
 
 
 def test_the_image_does_not_run_as_root(image: list[tuple[str, str]]) -> None:
