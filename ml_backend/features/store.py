@@ -91,6 +91,8 @@ class FeatureStore:
         """For an entry that is made piece by piece; without a `commit` nothing of it stays. Raises StorageError."""
         folder = self.root / f".{uuid.uuid4().hex}.part"
         with _reported(self.root):
+            # Also before: on a full disk a lower bound makes room for it.
+            self._evict(keep=self._path(content, key))
             folder.mkdir(parents=True)
         writer = EntryWriter(folder, self._path(content, key))
         try:

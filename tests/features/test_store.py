@@ -146,6 +146,14 @@ def test_the_entry_used_least_recently_goes_first(tmp_path: Path) -> None:
     assert [bounded.has(name, "net") for name in ("first", "second", "third", "fourth")] == [True, False, True, True]
 
 
+def test_a_lower_bound_makes_room_before_anything_is_written(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path, 10**9)
+    for name in ("first", "second"):
+        store.save(name, "net", features())
+    with FeatureStore(tmp_path, 10).writer("third", "net"):
+        assert not list(tmp_path.glob("*.safetensors"))
+
+
 def test_what_was_just_made_stays_even_if_it_alone_is_too_large(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, 10)
     store.save("video", "net", features())
