@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,3 +129,15 @@ def test_it_asks_for_the_login_and_counts_those_who_fail(redis: Redis, redis_set
     text = locked.get("/metrics", auth=("studio", "secret")).text
     assert 'coldblitz_request_seconds_count{route="/metrics",status="401"} 1.0' in text
     assert "secret" not in text
+
+
+def test_the_documentation_names_every_metric_and_no_other(client: FlaskClient, redis: Redis) -> None:
+    client.get("/health")
+    tally.count_job(redis, "train", "done", 1)
+    projects.activate(redis, P, "cold-v3")
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    table = [line for line in text.splitlines() if line.startswith("| `coldblitz_")]
+    named = {name.removesuffix("_total") for line in table for name in re.findall(r"`(coldblitz_\w+)`", line)}
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    told = {family.name.removesuffix("_total") for family in families if family.name.startswith("coldblitz_")}
+    assert named == {name for name in told if not name.endswith("_created")}
