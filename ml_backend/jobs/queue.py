@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,9 @@ def queue_due(redis: Redis) -> int:
     try:
         for queue in queues(redis):
             registry = queue.scheduled_job_registry
-            for job in existing(redis, registry.get_jobs_to_schedule()):
+            # What lies further ahead than any pause was planned before the clock was set back.
+            astray = redis.zrangebyscore(registry.key, time.time() + max(_RETRY_AFTER) + 1, "+inf")
+            for job in existing(redis, [*registry.get_jobs_to_schedule(), *(job_id.decode() for job_id in astray)]):
                 with redis.pipeline() as pipeline:
                     registry.remove(job, pipeline=pipeline)
                     queue._enqueue_job(job, pipeline=pipeline)

@@ -205,6 +205,18 @@ class TestFailures:
         assert queue_due(redis) == 0
         assert counts(redis)["queued"] == 1
 
+    def test_one_planned_before_the_clock_was_set_back_does_not_wait_for_the_old_time(
+        self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ml_backend.jobs.queue._RETRY_AFTER", [600, 600])
+        will(redis, "fail for now")
+        job_id = request(redis, "train", P)
+        work()
+        redis.zadd("rq:scheduled:coldblitz-train", {str(job_id): time.time() + 24 * 3600}, xx=True)
+        assert queue_due(redis) == 1
+        work()
+        assert len(ran(redis)) == 2
+
     def test_all_that_failed_can_be_tried_again_when_the_cause_is_mended(self, redis: Redis, work: Work) -> None:
         for task in (1, 2):
             will(redis, "fail for good")
