@@ -10,7 +10,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test lint bench lock browser clean clean-demo
+.PHONY: help setup demo serve test lint audit bench lock browser clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -58,6 +58,10 @@ lint: .venv/stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python requirements/audit.py
+
+audit: .venv/stamp ## Known vulnerabilities of what the locks pin, from the OSV database where it can be reached
+	@$(BIN)/python requirements/audit.py --online
 
 bench: .venv/stamp ## All benchmarks; DATA=folder for other labelled videos
 	@for module in $$(ls benchmarks/*.py benchmarks/*/__main__.py 2>/dev/null | sed 's|^benchmarks/||; s|/__main__\.py$$||; s|\.py$$||' | grep -v '^_'); do \
