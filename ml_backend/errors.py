@@ -5,7 +5,8 @@
     ├── LabelStudioError           Label Studio said no
     │   ├── LabelStudioUnreachable     (passes) no answer, 5xx, 429, database locked
     │   ├── LabelStudioRefused         (setting) 401 or 403: the token is wrong or has no right to this
-    │   ├── LabelStudioMissing         404: the project or task is gone
+    │   ├── LabelStudioMissing         404
+    │   │   └── Gone                       the project or task that a job is about
     │   └── LabelConfigError           the label config has nothing for us to predict
     ├── PayloadError               a request that does not look like Label Studio's
     ├── VideoError                 this video cannot be used; others go on
@@ -63,6 +64,10 @@ class LabelStudioRefused(LabelStudioError):
 
 
 class LabelStudioMissing(LabelStudioError):
+    pass
+
+
+class Gone(LabelStudioMissing):
     pass
 
 

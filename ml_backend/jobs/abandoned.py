@@ -43,6 +43,20 @@ def take_up_begun(redis: Redis) -> int:
             lock.release()
 
 
+def hand_back(redis: Redis, job_id: str) -> None:
+    """Queues a job again that its worker has no time to finish, first in line; it is not counted as a death."""
+    for job in _jobs(redis, [job_id]):
+        _end_executions(redis, job)
+        _queue_again(Queue(job.origin, connection=redis, serializer=JSONSerializer), job)
+
+
+def _end_executions(redis: Redis, job: Job) -> None:
+    with redis.pipeline() as pipeline:
+        for execution in job.get_executions():
+            execution.delete(job, pipeline)
+        pipeline.execute()
+
+
 def _take_up_begun(redis: Redis) -> int:
     taken = 0
     for queue in queues(redis):
@@ -50,10 +64,7 @@ def _take_up_begun(redis: Redis) -> int:
             if not died(redis, job.worker_name):
                 continue
             crash = crashed(redis, job.worker_name)
-            with redis.pipeline() as pipeline:
-                for execution in job.get_executions():
-                    execution.delete(job, pipeline)
-                pipeline.execute()
+            _end_executions(redis, job)
             video = job.meta.pop("video", None)
             if video is not None:
                 # It is the video that is given up, by whichever job meets it next.

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ml_backend.jobs import marks, overview, projects, ready, task_view
+from ml_backend.jobs.belonging import forget_studio, studio_of
 from ml_backend.jobs.interventions import drop, drop_project
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.queue import KINDS
@@ -50,6 +51,7 @@ def forget_project(context: WorkerContext, key: str) -> None:
     marks.drop(context.redis, key)
     projects.forget(context.redis, key)
     overview.forget(context.redis, key)
+    forget_studio(context.redis, key)
     folder = _folders(context) / key
     if folder.is_dir():
         shutil.rmtree(folder / "predictions", ignore_errors=True)
@@ -65,7 +67,9 @@ def remove_gone(context: WorkerContext, existing: Collection[str]) -> int:
         if folder.name in existing:
             gone.unlink(missing_ok=True)
         elif not gone.exists():
-            _mark_gone(folder)
+            # One of another Label Studio, which had this folder before, is not for us to judge.
+            if studio_of(context.redis, context.settings, folder.name) == context.settings.label_studio_url:
+                _mark_gone(folder)
         elif time.time() - gone.stat().st_mtime > _KEPT_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
             log.info("deleted %s, whose project is gone from Label Studio", folder)

@@ -13,6 +13,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ml_backend.errors import StorageError
 from ml_backend.jobs.deaths import died_here, worker_name
 from ml_backend.locked import locked
 
@@ -28,9 +29,10 @@ def project_lock(redis: Redis, data_dir: Path, project: str, purpose: str) -> It
     """Waits for the lock.
 
     It is two: one on a file, which is free again at once when its holder is killed, among the workers of a machine (a
-    network file system may not share it), and one in Redis among the machines, which its holder renews.
+    network file system may not share it), and one in Redis among the machines, which its holder renews. Raises
+    StorageError.
     """
-    with locked(data_dir / "projects" / project / f".{purpose}.lock"):
+    with _on_this_machine(data_dir / "projects" / project / f".{purpose}.lock"):
         key, holder = f"{_LOCK}:{purpose}:{project}", worker_name(os.getpid(), uuid.uuid4().hex[:12])
         _acquire(redis, key, holder)
         released = threading.Event()
@@ -43,6 +45,18 @@ def project_lock(redis: Redis, data_dir: Path, project: str, purpose: str) -> It
             renewing.join()
             with contextlib.suppress(RedisError):
                 redis.eval(_RELEASE, 1, key, holder)
+
+
+@contextlib.contextmanager
+def _on_this_machine(path: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path))
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be written ({error.strerror}).", "Make room there, or set DATA_DIR elsewhere."
+            ) from error
+        yield
 
 
 def _acquire(redis: Redis, key: str, holder: str) -> None:

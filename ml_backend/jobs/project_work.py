@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ml_backend.errors import LabelStudioMissing
+from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs import projects
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
@@ -27,11 +27,14 @@ class ProjectWork:
 
 
 def open_project(context: WorkerContext, key: str) -> ProjectWork:
-    """Raises LabelStudioMissing when the project is gone, and LabelConfigError when nothing in it can be predicted."""
+    """Raises Gone when the project is, and LabelConfigError when nothing in it can be predicted."""
     known = projects.recall(context.redis, key)
-    project = context.client.project(int(key.split(".")[0]))
+    try:
+        project = context.client.project(int(key.split(".")[0]))
+    except LabelStudioMissing as error:
+        raise Gone(f"Project {key} is gone from Label Studio.", "Nothing needs to be done.") from error
     if str(project.key) != key:
-        raise LabelStudioMissing(
+        raise Gone(
             f"Project {key} is gone; Label Studio has given its number to another one.", "Nothing needs to be done."
         )
     settings = known.settings if known else ProjectSettings()

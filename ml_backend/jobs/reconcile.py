@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import logging
 
-from ml_backend.errors import LabelConfigError, LabelStudioError, LabelStudioMissing
+from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs import overview, projects, tally
+from ml_backend.jobs.belonging import note_studio, studio_of
 from ml_backend.jobs.condition import check_disk
 from ml_backend.jobs.filling import queue_missing
 from ml_backend.jobs.forgetting import forget_deleted_tasks, forget_project, remove_gone
@@ -34,15 +35,20 @@ def reconcile(project_key: str) -> str:
     redis = context.redis
     try:
         work = open_project(context, project_key)
-    except LabelStudioMissing as missing:
+    except Gone as gone:
         if project_key in _existing(context):
-            raise LabelStudioError(missing.message, missing.remedy) from missing
+            raise LabelStudioError(gone.message, "Label Studio lists it, though; see its log.") from gone
+        had_it = studio_of(redis, context.settings, project_key)
+        if had_it not in (None, context.settings.label_studio_url):
+            told = f"Project {project_key} was in the Label Studio at {had_it}, not in the one that LABEL_STUDIO_URL names."
+            raise LabelStudioError(told, "Give each Label Studio a DATA_DIR and a REDIS_URL of its own.") from gone
         forget_project(context, project_key)
         return "the project is gone from Label Studio"
     except LabelConfigError as error:
         projects.set_problems(redis, project_key, "label config", [str(error)])
         raise
     projects.set_problems(redis, project_key, "label config", [])
+    note_studio(redis, context.settings, project_key)
     _report_settings(context, project_key)
     if projects.recall(redis, project_key) is None:
         # Listing the project's backends makes Label Studio call our /setup, which brings the extra params.

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from ml_backend.errors import VideoError
+from ml_backend.errors import StorageError, VideoError
 from ml_backend.jobs import projects, ready, task_view
 from ml_backend.jobs.embeddings import has_features
+from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.limits import allow
 from ml_backend.jobs.pinning import pin
@@ -47,7 +48,7 @@ def rollout(project_key: str, version: str) -> str:
         request_after(context.redis, waiting, "rollout", project_key, version)
         return f"{version} waits until {len(waiting)} videos are embedded"
     with project_lock(context.redis, context.settings.data_dir, project_key, "rollout"):
-        pushed = _push_all(context, work, version, predictor(context, work, version), tasks)
+        pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
         if context.client.versions(work.id).get(version, 0):
             pin(context, work, version)
             projects.activate(context.redis, project_key, version)
@@ -68,12 +69,20 @@ def predict(project_key: str, task_number: int) -> str:
         if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
             return f"task {task.id} has its prediction already"
         annotated = next(iter(annotated_tasks(context, work, task.id)), None)
-        found = predictor(context, work, version)(task, annotated)
+        found = _predictor(context, work, version)(task, annotated)
         if found is None:
             return f"task {task.id} is reviewed and needs no prediction"
         task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
         _push(context, work, [prediction_json(timeline_prediction(work, version, task, found), work.config)])
     return f"predicted task {task.id} with {version}"
+
+
+def _predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+    try:
+        return predictor(context, work, version)
+    except StorageError:
+        make_again(context.redis, work.key)
+        raise
 
 
 def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> list[str]:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
-from ml_backend.errors import ColdblitzError, JobCancelled, LabelStudioMissing
+from ml_backend.errors import ColdblitzError, Gone, JobCancelled
 from ml_backend.jobs import tally
 from ml_backend.jobs.filling import ask_for_more
 from ml_backend.jobs.interventions import is_cancelled
@@ -45,7 +45,7 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
             try:
                 _stop_if_cancelled()
                 text = function(*args, **kwargs)
-            except LabelStudioMissing as gone:
+            except Gone as gone:
                 text = str(gone)
             except ColdblitzError as error:
                 ended.outcome = _fail(str(error), error)

@@ -14,6 +14,7 @@ from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import marks, projects
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.embeddings import tell_of_weights
+from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.label_counts import note_labelled
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.labelled_videos import labelled_videos
@@ -27,12 +28,12 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.custom import load_custom
-from ml_backend.learning.customversions import save_custom
+from ml_backend.learning.customversions import load_custom_version, save_custom
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate, is_worse
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.head import Head
-from ml_backend.learning.versions import ModelCard, list_versions, load_card, save_version
+from ml_backend.learning.versions import ModelCard, list_versions, load_card, load_version, save_version
 
 # Whole timelines that people have judged, from which on Blitz takes over.
 ENOUGH_REVIEWED = 2
@@ -77,7 +78,8 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         mark = fingerprint(work, annotated, context.backbone.key)
         models = context.models_dir(project_key)
         newest = newest_learnt(models)
-        if newest is not None and newest.settings.get("fingerprint") == mark:
+        known = newest is not None and newest.settings.get("fingerprint") == mark
+        if newest is not None and known and is_whole(models, newest.name, load_version):
             if marks.get(context.redis, project_key, "decided") != newest.name:
                 return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
             wanted = projects.wanted_version(context.redis, project_key)
@@ -143,7 +145,10 @@ def _take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
     exclusive = is_exclusive(a for each in annotated for a in each.annotations)
     model = load_custom(file, work.config.labels, work.config.predicted_values)
     taken = context.client.versions(work.id)
-    card = save_custom(context.models_dir(work.key), model, exclusive=exclusive, taken=taken)
+    models = context.models_dir(work.key)
+    card = save_custom(models, model, exclusive=exclusive, taken=taken)
+    if not is_whole(models, card.name, load_custom_version):
+        card = save_custom(models, model, exclusive=exclusive, taken=(*taken, card.name))
     projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
     if projects.active_version(context.redis, work.key) != card.name:
         projects.want(context.redis, work.key, card.name)

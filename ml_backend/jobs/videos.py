@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ml_backend.errors import VideoError, VideoRefused
+from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
 from ml_backend.jobs.limits import allow, allow_for_video
 from ml_backend.jobs.poison import in_hand
 from ml_backend.jobs.worker_context import WorkerContext
@@ -44,10 +45,25 @@ def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
             allow_for_video(video.path)
             yield
     except VideoError as error:
+        if isinstance(error, VideoUnreadable) and not _is_whole(video):
+            video.path.unlink(missing_ok=True)
+            raise VideoUnreachable(
+                f"The copy of {video_name(task, config)} (task {task.id}) in DATA_DIR was damaged.",
+                "It is fetched again by itself; check the disk if that happens often.",
+            ) from error
         name = f"{video_name(task, config)} (task {task.id})"
         raise type(error)(
             error.message.replace(video.path.name, name).replace("The video ended", f"{name} ended"), error.remedy
         ) from error
+
+
+def _is_whole(video: VideoFile) -> bool:
+    """Whether the file still is what was fetched."""
+    try:
+        with video.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == video.content
+    except OSError:
+        return False
 
 
 def inspect_video(task: Task, config: LabelConfig, video: VideoFile, thorough: bool = False) -> tuple[Finding, ...]:

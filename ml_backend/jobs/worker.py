@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import uuid
 from importlib import import_module
+from types import FrameType
 
+from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs import marks
-from ml_backend.jobs.abandoned import take_up_abandoned
+from ml_backend.jobs.abandoned import hand_back, take_up_abandoned
 from ml_backend.jobs.alive import signs_of_life
 from ml_backend.jobs.deaths import worker_name
 from ml_backend.jobs.embedded_redis import redis_url
@@ -20,11 +24,35 @@ from ml_backend.jobs.projects import known_keys
 from ml_backend.jobs.queue import KINDS, queues, request
 from ml_backend.jobs.worker_context import worker_context
 
+log = logging.getLogger(__name__)
+
 _NICER = 10
+# Whoever stops a worker gives it ten seconds.
+_HAND_BACK_SECONDS = 7.0
+
+
+class _Worker(SimpleWorker):
+    """Finishes its job when it is told to stop, or hands it back when that takes too long."""
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        waiting = threading.Timer(_HAND_BACK_SECONDS, self._hand_back)
+        waiting.daemon = True
+        waiting.start()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def _hand_back(self) -> None:
+        # Its own connection: the job's may be in the middle of an answer. Whatever the job was writing appears whole or not
+        # at all, as when it is killed.
+        redis = Redis.from_url(redis_url(worker_context().settings), socket_timeout=2)
+        job_id = redis.hget(self.key, "current_job")
+        if job_id:
+            log.info("%s is handed back, since this worker has to stop", job_id.decode())
+            hand_back(redis, job_id.decode())
+        os._exit(0)
 
 
 def work() -> None:
-    """Runs until SIGTERM or SIGINT; the job at hand is finished first. Raises SettingsError.
+    """Runs until SIGTERM or SIGINT; the job at hand is finished first, or handed back. Raises SettingsError.
 
     Jobs run in this process, not in a fork, so that the backbone is loaded once and CUDA is never forked.
     """
@@ -38,7 +66,7 @@ def work() -> None:
     redis = context.redis
     name = worker_name(os.getpid(), uuid.uuid4().hex[:6])
     # Before the first question to Redis: RQ lets connections made from now on wait for jobs, others give up after seconds.
-    worker = SimpleWorker(
+    worker = _Worker(
         queues(redis),
         name=name,
         connection=redis,

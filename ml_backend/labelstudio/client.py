@@ -14,8 +14,8 @@ from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import (
+    Gone,
     LabelStudioError,
-    LabelStudioMissing,
     LabelStudioRefused,
     LabelStudioUnreachable,
     PayloadError,
@@ -145,7 +145,7 @@ class Client:
         return (str(item["updated_at"]) if item else ""), total
 
     def task(self, project: int, number: int) -> Task:
-        """One task. Raises LabelStudioMissing when it is gone.
+        """One task. Raises Gone when it is gone.
 
         From the list: asking for the task by itself makes Label Studio call our /setup and /predict first.
         """
@@ -289,9 +289,7 @@ class Client:
     def _task(self, project: int, number: int, include: str) -> dict[str, Any]:
         for item in self._tasks(project, include, condition("id", "equal", "Number", number)):
             return item
-        raise LabelStudioMissing(
-            f"Task {number} is not in project {project}.", "It was probably deleted; nothing is to be done."
-        )
+        raise Gone(f"Task {number} is not in project {project}.", "It was probably deleted; nothing is to be done.")
 
     def _first(
         self, project: int, include: str, order: str, *conditions: dict[str, Any]

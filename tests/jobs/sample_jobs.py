@@ -14,7 +14,7 @@ from redis import Redis
 from rq import get_current_job
 
 from ml_backend.errors import (
-    LabelStudioMissing,
+    Gone,
     LabelStudioRefused,
     LabelStudioUnreachable,
     StorageError,
@@ -66,7 +66,7 @@ def act(kind: str, *arguments: str | int) -> str:
     if command == "fail of the disk":
         raise StorageError("The disk is full.", "Make room.")
     if command == "find it gone":
-        raise LabelStudioMissing("Task 1 is gone.", "Nothing is to be done.")
+        raise Gone("Task 1 is gone.", "Nothing is to be done.")
     if command == "report for ever":
         for percent in range(60):
             report(percent, f"{percent} seconds")

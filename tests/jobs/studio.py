@@ -40,6 +40,7 @@ class Studio(Flask):
             ("/api/predictions/", self.list_predictions, "GET"),
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
             ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH"),
+            ("/api/dm/views/", self.list_tabs, "GET", "POST"),
             ("/api/ml/", self.list_backends, "GET"),
             ("/data/upload/7/<name>", self.video, "GET"),
         ):
@@ -97,6 +98,9 @@ class Studio(Flask):
     def change_webhook(self, number: int) -> Response:
         self.webhooks[number - 1].update(request.get_json())
         return jsonify(self.webhooks[number - 1])
+
+    def list_tabs(self) -> Response:
+        return jsonify([])
 
     def list_backends(self) -> Response:
         self.listed_backends += 1

@@ -28,8 +28,9 @@ WORKER = """
 from ml_backend.jobs import queue
 for kind in queue.KINDS:
     queue.KINDS[kind] = queue.Kind(f"sample_jobs.{kind}", 60, queue.KINDS[kind].retried)
-from ml_backend.jobs.worker import work
-work()
+from ml_backend.jobs import worker
+worker._HAND_BACK_SECONDS = 0.3
+worker.work()
 """
 Work = Callable[..., None]
 
@@ -78,6 +79,19 @@ def test_what_a_killed_worker_was_doing_is_taken_up(redis: Redis, redis_settings
     work()
     assert ran(redis) == [f"train {P}"] * 2
     assert counts(redis) == {"queued": 0, "running": 0, "finished": 1, "failed": 0}
+
+
+def test_a_worker_that_has_to_stop_hands_its_job_back(redis: Redis, redis_settings: Settings, work: Work) -> None:
+    redis.rpush(f"do:{P}", "hang")
+    job_id = request(redis, "train", P)
+    with worker(redis_settings) as stopped:
+        until(lambda: redis.get("hanging"))
+        stopped.terminate()
+        assert stopped.wait(20) == 0
+    assert counts(redis) == {"queued": 1, "running": 0, "finished": 0, "failed": 0}
+    assert "kills" not in Job.fetch(str(job_id), connection=redis, serializer=JSONSerializer).meta
+    work()
+    assert ran(redis) == [f"train {P}"] * 2
 
 
 def begun_by(redis: Redis, job_id: str, name: str) -> None:

@@ -326,6 +326,50 @@ class TestProjectsThatAreGone:
         assert (folder / "predictions").exists()
 
 
+class TestAnotherLabelStudio:
+    """Whoever points LABEL_STUDIO_URL elsewhere for a while finds everything again."""
+
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+        (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
+        reconcile(KEY)
+        studio.project = None
+
+    def move(self, redis: Redis, context: WorkerContext) -> None:
+        redis.hset("coldblitz:studios", KEY, "http://another")
+        (context.settings.data_dir / "projects" / KEY / ".studio").write_text("http://another")
+
+    def test_forgets_nothing_of_the_first_one(self, context: WorkerContext, redis: Redis) -> None:
+        self.move(redis, context)
+        with pytest.raises(LabelStudioError, match="http://another"):
+            reconcile(KEY)
+        discover("http://studio")
+        assert projects.known_keys(redis) == [KEY]
+        assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
+
+    def test_nor_when_redis_was_lost_meanwhile(self, context: WorkerContext, redis: Redis) -> None:
+        self.move(redis, context)
+        redis.flushall()
+        discover("http://studio")
+        assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
+
+    def test_is_the_same_one_when_it_has_the_project(
+        self, context: WorkerContext, studio: Studio, redis: Redis
+    ) -> None:
+        self.move(redis, context)
+        studio.project = Studio().project
+        reconcile(KEY)
+        studio.project = None
+        assert "gone" in reconcile(KEY)
+
+    def test_a_project_that_was_deleted_while_nobody_looked_goes_too(
+        self, context: WorkerContext, redis: Redis
+    ) -> None:
+        redis.flushall()
+        discover("http://studio")
+        assert (context.settings.data_dir / "projects" / KEY / ".gone").exists()
+
+
 class TestProjectsThatRedisDoesNotKnow:
     @pytest.fixture(autouse=True)
     def wiped(self, redis: Redis, known: None) -> None:

@@ -66,3 +66,25 @@ def test_a_failed_job_says_why_and_can_be_tried_again(
     assert client.post("/jobs/retry").get_json() == {"queued": [row["id"]]}
     found = client.get("/jobs").get_json()
     assert (len(found["queued"]), found["failed"]) == (1, [])
+
+
+def test_one_job_can_be_cancelled_and_tried_again(client: FlaskClient, redis: Redis) -> None:
+    job_id = request(redis, "suggest", P, 5)
+    assert client.post(f"/jobs/{job_id}/cancel").get_json() == {"cancelled": True}
+    (row,) = client.get("/jobs").get_json()["failed"]
+    assert (row["id"], row["cancelled"]) == (job_id, True)
+    assert client.post(f"/jobs/{job_id}/retry").get_json() == {"queued": job_id}
+    assert client.get("/jobs").get_json()["queued"][0]["id"] == job_id
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+def test_a_job_that_is_not_known_is_said_to_be(client: FlaskClient, action: str) -> None:
+    answer = client.post(f"/jobs/nonsense/{action}")
+    assert answer.status_code == 404
+    assert "no such job" in answer.get_json()["error"]
+
+
+def test_looking_for_lost_projects_is_about_none(client: FlaskClient, redis: Redis) -> None:
+    request(redis, "discover", "http://studio:8080")
+    (row,) = client.get("/jobs").get_json()["queued"]
+    assert (row["kind"], row["project"]) == ("discover", None)

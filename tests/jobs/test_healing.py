@@ -1,0 +1,127 @@
+"""What a full, read-only or failing disk does: it is named, nothing half-written is taken as good, and it is made again."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loopback import serving
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.demo.clips import Script, make_clips
+from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
+from ml_backend.jobs import projects
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.queue import listing
+from ml_backend.jobs.rollout import rollout
+from ml_backend.jobs.suggest import suggest
+from ml_backend.jobs.train import train
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.settings import Settings
+
+
+def region(frame: int, label: str) -> dict[str, object]:
+    value = {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [label]}
+    return {"id": f"kf-{frame}", "type": "timelinelabels", "from_name": "events", "to_name": "film", "value": value}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (made,) = make_clips(tmp_path_factory.mktemp("clips"), [Script("short.mp4", 25, (("clear", 20), ("car", 20)), 1)])
+    return made.path
+
+
+@pytest.fixture
+def context(
+    clip: Path, studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WorkerContext]:
+    """One video of which four frames are labelled, and an untrained backbone."""
+    studio.add_task(1, clip)
+    result = [region(frame, label) for frame, label in ((3, "cat"), (12, "cat"), (25, "dog"), (35, "dog"))]
+    studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
+    there = {"data_dir": tmp_path / "data", "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
+    with serving(studio) as url:
+        made = WorkerContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
+        for module in ("train", "rollout", "suggest"):
+            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
+        yield made
+        made.redis.close()
+
+
+def queued(redis: Redis) -> set[str]:
+    return {f"{row['kind']} {row['version'] or ''}".strip() for row in listing(redis)["queued"]}
+
+
+class TestAModelVersion:
+    def test_that_is_damaged_is_made_again_under_another_name(self, context: WorkerContext, redis: Redis) -> None:
+        train(KEY)
+        (weights,) = context.models_dir(KEY).glob("cold-v1/head.safetensors")
+        weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+        with pytest.raises(StorageError, match="cold-v1 is damaged"):
+            rollout(KEY, "cold-v1")
+        assert "train" in queued(redis)
+        assert "cold-v2" in train(KEY)
+        assert "rollout cold-v2" in queued(redis)
+        assert not (context.models_dir(KEY) / "cold-v1").exists()
+
+    def test_that_is_lost_altogether_is_too(self, context: WorkerContext, redis: Redis) -> None:
+        train(KEY)
+        subprocess.run(["rm", "-r", str(context.models_dir(KEY))], check=True)
+        with pytest.raises(StorageError):
+            rollout(KEY, "cold-v1")
+        assert "trained cold-v1" in train(KEY)
+
+    def test_whose_training_was_killed_before_it_was_rolled_out_is_rolled_out(
+        self, context: WorkerContext, redis: Redis
+    ) -> None:
+        train(KEY)
+        # As if the worker had died right after it had saved the version, while an older one was shown.
+        redis.flushall()
+        projects.activate(redis, KEY, "cold-v0")
+        projects.want(redis, KEY, "cold-v0")
+        train(KEY)
+        assert "rollout cold-v1" in queued(redis)
+        assert projects.wanted_version(redis, KEY) == "cold-v1"
+
+
+class TestTheCache:
+    def test_a_copy_of_a_video_that_the_disk_damaged_is_fetched_again(
+        self, context: WorkerContext, studio: Studio
+    ) -> None:
+        suggest(KEY, 1)
+        (copy,) = [path for path in (context.settings.data_dir / "videos").iterdir() if path.is_file()]
+        good = copy.read_bytes()
+        copy.write_bytes(bytes(len(good)))
+        studio.predictions.clear()
+        with pytest.raises(VideoUnreachable, match="was damaged"):
+            suggest(KEY, 1)
+        assert suggest(KEY, 1).startswith("suggested")
+        assert copy.read_bytes() == good
+
+    def test_a_video_that_came_broken_stays_broken(
+        self, context: WorkerContext, studio: Studio, tmp_path: Path
+    ) -> None:
+        (tmp_path / "bad.mp4").write_bytes(bytes(5000))
+        studio.add_task(2, tmp_path / "bad.mp4")
+        with pytest.raises(VideoUnreadable):
+            suggest(KEY, 2)
+
+    def test_damaged_embeddings_are_made_again(self, context: WorkerContext, studio: Studio) -> None:
+        train(KEY)
+        (entry,) = (context.settings.data_dir / "features").glob("*.safetensors")
+        content = entry.read_bytes()
+        entry.write_bytes(content[: len(content) // 2])
+        assert rollout(KEY, "cold-v1") == "predicted 1 of 1 tasks with cold-v1"
+        assert entry.stat().st_size > len(content) // 2
+
+
+class TestADiskThatCannotBeWritten:
+    def test_is_named_when_a_file_is_in_the_way(self, redis: Redis, tmp_path: Path) -> None:
+        (tmp_path / "projects").write_text("in the way")
+        with pytest.raises(StorageError, match="DATA_DIR"), project_lock(redis, tmp_path, KEY, "train"):
+            pass
