@@ -113,8 +113,7 @@ def lines(series: Sequence[Series], title: str, x_name: str, y_name: str, top: f
         middle = (_WIDTH - _LEFT - _RIGHT) / 2 if high == low else (x - low) * across
         return _LEFT + middle, _y(y / ceiling)
 
-    drawn = [*_grid(ceiling), *_below(low, high, x_name)]
-    drawn.append(element("text", y_name, x=_WIDTH - _RIGHT, y=_TOP + 12, class_="tick end"))
+    drawn = [*_grid(ceiling), *_below(low, high, f"{y_name} by {x_name}")]
     for each in series:
         drawn += [
             _whisker(at(x, b[0]), at(x, b[1]), each.tone)
@@ -135,7 +134,7 @@ def reliability(bins: Sequence[Mapping[str, float]], title: str) -> Markup:
     """How often a model is right against how sure it says it is; on the diagonal it is honest."""
     most = max((row["decisions"] for row in bins), default=1)
     span = _WIDTH - _LEFT - _RIGHT
-    drawn = [*_grid(1.0), *_below(0.0, 1.0, "confidence")]
+    drawn = [*_grid(1.0), *_below(0.0, 1.0, "share that is right by confidence")]
     drawn.append(element("line", x1=_LEFT, y1=_y(0), x2=_LEFT + span, y2=_y(1), class_="diagonal"))
     for row in bins:
         x, y = _LEFT + span * row["confidence"], _y(row["right"])

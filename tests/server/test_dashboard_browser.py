@@ -1,0 +1,191 @@
+"""The dashboard in headless Chromium: every page on a wide and a narrow screen, dark and light, with keyboard and pointer."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import dashboard_scene as scene
+import pytest
+from embedded import settings_for
+from playwright.sync_api import Browser, Page, sync_playwright
+from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from werkzeug.serving import make_server
+
+from ml_backend.jobs import projects
+from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.jobs.queue import listing
+from ml_backend.server.app import create_app
+from ml_backend.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "projects": "/",
+    "jobs": "/dashboard/jobs",
+    "videos": "/dashboard/projects/7/videos",
+    "video": "/dashboard/projects/7/videos/1",
+    "models": "/dashboard/projects/7/models",
+    "model": "/dashboard/projects/7/models/cold-v3",
+    "quality": "/dashboard/projects/7/quality",
+    "settings": "/dashboard/projects/7/settings",
+    "odd names": "/dashboard/projects/8/videos/1",
+    "odd model": "/dashboard/projects/8/models/cold-v3",
+    "an error": "/dashboard/projects/9/models",
+}
+ODD = {"a/b <script>alert(1)</script>": "red;", "日本語": "#abc", "x" * 200: "#E69F00", "'\"&": ""}
+_ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
+_CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+# The text with the least contrast to what is behind it (WCAG 2.2, success criterion 1.4.3).
+_CONTRAST = """() => {
+    const light = colour => colour.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const luminance = colour => { const [r, g, b] = light(colour); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const rgba = text => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data]; };
+    const behind = element => { for (let at = element; at; at = at.parentElement) {
+        const colour = rgba(getComputedStyle(at).backgroundColor); if (colour[3] === 255) return colour.slice(0, 3); }
+        return [255, 255, 255]; };
+    let worst = [99, ''];
+    for (const element of document.querySelectorAll('body *')) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+        if (!own || !element.checkVisibility() || element.closest('title, desc, .hidden, .skip')) continue;
+        const style = getComputedStyle(element), text = element.closest('svg') ? style.fill : style.color;
+        const [a, b] = [luminance(rgba(text)), luminance(behind(element))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < worst[0]) worst = [ratio, element.outerHTML.slice(0, 120)];
+    }
+    return worst; }"""
+_UNNAMED = """() => [...document.querySelectorAll('a, button, input, progress, [role=region], svg:not([aria-hidden])')].filter(each =>
+    !(each.getAttribute('aria-label') || each.textContent.trim() || (each.labels || []).length)).map(each => each.outerHTML)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium: `apt-get install chromium fonts-dejavu-core`")
+    _ARTIFACTS.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[str]:
+    """The backend, at work on two projects."""
+    settings = settings_for(tmp_path, redis_url=redis_url(redis_settings))
+    scene.open_project(settings, redis)
+    scene.open_project(settings, redis, "8.1", '<b>Odd</b> & "names" ' + "long" * 30, ODD)
+    scene.run_jobs(redis)
+    server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def opened(browser: Browser, width: int = 1280, scheme: str = "light", **more: bool) -> tuple[Page, list[str]]:
+    """A window, and what its console complains of."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **more)  # type: ignore[arg-type]
+    page, complaints = context.new_page(), list[str]()
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return page, complaints
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_every_page_fits_can_be_read_and_makes_the_browser_complain_of_nothing(
+    browser: Browser, address: str, width: int, scheme: str
+) -> None:
+    page, complaints = opened(browser, width, scheme)
+    for name, path in PAGES.items():
+        page.goto(address + path)
+        page.screenshot(path=_ARTIFACTS / f"dashboard-{name.replace(' ', '-')}-{width}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        ratio, where = page.evaluate(_CONTRAST)
+        assert ratio >= 4.5, f"{name}: {where}"
+        assert page.evaluate(_UNNAMED) == [], name
+    # Chromium logs the status of the error's page itself.
+    assert [each for each in complaints if "400 (BAD REQUEST)" not in each] == []
+    page.context.close()
+
+
+def test_the_keyboard_reaches_everything_and_can_skip_the_head(browser: Browser, address: str) -> None:
+    page, _ = opened(browser)
+    page.goto(address + PAGES["video"])
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.id"))
+    assert {"scrub", "Table: Least confident stretches", "Open frame 111 in Label Studio"} <= reached
+    page.context.close()
+
+
+def test_what_is_under_the_pointer_is_said(browser: Browser, address: str) -> None:
+    page, _ = opened(browser)
+    page.goto(address + PAGES["video"])
+    box = page.locator(".strip-bar").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
+    said = page.locator("#readout").text_content() or ""
+    assert said.startswith("Frame 151 at 0:06.00: ")
+    assert "car" in said
+    page.locator("#scrub").focus()
+    page.keyboard.press("ArrowRight")
+    assert (page.locator("#readout").text_content() or "").startswith("Frame 152 at 0:06.04")
+    page.context.close()
+
+
+def test_progress_moves_and_curves_grow_without_a_reload(browser: Browser, address: str, redis: Redis) -> None:
+    page, complaints = opened(browser)
+    page.goto(address + PAGES["jobs"])
+    assert page.locator("#running-jobs circle").count() == 15
+    (running,) = listing(redis)["running"]
+    job = Job.fetch(running["id"], connection=redis, serializer=JSONSerializer)
+    more = [*scene.EPOCHS, {"epoch": 5, "train_loss": 0.1, "validation_loss": 0.2, "validation_macro_f1": 0.97}]
+    job.meta.update(percent=70.0, curve=more)
+    job.save_meta()
+    page.locator("#running-jobs progress[value='70.0']").wait_for()
+    assert page.locator("#running-jobs circle").count() == 18
+    assert complaints == []
+    page.context.close()
+
+
+def test_without_javascript_everything_is_there(browser: Browser, address: str) -> None:
+    page, _ = opened(browser, java_script_enabled=False)
+    page.goto(address + PAGES["jobs"])
+    page.get_by_role("button", name="Retry suggest of task 9").click()
+    assert "The job is tried again." in (page.locator("[role=status]").text_content() or "")
+    page.goto(address + PAGES["video"])
+    assert page.locator(".timeline").count() == 7
+    assert page.locator("#scrub").is_hidden()
+    page.context.close()
+
+
+def test_a_version_is_rolled_back_and_another_deleted(browser: Browser, address: str, redis: Redis) -> None:
+    page, _ = opened(browser, 390)
+    page.goto(address + PAGES["models"])
+    page.get_by_role("button", name="Roll back to cold-v2").click()
+    assert "cold-v2 is being rolled out" in (page.locator("[role=status]").text_content() or "")
+    assert projects.wanted_version(redis, scene.P) == "cold-v2"
+    page.get_by_role("link", name="cold-v1").click()
+    page.get_by_text("Delete", exact=True).click()
+    page.get_by_role("button", name="Delete cold-v1").click()
+    assert "cold-v1 is deleted." in (page.locator("[role=status]").text_content() or "")
+    assert page.get_by_role("link", name="cold-v1").count() == 0
+    page.context.close()
