@@ -336,18 +336,9 @@ class Client:
             page += 1
 
     def _json(self, method: str, path: str, query: Mapping[str, Any] | None = None, json_body: object = None) -> Any:
-        try:
-            response = httpx.request(
-                method,
-                self.url + path,
-                params=query,
-                json=json_body,
-                headers={"Authorization": self._authorization()},
-                timeout=self._timeout,
-                verify=self._tls,
-            )
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        response = self._send(method, path, query, json_body)
+        if response.status_code == 401 and self._forget_access():
+            response = self._send(method, path, query, json_body)
         if response.status_code >= 400:
             raise refusal(response.status_code, response.text)
         if response.is_redirect:
@@ -362,6 +353,26 @@ class Client:
             return response.json()
         except ValueError as error:
             raise self._stranger(path) from error
+
+    def _send(self, method: str, path: str, query: Mapping[str, Any] | None, json_body: object) -> httpx.Response:
+        try:
+            return httpx.request(
+                method,
+                self.url + path,
+                params=query,
+                json=json_body,
+                headers={"Authorization": self._authorization()},
+                timeout=self._timeout,
+                verify=self._tls,
+            )
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _forget_access(self) -> bool:
+        """Whether another access token can be had: a clock that was set back takes an ended one for good."""
+        tokens = self._sdk._client_wrapper._tokens_client
+        tokens._access_token = None
+        return not tokens._use_legacy_token
 
     def _stranger(self, path: str) -> LabelStudioError:
         return LabelStudioError(

@@ -395,6 +395,20 @@ class TestPersonalAccessTokens:
             Client(url, token).project(7)
         assert token not in str(refused.value)
 
+    def test_one_that_ends_before_its_time_is_exchanged_again(self, studio: Studio, url: str) -> None:
+        """So it looks after the clock was set back."""
+        ended, fresh = personal_token(300, "ended"), personal_token(300, "fresh")
+        exchanged = iter((ended, fresh))
+
+        def project() -> Any:
+            is_ended = studio.authorization == f"Bearer {ended}"
+            return (jsonify(detail="Token is expired"), 401) if is_ended else jsonify(PROJECT)
+
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=next(exchanged)))
+        studio.will("GET", "/api/projects/7/", project)
+        assert Client(url, personal_token()).project(7).title == "A street"
+        assert studio.authorization == f"Bearer {fresh}"
+
     def test_an_expired_token_is_refused_at_once(self, url: str) -> None:
         with pytest.raises(LabelStudioRefused, match="expired"):
             Client(url, personal_token(-10))
