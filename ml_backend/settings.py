@@ -159,6 +159,24 @@ def _integer(environment: Mapping[str, str], name: str, default: int, most: int 
 
 
 @dataclass(frozen=True)
+class BlitzSettings:
+    """How Blitz learns: the value of the extra param `blitz`.
+
+    `fit`: *head* trains on what the frozen network sees, *finetune* trains the network first. The rest is about that:
+    `cycles`: epochs of the one-cycle schedule. `validation_split`: share of the videos that are held out.
+    `early_stopping`: it ends after so many epochs that were no better on them. `image_size`: side of the pictures it
+    trains on, in pixels; it predicts from 160. `frame_step`: it trains on every so many-th frame.
+    """
+
+    fit: Literal["head", "finetune"] = "head"
+    cycles: int = 10
+    validation_split: float = 0.2
+    early_stopping: int = 3
+    image_size: int = 160
+    frame_step: int = 5
+
+
+@dataclass(frozen=True)
 class ProjectSettings:
     """What a project may set in its ML backend's *extra params*.
 
@@ -171,6 +189,7 @@ class ProjectSettings:
     `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule. `fill_gaps`: up to
     so many frames between two runs of one label are counted in with them. Both are one number, or one for each label.
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
+    `blitz`: how Blitz learns.
     """
 
     sampling: Literal["auto", "uniform", "unique"] = "auto"
@@ -183,6 +202,7 @@ class ProjectSettings:
     min_frames: FramesPerLabel = 1
     fill_gaps: FramesPerLabel = 0
     dense: bool | None = None
+    blitz: BlitzSettings = BlitzSettings()
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
@@ -192,6 +212,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hash_threshold": (1, 64),
     "min_frames": (1, 100_000),
     "fill_gaps": (0, 100_000),
+    "blitz.cycles": (1, 100),
+    "blitz.validation_split": (0.05, 0.5),
+    "blitz.early_stopping": (1, 100),
+    "blitz.image_size": (32, 512),
+    "blitz.frame_step": (1, 1000),
 }
 
 
@@ -201,24 +226,38 @@ def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple
         return ProjectSettings(), ()
     if not isinstance(extra_params, Mapping):
         return ProjectSettings(), ("The extra params are not a JSON object; all defaults apply.",)
-    hints = get_type_hints(ProjectSettings)
-    known = {f.name for f in fields(ProjectSettings)}
-    valid: dict[str, Any] = {}
     problems: list[str] = []
-    for name, value in extra_params.items():
+    valid = _valid(ProjectSettings, extra_params, "", problems)
+    if "blitz" in valid:
+        valid["blitz"] = BlitzSettings(**_valid(BlitzSettings, valid["blitz"], "blitz.", problems))
+    return ProjectSettings(**valid), tuple(problems)
+
+
+def _valid(
+    settings: type[ProjectSettings | BlitzSettings], given: Mapping[str, object], within: str, problems: list[str]
+) -> dict[str, Any]:
+    """The valid values of `given`; one sentence for each of the others is added to `problems`."""
+    hints = get_type_hints(settings)
+    known = {f.name for f in fields(settings)}
+    valid: dict[str, Any] = {}
+    for name, value in given.items():
+        shown = f"{within}{name}"
         if name not in known:
-            problems.append(f"Extra param {name!r} is unknown and was ignored; known are {', '.join(sorted(known))}.")
-        elif (problem := _problem(name, value, hints[name])) is not None:
-            problems.append(f"Extra param {name!r} was ignored: {problem}.")
+            listed = ", ".join(sorted(known))
+            problems.append(f"Extra param {shown!r} is unknown and was ignored; known are {listed}.")
+        elif (problem := _problem(shown, value, hints[name])) is not None:
+            problems.append(f"Extra param {shown!r} was ignored: {problem}.")
         else:
             valid[name] = value
-    return ProjectSettings(**valid), tuple(problems)
+    return valid
 
 
 def _problem(name: str, value: object, hint: Any) -> str | None:
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         return None if value in choices else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+    if hint is BlitzSettings:
+        return None if isinstance(value, Mapping) else f"{value!r} is not a JSON object"
     if hint == FramesPerLabel:
         if isinstance(value, Mapping):
             told = ((label, _problem(name, frames, int)) for label, frames in value.items())

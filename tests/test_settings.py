@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.errors import SettingsError
-from ml_backend.settings import ProjectSettings, Settings, parse_project_settings
+from ml_backend.settings import BlitzSettings, ProjectSettings, Settings, parse_project_settings
 
 NEEDED = {"LABEL_STUDIO_URL": "http://localhost:8080", "LABEL_STUDIO_API_KEY": "the-token"}
 
@@ -146,6 +146,14 @@ class TestExtraParams:
             "min_frames": 10,
             "fill_gaps": 3,
             "dense": True,
+            "blitz": {
+                "fit": "finetune",
+                "cycles": 3,
+                "validation_split": 0.3,
+                "early_stopping": 2,
+                "image_size": 224,
+                "frame_step": 10,
+            },
         }
         settings, problems = parse_project_settings(given)
         assert problems == ()
@@ -176,6 +184,7 @@ class TestExtraParams:
             ("fill_gaps", ["jump", 3]),
             ("dense", "yes"),
             ("dense", 1),
+            ("blitz", "finetune"),
             ("frames", 10),
         ],
     )
@@ -189,6 +198,25 @@ class TestExtraParams:
         settings, problems = parse_project_settings(given)
         assert problems == ()
         assert (settings.min_frames, settings.fill_gaps) == ({"jump": 5, "run": 12}, {"run": 0})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("fit", "all"),
+            ("cycles", 0),
+            ("validation_split", 0.9),
+            ("early_stopping", 1.5),
+            ("image_size", 16),
+            ("frame_step", "5"),
+            ("epochs", 3),
+        ],
+    )
+    def test_a_wrong_one_of_blitz_is_named_and_its_others_apply(self, name: str, value: object) -> None:
+        settings, (problem,) = parse_project_settings({"blitz": {"fit": "finetune", "cycles": 7} | {name: value}})
+        assert repr(f"blitz.{name}") in problem
+        given = {"fit": "finetune", "cycles": 7}
+        given.pop(name, None)
+        assert settings == ProjectSettings(blitz=replace(BlitzSettings(), **given))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("other", [[], "sampling: uniform", 5, True, [{"sampling": "uniform"}]])
     def test_what_is_no_object_is_said_to_be_none(self, other: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs import projects, ready
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
+from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggest import studio_frames, tell_of_damage
@@ -24,6 +25,8 @@ def embed(project_key: str, task_number: int) -> str:
     tell_of_weights(context, project_key)
     task = context.client.task(work.id, task_number)
     features = task_features(context, work.config, task, report)
+    if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
+        task_features(context, work.config, task, report, own)
     tell_of_damage(context, work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
     return f"{done}, suggested others" if _improve_suggestions(context, work, task, features) else done

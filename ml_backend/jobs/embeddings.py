@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
 from ml_backend.jobs import projects, tally
@@ -15,19 +16,26 @@ from ml_backend.labelstudio.config import LabelConfig
 
 
 def task_features(
-    context: WorkerContext, config: LabelConfig, task: Task, progress: Progress = silent
+    context: WorkerContext,
+    config: LabelConfig,
+    task: Task,
+    progress: Progress = silent,
+    backbone: Backbone | None = None,
 ) -> VideoFeatures:
-    """The embeddings of a task's video, from the store when it has them. Raises VideoError, WeightsError, LabelStudioError."""
+    """The embeddings of a task's video, from the store when it has them; by the frozen backbone unless one is given.
+
+    Raises VideoError, WeightsError, LabelStudioError."""
+    used = backbone or context.backbone
     content = context.videos.content_of(video_address(context, config, task).url)
-    if content is not None and (features := context.store.load(content, context.backbone.key)) is not None:
+    if content is not None and (features := context.store.load(content, used.key)) is not None:
         return features
     video = task_video(context, config, task, progress)
-    known = context.store.has(video.content, context.backbone.key)
+    known = context.store.has(video.content, used.key)
     started = time.monotonic()
     with naming(task, config, video):
         features = video_features(
             video.path,
-            context.backbone,
+            used,
             context.store,
             video.content,
             lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
@@ -44,7 +52,12 @@ def tell_of_weights(context: WorkerContext, key: str) -> None:
 
 
 def with_frames(
-    context: WorkerContext, config: LabelConfig, task: Task, features: VideoFeatures, frames: Iterable[int]
+    context: WorkerContext,
+    config: LabelConfig,
+    task: Task,
+    features: VideoFeatures,
+    frames: Iterable[int],
+    backbone: Backbone | None = None,
 ) -> VideoFeatures:
     """`features` with these frames embedded as well: what a person labelled is then learnt from as it is, not from what
     its neighbours suggest. Raises VideoError, LabelStudioError."""
@@ -53,11 +66,11 @@ def with_frames(
         return features
     video = task_video(context, config, task)
     with naming(task, config, video):
-        return refine(video.path, features, missing, context.backbone, context.store, video.content)
+        return refine(video.path, features, missing, backbone or context.backbone, context.store, video.content)
 
 
-def has_features(context: WorkerContext, config: LabelConfig, task: Task) -> bool:
+def has_features(context: WorkerContext, config: LabelConfig, task: Task, backbone: Backbone | None = None) -> bool:
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
     address = context.client.video_address(task.data.get(config.video_key))
     content = context.videos.content_of(address.url) if address else None
-    return content is not None and context.store.has(content, context.backbone.key)
+    return content is not None and context.store.has(content, (backbone or context.backbone).key)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from ml_backend.errors import VideoError
+from ml_backend.features.backbones import Backbone
 from ml_backend.jobs import projects
 from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.labelled import Annotated, labels_of
@@ -20,19 +21,26 @@ _FOREIGN = "Annotations use the label “{}”, which the label config does not 
 
 
 def labelled_videos(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], exclusive: bool
+    context: WorkerContext,
+    work: ProjectWork,
+    annotated: Sequence[Annotated],
+    exclusive: bool,
+    backbone: Backbone | None = None,
 ) -> list[LabelledVideo]:
-    """One for each annotated task whose video can be used; what cannot be is told to the admin."""
+    """One for each annotated task whose video can be used; what cannot be is told to the admin.
+
+    Embedded by the frozen backbone unless one is given.
+    """
     videos: list[LabelledVideo] = []
     unusable: list[str] = []
     foreign: set[str] = set()
     for position, each in enumerate(annotated):
         report(90 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
-            features = task_features(context, work.config, each.task, report)
+            features = task_features(context, work.config, each.task, report, backbone)
             labels = labels_of(context, work, each, features.timeline, exclusive)
             labelled = examples(labels, features.frames).frames
-            features = with_frames(context, work.config, each.task, features, labelled.tolist())
+            features = with_frames(context, work.config, each.task, features, labelled.tolist(), backbone)
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             unusable.append(f"Task {each.task.id} is not learnt from: {error}")

@@ -12,6 +12,7 @@ from ml_backend.errors import VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.labelled import Annotated, labels_of
+from ml_backend.jobs.own_network import backbone_of
 from ml_backend.jobs.predict import FrameProbabilities
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import report
@@ -41,10 +42,11 @@ def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predic
 
 
 def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
-    head, _ = load_version(context.models_dir(work.key), version)
+    head, card = load_version(context.models_dir(work.key), version)
+    backbone = backbone_of(context, work, card)
 
     def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
-        features = task_features(context, work.config, task, report)
+        features = task_features(context, work.config, task, report, backbone)
         known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
         if known is not None and known.dense:
             return None
@@ -58,7 +60,7 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
 
     def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         try:
-            return with_frames(context, work.config, task, features, frames.tolist())
+            return with_frames(context, work.config, task, features, frames.tolist(), backbone)
         except VideoError as error:
             # The embeddings at hand still predict it.
             log.warning("task %d is not looked at more closely: %s", task.id, error)

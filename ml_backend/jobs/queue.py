@@ -252,6 +252,7 @@ def _row(job: Job) -> dict[str, Any]:
         "percent": meta.get("percent", 0),
         "text": meta.get("text", ""),
         "reason": meta.get("reason"),
+        "curve": meta.get("curve", []),
         "cancelled": bool(meta.get("cancelled")),
         "at": at.isoformat() if at else "",
     }

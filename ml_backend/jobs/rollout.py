@@ -13,6 +13,7 @@ from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.limits import allow
+from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction, view_of
 from ml_backend.jobs.predictor import Predictor, is_custom, predictor
@@ -44,7 +45,7 @@ def rollout(project_key: str, version: str) -> str:
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
     tasks = list(context.client.tasks_without(work.id, version))
     allow(_EACH_TASK * len(tasks))
-    if not is_custom(version) and (waiting := _embedding(context, work, tasks)):
+    if not is_custom(version) and (waiting := _embedding(context, work, version, tasks)):
         request_after(context.redis, waiting, "rollout", project_key, version)
         return f"{version} waits until {len(waiting)} videos are embedded"
     with project_lock(context.redis, context.settings.data_dir, project_key, "rollout"):
@@ -85,9 +86,10 @@ def _predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predi
         raise
 
 
-def _embedding(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> list[str]:
+def _embedding(context: WorkerContext, work: ProjectWork, version: str, tasks: Iterable[Task]) -> list[str]:
     """Ids of the jobs that embed the next videos not embedded yet; one that could not be embedded is not waited for."""
-    missing = (task for task in tasks if not has_features(context, work.config, task))
+    backbone = backbone_of_version(context, work, version)
+    missing = (task for task in tasks if not has_features(context, work.config, task, backbone))
     fresh = (task for task in missing if not has_failed(context.redis, "embed", work.key, task.id))
     jobs = (request(context.redis, "embed", work.key, task.id) for task in fresh)
     return list(islice((job_id for job_id in jobs if job_id is not None), _EMBEDDED_TOGETHER))

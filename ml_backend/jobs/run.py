@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -126,6 +126,14 @@ def report(percent: float, text: str) -> None:
     current.save_meta()  # type: ignore[no-untyped-call]
     if percent < 100:
         _stop_if_cancelled()
+
+
+def show_curve(points: Sequence[Mapping[str, float]]) -> None:
+    """Sets the training curve that `/jobs` shows of the running job, one point an epoch; outside a job it does nothing."""
+    current = get_current_job()
+    if current is not None:
+        current.meta["curve"] = [dict(point) for point in points]
+        current.save_meta()  # type: ignore[no-untyped-call]
 
 
 def _stop_if_cancelled() -> None:

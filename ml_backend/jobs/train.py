@@ -14,6 +14,7 @@ from ml_backend.errors import NotEnoughLabels, StorageError
 from ml_backend.jobs import marks, projects
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.embeddings import tell_of_weights
+from ml_backend.jobs.finetuning import own_network
 from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.label_counts import note_labelled
 from ml_backend.jobs.labelled import annotated_tasks, fingerprint
@@ -93,7 +94,14 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         videos = labelled_videos(context, work, annotated, exclusive)
         note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
         report(90, f"fitting on {len(videos)} videos")
-        fit = fitting(kind_for(work.settings.mode, videos), work.config.labels, exclusive)
+        kind = kind_for(work.settings.mode, videos)
+        fit = fitting(kind, work.config.labels, exclusive)
+        tuning = kind == "blitz" and work.settings.blitz.fit == "finetune"
+        own = own_network(context, work, annotated, videos, exclusive, fit) if tuning else None
+        if own is not None:
+            videos = own.videos
+        if not tuning:
+            projects.set_problems(context.redis, project_key, "finetune", [])
         started = time.perf_counter()
         try:
             head = fit(videos)
@@ -104,14 +112,16 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         seconds = time.perf_counter() - started
         projects.set_problems(context.redis, project_key, "labels", map(_NO_EXAMPLE.format, head.lacking))
         report(95, "checking it on held-out videos")
-        quick = _quick_check(videos, work.config.labels, fit, exclusive)
+        quick = own.metrics if own else _quick_check(videos, work.config.labels, fit, exclusive)
         card = save_version(
             models,
             head,
-            backbone=context.backbone.key,
+            backbone=(own.backbone if own else context.backbone).key,
             annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
             settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
             metrics={"quick": quick},
+            curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
+            network=asdict(own.network) if own else {},
             videos=len(videos),
             labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
             train_seconds=round(seconds, 3),

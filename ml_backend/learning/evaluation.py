@@ -6,7 +6,7 @@ its time are held out with a gap around them, which says less, and the result sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ ENOUGH_VIDEOS = 3
 # A version is worse when its macro-F1 falls by more than this many standard errors, and by more than this in any case.
 _BEYOND_NOISE, _SLACK = 2.0, 0.01
 _BLOCKS = 4
+_UNSEEN = "videos that the network was not fine-tuned on"
 
 
 def evaluate(
@@ -49,20 +50,26 @@ def evaluate(
     exclusive: bool,
     most_folds: int = 5,
     seed: int = 0,
+    trained_on: Collection[int] = (),
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Cross-validation grouped by video, as the JSON of a model card's `metrics`.
 
     Known frames of every video are predicted by heads fitted without that video (and its near-duplicates). Only videos
     that a person really judged count: dense ones that were `judged`, and the answered frames of sparse ones.
-    `judgement` says in words how much the numbers are worth.
+    `judgement` says in words how much the numbers are worth. `trained_on`: tasks whose videos the embedding network
+    itself was trained on: they and their near-duplicates teach, and are never predicted.
     """
     names = tuple(labels)
-    usable = [video for video in videos if video.labels.known.any() and (video.labels.judged or not video.labels.dense)]
+    usable = [
+        video
+        for video in _unseen(videos, trained_on)
+        if video.labels.known.any() and (video.labels.judged or not video.labels.dense)
+    ]
     others = [video for video in videos if video not in usable]
     groups = duplicates([video.features for video in usable])
     recordings = int(groups.max(initial=-1)) + 1
-    if recordings >= 2:
+    if recordings >= 2 or trained_on:
         folds = deal(groups, most_folds, seed)
         splits = [
             (
@@ -72,6 +79,7 @@ def evaluate(
             for fold in np.unique(folds)
         ]
         scheme = "leave out videos" if len(np.unique(folds)) < recordings else "leave one video out"
+        scheme = _UNSEEN if trained_on else scheme
     else:
         splits = [pair for video in usable for pair in _blocks_of(video)]
         scheme = "blocks of one video"
@@ -167,11 +175,26 @@ def is_worse(new: Mapping[str, Any], old: Mapping[str, Any]) -> str | None:
 def _judgement(recordings: int, scheme: str, measured: bool) -> str:
     if not measured:
         return "Not measured: no held-out frames could be predicted."
+    if scheme == _UNSEEN:
+        enough = "" if recordings >= ENOUGH_VIDEOS else "Not enough videos to judge: "
+        return (
+            f"{enough}Measured on {recordings} recordings that the network was not fine-tuned on. Some of them decided "
+            "when its training ended, which flatters it a little."
+        )
     if recordings < 2:
         return "Not enough videos to judge: measured on held-out parts of one video, which flatters the model."
     if recordings < ENOUGH_VIDEOS:
         return f"Not enough videos to judge: only {recordings} recordings are labelled."
     return f"Measured on {recordings} recordings, each predicted by a model that had not seen it ({scheme})."
+
+
+def _unseen(videos: Sequence[LabelledVideo], trained_on: Collection[int]) -> list[LabelledVideo]:
+    """Those that are no recording that the network was trained on."""
+    if not trained_on:
+        return list(videos)
+    groups = duplicates([video.features for video in videos]).tolist()
+    seen = {group for video, group in zip(videos, groups, strict=True) if video.task in trained_on}
+    return [video for video, group in zip(videos, groups, strict=True) if group not in seen]
 
 
 def _predicted(head: Head, video: LabelledVideo, labels: tuple[str, ...]) -> Held:

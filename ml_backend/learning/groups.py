@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.learning.examples import LabelledVideo, classes_of
 from ml_backend.learning.families import unit
 
 Groups = NDArray[np.intp]
@@ -84,3 +85,32 @@ def _sampled(video: VideoFeatures) -> NDArray[np.float32]:
     gap = np.maximum(video.frames[after] - video.frames[before], 1)
     share = ((wanted - video.frames[before]) / gap).clip(0, 1).astype(np.float32)[:, None]
     return unit(rows[before] * (1 - share) + rows[after] * share)
+
+
+def held_out_share(
+    videos: Sequence[LabelledVideo], labels: Sequence[str], exclusive: bool, share: float, seed: int
+) -> frozenset[int] | None:
+    """Tasks to hold out: about `share` of the recordings, of those whose whole timelines people have judged.
+
+    Near-duplicates are held out together, and every class that was seen keeps an example. None when that cannot be.
+    """
+    same = duplicates([video.features for video in videos])
+    numbers = np.unique([group for group, video in zip(same, videos, strict=True) if video.labels.judged])
+    order = np.random.default_rng(seed).permutation(numbers)
+    classes = [_classes(video, tuple(labels), exclusive) for video in videos]
+    wanted = max(round(share * len(np.unique(same))), 1)
+    held: list[int] = []
+    for number in order:
+        if len(held) == wanted:
+            break
+        if spared(np.flatnonzero(np.isin(same, [*held, number])), classes):
+            held.append(int(number))
+    tasks = frozenset(video.task for video, group in zip(videos, same, strict=True) if int(group) in held)
+    return tasks or None
+
+
+def _classes(video: LabelledVideo, labels: tuple[str, ...], exclusive: bool) -> NDArray[np.intp]:
+    """The classes that a video shows; of several questions each has two of its own."""
+    values = video.labels.select(labels).values
+    found = [classes_of(values, exclusive, column) for column in range(1 if exclusive else len(labels))]
+    return np.concatenate([np.unique(one[one >= 0]) + 2 * position for position, one in enumerate(found)])

@@ -38,7 +38,8 @@ class ModelCard:
     """What a researcher wants to know of a model version; every field is JSON.
 
     `annotations`: annotation id to when it was last changed (ISO 8601). `metrics`, `calibration` and `curves` are
-    filled in when they have been measured; an empty one means not measured yet. `train_seconds`: how long the fit took.
+    filled in when they have been measured; an empty one means not measured yet. `network` is what is known of the
+    fine-tuned network whose embeddings the head was trained on; empty for the frozen one. `train_seconds`: how long the fit took.
     `file_bytes`: size of the weights, or of the researcher's file.
     """
 
@@ -62,6 +63,7 @@ class ModelCard:
     structure: Mapping[str, Any] = field(default_factory=dict)
     train_seconds: float | None = None
     file_bytes: int | None = None
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,6 +88,7 @@ def save_version(
     labelled_frames: int = 0,
     seed: int = 0,
     train_seconds: float | None = None,
+    network: Mapping[str, Any] | None = None,
     taken: Iterable[str] = (),
     created: datetime | None = None,
 ) -> ModelCard:
@@ -121,6 +124,7 @@ def save_version(
         structure=structure,
         train_seconds=train_seconds,
         file_bytes=len(weights),
+        network=dict(network or {}),
     )
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -189,14 +189,17 @@ def decode(
 
 
 def decode_sized(
-    path: Path, timeline: Timeline, size: tuple[int, int]
+    path: Path, timeline: Timeline, size: tuple[int, int], wanted: Callable[[FrameIndex], bool] | None = None
 ) -> Iterator[tuple[FrameIndex, NDArray[np.uint8]]]:
-    """Yields the index and the (height, width, 3) uint8 RGB picture of every frame, `size` being (height, width).
+    """Yields the index and the (height, width, 3) uint8 RGB picture of every frame, or of those `wanted`, `size` being
+    (height, width).
 
     For models that want pictures of their own size. Raises VideoUnreadable as `decode` does.
     """
     reformatter = VideoReformatter()
     for index, frame in decode_whole(path, timeline):
+        if wanted is not None and not wanted(index):
+            continue
         height, width = size if round(frame.rotation / 90) % 2 == 0 else size[::-1]
         small = reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR)
         yield index, _turned(np.asarray(small.to_ndarray(), np.uint8), frame)

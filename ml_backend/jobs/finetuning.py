@@ -1,0 +1,210 @@
+"""Blitz with a network of the project's own: fine-tuned when it is worth it, used when it is no worse than the frozen one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_backend.features.backbones import Backbone
+from ml_backend.jobs import projects
+from ml_backend.jobs.labelled import Annotated
+from ml_backend.jobs.labelled_videos import labelled_videos
+from ml_backend.jobs.limits import allow
+from ml_backend.jobs.own_network import forget_networks, load_network
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.run import report, show_curve
+from ml_backend.jobs.videos import task_video
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.evaluation import Fit, evaluate
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.groups import held_out_share
+from ml_backend.learning.networks import Network, newest_network, save_network
+from ml_backend.learning.pictures import Pictures, pictures_of
+
+if TYPE_CHECKING:
+    from ml_backend.learning.finetune import Curve
+
+_TOO_FEW = (
+    "blitz.fit is finetune, but the network cannot be trained yet: some whole timelines must be held out, and those that "
+    "are left must show every label. The frozen network is used until then. Review more videos."
+)
+_NO_BETTER = (
+    "The fine-tuned network is not used: on {} held-out recordings macro-F1 is {:.3f} with it and {:.3f} with the frozen "
+    "one. Review more videos, or set blitz.fit to head."
+)
+_LONG = (
+    "Fine-tuning the network takes about {} minutes on this machine. Use a GPU, set blitz.cycles or blitz.image_size "
+    "lower, or set blitz.fit to head."
+)
+_SEED = 0
+_QUICK_FOLDS = 2
+# It is trained again when there are so many times more videos; in between only the head is.
+_GROWN = 1.25
+_LONG_SECONDS = 600.0
+# Twice what an epoch's 1,500 pictures of 160 x 160 take on a slow processor.
+_EPOCH_SECONDS = 300.0
+_USUAL_SIDE = 160
+
+
+@dataclass(frozen=True, eq=False)
+class OwnNetwork:
+    """`videos`: those of the training, embedded by it. `metrics`: of a head on them, as of the quick check, on recordings
+    that the network has not seen; `frozen_macro_f1` among them is that of the frozen network on the same."""
+
+    backbone: Backbone
+    network: Network
+    videos: list[LabelledVideo]
+    metrics: dict[str, Any]
+
+
+def own_network(
+    context: WorkerContext,
+    work: ProjectWork,
+    annotated: Sequence[Annotated],
+    videos: Sequence[LabelledVideo],
+    exclusive: bool,
+    fit: Fit,
+) -> OwnNetwork | None:
+    """The project's fine-tuned network, trained now when there is none for these videos; None when the frozen one is the
+    better choice, which the admin is told. `videos` are those embedded by the frozen one. Raises VideoError, StorageError.
+    """
+    models = context.models_dir(work.key)
+    purpose = {"labels": list(work.config.labels), "exclusive": exclusive, **asdict(work.settings.blitz)}
+    network = newest_network(models)
+    if network is None or _outgrown(network, purpose, context.backbone.key, len(videos)):
+        made = _train(context, work, annotated, videos, exclusive, purpose)
+        if made is None:
+            projects.set_problems(context.redis, work.key, "finetune", [_TOO_FEW])
+            return None
+        network = made
+    forget_networks(context, work.key, network.digest)
+    backbone = load_network(context, work.key, network.digest)
+    own = labelled_videos(context, work, annotated, exclusive, backbone)
+
+    def measured(some: Sequence[LabelledVideo]) -> dict[str, Any]:
+        return evaluate(
+            some,
+            work.config.labels,
+            fit,
+            exclusive=exclusive,
+            most_folds=_QUICK_FOLDS,
+            trained_on=network.trained_on,
+        )
+
+    metrics, frozen = measured(own), measured(videos).get("macro_f1")
+    score = metrics.get("macro_f1")
+    if score is None or (frozen is not None and frozen > score):
+        told = [_NO_BETTER.format(metrics["videos"], score or 0.0, frozen or 0.0)]
+        projects.set_problems(context.redis, work.key, "finetune", told)
+        return None
+    projects.set_problems(context.redis, work.key, "finetune", [])
+    return OwnNetwork(backbone, network, own, {**metrics, "frozen_macro_f1": frozen})
+
+
+def _outgrown(network: Network, purpose: dict[str, Any], base: str, videos: int) -> bool:
+    known = len(network.trained_on) + len(network.validated_on)
+    return (network.purpose, network.base) != (purpose, base) or videos >= _GROWN * known
+
+
+def _train(
+    context: WorkerContext,
+    work: ProjectWork,
+    annotated: Sequence[Annotated],
+    videos: Sequence[LabelledVideo],
+    exclusive: bool,
+    purpose: dict[str, Any],
+) -> Network | None:
+    """None when too few videos are labelled."""
+    # Imported here, since a worker that converted its network before needs no torch for anything else.
+    from ml_backend.features.networks import build
+    from ml_backend.features.weights import find_weights
+    from ml_backend.learning.finetune import CPU_EPOCH, GPU_EPOCH, VALIDATION, finetune
+
+    settings = work.settings.blitz
+    held = held_out_share(videos, work.config.labels, exclusive, settings.validation_split, _SEED)
+    if held is None:
+        return None
+    training = [video for video in videos if video.task not in held]
+    validation = [video for video in videos if video.task in held]
+    tasks = {each.task.id: each.task for each in annotated}
+    models = context.models_dir(work.key)
+    models.mkdir(parents=True, exist_ok=True)
+    cuda = "-cuda-" in context.backbone.key
+    shown = GPU_EPOCH if cuda else CPU_EPOCH
+    allow(_EPOCH_SECONDS * (settings.cycles + 1) * (settings.image_size / _USUAL_SIDE) ** 2)
+
+    def path_of(video: LabelledVideo) -> Path:
+        return task_video(context, work.config, tasks[video.task]).path
+
+    def pictures(some: Sequence[LabelledVideo], most: int, what: str) -> Pictures:
+        return pictures_of(
+            some,
+            work.config.labels,
+            path_of,
+            size=(settings.image_size, settings.image_size),
+            step=settings.frame_step,
+            most=most,
+            folder=models,
+            progress=lambda share: report(10 * share, f"decoding the frames to {what}"),
+        )
+
+    learnt = pictures(training, shown * settings.cycles, "train the network on")
+    judged = pictures(validation, VALIDATION, "judge the network by")
+    weights = find_weights(
+        context.settings.backbone, context.settings.backbone_weights, context.settings.data_dir / "weights"
+    )
+    started = time.monotonic()
+    tuned = finetune(
+        context.settings.backbone,
+        build(context.settings.backbone, weights),
+        learnt,
+        judged,
+        work.config.labels,
+        settings,
+        exclusive=exclusive,
+        device="cuda" if cuda else "cpu",
+        seed=_SEED,
+        progress=_teller(context, work.key, settings.cycles, started),
+    )
+    return save_network(
+        models,
+        tuned.state,
+        Network(
+            digest="",
+            base=context.backbone.key,
+            purpose=purpose,
+            trained_on=tuple(video.task for video in training),
+            validated_on=tuple(video.task for video in validation),
+            curve=tuple(tuned.curve),
+            best=tuned.best,
+            frames=len(learnt),
+            seconds=round(time.monotonic() - started, 1),
+            device="cuda" if cuda else "cpu",
+            seed=_SEED,
+            created=datetime.now(UTC).isoformat(),
+        ),
+    )
+
+
+def _teller(context: WorkerContext, key: str, cycles: int, started: float) -> Callable[[float, Curve], None]:
+    """Tells how far the training is, how long it still takes, and its curve."""
+    points, warned = 0, False
+
+    def tell(share: float, curve: Curve) -> None:
+        nonlocal points, warned
+        if len(curve) > points:
+            points = len(curve)
+            show_curve(curve)
+        whole = (time.monotonic() - started) / share
+        # The first steps tell little, and the head alone is trained faster than all.
+        if not warned and points >= 1 and whole > _LONG_SECONDS:
+            warned = True
+            projects.set_problems(context.redis, key, "finetune", [_LONG.format(round(whole / 60))])
+        left = max(round(whole * (1 - share) / 60), 1)
+        report(10 + 80 * share, f"training the network, epoch {points} of {cycles}, at most {left} minutes left")
+
+    return tell

@@ -1,0 +1,48 @@
+"""The network whose embeddings a model version was trained on: the frozen backbone, or one that was fine-tuned for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ml_backend.errors import StorageError, WeightsError
+from ml_backend.features.backbones import Backbone, load_backbone
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.networks import keep_networks, network_weights
+from ml_backend.learning.versions import ModelCard, list_versions, load_card
+
+
+def load_network(context: WorkerContext, project_key: str, digest: str) -> Backbone:
+    """A fine-tuned network, run like the frozen one. Raises StorageError."""
+    settings = context.settings
+    weights = network_weights(context.models_dir(project_key), digest)
+    return load_backbone(settings.backbone, str(weights), settings.device, settings.data_dir / "weights")
+
+
+def backbone_of(context: WorkerContext, work: ProjectWork, card: ModelCard) -> Backbone:
+    """Raises StorageError when the version's own network is gone."""
+    digest = card.network.get("digest")
+    return load_network(context, work.key, str(digest)) if digest else context.backbone
+
+
+def backbone_of_version(context: WorkerContext, work: ProjectWork, version: str | None) -> Backbone | None:
+    """The fine-tuned network of a version; None when it uses the frozen one, or nothing can be told."""
+    try:
+        card = load_card(context.models_dir(work.key), version) if version else None
+        return backbone_of(context, work, card) if card is not None and card.network else None
+    except (StorageError, WeightsError):
+        return None
+
+
+def trained_on(card: ModelCard) -> tuple[int, ...]:
+    """The tasks whose videos the version's own network was trained on; none for the frozen one."""
+    return tuple(card.network.get("trained_on", ()))
+
+
+def forget_networks(context: WorkerContext, project_key: str, keep: str) -> None:
+    """Deletes the networks that no version uses, and what was converted from them; `keep` is one in the making."""
+    models: Path = context.models_dir(project_key)
+    used = {str(card.network["digest"]) for card in list_versions(models) if card.network}
+    for digest in keep_networks(models, {*used, keep}):
+        for path in (context.settings.data_dir / "weights").glob(f"{context.settings.backbone}-{digest}.*"):
+            path.unlink(missing_ok=True)

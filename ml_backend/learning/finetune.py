@@ -1,0 +1,258 @@
+"""Training a torchvision network on labelled frames, so that its embeddings tell a project's labels apart.
+
+One-cycle schedule (Smith, "A disciplined approach to neural network hyper-parameters", 2018): a new last layer first,
+then everything, early layers with smaller steps (Howard and Ruder, "Universal language model fine-tuning", 2018). It ends
+early when videos that it does not train on are predicted no better. What is wanted of it are the weights: a head is
+fitted on their embeddings afterwards, as on those of the frozen network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ml_backend.errors import DeviceFull
+from ml_backend.features.taps import Taps
+from ml_backend.learning.examples import classes_of
+from ml_backend.learning.framelabels import UNKNOWN, YES
+from ml_backend.learning.metrics import decided, macro_f1, per_label
+from ml_backend.learning.pictures import Pictures
+from ml_backend.settings import BlitzSettings
+
+# Pictures that an epoch shows: without a GPU a training then takes minutes, not hours.
+CPU_EPOCH, GPU_EPOCH = 1500, 20_000
+# Pictures that an epoch is measured on.
+VALIDATION = 2000
+_CPU_BATCH, _GPU_BATCH = 16, 64
+# The largest step of the last layer, and of the first third, the middle and the end of the network as shares of it.
+_STEP, _SHARES = 2e-3, (0.05, 0.2, 0.5)
+_DECAY = 0.01
+_MOST_WEIGHT = 10.0
+# Labels that a mirrored picture would make wrong.
+_SIDED = ("left", "right", "link", "recht", "gauch", "droit", "izquierd", "derech", "clockwise")
+
+Curve = list[dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """`state`: the network's state dict after its best epoch. `curve`: per epoch `epoch`, `train_loss`,
+    `validation_loss`, `validation_macro_f1`; epoch 0 trained only the last layer. `best`: the epoch that was kept."""
+
+    state: Mapping[str, Tensor]
+    curve: Curve
+    best: int
+
+
+def finetune(
+    name: str,
+    model: nn.Module,
+    training: Pictures,
+    validation: Pictures,
+    labels: Sequence[str],
+    settings: BlitzSettings,
+    *,
+    exclusive: bool,
+    device: str = "cpu",
+    seed: int = 0,
+    progress: Callable[[float, Curve], None] | None = None,
+) -> Tuned:
+    """Trains `model`, torchvision's network `name`, in place.
+
+    `exclusive`: softmax over the labels and "none of them", else a sigmoid for each label; unknown labels are left out of
+    the loss. On a CPU the same input and `seed` give the same weights. `progress` is called with the share done, 0..1, and
+    the curve so far. Raises DeviceFull.
+    """
+    try:
+        return _Training(name, model, labels, settings, exclusive, device, seed).run(training, validation, progress)
+    except torch.OutOfMemoryError:
+        raise DeviceFull(
+            f"The memory of {device} is full: the network cannot be trained there.",
+            "It is tried again by itself; stop other programs that use it, or set blitz.image_size lower.",
+        ) from None
+    finally:
+        model.cpu()
+        if device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def may_mirror(labels: Sequence[str]) -> bool:
+    """Whether no label speaks of a side, so that a mirrored picture shows the same."""
+    return not any(word in label.lower() for label in labels for word in _SIDED)
+
+
+class _Training:
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        labels: Sequence[str],
+        settings: BlitzSettings,
+        exclusive: bool,
+        device: str,
+        seed: int,
+    ) -> None:
+        self.model, self.labels, self.settings = model, labels, settings
+        self.exclusive, self.device, self.on_gpu = exclusive, device, device != "cpu"
+        self.batch = _GPU_BATCH if self.on_gpu else _CPU_BATCH
+        self.random = torch.Generator().manual_seed(seed)
+        self.mirror = may_mirror(labels)
+        self.network = Taps.of(name, model).to(device)
+        with torch.no_grad():
+            size = settings.image_size
+            width = self.network(torch.zeros(1, size, size, 3, device=device))[0].shape[1]
+        self.last = nn.Linear(width, len(labels) + 1 if exclusive else len(labels)).to(device)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def run(self, training: Pictures, validation: Pictures, progress: Callable[[float, Curve], None] | None) -> Tuned:
+        targets, weights = self._targets(training), self._weights(training)
+        shown = min(len(training), GPU_EPOCH if self.on_gpu else CPU_EPOCH)
+        steps = math.ceil(shown / self.batch)
+        total = steps * (self.settings.cycles + 1)
+        curve: Curve = []
+        done = 0
+
+        def epoch(optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> float:
+            nonlocal done
+            losses = []
+            for rows in self._deal(len(training), shown):
+                losses.append(self._learn(optimizer, training.pixels[rows], targets[rows], weights[rows]))
+                schedule.step()
+                done += 1
+                if progress is not None:
+                    progress(done / total, curve)
+            return float(np.mean(losses))
+
+        # The last layer alone: what it knows nothing of yet must not spoil the others.
+        self.network.requires_grad_(False).eval()
+        optimizer, schedule = self._optimizer([(self.last, 1.0)], steps)
+        curve.append({"epoch": 0, "train_loss": epoch(optimizer, schedule), **self._measure(validation)})
+        self.network.requires_grad_(True)
+        parts = [*zip(self.network.stages, _SHARES, strict=True), (self.last, 1.0)]
+        optimizer, schedule = self._optimizer(parts, steps * self.settings.cycles)
+        best, state = 0, self._state()
+        for number in range(1, self.settings.cycles + 1):
+            self.network.train()
+            curve.append({"epoch": number, "train_loss": epoch(optimizer, schedule), **self._measure(validation)})
+            if not best or _score(curve[number]) > _score(curve[best]):
+                best, state = number, self._state()
+            elif number - best >= self.settings.early_stopping:
+                break
+        if progress is not None:
+            progress(1.0, curve)
+        return Tuned(state, curve, best)
+
+    def _optimizer(
+        self, parts: Sequence[tuple[nn.Module, float]], steps: int
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        groups = [{"params": list(module.parameters()), "lr": _STEP * share} for module, share in parts]
+        optimizer = torch.optim.AdamW(groups, weight_decay=_DECAY)
+        largest = [_STEP * share for _, share in parts]
+        # One more, since the schedule moves on after the last step as well.
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, largest, total_steps=steps + 1)
+
+    def _deal(self, rows: int, shown: int) -> Iterator[NDArray[np.intp]]:
+        """Batches of about equal size: batch norm cannot work on a single picture left over."""
+        order = torch.randperm(rows, generator=self.random)[:shown].numpy()
+        # Sorted inside a batch, since they are read from disk.
+        yield from (np.sort(part) for part in np.array_split(order, math.ceil(shown / self.batch)))
+
+    def _learn(
+        self, optimizer: torch.optim.Optimizer, pixels: NDArray[np.uint8], targets: Tensor, weights: Tensor
+    ) -> float:
+        pictures = augmented(torch.from_numpy(np.ascontiguousarray(pixels)), self.random, self.mirror)
+        # bfloat16 needs no scaling of the loss.
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.on_gpu):
+            scores = self._scores(pictures)
+        loss = self._loss(scores.float(), targets.to(self.device), weights.to(self.device))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return float(loss.detach())
+
+    def _scores(self, pictures: Tensor) -> Tensor:
+        return self.last(self.network(pictures.to(self.device))[0])  # type: ignore[no-any-return]
+
+    def _loss(self, scores: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        if self.exclusive:
+            each = functional.cross_entropy(scores, targets, reduction="none")
+        else:
+            each = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        return (each * weights).sum() / weights.sum().clamp(min=1e-6)
+
+    def _targets(self, pictures: Pictures) -> Tensor:
+        """Exclusive: (k,) classes, any where unknown; else (k, L) 0 or 1."""
+        if self.exclusive:
+            return torch.from_numpy(classes_of(pictures.values, True).clip(0).astype(np.int64))
+        return torch.from_numpy((pictures.values == YES).astype(np.float32))
+
+    def _weights(self, pictures: Pictures) -> Tensor:
+        """Of each target: the trust in it, balanced over the classes; 0 where nothing is known."""
+        trust = pictures.weight.astype(np.float64)
+        if self.exclusive:
+            return torch.from_numpy(_balanced(classes_of(pictures.values, True), trust))
+        columns = [_balanced(np.where(v == UNKNOWN, -1, v).astype(np.intp), trust) for v in pictures.values.T]
+        return torch.from_numpy(np.stack(columns, axis=1))
+
+    @torch.no_grad()
+    def _measure(self, held: Pictures) -> dict[str, float]:
+        self.network.eval()
+        scores = torch.cat(
+            [
+                self._scores(torch.from_numpy(np.array(held.pixels[first : first + self.batch]))).float().cpu()
+                for first in range(0, len(held), self.batch)
+            ]
+        )
+        loss = float(self._loss(scores, self._targets(held), self._weights(held)))
+        likely = scores.softmax(1)[:, :-1] if self.exclusive else scores.sigmoid()
+        answer = decided(likely.numpy(), self.exclusive)
+        score = macro_f1(per_label(answer, held.values, self.labels))
+        return {"validation_loss": loss, "validation_macro_f1": score or 0.0}
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def augmented(pixels: Tensor, random: torch.Generator, mirror: bool) -> Tensor:
+    """(b, s, s, 3) uint8 to float32 in 0..255 of the same shape: cropped by up to a fifth, mirrored when `mirror`, brighter
+    or darker, with more or less contrast. Hues stay, since labels may speak of colours."""
+    count = len(pixels)
+
+    def between(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=random)
+
+    scale = between(0.8, 1.0)
+    side = torch.where(between(0, 1) < 0.5, -1.0, 1.0) if mirror else torch.ones(count)
+    move = torch.zeros(count, 2, 3)
+    move[:, 0, 0], move[:, 1, 1] = scale * side, scale
+    move[:, :, 2] = (1 - scale)[:, None] * torch.stack([between(-1, 1), between(-1, 1)], 1)
+    grid = functional.affine_grid(move, [count, 3, *pixels.shape[1:3]], align_corners=False)
+    pictures = functional.grid_sample(
+        pixels.permute(0, 3, 1, 2).float(), grid, padding_mode="border", align_corners=False
+    )
+    mean = pictures.mean((1, 2, 3), keepdim=True)
+    contrast, light = between(0.8, 1.2).view(-1, 1, 1, 1), between(0.8, 1.2).view(-1, 1, 1, 1)
+    return (((pictures - mean) * contrast + mean) * light).clamp(0, 255).permute(0, 2, 3, 1)
+
+
+def _balanced(classes: NDArray[np.intp], trust: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(k,) weights by which every class counts the same, up to ten times; 0 for the class -1."""
+    known = classes >= 0
+    share = np.bincount(classes[known], weights=trust[known])
+    present = int((share > 0).sum())
+    if not present:
+        return np.zeros(len(classes), np.float32)
+    lift = np.minimum(share.sum() / (present * np.maximum(share, 1e-9)), _MOST_WEIGHT)
+    return np.where(known, trust / trust[known].mean() * lift[classes.clip(0)], 0).astype(np.float32)
+
+
+def _score(epoch: Mapping[str, float]) -> tuple[float, float]:
+    return epoch["validation_macro_f1"], -epoch["validation_loss"]

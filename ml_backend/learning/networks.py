@@ -1,0 +1,108 @@
+"""Networks that were fine-tuned for a project, on disk: `networks/<digest>` beside its versions, which name the one they use.
+
+A folder holds the weights (safetensors) and `network.json`. It appears by one rename, so a crash leaves none or a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_backend.errors import StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_WEIGHTS, _ABOUT = "weights.safetensors", "network.json"
+
+
+@dataclass(frozen=True)
+class Network:
+    """`digest`: first digits of the weights' SHA-256. `base`: key of the frozen network it began from. `purpose`: what it
+    was trained for, labels and settings: another purpose needs another network. `trained_on`, `validated_on`: tasks.
+    `curve`, `best`: as in `Tuned`. `frames`: pictures it was trained on."""
+
+    digest: str
+    base: str
+    purpose: Mapping[str, Any]
+    trained_on: tuple[int, ...]
+    validated_on: tuple[int, ...]
+    curve: tuple[Mapping[str, float], ...]
+    best: int
+    frames: int
+    seconds: float
+    device: str
+    seed: int
+    created: str
+
+
+def save_network(models: Path, state: Mapping[str, Tensor], network: Network) -> Network:
+    """Keeps a network beside a project's versions and returns it with its digest. Raises StorageError."""
+    from safetensors.torch import save
+
+    weights = save({name: tensor.contiguous() for name, tensor in state.items()})
+    made = replace(network, digest=sha256(weights).hexdigest()[:12])
+    root = models / "networks"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as folder:
+            whole = Path(folder) / "network"
+            whole.mkdir()
+            (whole / _WEIGHTS).write_bytes(weights)
+            (whole / _ABOUT).write_text(json.dumps(asdict(made), indent=1), encoding="utf-8")
+            if not (root / made.digest).exists():
+                whole.rename(root / made.digest)
+    except OSError as error:
+        raise StorageError(
+            f"A fine-tuned network cannot be written below {root}: {error.strerror or error}.",
+            "Free some space there or correct its permissions.",
+        ) from error
+    return made
+
+
+def newest_network(models: Path) -> Network | None:
+    """The one made last; damaged ones are left out."""
+    found = [network for folder in _folders(models) if (network := _read(folder)) is not None]
+    return max(found, key=lambda network: network.created, default=None)
+
+
+def network_weights(models: Path, digest: str) -> Path:
+    """The file with the weights of a network. Raises StorageError when it is missing or not what was written."""
+    path = models / "networks" / digest / _WEIGHTS
+    try:
+        whole = sha256(path.read_bytes()).hexdigest()[:12] == digest
+    except OSError:
+        whole = False
+    if not whole:
+        raise StorageError(
+            f"The fine-tuned network {digest} is missing or damaged.", "Train again, or activate another version."
+        )
+    return path
+
+
+def keep_networks(models: Path, digests: Collection[str]) -> list[str]:
+    """Deletes all but these; returns the digests of those that are gone."""
+    gone = [folder for folder in _folders(models) if folder.name not in digests]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [folder.name for folder in gone]
+
+
+def _folders(models: Path) -> list[Path]:
+    root = models / "networks"
+    return [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+
+
+def _read(folder: Path) -> Network | None:
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        tuples = {name: tuple(about[name]) for name in ("trained_on", "validated_on", "curve")}
+        return Network(**{**about, **tuples})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,140 @@
+"""blitz.fit = finetune through the jobs: trained, used, measured on videos it has not seen, and rolled out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import serving
+from redis import Redis
+from stripes import STRIPES, striped_film
+from studio import KEY, Studio
+
+from ml_backend.jobs import projects
+from ml_backend.jobs.embed import embed
+from ml_backend.jobs.evaluate import evaluate
+from ml_backend.jobs.own_network import backbone_of_version
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.projects import Known
+from ml_backend.jobs.rollout import rollout
+from ml_backend.jobs.train import train
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.versions import ModelCard, list_versions
+from ml_backend.settings import Settings
+
+CONFIG = (
+    '<View><TimelineLabels name="events" toName="film">'
+    + "".join(f'<Label value="{label}"/>' for label in STRIPES)
+    + '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
+)
+TUNING = {
+    "fit": "finetune",
+    "cycles": 6,
+    "early_stopping": 6,
+    "validation_split": 0.25,
+    "image_size": 64,
+    "frame_step": 1,
+}
+
+
+def reviewed(number: int, labels: tuple[str, ...]) -> dict[str, Any]:
+    result, at = [], 0
+    for label, run in groupby(labels):
+        length = len(list(run))
+        value = {"ranges": [{"start": at + 1, "end": at + length}], "timelinelabels": [label]}
+        ends = {"type": "timelinelabels", "from_name": "events", "to_name": "film"}
+        result.append({"id": f"{number}-{at}", **ends, "value": value})
+        at += length
+    return {"id": number, "completed_by": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, tuple[str, ...]]]:
+    folder = tmp_path_factory.mktemp("films")
+    return [(folder / f"{number}.mp4", striped_film(folder / f"{number}.mp4", number)) for number in range(5)]
+
+
+@pytest.fixture
+def studio(films: list[tuple[Path, tuple[str, ...]]]) -> Studio:
+    """Five tasks, of which the first four are reviewed."""
+    studio = Studio()
+    assert studio.project is not None
+    studio.project["label_config"] = CONFIG
+    for number, (path, labels) in enumerate(films, start=1):
+        studio.add_task(number, path)
+        studio.tasks[number]["annotations"] = [reviewed(number, labels)] if number < 5 else []
+    return studio
+
+
+@pytest.fixture
+def context(
+    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WorkerContext]:
+    with serving(studio) as url:
+        settings = replace(
+            redis_settings, label_studio_url=url, data_dir=tmp_path, backbone_weights="none", device="cpu"
+        )
+        made = WorkerContext(settings)
+        made.__dict__["redis"] = redis
+        for name in ("train", "rollout", "evaluate", "embed"):
+            monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
+        projects.remember(redis, Known(KEY, CONFIG, {"blitz": TUNING}))
+        yield made
+
+
+def newest(context: WorkerContext) -> ModelCard:
+    return list_versions(context.models_dir(KEY))[-1]
+
+
+def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_out(
+    context: WorkerContext, studio: Studio, redis: Redis, films: list[tuple[Path, tuple[str, ...]]]
+) -> None:
+    train(KEY)
+    card = newest(context)
+    assert card.name == "blitz-v1"
+    assert [point["epoch"] for point in card.curves["epochs"]] == list(range(7))
+    seen, unseen = set(card.network["trained_on"]), set(card.network["validated_on"])
+    assert (len(seen), len(unseen), seen | unseen) == (3, 1, {1, 2, 3, 4})
+    assert card.backbone != context.backbone.key
+    assert card.metrics["quick"]["videos"] == 1
+    assert card.metrics["quick"]["macro_f1"] >= card.metrics["quick"]["frozen_macro_f1"]
+    assert "was not fine-tuned on" in card.metrics["quick"]["judgement"]
+    assert card.settings["blitz"]["cycles"] == 6
+
+    evaluate(KEY, card.name)
+    assert newest(context).metrics["videos"] == 1
+    assert "calibration_error" in newest(context).metrics
+
+    assert rollout(KEY, card.name) == f"{card.name} waits until 1 videos are embedded"
+    embed(KEY, 5)
+    rollout(KEY, card.name)
+    (prediction,) = [p for p in studio.predictions if p["model_version"] == card.name]
+    assert prediction["task"] == 5
+    assert {region["value"]["timelinelabels"][0] for region in prediction["result"]} <= set(STRIPES)
+    assert projects.active_version(redis, KEY) == card.name
+
+    # One more annotation of a known video is learnt by the head; the network stays.
+    studio.tasks[1]["annotations"][0]["updated_at"] = "2026-02-01T12:00:00Z"
+    train(KEY)
+    assert newest(context).name == "blitz-v2"
+    assert newest(context).network["digest"] == card.network["digest"]
+    # A quarter of new videos is worth another network, and the one that versions use is kept.
+    studio.tasks[5]["annotations"] = [reviewed(5, films[4][1])]
+    train(KEY)
+    assert newest(context).network["digest"] != card.network["digest"]
+    assert backbone_of_version(context, open_project(context, KEY), card.name) is not None
+
+
+def test_with_too_few_videos_the_frozen_network_is_used_and_the_admin_is_told(
+    context: WorkerContext, studio: Studio, redis: Redis
+) -> None:
+    for number in (2, 3, 4):
+        studio.tasks[number]["annotations"] = []
+    projects.remember(redis, Known(KEY, CONFIG, {"mode": "blitz", "blitz": TUNING}))
+    train(KEY)
+    assert not newest(context).network
+    assert any("cannot be trained yet" in problem for problem in projects.problems(redis)[KEY])
