@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from click.testing import Result
 from loopback import closed_port, serving
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ml_backend.cli import app
 from ml_backend.demo.backend import Backend
