@@ -198,9 +198,9 @@ class TestJobs:
     def test_bars_reasons_and_what_to_do(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/jobs")
         assert [bar["value"] for bar in found.all("progress")] == ["40.0"]
-        assert re.search(r"40 %, about 4\d s left. Epoch 4 of 10, task 3", found.text)
+        assert re.search(r"40 %, about 4\d s left: epoch 4 of 10, task 3", found.text)
         assert "Task 9 has no video" in found.text
-        assert "Predicted task 3 with cold-v3" in found.text
+        assert "predicted task 3 with cold-v3" in found.text
         assert len([chart for chart in found.all("svg") if "epoch" in str(chart.get("aria-label"))]) == 2
 
     def test_a_failed_job_is_tried_again_by_its_button(self, client: FlaskClient, redis: Redis, at_work: None) -> None:

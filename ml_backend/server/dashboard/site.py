@@ -116,12 +116,6 @@ def static_file(name: str) -> str:
 
 
 @blueprint.app_template_filter()
-def capitalize_first(text: str) -> str:
-    """Makes a sentence begin as one; names further on keep their letters."""
-    return text[:1].upper() + text[1:]
-
-
-@blueprint.app_template_filter()
 def marked(text: str) -> Markup:
     """What stands between backticks is something to type."""
     return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))
