@@ -128,7 +128,7 @@ def _pictures(
 ) -> dict[str, Any]:
     from ml_backend.export.choose import plan
     from ml_backend.export.clips import clips, write_clips
-    from ml_backend.export.dataset import Source, tree, write_dataset
+    from ml_backend.export.dataset import Layout, Source, tree, write_dataset
     from ml_backend.export.project import fetch
 
     def file_of(video: Video) -> Path:
@@ -144,7 +144,7 @@ def _pictures(
     origin = Source(work.id, work.project.title, context.settings.label_studio_url, work.config.labels, license)
     if preview:
         return {"pictures": len(planned), "counts": planned.counts(), "tree": tree(planned, origin, choice)}
-    layout = "huggingface" if form is Form.huggingface else "imagefolder"
+    layout: Layout = "huggingface" if form is Form.huggingface else "imagefolder"
     step = bar("writing pictures", len(planned))
     card = write_dataset(output, origin, found, planned, choice, layout, file_of, step)
     pictures = sum(task["pictures"] for task in card["tasks"])

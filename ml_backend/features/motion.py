@@ -35,7 +35,7 @@ def motion(
     n = len(grey)
     every = np.arange(n)
     cosine = _interpolated_cosine(positions, appearance, n)
-    columns = []
+    columns: list[NDArray[np.floating]] = []
     for step in STEPS:
         low, high = np.maximum(every - step, 0), np.minimum(every + step, n - 1)
         # In parts that stay in the processor's cache.
