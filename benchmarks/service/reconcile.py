@@ -93,7 +93,7 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
     figures["reconcile_filled_tasks"] = queued
     _control(settings, predict={"keyframes-v1": tasks})
     marks.drop(redis, KEY, "cursor")
-    queue_of(redis, "suggest").empty()
+    done("keyframes-v1")
     marks.put(redis, KEY, "trained", marks.get(redis, KEY, "asked"))
     for task in range(tasks - _WITH_FILES + 1, tasks + 1):
         ready.save(settings.data_dir, KEY, {"task": task, "model_version": "keyframes-v1", "result": []})

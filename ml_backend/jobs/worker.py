@@ -44,10 +44,10 @@ class _Worker(SimpleWorker):
         # Its own connection: the job's may be in the middle of an answer. Whatever the job was writing appears whole or not
         # at all, as when it is killed.
         redis = Redis.from_url(redis_url(worker_context().settings), socket_timeout=2)
-        job_id = redis.hget(self.key, "current_job")
+        job_id = self.get_current_job_id()
         if job_id:
-            log.info("%s is handed back, since this worker has to stop", job_id.decode())
-            hand_back(redis, job_id.decode())
+            log.info("%s is handed back, since this worker has to stop", job_id)
+            hand_back(redis, job_id)
         os._exit(0)
 
 

@@ -32,7 +32,8 @@ _REVIEW_TAB = "To review"
 # Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
 _WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
 
-
+# Of each project in a list: without those numbers that take Label Studio long to count.
+_LISTED = "id,title,label_config,model_version,created_at"
 # What Label Studio counts of a project's annotations; together they tell of every one that is made, skipped or deleted.
 _COUNTS = (
     "total_annotations_number",
@@ -88,7 +89,7 @@ class Client:
             raise LabelStudioRefused(f"The token is not usable: {detail(error.body)}.", TOKEN_REMEDY) from error
 
     def projects(self) -> Iterator[Project]:
-        for item in self._pages("/api/projects/", {}, "results"):
+        for item in self._pages("/api/projects/", {"include": _LISTED}, "results"):
             yield self._project(item)
 
     def project(self, number: int) -> Project:

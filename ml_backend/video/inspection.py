@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from ml_backend.errors import VideoUnreadable
 from ml_backend.video.container import open_video
 from ml_backend.video.demux import Demuxed, demux
-from ml_backend.video.timeline import StudioFrame, Timeline, studio_grid
+from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, Timeline, studio_grid
 
 Severity = Literal["note", "warning", "error"]
 
@@ -211,6 +211,7 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     if framerate is None or _same(framerate, natural):
         return findings
     lost = _unreachable(timeline, framerate)
+    beyond = float(timeline.duration) * framerate > MOST_STUDIO_FRAMES
     message = f"Label Studio counts {_number(framerate)} frames a second, the video has {_number(natural)}: "
     if lost > missed:
         message += f"{lost} of its {len(timeline)} frames cannot be labelled."
@@ -220,7 +221,8 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
         f'Put framerate="{_number(natural)}" (or "$fps" with that number in each task\'s data) into the <Video> tag before '
         "labelling begins; a later change moves the labels that exist."
     )
-    findings.append(Finding("framerate", message, remedy, "warning" if lost > missed else "note"))
+    severity: Severity = "error" if beyond else "warning" if lost > missed else "note"
+    findings.append(Finding("framerate", message, remedy, severity))
     return findings
 
 

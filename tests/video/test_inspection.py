@@ -199,3 +199,10 @@ _LATE = {f"{word}.mkv" for word in ("again", "bird", "book", "milk", "school", "
 
 def _steady(rate: Fraction, frames: int) -> Timeline:
     return Timeline(np.arange(frames) * rate.denominator, Fraction(1, rate.numerator), frames / rate)
+
+
+def test_a_frame_rate_with_which_label_studio_would_count_millions_of_frames_is_an_error(tmp_path: Path) -> None:
+    found = _inspect("rate-25.mp4", tmp_path, 1e7)["framerate"]
+    assert found.severity == "error"
+    assert "cannot be labelled" in found.message
+    assert 'framerate="25"' in found.remedy
