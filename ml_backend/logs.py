@@ -71,7 +71,8 @@ def _known(record: logging.LogRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
 
 
-def _without_secrets(text: str) -> str:
+def without_secrets(text: str) -> str:
+    """`text` without what was hidden, and without whatever else looks like a token or a password."""
     for secret in _hidden:
         text = text.replace(secret, "…")
     return _SECRETS.sub("…", text)
@@ -87,7 +88,7 @@ class _TextLines(logging.Formatter):
         return f"{line} [{told}]" if told else line
 
     def format(self, record: logging.LogRecord) -> str:
-        return _without_secrets(super().format(record))
+        return without_secrets(super().format(record))
 
 
 class _JsonLines(logging.Formatter):
@@ -96,9 +97,9 @@ class _JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": _without_secrets(record.getMessage()),
+            "message": without_secrets(record.getMessage()),
             **_known(record),
         }
         if record.exc_info:
-            line["exception"] = _without_secrets(self.formatException(record.exc_info))
+            line["exception"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)

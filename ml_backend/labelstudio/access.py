@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from ml_backend.checks import Check, fault, ok
+from ml_backend.logs import without_secrets
 
 _NEW_TOKEN = (
     "Copy a personal access token (Label Studio, Account & Settings) into LABEL_STUDIO_API_KEY and start again."
@@ -51,7 +52,7 @@ def check_token(url: str, api_key: str, timeout: float) -> Check:
 
 
 def _refused(name: str, kind: str, answer: httpx.Response) -> Check:
-    detail = str(_json(answer).get("detail", "no reason given"))[:200].rstrip(".")
+    detail = without_secrets(str(_json(answer).get("detail", "no reason given")))[:200].rstrip(".")
     remedy = _LEGACY_OFF if "legacy token authentication" in detail.lower() else _NEW_TOKEN
     return fault(name, f"Label Studio refuses the {kind} ({answer.status_code}: {detail}).", remedy)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 
 from ml_backend.errors import LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.logs import without_secrets
 
 TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
 
@@ -26,12 +28,10 @@ def refusal(status: int, body: object) -> LabelStudioError:
 
 
 def detail(body: object) -> str:
-    """Label Studio's own words for a refusal, cut short."""
+    """Label Studio's own words for a refusal, cut short, and without the token if it repeats it."""
     if isinstance(body, str):
-        try:
+        with contextlib.suppress(ValueError):
             body = json.loads(body)
-        except ValueError:
-            return str(body)[:200]
     if isinstance(body, Mapping):
-        return str(body.get("detail", dict(body)))[:200]
-    return str(body)[:200]
+        body = body.get("detail", dict(body))
+    return without_secrets(str(body))[:200]
