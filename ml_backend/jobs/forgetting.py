@@ -10,9 +10,8 @@ from pathlib import Path
 
 from ml_backend.jobs import marks, overview, projects, ready, task_view
 from ml_backend.jobs.belonging import forget_studio, studio_of
-from ml_backend.jobs.interventions import drop, drop_project
+from ml_backend.jobs.interventions import drop_project, drop_tasks
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.queue import KINDS
 from ml_backend.jobs.worker_context import WorkerContext
 
 log = logging.getLogger(__name__)
@@ -39,8 +38,8 @@ def forget_deleted_tasks(context: WorkerContext, work: ProjectWork, newest: int,
         ready.delete_task(context.settings.data_dir, work.key, task)
         task_view.delete(context.settings.data_dir, work.key, task)
         projects.note_findings(context.redis, work.key, task, [])
-        for kind in KINDS:
-            drop(context.redis, kind, work.key, task)
+    if gone:
+        drop_tasks(context.redis, work.key, gone)
     marks.put(context.redis, work.key, "ids", [newest, tasks])
     return len(gone)
 

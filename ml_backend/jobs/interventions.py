@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from redis import Redis
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
 
 from ml_backend.jobs.poison import forgive
-from ml_backend.jobs.queue import existing, queue_of, queues, request, slots
+from ml_backend.jobs.queue import existing, queue_of, queues, request
 
 # A job that waits for Label Studio says so by this word.
 UNREACHABLE = "LabelStudioUnreachable"
+_STORAGE = "StorageError"
 _CANCEL = "coldblitz:cancel"
+_MENDABLE = "coldblitz:mendable"
+_AT_A_TIME = 500
 _CANCELLED = "It was cancelled. Retry it when it is wanted again."
 _REMEMBERED_SECONDS = 24 * 3600
 # What ran out of tries, such as a video whose server is away, is begun anew after so long.
@@ -27,7 +31,7 @@ def retry_failed(redis: Redis, *, restarted: bool = False) -> list[str]:
     """Queues every failed job again but the cancelled ones, or only those that a restart with other settings may mend;
     returns the ids."""
     queued = []
-    for job in list(_failed(redis)):
+    for job in _failed(redis):
         if not job.meta.get("cancelled") and (job.meta.get("setting") or not restarted):
             queued.append(_again(redis, job))
     return [job_id for job_id in queued if job_id is not None]
@@ -44,19 +48,30 @@ def retry_mended(redis: Redis, project: str, *, disk: bool) -> int:
     the disk when that is well again (`disk`), and what ran out of tries an hour ago. Returns how many."""
     again = 0
     for queue in queues(redis):
-        for job in existing(redis, queue.scheduled_job_registry.get_job_ids(cleanup=False)):
+        for job in _in_parts(redis, queue.scheduled_job_registry.get_job_ids(cleanup=False)):
             if job.meta.get("project") == project and job.meta.get("error") == UNREACHABLE:
                 with redis.pipeline() as pipeline:
                     queue.scheduled_job_registry.remove(job, pipeline=pipeline)
                     queue._enqueue_job(job, pipeline=pipeline)
                     pipeline.execute()
                 again += 1
-    for job in list(_failed(redis)):
+    mendable = f"{_MENDABLE}:{project}"
+    for job in _in_parts(redis, sorted(as_text(job_id) for job_id in redis.smembers(mendable))):
+        if job.get_status(refresh=False) != JobStatus.FAILED:
+            redis.srem(mendable, job.id)
+            continue
         error, since = job.meta.get("error"), time.time() - (job.ended_at.timestamp() if job.ended_at else 0.0)
         tired = job.meta.get("passes") and (error == UNREACHABLE or since > _PATIENCE_SECONDS)
-        if job.meta.get("project") == project and (tired or (disk and error == "StorageError")):
+        if tired or (disk and error == _STORAGE):
+            redis.srem(mendable, job.id)
             again += _again(redis, job) is not None
     return again
+
+
+def note_failure(redis: Redis, job: Job) -> None:
+    """To be called when a job has failed and is not tried again by itself: remembers one that something may mend."""
+    if job.meta.get("passes") or job.meta.get("error") == _STORAGE:
+        redis.sadd(f"{_MENDABLE}:{job.meta.get('project')}", job.id)
 
 
 def cancel(redis: Redis, job_id: str) -> bool | None:
@@ -109,25 +124,33 @@ def give_up(redis: Redis, job: Job, reason: str, *, cancelled: bool = False) -> 
     queue.enqueue_dependents(job)
 
 
-def drop(redis: Redis, kind: str, project: str, *subject: str | int) -> None:
-    """Removes such jobs, but those that run, without a trace: nobody wants to know of them any more."""
-    for job in existing(redis, slots(kind, project, *subject)):
-        if job.get_status(refresh=False) != JobStatus.STARTED:
+def drop_tasks(redis: Redis, project: str, tasks: Collection[int]) -> None:
+    """Removes the jobs about these tasks, but those that run, without a trace: nobody wants to know of them any more."""
+    for job in _not_running(redis, project):
+        if job.meta["subject"] and job.meta["subject"][0] in tasks:
             job.delete()
 
 
 def drop_project(redis: Redis, project: str) -> None:
     """Removes all jobs of a project but those that run."""
+    redis.delete(f"{_MENDABLE}:{project}")
+    for job in _not_running(redis, project):
+        job.delete()
+
+
+def _not_running(redis: Redis, project: str) -> Iterator[Job]:
     for queue in queues(redis):
-        for registry in (queue.scheduled_job_registry, queue.deferred_job_registry, queue.failed_job_registry):
-            _drop_all(redis, registry.get_job_ids(cleanup=False), project)
-        _drop_all(redis, queue.get_job_ids(), project)
+        registries = (queue.scheduled_job_registry, queue.deferred_job_registry, queue.failed_job_registry)
+        for ids in (queue.get_job_ids(), *(registry.get_job_ids(cleanup=False) for registry in registries)):
+            for job in _in_parts(redis, ids):
+                if job.meta.get("project") == project:
+                    yield job
 
 
-def _drop_all(redis: Redis, job_ids: list[str], project: str) -> None:
-    for job in existing(redis, job_ids):
-        if job.meta.get("project") == project:
-            job.delete()
+def _in_parts(redis: Redis, job_ids: Sequence[str]) -> Iterator[Job]:
+    # A hundred thousand jobs at once would fill the memory.
+    for start in range(0, len(job_ids), _AT_A_TIME):
+        yield from existing(redis, job_ids[start : start + _AT_A_TIME])
 
 
 def _again(redis: Redis, job: Job) -> str | None:
@@ -139,7 +162,7 @@ def _again(redis: Redis, job: Job) -> str | None:
 
 def _failed(redis: Redis) -> Iterator[Job]:
     for queue in queues(redis):
-        yield from existing(redis, queue.failed_job_registry.get_job_ids(cleanup=False))
+        yield from _in_parts(redis, queue.failed_job_registry.get_job_ids(cleanup=False))
 
 
 def _job(redis: Redis, job_id: str) -> Job | None:

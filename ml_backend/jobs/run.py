@@ -17,7 +17,7 @@ from rq.timeouts import JobTimeoutException
 from ml_backend.errors import ColdblitzError, Gone, JobCancelled
 from ml_backend.jobs import tally
 from ml_backend.jobs.filling import ask_for_more
-from ml_backend.jobs.interventions import is_cancelled
+from ml_backend.jobs.interventions import is_cancelled, note_failure
 from ml_backend.jobs.tally import Outcome
 from ml_backend.logs import about
 
@@ -167,7 +167,10 @@ def _fail(reason: str, error: Exception | None = None) -> Outcome:
         cancelled=isinstance(error, JobCancelled),
     )
     current.save()
-    return "retried" if current.retries_left else "failed"
+    if current.retries_left:
+        return "retried"
+    note_failure(current.connection, current)
+    return "failed"
 
 
 class _Stopped(ColdblitzError):

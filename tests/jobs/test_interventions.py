@@ -15,7 +15,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs import queue
-from ml_backend.jobs.interventions import cancel, drop_project, retry_failed, retry_job, retry_mended
+from ml_backend.jobs.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
 from ml_backend.jobs.limits import video_seconds
 from ml_backend.jobs.queue import KINDS, Kind, counts, listing, request, request_after
 
@@ -167,6 +167,18 @@ class TestTryingAgain:
         work()
         (row,) = listing(redis)["finished"]
         assert "gone" in row["text"]
+
+    def test_of_tasks_that_are_gone_no_job_is_kept(self, redis: Redis, work: Work) -> None:
+        for task in (1, 2):
+            will(redis, "fail for good")
+            request(redis, "suggest", P, task)
+        work()
+        for task in (1, 2):
+            request(redis, "embed", P, task)
+        request(redis, "train", P)
+        drop_tasks(redis, P, {2})
+        left = [(row["kind"], row["task"]) for rows in listing(redis).values() for row in rows]
+        assert sorted(left, key=str) == [("embed", 1), ("suggest", 1), ("train", None)]
 
     def test_of_a_project_that_is_gone_no_job_is_kept(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for good")
