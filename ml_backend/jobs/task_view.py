@@ -48,14 +48,17 @@ def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray
 
     A stretch in which no frame begins shows the frame before it.
     """
-    times = timeline.microseconds[: len(probabilities)] / 1e6
+    times = timeline.microseconds[: len(probabilities)]
     bins = min(_MOST_BINS, len(times))
-    edges = np.linspace(0, max(float(timeline.duration), times[-1]), bins, endpoint=False)
-    first = (np.searchsorted(times, edges, side="left")).clip(0, len(times) - 1)
-    sums = np.add.reduceat(probabilities, first, axis=0)
-    # `reduceat` gives the one value where two stretches begin at the same frame.
-    counts = np.maximum(np.diff([*first, len(times)]), 1)
-    return np.asarray(np.rint(100 * sums / counts[:, None]), np.int64)
+    length = max(int(timeline.duration * 1_000_000), int(times[-1]) + 1)
+    # Whole microseconds, since a rounding error would put a frame into the stretch before its own.
+    ends = np.searchsorted(times, np.arange(1, bins + 1) * length // bins)
+    begins = np.concatenate([[0], ends[:-1]])
+    sums = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(axis=0, dtype=np.float64)])
+    means = (sums[ends] - sums[begins]) / np.maximum(ends - begins, 1)[:, None]
+    empty = ends == begins
+    means[empty] = probabilities[np.maximum(begins[empty] - 1, 0)]
+    return np.asarray(np.rint(100 * means), np.int64)
 
 
 def save(data_dir: Path, project: str, view: TaskView) -> None:
