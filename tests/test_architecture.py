@@ -26,7 +26,7 @@ MAY_USE: dict[str, set[str]] = {
     "serve": {"jobs"},
     "status": set(),
     "doctor": {"jobs", "features", "video", "labelstudio"},
-    "commands": {"doctor", "jobs", "learning", "features", "video", "labelstudio"},
+    "commands": {"doctor", "export", "jobs", "learning", "features", "video", "labelstudio"},
     "cli": {"serve", "status", "commands", "jobs", "demo"},
     "demo": {"labelstudio", "video"},
     "settings": set(),

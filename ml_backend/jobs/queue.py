@@ -15,6 +15,7 @@ from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
 
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 _HOUR = 3600
@@ -44,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "embed": Kind("ml_backend.jobs.embed.embed", _HOUR // 2, retried=False),
     "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", _HOUR),
     "quality": Kind("ml_backend.jobs.quality.quality", _HOUR),
+    "export": Kind("ml_backend.export.job.export", 4 * _HOUR),
     # Asked for again every few minutes anyway.
     "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR // 2, retried=False),
 }
@@ -113,7 +115,7 @@ def queue_due(redis: Redis) -> int:
             registry = queue.scheduled_job_registry
             # What lies further ahead than any pause was planned before the clock was set back.
             astray = redis.zrangebyscore(registry.key, time.time() + max(_RETRY_AFTER) + 1, "+inf")
-            for job in existing(redis, [*registry.get_jobs_to_schedule(), *(job_id.decode() for job_id in astray)]):
+            for job in existing(redis, [*registry.get_jobs_to_schedule(), *map(as_text, astray)]):
                 with redis.pipeline() as pipeline:
                     registry.remove(job, pipeline=pipeline)
                     queue._enqueue_job(job, pipeline=pipeline)

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.server import models, progress, protocol
+from ml_backend.server import exports, models, progress, protocol
 from ml_backend.server.browsers import protect_browsers
 from ml_backend.server.dashboard import pages
 from ml_backend.server.login import add_login
@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(protocol.blueprint)
     app.register_blueprint(progress.blueprint)
     app.register_blueprint(models.blueprint)
+    app.register_blueprint(exports.blueprint)
     app.register_blueprint(pages.blueprint)
     add_login(app, settings)
     protect_browsers(app, has_login=settings.basic_auth_user is not None)

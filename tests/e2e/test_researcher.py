@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import Loop, right_frames
@@ -58,6 +59,11 @@ def test_export_train_bring_back(open_project: Callable[..., Loop], clips: list[
     agreeing = [clips[2].labels[row["frame"]] == row["label"] for row in shown]
     assert np.mean(agreeing) > 0.85
     assert {row["source"] for row in rows[loop.tasks[0]]} == {"human", "model"}
+
+    table = f"{loop.backend.url}/exports/labels.csv?project={loop.project}"
+    assert requests.post(table, timeout=10).status_code == 202
+    loop.wait_for("export", lambda: requests.get(table, timeout=10).ok)
+    assert len(requests.get(table, timeout=10).text.splitlines()) == 1 + sum(map(len, rows.values()))
 
     models = loop.backend.data / "custom_models"
     models.mkdir(exist_ok=True)

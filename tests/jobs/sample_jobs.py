@@ -125,3 +125,8 @@ def evaluate(project: str, version: str) -> str:
 @job
 def quality(project: str) -> str:
     return act("quality", project)
+
+
+@job
+def export(project: str, name: str) -> str:
+    return act("export", project, name)

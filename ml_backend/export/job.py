@@ -1,0 +1,33 @@
+"""The job behind the dashboard's exports."""
+
+from __future__ import annotations
+
+from ml_backend.export.choose import Choice
+from ml_backend.export.write import Step, write_export
+from ml_backend.jobs import exports
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.run import job, report
+from ml_backend.jobs.worker_context import worker_context
+
+
+@job
+def export(project: str, name: str) -> str:
+    """Makes the export `name` of a project (see `jobs/exports.py`) in place of an older one.
+
+    Raises SettingsError when nothing is labelled, StorageError and LabelStudioError.
+    """
+    context = worker_context()
+    work = open_project(context, project)
+    final = exports.path(context.settings.data_dir, project, name)
+    # The older one is there to be had until the new one is whole.
+    fresh = final.with_name(f"new-{final.name}")
+    fresh.unlink(missing_ok=True)
+    written = write_export(context, work, fresh, "imagefolder", Choice(every=exports.every(name)), _bar)
+    fresh.replace(final)
+    counted = written.get("pictures", written.get("rows"))
+    left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""
+    return f"{name}: {counted} {'pictures' if 'pictures' in written else 'rows'}{left_out}"
+
+
+def _bar(text: str, total: int | None) -> Step:
+    return lambda done: report(100 * done / total if total else 0, text)

@@ -1,0 +1,102 @@
+"""One export from beginning to end, for the command and for the job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ml_backend.errors import SettingsError, StorageError
+from ml_backend.export.choose import Choice, plan
+from ml_backend.export.clips import clips, write_clips
+from ml_backend.export.dataset import Source, tree, write_dataset
+from ml_backend.export.project import Video, fetch, videos
+from ml_backend.export.tables import writing
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+
+Form = Literal["imagefolder", "huggingface", "clips"]
+Step = Callable[[int], None]
+# Told what is done now and of how many, None when that is not known; it gives a function to tell how many are done.
+Bar = Callable[[str, int | None], Step]
+
+TABLES = (".json", ".csv", ".parquet")
+
+
+def write_export(
+    context: WorkerContext,
+    work: ProjectWork,
+    output: Path,
+    form: Form,
+    choice: Choice,
+    bar: Bar,
+    license: str | None = None,
+    *,
+    preview: bool = False,
+) -> dict[str, Any]:
+    """Writes a table of labels when `output` ends like one, else `form`; returns counts, and `skipped`: a sentence for each
+    task that was left out. With `preview` nothing is written. Raises SettingsError, StorageError and LabelStudioError."""
+    skipped: list[str] = []
+    step = bar("reading what is known of each video", None)
+    found: list[Video] = []
+    for video in videos(context, work, skipped):
+        found.append(video)
+        step(len(found))
+    if output.suffix.lower() in TABLES:
+        written = _labels(output, found, preview)
+    else:
+        written = _pictures(context, work, found, output, form, choice, license, preview, bar)
+    return {**written, "skipped": [*skipped, *written.get("skipped", ())]}
+
+
+def _labels(output: Path, found: Sequence[Video], preview: bool) -> dict[str, Any]:
+    rows = sum(len(run) for video in found for run in video.runs)
+    if not rows:
+        raise SettingsError("Nothing is labelled in this project yet.", "Label some frames, or let a model predict.")
+    if not preview:
+        if output.exists():
+            raise SettingsError(f"{output} is there already.", "Remove it, or give another name with -o.")
+        part = output.with_name(f"{output.name}.part")
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with writing(part, output.suffix.lower()) as write:
+                for video in found:
+                    write(video)
+            os.replace(part, output)
+        except OSError as error:
+            raise StorageError(
+                f"{output} cannot be written ({error.strerror}).", "Make room, or give another name with -o."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+    return {"videos": len(found), "rows": rows}
+
+
+def _pictures(
+    context: WorkerContext,
+    work: ProjectWork,
+    found: Sequence[Video],
+    output: Path,
+    form: Form,
+    choice: Choice,
+    license: str | None,
+    preview: bool,
+    bar: Bar,
+) -> dict[str, Any]:
+    def file_of(video: Video) -> Path:
+        return fetch(context, work, video).path
+
+    if form == "clips":
+        count = sum(len(clips(video, choice)) for video in found)
+        if not preview:
+            write_clips(output, work.config.labels, found, choice, file_of, bar("cutting clips", count))
+        return {"videos": len(found), "clips": count}
+    planned = plan(found, choice)
+    origin = Source(work.id, work.project.title, context.settings.label_studio_url, work.config.labels, license)
+    if preview:
+        return {"pictures": len(planned), "counts": planned.counts(), "tree": tree(planned, origin, choice)}
+    step = bar("writing pictures", len(planned))
+    card = write_dataset(output, origin, found, planned, choice, form, file_of, step)
+    pictures = sum(task["pictures"] for task in card["tasks"])
+    return {"pictures": pictures, "counts": card["counts"], "skipped": card["left_out"]}
