@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -223,9 +224,24 @@ def _from_torchscript(file: Path) -> _Parts:
 def _from_export(file: Path) -> _Parts:
     import torch
 
-    with _blamed(file):
+    with _blamed(file), _tensors_only():
         network = torch.export.load(str(file)).module()
     return _network(file, network)
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """Keeps torch from unpickling what is no tensor: torch.export's own loader asks for that when a tensor fails."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _network(file: Path, network: Callable[..., Any]) -> _Parts:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import warnings
+import zipfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -117,6 +120,16 @@ def test_a_mistake_is_named_with_file_and_line(write, text: str, said: str) -> N
         load_custom(write(text), LABELS)
 
 
+class Runs:
+    """Unpickled, it writes a file: what an attacker would do more with."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (open, (self.path, "w"))
+
+
 class TestNetworks:
     class Brightness(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -150,6 +163,20 @@ class TestNetworks:
         network.with_suffix(".json").unlink()
         with pytest.raises(CustomModelError, match='"labels"'):
             load_custom(network, LABELS)
+
+    def test_what_is_pickled_into_an_exported_network_is_not_run(self, tmp_path: Path) -> None:
+        good, bad, witness = tmp_path / "good.pt2", tmp_path / "net.pt2", tmp_path / "witness"
+        torch.export.save(torch.export.export(self.Brightness(), (torch.rand(2, 3, 16, 16),)), good)
+        (tmp_path / "net.json").write_text(json.dumps({"labels": LABELS, "size": 16}))
+        pickled = io.BytesIO()
+        torch.save(Runs(str(witness)), pickled)
+        with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w") as target:
+            for name in source.namelist():
+                target.writestr(name, pickled.getvalue() if name.endswith("model.pt") else source.read(name))
+        with pytest.raises(CustomModelError, match=r"net\.pt2"):
+            load_custom(bad, LABELS)
+        assert not witness.exists()
+        assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
     def test_a_damaged_file_is_said_to_be(self, network: Path) -> None:
         network.write_bytes(b"nothing")
