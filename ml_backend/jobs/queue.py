@@ -16,7 +16,6 @@ from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
-from rq.utils import as_text
 
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 _HOUR = 3600
