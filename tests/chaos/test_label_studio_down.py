@@ -34,7 +34,7 @@ class Outages:
         self.told: dict[str, str] = {}
 
     @contextmanager
-    def during(self, kind: str, loop: Loop | None = None) -> Iterator[None]:
+    def during(self, kind: str, loop: Loop) -> Iterator[None]:
         """The job is brought about in the `with` block."""
         requests: list[str] = []
 
@@ -45,7 +45,6 @@ class Outages:
         self._line.cut_when(in_the_middle)
         self._line.mend()
         yield
-        assert loop is not None
         loop.wait_for(f"outage during {kind}", lambda: self._line.is_cut)
         self.told[kind] = loop.wait_for(f"word of the outage during {kind}", lambda: self._word(kind))
 
