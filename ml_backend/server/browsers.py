@@ -33,7 +33,7 @@ def protect_browsers(app: Flask, has_login: bool) -> None:
 
     @app.before_request
     def refuse() -> tuple[Response, int] | None:
-        if request.method in _READING or is_ours(request.headers, request.host, has_login):
+        if request.method in _READING or is_ours(dict(request.headers), request.host, has_login):
             return None
         answer = jsonify(
             error="This request was made by another site.",
