@@ -21,7 +21,7 @@ _ROWS = (
     ("kills of the worker", "kills"),
     ("of these in the middle of a job", "kills_in_the_middle"),
     ("tasks that look different in the end", "states_lost"),
-    ("broken videos and malformed requests", "bad_inputs"),
+    ("broken videos and fuzzed requests", "bad_inputs"),
     ("of these not handled", "bad_inputs_unhandled"),
     ("addresses of our own network tried", "ssrf_attempts"),
     ("of these reached", "ssrf_let_through"),
