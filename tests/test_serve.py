@@ -118,6 +118,11 @@ def test_what_comes_just_after_a_worker_was_killed_is_not_lost(served: Served) -
     until(lambda: sum(str(row["project"]).startswith("8.") and bool(row["reason"]) for row in served.waiting()) == 2)
 
 
+def test_workers_give_way_to_the_web_process(served: Served) -> None:
+    (web,), (worker,) = served.children("gunicorn"), served.children("run-worker")
+    until(lambda: os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, web))
+
+
 def test_a_second_one_on_its_port_is_told_so(served: Served, tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "ml_backend.cli", "serve"],
