@@ -18,11 +18,11 @@ from ml_backend.learning.custom import (
     BATCH,
     CustomModel,
     files_of,
-    listed,
     load_custom,
     video_probabilities,
     words_of,
 )
+from ml_backend.learning.customfile import listed
 from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 

@@ -1,0 +1,253 @@
+"""What a researcher's model file offers, whatever its kind: read, with its mistakes named by file and line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import CustomModelError
+from ml_backend.learning.onepicture import OnePicture, one_by_one
+
+Floats = NDArray[np.float32]
+Pictures = NDArray[np.uint8]
+Predict = Callable[[Pictures], Any]
+
+SUFFIXES = (".py", ".pt", ".pt2", ".onnx")
+DEFAULT_SIZE = 224
+
+
+class Learning(NamedTuple):
+    """The functions of a Python file that learns: `fit(frames, labels)`, `save(folder)` and `load(folder)`."""
+
+    fit: Callable[[Pictures, Floats], Any]
+    save: Callable[[str], Any]
+    load: Callable[[str], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    labels: tuple[str, ...]
+    size: tuple[int, int]
+    predict: Predict
+    learning: Learning | None = None
+    unfit: str = ""
+    one: OnePicture | None = None
+
+
+def loaded(file: Path, words: tuple[str, ...]) -> Parts:
+    """`words`: what a function that names one label at a time may answer when the file does not list its labels."""
+    if not file.is_file():
+        raise CustomModelError(f"The custom model {file} does not exist.", "Check the path.")
+    loaders: dict[str, Callable[[Path], Parts]] = {
+        ".py": lambda path: _from_python(path, words),
+        ".pt": _from_torchscript,
+        ".pt2": _from_export,
+        ".onnx": _from_onnx,
+    }
+    if file.suffix not in loaders:
+        raise CustomModelError(f"{file.name} is no kind of model that is known.", f"Use one of {', '.join(SUFFIXES)}.")
+    return loaders[file.suffix](file)
+
+
+def _from_python(file: Path, words: tuple[str, ...]) -> Parts:
+    module = _import(file)
+    with blamed(file):
+        size = _size(getattr(module, "input_size", DEFAULT_SIZE), file)
+        labels = getattr(module, "labels", None)
+        predict, one = getattr(module, "predict", None), getattr(module, "custom_model_predict", None)
+        learning, unfit = _learning(module)
+    if callable(predict):
+        if not isinstance(labels, list | tuple):
+            raise CustomModelError(f"{file.name} has no list called labels.", 'Add labels = ["…", "…"] to it.')
+        return Parts(_labels(labels, file), size, predict, learning, unfit)
+    if callable(one):
+        known = _labels(labels, file) if isinstance(labels, list | tuple) else words
+        return Parts(known, size, one_by_one(one, known, file.name), one=one)
+    raise CustomModelError(
+        f"{file.name} has no function predict.", "Define predict(frames) or custom_model_predict(img_path) in it."
+    )
+
+
+def _learning(module: ModuleType) -> tuple[Learning | None, str]:
+    """The functions that a file learns with; why its `fit` is not called, where it has one and the others are missing."""
+    found = [getattr(module, name, None) for name in Learning._fields]
+    missing = [name for name, function in zip(Learning._fields, found, strict=True) if not callable(function)]
+    if "fit" in missing:
+        return None, ""
+    if missing:
+        what = " and ".join(f"{name}(folder)" for name in missing)
+        return None, f"Its fit is not called, since it has no {what}: what it learns could not be kept."
+    return Learning(*found), ""  # type: ignore[arg-type]
+
+
+def _from_torchscript(file: Path) -> Parts:
+    import torch
+
+    with blamed(file), warnings.catch_warnings():
+        # torch would rather have torch.export; files of the older kind are still around.
+        warnings.filterwarnings("ignore", message=".*deprecated", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*deprecated", category=DeprecationWarning)
+        network = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    return _network(file, network)
+
+
+def _from_export(file: Path) -> Parts:
+    import torch
+
+    with blamed(file), _tensors_only():
+        network = torch.export.load(str(file)).module()
+    return _network(file, network)
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """Keeps torch from unpickling what is no tensor: torch.export's own loader asks for that when a tensor fails."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _network(file: Path, network: Callable[..., Any]) -> Parts:
+    import torch
+
+    described = _described(file)
+
+    def predict(pictures: Pictures) -> Floats:
+        with torch.inference_mode():
+            scores = network(torch.from_numpy(_normalised(pictures, described)))
+        return np.asarray(_activated(np.asarray(scores.float().cpu().numpy(), np.float32), described, file))
+
+    return Parts(_labels(described["labels"], file), _size(described.get("size", DEFAULT_SIZE), file), predict)
+
+
+def _from_onnx(file: Path) -> Parts:
+    import openvino as ov
+
+    described = _described(file)
+    with blamed(file):
+        network = ov.Core().compile_model(str(file), "CPU")
+
+    def predict(pictures: Pictures) -> Floats:
+        scores = np.asarray(network(_normalised(pictures, described))[0], np.float32)
+        return _activated(scores, described, file)
+
+    return Parts(_labels(described["labels"], file), _size(described.get("size", DEFAULT_SIZE), file), predict)
+
+
+def _described(file: Path) -> Mapping[str, Any]:
+    """The JSON beside a network: labels, size, mean, std, and what turns its outputs into 0..1."""
+    beside = file.with_suffix(".json")
+    try:
+        described = json.loads(beside.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        described = None
+    except (OSError, ValueError) as error:
+        raise CustomModelError(f"{beside.name} is not JSON: {error}.", "Mend it.") from error
+    if not isinstance(described, dict) or not isinstance(described.get("labels"), list):
+        raise CustomModelError(
+            f"{file.name} comes without {beside.name}, or that names no labels.",
+            f'Write {beside.name}: {{"labels": ["…"], "size": 224, "mean": [0, 0, 0], "std": [1, 1, 1], '
+            '"activation": "softmax"}.',
+        )
+    return described
+
+
+def _normalised(pictures: Pictures, described: Mapping[str, Any]) -> Floats:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) float32, scaled to 0..1, then (x - mean) / std."""
+    mean = np.asarray(described.get("mean", [0.0] * 3), np.float32)
+    std = np.asarray(described.get("std", [1.0] * 3), np.float32)
+    return np.ascontiguousarray(((pictures.astype(np.float32) / 255 - mean) / std).transpose(0, 3, 1, 2))
+
+
+def _activated(scores: Floats, described: Mapping[str, Any], file: Path) -> Floats:
+    kind = described.get("activation", "none")
+    if kind == "softmax":
+        raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    if kind == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-scores)))
+    if kind == "none":
+        return scores
+    raise CustomModelError(f"{file.name} asks for the activation {kind!r}.", "Use softmax, sigmoid or none.")
+
+
+def _import(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"coldblitz_custom_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise CustomModelError(f"{file.name} cannot be imported.", "Give it a name that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    with blamed(file):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def blamed(file: Path) -> Iterator[None]:
+    """Turns whatever a model file raises, `sys.exit` included, into a CustomModelError with file and line."""
+    try:
+        yield
+    except CustomModelError:
+        raise
+    except (Exception, SystemExit) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        if isinstance(error, SyntaxError) and error.filename == str(file):
+            lines.append(error.lineno)
+        place = f"{file.name}, line {lines[-1]}" if lines else file.name
+        raise CustomModelError(
+            f"{place}: {type(error).__name__}: {error}.", "Correct the file; it is loaded anew the next time."
+        ) from error
+
+
+def checked(given: Any, pictures: int, labels: int, file: Path) -> Floats:
+    try:
+        scores = np.asarray(given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise CustomModelError(f"predict of {file.name} gave no array: {error}.", "Return floats (N, L).") from error
+    if scores.shape != (pictures, labels):
+        raise CustomModelError(
+            f"predict of {file.name} gave the shape {scores.shape} for {pictures} frames and {labels} labels.",
+            f"Return ({pictures}, {labels}): one row a frame, one column a label.",
+        )
+    if not np.isfinite(scores).all() or scores.min() < -1e-3 or scores.max() > 1 + 1e-3:
+        raise CustomModelError(
+            f"predict of {file.name} gave values outside 0..1 (from {scores.min():g} to {scores.max():g}).",
+            "Return probabilities, for example through a softmax or sigmoid.",
+        )
+    return scores.clip(0, 1)
+
+
+def _labels(labels: Sequence[Any], file: Path) -> tuple[str, ...]:
+    if not labels or not all(isinstance(label, str) and label for label in labels) or len(set(labels)) < len(labels):
+        raise CustomModelError(f"The labels of {file.name} are {list(labels)!r}.", "Give distinct, non-empty strings.")
+    return tuple(labels)
+
+
+def _size(size: Any, file: Path) -> tuple[int, int]:
+    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
+    if len(pair) != 2 or not all(isinstance(side, int) and 1 <= side <= 4096 for side in pair):
+        raise CustomModelError(f"The input size of {file.name} is {size!r}.", "Give one number, or height and width.")
+    return int(pair[0]), int(pair[1])
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Labels as a sentence names them."""
+    return ", ".join(f"“{label}”" for label in labels)
