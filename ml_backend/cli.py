@@ -13,7 +13,9 @@ from ml_backend import logs
 from ml_backend.custom_command import app as custom
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.export_command import export
+from ml_backend.import_command import import_videos
 from ml_backend.models_command import app as models
+from ml_backend.request_command import predict, suggest, train
 from ml_backend.settings import Settings
 
 app = typer.Typer(
@@ -149,7 +151,8 @@ def reconcile(
 
 
 app.add_typer(models, name="models")
-app.command()(export)
+for _command in (suggest, train, predict, export):
+    app.command()(_command)
 app.add_typer(custom, name="custom")
 
 

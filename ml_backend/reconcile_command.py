@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from redis import Redis
@@ -41,16 +42,25 @@ def reconcile(settings: Settings, project: str | None, *, thorough: bool, second
         jobs = {key: request(redis, "reconcile", key, again=True) for key in keys}
         if project is None:
             jobs[settings.label_studio_url] = request(redis, "discover", settings.label_studio_url, again=True)
-        deadline = time.monotonic() + seconds
-        while True:
-            rows = [{"project": key, **result(redis, str(job_id))} for key, job_id in jobs.items()]
-            if all(row["state"] in ("finished", "failed") for row in rows) or time.monotonic() > deadline:
-                return rows
-            time.sleep(_EVERY)
+        return [{"project": key, **row} for key, row in ended(redis, jobs, seconds).items()]
     except RedisError as error:
-        raise SettingsError(
-            f"No Coldblitz runs on {settings.data_dir}: its Redis does not answer.", "Start it with `make serve`."
-        ) from error
+        raise not_running(settings) from error
+
+
+def ended(redis: Redis, jobs: Mapping[str, str | None], seconds: float) -> dict[str, dict[str, str]]:
+    """`state` and `text` of each job, by the name it has in `jobs`, when all have ended or `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        rows = {name: result(redis, str(job_id)) for name, job_id in jobs.items()}
+        if all(row["state"] in ("finished", "failed") for row in rows.values()) or time.monotonic() > deadline:
+            return rows
+        time.sleep(_EVERY)
+
+
+def not_running(settings: Settings) -> SettingsError:
+    return SettingsError(
+        f"No Coldblitz runs on {settings.data_dir}: its Redis does not answer.", "Start it with `make serve`."
+    )
 
 
 def report(rows: list[dict[str, Any]], as_json: bool) -> bool:

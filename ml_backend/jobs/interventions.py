@@ -100,7 +100,8 @@ def result(redis: Redis, job_id: str) -> dict[str, str]:
     job = _job(redis, job_id)
     if job is None:
         return {"state": "gone", "text": ""}
-    state = job.get_status()
+    # As it was when the job was read: asked anew it might have ended since, with a text that was not read.
+    state = job.get_status(refresh=False)
     failed = state == JobStatus.FAILED
     return {"state": state.value, "text": str(job.meta.get("reason" if failed else "text") or "")}
 
