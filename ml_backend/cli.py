@@ -17,6 +17,7 @@ from ml_backend.import_command import import_videos
 from ml_backend.models_command import app as models
 from ml_backend.request_command import predict, suggest, train
 from ml_backend.settings import Settings
+from ml_backend.stats_command import stats
 
 app = typer.Typer(
     name="coldblitz",
@@ -151,8 +152,9 @@ def reconcile(
 
 
 app.add_typer(models, name="models")
-for _command in (suggest, train, predict, export):
+for _command in (suggest, train, predict, export, stats):
     app.command()(_command)
+app.command(name="import")(import_videos)
 app.add_typer(custom, name="custom")
 
 

@@ -33,5 +33,8 @@ def detail(body: object) -> str:
         with contextlib.suppress(ValueError):
             body = json.loads(body)
     if isinstance(body, Mapping):
-        body = body.get("detail", dict(body))
+        # Else all it says is "Validation error".
+        wrong = body.get("validation_errors")
+        more = [str(text) for texts in wrong.values() for text in texts] if isinstance(wrong, Mapping) else []
+        body = ": ".join([str(body.get("detail", dict(body))), *more])
     return without_secrets(str(body))[:200]

@@ -1,0 +1,210 @@
+"""`coldblitz import`: videos into a project of Label Studio."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from ml_backend.errors import LabelConfigError, SettingsError
+from ml_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from ml_backend.importing.arrivals import Arrivals
+    from ml_backend.importing.bring import Bar, Importer, Outcome
+    from ml_backend.importing.recipe import Recipe
+    from ml_backend.labelstudio.config import LabelConfig
+
+_WATCH_SECONDS = 2.0
+_ROOT = "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"
+_COLOURS = {"imported": "green", "present": "dim", "duplicate": "yellow", "refused": "red"}
+
+
+class Link(StrEnum):
+    local_files = "local-files"
+
+
+def import_videos(
+    project: Annotated[int, typer.Option("--project", help="The project's number in Label Studio.")],
+    files: Annotated[list[str] | None, typer.Argument(help="Videos, folders of videos, or addresses.")] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Encode what browsers or Label Studio cannot use as H.264 at a constant rate.")
+    ] = False,
+    clip: Annotated[str | None, typer.Option(help="A stretch of each: 00:10-00:40")] = None,
+    fps: Annotated[float | None, typer.Option(min=1, max=240, help="At most so many frames a second.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Cut each into tasks of this length: 60s")] = None,
+    link: Annotated[
+        Link | None, typer.Option(help="Do not upload: the files lie below the folder that Label Studio serves.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(envvar=_ROOT, help="With --link: the document root of Label Studio.")
+    ] = None,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Import what another task shows in another encoding, too.")
+    ] = False,
+    watch: Annotated[
+        Path | None, typer.Option(help="Keep importing what comes into this folder, until Ctrl+C.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch, a line for each video.")] = False,
+) -> None:
+    """Videos into a project: checked, mended when asked to, each once. Given again after an interruption, it goes on where
+    it stopped. Exit code 1 when something could not be imported, else 0, also when all was there already.
+    Example: coldblitz import films/*.mp4 --project 1 --fix --segment 60s"""
+    from ml_backend.importing.arrivals import Arrivals
+    from ml_backend.importing.bring import bring, summary
+
+    settings = Settings.from_environment()
+    recipe = _recipe(clip, segment, fps, fix)
+    given = list(chain.from_iterable(_expanded(each) for each in files or ()))
+    if not given and watch is None:
+        raise SettingsError(
+            "There is nothing to import.", "Name files, folders with videos, addresses, or --watch FOLDER."
+        )
+    arrivals = Arrivals(watch) if watch is not None else None
+    if arrivals is not None:
+        arrivals.look()
+    console = Console()
+    outcomes: list[Outcome] = []
+    with _bars(as_json) as bar:
+        importer, config = _importer(settings, project, recipe, _root(link, root), allow_duplicates, bar)
+        for each in given:
+            for outcome in bring(importer, each):
+                outcomes.append(outcome)
+                if not as_json:
+                    _tell(console, outcome)
+        if arrivals is not None:
+            _watch(arrivals, importer, console, as_json)
+            return
+    advice = _advice(config)
+    if as_json:
+        rows = [asdict(each) for each in outcomes]
+        console.print_json(json.dumps({"videos": rows, "counts": summary(outcomes), "advice": advice}))
+    else:
+        said = ", ".join(f"{count} {state}" for state, count in summary(outcomes).items() if count)
+        console.print(f"project {project}: {said}", markup=False)
+        if advice and any(each.state == "imported" for each in outcomes):
+            console.print(advice, style="yellow", markup=False)
+    raise SystemExit(1 if any(each.state == "refused" for each in outcomes) else 0)
+
+
+def _watch(arrivals: Arrivals, importer: Importer, console: Console, as_json: bool) -> None:
+    from ml_backend.importing.bring import bring
+
+    told: dict[str, Outcome] = {}
+    try:
+        for path in arrivals.forever(_WATCH_SECONDS):
+            for outcome in bring(importer, str(path)):
+                if outcome.passes:
+                    arrivals.again(path)
+                # What is tried again every two seconds is said once.
+                if told.get(outcome.name) == outcome:
+                    continue
+                told[outcome.name] = outcome
+                if as_json:
+                    console.print(json.dumps(asdict(outcome)), markup=False, soft_wrap=True, highlight=False)
+                else:
+                    _tell(console, outcome)
+    except KeyboardInterrupt:
+        return
+
+
+def _importer(
+    settings: Settings, number: int, recipe: Recipe, root: Path | None, allow_duplicates: bool, bar: Bar
+) -> tuple[Importer, LabelConfig | LabelConfigError]:
+    from ml_backend.importing.bring import Importer
+    from ml_backend.importing.holdings import holdings
+    from ml_backend.jobs.worker_context import WorkerContext
+    from ml_backend.labelstudio.config import parse_label_config
+    from ml_backend.labelstudio.intake import Intake
+
+    context = WorkerContext(settings)
+    intake = Intake(settings.label_studio_url, settings.label_studio_api_key)
+    project = intake.open(number)
+    video_key, fps_key = "video", "fps"
+    config: LabelConfig | LabelConfigError
+    try:
+        config = found = parse_label_config(project.label_config)
+        video_key = found.video_key
+        if found.framerate and found.framerate.startswith("$"):
+            fps_key = found.framerate[1:]
+    except LabelConfigError as error:
+        config = error
+    known = holdings(intake, intake.held(number), video_key, context.videos, context.store)
+    scratch = settings.data_dir / "imports"
+    importer = Importer(
+        intake, number, video_key, fps_key, known, recipe, scratch, context.videos, root, allow_duplicates, bar
+    )
+    return importer, config
+
+
+def _recipe(clip: str | None, segment: str | None, fps: float | None, fix: bool) -> Recipe:
+    from ml_backend.importing.recipe import Recipe, parse_clip, parse_segment
+
+    return Recipe(parse_clip(clip) if clip else None, parse_segment(segment) if segment else None, fps, fix)
+
+
+def _expanded(given: str) -> list[str]:
+    from ml_backend.importing.arrivals import files_in
+
+    if "://" in given or not Path(given).is_dir():
+        return [given]
+    return [str(path) for path in files_in(Path(given))]
+
+
+def _root(link: Link | None, root: Path | None) -> Path | None:
+    if link is None:
+        return None
+    if root is None:
+        raise SettingsError(
+            "--link needs to know the folder that Label Studio serves.", f"Give --root, or set {_ROOT}."
+        )
+    return root.resolve()
+
+
+def _advice(config: LabelConfig | LabelConfigError) -> str:
+    """What to change in the label config, so that every frame can be labelled."""
+    if isinstance(config, LabelConfigError):
+        return f"{config.message} {config.remedy}"
+    if config.framerate is not None and config.framerate.startswith("$"):
+        return ""
+    now = f'framerate="{config.framerate}"' if config.framerate is not None else "no framerate, which means 24"
+    return (
+        f'The label config\'s <Video> has {now}. Put framerate="$fps" there before labelling begins: each task has its own '
+        "rate now, and a later change moves the labels that exist."
+    )
+
+
+def _tell(console: Console, outcome: Outcome) -> None:
+    task = f" task {outcome.task}" if outcome.state == "imported" else ""
+    said = f"{outcome.name}:{task}" if outcome.state == "imported" else outcome.message
+    console.print(
+        f"{outcome.state}{' ' * (10 - len(outcome.state))}{said}", style=_COLOURS[outcome.state], markup=False
+    )
+    if outcome.state == "imported":
+        for finding in outcome.findings:
+            if finding.severity != "note":
+                console.print(f"          {finding.message} {finding.remedy}", style="yellow", markup=False)
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Bar]:
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+
+        @contextmanager
+        def begin(text: str, total: int) -> Iterator[Callable[[int], None]]:
+            row = progress.add_task(text, total=total)
+            try:
+                yield lambda done: progress.update(row, completed=done)
+            finally:
+                progress.remove_task(row)
+
+        yield begin

@@ -1,0 +1,81 @@
+"""Which files there are to import: those of a folder, and those that come into it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ml_backend.errors import SettingsError
+
+ENDINGS = {
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".qt",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".mts",
+    ".m2ts",
+    ".wmv",
+    ".flv",
+}
+_State = tuple[int, int]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Its videos, by their endings, without those of its folders and hidden ones. Raises SettingsError when it cannot be
+    read."""
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"The folder {folder} cannot be read ({error.strerror}).", "Check its name and its rights."
+        ) from error
+
+
+class Arrivals:
+    """The files of a folder that are whole: their size and time of change have stayed the same between two looks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._before: dict[Path, _State] = {}
+        self._given: dict[Path, _State] = {}
+
+    def look(self) -> list[Path]:
+        """Those that came or changed since they were given out. Raises SettingsError when the folder cannot be read."""
+        now = {path: state for path in files_in(self._folder) if (state := _state(path)) is not None}
+        whole = [
+            path
+            for path, state in now.items()
+            if state[0] and self._before.get(path) == state and self._given.get(path) != state
+        ]
+        self._before = now
+        self._given.update((path, now[path]) for path in whole)
+        return whole
+
+    def again(self, path: Path) -> None:
+        """Gives out a file once more, as what kept it from being imported may pass."""
+        self._given.pop(path, None)
+
+    def forever(self, seconds: float) -> Iterator[Path]:
+        """Each file when it is whole, looking every so many seconds."""
+        while True:
+            yield from self.look()
+            time.sleep(seconds)
+
+
+def _state(path: Path) -> _State | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

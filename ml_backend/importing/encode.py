@@ -1,0 +1,193 @@
+"""Encodes a video, or parts of it, the way every browser plays and Label Studio counts: H.264 at a constant rate from 0 on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from ml_backend.errors import StorageError, VideoUnreadable
+from ml_backend.importing.recipe import Part
+from ml_backend.video.container import open_video
+from ml_backend.video.decode import decode_whole, upright
+from ml_backend.video.timeline import Timeline
+
+# Steps between frames are quick for an annotator when key frames are close.
+_KEY_FRAME_SECONDS = 2
+_QUALITY = {"crf": "18", "preset": "veryfast"}
+_TOLERANCE = 0.45
+
+
+def encode(
+    path: Path,
+    timeline: Timeline,
+    parts: Sequence[Part],
+    rate: Fraction,
+    targets: Sequence[Path],
+    step: Callable[[int], None] = lambda frames: None,
+) -> Iterator[Path]:
+    """Writes each of the `parts`, which follow each other, to its target, and yields it when it is complete.
+
+    Target frame k shows what the video shows k / `rate` seconds into its part. `step` gets the number of frames written so
+    far, of `frames_of` in all. Raises VideoUnreadable, and StorageError when a target cannot be written; no target is ever
+    there half.
+    """
+    shown = [_shown(timeline, part, rate) for part in parts]
+    done = 0
+    frames = decode_whole(path, timeline)
+    held: VideoFrame | None = None
+    at = -1
+    for part, target, wanted in zip(parts, targets, shown, strict=True):
+        scratch = target.with_name(f"{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with ExitStack() as stack:
+                sound = stack.enter_context(_Sound(path, part))
+                writer = stack.enter_context(_Writer(scratch, rate, sound))
+                for number, index in enumerate(wanted.tolist()):
+                    while at < index:
+                        following = next(frames, None)
+                        if following is None:
+                            break
+                        at, held = following
+                    if at < index and number > 0:
+                        break  # the end of the video does not decode
+                    if held is not None:
+                        writer.add(number, held)
+                        done += 1
+                        step(done)
+            os.replace(scratch, target)
+        except OSError as error:
+            raise StorageError(
+                f"{target} cannot be written ({error.strerror}).", "Make room there; the same command goes on then."
+            ) from error
+        except av.error.FFmpegError as error:
+            raise VideoUnreadable(
+                f"{path.name} cannot be encoded ({error}).", "Encode it with another program."
+            ) from error
+        finally:
+            scratch.unlink(missing_ok=True)
+        yield target
+
+
+def frames_of(part: Part, rate: Fraction) -> int:
+    """How many frames a part has at `rate`."""
+    return max(1, round((part.stop - part.start) * float(rate)))
+
+
+def _shown(timeline: Timeline, part: Part, rate: Fraction) -> NDArray[np.int64]:
+    """(k,) for each target frame the frame that is shown then; a little later counts as then, since times are rounded."""
+    times = timeline.microseconds / 1e6
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    moments = part.start + np.arange(frames_of(part, rate)) / float(rate)
+    return np.maximum(np.searchsorted(times, moments + _TOLERANCE * min(usual, 1 / float(rate)), side="right") - 1, 0)
+
+
+class _Sound:
+    """The sound of a part, given out up to a time, so that it is written beside the pictures."""
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self._path = path
+        self._part = part
+        self._stack = ExitStack()
+        self._frames: Iterator[AudioFrame] = iter(())
+        self._next: AudioFrame | None = None
+        self.rate: int | None = None
+
+    def __enter__(self) -> _Sound:
+        container, _ = self._stack.enter_context(open_video(self._path))
+        streams = [each for each in container.streams.audio if getattr(each, "codec_context", None) is not None]
+        if streams and streams[0].rate:
+            self.rate = streams[0].rate
+            if self._part.start > 1 and streams[0].time_base:
+                container.seek(int((self._part.start - 1) / streams[0].time_base), stream=streams[0])
+            self._frames = _heard(container.decode(streams[0]))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def until(self, seconds: float) -> Iterator[tuple[AudioFrame, float]]:
+        """What begins before `seconds` of the part, with when."""
+        while True:
+            frame = self._next or next(self._frames, None)
+            self._next = None
+            if frame is None or frame.time is None:
+                return
+            begins = frame.time - self._part.start
+            if begins >= seconds:
+                self._next = frame
+                return
+            if begins >= 0:
+                yield frame, begins
+
+
+def _heard(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    """As far as it decodes."""
+    while True:
+        try:
+            yield next(frames)
+        except (StopIteration, av.error.FFmpegError):
+            return
+
+
+class _Writer:
+    """One MP4 file."""
+
+    def __init__(self, path: Path, rate: Fraction, sound: _Sound) -> None:
+        self._rate = rate
+        self._sound = sound
+        self._path = path
+        self._container: OutputContainer | None = None
+
+    def __enter__(self) -> _Writer:
+        self._container = av.open(str(self._path), "w", format="mp4", options={"movflags": "+faststart"})
+        options = {**_QUALITY, "g": str(max(1, round(self._rate * _KEY_FRAME_SECONDS)))}
+        self._video = self._container.add_stream("libx264", rate=self._rate, options=options)
+        self._video.pix_fmt = "yuv420p"
+        self._audio = self._container.add_stream("aac", rate=self._sound.rate) if self._sound.rate else None
+        self._sized = False
+        return self
+
+    def add(self, number: int, frame: VideoFrame) -> None:
+        """The frame with this number, and the sound that goes with it."""
+        assert self._container is not None
+        picture = frame
+        if round(frame.rotation / 90) % 4:
+            picture = VideoFrame.from_ndarray(upright(frame), format="rgb24")
+        if not self._sized:
+            # H.264 in 4:2:0 has even sides only.
+            self._video.width, self._video.height = max(2, picture.width // 2 * 2), max(2, picture.height // 2 * 2)
+            self._sized = True
+        made = picture.reformat(self._video.width, self._video.height, "yuv420p")
+        made.pts, made.time_base = number, 1 / self._rate
+        # Else each is encoded as the kind of frame that it was.
+        made.pict_type = av.video.frame.PictureType.NONE
+        self._container.mux(self._video.encode(made))
+        self._hear((number + 1) / float(self._rate))
+
+    def _hear(self, seconds: float) -> None:
+        if self._audio is None or self._container is None:
+            return
+        for frame, begins in self._sound.until(seconds):
+            frame.pts, frame.time_base = round(begins * frame.sample_rate), Fraction(1, frame.sample_rate)
+            self._container.mux(self._audio.encode(frame))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        assert self._container is not None
+        try:
+            if kind is None:
+                for stream in (self._video, self._audio):
+                    if stream is not None:
+                        self._container.mux(stream.encode(None))
+        finally:
+            self._container.close()

@@ -1,0 +1,91 @@
+"""What a project holds already, found out from Label Studio alone, so that it is the same from every machine.
+
+Each imported task says in its data, under `coldblitz`, what it was made from. Of other tasks only those are known whose
+video the backend has fetched into the DATA_DIR at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_backend.features.store import FeatureStore
+from ml_backend.importing.looks import Look, alike, look_of_features
+from ml_backend.labelstudio.client import Client, Task
+from ml_backend.video.source import VideoFolder
+
+RECORD = "coldblitz"
+
+
+@dataclass(frozen=True)
+class Record:
+    """`source`: SHA-256 of the imported file; `part`: which stretch and rate of it, empty for all; `file`: SHA-256 of what
+    was made from it, the same as `source` when it was taken as it was."""
+
+    source: str
+    part: str
+    file: str
+    look: Look
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "part": self.part,
+            "file": self.file,
+            "look": self.look.text(),
+            "seconds": round(self.look.seconds, 3),
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Record | None:
+        """From a task's data; None when it has none, or one that somebody changed."""
+        try:
+            said = data[RECORD]
+            seen = Look.parse(said["look"], float(said["seconds"]))
+            return cls(str(said["source"]), str(said["part"]), str(said["file"]), seen)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+@dataclass
+class Holdings:
+    """Grows with each import, so that a file that is named twice is imported once."""
+
+    _tasks: dict[tuple[str, str], int] = field(default_factory=dict)
+    _looks: list[tuple[int, str, Look]] = field(default_factory=list)
+
+    def add(self, task: int, record: Record) -> None:
+        self._tasks[record.source, record.part] = task
+        self._tasks[record.file, ""] = task
+        self._looks.append((task, record.source, record.look))
+
+    def add_unrecorded(self, task: int, content: str, seen: Look | None) -> None:
+        """A task that was not made by an import."""
+        self._tasks.setdefault((content, ""), task)
+        if seen is not None:
+            self._looks.append((task, content, seen))
+
+    def task_of(self, content: str, part: str) -> int | None:
+        """The task with just this video."""
+        return self._tasks.get((content, part))
+
+    def alike(self, seen: Look, source: str) -> int | None:
+        """A task that shows the same in another encoding. Parts of one `source` are never copies of each other: they may
+        all show the same still scene."""
+        return next((task for task, other, look in self._looks if other != source and alike(seen, look)), None)
+
+
+def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolder, store: FeatureStore) -> Holdings:
+    """Of the `tasks` of a project, whose data name their video under `key`."""
+    found = Holdings()
+    for task in tasks:
+        if (record := Record.of(task.data)) is not None:
+            found.add(task.id, record)
+            continue
+        address = client.video_address(task.data.get(key))
+        content = videos.content_of(address.url) if address else None
+        if content is not None:
+            features = store.any_of(content)
+            found.add_unrecorded(task.id, content, look_of_features(features) if features else None)
+    return found

@@ -1,0 +1,93 @@
+"""`coldblitz stats`: how far the work on a project is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ml_backend.errors import SettingsError, StorageError
+from ml_backend.settings import Settings
+
+if TYPE_CHECKING:
+    from ml_backend.stats import Row, Stats
+
+
+def stats(
+    project: Annotated[int, typer.Argument(help="The project's number in Label Studio.")],
+    geo: Annotated[Path | None, typer.Option(help="Write where the videos were taken to this GeoJSON file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tasks by state, and annotations by annotator, label and day, with the time they took. Exit code 1 when Label Studio or
+    the file refuses. Example: coldblitz stats 1 --geo places.geojson"""
+    from ml_backend.labelstudio.config import parse_label_config
+    from ml_backend.labelstudio.counting import Counting
+    from ml_backend.stats import count, geojson
+
+    if geo is not None and geo.exists():
+        raise SettingsError(f"{geo} is there already.", "Remove it, or give another name.")
+    settings = Settings.from_environment()
+    client = Counting(settings.label_studio_url, settings.label_studio_api_key)
+    config = parse_label_config(client.project(project).label_config)
+    with Console(stderr=True, quiet=as_json).status("reading the project's tasks"):
+        work = list(client.work(project, config))
+        found = count(work, config.labels, client.names())
+    if geo is not None:
+        places = geojson(work, lambda task: client.task_page(project, task))
+        _write(geo, places)
+    console = Console()
+    if as_json:
+        console.print_json(json.dumps(asdict(found)))
+        return
+    _tell(console, found)
+    if geo is not None:
+        console.print(f"{len(places['features'])} of {found.tasks} tasks have a place: {geo}", markup=False)
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StorageError(f"{path} cannot be written ({error.strerror}).", "Make room, or name another.") from error
+
+
+def _tell(console: Console, found: Stats) -> None:
+    states = ", ".join(f"{number} {state}" for state, number in found.states.items())
+    console.print(f"{found.tasks} tasks: {states}; skipped {found.skipped} times", markup=False)
+    labels = Table("label", "regions", "frames", box=None, pad_edge=False)
+    for label, row in found.labels.items():
+        labels.add_row(Text(label), str(row["regions"]), str(row["frames"]))
+    console.print(labels)
+    people = {"annotator": found.annotators, "day": found.days}
+    for title, rows in people.items():
+        table = Table(title, *_COLUMNS, box=None, pad_edge=False)
+        for name, row in rows.items():
+            table.add_row(Text(name), *_cells(row))
+        if title == "annotator":
+            table.add_row("all", *_cells(found.total), style="bold")
+        console.print(table)
+
+
+_COLUMNS = ("annotations", "tasks", "regions", "frames", "time", "median time")
+
+
+def _cells(row: Row) -> list[str]:
+    counts = (row.annotations, row.tasks, row.regions, row.frames)
+    return [*map(str, counts), _time(row.seconds), "" if row.median_seconds is None else _time(row.median_seconds)]
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
