@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from ml_backend.jobs import marks, overview, projects, ready, task_view
+from ml_backend.jobs import contact_sheet, marks, overview, projects, ready, task_view
 from ml_backend.jobs.belonging import forget_studio, studio_of
 from ml_backend.jobs.interventions import drop_project, drop_tasks
 from ml_backend.jobs.project_work import ProjectWork
@@ -37,6 +37,7 @@ def forget_deleted_tasks(context: WorkerContext, work: ProjectWork, newest: int,
     for task in gone:
         ready.delete_task(context.settings.data_dir, work.key, task)
         task_view.delete(context.settings.data_dir, work.key, task)
+        contact_sheet.delete(context.settings.data_dir, work.key, task)
         projects.note_findings(context.redis, work.key, task, [])
     if gone:
         drop_tasks(context.redis, work.key, gone)
@@ -55,6 +56,7 @@ def forget_project(context: WorkerContext, key: str) -> None:
     if folder.is_dir():
         shutil.rmtree(folder / "predictions", ignore_errors=True)
         shutil.rmtree(folder / "views", ignore_errors=True)
+        shutil.rmtree(folder / "sheets", ignore_errors=True)
         _mark_gone(folder)
 
 

@@ -45,6 +45,8 @@ KINDS: dict[str, Kind] = {
     "embed": Kind("ml_backend.jobs.embed.embed", _HOUR // 2, retried=False),
     "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", _HOUR),
     "quality": Kind("ml_backend.jobs.quality.quality", _HOUR),
+    # A page waits for it, but nothing else does.
+    "sheet": Kind("ml_backend.jobs.sheet.sheet", _HOUR // 2),
     "export": Kind("ml_backend.export.job.export", 4 * _HOUR),
     # Asked for again every few minutes anyway.
     "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR // 2, retried=False),

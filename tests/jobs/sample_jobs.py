@@ -130,3 +130,8 @@ def quality(project: str) -> str:
 @job
 def export(project: str, name: str) -> str:
     return act("export", project, name)
+
+
+@job
+def sheet(project: str, task: int) -> str:
+    return act("sheet", project, task)

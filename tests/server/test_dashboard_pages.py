@@ -13,7 +13,8 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.jobs import projects
+from ml_backend.jobs import contact_sheet, projects
+from ml_backend.jobs.contact_sheet import ContactSheet
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.queue import listing
 from ml_backend.server.app import create_app
@@ -303,6 +304,20 @@ class TestVideos:
         # The first person said clear up to frame 120, the model only up to 110.
         assert found.text.index("111 to 120", differing)
         assert "http://studio.invalid/projects/7/data?task=1" in [link["href"] for link in found.all("a")]
+
+    def test_its_pictures_are_made_when_somebody_asks(
+        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
+    ) -> None:
+        address = "/dashboard/projects/7/videos/1/sheet"
+        assert client.get(f"{address}.jpg").status_code == 404
+        client.post(address)
+        assert ("sheet", 1) in {(row["kind"], row["task"]) for row in listing(redis)["queued"]}
+        contact_sheet.save(settings.data_dir, scene.P, 1, ContactSheet((15, 55, 1, 150), 2, 4, 160, 90), b"a JPEG")
+        found = page(client, "/dashboard/projects/7/videos/1")
+        (image,) = found.all("img")
+        assert image["alt"] == "4 frames of the video, row by row: 15, 55, 1, 150"
+        answer = client.get(str(image["src"]))
+        assert (answer.mimetype, answer.data) == ("image/jpeg", b"a JPEG")
 
     def test_one_of_which_only_the_suggestions_are_known(
         self, client: FlaskClient, redis: Redis, settings: Settings

@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flask import render_template, request
+from flask import abort, render_template, request
 from markupsafe import Markup
+from werkzeug.wrappers import Response
 
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import label_report, projects, ready, task_view
+from ml_backend.jobs import contact_sheet, label_report, projects, ready, task_view
 from ml_backend.jobs.label_report import HumanRegion
+from ml_backend.jobs.queue import request as queue
 from ml_backend.jobs.task_view import TaskView
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.server.dashboard import charts, strips
-from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.protocol import backend
 
 _A_PAGE = 50
@@ -102,7 +104,24 @@ def video_page(project_id: int, task: int) -> str:
         differing=strips.differing([r for r in people if r.source != "accepted"], shown.regions, at),
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
         findings=projects.findings_of(backend().redis, project.key).get(task, []),
+        sheet=contact_sheet.load(data_dir, project.key, task),
     )
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet.jpg")
+def sheet_picture(project_id: int, task: int) -> Response:
+    path = contact_sheet.picture(backend().settings.data_dir, project_page(project_id).key, task)
+    try:
+        return Response(path.read_bytes(), mimetype="image/jpeg")
+    except OSError:
+        abort(404, "Nobody has asked for its pictures yet.")
+
+
+@blueprint.post("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet")
+def make_sheet(project_id: int, task: int) -> Response:
+    queue(backend().redis, "sheet", project_page(project_id).key, task, again=True)
+    text = "The pictures are being made; they are here when the job has ended."
+    return done(text, "dashboard.video_page", project_id=project_id, task=task)
 
 
 def _strips(

@@ -27,6 +27,16 @@
     const heat = bars.filter((bar) => bar.dataset.percent).map((bar) => [bar.dataset.label, bar.dataset.percent.split(",")]);
     const scrub = document.getElementById("scrub"), readout = document.getElementById("readout");
     const cursors = bars.map((bar) => bar.appendChild(Object.assign(document.createElement("div"), { className: "cursor", hidden: true })));
+    const thumb = document.getElementById("thumb"), picture = thumb ? thumb.dataset : null;
+    const pictured = picture ? picture.frames.split(",").map(Number) : [];
+    const look = (frame, share) => {
+      const nearest = pictured.reduce((best, other, at) => (Math.abs(other - frame) < Math.abs(pictured[best] - frame) ? at : best), 0);
+      const [width, height, columns] = [picture.width, picture.height, picture.columns].map(Number);
+      const left = Math.max(0, Math.min(share * strips.clientWidth - width / 2, strips.clientWidth - width));
+      Object.assign(thumb.style, { width: `${width}px`, height: `${height}px`, left: `${left}px`, backgroundImage: `url("${picture.src}")` });
+      thumb.style.backgroundPosition = `${-width * (nearest % columns)}px ${-height * Math.floor(nearest / columns)}px`;
+      thumb.hidden = false;
+    };
     const show = (frame) => {
       const share = (frame - 0.5) / frames, seconds = ((frame - 1) / frames) * length;
       const said = heat.map(([label, percent]) => [label, Number(percent[Math.min(percent.length - 1, Math.floor(share * percent.length))])]);
@@ -34,6 +44,7 @@
       const time = `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(2).padStart(5, "0")}`;
       const sure = said.slice(0, 4).map(([label, percent]) => `${label} ${percent} %`).join(", ");
       readout.textContent = `Frame ${frame} at ${time}${sure ? `: ${sure}` : ""}`;
+      if (thumb) look(frame, share);
       for (const cursor of cursors) [cursor.hidden, cursor.style.left] = [false, `${100 * share}%`];
     };
     scrub.closest("[hidden]").hidden = false;

@@ -1,0 +1,108 @@
+"""Makes a video's contact sheet when somebody wants to see it: its suggested frames, and some spread over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import VideoUnreadable
+from ml_backend.jobs import ready
+from ml_backend.jobs.contact_sheet import ContactSheet, save
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.run import job, report
+from ml_backend.jobs.videos import naming, task_video
+from ml_backend.jobs.worker_context import worker_context
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.video.decode import Skip, decode, decode_whole, upright
+from ml_backend.video.timeline import FrameIndex, StudioGrid, Timeline, read_timeline, studio_grid
+
+_SPREAD, _MOST_SUGGESTED, _COLUMNS, _WIDTH = 40, 60, 10, 160
+# A longer video is not decoded for this; its key frames do.
+_WHOLE = 3000
+_QUALITY = 80
+
+Thumbnail = NDArray[np.uint8]
+
+
+@job
+def sheet(project_key: str, task_number: int) -> str:
+    """Writes the contact sheet of one task's video."""
+    context = worker_context()
+    work = open_project(context, project_key)
+    task = context.client.task(work.id, task_number)
+    video = task_video(context, work.config, task, report)
+    shown = ready.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
+    asked = [region.start for region in parse_regions(shown.get("result") or [], work.config)][:_MOST_SUGGESTED]
+    with naming(task, work.config, video):
+        timeline = read_timeline(video.path)
+        grid = studio_grid(timeline, work.config.framerate_of(task.data))
+        height = _height(video.path, timeline)
+        suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], height))
+        pictures = [*suggested, *_spread(video.path, grid, height)]
+    made, jpeg = drawn(pictures, len(suggested))
+    save(context.settings.data_dir, project_key, task.id, made, jpeg)
+    return f"{len(pictures)} pictures of task {task.id}"
+
+
+def drawn(pictures: Sequence[tuple[int, Thumbnail]], suggested: int) -> tuple[ContactSheet, bytes]:
+    """The sheet of (Label Studio frame, (h, w, 3) uint8 RGB) pictures of one size, and its JPEG."""
+    height, width = pictures[0][1].shape[:2]
+    columns = min(_COLUMNS, len(pictures))
+    paper = np.zeros((height * -(-len(pictures) // columns), width * columns, 3), np.uint8)
+    for position, (_, thumbnail) in enumerate(pictures):
+        top, left = height * (position // columns), width * (position % columns)
+        paper[top : top + height, left : left + width] = thumbnail
+    _, encoded = cv2.imencode(".jpg", paper[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    frames = tuple(frame for frame, _ in pictures)
+    return ContactSheet(frames, suggested, columns, width, height), encoded.tobytes()
+
+
+def _exactly(
+    path: Path, grid: StudioGrid, indices: Sequence[FrameIndex], height: int
+) -> Iterator[tuple[int, Thumbnail]]:
+    """These very frames, as far as they decode."""
+    for position, index in enumerate(indices):
+        report(50 * position / len(indices), "drawing the suggested frames")
+        frame = grid.frame(index)
+        try:
+            found = next(decode(path, grid.timeline, first=index, last=index), None) if frame is not None else None
+        except VideoUnreadable:
+            continue
+        if found is not None and frame is not None:
+            yield int(frame), _small(found.rgb, height)
+
+
+def _spread(path: Path, grid: StudioGrid, height: int) -> Iterator[tuple[int, Thumbnail]]:
+    """At most one frame of each stretch of the video, which Label Studio can go to."""
+    timeline = grid.timeline
+    bins = min(_SPREAD, len(timeline))
+    taken: set[int] = set()
+
+    def wanted(index: FrameIndex) -> bool:
+        place = index * bins // len(timeline)
+        if place in taken or grid.frame(index) is None:
+            return False
+        taken.add(place)
+        return True
+
+    skip: Skip = "none" if len(timeline) <= _WHOLE else "nonkey"
+    for found in decode(path, timeline, wanted=wanted, skip=skip):
+        report(50 + 50 * len(taken) / bins, "drawing frames of the whole video")
+        frame = grid.frame(found.index)
+        if frame is not None:
+            yield int(frame), _small(found.rgb, height)
+
+
+def _height(path: Path, timeline: Timeline) -> int:
+    """Of a picture of the video that is `_WIDTH` wide; decoded pictures are squares."""
+    _, frame = next(decode_whole(path, timeline))
+    height, width = upright(frame).shape[:2]
+    return min(max(1, round(_WIDTH * height / width)), 3 * _WIDTH)
+
+
+def _small(rgb: NDArray[np.uint8], height: int) -> Thumbnail:
+    return np.asarray(cv2.resize(rgb, (_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
