@@ -66,8 +66,8 @@ def _tell(console: Console, found: Stats) -> None:
     states = ", ".join(f"{number} {state}" for state, number in found.states.items())
     console.print(f"{found.tasks} tasks: {states}; skipped {found.skipped} times", markup=False)
     labels = Table("label", "regions", "frames", box=None, pad_edge=False)
-    for label, row in found.labels.items():
-        labels.add_row(Text(label), str(row["regions"]), str(row["frames"]))
+    for label, used in found.labels.items():
+        labels.add_row(Text(label), str(used["regions"]), str(used["frames"]))
     console.print(labels)
     people = {"annotator": found.annotators, "day": found.days}
     for title, rows in people.items():
