@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import dashboard_scene as scene
+import numpy as np
 import pytest
 from embedded import settings_for
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -16,7 +18,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from werkzeug.serving import make_server
 
-from ml_backend.jobs import projects
+from ml_backend.jobs import contact_sheet, projects
+from ml_backend.jobs.contact_sheet import ContactSheet
 from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.queue import listing
 from ml_backend.server.app import create_app
@@ -148,6 +151,22 @@ def test_what_is_under_the_pointer_is_said(browser: Browser, address: str) -> No
     page.locator("#scrub").focus()
     page.keyboard.press("ArrowRight")
     assert (page.locator("#readout").text_content() or "").startswith("Frame 152 at 0:06.04")
+    page.context.close()
+
+
+def test_so_is_a_picture_once_there_are_some(browser: Browser, address: str, tmp_path: Path) -> None:
+    columns = np.repeat([[0, 255]], 160, axis=1).astype(np.uint8).repeat(90, axis=0)
+    _, jpeg = cv2.imencode(".jpg", columns)
+    contact_sheet.save(tmp_path, scene.P, 1, ContactSheet((1, 200), 1, 2, 160, 90), jpeg.tobytes())
+    page, complaints = opened(browser)
+    page.goto(address + PAGES["video"])
+    assert page.evaluate("document.querySelector('img.sheet').naturalWidth") == 320
+    page.locator("#scrub").fill("199")
+    style = page.locator("#thumb").evaluate("thumb => [thumb.style.backgroundPosition, thumb.clientWidth]")
+    assert style == ["-160px 0px", 160]
+    page.locator("#scrub").fill("20")
+    assert page.locator("#thumb").evaluate("thumb => thumb.style.backgroundPosition") == "0px 0px"
+    assert complaints == []
     page.context.close()
 
 

@@ -29,13 +29,15 @@
     const cursors = bars.map((bar) => bar.appendChild(Object.assign(document.createElement("div"), { className: "cursor", hidden: true })));
     const thumb = document.getElementById("thumb"), picture = thumb ? thumb.dataset : null;
     const pictured = picture ? picture.frames.split(",").map(Number) : [];
+    // The room is kept from the beginning, so that nothing moves when a picture comes.
+    if (thumb) [thumb.hidden, thumb.style.width, thumb.style.height] = [false, `${picture.width}px`, `${picture.height}px`];
     const look = (frame, share) => {
       const nearest = pictured.reduce((best, other, at) => (Math.abs(other - frame) < Math.abs(pictured[best] - frame) ? at : best), 0);
       const [width, height, columns] = [picture.width, picture.height, picture.columns].map(Number);
-      const left = Math.max(0, Math.min(share * strips.clientWidth - width / 2, strips.clientWidth - width));
-      Object.assign(thumb.style, { width: `${width}px`, height: `${height}px`, left: `${left}px`, backgroundImage: `url("${picture.src}")` });
+      const left = bars[0].offsetLeft + share * bars[0].offsetWidth - width / 2;
+      thumb.style.left = `${Math.max(0, Math.min(left, strips.clientWidth - width))}px`;
+      thumb.style.backgroundImage = `url("${picture.src}")`;
       thumb.style.backgroundPosition = `${-width * (nearest % columns)}px ${-height * Math.floor(nearest / columns)}px`;
-      thumb.hidden = false;
     };
     const show = (frame) => {
       const share = (frame - 0.5) / frames, seconds = ((frame - 1) / frames) * length;
