@@ -10,7 +10,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test lint audit bench lock browser clean clean-demo
+.PHONY: help setup demo serve test lint docs audit bench lock browser clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -60,6 +60,9 @@ lint: .venv/stamp
 	@$(BIN)/mypy
 	@$(BIN)/python requirements/audit.py
 
+docs: .venv/stamp ## The documentation as a site, into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 audit: .venv/stamp ## Known vulnerabilities of what the locks pin, from the OSV database where it can be reached
 	@$(BIN)/python requirements/audit.py --online
 
@@ -74,4 +77,4 @@ clean-demo: ## Forget the demo's project
 	rm -rf .demo
 
 clean: clean-demo ## Remove everything that is made
-	rm -rf .venv .studio .artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .studio .artifacts site .pytest_cache .mypy_cache .ruff_cache .hypothesis
