@@ -61,9 +61,10 @@ def _take_up_begun(redis: Redis) -> int:
     taken = 0
     for queue in queues(redis):
         for job in _jobs(redis, queue.started_job_registry.get_job_ids(cleanup=False)):
-            if not died(redis, job.worker_name):
+            worker = job.worker_name or _beginner(job)
+            if not died(redis, worker):
                 continue
-            crash = crashed(redis, job.worker_name)
+            crash = crashed(redis, worker)
             _end_executions(redis, job)
             video = job.meta.pop("video", None)
             if video is not None:
@@ -79,6 +80,13 @@ def _take_up_begun(redis: Redis) -> int:
             else:
                 give_up(redis, job, _GIVEN_UP.format(sum(counted.values())))
     return taken
+
+
+def _beginner(job: Job) -> str | None:
+    """The worker that began a job and died, or found Redis full, before it could write its name on it."""
+    with contextlib.suppress(ValueError):  # an execution that ended while it was read
+        return next((execution.worker_name for execution in job.get_executions()), None)
+    return None
 
 
 def _take_up_lost(redis: Redis) -> int:

@@ -145,6 +145,20 @@ class TestTakingUp:
         assert take_up_abandoned(redis) == 0
         assert counts(redis)["running"] == 1
 
+    def test_a_worker_that_died_between_the_two_steps_of_beginning(self, redis: Redis, work: Work) -> None:
+        """RQ notes the execution first and the worker's name on the job after it; a full disk may come in between."""
+        from rq.executions import Execution
+
+        job = Job.fetch(queued(redis), connection=redis, serializer=JSONSerializer)
+        with redis.pipeline() as pipeline:
+            for queue in queues(redis):
+                queue.remove(job, pipeline=pipeline)
+            Execution.create(job, 60, pipeline, worker_name=dead())
+            pipeline.execute()
+        assert take_up_abandoned(redis) == 1
+        work()
+        assert len(ran(redis)) == 1
+
     def test_the_number_of_this_process_was_another_workers_before(self, redis: Redis) -> None:
         begun_by(redis, queued(redis), worker_name(os.getpid(), "abc123"))
         assert take_up_abandoned(redis) == 1
