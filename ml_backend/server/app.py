@@ -64,6 +64,10 @@ def _refused(error: ColdblitzError) -> tuple[Response, int]:
 
 def _without_redis(error: RedisError) -> tuple[Response, int]:
     log.error("%s %s: Redis does not answer (%s)", request.method, request.path, error)
+    if "MISCONF" in str(error):
+        return _error(
+            "Redis cannot write to its disk.", "Make room there; the next reconcile makes up for what was missed."
+        ), 503
     return _error("Redis does not answer.", "Start it again; the next reconcile makes up for what was missed."), 503
 
 
