@@ -24,6 +24,7 @@ FRAMES = 24
 # Bits of 64. Copies at a quarter of the size and a tenth of the bytes differ in 2 to 4; other pictures in about 30.
 _MOST_BITS = 8.0
 _CLEARLY = 0.5
+_CLEARLY_BITS = 2.0
 _LENGTH = 0.02
 _LENGTH_SECONDS = 0.5
 # Samples further apart than this, in seconds, do not show the same picture as those of another file.
@@ -92,7 +93,7 @@ def alike(one: Look, other: Look) -> bool:
     bits = np.bitwise_count(one.hashes[:, None] ^ other.hashes[None, :]).astype(np.float64)
     same = float(np.diag(bits).mean())
     different = float(bits[~np.eye(FRAMES, dtype=bool)].mean())
-    return same <= _MOST_BITS and same <= _CLEARLY * different
+    return same <= _MOST_BITS and different - same >= max(_CLEARLY * different, _CLEARLY_BITS)
 
 
 def _times(timeline: Timeline) -> NDArray[np.float64]:

@@ -1,0 +1,3 @@
+from footage import film, importer, studio
+
+__all__ = ["film", "importer", "studio"]

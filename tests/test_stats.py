@@ -1,0 +1,87 @@
+"""What is counted of a project's work, and where its videos were taken."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ml_backend.annotation import Annotation, Region
+from ml_backend.labelstudio.counting import Done, TaskWork
+from ml_backend.stats import count, geojson, state_of
+from ml_backend.video.timeline import StudioFrame
+
+
+def done(
+    task: int, author: int, day: int, seconds: float | None, spans: list[tuple[int, int, str]], reviewed: bool = False
+) -> Done:
+    regions = tuple(
+        Region(f"r{start}", StudioFrame(start), StudioFrame(end), (label,) if label else ())
+        for start, end, label in spans
+    )
+    made = datetime.fromisoformat(f"2026-05-{day:02}T23:30:00+00:00")
+    return Done(Annotation(task * 10 + author, task, regions, made, author, reviewed=reviewed), made, seconds)
+
+
+def task(number: int, *work: Done, versions: tuple[str, ...] = (), skipped: int = 0, **data: Any) -> TaskWork:
+    return TaskWork(number, data, work, skipped, frozenset(versions))
+
+
+def test_a_task_is_in_the_last_state_that_holds() -> None:
+    answered = done(1, 3, 1, 1.0, [(1, 2, "cat")])
+    assert state_of(task(1)) == "none"
+    assert state_of(task(1, skipped=1)) == "none"
+    assert state_of(task(1, versions=("keyframes-v1",))) == "suggested"
+    assert state_of(task(1, versions=("keyframes-v1", "cold-v2"))) == "predicted"
+    assert state_of(task(1, answered, versions=("cold-v2",))) == "labelled"
+    assert state_of(task(1, answered, done(1, 4, 1, 1.0, [], reviewed=True))) == "reviewed"
+
+
+def test_annotators_days_and_labels_add_up_to_the_whole() -> None:
+    work = [
+        task(1, done(1, 3, 1, 10.0, [(1, 10, "cat"), (20, 20, "")]), done(1, 4, 2, 30.0, [(1, 5, "cat")]), skipped=1),
+        task(2, done(2, 3, 2, None, [(1, 1, "dog"), (3, 4, "dog")])),
+        task(3),
+    ]
+    found = count(work, ("cat", "dog", "cow"), {3: "Ada", 5: "nobody"})
+    assert (found.tasks, found.skipped, found.states["labelled"], found.states["none"]) == (3, 1, 2, 1)
+    assert found.labels == {
+        "cat": {"regions": 2, "frames": 15},
+        "dog": {"regions": 2, "frames": 3},
+        "cow": {"regions": 0, "frames": 0},
+    }
+    ada, other = found.annotators["Ada"], found.annotators["user 4"]
+    assert (ada.annotations, ada.tasks, ada.regions, ada.frames, ada.seconds, ada.median_seconds) == (
+        2,
+        2,
+        3,
+        13,
+        10,
+        10,
+    )
+    assert (other.annotations, other.frames, other.seconds) == (1, 5, 30)
+    assert list(found.days) == ["2026-05-01", "2026-05-02"]
+    assert [row.annotations for row in found.days.values()] == [1, 2]
+    assert (found.total.annotations, found.total.seconds, found.total.median_seconds) == (3, 40, 20)
+
+
+def test_an_empty_project_has_nothing_to_tell() -> None:
+    found = count([], (), {})
+    assert (found.tasks, found.total.annotations, found.total.median_seconds) == (0, 0, None)
+
+
+def test_places_are_geojson_with_longitude_first() -> None:
+    work = [
+        task(1, latitude=51.5, longitude=-0.17, altitude=12.5, name="a.mp4", recorded="2026-05-01T20:30:00+00:00"),
+        task(2, name="no place.mp4"),
+        task(3, latitude="nowhere", longitude=1),
+        task(4, latitude=95, longitude=1),
+    ]
+    [feature] = geojson(work, lambda number: f"http://studio/{number}")["features"]
+    assert feature["geometry"] == {"type": "Point", "coordinates": [-0.17, 51.5, 12.5]}
+    assert feature["properties"] == {
+        "task": 1,
+        "state": "none",
+        "page": "http://studio/1",
+        "name": "a.mp4",
+        "recorded": "2026-05-01T20:30:00+00:00",
+    }
