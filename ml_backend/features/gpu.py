@@ -7,6 +7,7 @@ GPU in turn. It costs copying the weights for each batch, which is little beside
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,6 +29,12 @@ Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
 def gpu_name() -> str:
     """The same for the same GPU in every process, container and machine."""
     return str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)
+
+
+def gpu_lock(cache_dir: Path | None) -> Path:
+    """The file that is locked while the GPU works. In the folder that all workers share, by the GPU's own name:
+    containers on one machine share it, too."""
+    return (cache_dir or Path(tempfile.gettempdir())) / f".{gpu_name()}.lock"
 
 
 def on_device(model: nn.Module, device: str, lock: Path, batch: int = BATCH) -> Embed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
@@ -81,10 +80,8 @@ def on_gpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, 
 
     Raises WeightsError.
     """
-    from ml_backend.features.gpu import BATCH, gpu_name, on_device
+    from ml_backend.features.gpu import BATCH, gpu_lock, on_device
     from ml_backend.features.networks import build
     from ml_backend.features.taps import Taps
 
-    # In the folder that all workers share, by the GPU's own name: containers on one machine share it, too.
-    lock = (cache_dir or Path(tempfile.gettempdir())) / f".{gpu_name()}.lock"
-    return on_device(Taps.of(name, build(name, weights)), "cuda", lock), "cuda-fp16", BATCH
+    return on_device(Taps.of(name, build(name, weights)), "cuda", gpu_lock(cache_dir)), "cuda-fp16", BATCH

@@ -9,6 +9,7 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
 from ml_backend.jobs import projects, tally
+from ml_backend.jobs.run import part
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -29,10 +30,11 @@ def task_features(
     content = context.videos.content_of(video_address(context, config, task).url)
     if content is not None and (features := context.store.load(content, used.key)) is not None:
         return features
-    video = task_video(context, config, task, progress)
+    with part(0, 10):
+        video = task_video(context, config, task, progress)
     known = context.store.has(video.content, used.key)
     started = time.monotonic()
-    with naming(task, config, video):
+    with naming(task, config, video), part(10, 100):
         features = video_features(
             video.path,
             used,

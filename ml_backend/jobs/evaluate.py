@@ -6,7 +6,7 @@ from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.own_network import backbone_of, trained_on
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.train import fitting, newest_learnt
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning import evaluation
@@ -23,16 +23,17 @@ def evaluate(project_key: str, version: str) -> str:
     newest = newest_learnt(models)
     if newest is not None and newest.name != version:
         return f"{version} was overtaken by {newest.name}"
-    videos = labelled_videos(
-        context, work, annotated_tasks(context, work), card.exclusive, backbone_of(context, work, card)
-    )
+    with part(0, 50):
+        videos = labelled_videos(
+            context, work, annotated_tasks(context, work), card.exclusive, backbone_of(context, work, card)
+        )
     metrics = evaluation.evaluate(
         videos,
         card.labels,
         fitting(card.kind, card.labels, card.exclusive),
         exclusive=card.exclusive,
         trained_on=trained_on(card),
-        progress=lambda share: report(100 * share, f"measuring {version} on held-out videos"),
+        progress=lambda share: report(50 + 50 * share, f"measuring {version} on held-out videos"),
     )
     add_measurements(models, version, metrics=metrics, calibration={"temperature": metrics.get("temperature", 1.0)})
     score = metrics.get("macro_f1")

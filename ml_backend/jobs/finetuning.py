@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from redis import Redis
 
 from ml_backend.features.backbones import Backbone
 from ml_backend.jobs import projects
@@ -16,7 +18,7 @@ from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.limits import allow
 from ml_backend.jobs.own_network import forget_networks, load_network
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.run import report, show_curve
+from ml_backend.jobs.run import part, report, show_curve
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.evaluation import Fit, evaluate
@@ -75,15 +77,17 @@ def own_network(
     models = context.models_dir(work.key)
     purpose = {"labels": list(work.config.labels), "exclusive": exclusive, **asdict(work.settings.blitz)}
     network = newest_network(models)
-    if network is None or _outgrown(network, purpose, context.backbone.key, len(videos)):
-        made = _train(context, work, annotated, videos, exclusive, purpose)
+    if network is None or outgrown(network, purpose, context.backbone.key, len(videos)):
+        with part(0, 80):
+            made = _train(context, work, annotated, videos, exclusive, purpose)
         if made is None:
             projects.set_problems(context.redis, work.key, "finetune", [_TOO_FEW])
             return None
         network = made
     forget_networks(context, work.key, network.digest)
     backbone = load_network(context, work.key, network.digest)
-    own = labelled_videos(context, work, annotated, exclusive, backbone)
+    with part(80, 100):
+        own = labelled_videos(context, work, annotated, exclusive, backbone)
 
     def measured(some: Sequence[LabelledVideo]) -> dict[str, Any]:
         return evaluate(
@@ -95,17 +99,24 @@ def own_network(
             trained_on=network.trained_on,
         )
 
-    metrics, frozen = measured(own), measured(videos).get("macro_f1")
-    score = metrics.get("macro_f1")
-    if score is None or (frozen is not None and frozen > score):
-        told = [_NO_BETTER.format(metrics["videos"], score or 0.0, frozen or 0.0)]
-        projects.set_problems(context.redis, work.key, "finetune", told)
+    metrics, frozen = measured(own), measured(videos)
+    if not worth_using(context.redis, work.key, metrics, frozen):
         return None
-    projects.set_problems(context.redis, work.key, "finetune", [])
-    return OwnNetwork(backbone, network, own, {**metrics, "frozen_macro_f1": frozen})
+    return OwnNetwork(backbone, network, own, {**metrics, "frozen_macro_f1": frozen.get("macro_f1")})
 
 
-def _outgrown(network: Network, purpose: dict[str, Any], base: str, videos: int) -> bool:
+def worth_using(redis: Redis, key: str, tuned: Mapping[str, Any], frozen: Mapping[str, Any]) -> bool:
+    """Whether the fine-tuned network is no worse than the frozen one, by the metrics of both on the same recordings; tells
+    the admin of project `key` when it is worse, or could not be measured."""
+    score, other = tuned.get("macro_f1"), frozen.get("macro_f1")
+    worth = score is not None and (other is None or score >= other)
+    told = [] if worth else [_NO_BETTER.format(tuned["videos"], score or 0.0, other or 0.0)]
+    projects.set_problems(redis, key, "finetune", told)
+    return worth
+
+
+def outgrown(network: Network, purpose: Mapping[str, Any], base: str, videos: int) -> bool:
+    """Whether the network was made for something else, or there are a quarter more videos than it was made with."""
     known = len(network.trained_on) + len(network.validated_on)
     return (network.purpose, network.base) != (purpose, base) or videos >= _GROWN * known
 
@@ -120,6 +131,7 @@ def _train(
 ) -> Network | None:
     """None when too few videos are labelled."""
     # Imported here, since a worker that converted its network before needs no torch for anything else.
+    from ml_backend.features.gpu import gpu_lock
     from ml_backend.features.networks import build
     from ml_backend.features.weights import find_weights
     from ml_backend.learning.finetune import CPU_EPOCH, GPU_EPOCH, VALIDATION, finetune
@@ -140,7 +152,7 @@ def _train(
     def path_of(video: LabelledVideo) -> Path:
         return task_video(context, work.config, tasks[video.task]).path
 
-    def pictures(some: Sequence[LabelledVideo], most: int, what: str) -> Pictures:
+    def pictures(some: Sequence[LabelledVideo], most: int, what: str, first: float, last: float) -> Pictures:
         return pictures_of(
             some,
             work.config.labels,
@@ -149,14 +161,13 @@ def _train(
             step=settings.frame_step,
             most=most,
             folder=models,
-            progress=lambda share: report(10 * share, f"decoding the frames to {what}"),
+            progress=lambda share: report(first + (last - first) * share, f"decoding the frames to {what}"),
         )
 
-    learnt = pictures(training, shown * settings.cycles, "train the network on")
-    judged = pictures(validation, VALIDATION, "judge the network by")
-    weights = find_weights(
-        context.settings.backbone, context.settings.backbone_weights, context.settings.data_dir / "weights"
-    )
+    learnt = pictures(training, shown * settings.cycles, "train the network on", 0, 8)
+    judged = pictures(validation, VALIDATION, "judge the network by", 8, 10)
+    kept = context.settings.data_dir / "weights"
+    weights = find_weights(context.settings.backbone, context.settings.backbone_weights, kept)
     started = time.monotonic()
     tuned = finetune(
         context.settings.backbone,
@@ -168,6 +179,7 @@ def _train(
         exclusive=exclusive,
         device="cuda" if cuda else "cpu",
         seed=_SEED,
+        lock=gpu_lock(kept) if cuda else None,
         progress=_teller(context, work.key, settings.cycles, started),
     )
     return save_network(
@@ -205,6 +217,6 @@ def _teller(context: WorkerContext, key: str, cycles: int, started: float) -> Ca
             warned = True
             projects.set_problems(context.redis, key, "finetune", [_LONG.format(round(whole / 60))])
         left = max(round(whole * (1 - share) / 60), 1)
-        report(10 + 80 * share, f"training the network, epoch {points} of {cycles}, at most {left} minutes left")
+        report(10 + 90 * share, f"training the network, epoch {points} of {cycles}, at most {left} minutes left")
 
     return tell

@@ -11,7 +11,7 @@ from ml_backend.jobs import projects
 from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.run import report
+from ml_backend.jobs.run import part, report
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.examples import LabelledVideo, examples
 
@@ -35,12 +35,13 @@ def labelled_videos(
     unusable: list[str] = []
     foreign: set[str] = set()
     for position, each in enumerate(annotated):
-        report(90 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
+        report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
-            features = task_features(context, work.config, each.task, report, backbone)
-            labels = labels_of(context, work, each, features.timeline, exclusive)
-            labelled = examples(labels, features.frames).frames
-            features = with_frames(context, work.config, each.task, features, labelled.tolist(), backbone)
+            with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
+                features = task_features(context, work.config, each.task, report, backbone)
+                labels = labels_of(context, work, each, features.timeline, exclusive)
+                labelled = examples(labels, features.frames).frames
+                features = with_frames(context, work.config, each.task, features, labelled.tolist(), backbone)
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             unusable.append(f"Task {each.task.id} is not learnt from: {error}")

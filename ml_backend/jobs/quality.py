@@ -10,7 +10,7 @@ from ml_backend.jobs.labelled import Annotated, annotated_tasks, labels_of
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.quality_report import QualityReport, SuspectRow, save
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.examples import LabelledVideo
@@ -26,7 +26,8 @@ def quality(project_key: str) -> str:
     work = open_project(context, project_key)
     annotated = annotated_tasks(context, work)
     exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-    videos = labelled_videos(context, work, annotated, exclusive)
+    with part(0, 90):
+        videos = labelled_videos(context, work, annotated, exclusive)
     report(90, "looking for labels that are probably wrong")
     suspects = find_suspects(videos, work.config.labels, exclusive=exclusive)
     tasks = {each.task.id: each for each in annotated}

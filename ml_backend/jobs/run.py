@@ -7,6 +7,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -29,6 +30,9 @@ _TOO_LARGE = (
 )
 
 P = ParamSpec("P")
+
+# What 0 and 100 percent stand for in the part of the job that is being done.
+_part: ContextVar[tuple[float, float]] = ContextVar("part", default=(0.0, 100.0))
 
 
 def job(function: Callable[P, str]) -> Callable[P, str]:
@@ -113,9 +117,22 @@ def _told_about(kind: str, args: Sequence[object]) -> contextlib.AbstractContext
     )
 
 
+@contextlib.contextmanager
+def part(first: float, last: float) -> Iterator[None]:
+    """What is reported within, 0..100 of its own, is the job's progress from `first` to `last` percent of what surrounds it."""
+    low, high = _part.get()
+    before = _part.set((low + (high - low) * first / 100, low + (high - low) * last / 100))
+    try:
+        yield
+    finally:
+        _part.reset(before)
+
+
 def report(percent: float, text: str) -> None:
     """Sets what `/jobs` shows of the running job; outside a job it does nothing. Raises JobCancelled when the admin has
     cancelled it."""
+    low, high = _part.get()
+    percent = low + (high - low) * percent / 100
     current = get_current_job()
     if current is None:
         return

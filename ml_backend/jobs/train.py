@@ -10,9 +10,11 @@ from typing import Any
 
 from redis import Redis
 
-from ml_backend.errors import NotEnoughLabels, StorageError
+from ml_backend.errors import NotEnoughLabels
 from ml_backend.jobs import marks, projects
 from ml_backend.jobs.custom_model import custom_file_of
+from ml_backend.jobs.custom_training import take_custom
+from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.finetuning import own_network
 from ml_backend.jobs.healing import is_whole
@@ -23,18 +25,16 @@ from ml_backend.jobs.predictor import is_custom
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.queue import request
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.training_news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.custom import load_custom
-from ml_backend.learning.customversions import load_custom_version, save_custom
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate, is_worse
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.head import Head
-from ml_backend.learning.versions import ModelCard, list_versions, load_card, load_version, save_version
+from ml_backend.learning.versions import ModelCard, list_versions, load_version, save_version
 
 # Whole timelines that people have judged, from which on Blitz takes over.
 ENOUGH_REVIEWED = 2
@@ -44,10 +44,6 @@ _SETTLE_SECONDS = 1.0
 _SETTLE_MOST = 5.0
 
 _NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
-_NOT_PREDICTED = (
-    "The custom model does not know the label “{}”. Map one of its outputs with predicted_values, if it does."
-)
-_KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `coldblitz models activate`."
 
 
 @job
@@ -70,7 +66,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     project_key = work.key
     with project_lock(context.redis, context.settings.data_dir, project_key, "train"):
         if file := custom_file_of(context, work):
-            return _take_custom(context, work, file)
+            return take_custom(context, work, file)
         annotated = annotated_tasks(context, work)
         if not annotated:
             note_labelled(context, work, (), ())
@@ -81,7 +77,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         newest = newest_learnt(models)
         known = newest is not None and newest.settings.get("fingerprint") == mark
         if newest is not None and known and is_whole(models, newest.name, load_version):
-            if marks.get(context.redis, project_key, "decided") != newest.name:
+            if not was_decided(context, work, newest):
                 return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
             wanted = projects.wanted_version(context.redis, project_key)
             if wanted is None or is_custom(wanted):
@@ -91,17 +87,20 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
                 request(context.redis, "rollout", project_key, wanted)
             return f"{newest.name} knows these annotations already"
         exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-        videos = labelled_videos(context, work, annotated, exclusive)
+        may_tune = work.settings.blitz.fit == "finetune"
+        with part(0, 30 if may_tune else 90):
+            videos = labelled_videos(context, work, annotated, exclusive)
         note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
-        report(90, f"fitting on {len(videos)} videos")
         kind = kind_for(work.settings.mode, videos)
         fit = fitting(kind, work.config.labels, exclusive)
-        tuning = kind == "blitz" and work.settings.blitz.fit == "finetune"
-        own = own_network(context, work, annotated, videos, exclusive, fit) if tuning else None
+        tuning = kind == "blitz" and may_tune
+        with part(30, 90):
+            own = own_network(context, work, annotated, videos, exclusive, fit) if tuning else None
         if own is not None:
             videos = own.videos
         if not tuning:
             projects.set_problems(context.redis, project_key, "finetune", [])
+        report(90, f"fitting on {len(videos)} videos")
         started = time.perf_counter()
         try:
             head = fit(videos)
@@ -133,37 +132,14 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
 
 def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
     """Has a new version rolled out and measured, or tells the admin why it is kept back."""
-    redis, key, models = context.redis, work.key, context.models_dir(work.key)
-    active = projects.active_version(redis, key)
-    worse = None if active == card.name else is_worse(card.metrics.get("quick") or {}, _quick_metrics(models, active))
-    projects.set_problems(redis, key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
-    if not worse:
-        projects.want(redis, key, card.name)
-        request(redis, "rollout", key, card.name)
+    redis, key = context.redis, work.key
+    shown = roll_out_unless_worse(context, work, card, projects.active_version(redis, key))
+    if shown:
         request(redis, "evaluate", key, card.name)
     # Also of one that is kept back: it may be worse because of wrong labels.
     request(redis, "quality", key)
-    marks.put(redis, key, "decided", card.name)
-    return f"{card.name} is kept back" if worse else f"{card.name} is rolled out"
-
-
-def _take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
-    """Makes a version of the researcher's file, unless there is one of it already, and has it rolled out."""
-    annotated = annotated_tasks(context, work)
-    reviewed = [each.task.id for each in annotated if any(one.reviewed for one in each.annotations)]
-    note_labelled(context, work, annotated, reviewed)
-    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-    model = load_custom(file, work.config.labels, work.config.predicted_values)
-    taken = context.client.versions(work.id)
-    models = context.models_dir(work.key)
-    card = save_custom(models, model, exclusive=exclusive, taken=taken)
-    if not is_whole(models, card.name, load_custom_version):
-        card = save_custom(models, model, exclusive=exclusive, taken=(*taken, card.name))
-    projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
-    if projects.active_version(context.redis, work.key) != card.name:
-        projects.want(context.redis, work.key, card.name)
-        request(context.redis, "rollout", work.key, card.name)
-    return f"{file.name} is {card.name}"
+    decided(context, work, card)
+    return f"{card.name} is rolled out" if shown else f"{card.name} is kept back"
 
 
 def _let_settle(redis: Redis, project_key: str) -> None:
@@ -202,12 +178,3 @@ def _quick_check(
     if len(videos) < ENOUGH_VIDEOS:
         return {}
     return evaluate(videos, labels, fit, exclusive=exclusive, most_folds=_QUICK_FOLDS)
-
-
-def _quick_metrics(models: Path, version: str | None) -> dict[str, Any]:
-    if version is None:
-        return {}
-    try:
-        return dict(load_card(models, version).metrics.get("quick") or {})
-    except StorageError:
-        return {}  # its files are gone: nothing to compare with

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from ml_backend.learning.examples import classes_of
 from ml_backend.learning.framelabels import UNKNOWN, YES
 from ml_backend.learning.metrics import decided, macro_f1, per_label
 from ml_backend.learning.pictures import Pictures
+from ml_backend.locked import locked
 from ml_backend.settings import BlitzSettings
 
 # Pictures that an epoch shows: without a GPU a training then takes minutes, not hours.
@@ -62,16 +65,20 @@ def finetune(
     exclusive: bool,
     device: str = "cpu",
     seed: int = 0,
+    lock: Path | None = None,
     progress: Callable[[float, Curve], None] | None = None,
 ) -> Tuned:
     """Trains `model`, torchvision's network `name`, in place.
 
     `exclusive`: softmax over the labels and "none of them", else a sigmoid for each label; unknown labels are left out of
     the loss. On a CPU the same input and `seed` give the same weights. `progress` is called with the share done, 0..1, and
-    the curve so far. Raises DeviceFull.
+    the curve so far. `lock`: a file that all users of the device lock while they use it; held for one batch at a time, so
+    that embedding goes on beside a training. Raises DeviceFull.
     """
     try:
-        return _Training(name, model, labels, settings, exclusive, device, seed).run(training, validation, progress)
+        return _Training(name, model, labels, settings, exclusive, device, seed, lock).run(
+            training, validation, progress
+        )
     except torch.OutOfMemoryError:
         raise DeviceFull(
             f"The memory of {device} is full: the network cannot be trained there.",
@@ -98,14 +105,16 @@ class _Training:
         exclusive: bool,
         device: str,
         seed: int,
+        lock: Path | None,
     ) -> None:
         self.model, self.labels, self.settings = model, labels, settings
         self.exclusive, self.device, self.on_gpu = exclusive, device, device != "cpu"
+        self.lock = lock
         self.batch = _GPU_BATCH if self.on_gpu else _CPU_BATCH
         self.random = torch.Generator().manual_seed(seed)
         self.mirror = may_mirror(labels)
         self.network = Taps.of(name, model).to(device)
-        with torch.no_grad():
+        with self._turn(), torch.no_grad():
             size = settings.image_size
             width = self.network(torch.zeros(1, size, size, 3, device=device))[0].shape[1]
         self.last = nn.Linear(width, len(labels) + 1 if exclusive else len(labels)).to(device)
@@ -169,14 +178,19 @@ class _Training:
         self, optimizer: torch.optim.Optimizer, pixels: NDArray[np.uint8], targets: Tensor, weights: Tensor
     ) -> float:
         pictures = augmented(torch.from_numpy(np.ascontiguousarray(pixels)), self.random, self.mirror)
-        # bfloat16 needs no scaling of the loss.
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.on_gpu):
-            scores = self._scores(pictures)
-        loss = self._loss(scores.float(), targets.to(self.device), weights.to(self.device))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        return float(loss.detach())
+        with self._turn():
+            # bfloat16 needs no scaling of the loss.
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.on_gpu):
+                scores = self._scores(pictures)
+            loss = self._loss(scores.float(), targets.to(self.device), weights.to(self.device))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            # Reading the number waits until the device is done.
+            return float(loss.detach())
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return locked(self.lock) if self.lock is not None else nullcontext()
 
     def _scores(self, pictures: Tensor) -> Tensor:
         return self.last(self.network(pictures.to(self.device))[0])  # type: ignore[no-any-return]
@@ -205,12 +219,12 @@ class _Training:
     @torch.no_grad()
     def _measure(self, held: Pictures) -> dict[str, float]:
         self.network.eval()
-        scores = torch.cat(
-            [
-                self._scores(torch.from_numpy(np.array(held.pixels[first : first + self.batch]))).float().cpu()
-                for first in range(0, len(held), self.batch)
-            ]
-        )
+        parts = []
+        for first in range(0, len(held), self.batch):
+            pictures = torch.from_numpy(np.array(held.pixels[first : first + self.batch]))
+            with self._turn():
+                parts.append(self._scores(pictures).float().cpu())
+        scores = torch.cat(parts)
         loss = float(self._loss(scores, self._targets(held), self._weights(held)))
         likely = scores.softmax(1)[:, :-1] if self.exclusive else scores.sigmoid()
         answer = decided(likely.numpy(), self.exclusive)

@@ -47,11 +47,33 @@ def pictures_of(
 ) -> Pictures:
     """Every `step`th known frame, and one of each run that has none of those; at most `most`, evenly left out.
 
+    See `pictures_at` for the rest.
+    """
+    names = tuple(labels)
+    chosen = _chosen(videos, names, step, min(most, most_pictures(size)))
+    return pictures_at(videos, chosen, names, path_of, size=size, folder=folder, progress=progress)
+
+
+def most_pictures(size: tuple[int, int]) -> int:
+    """How many of this height and width one training may have."""
+    return max(MOST_BYTES // (size[0] * size[1] * 3), 1)
+
+
+def pictures_at(
+    videos: Sequence[LabelledVideo],
+    chosen: Sequence[Examples],
+    labels: Sequence[str],
+    path_of: Callable[[LabelledVideo], Path],
+    *,
+    size: tuple[int, int],
+    folder: Path,
+    progress: Callable[[float], None] | None = None,
+) -> Pictures:
+    """The pictures of the `chosen` frames of each video; those that do not decode are left out.
+
     `size`: height and width. The pixels lie in a file without a name under `folder`, which is gone with the process.
     Raises VideoError, and StorageError when the disk is full.
     """
-    names = tuple(labels)
-    chosen = _chosen(videos, names, step, min(most, max(MOST_BYTES // (size[0] * size[1] * 3), 1)))
     values: list[NDArray[np.int8]] = []
     weight: list[NDArray[np.float32]] = []
     try:
@@ -76,7 +98,7 @@ def pictures_of(
             f"The pictures to learn from cannot be written under {folder}: {error.strerror or error}.",
             "Free some space there.",
         ) from error
-    none = np.zeros((0, len(names)), np.int8)
+    none = np.zeros((0, len(labels)), np.int8)
     return Pictures(pixels, np.concatenate([none, *values]), np.concatenate([np.zeros(0, np.float32), *weight]))
 
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
@@ -138,13 +139,20 @@ def save_version(
         raise unwritable(root, error) from error
 
 
-def publish(root: Path, card: ModelCard, files: Mapping[str, bytes]) -> bool:
-    """Write a version's directory whole, by one rename; False when there is one of that name. Raises OSError."""
+def publish(
+    root: Path, card: ModelCard, files: Mapping[str, bytes], folders: Mapping[str, Path] = MappingProxyType({})
+) -> bool:
+    """Write a version's directory whole, with copies of `folders`, by one rename; False when there is one of that name.
+
+    Raises OSError.
+    """
     with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
         whole = Path(made) / "version"
         whole.mkdir()
         for name, content in files.items():
             _write(whole / name, content)
+        for name, folder in folders.items():
+            shutil.copytree(folder, whole / name)
         _write(whole / _CARD, _as_bytes(card))
         try:
             whole.rename(root / card.name)

@@ -11,18 +11,21 @@ from typing import Any
 import pytest
 from loopback import serving
 from redis import Redis
+from rq.job import Job, _job_stack
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio
 
 from ml_backend.jobs import projects
 from ml_backend.jobs.embed import embed
 from ml_backend.jobs.evaluate import evaluate
+from ml_backend.jobs.finetuning import outgrown, worth_using
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.projects import Known
 from ml_backend.jobs.rollout import rollout
 from ml_backend.jobs.train import train
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.settings import Settings
 
@@ -31,14 +34,27 @@ CONFIG = (
     + "".join(f'<Label value="{label}"/>' for label in STRIPES)
     + '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
 )
+CYCLES = 5
 TUNING = {
     "fit": "finetune",
-    "cycles": 6,
-    "early_stopping": 6,
+    "cycles": CYCLES,
+    "early_stopping": CYCLES,
     "validation_split": 0.25,
     "image_size": 64,
     "frame_step": 1,
 }
+
+
+class WatchedJob(Job):
+    """A job that remembers every percentage it was said to have reached."""
+
+    @property
+    def percents(self) -> list[float]:
+        return self.__dict__.setdefault("_percents", [])
+
+    def save_meta(self) -> None:
+        self.percents.append(self.meta["percent"])
+        super().save_meta()  # type: ignore[no-untyped-call]
 
 
 def reviewed(number: int, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -93,17 +109,24 @@ def newest(context: WorkerContext) -> ModelCard:
 def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_out(
     context: WorkerContext, studio: Studio, redis: Redis, films: list[tuple[Path, tuple[str, ...]]]
 ) -> None:
-    train(KEY)
+    watched = WatchedJob.create("ml_backend.jobs.train.train", args=(KEY,), connection=redis)
+    _job_stack.push(watched)
+    try:
+        train(KEY)
+    finally:
+        _job_stack.pop()
+    assert watched.percents == sorted(watched.percents)
+    assert len(set(watched.percents)) > 20
     card = newest(context)
     assert card.name == "blitz-v1"
-    assert [point["epoch"] for point in card.curves["epochs"]] == list(range(7))
+    assert [point["epoch"] for point in card.curves["epochs"]] == list(range(CYCLES + 1))
     seen, unseen = set(card.network["trained_on"]), set(card.network["validated_on"])
     assert (len(seen), len(unseen), seen | unseen) == (3, 1, {1, 2, 3, 4})
     assert card.backbone != context.backbone.key
     assert card.metrics["quick"]["videos"] == 1
     assert card.metrics["quick"]["macro_f1"] >= card.metrics["quick"]["frozen_macro_f1"]
     assert "was not fine-tuned on" in card.metrics["quick"]["judgement"]
-    assert card.settings["blitz"]["cycles"] == 6
+    assert card.settings["blitz"]["cycles"] == CYCLES
 
     evaluate(KEY, card.name)
     assert newest(context).metrics["videos"] == 1
@@ -122,11 +145,35 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     train(KEY)
     assert newest(context).name == "blitz-v2"
     assert newest(context).network["digest"] == card.network["digest"]
-    # A quarter of new videos is worth another network, and the one that versions use is kept.
-    studio.tasks[5]["annotations"] = [reviewed(5, films[4][1])]
-    train(KEY)
-    assert newest(context).network["digest"] != card.network["digest"]
     assert backbone_of_version(context, open_project(context, KEY), card.name) is not None
+
+
+class TestWhenTheNetworkIsUsed:
+    def test_worse_than_the_frozen_one_on_the_same_recordings_it_is_not_and_the_admin_is_told(
+        self, redis: Redis
+    ) -> None:
+        projects.remember(redis, Known(KEY, CONFIG, {}))
+        assert not worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.712}, {"videos": 3, "macro_f1": 0.845})
+        (problem,) = projects.problems(redis)[KEY]
+        assert "not used: on 3 held-out recordings macro-F1 is 0.712 with it and 0.845 with the frozen one" in problem
+
+    @pytest.mark.parametrize("frozen", [{"macro_f1": 0.8}, {"macro_f1": 0.79}, {"videos": 3}])
+    def test_no_worse_it_is_and_what_was_told_before_is_over(self, redis: Redis, frozen: dict[str, Any]) -> None:
+        projects.remember(redis, Known(KEY, CONFIG, {}))
+        worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.5}, {"videos": 3, "macro_f1": 0.6})
+        assert worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.8}, frozen)
+        assert KEY not in projects.problems(redis)
+
+    def test_one_that_could_not_be_measured_is_not_used(self, redis: Redis) -> None:
+        assert not worth_using(redis, KEY, {"videos": 1}, {"videos": 1})
+
+
+def test_another_is_made_for_a_quarter_more_videos_other_labels_or_another_backbone() -> None:
+    made = Network("d", "base", {"labels": ["a"]}, (1, 2, 3), (4,), (), 1, 9, 1.0, "cpu", 0, "2026")
+    assert not outgrown(made, {"labels": ["a"]}, "base", 4)
+    assert outgrown(made, {"labels": ["a"]}, "base", 5)
+    assert outgrown(made, {"labels": ["a", "b"]}, "base", 4)
+    assert outgrown(made, {"labels": ["a"]}, "other", 4)
 
 
 def test_with_too_few_videos_the_frozen_network_is_used_and_the_admin_is_told(

@@ -1,0 +1,201 @@
+"""Versions of a researcher's file: as it is, or, when it can learn, fitted to all that is annotated now."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_backend.errors import CustomModelError
+from ml_backend.jobs import projects
+from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
+from ml_backend.jobs.healing import is_whole
+from ml_backend.jobs.label_counts import note_labelled
+from ml_backend.jobs.labelled import Annotated, annotated_tasks, fingerprint
+from ml_backend.jobs.labelled_videos import labelled_videos
+from ml_backend.jobs.limits import allow
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.queue import request
+from ml_backend.jobs.run import part, report
+from ml_backend.jobs.videos import task_video
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.calibration import Held
+from ml_backend.learning.custom import CustomModel, load_custom, video_probabilities
+from ml_backend.learning.customfit import evenly, fit, targets
+from ml_backend.learning.customversions import Learnt, known_version, load_custom_version, save_custom
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, summary
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.framelabels import UNKNOWN, is_exclusive
+from ml_backend.learning.groups import duplicates, held_out_share
+from ml_backend.learning.pictures import pictures_at
+from ml_backend.learning.smoothing import smooth
+from ml_backend.learning.versions import ModelCard
+
+_NOT_PREDICTED = (
+    "The custom model does not know the label “{}”. Map one of its outputs with predicted_values, if it does."
+)
+_TOO_FEW = "{} learns as soon as frames with two different answers are labelled. Label a frame of each label."
+_SCHEME = "one held-out fold"
+_NOT_MEASURED = "Not measured: some whole timelines must be held out, and those that are left must show every label. Review more videos."
+_SHARE, _SEED = 0.2, 0
+# What one fit of a researcher's file may take.
+_FIT_SECONDS = 3600.0
+
+
+def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
+    """Makes a version of the researcher's file, unless there is one of it already, and has it rolled out.
+
+    A file that learns gets a version of its own for what is annotated now. Raises CustomModelError.
+    """
+    annotated = annotated_tasks(context, work)
+    reviewed = [each.task.id for each in annotated if any(one.reviewed for one in each.annotations)]
+    note_labelled(context, work, annotated, reviewed)
+    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+
+    def loaded(tried: bool = False) -> CustomModel:
+        return load_custom(file, work.config.labels, work.config.predicted_values, tried=tried)
+
+    if loaded().learning is not None:
+        card = _fitted(context, work, loaded, annotated, exclusive) if annotated else None
+        if card is not None:
+            projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
+            return f"{file.name} is {card.name}, {_shown(context, work, card)}"
+        try:
+            loaded(tried=True)
+        except CustomModelError:
+            text = _TOO_FEW.format(file.name)
+            projects.set_problems(context.redis, work.key, "labels", [text])
+            return text
+    card = _kept(context, work, loaded(tried=True), exclusive)
+    projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
+    if projects.active_version(context.redis, work.key) != card.name:
+        projects.want(context.redis, work.key, card.name)
+        request(context.redis, "rollout", work.key, card.name)
+    return f"{file.name} is {card.name}"
+
+
+def _kept(
+    context: WorkerContext, work: ProjectWork, model: CustomModel, exclusive: bool, learnt: Learnt | None = None
+) -> ModelCard:
+    """The version of a file; made again when the one there is cannot be read."""
+    taken, models = context.client.versions(work.id), context.models_dir(work.key)
+    card = save_custom(models, model, exclusive=exclusive, taken=taken, learnt=learnt)
+    if not is_whole(models, card.name, load_custom_version):
+        card = save_custom(models, model, exclusive=exclusive, taken=(*taken, card.name), learnt=learnt)
+    return card
+
+
+def _fitted(
+    context: WorkerContext,
+    work: ProjectWork,
+    loaded: Callable[[], CustomModel],
+    annotated: Sequence[Annotated],
+    exclusive: bool,
+) -> ModelCard | None:
+    """The version that has learnt from all that is annotated; None when that says one thing only."""
+    model, models = loaded(), context.models_dir(work.key)
+    mark = fingerprint(work, annotated, model.digest)
+    known = known_version(models, model, exclusive=exclusive, fingerprint=mark)
+    if known is not None and is_whole(models, known.name, load_custom_version):
+        return known
+    with part(0, 40):
+        videos = labelled_videos(context, work, annotated, exclusive)
+    answers = {tuple(row) for rows in evenly(videos, model.project_labels) for row in rows.values.tolist()}
+    if len(answers) < 2:
+        return None
+    tasks = {each.task.id: each.task for each in annotated}
+
+    def path_of(video: LabelledVideo) -> Path:
+        return task_video(context, work.config, tasks[video.task]).path
+
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=models, prefix=".fit-") as made:
+        with part(40, 70):
+            metrics = _measured(loaded, videos, path_of, exclusive, Path(made) / "measured")
+        started = time.perf_counter()
+        with part(70, 100):
+            frames = _learn(model, videos, path_of, Path(made) / "learnt")
+        learnt = Learnt(
+            Path(made) / "learnt",
+            mark,
+            {str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
+            {"quick": metrics},
+            len(videos),
+            frames,
+            round(time.perf_counter() - started, 3),
+        )
+        return _kept(context, work, model, exclusive, learnt)
+
+
+def _learn(
+    model: CustomModel, videos: Sequence[LabelledVideo], path_of: Callable[[LabelledVideo], Path], folder: Path
+) -> int:
+    """Has a file learn from the videos and save that in `folder`; returns from how many frames."""
+    pictures = pictures_at(
+        videos,
+        evenly(videos, model.project_labels),
+        model.project_labels,
+        path_of,
+        size=model.size,
+        folder=folder.parent,
+        progress=lambda share: report(50 * share, f"decoding the frames that {model.file.name} learns from"),
+    )
+    allow(_FIT_SECONDS)
+    report(50, f"{model.file.name} learns from {len(pictures)} frames")
+    fit(model, pictures.pixels, targets(model, pictures.values), folder)
+    return len(pictures)
+
+
+def _measured(
+    loaded: Callable[[], CustomModel],
+    videos: Sequence[LabelledVideo],
+    path_of: Callable[[LabelledVideo], Path],
+    exclusive: bool,
+    folder: Path,
+) -> dict[str, Any]:
+    """Metrics of one fit without some of the reviewed videos, on them; leaving out each in turn would be as many fits."""
+    model = loaded()
+    labels = model.project_labels
+    share = min(max(_SHARE, ENOUGH_VIDEOS / len(videos)), 0.5)
+    held = held_out_share(videos, labels, exclusive, share, _SEED)
+    if held is None:
+        return {"judgement": _NOT_MEASURED, "scheme": _SCHEME, "videos": 0, "frames": 0}
+    with part(0, 60):
+        _learn(model, [video for video in videos if video.task not in held], path_of, folder)
+    outside = [video for video in videos if video.task in held]
+    found = []
+    for done, video in enumerate(outside):
+        report(60 + 40 * done / len(outside), f"measuring {model.file.name} on held-out videos")
+        found.append(_predicted(model, video, path_of(video), exclusive))
+    groups = duplicates([video.features for video in outside]).tolist()
+    recording = {video.task: group for video, group in zip(outside, groups, strict=True)}
+    metrics = summary(found, labels, exclusive, _SCHEME, recording)
+    enough = "" if metrics["videos"] >= ENOUGH_VIDEOS else "Not enough videos to judge: "
+    said = (
+        f"measured on {metrics['videos']} held-out recordings by a fit without them; the version learnt from them too."
+    )
+    return {**metrics, "judgement": f"{enough}{said}" if enough else said.capitalize()}
+
+
+def _predicted(model: CustomModel, video: LabelledVideo, path: Path, exclusive: bool) -> Held:
+    known = video.labels.select(model.project_labels).resized(len(video.features.timeline))
+    values = video_probabilities(model, path, video.features.timeline, exclusive=exclusive)
+    at = known.known
+    whole = bool((known.values != UNKNOWN).all())
+    return Held(video.task, smooth(values, exclusive)[at], values[at], known.values[at], whole)
+
+
+def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
+    """Has a fitted version rolled out, unless it is worse than an older one of the same file, or that was decided before."""
+    redis, key = context.redis, work.key
+    active = projects.active_version(redis, key)
+    if was_decided(context, work, card):
+        if projects.wanted_version(redis, key) == card.name != active:
+            request(redis, "rollout", key, card.name)
+        return "which knows these annotations already"
+    comparable = active if active is not None and active.rpartition("-v")[0] == card.kind else None
+    shown = roll_out_unless_worse(context, work, card, comparable)
+    decided(context, work, card)
+    return "and is rolled out" if shown else "and is kept back"

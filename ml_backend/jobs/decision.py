@@ -1,0 +1,53 @@
+"""Whether a new model version is shown, or kept back because it is worse than the one before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ml_backend.errors import StorageError
+from ml_backend.jobs import marks, projects
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.queue import request
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.evaluation import is_worse
+from ml_backend.learning.versions import ModelCard, load_card
+
+_KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `coldblitz models activate`."
+
+
+def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: ModelCard, before: str | None) -> bool:
+    """Queues the roll-out of a new version, unless it is worse than the version `before` it, which the admin is told.
+
+    `before` None: there is nothing to compare it with.
+    """
+    redis, key = context.redis, work.key
+    worse = (
+        is_worse(_quick(card), _quick_of(context.models_dir(key), before)) if before not in (None, card.name) else None
+    )
+    projects.set_problems(redis, key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
+    if not worse:
+        projects.want(redis, key, card.name)
+        request(redis, "rollout", key, card.name)
+    return not worse
+
+
+def was_decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
+    """Whether this was asked of the version before; not when a worker was killed, or Redis lost, in between."""
+    return bool(marks.get(context.redis, work.key, "decided") == card.name)
+
+
+def decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> None:
+    """To be called when all that follows from a decision is queued."""
+    marks.put(context.redis, work.key, "decided", card.name)
+
+
+def _quick(card: ModelCard) -> dict[str, Any]:
+    return dict(card.metrics.get("quick") or {})
+
+
+def _quick_of(models: Path, version: str | None) -> dict[str, Any]:
+    try:
+        return _quick(load_card(models, version)) if version is not None else {}
+    except StorageError:
+        return {}  # its files are gone: nothing to compare with
