@@ -80,6 +80,11 @@ def _print(found: CustomCheck, console: Console) -> None:
             f"{found.shape[0]} frames x {found.shape[1]} labels, from {found.lowest:.3f} to {found.highest:.3f}",
         ),
         ("speed", f"{found.frames_per_second:g} frames a second, decoding included"),
+        *(
+            [("fit", f"{found.fit_seconds:g} seconds on 32 frames with made-up labels, which it predicted by then")]
+            if found.fit_seconds is not None
+            else []
+        ),
     ):
         console.print(Text(f"  {name:<10}{value}"))
     table = Table("frame", "second", *map(escape, found.labels))

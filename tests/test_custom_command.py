@@ -23,7 +23,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(clip.path)
 
 
-@pytest.mark.parametrize("example", ["brightness.py", "one_picture.py", "template.py"])
+@pytest.mark.parametrize("example", ["brightness.py", "one_picture.py", "learning.py", "template.py"])
 def test_the_examples_can_be_used(example: str, film: str) -> None:
     told = CliRunner().invoke(app, ["custom", "check", str(EXAMPLES / example), "--video", film])
     assert told.exit_code == 0

@@ -23,12 +23,14 @@ from ml_backend.learning.custom import (
     words_of,
 )
 from ml_backend.learning.customfile import listed
+from ml_backend.learning.customfit import fit
 from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 
 # Three batches: enough to time the model, and soon over with a slow one.
 FRAMES = 3 * BATCH
 _SHOWN = 8
+_LEARNT = "learnt"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class CustomCheck:
 
     `labels`: what the probabilities stand for: the project's labels, or the file's own. `outputs`: what the file calls
     them. `size`: height and width of the pictures it was given. `shape`: of all its answers, frames and labels.
-    `lowest`, `highest`: the range of its probabilities. `frames_per_second`: decoding included. `notes`: what works and
-    is probably not meant.
+    `lowest`, `highest`: the range of its probabilities. `frames_per_second`: decoding included. `fit_seconds`: what its
+    `fit` took on 32 frames with made-up labels, by which it then predicted; None when it does not learn. `notes`: what
+    works and is probably not meant.
     """
 
     file: str
@@ -58,6 +61,7 @@ class CustomCheck:
     lowest: float
     highest: float
     frames_per_second: float
+    fit_seconds: float | None
     first: tuple[TriedFrame, ...]
     notes: tuple[str, ...]
 
@@ -77,11 +81,19 @@ def check_custom(
     timeline = timeline.truncated(min(FRAMES, len(timeline)))
     words = words_of(file, lambda size: _pictures(video, timeline, size))
     labels = words if project_labels is None else tuple(project_labels)
-    load_custom(file, labels, predicted_values)
+    learns = load_custom(file, labels, predicted_values, tried=False).learning is not None
+    if not learns:
+        load_custom(file, labels, predicted_values)
     with tempfile.TemporaryDirectory() as folder:
         for each in files_of(file):
             shutil.copy2(each, folder)
-        model = _copied(Path(folder) / file.name, labels, predicted_values)
+        copy = Path(folder) / file.name
+        model = _copied(copy, labels, predicted_values, tried=not learns)
+        fit_seconds = None
+        if learns:
+            fit_seconds = _fitted(model, _pictures(video, timeline.truncated(min(BATCH, len(timeline))), model.size))
+            # Read in a fresh start, as another worker would.
+            model = load_custom(copy, labels, predicted_values, learnt=copy.with_name(_LEARNT))
         started = time.perf_counter()
         found = video_probabilities(model, video, timeline, exclusive=False)
         seconds = time.perf_counter() - started
@@ -95,6 +107,7 @@ def check_custom(
         float(found.min()),
         float(found.max()),
         round(len(found) / seconds, 1),
+        fit_seconds,
         tuple(
             TriedFrame(index, round(float(timeline.seconds(FrameIndex(index))), 3), tuple(map(float, row)))
             for index, row in enumerate(found[:_SHOWN])
@@ -107,9 +120,21 @@ def _pictures(video: Path, timeline: Timeline, size: tuple[int, int]) -> NDArray
     return np.stack([picture for _, picture in islice(decode_sized(video, timeline, size), len(timeline))])
 
 
-def _copied(copy: Path, labels: Sequence[str], predicted_values: Mapping[str, str] | None) -> CustomModel:
+def _fitted(model: CustomModel, pictures: NDArray[np.uint8]) -> float:
+    """Has the file learn that each label fills a part of the pictures, one of them unknown; returns seconds."""
+    part = np.arange(len(pictures)) * len(model.labels) // len(pictures)
+    made = np.eye(len(model.labels), dtype=np.float32)[part]
+    made[0] = np.nan
+    started = time.perf_counter()
+    fit(model, pictures, made, model.file.with_name(_LEARNT))
+    return round(time.perf_counter() - started, 2)
+
+
+def _copied(
+    copy: Path, labels: Sequence[str], predicted_values: Mapping[str, str] | None, *, tried: bool
+) -> CustomModel:
     try:
-        return load_custom(copy, labels, predicted_values)
+        return load_custom(copy, labels, predicted_values, tried=tried)
     except CustomModelError as error:
         raise CustomModelError(
             f"The file loads where it is, but a copy of it elsewhere does not: {error.message}",
@@ -118,7 +143,7 @@ def _copied(copy: Path, labels: Sequence[str], predicted_values: Mapping[str, st
 
 
 def _notes(model: CustomModel, found: NDArray[np.float32], unmeant: Sequence[str]) -> list[str]:
-    notes = []
+    notes = [model.unfit] if model.unfit else []
     if unmeant:
         notes.append(f"It answers {listed(unmeant)}, which no label of the project means; that is ignored.")
     if missing := [label for label, at in zip(model.project_labels, model.columns, strict=True) if not at]:

@@ -136,6 +136,54 @@ class TestNotes:
         assert "same answer" in check_custom(path, film).notes[0]
 
 
+class TestLearning:
+    TEXT = """
+from pathlib import Path
+labels = ["bright", "dark"]
+input_size = 16
+middle = []
+
+def fit(frames, answers):
+    assert answers.shape == (32, 2) and answers.dtype.name == "float32"
+    middle.append(float(frames.mean()))
+
+def save(folder):
+    Path(folder, "middle.txt").write_text(str(middle[0]))
+
+def load(folder):
+    middle.append(float(Path(folder, "middle.txt").read_text()))
+
+def predict(frames):
+    bright = (frames.mean(axis=(1, 2, 3)) > middle[0]) * 0.8 + 0.1
+    return [[b, 1 - b] for b in bright]
+"""
+
+    def test_a_file_that_learns_does_so_and_predicts_by_what_a_fresh_load_of_it_reads(
+        self, tmp_path: Path, film: Path
+    ) -> None:
+        path = tmp_path / "mine.py"
+        path.write_text(self.TEXT)
+        found = check_custom(path, film)
+        assert found.fit_seconds is not None
+        assert (found.lowest, found.highest) == pytest.approx((0.1, 0.9))
+        assert found.notes == ()
+        assert [each.name for each in tmp_path.iterdir()] == ["mine.py"]
+
+    def test_an_error_of_fit_has_its_line(self, tmp_path: Path, film: Path) -> None:
+        path = tmp_path / "mine.py"
+        path.write_text(self.TEXT.replace("frames.mean())", "answers.mean()).as_integer_ratio()"))
+        with pytest.raises(CustomModelError, match=r"mine.py, line 9: ValueError"):
+            check_custom(path, film)
+
+    def test_a_fit_that_is_not_called_is_said_to_be_so(self, tmp_path: Path, film: Path) -> None:
+        path = tmp_path / "mine.py"
+        path.write_text(BRIGHTNESS + "\ndef fit(frames, answers):\n    raise AssertionError\n")
+        found = check_custom(path, film)
+        assert found.fit_seconds is None
+        (note,) = found.notes
+        assert "fit is not called, since it has no save(folder) and load(folder)" in note
+
+
 class TestBroken:
     @pytest.mark.parametrize("kind", ["python", "one picture"])
     def test_an_error_that_only_real_frames_meet_has_its_line(self, kind: str, tmp_path: Path, film: Path) -> None:

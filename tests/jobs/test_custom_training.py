@@ -1,0 +1,182 @@
+"""A researcher's file that learns: fitted to what is annotated, measured on what it has not seen, one version each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from loopback import serving
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.errors import CustomModelError
+from ml_backend.jobs import projects
+from ml_backend.jobs.labelled import annotated_tasks
+from ml_backend.jobs.predictor import predictor
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.projects import Known
+from ml_backend.jobs.train import train
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.versions import ModelCard, list_versions
+from ml_backend.settings import Settings
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "custom-models" / "learning.py"
+CONFIG = (
+    '<View><TimelineLabels name="events" toName="film"><Label value="day"/><Label value="night"/></TimelineLabels>'
+    '<Video name="film" value="$video" framerate="10"/></View>'
+)
+FRAMES = 20
+
+
+def night_falls(path: Path, at: int) -> None:
+    """Encodes a video that is bright and, from frame `at` on, dark, with noise of its own."""
+    rng = np.random.default_rng(at)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for number in range(FRAMES):
+            picture = rng.integers(0, 80, (64, 64, 3)) + (20 if number >= at else 150)
+            frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def reviewed(number: int, *runs: tuple[int, int, str], updated: str = "2026-01-31T12:00:00Z") -> dict[str, Any]:
+    ends = {"type": "timelinelabels", "from_name": "events", "to_name": "film"}
+    result = [
+        {"id": f"{number}-{a}", **ends, "value": {"ranges": [{"start": a, "end": b}], "timelinelabels": [label]}}
+        for a, b, label in runs
+    ]
+    return {"id": number, "completed_by": 1, "result": result, "updated_at": updated}
+
+
+def truly(number: int, at: int) -> dict[str, Any]:
+    return reviewed(number, (1, at, "day"), (at + 1, FRAMES, "night"))
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Path, int]]:
+    """Five videos, by task, with the frame index from which on it is night."""
+    folder = tmp_path_factory.mktemp("films")
+    found = {task: (folder / f"{task}.mp4", 4 + 2 * task) for task in range(1, 6)}
+    for path, at in found.values():
+        night_falls(path, at)
+    return found
+
+
+@pytest.fixture
+def studio(films: dict[int, tuple[Path, int]]) -> Studio:
+    """Five tasks, of which nobody has annotated any."""
+    studio = Studio()
+    assert studio.project is not None
+    studio.project["label_config"] = CONFIG
+    for task, (path, _) in films.items():
+        studio.add_task(task, path)
+        studio.tasks[task]["annotations"] = []
+    return studio
+
+
+@pytest.fixture
+def context(
+    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WorkerContext]:
+    with serving(studio) as url:
+        file = tmp_path / "sky.py"
+        file.write_text(EXAMPLE.read_text())
+        made = WorkerContext(
+            replace(
+                redis_settings,
+                label_studio_url=url,
+                data_dir=tmp_path / "data",
+                backbone_weights="none",
+                device="cpu",
+                custom_model=file,
+            )
+        )
+        made.__dict__["redis"] = redis
+        monkeypatch.setattr("ml_backend.jobs.train.worker_context", lambda: made)
+        projects.remember(redis, Known(KEY, CONFIG, {}))
+        yield made
+
+
+def versions(context: WorkerContext) -> tuple[ModelCard, ...]:
+    return list_versions(context.models_dir(KEY))
+
+
+def problems(redis: Redis) -> list[str]:
+    return projects.problems(redis).get(KEY, [])
+
+
+def test_it_waits_for_labels_learns_from_them_and_again_from_more(
+    context: WorkerContext, studio: Studio, redis: Redis, films: dict[int, tuple[Path, int]]
+) -> None:
+    assert "two different answers" in train(KEY)
+    assert versions(context) == ()
+    assert any("Label a frame of each label" in problem for problem in problems(redis))
+
+    for task in (1, 2, 3):
+        studio.tasks[task]["annotations"] = [truly(task, films[task][1])]
+    assert train(KEY) == "sky.py is custom-sky-v1, and is rolled out"
+    (card,) = versions(context)
+    assert (card.videos, card.labelled_frames) == (3, 3 * FRAMES)
+    assert card.measured["videos"] in (1, 2)
+    assert card.measured["macro_f1"] > 0.9
+    assert "held-out recordings by a fit without them" in card.measured["judgement"]
+    assert problems(redis) == []
+    assert projects.wanted_version(redis, KEY) == card.name
+
+    # What it learnt is read from the version's folder: the task without annotations is predicted right.
+    work = open_project(context, KEY)
+    predict = predictor(context, work, card.name)
+    found = predict(context.client.task(work.id, 4), None)
+    assert found is not None
+    assert found.values.argmax(axis=1).tolist() == [0] * films[4][1] + [1] * (FRAMES - films[4][1])
+
+    assert train(KEY) == "sky.py is custom-sky-v1, which knows these annotations already"
+    studio.tasks[4]["annotations"] = [truly(4, films[4][1])]
+    assert train(KEY) == "sky.py is custom-sky-v2, and is rolled out"
+    assert [card.videos for card in versions(context)] == [3, 4]
+
+
+def test_what_is_kept_of_a_version_is_made_again_when_the_disk_has_lost_it(
+    context: WorkerContext, studio: Studio, films: dict[int, tuple[Path, int]]
+) -> None:
+    studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
+    train(KEY)
+    (card,) = versions(context)
+    assert card.measured["judgement"].startswith("Not measured")
+    (context.models_dir(KEY) / card.name / "learnt" / "learnt.npz").write_bytes(b"torn")
+    train(KEY)
+    (card,) = versions(context)
+    assert card.name == "custom-sky-v2"
+
+
+def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
+    context: WorkerContext, studio: Studio, films: dict[int, tuple[Path, int]]
+) -> None:
+    studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
+    train(KEY)
+    file = context.settings.custom_model
+    assert file is not None
+    text = file.read_text()
+    line = text[: text.index("    seen = features(frames)\n    learnt")].count("\n") + 1
+    file.write_text(text.replace("    seen = features(frames)\n    learnt", "    seen = 1 / 0\n    learnt"))
+    with pytest.raises(CustomModelError, match=f"sky.py, line {line}: ZeroDivisionError"):
+        train(KEY)
+    assert [card.name for card in versions(context)] == ["custom-sky-v1"]
+    assert [path.name for path in context.models_dir(KEY).iterdir() if path.name.startswith(".fit")] == []
+
+
+def test_one_answer_alone_teaches_nothing(context: WorkerContext, studio: Studio) -> None:
+    studio.tasks[1]["annotations"] = [reviewed(1, (1, FRAMES, "day"))]
+    assert "two different answers" in train(KEY)
+    assert annotated_tasks(context, open_project(context, KEY))
+    assert versions(context) == ()
