@@ -96,6 +96,14 @@ def test_whatever_is_asked_the_answer_fits(api: BaseSchema, path: str, method: s
     ask()
 
 
+def test_the_login_is_asked_for_where_it_says_so(tmp_path: Path) -> None:
+    locked = settings_for(tmp_path, redis_url="redis://nowhere", basic_auth_user="studio", basic_auth_pass="secret")
+    client = create_app(locked).test_client()
+    for path, method in OPERATIONS:
+        answer = client.open(re.sub(r"{\w+}", "x", path), method=method)
+        assert (answer.status_code == 401) == (DESCRIBED["paths"][path][method].get("security") != [])
+
+
 def test_an_answer_of_another_form_would_be_noticed() -> None:
     """Else the tests above would prove nothing."""
     other = Flask("other")
