@@ -77,10 +77,16 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
 
 
 def _kept(
-    context: WorkerContext, work: ProjectWork, model: CustomModel, exclusive: bool, learnt: Learnt | None = None
+    context: WorkerContext,
+    work: ProjectWork,
+    model: CustomModel,
+    exclusive: bool,
+    learnt: Learnt | None = None,
+    lost: ModelCard | None = None,
 ) -> ModelCard:
-    """The version of a file; made again when the one there is cannot be read."""
-    taken, models = context.client.versions(work.id), context.models_dir(work.key)
+    """The version of a file; made again when the one there is cannot be read. The name of a `lost` one is not used again."""
+    models = context.models_dir(work.key)
+    taken = (*context.client.versions(work.id), *([lost.name] if lost else []))
     card = save_custom(models, model, exclusive=exclusive, taken=taken, learnt=learnt)
     if not is_whole(models, card.name, load_custom_version):
         card = save_custom(models, model, exclusive=exclusive, taken=(*taken, card.name), learnt=learnt)
@@ -126,7 +132,7 @@ def _fitted(
             frames,
             round(time.perf_counter() - started, 3),
         )
-        return _kept(context, work, model, exclusive, learnt)
+        return _kept(context, work, model, exclusive, learnt, known)
 
 
 def _learn(
