@@ -35,6 +35,7 @@ PAGES = {
     "models": "/dashboard/projects/7/models",
     "model": "/dashboard/projects/7/models/cold-v3",
     "quality": "/dashboard/projects/7/quality",
+    "export": "/dashboard/projects/7/export",
     "settings": "/dashboard/projects/7/settings",
     "odd names": "/dashboard/projects/8/videos/1",
     "odd model": "/dashboard/projects/8/models/cold-v3",

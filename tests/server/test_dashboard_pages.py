@@ -21,7 +21,7 @@ from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "settings")
+PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "export", "settings")
 PAGES = ("/", "/dashboard/jobs", *(f"/dashboard/projects/7/{page}" for page in PROJECT_PAGES))
 ODD = {
     "a/b <script>alert(1)</script>": 'red" onload="alert(1)',
@@ -366,3 +366,23 @@ class TestSettings:
         text = page(client, "/dashboard/projects/7/settings").text
         assert 'framerate="25"' in text
         assert '<Label value="ball" background="#E69F00"/>' in text
+
+
+class TestExport:
+    def test_one_is_made_when_somebody_asks_and_downloaded(
+        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
+    ) -> None:
+        address = "/dashboard/projects/7/export"
+        answer = client.post(address, data={"name": "frames.zip", "every": "5"})
+        assert "frames-every-5.zip+is+being+made" in answer.headers["Location"]
+        assert "frames-every-5.zip" in {row["version"] for row in listing(redis)["queued"] if row["kind"] == "export"}
+        (key,) = projects.known_keys(redis)
+        folder = settings.data_dir / "projects" / key / "exports"
+        folder.mkdir(parents=True)
+        (folder / "labels.csv").write_text("task\n")
+        [link] = [each["href"] for each in page(client, address).all("a") if "labels.csv" in str(each.get("href"))]
+        with client.get(str(link)) as answer:
+            assert answer.data == b"task\n"
+
+    def test_a_name_that_is_none_is_refused(self, client: FlaskClient, at_work: None) -> None:
+        assert client.post("/dashboard/projects/7/export", data={"name": "../secret"}).status_code == 400

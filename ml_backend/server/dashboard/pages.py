@@ -6,6 +6,7 @@ Importing a page adds its routes to the blueprint.
 from __future__ import annotations
 
 from ml_backend.server.dashboard import (
+    exports_page,
     jobs_page,
     models_page,
     projects_page,
@@ -17,6 +18,7 @@ from ml_backend.server.dashboard.site import blueprint
 
 __all__ = [
     "blueprint",
+    "exports_page",
     "jobs_page",
     "models_page",
     "projects_page",
