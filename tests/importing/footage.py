@@ -20,6 +20,7 @@ from ml_backend.importing.bring import Importer
 from ml_backend.importing.holdings import holdings
 from ml_backend.importing.recipe import Recipe
 from ml_backend.labelstudio.intake import Intake
+from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder
 
 Film = Callable[..., Path]
@@ -151,7 +152,7 @@ def importer(studio: Studio, tmp_path: Path) -> Iterator[Import]:
 
         def make(recipe: Recipe | None = None, root: Path | None = None, allow_duplicates: bool = False) -> Importer:
             intake = Intake(url, "the-token")
-            videos = VideoFolder(tmp_path / "data" / "videos", 1 << 30, 1 << 30)
+            videos = VideoFolder(tmp_path / "data" / "videos", 1 << 30, 1 << 30, VideoHosts.of(["127.0.0.1"]))
             known = holdings(
                 intake, intake.held(7), "video", videos, FeatureStore(tmp_path / "data" / "features", 1 << 30)
             )

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from flask import Flask, Response
 from footage import Film, Import, Studio
-from loopback import closed_port
+from loopback import closed_port, serving
 
 from ml_backend.importing.bring import Importer, Outcome, bring
 from ml_backend.importing.recipe import Recipe
@@ -161,6 +162,18 @@ def test_what_is_no_video_is_named(
     assert outcome.state == "refused"
     assert said in outcome.message
     assert name in outcome.message
+
+
+def test_a_video_at_an_address_stays_there_and_is_known_by_its_contents(
+    importer: Import, studio: Studio, film: Film
+) -> None:
+    path, elsewhere = film("a.mp4"), Flask("elsewhere")
+    elsewhere.add_url_rule("/a b.mp4", view_func=lambda: Response(path.read_bytes(), mimetype="video/mp4"))
+    with serving(elsewhere) as url:
+        assert one(importer(), f"{url}/a%20b.mp4") == Outcome("a b.mp4", "imported", 1)
+        assert studio.tasks[1]["video"] == f"{url}/a%20b.mp4"
+    assert studio.uploads == {}
+    assert states(importer(), path) == ["present"]
 
 
 def test_an_address_that_cannot_be_used_is_named(importer: Import) -> None:

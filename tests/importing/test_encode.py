@@ -95,6 +95,15 @@ def test_where_nothing_can_be_written_it_says_so(film: Film, tmp_path: Path) -> 
         made(path, [Part(0, 1)], 25, tmp_path / "file")
 
 
+def test_a_full_disk_is_named_and_nothing_half_stays(film: Film, tmp_path: Path) -> None:
+    path, out = film("a.mp4", seconds=1), tmp_path / "out"
+    out.mkdir()
+    (out / "0.mp4.part").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="No space left"):
+        made(path, [Part(0, 1)], 25, out)
+    assert list(out.iterdir()) == []
+
+
 def test_an_interruption_leaves_nothing_half(film: Film, tmp_path: Path) -> None:
     path, out = film("a.mp4"), tmp_path / "out"
 
