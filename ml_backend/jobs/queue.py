@@ -15,7 +15,8 @@ from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.utils import as_text
+
+from ml_backend.jobs.replies import text
 
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 _HOUR = 3600
@@ -117,7 +118,7 @@ def queue_due(redis: Redis) -> int:
             registry = queue.scheduled_job_registry
             # What lies further ahead than any pause was planned before the clock was set back.
             astray = redis.zrangebyscore(registry.key, time.time() + max(_RETRY_AFTER) + 1, "+inf")
-            for job in existing(redis, [*registry.get_jobs_to_schedule(), *map(as_text, astray)]):
+            for job in existing(redis, [*registry.get_jobs_to_schedule(), *map(text, astray)]):
                 with redis.pipeline() as pipeline:
                     registry.remove(job, pipeline=pipeline)
                     queue._enqueue_job(job, pipeline=pipeline)
