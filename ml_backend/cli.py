@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from ml_backend import logs
-from ml_backend.custom_command import app as custom
+from ml_backend.commands.custom import app as custom
+from ml_backend.commands.export import export
+from ml_backend.commands.import_videos import import_videos
+from ml_backend.commands.models import app as models
+from ml_backend.commands.request import predict, suggest, train
+from ml_backend.commands.stats import stats
 from ml_backend.errors import ColdblitzError, SettingsError
-from ml_backend.export_command import export
-from ml_backend.import_command import import_videos
-from ml_backend.models_command import app as models
-from ml_backend.request_command import predict, suggest, train
 from ml_backend.settings import Settings
-from ml_backend.stats_command import stats
 
 app = typer.Typer(
     name="coldblitz",
@@ -90,7 +90,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /jobs once.")] = False,
 ) -> None:
     """What the backend is doing, live. Example: coldblitz status --once"""
-    from ml_backend.status import follow
+    from ml_backend.commands.status import follow
 
     follow(url, once=once, as_json=as_json)
 
@@ -105,7 +105,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What is unusual about videos; exit code 1 when one cannot be used. Example: coldblitz check video.mp4 --framerate 25"""
-    from ml_backend.check_command import check_files, check_tasks, report
+    from ml_backend.commands.check import check_files, check_tasks, report
 
     if bool(files) == (project is not None):
         raise SettingsError("Nothing to check, or two things at once.", "Give video files, or --project (and --task).")
@@ -126,7 +126,7 @@ def doctor(
     """Is everything set up right? Exit code 0 without a fault, else 1. Example: coldblitz doctor --project 1"""
     import os
 
-    from ml_backend.doctor_command import examine, report
+    from ml_backend.commands.doctor import examine, report
 
     raise SystemExit(0 if report(examine(os.environ, project), as_json) else 1)
 
@@ -144,8 +144,8 @@ def reconcile(
 ) -> None:
     """Compares the backend with Label Studio now instead of within five minutes, through the Redis of a running backend
     (REDIS_URL, or the one in DATA_DIR). Exit code 1 when some project was not reconciled. Example: coldblitz reconcile 1"""
-    from ml_backend.reconcile_command import reconcile as run
-    from ml_backend.reconcile_command import report
+    from ml_backend.commands.reconcile import reconcile as run
+    from ml_backend.commands.reconcile import report
 
     rows = run(Settings.from_environment(), project, thorough=thorough, seconds=seconds)
     raise SystemExit(0 if report(rows, as_json) else 1)
@@ -164,7 +164,7 @@ def quality(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Labels that are probably wrong, worst first, and agreement between annotators. Example: coldblitz quality 1"""
-    from ml_backend.quality_command import print_report
+    from ml_backend.commands.quality import print_report
 
     print_report(Settings.from_environment().data_dir, project, as_json)
 

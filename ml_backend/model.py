@@ -14,9 +14,9 @@ from flask import has_request_context, request
 from label_studio_ml.model import LabelStudioMLBase
 from redis import Redis
 
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.projects import known_keys
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records.projects import known_keys
 from ml_backend.server.protocol import Backend, answer_predict, receive_event, receive_setup
 from ml_backend.settings import Settings
 

@@ -21,11 +21,11 @@ from redis.exceptions import RedisError
 from ml_backend import logs
 from ml_backend.child import await_child, start_child
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.abandoned import take_up_begun
-from ml_backend.jobs.deaths import note_end
-from ml_backend.jobs.embedded_redis import running_redis
-from ml_backend.jobs.projects import known_keys
-from ml_backend.jobs.queue import queue_due, request
+from ml_backend.queueing.abandoned import take_up_begun
+from ml_backend.queueing.deaths import note_end
+from ml_backend.queueing.embedded_redis import running_redis
+from ml_backend.queueing.queue import queue_due, request
+from ml_backend.records.projects import known_keys
 from ml_backend.settings import Settings
 
 log = logging.getLogger(__name__)

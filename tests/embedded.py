@@ -11,8 +11,8 @@ from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.embedded_redis import redis_url, running_redis
-from ml_backend.jobs.queue import queues
+from ml_backend.queueing.embedded_redis import redis_url, running_redis
+from ml_backend.queueing.queue import queues
 from ml_backend.settings import Settings
 
 

@@ -19,17 +19,29 @@ MAY_USE: dict[str, set[str]] = {
     "features": {"video"},
     "learning": {"features", "video"},
     "labelstudio": {"video"},
-    "jobs": {"labelstudio", "learning", "features", "video", "sampling"},
-    "server": {"jobs", "labelstudio"},
-    "export": {"jobs", "labelstudio", "learning", "features", "video"},
+    "queueing": {"labelstudio", "video"},
+    "records": {"queueing", "learning", "video"},
+    "jobs": {"records", "queueing", "labelstudio", "learning", "features", "video", "sampling"},
+    "export": {"jobs", "records", "labelstudio", "learning", "features", "video"},
     "importing": {"labelstudio", "features", "video"},
     "stats": {"labelstudio"},
-    "model": {"server", "jobs", "labelstudio"},
-    "serve": {"jobs"},
-    "status": set(),
-    "doctor": {"jobs", "features", "video", "labelstudio"},
-    "commands": {"doctor", "export", "importing", "stats", "jobs", "learning", "features", "video", "labelstudio"},
-    "cli": {"serve", "status", "commands", "jobs", "demo"},
+    "doctor": {"jobs", "records", "queueing", "features", "video", "labelstudio"},
+    "server": {"records", "queueing", "labelstudio"},
+    "model": {"server", "records", "queueing", "labelstudio"},
+    "serve": {"records", "queueing"},
+    "commands": {
+        "doctor",
+        "export",
+        "importing",
+        "stats",
+        "jobs",
+        "records",
+        "queueing",
+        "learning",
+        "video",
+        "labelstudio",
+    },
+    "cli": {"serve", "commands", "jobs", "demo"},
     "demo": {"labelstudio", "video"},
     "settings": set(),
     "child": set(),
@@ -48,10 +60,8 @@ def modules() -> list[Path]:
 
 
 def room(module: str) -> str:
-    """`ml_backend.jobs.train` is in `jobs`, `sampling.unique` in `sampling`, `ml_backend.check_command` in `commands`."""
+    """`ml_backend.jobs.train` is in `jobs`, `sampling.unique` in `sampling`, `ml_backend.commands.check` in `commands`."""
     parts = module.split(".")
-    if len(parts) > 1 and parts[1].endswith("_command"):
-        return "commands"
     return parts[1] if parts[0] == "ml_backend" and len(parts) > 1 else parts[0]
 
 

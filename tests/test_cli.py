@@ -20,16 +20,16 @@ from redis import Redis
 from rich.console import Console
 from typer.testing import CliRunner
 
-from ml_backend import status
 from ml_backend.cli import app
+from ml_backend.commands import status
 from ml_backend.demo.clips import SCRIPTS, make_clips
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.jobs import projects
-from ml_backend.jobs.queue import request
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import NO, UNKNOWN, YES, FrameLabels
 from ml_backend.learning.versions import save_version
+from ml_backend.queueing.queue import request
+from ml_backend.records import projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import Timeline

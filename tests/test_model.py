@@ -13,8 +13,8 @@ from embedded import redis, redis_settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.jobs import projects, ready
-from ml_backend.jobs.queue import listing
+from ml_backend.queueing.queue import listing
+from ml_backend.records import projects, ready
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.serve import check_login
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="it looks for processes in /proc")

@@ -26,7 +26,7 @@ from benchmarks.throughput.table import write_into
 from ml_backend.demo.backend import coldblitz
 from ml_backend.demo.clips import Clip, make_clips
 from ml_backend.demo.studio import Studio, label_studio
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -22,8 +22,8 @@ from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import Loop
 from ml_backend.demo.project import upload_tasks
 from ml_backend.demo.studio import Studio
-from ml_backend.jobs import ready
 from ml_backend.learning.versions import list_versions
+from ml_backend.records import ready
 
 EVENTS_A_SECOND = 200
 PREDICT_TASKS = 1200

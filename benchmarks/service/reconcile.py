@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from benchmarks.service.studio import KEY, large_studio
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.settings import Settings
 
 TASKS, _ANNOTATED = 100_000, 1_000
@@ -57,11 +57,11 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
         DATA_DIR=str(settings.data_dir),
         REDIS_URL=str(settings.redis_url),
     )
-    from ml_backend.jobs import marks, projects, ready
-    from ml_backend.jobs.projects import Known
-    from ml_backend.jobs.queue import queue_of
     from ml_backend.jobs.reconcile import reconcile
     from ml_backend.jobs.worker_context import worker_context
+    from ml_backend.queueing.queue import queue_of
+    from ml_backend.records import marks, projects, ready
+    from ml_backend.records.projects import Known
 
     redis = worker_context().redis
     projects.remember(redis, Known(KEY, "<View/>"))

@@ -14,9 +14,9 @@ from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError
 from ml_backend.features.backbones import device_for, load_backbone
 from ml_backend.features.weights import find_weights
-from ml_backend.jobs import queue
-from ml_backend.jobs.condition import check_disk, check_redis, check_workers, weights_state
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing import queue
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records.condition import check_disk, check_redis, check_workers, weights_state
 from ml_backend.settings import Settings
 from ml_backend.video.codecs import ffmpeg_version, missing_codecs
 from ml_backend.video.decode import PICTURE

@@ -14,12 +14,12 @@ from redis.exceptions import RedisError
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
 from ml_backend.jobs.pinning import is_ours
-from ml_backend.jobs.projects import recall
 from ml_backend.jobs.videos import video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, parse_label_config
 from ml_backend.labelstudio.connections import Connection, connections, hooks
+from ml_backend.records.projects import recall
 from ml_backend.settings import Settings
 
 _VIDEOS_TRIED = 3

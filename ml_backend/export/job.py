@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ml_backend.export.choose import Choice
 from ml_backend.export.write import Step, write_export
-from ml_backend.jobs import exports
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import worker_context
+from ml_backend.records import exports
 
 
 @job
 def export(project: str, name: str) -> str:
-    """Makes the export `name` of a project (see `jobs/exports.py`) in place of an older one.
+    """Makes the export `name` of a project (see `records/exports.py`) in place of an older one.
 
     Raises SettingsError when nothing is labelled, StorageError and LabelStudioError.
     """

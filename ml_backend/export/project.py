@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from ml_backend.errors import VideoError
 from ml_backend.export.runs import Run, runs_of
-from ml_backend.jobs import projects
 from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
@@ -20,6 +19,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions
 from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.records import projects
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import Timeline, read_timeline, studio_grid

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs import projects
 from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.label_counts import note_labelled
 from ml_backend.jobs.labelled import Annotated, annotated_tasks, fingerprint
 from ml_backend.jobs.labelled_videos import labelled_videos
-from ml_backend.jobs.limits import allow
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import part, report
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
@@ -32,6 +29,9 @@ from ml_backend.learning.groups import duplicates, held_out_share
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard
+from ml_backend.queueing.limits import allow
+from ml_backend.queueing.queue import request
+from ml_backend.records import projects
 
 _NOT_PREDICTED = (
     "The custom model does not know the label “{}”. Map one of its outputs with predicted_values, if it does."

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs import marks, projects
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.queue import request
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.evaluation import is_worse
 from ml_backend.learning.versions import ModelCard, load_card
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks, projects
 
 _KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `coldblitz models activate`."
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ml_backend.features.embedding import VideoFeatures
-from ml_backend.jobs import projects, ready
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -13,6 +12,7 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.learning.families import SCENE, Views
+from ml_backend.records import projects, ready
 from ml_backend.video.timeline import studio_grid
 from sampling.diverse import diverse
 

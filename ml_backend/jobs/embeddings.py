@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
-from ml_backend.jobs import projects, tally
 from ml_backend.jobs.run import part
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.queueing import tally
+from ml_backend.records import projects
 
 
 def task_features(

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from redis import Redis
 
-from ml_backend.jobs import marks, projects
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.queue import request, scheduled, waiting
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.queueing.queue import request, scheduled, waiting
+from ml_backend.records import marks, projects
 
 # A job is about 2 KB in Redis. When few are left the next ones are queued, so that no worker idles.
 WINDOW, LOW = 400, 100

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from ml_backend.features.backbones import Backbone
-from ml_backend.jobs import projects
 from ml_backend.jobs.labelled import Annotated
 from ml_backend.jobs.labelled_videos import labelled_videos
-from ml_backend.jobs.limits import allow
 from ml_backend.jobs.own_network import forget_networks, load_network
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report, show_curve
@@ -26,6 +24,8 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share
 from ml_backend.learning.networks import Network, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
+from ml_backend.queueing.limits import allow
+from ml_backend.records import projects
 
 if TYPE_CHECKING:
     from ml_backend.learning.finetune import Curve

@@ -8,11 +8,11 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from ml_backend.jobs import contact_sheet, marks, overview, projects, ready, task_view
-from ml_backend.jobs.belonging import forget_studio, studio_of
-from ml_backend.jobs.interventions import drop_project, drop_tasks
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.interventions import drop_project, drop_tasks
+from ml_backend.records import contact_sheet, marks, overview, projects, ready, task_view
+from ml_backend.records.belonging import forget_studio, studio_of
 
 log = logging.getLogger(__name__)
 

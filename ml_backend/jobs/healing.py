@@ -9,9 +9,9 @@ from pathlib import Path
 from redis import Redis
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs import marks
-from ml_backend.jobs.queue import request
 from ml_backend.learning.versions import delete_version
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks
 
 log = logging.getLogger(__name__)
 

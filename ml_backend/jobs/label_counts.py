@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.label_report import Author, HumanRegion, LabelReport, save
 from ml_backend.jobs.labelled import Annotated, pushed_regions
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.framelabels import is_from_timeline, is_untouched
+from ml_backend.records.label_report import Author, HumanRegion, LabelReport, save
 
 
 def note_labelled(

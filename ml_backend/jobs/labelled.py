@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.annotation import Annotation, Region
-from ml_backend.jobs import ready
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions
 from ml_backend.learning.framelabels import FrameLabels, frame_labels
+from ml_backend.records import ready
 from ml_backend.video.timeline import Timeline, studio_grid
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ml_backend.jobs import projects
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.records import projects
 
 _OURS = re.compile(r"(cold|blitz|custom-[A-Za-z0-9_]+)-v[0-9]+")
 

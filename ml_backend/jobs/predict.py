@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.task_view import TaskView, over_time
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction
 from ml_backend.learning.smoothing import runs
+from ml_backend.records.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline, studio_grid, studio_length
 
 # The share of a video's frames, the least sure ones, that decides how much it needs a person.

@@ -14,8 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs.deaths import died_here, worker_name
 from ml_backend.locked import locked
+from ml_backend.queueing.deaths import died_here, worker_name
 
 _LOCK = "coldblitz:lock"
 # A holder that is gone with its machine holds up the others for so long.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ml_backend.errors import Gone, LabelStudioMissing
-from ml_backend.jobs import projects
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.records import projects
 from ml_backend.settings import ProjectSettings
 
 

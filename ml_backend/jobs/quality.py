@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from ml_backend.jobs.labelled import Annotated, annotated_tasks, labels_of
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.quality_report import QualityReport, SuspectRow, save
 from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import FrameLabels, is_exclusive
 from ml_backend.learning.quality import Suspect, agreement, find_suspects
+from ml_backend.records.quality_report import QualityReport, SuspectRow, save
 from ml_backend.video.timeline import studio_grid
 
 

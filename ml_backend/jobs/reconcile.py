@@ -6,20 +6,21 @@ import base64
 import logging
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
-from ml_backend.jobs import overview, projects, tally
-from ml_backend.jobs.belonging import note_studio, studio_of
-from ml_backend.jobs.condition import check_disk
 from ml_backend.jobs.filling import queue_missing
 from ml_backend.jobs.forgetting import forget_deleted_tasks, forget_project, remove_gone
-from ml_backend.jobs.interventions import retry_mended
 from ml_backend.jobs.pinning import follow_pin, is_ours
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.queue import request
 from ml_backend.jobs.retire import retire
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training_news import queue_training
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
+from ml_backend.queueing import tally
+from ml_backend.queueing.interventions import retry_mended
+from ml_backend.queueing.queue import request
+from ml_backend.records import overview, projects
+from ml_backend.records.belonging import note_studio, studio_of
+from ml_backend.records.condition import check_disk
 from ml_backend.settings import parse_project_settings
 
 log = logging.getLogger(__name__)

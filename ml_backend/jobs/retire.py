@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from ml_backend.jobs import projects, ready
 from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.records import projects, ready
 
 # Nobody keeps a task open for longer than this.
 GRACE_SECONDS = 24 * 3600

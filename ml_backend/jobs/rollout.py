@@ -8,22 +8,22 @@ from itertools import islice
 from typing import Any
 
 from ml_backend.errors import StorageError, VideoError
-from ml_backend.jobs import projects, ready, task_view
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.labelled import annotated_tasks
-from ml_backend.jobs.limits import allow
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import timeline_prediction, view_of
 from ml_backend.jobs.predictor import Predictor, is_custom, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.queue import has_failed, request, request_after
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import prediction_json
+from ml_backend.queueing.limits import allow
+from ml_backend.queueing.queue import has_failed, request, request_after
+from ml_backend.records import projects, ready, task_view
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ColdblitzError, Gone, JobCancelled
-from ml_backend.jobs import tally
 from ml_backend.jobs.filling import ask_for_more
-from ml_backend.jobs.interventions import is_cancelled, note_failure
-from ml_backend.jobs.tally import Outcome
 from ml_backend.logs import about
+from ml_backend.queueing import tally
+from ml_backend.queueing.interventions import is_cancelled, note_failure
+from ml_backend.queueing.tally import Outcome
 
 log = logging.getLogger(__name__)
 _REPORT_EVERY = 0.3

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.jobs import ready
-from ml_backend.jobs.contact_sheet import ContactSheet, save
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.records import ready
+from ml_backend.records.contact_sheet import ContactSheet, save
 from ml_backend.video.decode import Skip, decode, decode_whole, upright
 from ml_backend.video.timeline import FrameIndex, StudioGrid, Timeline, read_timeline, studio_grid
 

@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
-from ml_backend.jobs import projects, ready, task_view
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
+from ml_backend.queueing.queue import request
+from ml_backend.records import projects, ready, task_view
 from ml_backend.video.inspection import damaged, natural_framerate
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid

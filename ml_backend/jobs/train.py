@@ -11,7 +11,6 @@ from typing import Any
 from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels
-from ml_backend.jobs import marks, projects
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.custom_training import take_custom
 from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
@@ -24,7 +23,6 @@ from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.predictor import is_custom
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.queue import request
 from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.training_news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
@@ -35,6 +33,8 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.head import Head
 from ml_backend.learning.versions import ModelCard, list_versions, load_version, save_version
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks, projects
 
 # Whole timelines that people have judged, from which on Blitz takes over.
 ENOUGH_REVIEWED = 2

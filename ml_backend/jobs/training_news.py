@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
-from ml_backend.jobs import marks
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.queue import request
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks
 
 
 def training_state(context: WorkerContext, work: ProjectWork) -> str | None:

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
-from ml_backend.jobs.limits import allow, allow_for_video
-from ml_backend.jobs.poison import in_hand
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.queueing.limits import allow, allow_for_video
+from ml_backend.queueing.poison import in_hand
 from ml_backend.video.inspection import Finding, inspect
 from ml_backend.video.reach import shown
 from ml_backend.video.source import VideoFile

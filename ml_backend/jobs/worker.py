@@ -13,16 +13,16 @@ from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs import marks
-from ml_backend.jobs.abandoned import hand_back, take_up_abandoned
-from ml_backend.jobs.alive import signs_of_life
-from ml_backend.jobs.deaths import worker_name
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.interventions import retry_failed
-from ml_backend.jobs.memory import limit_memory
-from ml_backend.jobs.projects import known_keys
-from ml_backend.jobs.queue import KINDS, queues, request
 from ml_backend.jobs.worker_context import worker_context
+from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
+from ml_backend.queueing.alive import signs_of_life
+from ml_backend.queueing.deaths import worker_name
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.interventions import retry_failed
+from ml_backend.queueing.memory import limit_memory
+from ml_backend.queueing.queue import KINDS, queues, request
+from ml_backend.records import marks
+from ml_backend.records.projects import known_keys
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from redis import Redis
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError
-from ml_backend.jobs.condition import note_weights, weights_state
-from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.labelstudio.client import Client
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records.condition import note_weights, weights_state
 from ml_backend.settings import Settings
 from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.server import exports, models, progress, protocol
 from ml_backend.server.browsers import protect_browsers
 from ml_backend.server.dashboard import pages

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, request, send_file
 
 from ml_backend.errors import PayloadError
-from ml_backend.jobs import exports
-from ml_backend.jobs.model_versions import project_key
+from ml_backend.records import exports
+from ml_backend.records.model_versions import project_key
 from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("exports", __name__)

@@ -15,9 +15,10 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ml_backend.jobs import projects, queue, tally
-from ml_backend.jobs.alive import living
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing import queue, tally
+from ml_backend.queueing.alive import living
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import projects
 from ml_backend.settings import Settings
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)

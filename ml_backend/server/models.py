@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from ml_backend.errors import PayloadError
-from ml_backend.jobs import model_versions, quality_report
+from ml_backend.records import model_versions, quality_report
 from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("models", __name__)

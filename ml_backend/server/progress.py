@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, jsonify
 
-from ml_backend.jobs import interventions, projects, queue
+from ml_backend.queueing import interventions, queue
+from ml_backend.records import projects
 from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("progress", __name__)

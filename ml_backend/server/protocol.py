@@ -9,11 +9,12 @@ from redis import Redis
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ml_backend.errors import PayloadError
-from ml_backend.jobs import projects, ready, tally
-from ml_backend.jobs.queue import request as queue
 from ml_backend.labelstudio import payloads
 from ml_backend.labelstudio.payloads import Event
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.queueing import tally
+from ml_backend.queueing.queue import request as queue
+from ml_backend.records import projects, ready
 from ml_backend.settings import Settings
 
 blueprint = Blueprint("protocol", __name__)

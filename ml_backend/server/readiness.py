@@ -12,9 +12,9 @@ from flask import Flask, Response, jsonify
 from redis import Redis
 
 from ml_backend.checks import Check, fault
-from ml_backend.jobs import condition
-from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.labelstudio.access import check_label_studio, check_token
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import condition
 from ml_backend.settings import Settings
 
 _SECONDS = 2.0

@@ -18,7 +18,7 @@ from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.process import answers
 from ml_backend.demo.studio import Studio
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.queueing.embedded_redis import running_redis
 
 pytestmark = pytest.mark.e2e
 SIZE = 400 << 20  # in memory; less than half of it free is already too little for the backend

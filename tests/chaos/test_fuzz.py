@@ -12,8 +12,8 @@ from redis import Redis
 from werkzeug.routing import Rule
 
 from benchmarks.service.fuzz import PROJECT, fuzz, rules
-from ml_backend.jobs import projects
-from ml_backend.jobs.queue import request
+from ml_backend.queueing.queue import request
+from ml_backend.records import projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -18,8 +18,8 @@ from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import Loop
 from ml_backend.demo.project import upload_tasks
 from ml_backend.demo.studio import Studio
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import listing
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
 
 pytestmark = pytest.mark.e2e
 

@@ -18,7 +18,7 @@ from benchmarks.service.scene import Outcome, annotate, connect, kill, outcome, 
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.process import answers
 from ml_backend.demo.studio import Studio
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.queueing.embedded_redis import running_redis
 
 pytestmark = pytest.mark.e2e
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.doctor import machine
-from ml_backend.jobs.alive import living, signs_of_life
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.alive import living, signs_of_life
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 from ml_backend.video import codecs
 

@@ -20,7 +20,7 @@ from ml_backend.demo.clips import LABELS, Clip
 from ml_backend.demo.loop import SUGGESTIONS, Loop
 from ml_backend.demo.project import label_config, upload_tasks
 from ml_backend.demo.studio import Studio, label_studio
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -1,55 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from embedded import redis, redis_settings
+from workroom import context, sample_jobs, studio, work
 
-import pytest
-from embedded import do_jobs, redis, redis_settings
-from loopback import serving
-from redis import Redis
-from studio import Studio
-
-from ml_backend.jobs import queue
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import KINDS, Kind
-from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.settings import Settings
-
-__all__ = ["redis", "redis_settings"]
-
-Work = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def sample_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kinds do here what `sample_jobs` says, and are tried again at once."""
-    for kind in KINDS:
-        monkeypatch.setitem(KINDS, kind, Kind(f"sample_jobs.{kind}", 60, KINDS[kind].retried))
-    monkeypatch.setattr(queue, "_RETRY_AFTER", [0, 0])
-
-
-@pytest.fixture
-def work(redis: Redis) -> Work:
-    """Does the jobs that wait, at most so many."""
-    return lambda most=None: do_jobs(redis, most)
-
-
-@pytest.fixture
-def studio() -> Studio:
-    return Studio()
-
-
-@pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerContext]:
-    """The worker's context, with a data folder of its own, for a Label Studio that is `studio`."""
-    with serving(studio) as url:
-        made = WorkerContext(
-            replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)
-        )
-        for module in ("reconcile", "suggest"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
-        yield made
-        made.redis.close()
+__all__ = ["context", "redis", "redis_settings", "sample_jobs", "studio", "work"]

@@ -12,12 +12,13 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import LabelStudioError
-from ml_backend.jobs import filling, marks, projects, ready
+from ml_backend.jobs import filling
 from ml_backend.jobs.filling import ask_for_more
-from ml_backend.jobs.projects import Known
-from ml_backend.jobs.queue import counts, listing, request
 from ml_backend.jobs.reconcile import discover, reconcile
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.queue import counts, listing, request
+from ml_backend.records import marks, projects, ready
+from ml_backend.records.projects import Known
 
 pytestmark = pytest.mark.usefixtures("context")
 CALM = "nothing has changed"

@@ -16,14 +16,14 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs import projects
 from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.predictor import predictor
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.projects import Known
 from ml_backend.jobs.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard, list_versions
+from ml_backend.records import projects
+from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "custom-models" / "learning.py"

@@ -15,18 +15,18 @@ from rq.job import Job, _job_stack
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio
 
-from ml_backend.jobs import projects
 from ml_backend.jobs.embed import embed
 from ml_backend.jobs.evaluate import evaluate
 from ml_backend.jobs.finetuning import outgrown, worth_using
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.projects import Known
 from ml_backend.jobs.rollout import rollout
 from ml_backend.jobs.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
+from ml_backend.records import projects
+from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 CONFIG = (

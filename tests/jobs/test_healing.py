@@ -14,14 +14,14 @@ from studio import KEY, Studio
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
-from ml_backend.jobs import projects
-from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.queue import listing
 from ml_backend.jobs.rollout import rollout
 from ml_backend.jobs.suggest import suggest
 from ml_backend.jobs.train import train
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
+from ml_backend.records import projects
 from ml_backend.settings import Settings
 
 

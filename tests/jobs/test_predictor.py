@@ -14,7 +14,6 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.demo.clips import Script, make_clips
-from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.predict import FrameProbabilities, timeline_prediction
 from ml_backend.jobs.predictor import predictor
@@ -22,6 +21,7 @@ from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom import load_custom
 from ml_backend.learning.customversions import save_custom
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings, parse_project_settings
 from ml_backend.video.timeline import Timeline
 

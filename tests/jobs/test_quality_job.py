@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
-from ml_backend.jobs import projects
-from ml_backend.jobs.projects import Known
 from ml_backend.jobs.quality import quality
-from ml_backend.jobs.quality_report import QualityReport, load
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import projects
+from ml_backend.records.projects import Known
+from ml_backend.records.quality_report import QualityReport, load
 from ml_backend.settings import Settings
 
 CONFIG = (

@@ -15,12 +15,12 @@ from studio import KEY, Studio
 
 from ml_backend.errors import LabelConfigError, LabelStudioRefused, LabelStudioUnreachable, VideoError, VideoUnreadable
 from ml_backend.features.blocks import Samples, VideoFeatures
-from ml_backend.jobs import projects, ready
-from ml_backend.jobs.projects import Known
-from ml_backend.jobs.queue import listing
 from ml_backend.jobs.reconcile import reconcile
 from ml_backend.jobs.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.queue import listing
+from ml_backend.records import projects, ready
+from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import read_timeline
 

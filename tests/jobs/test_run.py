@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 
 from ml_backend import logs
-from ml_backend.jobs.queue import queue_due, request
-from ml_backend.jobs.tally import BUCKETS, count_event, count_frames, count_job, count_reconciled, read_tally
+from ml_backend.queueing.queue import queue_due, request
+from ml_backend.queueing.tally import BUCKETS, count_event, count_frames, count_job, count_reconciled, read_tally
 
 P = "7.1769860800"
 Work = Callable[..., None]

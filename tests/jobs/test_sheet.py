@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from studio import KEY, Studio
 
-from ml_backend.jobs import contact_sheet, ready
-from ml_backend.jobs.contact_sheet import ContactSheet
 from ml_backend.jobs.sheet import sheet
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import contact_sheet, ready
+from ml_backend.records.contact_sheet import ContactSheet
 
 # At the project's 25 frames a second Label Studio's frame N is picture N - 1 of such a video, in which a bar moves on by 4 pixels a frame.
 FRAMES, RATE, STEP = 80, 25, 4

@@ -14,16 +14,16 @@ from studio import KEY, Studio
 
 from ml_backend.annotation import Annotation, Origin, Region
 from ml_backend.errors import StorageError
-from ml_backend.jobs import label_report, overview, ready, task_view
 from ml_backend.jobs.label_counts import note_labelled
-from ml_backend.jobs.label_report import HumanRegion, LabelReport
 from ml_backend.jobs.labelled import Annotated
 from ml_backend.jobs.predict import FrameProbabilities, view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.reconcile import reconcile
-from ml_backend.jobs.task_view import TaskView, over_time
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
+from ml_backend.records import label_report, overview, ready, task_view
+from ml_backend.records.label_report import HumanRegion, LabelReport
+from ml_backend.records.task_view import TaskView, over_time
 from ml_backend.video.timeline import StudioFrame, Timeline
 
 VIEW = TaskView(5, "bird.mp4", 25.0, 100, 4.0, "cold-v1", {"cat": [0, 100]}, 25.0)

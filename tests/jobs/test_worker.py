@@ -6,8 +6,9 @@ import pytest
 from redis import Redis
 from rq import SimpleWorker
 
-from ml_backend.jobs import projects, worker
+from ml_backend.jobs import worker
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import projects
 from ml_backend.settings import Settings
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from redis import Redis
 
-from ml_backend.jobs import label_report, overview, projects, quality_report, ready, task_view
-from ml_backend.jobs.label_report import Author, HumanRegion, LabelReport
-from ml_backend.jobs.quality_report import QualityReport, SuspectRow
-from ml_backend.jobs.queue import queue_of, request
-from ml_backend.jobs.task_view import TaskView
 from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.queueing.queue import queue_of, request
+from ml_backend.records import label_report, overview, projects, quality_report, ready, task_view
+from ml_backend.records.label_report import Author, HumanRegion, LabelReport
+from ml_backend.records.quality_report import QualityReport, SuspectRow
+from ml_backend.records.task_view import TaskView
 from ml_backend.settings import Settings
 
 P = "7.1769860800"

@@ -18,10 +18,10 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from werkzeug.serving import make_server
 
-from ml_backend.jobs import contact_sheet, projects
-from ml_backend.jobs.contact_sheet import ContactSheet
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import listing
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
+from ml_backend.records import contact_sheet, projects
+from ml_backend.records.contact_sheet import ContactSheet
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.label_report import HumanRegion
+from ml_backend.records.label_report import HumanRegion
 from ml_backend.server.dashboard import charts, strips, words
 from ml_backend.video.timeline import StudioFrame
 

@@ -13,10 +13,10 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.jobs import contact_sheet, projects
-from ml_backend.jobs.contact_sheet import ContactSheet
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import listing
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
+from ml_backend.records import contact_sheet, projects
+from ml_backend.records.contact_sheet import ContactSheet
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -322,7 +322,7 @@ class TestVideos:
     def test_one_of_which_only_the_suggestions_are_known(
         self, client: FlaskClient, redis: Redis, settings: Settings
     ) -> None:
-        from ml_backend.jobs import ready
+        from ml_backend.records import ready
 
         projects.remember(redis, projects.Known(scene.P, scene.label_config(scene.COLOURS)))
         asked = scene.prediction("keyframes-v1", 5, [(30, 30, [], None)], 0.0)

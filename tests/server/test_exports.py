@@ -10,9 +10,9 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.jobs import projects
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import listing
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
+from ml_backend.records import projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 
 CALLS = """

@@ -14,11 +14,11 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.jobs import projects, quality_report
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.quality_report import QualityReport
-from ml_backend.jobs.queue import listing
 from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
+from ml_backend.records import projects, quality_report
+from ml_backend.records.quality_report import QualityReport
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -137,7 +137,7 @@ def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskCl
 def test_reading_cards_loads_nothing_heavy(client: FlaskClient, settings: Settings) -> None:
     assert client.get("/models?project=7").status_code == 200
     code = (
-        "import sys; from pathlib import Path; from ml_backend.jobs.model_versions import model_card; "
+        "import sys; from pathlib import Path; from ml_backend.records.model_versions import model_card; "
         f"model_card(Path({str(settings.data_dir)!r}), {P!r}, 'cold-v2'); "
         "print(*{name.split('.')[0] for name in sys.modules})"
     )

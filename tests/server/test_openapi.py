@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -7,8 +7,8 @@ from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.jobs import projects
-from ml_backend.jobs.queue import KINDS, Kind, request
+from ml_backend.queueing.queue import KINDS, Kind, request
+from ml_backend.records import projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

@@ -15,8 +15,8 @@ from loopback import closed_port
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from ml_backend.jobs import projects, ready
-from ml_backend.jobs.queue import listing
+from ml_backend.queueing.queue import listing
+from ml_backend.records import projects, ready
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 

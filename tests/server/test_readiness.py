@@ -18,9 +18,9 @@ from redis import Redis
 
 from ml_backend.checks import Check, fault, ok
 from ml_backend.errors import WeightsError
-from ml_backend.jobs.alive import living, signs_of_life
-from ml_backend.jobs.condition import note_weights, weights_state
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.alive import living, signs_of_life
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records.condition import note_weights, weights_state
 from ml_backend.server.app import create_app
 from ml_backend.server.readiness import Readiness
 from ml_backend.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
-from ml_backend.jobs import exports
+from ml_backend.records import exports
 from ml_backend.server.dashboard.site import blueprint, done, project_page
 from ml_backend.server.protocol import backend
 

@@ -9,7 +9,8 @@ from flask import abort, render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.jobs import interventions, overview, projects, queue
+from ml_backend.queueing import interventions, queue
+from ml_backend.records import overview, projects
 from ml_backend.server.dashboard import charts
 from ml_backend.server.dashboard.site import blueprint, done
 from ml_backend.server.protocol import backend

@@ -9,8 +9,8 @@ from flask import render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.jobs import model_versions, projects
-from ml_backend.jobs.queue import request as queue
+from ml_backend.queueing.queue import request as queue
+from ml_backend.records import model_versions, projects
 from ml_backend.server.dashboard import charts
 from ml_backend.server.dashboard.jobs_page import curves
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page

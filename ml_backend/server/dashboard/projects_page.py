@@ -9,9 +9,10 @@ from typing import Any
 from flask import Response, render_template, request
 
 from ml_backend.checks import Check
-from ml_backend.jobs import condition, label_report, model_versions, projects, queue, ready
-from ml_backend.jobs.label_report import LabelReport
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.queueing import queue
+from ml_backend.records import condition, label_report, model_versions, projects, ready
+from ml_backend.records.label_report import LabelReport
 from ml_backend.server.dashboard.site import ProjectPage, blueprint
 from ml_backend.server.protocol import backend, health
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import render_template
 from werkzeug.wrappers import Response
 
-from ml_backend.jobs import label_report, quality_report
-from ml_backend.jobs.label_report import LabelReport
-from ml_backend.jobs.queue import request as queue
+from ml_backend.queueing.queue import request as queue
+from ml_backend.records import label_report, quality_report
+from ml_backend.records.label_report import LabelReport
 from ml_backend.server.dashboard.site import blueprint, done, project_page
 from ml_backend.server.protocol import backend
 

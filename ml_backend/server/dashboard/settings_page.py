@@ -9,9 +9,9 @@ from typing import Any
 
 from flask import render_template
 
-from ml_backend.jobs import projects, task_view
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.recommended import recommended_config
+from ml_backend.records import projects, task_view
 from ml_backend.server.dashboard import words
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
 from ml_backend.server.protocol import backend

@@ -18,10 +18,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
-from ml_backend.jobs import overview, projects
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.colours import colours_of
 from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.records import overview, projects
 from ml_backend.server.dashboard import charts, words
 from ml_backend.server.protocol import backend
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.label_report import HumanRegion
+from ml_backend.records.label_report import HumanRegion
 from ml_backend.server.dashboard.charts import Span
 from ml_backend.server.dashboard.words import clock
 

@@ -12,11 +12,11 @@ from werkzeug.wrappers import Response
 
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import contact_sheet, label_report, projects, ready, task_view
-from ml_backend.jobs.label_report import HumanRegion
-from ml_backend.jobs.queue import request as queue
-from ml_backend.jobs.task_view import TaskView
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.queueing.queue import request as queue
+from ml_backend.records import contact_sheet, label_report, projects, ready, task_view
+from ml_backend.records.label_report import HumanRegion
+from ml_backend.records.task_view import TaskView
 from ml_backend.server.dashboard import charts, strips
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.protocol import backend

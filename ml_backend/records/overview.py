@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from redis import Redis
 
-from ml_backend.jobs.replies import text
+from ml_backend.queueing.replies import text
 
 _OVERVIEW = "coldblitz:overview"
 

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import model_versions
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import model_versions
 from ml_backend.settings import Settings
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)

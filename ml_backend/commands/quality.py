@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.model_versions import project_key
-from ml_backend.jobs.quality_report import QualityReport, SuspectRow, load
+from ml_backend.records.model_versions import project_key
+from ml_backend.records.quality_report import QualityReport, SuspectRow, load
 
 NONE = "none of the labels"
 _SHOWN = 40

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ml_backend.jobs.replies import text
+from ml_backend.queueing.replies import text
 
 _ALIVE = "coldblitz:alive"
 _EVERY, _FOR, _FORGOTTEN_AFTER = 10.0, 45.0, 3600.0

@@ -12,11 +12,11 @@ import pytest
 from redis import Redis
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs import projects, ready
-from ml_backend.jobs.deaths import worker_name
-from ml_backend.jobs.embedded_redis import redis_url
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.projects import Known
+from ml_backend.queueing.deaths import worker_name
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import projects, ready
+from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 P = "7.1769860800"

@@ -14,7 +14,7 @@ from rich.text import Text
 from ml_backend import logs
 from ml_backend.checks import Check, fault_of, ok, warning
 from ml_backend.errors import LabelStudioError, SettingsError
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 
 _SECONDS = 10.0

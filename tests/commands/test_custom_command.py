@@ -14,7 +14,7 @@ from ml_backend.cli import app
 from ml_backend.demo.clips import SCRIPTS, make_clips
 from ml_backend.errors import CustomModelError
 
-EXAMPLES = Path(__file__).parents[1] / "docs" / "custom-models"
+EXAMPLES = Path(__file__).parents[2] / "docs" / "custom-models"
 
 
 @pytest.fixture(scope="module")

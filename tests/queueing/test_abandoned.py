@@ -16,16 +16,16 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs import poison
-from ml_backend.jobs.abandoned import take_up_abandoned, take_up_begun
-from ml_backend.jobs.deaths import note_end, worker_name
-from ml_backend.jobs.interventions import retry_job
-from ml_backend.jobs.queue import counts, listing, queues, request, request_after
+from ml_backend.queueing import poison
+from ml_backend.queueing.abandoned import take_up_abandoned, take_up_begun
+from ml_backend.queueing.deaths import note_end, worker_name
+from ml_backend.queueing.interventions import retry_job
+from ml_backend.queueing.queue import counts, listing, queues, request, request_after
 from ml_backend.settings import Settings
 
 P = "7.1769860800"
 WORKER = """
-from ml_backend.jobs import queue
+from ml_backend.queueing import queue
 for kind in queue.KINDS:
     queue.KINDS[kind] = queue.Kind(f"sample_jobs.{kind}", 60, queue.KINDS[kind].retried)
 from ml_backend.jobs import worker
@@ -41,7 +41,7 @@ def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         [sys.executable, "-c", WORKER],
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": str(Path(__file__).parents[1]),
             "LABEL_STUDIO_URL": settings.label_studio_url,
             "LABEL_STUDIO_API_KEY": settings.label_studio_api_key,
             "DATA_DIR": str(settings.data_dir),
@@ -186,7 +186,7 @@ class TestTakingUp:
     def test_on_another_machine_by_its_signs_of_life(
         self, redis: Redis, monkeypatch: pytest.MonkeyPatch, alive: bool, settled: bool, taken: int
     ) -> None:
-        monkeypatch.setattr("ml_backend.jobs.deaths._SETTLED_SECONDS", -1 if settled else 10**9)
+        monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1 if settled else 10**9)
         there = "another-machine.12345.abc123"
         begun_by(redis, queued(redis), there)
         if alive:
@@ -196,7 +196,7 @@ class TestTakingUp:
     def test_one_whose_worker_died_before_it_began_is_not_lost(
         self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ml_backend.jobs.abandoned._IN_HAND_SECONDS", 0.1)
+        monkeypatch.setattr("ml_backend.queueing.abandoned._IN_HAND_SECONDS", 0.1)
         queued(redis)
         redis.lpop(queues(redis)[1].key)
         assert counts(redis)["queued"] == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 
 from ml_backend.errors import PayloadError
-from ml_backend.jobs.queue import request
+from ml_backend.queueing.queue import request
 
 # frames-every-5.zip: every fifth frame of each label.
 _NAME = re.compile(r"labels\.(json|csv|parquet)|frames(-every-([1-9]\d{0,4}))?\.zip")

@@ -15,12 +15,12 @@ from rq.serializers import JSONSerializer
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
+from ml_backend.commands.reconcile import reconcile
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import marks, projects
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.projects import Known
-from ml_backend.jobs.queue import listing, queue_of
-from ml_backend.reconcile_command import reconcile
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing, queue_of
+from ml_backend.records import marks, projects
+from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import marks, projects
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.interventions import result
-from ml_backend.jobs.queue import request
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.interventions import result
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks, projects
 from ml_backend.settings import Settings
 
 _EVERY = 0.2

@@ -8,7 +8,7 @@ import socket
 
 from redis import Redis
 
-from ml_backend.jobs.alive import living
+from ml_backend.queueing.alive import living
 
 _ENDED = "coldblitz:ended"
 _REMEMBERED_SECONDS = 24 * 3600

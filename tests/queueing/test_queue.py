@@ -12,8 +12,8 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.interventions import retry_failed
-from ml_backend.jobs.queue import (
+from ml_backend.queueing.interventions import retry_failed
+from ml_backend.queueing.queue import (
     KINDS,
     counts,
     has_failed,
@@ -177,7 +177,7 @@ class TestFailures:
     def test_one_that_waits_for_its_next_try_goes_at_once_when_there_is_news(
         self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ml_backend.jobs.queue._RETRY_AFTER", [600, 600])
+        monkeypatch.setattr("ml_backend.queueing.queue._RETRY_AFTER", [600, 600])
         will(redis, "fail for now")
         request(redis, "train", P)
         work()
@@ -193,7 +193,7 @@ class TestFailures:
         assert counts(redis) == {"queued": 0, "running": 0, "finished": 1, "failed": 0}
 
     def test_the_next_try_comes_when_it_is_due(self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ml_backend.jobs.queue._RETRY_AFTER", [600, 600])
+        monkeypatch.setattr("ml_backend.queueing.queue._RETRY_AFTER", [600, 600])
         will(redis, "fail for now", "fail for now")
         job_id = request(redis, "train", P)
         work()
@@ -208,7 +208,7 @@ class TestFailures:
     def test_one_planned_before_the_clock_was_set_back_does_not_wait_for_the_old_time(
         self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ml_backend.jobs.queue._RETRY_AFTER", [600, 600])
+        monkeypatch.setattr("ml_backend.queueing.queue._RETRY_AFTER", [600, 600])
         will(redis, "fail for now")
         job_id = request(redis, "train", P)
         work()

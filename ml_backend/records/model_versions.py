@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import projects
-from ml_backend.jobs.queue import request
+from ml_backend.queueing.queue import request
+from ml_backend.records import projects
 
 if TYPE_CHECKING:
     from ml_backend.learning.versions import ModelCard

@@ -20,10 +20,10 @@ from ml_backend.errors import (
     StorageError,
     VideoUnreadable,
 )
-from ml_backend.jobs.limits import allow
-from ml_backend.jobs.poison import in_hand
-from ml_backend.jobs.queue import listing, request, request_after
 from ml_backend.jobs.run import job, report
+from ml_backend.queueing.limits import allow
+from ml_backend.queueing.poison import in_hand
+from ml_backend.queueing.queue import listing, request, request_after
 
 
 def connection() -> Redis:

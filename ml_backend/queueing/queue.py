@@ -16,7 +16,7 @@ from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.replies import text
+from ml_backend.queueing.replies import text
 
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 _HOUR = 3600

@@ -15,12 +15,12 @@ from loopback import closed_port
 from redis import Redis
 
 from ml_backend.errors import SettingsError, StorageError
-from ml_backend.jobs.embedded_redis import redis_url, running_redis
+from ml_backend.queueing.embedded_redis import redis_url, running_redis
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ml_backend.jobs.embedded_redis import running_redis
+from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.settings import Settings
 with running_redis(Settings("http://studio.invalid", "token", data_dir=Path(sys.argv[1]))):
     print("ready", flush=True)

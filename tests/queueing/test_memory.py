@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from ml_backend.jobs.queue import listing, request
+from ml_backend.queueing.queue import listing, request
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel counts this on Linux alone")
 
@@ -22,7 +22,7 @@ def run(code: str, tmp_path: Path, cgroup: str = "max", gpu: bool = False) -> st
     """What `code` prints where the container's limit is `cgroup` bytes."""
     (tmp_path / "memory.max").write_text(f"{cgroup}\n")
     prelude = (
-        "from pathlib import Path\nfrom ml_backend.jobs import memory\n"
+        "from pathlib import Path\nfrom ml_backend.queueing import memory\n"
         f"memory._CGROUP, memory._GPU = Path({str(tmp_path / 'memory.max')!r}), Path({str(tmp_path if gpu else tmp_path / 'no')!r})\n"
     )
     return subprocess.run(

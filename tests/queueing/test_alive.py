@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from ml_backend.jobs import alive
-from ml_backend.jobs.alive import living, signs_of_life
-from ml_backend.jobs.embedded_redis import redis_url
+from ml_backend.queueing import alive
+from ml_backend.queueing.alive import living, signs_of_life
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 
 
@@ -37,7 +37,7 @@ def test_one_that_is_killed_is_dead_when_its_signs_are_old(
     redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys, time; from ml_backend.jobs.alive import signs_of_life\n"
+        "import sys, time; from ml_backend.queueing.alive import signs_of_life\n"
         "with signs_of_life(sys.argv[1], 'x.1.a'): time.sleep(60)"
     )
     worker = subprocess.Popen([sys.executable, "-c", code, redis_url(redis_settings)])

@@ -8,9 +8,9 @@ from typing import Literal
 
 from redis import Redis
 
-from ml_backend.jobs.queue import KINDS
-from ml_backend.jobs.replies import text
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
+from ml_backend.queueing.queue import KINDS
+from ml_backend.queueing.replies import text
 
 Outcome = Literal["done", "retried", "failed", "stopped"]
 

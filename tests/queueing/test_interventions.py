@@ -14,10 +14,10 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs import queue
-from ml_backend.jobs.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
-from ml_backend.jobs.limits import video_seconds
-from ml_backend.jobs.queue import KINDS, Kind, counts, listing, request, request_after
+from ml_backend.queueing import queue
+from ml_backend.queueing.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
+from ml_backend.queueing.limits import video_seconds
+from ml_backend.queueing.queue import KINDS, Kind, counts, listing, request, request_after
 
 P = "7.1769860800"
 Work = Callable[..., None]

@@ -12,8 +12,8 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
 
-from ml_backend.jobs.poison import forgive
-from ml_backend.jobs.queue import existing, queue_of, queues, request
+from ml_backend.queueing.poison import forgive
+from ml_backend.queueing.queue import existing, queue_of, queues, request
 
 # A job that waits for Label Studio says so by this word.
 UNREACHABLE = "LabelStudioUnreachable"

@@ -12,11 +12,11 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
+from ml_backend.commands.reconcile import ended, not_running
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import marks, projects
-from ml_backend.jobs.embedded_redis import redis_url
-from ml_backend.jobs.queue import request
-from ml_backend.reconcile_command import ended, not_running
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks, projects
 from ml_backend.settings import Settings
 
 _Project = Annotated[str, typer.Argument(help="The project's number in Label Studio.")]
