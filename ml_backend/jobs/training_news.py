@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from ml_backend.errors import CustomModelError
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
@@ -15,19 +16,30 @@ from ml_backend.records import marks
 def training_state(context: WorkerContext, work: ProjectWork) -> str | None:
     """The same for the same annotations, label config, settings and model file; None when there is nothing to train from.
 
-    Annotations are known by their numbers and by when an annotated task changed last. Raises CustomModelError.
+    Annotations are known by their numbers and by when an annotated task changed last. A model file that cannot be used is
+    something to train from: the training says what is wrong with it.
     """
     changed, annotated = context.client.last_annotated(work.id)
-    file = custom_file_of(context, work)
-    if not annotated and file is None:
+    stamp = _stamp(context, work)
+    if not annotated and stamp is None:
         return None
-    stamp = [str(file), file.stat().st_mtime_ns, file.stat().st_size] if file is not None and file.is_file() else None
     settings = context.settings
     said = [
         *(work.project.counts, changed, annotated, work.project.label_config, repr(work.settings), stamp),
         *(settings.backbone, settings.backbone_weights),
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _stamp(context: WorkerContext, work: ProjectWork) -> list[str | int] | None:
+    """Tells one state of the project's model file from another; None when it has none."""
+    try:
+        file = custom_file_of(context, work)
+    except CustomModelError as error:
+        return [str(error)]
+    if file is None:
+        return None
+    return [str(file), file.stat().st_mtime_ns, file.stat().st_size] if file.is_file() else [str(file)]
 
 
 def queue_training(context: WorkerContext, work: ProjectWork) -> str | None:

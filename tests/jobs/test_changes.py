@@ -120,6 +120,14 @@ class TestAnnotations:
         reconcile(KEY)
         assert queued(redis) == ["train"]
 
+    def test_a_model_file_that_is_missing_is_the_trainings_to_tell_and_holds_up_nothing_else(
+        self, studio: Studio, redis: Redis
+    ) -> None:
+        studio.add_task(9)
+        projects.remember(redis, Known(KEY, "<View/>", {"custom_model": "missing.py"}))
+        reconcile(KEY)
+        assert queued(redis) == ["suggest 9", "train"]
+
     def test_a_training_that_was_lost_is_asked_for_again(self, studio: Studio, redis: Redis) -> None:
         annotate(studio, 2, "2026-02-02T00:00:00Z")
         reconcile(KEY)
