@@ -55,7 +55,7 @@ def test_blitz_takes_over_a_custom_file_comes_and_goes_and_a_version_is_rolled_b
     loop.wait_for("return", lambda: _settled(loop, blitz))
 
     folder = loop.backend.data / "custom_models"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "bright.py").write_text(_BRIGHT)
     _set_extra_params(loop, {"custom_model": "bright.py"})
     custom = loop.wait_for("custom model", lambda: _settled(loop, "custom-bright-v1"))

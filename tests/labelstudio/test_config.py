@@ -44,6 +44,7 @@ def test_the_control_its_video_and_its_labels() -> None:
         labels=("cat", "dog"),
         framerate="25",
         reviewed_control="state",
+        colours={"cat": "#f00"},
     )
 
 
