@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ml_backend.errors import StorageError
+from ml_backend.records.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -29,23 +27,8 @@ class ContactSheet:
 def save(data_dir: Path, project: str, task: int, sheet: ContactSheet, jpeg: bytes) -> None:
     """Raises StorageError."""
     path = picture(data_dir, project, task)
-    parts = {
-        path: (path.with_name(f".{uuid.uuid4().hex}.part"), jpeg),
-        path.with_suffix(".json"): (path.with_name(f".{uuid.uuid4().hex}.part"), json.dumps(asdict(sheet)).encode()),
-    }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for whole, (part, content) in parts.items():
-            part.write_bytes(content)
-            os.replace(part, whole)
-    except OSError as error:
-        for part, _ in parts.values():
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-        raise StorageError(
-            f"The pictures of a video cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
-        ) from error
+    for file, content in ((path, jpeg), (path.with_suffix(".json"), json.dumps(asdict(sheet)).encode())):
+        write_whole(file, content, "The pictures of a video")
 
 
 def load(data_dir: Path, project: str, task: int) -> ContactSheet | None:

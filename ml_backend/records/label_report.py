@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_backend.errors import StorageError
+from ml_backend.records.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -65,20 +63,14 @@ def save(
     """
     folder = _folder(data_dir, project)
     kept = set()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for task, mine in regions:
-            _write(folder / f"{task}.json", [asdict(region) for region in mine])
-            kept.add(str(task))
-        for path in folder.glob("*.json"):
-            if path.stem.isdecimal() and path.stem not in kept:
+    for task, mine in regions:
+        _write(folder / f"{task}.json", [asdict(region) for region in mine])
+        kept.add(str(task))
+    for path in folder.glob("*.json"):
+        if path.stem.isdecimal() and path.stem not in kept:
+            with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        _write(folder / "report.json", asdict(report))
-    except OSError as error:
-        raise StorageError(
-            f"What people have labelled cannot be written to {folder} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
-        ) from error
+    _write(folder / "report.json", asdict(report))
 
 
 def load(data_dir: Path, project: str) -> LabelReport | None:
@@ -111,13 +103,7 @@ def _write(path: Path, data: object) -> None:
     with contextlib.suppress(OSError):
         if path.read_text(encoding="utf-8") == text:
             return
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, text.encode(), "What people have labelled")
 
 
 def _folder(data_dir: Path, project: str) -> Path:

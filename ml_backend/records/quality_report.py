@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ml_backend.errors import StorageError
+from ml_backend.records.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -64,20 +61,9 @@ MOST = 500
 
 def save(data_dir: Path, project: str, report: QualityReport) -> None:
     """Raises StorageError when the disk refuses."""
-    path = _path(data_dir, project)
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
     short = replace(report, suspects=report.suspects[:MOST])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(short.as_json(), ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(
-            f"What was found about labels cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
-        ) from error
+    content = json.dumps(short.as_json(), ensure_ascii=False, indent=1).encode()
+    write_whole(_path(data_dir, project), content, "What was found about labels")
 
 
 def load(data_dir: Path, project: str) -> QualityReport | None:

@@ -11,31 +11,20 @@ import contextlib
 import json
 import os
 import shutil
-import uuid
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_backend.errors import StorageError
+from ml_backend.records.files import write_whole
 
 
 def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
     """`prediction`: the item as it was pushed, with its task and model version. Raises StorageError."""
     path = _path(data_dir, project, prediction["model_version"], prediction["task"])
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({key: value for key, value in prediction.items() if key != "task"}).encode()
-        part.write_bytes(b"%b\n%08x %d" % (text, zlib.crc32(text), len(prediction["result"])))
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise StorageError(
-            f"A prediction cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
-        ) from error
+    text = json.dumps({key: value for key, value in prediction.items() if key != "task"}).encode()
+    content = b"%b\n%08x %d" % (text, zlib.crc32(text), len(prediction["result"]))
+    write_whole(path, content, "A prediction")
 
 
 def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any] | None:

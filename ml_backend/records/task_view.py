@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -17,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import StorageError
+from ml_backend.records.files import write_whole
 from ml_backend.video.timeline import Timeline
 
 # A screen shows hardly more columns than this.
@@ -66,19 +64,8 @@ def save(data_dir: Path, project: str, view: TaskView) -> None:
     before = load(data_dir, project, view.task) if view.natural is None else None
     if before is not None:
         view = replace(view, natural=before.natural)
-    path = _path(data_dir, project, view.task)
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(asdict(view), ensure_ascii=False), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise StorageError(
-            f"What a page shows of a task cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
-        ) from error
+    content = json.dumps(asdict(view), ensure_ascii=False).encode()
+    write_whole(_path(data_dir, project, view.task), content, "What a page shows of a task")
 
 
 def load(data_dir: Path, project: str, task: int) -> TaskView | None:
