@@ -1,0 +1,17 @@
+"""Which project a request is about."""
+
+from __future__ import annotations
+
+from flask import request
+
+from ml_backend.errors import PayloadError
+from ml_backend.records.model_versions import project_key
+from ml_backend.server.protocol import backend
+
+
+def named_project() -> str:
+    """The key of `?project=`. Raises PayloadError when no project is named, and SettingsError when it is not known."""
+    project = request.args.get("project")
+    if not project:
+        raise PayloadError("The request names no project.", "Add ?project= with its number in Label Studio.")
+    return project_key(backend().settings.data_dir, backend().redis, project)
