@@ -63,13 +63,13 @@ def not_running(settings: Settings) -> SettingsError:
     )
 
 
-def report(rows: list[dict[str, Any]], as_json: bool) -> bool:
-    """Prints the rows; returns whether all were reconciled."""
+def report(rows: list[dict[str, Any]], as_json: bool, *, of: str = "project", told: str = "what was missing") -> bool:
+    """Prints what became of jobs, each named by its column `of`; returns whether all are finished."""
     if as_json:
         Console().print_json(json.dumps(rows))
     else:
-        table = Table("project", "state", "what was missing")
+        table = Table(of, "state", told)
         for row in rows:
-            table.add_row(row["project"], row["state"], row["text"])
+            table.add_row(row[of], row["state"], row["text"])
         Console().print(table)
     return all(row["state"] == "finished" for row in rows)

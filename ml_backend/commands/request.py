@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from redis import Redis
 from redis.exceptions import RedisError
-from rich.console import Console
-from rich.table import Table
 
-from ml_backend.commands.reconcile import ended, not_running
+from ml_backend.commands.reconcile import ended, not_running, report
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import request
@@ -81,11 +78,4 @@ def _known(redis: Redis, project: str) -> str:
 
 
 def _tell(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        Console().print_json(json.dumps(rows))
-    else:
-        table = Table("job", "state", "what it did")
-        for row in rows:
-            table.add_row(row["job"], row["state"], row["text"])
-        Console().print(table)
-    raise SystemExit(0 if all(row["state"] == "finished" for row in rows) else 1)
+    raise SystemExit(0 if report(rows, as_json, of="job", told="what it did") else 1)
