@@ -10,12 +10,12 @@ import json
 import resource
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from benchmarks.service.answering import answering
 
 _MEMORY = 2 * 1024**3
 _SECONDS = 30.0
@@ -57,17 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def trap() -> Iterator[Trap]:
-    server = Trap()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def trap() -> AbstractContextManager[Trap]:
+    """A trap that is set."""
+    return answering(Trap())
 
 
 def examine_all(files: dict[str, Path]) -> list[Examined]:

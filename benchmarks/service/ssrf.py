@@ -7,7 +7,6 @@ nothing leaves the machine. What a worker really connects to is seen by Python's
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from benchmarks.service.answering import answering
 from ml_backend.errors import ColdblitzError
 from ml_backend.video.reach import VideoHosts, look_up
 from ml_backend.video.source import VideoFolder
@@ -192,18 +192,6 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def _serving(server: _Server) -> Iterator[_Server]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 _seen: list[str] | None = None
 _hooked = False
 
@@ -249,7 +237,7 @@ def run_attempts(folder: Path, allowed: tuple[str, ...] = (INTERNET,)) -> list[O
     The server inside answers on the same port as the one that plays the internet, so that a rebound name would reach it.
     """
     found = []
-    with _serving(_Server(INTERNET)) as internet, _serving(_Server(INSIDE, internet.server_port)):
+    with answering(_Server(INTERNET)) as internet, answering(_Server(INSIDE, internet.server_port)):
         port = internet.server_port
         for number, attempt in enumerate(attempts()):
             url = attempt.url.replace("{port}", str(port))

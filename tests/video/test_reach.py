@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import requests
 from loopback import closed_port
 
+from benchmarks.service.answering import answering
 from ml_backend.errors import VideoRefused
 from ml_backend.video.reach import VideoHosts, get, is_public, shown
 
@@ -87,28 +86,16 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def running(server: Server) -> Iterator[Server]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def here() -> Iterator[Server]:
-    with running(Server()) as server:
+    with answering(Server()) as server:
         yield server
 
 
 @pytest.fixture
 def there() -> Iterator[Server]:
     """A server that stands for one of the internet: its address is the only one allowed."""
-    with running(Server("127.0.0.2")) as server:
+    with answering(Server("127.0.0.2")) as server:
         yield server
 
 
@@ -197,7 +184,7 @@ class TestRedirects:
         assert there.asked == [("/c", None)]
 
     def test_another_port_is_another_server(self, here: Server) -> None:
-        with running(Server()) as other:
+        with answering(Server()) as other:
             here.answer = lambda _: f"http://{other.host}/"
             with get(f"http://{here.host}/", TOKEN, VideoHosts.of(["127.0.0.1"])):
                 assert other.asked == [("/", None)]
