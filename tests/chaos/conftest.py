@@ -7,22 +7,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from real_studio import studio
 
 from benchmarks.service.kills import undisturbed
 from benchmarks.service.scene import SCRIPTS, Outcome
 from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import Clip, make_clips
-from ml_backend.demo.studio import Studio, environment_folder, label_studio
+from ml_backend.demo.studio import Studio
+
+__all__ = ["studio"]
 
 Serve = Callable[..., AbstractContextManager[Backend]]
-
-
-@pytest.fixture(scope="session")
-def studio() -> Iterator[Studio]:
-    if not (environment_folder() / "bin" / "label-studio").exists():
-        pytest.skip("no Label Studio: `make setup` installs it")
-    with label_studio() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

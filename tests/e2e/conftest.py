@@ -9,24 +9,19 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, Response, abort, request
+from real_studio import studio
 from werkzeug.serving import make_server
 
 from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
 from ml_backend.demo.loop import Loop
 from ml_backend.demo.project import label_config, upload_tasks
-from ml_backend.demo.studio import Studio, environment_folder, label_studio
+from ml_backend.demo.studio import Studio
+
+__all__ = ["studio"]
 
 OpenProject = Callable[..., Loop]
 _Data = dict[str, object]
-
-
-@pytest.fixture(scope="session")
-def studio() -> Iterator[Studio]:
-    if not (environment_folder() / "bin" / "label-studio").exists():
-        pytest.skip("no Label Studio: `make setup` installs it")
-    with label_studio() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
