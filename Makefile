@@ -67,7 +67,7 @@ audit: .venv/stamp ## Known vulnerabilities of what the locks pin, from the OSV 
 	@$(BIN)/python requirements/audit.py --online
 
 bench: .venv/stamp ## All benchmarks; DATA=folder for other labelled videos
-	@for module in $$(ls benchmarks/*.py benchmarks/*/__main__.py 2>/dev/null | sed 's|^benchmarks/||; s|/__main__\.py$$||; s|\.py$$||' | grep -v '^_'); do \
+	@for module in $$(ls benchmarks/*/__main__.py | sed 's|^benchmarks/||; s|/__main__\.py$$||'); do \
 		echo "== benchmarks.$$module"; $(BIN)/python -m benchmarks.$$module $(if $(DATA),--data "$(DATA)"); done
 
 lock: .venv/stamp ## Write the lock files anew

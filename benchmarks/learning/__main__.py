@@ -1,4 +1,4 @@
-"""python -m benchmarks.learning [--data DIR] [--json FILE] [--seeds N] [--no-lstm]"""
+"""python -m benchmarks.learning [--data DIR] [--json FILE] [--markdown FILE] [--seeds N] [--no-lstm]"""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from benchmarks.learning.data import read
 from benchmarks.learning.effort import effort
 from benchmarks.learning.honesty import Honesty
 from benchmarks.learning.noise import noise
+from benchmarks.learning.table import tables
+from benchmarks.measured import write_into
 
 
 def main() -> None:
@@ -23,6 +25,7 @@ def main() -> None:
         "--data", type=Path, default=Path("../shared/data"), help="folder with videos/labels.json and weights/"
     )
     parser.add_argument("--json", type=Path, help="write the report there")
+    parser.add_argument("--markdown", type=Path, help="write the tables between the marks of this page")
     parser.add_argument("--cache", type=Path, help="keep computed features there")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--no-lstm", action="store_true", help="leave out the slow baseline")
@@ -32,13 +35,16 @@ def main() -> None:
     show(report)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
+    if options.markdown:
+        write_into(options.markdown, tables(report))
 
 
 def measure(folder: Path, cache: Path, seeds: int, with_lstm: bool) -> dict[str, Any]:
     start = time.perf_counter()
     data = read(folder, cache)
     honesty = Honesty()
-    report: dict[str, Any] = {}
+    videos = {track.video for each in data.tracks.values() for track in each}
+    report: dict[str, Any] = {"seeds": seeds, "videos": len(videos)}
     report |= within(data.tracks, seeds, honesty, with_lstm)
     report["cold_across"] = across(data.tracks, seeds, with_lstm)
     found = blitz(data, with_lstm)

@@ -31,13 +31,14 @@ class Source:
     ) -> None:
         self.features = video_features(path, backbone, store, content)
         self._all: VideoFeatures | None = None
-        self._path, self._content, self._backbone, self._scratch = path, content, backbone, scratch
+        self.path = path
+        self._content, self._backbone, self._scratch = content, backbone, scratch
 
     def with_frames(self, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         """The features with these frames embedded as well, as the product does it."""
         if self._all is None:
             every = range(len(features))
-            self._all = refine(self._path, self.features, every, self._backbone, self._scratch, self._content)
+            self._all = refine(self.path, self.features, every, self._backbone, self._scratch, self._content)
         wanted = np.union1d(features.frames, frames)
         rows = np.searchsorted(self._all.frames, wanted)
         blocks = {name: block[rows] for name, block in self._all.blocks.items()}

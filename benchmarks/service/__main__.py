@@ -13,6 +13,7 @@ import random
 import tempfile
 from pathlib import Path
 
+from benchmarks.measured import write_into
 from benchmarks.service.corpus import broken_files
 from benchmarks.service.examining import examine_all, trap
 from benchmarks.service.fuzz import fuzz, rules
@@ -22,7 +23,6 @@ from benchmarks.service.reconcile import reconcile_figures
 from benchmarks.service.scene import SCRIPTS
 from benchmarks.service.ssrf import run_attempts
 from benchmarks.service.table import Report, table
-from benchmarks.throughput.table import write_into
 from ml_backend.demo.backend import coldblitz
 from ml_backend.demo.clips import Clip, make_clips
 from ml_backend.demo.studio import Studio, label_studio

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from datetime import date
 from typing import Any
+
+from benchmarks.measured import when_and_where
 
 Report = dict[str, Any]
 _ROWS = (
@@ -30,13 +29,6 @@ _ROWS = (
 
 def table(report: Report) -> str:
     """Markdown."""
-    lines = [f"Measured {date.today().isoformat()} on {_machine()}.", "", "| | |", "|---|---:|"]
+    lines = [f"{when_and_where()}.", "", "| | |", "|---|---:|"]
     lines += [f"| {title} | {report[key]:,} |" for title, key in _ROWS]
     return "\n".join(lines)
-
-
-def _machine() -> str:
-    name = platform.processor() or platform.machine()
-    with open("/proc/cpuinfo") as file:
-        name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
-    return f"{os.cpu_count()} cores of {name}"

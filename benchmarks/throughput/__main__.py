@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import tempfile
 from pathlib import Path
 
@@ -16,12 +14,13 @@ import av
 import cv2
 import torch
 
+from benchmarks.measured import machine, write_into
 from benchmarks.throughput import footage
 from benchmarks.throughput.accuracy import loss_points, short_events_found, truths
 from benchmarks.throughput.loops import aigva_loop, at_its_best, inference_limit, plain_loop
 from benchmarks.throughput.measuring import Clip, Report, peak, retraining, speed, suggestion
 from benchmarks.throughput.submitting import submit_to_timelines
-from benchmarks.throughput.table import table, write_into
+from benchmarks.throughput.table import table
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.embedding import video_features
 from ml_backend.features.store import FeatureStore
@@ -142,11 +141,7 @@ def _suggestions(clips: list[Clip], minute: Path, folder: Path, repeats: int) ->
 
 
 def _machine() -> str:
-    name = platform.processor() or platform.machine()
-    with open("/proc/cpuinfo") as file:
-        name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
-    cores = f"{os.cpu_count()} cores of {name}"
-    return f"{torch.cuda.get_device_name()} and {cores}" if torch.cuda.is_available() else cores
+    return f"{torch.cuda.get_device_name()} and {machine()}" if torch.cuda.is_available() else machine()
 
 
 if __name__ == "__main__":

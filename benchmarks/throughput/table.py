@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 Report = dict[str, Any]
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _ROWS = (
     ("decode + scale alone, frames/s", "decode_limit_fps", "{:,.0f}"),
     ("network alone, frames/s", "inference_limit_fps", "{:,.0f}"),
@@ -55,10 +53,3 @@ def table(report: Report) -> str:
 
 def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
-
-
-def write_into(path: Path, text: str) -> None:
-    """Puts the table between the marks in a Markdown file."""
-    before, rest = path.read_text().split(_BEGIN)
-    after = rest.split(_END)[1]
-    path.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")

@@ -1,0 +1,45 @@
+"""What was measured, as tables for people: where they stand in the documentation, and on what machine they were made."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def write_into(path: Path, text: str) -> None:
+    """Puts the text between the marks in a Markdown file."""
+    before, rest = path.read_text().split(_BEGIN)
+    after = rest.split(_END)[1]
+    path.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
+
+
+def when_and_where() -> str:
+    return f"Measured {date.today().isoformat()} on {machine()}"
+
+
+def machine() -> str:
+    name = platform.processor() or platform.machine()
+    with open("/proc/cpuinfo") as file:
+        name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
+    return f"{os.cpu_count()} cores of {name}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table, all columns but the first aligned to the right."""
+    return [_row(head), "|---|" + "---:|" * (len(head) - 1), *map(_row, rows)]
+
+
+def share(value: float | None) -> str:
+    """A share of one, as in .972; a dash for what was not measured."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.3f}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
