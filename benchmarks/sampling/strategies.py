@@ -1,0 +1,163 @@
+"""What each strategy shows of a video at the same cost, and how well a Cold model does that learns from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.learning.cold import ours, suggested, uniform
+from benchmarks.learning.data import Track, answers, f1
+from ml_backend.features.hashing import Sampling, stored_samples
+from ml_backend.learning.families import scene_rows
+from ml_backend.settings import ProjectSettings
+from ml_backend.video.decode import decode
+from ml_backend.video.timeline import read_timeline
+from sampling.boundary import boundary
+from sampling.diverse import principal
+from sampling.rare import rare
+from sampling.uncertain import uncertain
+from sampling.uniform import thin
+from sampling.unique import unique
+
+COUNTS = (5, 10, 20)
+# A model's questions come in batches of at most this many, and it learns from each batch before the next.
+BATCH = 5
+
+Frames = NDArray[np.int64]
+# A track, how many frames, which repetition of how many.
+Strategy = Callable[[Track, int, int, int], Frames]
+# A track, the probabilities of its frames, the frames labelled so far, how many more, the seed.
+Question = Callable[[Track, NDArray[np.float32], Frames, int, int], Frames]
+
+
+def hashed(track: Track, count: int, seed: int, seeds: int) -> Frames:
+    """The product's `unique`, the first sample at another share of a sample's distance for every seed."""
+    defaults = ProjectSettings()
+    samples = stored_samples(track.features, defaults.sample_fps)
+    assert samples is not None
+    later = samples.at(np.arange(seed * len(samples.frames) // (4 * seeds), len(samples.frames)))
+    return thin(unique(later.frames, later.hashes, defaults.hash_threshold), count)
+
+
+def after_medoids(ask: Question) -> Strategy:
+    """Half of the frames are medoids; the rest is asked for by a model that learnt from those before, batch by batch."""
+
+    def choose(track: Track, count: int, seed: int, seeds: int) -> Frames:
+        frames = suggested(track, count - count // 2, seed)
+        while len(frames) < count:
+            probabilities = ours([(track, frames)], track, known=True)
+            asked = ask(track, probabilities, frames, min(BATCH, count - len(frames)), seed)
+            more = np.setdiff1d(asked, frames)
+            if not len(more):
+                break
+            frames = np.union1d(frames, more)
+        return frames
+
+    return choose
+
+
+def appearance(track: Track) -> NDArray[np.float32]:
+    """(n, d) what to tell the frames of a video apart by."""
+    return track.features.interpolate(scene_rows(track.features))
+
+
+def measure(
+    tracks: Mapping[str, Sequence[Track]], strategies: Mapping[str, Strategy], seeds: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Per strategy and `k<k>`: means over seeds, then over the videos of a track, then over tracks.
+
+    `class_recall`, `segment_recall`: the shares of a video's classes and segments that are shown. `radius_ratio`: the
+    distance of the frame farthest from any chosen one (k-centre radius, in a 32-d PCA of the embeddings) over that of
+    random frames. `duplicate_share`: chosen frames whose perceptual hash is the same as that of another one before.
+    `macro_f1`: of the frames that were not chosen, by a Cold model that learnt from the chosen.
+    """
+    report: dict[str, dict[str, dict[str, float]]] = {name: {} for name in strategies}
+    for count in COUNTS:
+        rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+        for videos in tracks.values():
+            usable = [track for track in videos if len(track.truth) >= 2 * count]
+            found = [_video(track, strategies, count, seeds) for track in usable]
+            for name in strategies if found else ():
+                rows[name].append({key: float(np.mean([one[name][key] for one in found])) for key in found[0][name]})
+        for name, each in rows.items():
+            report[name][f"k{count}"] = {key: float(np.mean([row[key] for row in each])) for key in each[0]}
+    return report
+
+
+def _video(track: Track, strategies: Mapping[str, Strategy], count: int, seeds: int) -> dict[str, dict[str, float]]:
+    points = principal(appearance(track))
+    by_chance = np.mean([_radius(points, anyhow(track, count, seed, seeds)) for seed in range(seeds)])
+    hashes = _hashes(track.source.path)
+    found: dict[str, dict[str, float]] = {}
+    for name, choose in strategies.items():
+        scores: dict[str, list[float]] = defaultdict(list)
+        for seed in range(seeds):
+            frames = choose(track, count, seed, seeds)
+            rest = track.scored.copy()
+            rest[frames] = False
+            said = answers(ours([(track, frames)], track, known=True))
+            scores["class_recall"].append(len(np.unique(track.truth[frames])) / len(np.unique(track.truth)))
+            scores["segment_recall"].append(_segments_shown(track.truth, frames))
+            scores["radius_ratio"].append(_radius(points, frames) / max(float(by_chance), 1e-9))
+            scores["duplicate_share"].append(1 - len(np.unique(hashes[frames])) / len(frames))
+            scores["macro_f1"].append(f1(track.truth, said, rest))
+            scores["frames"].append(len(frames))
+        found[name] = {key: float(np.mean(values)) for key, values in scores.items()}
+    return found
+
+
+def _radius(points: NDArray[np.float64], frames: Frames) -> float:
+    distance = [np.linalg.norm(points - points[frame], axis=1) for frame in frames]
+    return float(np.min(distance, axis=0).max())
+
+
+def _segments_shown(truth: NDArray[np.intp], frames: Frames) -> float:
+    segment = np.concatenate([[0], np.cumsum(np.diff(truth) != 0)])
+    return len(np.unique(segment[frames])) / (int(segment[-1]) + 1)
+
+
+@cache
+def _hashes(path: Path) -> NDArray[np.uint64]:
+    """(n,) the perceptual hash of every frame."""
+    timeline = read_timeline(path)
+    every = Sampling(np.arange(len(timeline), dtype=np.int64))
+    for picture in decode(path, timeline):
+        every.add(picture)
+    return every.finish().hashes
+
+
+def anyhow(track: Track, count: int, seed: int, seeds: int) -> Frames:
+    """Drawn by chance."""
+    chosen: Frames = np.sort(np.random.default_rng(seed).choice(len(track.truth), count, replace=False))
+    return chosen
+
+
+def _uncertain(track: Track, probabilities: NDArray[np.float32], labelled: Frames, count: int, seed: int) -> Frames:
+    return uncertain(
+        probabilities, count, exclusive=True, embeddings=appearance(track), labelled=labelled, gap=track.tolerance
+    )
+
+
+def _boundary(track: Track, probabilities: NDArray[np.float32], labelled: Frames, count: int, seed: int) -> Frames:
+    return boundary(probabilities, count, exclusive=True, labelled=labelled, gap=track.tolerance)
+
+
+def _rare(track: Track, probabilities: NDArray[np.float32], labelled: Frames, count: int, seed: int) -> Frames:
+    examples = np.bincount(track.truth[labelled], minlength=len(track.classes))
+    return rare(probabilities, count, examples=examples, exclusive=True, labelled=labelled, gap=track.tolerance)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": anyhow,
+    "uniform": uniform,
+    "unique": hashed,
+    "medoids": lambda track, count, seed, seeds: suggested(track, count, seed),
+    "uncertain": after_medoids(_uncertain),
+    "boundary": after_medoids(_boundary),
+    "rare": after_medoids(_rare),
+}
