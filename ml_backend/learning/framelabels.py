@@ -83,17 +83,20 @@ def nothing_known(labels: Sequence[str], frames: int) -> FrameLabels:
     return FrameLabels(tuple(labels), np.full((frames, len(labels)), UNKNOWN, np.int8), np.zeros(frames, np.float32))
 
 
-def is_dense(annotation: Annotation, grid: StudioGrid) -> bool:
+def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Region] | None = None) -> bool:
     """Whether the annotation speaks of the whole video, gaps included.
 
-    An explicit mark wins. Else one that began from a full timeline prediction is dense, one that began from keyframe
-    suggestions is sparse, and a hand-made one is dense when its regions cover nearly all of the video.
+    An explicit mark wins. Else one that began from a full timeline prediction is dense, unless questions were answered
+    in it and the timeline was left as it was; one that began from keyframe suggestions is sparse, and a hand-made one is
+    dense when its regions cover nearly all of the video. `pushed`: as for `frame_labels`.
     """
     if annotation.reviewed is not None:
         return annotation.reviewed
+    suggested = [region for region in annotation.regions if region.id.startswith(SUGGESTION_PREFIX)]
     if any(is_from_timeline(region) for region in annotation.regions):
-        return True
-    if any(region.id.startswith(SUGGESTION_PREFIX) for region in annotation.regions):
+        answered = any(region.labels for region in suggested)
+        return not answered or annotation.ground_truth or _is_worked_on(annotation, pushed or {})
+    if suggested:
         return False
     covered = np.zeros(len(grid.shown), bool)
     for region in annotation.regions:
@@ -112,7 +115,8 @@ def is_exclusive(annotations: Iterable[Annotation]) -> bool:
             for later in answered[position + 1 :]:
                 if later.start > region.end:
                     break
-                if later.labels == region.labels:
+                # What a question is answered with is the whole answer for its frame, whatever lies under it.
+                if later.labels == region.labels or _is_question(later) != _is_question(region):
                     continue
                 shared = min(region.end, later.end) - later.start + 1
                 shorter = min(region.end - region.start, later.end - later.start) + 1
@@ -145,7 +149,7 @@ def frame_labels(
     """What all annotations of one task say together.
 
     Per frame the majority wins and a tie is unknown; ground truth outranks everything, then dense annotations, then
-    sparse ones, then what was taken over from a model unchanged. `default_label` is what the gaps of dense annotations
+    sparse ones, then what was taken over from a model unchanged in a dense one. `default_label` is what the gaps of dense annotations
     stand for; without it they mean none of the labels. `exclusive` None decides from these annotations: pass the
     project's answer (`is_exclusive` over all of its annotations) where it is known. `pushed` are the regions that were
     given to the annotators, by id; it lets dragged ones count as touched.
@@ -193,25 +197,31 @@ def _read(
     pushed: Mapping[str, Region],
 ) -> _Reading:
     frames, count = len(grid.shown), len(labels)
-    dense = is_dense(annotation, grid)
+    dense = is_dense(annotation, grid, pushed)
     yes = np.zeros((frames, count), bool)
-    answered = np.zeros(frames, bool)
-    foreign = np.zeros(frames, bool)
-    untouched = np.zeros(frames, bool)
-    touched = np.zeros(frames, bool)
+    predicted = np.zeros((frames, count), bool)
+    answered, asked, ignored, foreign, touched = np.zeros((5, frames), bool)
     for region in annotation.regions:
-        span = _span(region, frames)
+        span, untouched = _span(region, frames), is_untouched(region, pushed)
+        # Only who speaks of the whole video agrees with what a model drew there.
+        if untouched and not dense:
+            continue
         mine = [labels.index(label) for label in region.labels if label in labels]
+        if _is_question(region):
+            (asked if region.labels else ignored)[span] = True
         if not mine:
             if region.labels:
                 foreign[span] = True
             continue
         for column in mine:
-            yes[span, column] = True
-        (untouched if is_untouched(region, pushed) else touched)[span] = True
+            (predicted if untouched else yes)[span, column] = True
+        if not untouched:
+            touched[span] = True
         # The answer to a question about one frame is the whole answer for it.
-        if exclusive or (region.id.startswith(SUGGESTION_PREFIX) and region.start == region.end):
+        if exclusive or _is_question(region):
             answered[span] = True
+    # So it also outdoes what a model says of that frame.
+    yes |= predicted & ~asked[:, None]
     labelled = yes.any(axis=1)
     values = np.full((frames, count), UNKNOWN, np.int8)
     if dense:
@@ -226,14 +236,30 @@ def _read(
     # A label that the project no longer has was there: nothing else may be concluded.
     values[foreign & ~labelled] = UNKNOWN
     from_model = any(is_from_timeline(region) for region in annotation.regions)
-    worked_on = any(region.labels and not is_untouched(region, pushed) for region in annotation.regions)
     blind = dense and from_model and annotation.reviewed is not True
     rank = np.full(frames, _DENSE if dense else _SPARSE, np.int8)
     if blind:
         rank[~touched] = _UNTOUCHED
     if annotation.ground_truth:
         rank[:] = _GROUND_TRUTH
-    return _Reading(values, rank, dense, dense and (not blind or worked_on or annotation.ground_truth))
+    elif blind:
+        # Nobody looked there, and the model asked because it does not know.
+        values[ignored & ~touched] = UNKNOWN
+    judged = dense and (not blind or annotation.ground_truth or _is_worked_on(annotation, pushed))
+    return _Reading(values, rank, dense, judged)
+
+
+def _is_worked_on(annotation: Annotation, pushed: Mapping[str, Region]) -> bool:
+    """Whether somebody changed the timeline, be it that they drew in it; answers to questions are no such change."""
+    return any(
+        region.labels and not region.id.startswith(SUGGESTION_PREFIX) and not is_untouched(region, pushed)
+        for region in annotation.regions
+    )
+
+
+def _is_question(region: Region) -> bool:
+    """Whether it asks about one frame; one that was dragged longer is a region like others."""
+    return region.id.startswith(SUGGESTION_PREFIX) and region.start == region.end
 
 
 def _majority(said: NDArray[np.int8], exclusive: bool) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

@@ -46,6 +46,12 @@ def model(start: int, end: int, *labels: str, touched: bool = False):  # type: i
     )
 
 
+def question(frame: int, *labels: str):  # type: ignore[no-untyped-def]
+    return region(
+        frame, frame, *labels, name=f"kf-cold-v3-{frame}", origin="prediction-changed" if labels else "prediction"
+    )
+
+
 def test_without_annotations_nothing_is_known() -> None:
     assert drawn(read()) == "??????????"
     assert not nothing_known(LABELS, 4).known.any()
@@ -129,6 +135,67 @@ class TestDense:
         known = read(annotation(model(1, 4, "cat"), reviewed=True))
         assert known.judged
         assert known.weight.min() == 1
+
+
+class TestQuestions:
+    def test_an_answer_over_a_timeline_that_was_left_alone_is_all_that_is_known(self) -> None:
+        known = read(annotation(model(1, 6, "cat"), question(3, "dog"), question(8)))
+        assert drawn(known) == "??d???????"
+        assert not known.dense
+        assert not known.judged
+        assert known.weight[2] == 1
+
+    def test_an_answer_that_agrees_with_the_timeline_is_no_review_of_it(self) -> None:
+        known = read(annotation(model(1, 10, "cat"), question(3, "cat")))
+        assert drawn(known) == "??c???????"
+
+    def test_an_unanswered_question_is_neither_a_label_nor_a_negative(self) -> None:
+        known = read(annotation(model(1, 5, "cat"), question(3), question(8)))
+        assert drawn(known) == "cc?cc..?.."
+        assert known.dense
+        assert not known.judged
+
+    def test_not_even_the_default_label(self) -> None:
+        assert drawn(read(annotation(model(1, 5, "cat"), question(8)), default="dog")) == "cccccdd?dd"
+
+    def test_but_where_the_timeline_was_changed_or_all_was_reviewed_the_person_has_said_it(self) -> None:
+        changed = annotation(model(1, 5, "cat", touched=True), question(3), question(8))
+        assert drawn(read(changed)) == "ccccc..?.."
+        assert drawn(read(annotation(model(1, 5, "cat"), question(3), question(8), reviewed=True))) == "ccccc....."
+
+    def test_an_answer_wins_over_what_was_predicted_and_not_touched(self) -> None:
+        known = read(annotation(model(1, 5, "cat"), model(7, 10, "dog", touched=True), question(3, "dog")))
+        assert drawn(known) == "ccdcc.dddd"
+        assert known.dense
+        assert known.judged
+        assert known.weight[2] == 1
+        assert known.weight[1] == pytest.approx(UNTOUCHED_WEIGHT)
+
+    def test_also_where_several_labels_may_hold(self) -> None:
+        worked_on = annotation(model(1, 5, "cat"), model(7, 10, "dog", touched=True), question(3, "dog"))
+        assert read(worked_on, exclusive=False).values[2].tolist() == [0, 1]
+
+    def test_answered_with_a_label_that_the_project_lost_nothing_is_known_there(self) -> None:
+        known = read(annotation(model(1, 5, "cat"), model(7, 10, "dog", touched=True), question(3, "cow")))
+        assert drawn(known) == "cc?cc.dddd"
+
+    def test_a_dragged_edge_makes_it_work_on_the_timeline(self) -> None:
+        answered = annotation(model(1, 4, "cat"), question(8, "dog"))
+        assert not is_dense(answered, grid(10), {"cold-v3-1": model(1, 4, "cat")})
+        assert is_dense(answered, grid(10), {"cold-v3-1": model(1, 6, "cat")})
+
+    def test_a_region_drawn_by_hand_makes_it_work_on_the_timeline(self) -> None:
+        assert is_dense(annotation(model(1, 4, "cat"), question(8, "dog"), region(6, 7, "dog")), grid(10))
+
+    def test_over_an_empty_timeline_only_what_was_answered_is_known(self) -> None:
+        assert drawn(read(annotation(question(3, "dog"), question(8)))) == "??d???????"
+        assert drawn(read(annotation(question(3), question(8)))) == "??????????"
+
+    def test_a_timeline_that_is_said_not_to_be_reviewed_is_not_taken_over(self) -> None:
+        assert drawn(read(annotation(model(1, 5, "cat"), region(7, 8, "dog"), reviewed=False))) == "??????dd??"
+
+    def test_answers_do_not_make_a_project_multi_label(self) -> None:
+        assert is_exclusive([annotation(model(1, 5, "cat"), question(3, "dog"))])
 
 
 class TestSeveral:

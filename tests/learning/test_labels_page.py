@@ -26,6 +26,7 @@ ROWS = {
     "and": 2,
     "changed": 3,
     "untouched": 3,
+    "asked": 3,
     "Ann": 4,
     "Ben": 5,
     "Cem": 6,
@@ -46,15 +47,18 @@ def regions_of(row: str, cells: list[str]) -> list[Region]:
     runs, at = [], 1
     for cell, run in groupby(cells):
         length = len(list(run))
-        runs += [(cell, at, at + length - 1)] if row != "answered" else [(cell, at + n, at + n) for n in range(length)]
+        single = row in ("answered", "asked")
+        runs += [(cell, at + n, at + n) for n in range(length)] if single else [(cell, at, at + length - 1)]
         at += length
     made = []
     for cell, start, end in runs:
         if cell == ".":
             continue
-        name = {"suggested": "kf-", "answered": "kf-", "dragged": "kf-", "changed": "cold-v3-", "untouched": "cold-v3-"}
+        name = dict.fromkeys(("suggested", "answered", "dragged", "asked"), "kf-")
+        name |= dict.fromkeys(("changed", "untouched"), "cold-v3-")
         origin = {"changed": "prediction-changed", "untouched": "prediction"}.get(row, "manual")
-        labels = () if row == "suggested" else (LABELS.get(cell, "bird"),)
+        nothing = row == "suggested" or (row == "asked" and cell == "x")
+        labels = () if nothing else (LABELS.get(cell, "bird"),)
         made.append(region(start, end, *labels, name=f"{name.get(row, 'hand-')}{start}", origin=origin))  # type: ignore[arg-type]
     return made
 
