@@ -28,6 +28,7 @@ class LabelConfig:
     `reviewed_control`: name of the `<Choices>` with an answer *reviewed*, when the config has one.
     `predicted_values`: a model's words (a comma between several) to the label that has this attribute.
     `colours`: what each label that has one has for `background`, as it is written.
+    `wording`: of each label with an `alias` or a `hint`, what people read: its `value`, then the hint if there is one.
     """
 
     from_name: str
@@ -38,6 +39,7 @@ class LabelConfig:
     reviewed_control: str | None
     predicted_values: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[str, str] = field(default_factory=dict)
+    wording: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def framerate_of(self, data: Mapping[str, Any]) -> float:
         """Frames per second of Label Studio's grid for a task, resolved as Label Studio does.
@@ -104,6 +106,11 @@ def parse_label_config(xml: str) -> LabelConfig:
                 and (value := _value(label))
                 and (colour := _attribute(label, "background"))
             },
+            wording={
+                value: read
+                for label in control.iter()
+                if label.tag.lower() == "label" and (value := _value(label)) and (read := _read(label)) != (value,)
+            },
         )
     raise LabelConfigError("The label config has no <TimelineLabels> on a <Video>.", _HOW_TO_MEND)
 
@@ -132,6 +139,10 @@ def _is_reviewed(choice: ElementTree.Element) -> bool:
 def _value(answer: ElementTree.Element) -> str | None:
     # Results hold the alias where there is one.
     return _attribute(answer, "alias") or _attribute(answer, "value")
+
+
+def _read(label: ElementTree.Element) -> tuple[str, ...]:
+    return tuple(text for name in ("value", "hint") if (text := (_attribute(label, name) or "").strip()))
 
 
 def _attribute(element: ElementTree.Element, name: str) -> str | None:

@@ -155,3 +155,12 @@ class TestFramerate:
         rate = framerate('framerate="$fps"', {"fps": value})
         assert math.isfinite(rate)
         assert rate >= 1
+
+
+def test_what_people_read_of_a_label_is_its_value_and_its_hint() -> None:
+    config = parse_label_config(
+        """<View><TimelineLabels name="t" toName="v"><Label value="A cat" alias="cat" hint=" A cat that sits. "/>
+        <Label value="dog" Hint="Any dog"/><Label value="bird" alias="b"/><Label value="fish" hint=""/></TimelineLabels>
+        <Video name="v" value="$video"/></View>"""
+    )
+    assert config.wording == {"cat": ("A cat", "A cat that sits."), "dog": ("dog", "Any dog"), "b": ("bird",)}
