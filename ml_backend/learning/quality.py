@@ -14,6 +14,7 @@ from ml_backend.learning.examples import LabelledVideo, training_examples
 from ml_backend.learning.families import SCENE, Floats, Views
 from ml_backend.learning.framelabels import UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
 from ml_backend.learning.head import lesson_of
+from ml_backend.learning.kappa import cohen_kappa
 from ml_backend.learning.metrics import decided
 from ml_backend.learning.smoothing import smooth
 from ml_backend.video.timeline import FrameIndex
@@ -238,8 +239,4 @@ def _against_others(author: int, tasks: Sequence[tuple[tuple[int, ...], NDArray[
         mine.append(said[at][both])
         theirs.append((votes > 0).astype(np.int8)[both])
     a, b = (np.concatenate(side) if side else np.empty(0, np.int8) for side in (mine, theirs))
-    if not len(a):
-        return None
-    observed = float((a == b).mean())
-    chance = float(a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean()))
-    return 1.0 if chance >= 1 else (observed - chance) / (1 - chance)
+    return cohen_kappa(np.bincount(2 * a + b, minlength=4).reshape(2, 2))

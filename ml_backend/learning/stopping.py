@@ -1,0 +1,147 @@
+"""When more labels will hardly help, and how many errors are left.
+
+Three things are looked at: whether successive versions still change their answers, whether the held-out score still
+rises, and how many errors the model expects of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Verdict = Literal["go on", "little more to gain", "not known yet"]
+
+# Mean kappa of the last versions from which on answers count as stable. Bloodgood and Vijay-Shanker, "A method for stopping
+# active learning based on stabilizing predictions", 2009, take .99 for texts and three models; a boundary in a video
+# wanders by a frame or two between versions, which alone costs some hundredths.
+STABLE, WINDOW = 0.97, 3
+# The score of now is compared with that of the last version that had at most this share of its labelled frames.
+_EARLIER = 2 / 3
+# A held-out interval that is wider than this hides gains that are worth some labels.
+_WIDEST = 0.1
+# Held-out errors weigh as much as so many errors that were expected and made: a few held-out frames prove little.
+_PRIOR_ERRORS = 5.0
+
+
+def frame_doubts(probabilities: Floats, exclusive: bool) -> Floats:
+    """(n,) how probably the answer to each frame is wrong, in 0..1, by (n, L) probabilities in 0..1.
+
+    Exclusive: 1 minus the probability of the most probable label, or of none. Otherwise 1 minus the probability that
+    every label is answered right, labels being taken as independent.
+    """
+    if exclusive:
+        none = np.clip(1 - probabilities.sum(axis=1), 0, 1)
+        right = np.maximum(probabilities.max(axis=1, initial=0.0), none)
+    else:
+        right = np.maximum(probabilities, 1 - probabilities).prod(axis=1)
+    return np.asarray(np.clip(1 - right, 0, 1), np.float32)
+
+
+def doubt(probabilities: Floats, exclusive: bool) -> float:
+    """The share of a video's frames that the model expects to have wrong, in 0..1; 0 for no frames."""
+    return float(frame_doubts(probabilities, exclusive).mean(dtype=np.float64)) if len(probabilities) else 0.0
+
+
+def correction(measured: Mapping[str, Any]) -> float:
+    """By what to multiply the errors that a model expects of itself: errors made per error expected on held-out videos.
+
+    `measured`: held-out metrics of a model card, whose `reliability` tells how often each confidence was right. Drawn
+    towards 1 as by five errors that were expected and made. 1 when nothing was held out.
+    """
+    table = measured.get("reliability") or ()
+    made = sum(row["decisions"] * (1 - row["right"]) for row in table)
+    expected = sum(row["decisions"] * (1 - row["confidence"]) for row in table)
+    return float((made + _PRIOR_ERRORS) / (expected + _PRIOR_ERRORS))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Held-out macro-F1 of a version that learnt from so many frames; `interval` in which 95 of 100 such scores lie.
+
+    `interval` is None where fewer than three recordings were held out.
+    """
+
+    labelled_frames: int
+    macro_f1: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a version. `scores`: of it (the last) and of earlier versions of its kind, in order of training.
+
+    `trained`: whether the backbone is. `lacking`: labels without examples. `kappas`: agreement of each version with the
+    one before it on the same frames, the newest last. `scores` is empty when the version has not been measured.
+    """
+
+    trained: bool
+    lacking: tuple[str, ...]
+    scores: tuple[Score, ...]
+    kappas: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`why`: one or two sentences. `kappa`: mean of the last versions'. `gain`: of macro-F1 since `since_frames` labelled frames."""
+
+    verdict: Verdict
+    why: str
+    kappa: float | None = None
+    gain: float | None = None
+    since_frames: int | None = None
+
+
+def advise(evidence: Evidence) -> Advice:
+    """Whether more labels will help. Says that they hardly will only when answers and held-out score are both at rest."""
+    if not evidence.trained:
+        return Advice("not known yet", "The backbone is untrained; give it weights before judging by its answers.")
+    if evidence.lacking:
+        names = ", ".join(f"“{label}”" for label in evidence.lacking)
+        return Advice("go on", f"There is no example yet of {names}.")
+    now = evidence.scores[-1] if evidence.scores else None
+    if now is None:
+        return Advice("not known yet", "The model has not been measured on held-out videos.")
+    last = evidence.kappas[-WINDOW:]
+    kappa = float(np.mean(last)) if last else None
+    earlier = _earlier(evidence.scores)
+    gain = None if earlier is None else now.macro_f1 - earlier.macro_f1
+    since = earlier.labelled_frames if earlier else None
+
+    def told(verdict: Verdict, why: str) -> Advice:
+        return Advice(verdict, why, kappa, gain, since)
+
+    if kappa is not None and kappa < STABLE:
+        why = f"Each version still answers differently from the one before it (kappa {kappa:.3f}; {STABLE} is stable)."
+        return told("go on", why)
+    if now.interval is None:
+        why = "Fewer than three recordings are labelled, so nobody knows how the model does on others."
+        return told("not known yet", why)
+    if earlier is not None and earlier.macro_f1 < now.interval[0]:
+        why = (
+            f"The held-out macro-F1 rose from {earlier.macro_f1:.3f} at {earlier.labelled_frames:,} labelled frames "
+            f"to {now.macro_f1:.3f} at {now.labelled_frames:,}."
+        )
+        return told("go on", why)
+    if earlier is None or kappa is None or len(last) < WINDOW:
+        why = "There are too few versions to compare: it takes four, and half as many labels again as one of them had."
+        return told("not known yet", why)
+    low, high = now.interval
+    if high - low > _WIDEST:
+        why = f"The held-out macro-F1 is only known to lie between {low:.3f} and {high:.3f}; label other videos."
+        return told("not known yet", why)
+    why = (
+        f"The last versions give the same answers (kappa {kappa:.3f}), and the held-out macro-F1 has moved by {gain:+.3f} "
+        f"since {earlier.labelled_frames:,} labelled frames, which is within its noise. Correct what is left instead."
+    )
+    return told("little more to gain", why)
+
+
+def _earlier(scores: Sequence[Score]) -> Score | None:
+    """The last score from clearly fewer labels than the newest one's."""
+    most = scores[-1].labelled_frames * _EARLIER
+    return next((score for score in reversed(scores[:-1]) if score.labelled_frames <= most), None)
