@@ -8,9 +8,10 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && { echo $$python; break; }; done)
 BIN := .venv/bin
 UV := $(BIN)/uv
+LIGHTHOUSE := tests/lighthouse/node_modules/.package-lock.json
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test lint docs audit bench lock browser clean clean-demo
+.PHONY: help setup demo serve test lint docs audit bench lock browser chromium clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -37,13 +38,27 @@ setup: .venv/stamp $(LABEL_STUDIO) browser ## Coldblitz's environment, Label Stu
 	@rm -f .studio/template.sqlite3
 	@touch $@
 
-browser: ## Chromium for the browser tests, from Debian
+browser: chromium $(LIGHTHOUSE) ## Chromium from Debian and Lighthouse from npm, for the browser tests
+
+chromium:
 	@if ! command -v chromium >/dev/null; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "Installing Chromium and fonts"; \
 			export DEBIAN_FRONTEND=noninteractive; \
 			apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 		else echo "The browser tests need Chromium and are skipped without it: apt-get install chromium fonts-dejavu-core"; fi; fi
+
+# Its lock names versions and hashes, and no host. Nothing of what it installs is run to install it.
+$(LIGHTHOUSE): tests/lighthouse/package-lock.json
+	@if ! command -v npm >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing node and npm"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends nodejs npm >/dev/null; fi
+	@if ! command -v npm >/dev/null; then \
+		echo "Lighthouse needs node and npm, and its test is skipped without it: apt-get install nodejs npm"; \
+	else echo "Installing Lighthouse into tests/lighthouse"; \
+		npm ci --prefix tests/lighthouse --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+		|| echo "npm could not install Lighthouse; its test is skipped"; fi
 
 demo: .venv/stamp $(LABEL_STUDIO) ## The whole loop on a real Label Studio; VIDEOS=folder for your own, CHECK=1 to check and stop
 	@$(BIN)/coldblitz demo $(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(CHECK),--check)
@@ -77,4 +92,4 @@ clean-demo: ## Forget the demo's project
 	rm -rf .demo
 
 clean: clean-demo ## Remove everything that is made
-	rm -rf .venv .studio .artifacts site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .studio .artifacts tests/lighthouse/node_modules site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,21 @@ from ml_backend.settings import Settings
 
 P = "7.1769860800"
 COLOURS = {"clear": "#999999", "ball": "#E69F00", "car": "#0072B2"}
+PAGES = {
+    "projects": "/",
+    "jobs": "/dashboard/jobs",
+    "videos": "/dashboard/projects/7/videos",
+    "video": "/dashboard/projects/7/videos/1",
+    "models": "/dashboard/projects/7/models",
+    "model": "/dashboard/projects/7/models/cold-v3",
+    "quality": "/dashboard/projects/7/quality",
+    "export": "/dashboard/projects/7/export",
+    "settings": "/dashboard/projects/7/settings",
+    "odd names": "/dashboard/projects/8/videos/1",
+    "odd model": "/dashboard/projects/8/models/cold-v3",
+    "an error": "/dashboard/projects/9/models",
+}
+ODD = {"a/b <script>alert(1)</script>": "red;", "日本語": "#abc", "x" * 200: "#E69F00", "'\"&": ""}
 FRAMES, FPS = 300, 25.0
 EPOCHS = [
     {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,37 +9,17 @@ import cv2
 import dashboard_scene as scene
 import numpy as np
 import pytest
-from embedded import settings_for
 from playwright.sync_api import Browser, Page, sync_playwright
 from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from werkzeug.serving import make_server
 
-from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.records import contact_sheet, projects
 from ml_backend.records.contact_sheet import ContactSheet
-from ml_backend.server.app import create_app
-from ml_backend.settings import Settings
 
 pytestmark = pytest.mark.browser
 
-PAGES = {
-    "projects": "/",
-    "jobs": "/dashboard/jobs",
-    "videos": "/dashboard/projects/7/videos",
-    "video": "/dashboard/projects/7/videos/1",
-    "models": "/dashboard/projects/7/models",
-    "model": "/dashboard/projects/7/models/cold-v3",
-    "quality": "/dashboard/projects/7/quality",
-    "export": "/dashboard/projects/7/export",
-    "settings": "/dashboard/projects/7/settings",
-    "odd names": "/dashboard/projects/8/videos/1",
-    "odd model": "/dashboard/projects/8/models/cold-v3",
-    "an error": "/dashboard/projects/9/models",
-}
-ODD = {"a/b <script>alert(1)</script>": "red;", "日本語": "#abc", "x" * 200: "#E69F00", "'\"&": ""}
 _ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
 _CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
@@ -70,33 +48,12 @@ _UNNAMED = """() => [...document.querySelectorAll('a, button, input, progress, [
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium: `apt-get install chromium fonts-dejavu-core`")
+def browser(chromium: str) -> Iterator[Browser]:
     _ARTIFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(_CHROMIUM))
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def address(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[str]:
-    """The backend, at work on two projects."""
-    settings = settings_for(tmp_path, redis_url=redis_url(redis_settings))
-    scene.open_project(settings, redis)
-    scene.open_project(settings, redis, "8.1", '<b>Odd</b> & "names" ' + "long" * 30, ODD)
-    scene.run_jobs(redis)
-    server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def opened(browser: Browser, width: int = 1280, scheme: str = "light", **more: bool) -> tuple[Page, list[str]]:
@@ -113,7 +70,7 @@ def test_every_page_fits_can_be_read_and_makes_the_browser_complain_of_nothing(
     browser: Browser, address: str, width: int, scheme: str
 ) -> None:
     page, complaints = opened(browser, width, scheme)
-    for name, path in PAGES.items():
+    for name, path in scene.PAGES.items():
         page.goto(address + path)
         page.screenshot(path=_ARTIFACTS / f"dashboard-{name.replace(' ', '-')}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
@@ -127,7 +84,7 @@ def test_every_page_fits_can_be_read_and_makes_the_browser_complain_of_nothing(
 
 def test_the_keyboard_reaches_everything_and_can_skip_the_head(browser: Browser, address: str) -> None:
     page, _ = opened(browser)
-    page.goto(address + PAGES["video"])
+    page.goto(address + scene.PAGES["video"])
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
@@ -142,7 +99,7 @@ def test_the_keyboard_reaches_everything_and_can_skip_the_head(browser: Browser,
 
 def test_what_is_under_the_pointer_is_said(browser: Browser, address: str) -> None:
     page, _ = opened(browser)
-    page.goto(address + PAGES["video"])
+    page.goto(address + scene.PAGES["video"])
     box = page.locator(".strip-bar").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
@@ -160,7 +117,7 @@ def test_so_is_a_picture_once_there_are_some(browser: Browser, address: str, tmp
     _, jpeg = cv2.imencode(".jpg", columns)
     contact_sheet.save(tmp_path, scene.P, 1, ContactSheet((1, 200), 1, 2, 160, 90), jpeg.tobytes())
     page, complaints = opened(browser)
-    page.goto(address + PAGES["video"])
+    page.goto(address + scene.PAGES["video"])
     assert page.evaluate("document.querySelector('img.sheet').naturalWidth") == 320
     page.locator("#scrub").fill("199")
     style = page.locator("#thumb").evaluate("thumb => [thumb.style.backgroundPosition, thumb.clientWidth]")
@@ -173,7 +130,7 @@ def test_so_is_a_picture_once_there_are_some(browser: Browser, address: str, tmp
 
 def test_progress_moves_and_curves_grow_without_a_reload(browser: Browser, address: str, redis: Redis) -> None:
     page, complaints = opened(browser)
-    page.goto(address + PAGES["jobs"])
+    page.goto(address + scene.PAGES["jobs"])
     assert page.locator("#running-jobs circle").count() == 15
     (running,) = listing(redis)["running"]
     job = Job.fetch(running["id"], connection=redis, serializer=JSONSerializer)
@@ -188,10 +145,10 @@ def test_progress_moves_and_curves_grow_without_a_reload(browser: Browser, addre
 
 def test_without_javascript_everything_is_there(browser: Browser, address: str) -> None:
     page, _ = opened(browser, java_script_enabled=False)
-    page.goto(address + PAGES["jobs"])
+    page.goto(address + scene.PAGES["jobs"])
     page.get_by_role("button", name="Retry suggest of task 9").click()
     assert "The job is tried again." in (page.locator("[role=status]").text_content() or "")
-    page.goto(address + PAGES["video"])
+    page.goto(address + scene.PAGES["video"])
     assert page.locator(".timeline").count() == 7
     assert page.locator("#scrub").is_hidden()
     page.context.close()
@@ -199,7 +156,7 @@ def test_without_javascript_everything_is_there(browser: Browser, address: str) 
 
 def test_a_version_is_rolled_back_and_another_deleted(browser: Browser, address: str, redis: Redis) -> None:
     page, _ = opened(browser, 390)
-    page.goto(address + PAGES["models"])
+    page.goto(address + scene.PAGES["models"])
     page.get_by_role("button", name="Roll back to cold-v2").click()
     assert "cold-v2 is being rolled out" in (page.locator("[role=status]").text_content() or "")
     assert projects.wanted_version(redis, scene.P) == "cold-v2"
