@@ -12,11 +12,14 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_backend.records.files import write_whole
+
+_CHUNK = 1 << 16
+_NOTHING = (b"", 0)
 
 
 def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
@@ -29,28 +32,42 @@ def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
 
 def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any] | None:
     """The prediction; None when there is none or its file is damaged."""
-    found = _read(data_dir, project, version, task)
-    if found is None:
-        return None
-    prediction: dict[str, Any] = json.loads(found[0])
+    content, _ = _read(_path(data_dir, project, version, task))
+    prediction: dict[str, Any] | None = json.loads(content) if content else None
     return prediction
 
 
-def answer(data_dir: Path, project: str, version: str, task: int) -> str | None:
-    """The prediction as JSON; None also when it has no region."""
-    found = _read(data_dir, project, version, task)
-    return None if found is None or not found[1] else found[0].decode()
-
-
-def _read(data_dir: Path, project: str, version: str, task: int) -> tuple[bytes, int] | None:
+def answers(data_dir: Path, project: str, version: str, tasks: Iterable[int]) -> dict[int, str]:
+    """The predictions of `tasks` as JSON; those that are missing, damaged or without any region are left out."""
     try:
-        # Without pathlib, which takes longer than the reading.
-        with open(f"{data_dir}/projects/{project}/predictions/{version}/{task}.json", "rb") as file:
-            content, _, tail = file.read().rpartition(b"\n")
-        checksum, regions = tail.split()
-        return (content, int(regions)) if int(checksum, 16) == zlib.crc32(content) else None
+        # The folder is looked up once, not for each of 1,200 tasks.
+        folder = os.open(_path(data_dir, project, version, 0).parent, os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, ValueError):
-        return None
+        return {}
+    try:
+        found = ((task, _read(f"{task}.json", folder)) for task in tasks)
+        return {task: content.decode() for task, (content, regions) in found if regions}
+    finally:
+        os.close(folder)
+
+
+def _read(path: str | Path, folder: int | None = None) -> tuple[bytes, int]:
+    """The prediction as JSON and its number of regions; both empty when there is none or its file is damaged."""
+    try:
+        # `open` asks the kernel six times where this asks three times, and each lets other requests go first.
+        file = os.open(path, os.O_RDONLY, dir_fd=folder)
+        try:
+            read = content = os.read(file, _CHUNK)
+            while len(read) == _CHUNK:
+                read = os.read(file, _CHUNK)
+                content += read
+        finally:
+            os.close(file)
+        content, _, tail = content.rpartition(b"\n")
+        checksum, regions = tail.split()
+        return (content, int(regions)) if int(checksum, 16) == zlib.crc32(content) else _NOTHING
+    except (OSError, ValueError):
+        return _NOTHING
 
 
 def versions(data_dir: Path, project: str) -> list[str]:

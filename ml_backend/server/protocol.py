@@ -74,16 +74,11 @@ def answer_predict(backend: Backend, body: object) -> list[str]:
         return [_NOTHING_YET] * len(tasks)
     key = str(project)
     version = backend.version(key)
-    missing = False
-    results = []
-    for task in tasks:
-        known = version in task.versions
-        found = None if known else ready.answer(backend.settings.data_dir, key, version, task.id)
-        missing |= found is None and not known
-        results.append(found or _NOTHING_YET)
-    if missing:
+    wanted = [task.id for task in tasks if version not in task.versions]
+    found = ready.answers(backend.settings.data_dir, key, version, wanted)
+    if any(task not in found for task in wanted):
         queue(backend.redis, "reconcile", key)
-    return results
+    return [found.get(task.id, _NOTHING_YET) for task in tasks]
 
 
 @blueprint.post("/webhook")

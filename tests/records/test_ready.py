@@ -46,18 +46,30 @@ class TestReadyPredictions:
         }
         path.write_bytes(damaged[damage])
         assert ready.load(tmp_path, P, "cold-v3", 5) is None
-        assert ready.answer(tmp_path, P, "cold-v3", 5) is None
+        assert ready.answers(tmp_path, P, "cold-v3", [5]) == {}
 
     def test_its_answer_is_the_same_as_json(self, tmp_path: Path) -> None:
         ready.save(tmp_path, P, ITEM)
-        answer = ready.answer(tmp_path, P, "cold-v3", 5)
-        assert answer is not None
+        (answer,) = ready.answers(tmp_path, P, "cold-v3", [5]).values()
         assert json.loads(answer) == ready.load(tmp_path, P, "cold-v3", 5)
+
+    def test_many_are_answered_at_once_without_those_that_are_not_there(self, tmp_path: Path) -> None:
+        for task in (1, 3):
+            ready.save(tmp_path, P, {**ITEM, "task": task, "score": task / 10})
+        found = ready.answers(tmp_path, P, "cold-v3", [3, 2, 1])
+        assert {task: json.loads(answer)["score"] for task, answer in found.items()} == {3: 0.3, 1: 0.1}
+        assert ready.answers(tmp_path, "8.1", "cold-v3", [1]) == ready.answers(tmp_path, P, "cold-v4", [1]) == {}
+
+    @pytest.mark.parametrize("regions", [500, 5000])
+    def test_one_of_thousands_of_regions_is_read_whole(self, regions: int, tmp_path: Path) -> None:
+        ready.save(tmp_path, P, {**ITEM, "result": [{"id": f"cold-v3-{n}"} for n in range(regions)]})
+        (answer,) = ready.answers(tmp_path, P, "cold-v3", [5]).values()
+        assert len(json.loads(answer)["result"]) == regions
 
     def test_one_without_any_region_is_no_answer(self, tmp_path: Path) -> None:
         ready.save(tmp_path, P, {**ITEM, "result": []})
         assert ready.load(tmp_path, P, "cold-v3", 5) is not None
-        assert ready.answer(tmp_path, P, "cold-v3", 5) is None
+        assert ready.answers(tmp_path, P, "cold-v3", [5]) == {}
 
     def test_versions_are_listed_and_deleted(self, tmp_path: Path) -> None:
         assert ready.versions(tmp_path, P) == []
