@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.replies import text
 
-_WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
+_IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
 _HOUR = 3600
 
 
@@ -84,14 +84,14 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     While one runs, one more may wait, so a request that comes too late for the running one is served by the next.
     A job that failed for good is not tried again unless `again`; None is returned then.
     """
-    jobs = existing(redis, slots(kind, project, *subject))
-    for job in jobs:
-        # One that waits for its next try goes at once when there is news.
-        if _status(job) in _WAITING and not (again and _status(job) == JobStatus.SCHEDULED):
-            return str(job.id)
+    places = slots(kind, project, *subject)
+    in_line = _in_line(redis, places, again)
+    if in_line is not None:
+        return in_line
+    jobs = existing(redis, places)
     if not again and any(_status(job) == JobStatus.FAILED and not job.meta.get("passes", True) for job in jobs):
         return None
-    job_id = _make_room(jobs, slots(kind, project, *subject))
+    job_id = _make_room(jobs, places)
     # Another process may have queued it a moment ago.
     with contextlib.suppress(DuplicateJobError):
         _enqueue(redis, kind, job_id, project, subject, unique=True)
@@ -100,6 +100,17 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
 
 def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
     """Whether the last such job failed, for whatever reason."""
+def _in_line(redis: Redis, places: list[str], again: bool) -> str | None:
+    """The job that waits. Asks for no more than the states: of many events all but the first find a job that waits."""
+    # One that waits for its next try goes at once when there is news.
+    wanted = _IN_LINE if again else (*_IN_LINE, JobStatus.SCHEDULED)
+    with redis.pipeline(transaction=False) as pipeline:
+        for place in places:
+            pipeline.hget(Job.key_for(place), "status")
+        states = pipeline.execute()
+    return next((place for place, state in zip(places, states, strict=True) if state and text(state) in wanted), None)
+
+
     return any(_status(job) == JobStatus.FAILED for job in existing(redis, slots(kind, project, *subject)))
 
 
