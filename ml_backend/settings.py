@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -37,6 +37,7 @@ class Settings:
     backbone_weights: str = "default"
     device: str = "auto"
     custom_model: Path | None = None
+    text_model: str | None = None
     workers: int = 1
     cache_max_bytes: int = 20 * GIB
     max_video_bytes: int = 20 * GIB
@@ -85,6 +86,7 @@ class Settings:
             backbone_weights=environment.get("BACKBONE_WEIGHTS") or cls.backbone_weights,
             device=environment.get("DEVICE") or cls.device,
             custom_model=Path(custom).expanduser().absolute() if (custom := environment.get("CUSTOM_MODEL")) else None,
+            text_model=environment.get("TEXT_MODEL") or None,
             workers=_integer(environment, "WORKERS", cls.workers),
             cache_max_bytes=_integer(environment, "CACHE_MAX_BYTES", cls.cache_max_bytes),
             max_video_bytes=_integer(environment, "MAX_VIDEO_BYTES", cls.max_video_bytes),
@@ -189,7 +191,8 @@ class ProjectSettings:
     `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule. `fill_gaps`: up to
     so many frames between two runs of one label are counted in with them. Both are one number, or one for each label.
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
-    `blitz`: how Blitz learns.
+    `serve_uncertain_first`: a model that becomes active sets Label Studio's task order to *Uncertainty sampling*.
+    `blitz`: how Blitz learns. `companion`: whether suggested frames are images in a project of their own, too.
     """
 
     sampling: Literal["auto", "uniform", "unique"] = "auto"
@@ -202,7 +205,9 @@ class ProjectSettings:
     min_frames: FramesPerLabel = 1
     fill_gaps: FramesPerLabel = 0
     dense: bool | None = None
+    serve_uncertain_first: bool = False
     blitz: BlitzSettings = BlitzSettings()
+    companion: bool = False
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
@@ -231,6 +236,21 @@ def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple
     if "blitz" in valid:
         valid["blitz"] = BlitzSettings(**_valid(BlitzSettings, valid["blitz"], "blitz.", problems))
     return ProjectSettings(**valid), tuple(problems)
+
+
+def checked_blitz(given: Mapping[str, object], otherwise: BlitzSettings) -> BlitzSettings:
+    """`otherwise` with the values `given`. Raises SettingsError when one of them is not valid."""
+    hints = get_type_hints(BlitzSettings)
+    for name, value in given.items():
+        problem = _problem(f"blitz.{name}", value, hints[name]) if name in hints else "there is no such setting"
+        if problem is not None:
+            raise SettingsError(f"blitz.{str(name)[:40]} cannot be set: {problem}.", "Correct it, and try again.")
+    return replace(otherwise, **dict(given))
+
+
+def range_of(name: str) -> tuple[float, float]:
+    """The smallest and the largest value of a number among the project's settings, such as `blitz.cycles`."""
+    return _RANGES[name]
 
 
 def _valid(

@@ -8,13 +8,14 @@ from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, parse_label_config
-from ml_backend.records import projects
+from ml_backend.records import projects, training_choice
 from ml_backend.settings import ProjectSettings
 
 
 @dataclass(frozen=True)
 class ProjectWork:
-    """`key`: `"<id>.<creation time>"`. `config` is read afresh, since Label Studio does not tell of every change."""
+    """`key`: `"<id>.<creation time>"`. `config` is read afresh, since Label Studio does not tell of every change. `settings`:
+    with what was chosen for its trainings."""
 
     key: str
     project: Project
@@ -37,5 +38,5 @@ def open_project(context: WorkerContext, key: str) -> ProjectWork:
         raise Gone(
             f"Project {key} is gone; Label Studio has given its number to another one.", "Nothing needs to be done."
         )
-    settings = known.settings if known else ProjectSettings()
-    return ProjectWork(key, project, parse_label_config(project.label_config), settings)
+    chosen = training_choice.settings_of(context.settings.data_dir, known) if known else ProjectSettings()
+    return ProjectWork(key, project, parse_label_config(project.label_config), chosen)

@@ -22,7 +22,7 @@ from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard, list_versions
-from ml_backend.records import projects
+from ml_backend.records import projects, training_choice
 from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
@@ -180,3 +180,23 @@ def test_one_answer_alone_teaches_nothing(context: WorkerContext, studio: Studio
     assert "two different answers" in train(KEY)
     assert annotated_tasks(context, open_project(context, KEY))
     assert versions(context) == ()
+
+
+def test_what_was_chosen_on_the_models_page_is_trained_now_and_after_the_next_annotation(
+    context: WorkerContext, studio: Studio, films: dict[int, tuple[Path, int]]
+) -> None:
+    data_dir, project = context.settings.data_dir, Known(KEY, CONFIG, {})
+    for task in (1, 2):
+        studio.tasks[task]["annotations"] = [truly(task, films[task][1])]
+    training_choice.choose(data_dir, project, "blitz", {"cycles": 7}, has_file=True)
+    assert train(KEY).startswith("trained blitz-v1")
+    studio.tasks[3]["annotations"] = [truly(3, films[3][1])]
+    assert train(KEY).startswith("trained blitz-v2")
+    assert [(card.settings["mode"], card.settings["blitz"]["cycles"]) for card in versions(context)] == [
+        ("blitz", 7)
+    ] * 2
+
+    training_choice.choose(data_dir, project, "cold", {}, has_file=True)
+    assert train(KEY).startswith("trained cold-v3")
+    training_choice.choose(data_dir, project, "extra-params", {}, has_file=True)
+    assert train(KEY).startswith("sky.py is custom-sky-v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
@@ -13,7 +14,7 @@ from ml_backend.records import label_report, overview, projects, quality_report,
 from ml_backend.records.label_report import Author, HumanRegion, LabelReport
 from ml_backend.records.quality_report import QualityReport, SuspectRow
 from ml_backend.records.task_view import TaskView
-from ml_backend.settings import Settings
+from ml_backend.settings import ProjectSettings, Settings
 
 P = "7.1769860800"
 COLOURS = {"clear": "#999999", "ball": "#E69F00", "car": "#0072B2"}
@@ -122,6 +123,7 @@ def open_project(
             f"2026-01-0{number}T12:00:00+00:00",
             metrics=measured(labels, score),
             annotations={"1": "2026-01-01"},
+            settings={**asdict(ProjectSettings(min_frames=3)), "fingerprint": "0" * 64, "backbone_trained": True},
             calibration={"temperature": 1.1},
             curves={"epochs": EPOCHS, "best": 4} if number == 3 else {},
             videos=number,

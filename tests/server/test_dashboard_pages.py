@@ -15,7 +15,7 @@ from redis import Redis
 
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import contact_sheet, projects
+from ml_backend.records import contact_sheet, projects, training_choice
 from ml_backend.records.contact_sheet import ContactSheet
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
@@ -270,6 +270,57 @@ class TestModels:
         assert {row["kind"] for row in listing(redis)["queued"]} >= {"rollout", "train"}
         client.post("/dashboard/projects/7/models/cold-v1/delete")
         assert not (settings.data_dir / "projects" / scene.P / "models" / "cold-v1").exists()
+
+    def test_a_card_says_what_it_was_trained_with(self, client: FlaskClient, at_work: None) -> None:
+        assert "mode auto, min_frames 3" in page(client, "/dashboard/projects/7/models/cold-v3").text
+
+    def test_how_to_train_is_chosen_in_a_form_and_shown_from_then_on(
+        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
+    ) -> None:
+        form = page(client, "/dashboard/projects/7/models")
+        assert [box["value"] for box in form.all("input") if "checked" in box] == ["extra-params", "head"]
+        numbers = {box["name"]: (box["min"], box["value"], box["max"]) for box in form.all("input") if "min" in box}
+        assert numbers["cycles"] == ("1", "10", "100")
+        assert numbers["validation_split"] == ("0.05", "0.2", "0.5")
+        sent = {"kind": "blitz", "fit": "finetune", "cycles": "25", "validation_split": "0.25", "image_size": " 96 "}
+        answer = client.post("/dashboard/projects/7/train", data=sent, follow_redirects=True, headers=HTML)
+        assert "This training and those after it are Blitz" in answer.get_data(as_text=True)
+        assert [row["kind"] for row in listing(redis)["queued"]].count("train") == 1
+
+        form = page(client, "/dashboard/projects/7/models")
+        assert [box["value"] for box in form.all("input") if "checked" in box] == ["blitz", "finetune"]
+        assert [box["value"] for box in form.all("input") if "min" in box] == ["25", "0.25", "3", "96", "5"]
+        shown = page(client, "/dashboard/projects/7/settings").text
+        assert re.search(r"blitz\.\s*cycles\s*25\s*models page", shown)
+        assert re.search(r"sample_\s*fps\s*2\.0\s*default", shown)
+        answer = client.post("/dashboard/projects/7/train", data={"kind": "extra-params"}, follow_redirects=True)
+        assert "Trainings follow the extra params again." in answer.get_data(as_text=True)
+        known = projects.recall(redis, scene.P)
+        assert known is not None
+        assert training_choice.in_force(settings.data_dir, known) is None
+
+    @pytest.mark.parametrize(
+        ("sent", "said"),
+        [
+            ({"kind": "blitz", "cycles": "1000"}, "blitz.cycles cannot be set: 1000 is not between 1 and 100."),
+            ({"kind": "blitz", "cycles": "ten"}, "blitz.cycles cannot be set: &#39;ten&#39; has the wrong type."),
+            ({"kind": "blitz", "fit": "<b>"}, "&#39;&lt;b&gt;&#39; is not one of"),
+            ({"kind": "warm"}, "The kind &#39;warm&#39; cannot be trained."),
+            ({"kind": "custom"}, "No model file is named for this project."),
+        ],
+    )
+    def test_what_cannot_be_trained_is_said_in_one_sentence_and_not_tried(
+        self, client: FlaskClient, redis: Redis, at_work: None, sent: dict[str, str], said: str
+    ) -> None:
+        answer = client.post("/dashboard/projects/7/train", data=sent, headers=HTML)
+        assert (answer.status_code, answer.mimetype) == (400, "text/html")
+        assert said in answer.get_data(as_text=True)
+        assert "train" not in [row["kind"] for row in listing(redis)["queued"]]
+
+    def test_a_form_of_another_site_starts_no_training(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
+        foreign = {**HTML, "Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
+        assert client.post("/dashboard/projects/7/train", data={"kind": "cold"}, headers=foreign).status_code == 403
+        assert "train" not in [row["kind"] for row in listing(redis)["queued"]]
 
     def test_the_active_one_is_not_deleted(self, client: FlaskClient, at_work: None) -> None:
         answer = client.post("/dashboard/projects/7/models/cold-v3/delete", headers=HTML)

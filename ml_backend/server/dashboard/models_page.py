@@ -9,16 +9,17 @@ from flask import render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.queueing.queue import request as queue
 from ml_backend.records import model_versions, projects
 from ml_backend.server.dashboard import charts
 from ml_backend.server.dashboard.jobs_page import curves
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
+from ml_backend.server.dashboard.training_form import training_form
 from ml_backend.server.protocol import backend
 
 _SHOWN = 100
 # A confusion matrix of more labels than this is not read by anybody.
 _MOST_LABELS = 30
+_OF_TRAINING = ("mode", "default_label", "min_frames", "fill_gaps", "dense")
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/models")
@@ -34,6 +35,7 @@ def models_page(project_id: int) -> str:
         before=_before(project, versions),
         wanted=projects.wanted_version(backend().redis, project.key),
         curve=learning_curve(versions),
+        form=training_form(project),
     )
 
 
@@ -54,13 +56,8 @@ def model_page(project_id: int, version: str) -> str:
         reliability=charts.reliability(metrics["reliability"], "Calibration") if metrics.get("reliability") else None,
         curves=curves(card["curves"].get("epochs") or [], card["curves"].get("best")),
         curve=learning_curve(card["learning_curve"]),
+        settings=_settings(card),
     )
-
-
-@blueprint.post("/dashboard/projects/<int:project_id>/train")
-def start_training(project_id: int) -> Response:
-    queue(backend().redis, "train", project_page(project_id).key, again=True)
-    return done("A training is queued; without new annotations it has nothing to do.", "dashboard.jobs_page")
 
 
 @blueprint.post("/dashboard/projects/<int:project_id>/models/<version>/activate")
@@ -74,6 +71,15 @@ def activate_version(project_id: int, version: str) -> Response:
 def delete_version(project_id: int, version: str) -> Response:
     model_versions.delete(backend().settings.data_dir, backend().redis, project_page(project_id).key, version)
     return done(f"{version} is deleted.", "dashboard.models_page", project_id=project_id)
+
+
+def _settings(card: Mapping[str, Any]) -> dict[str, str]:
+    """What a version was trained with: of the project's settings those that a training reads."""
+    said = card["settings"]
+    found = {name: said[name] for name in _OF_TRAINING if said.get(name) is not None}
+    if card["kind"] == "blitz":
+        found |= {f"blitz.{name}": value for name, value in (said.get("blitz") or {}).items()}
+    return {name: str(value) for name, value in found.items()}
 
 
 def learning_curve(versions: Sequence[Mapping[str, Any]]) -> Markup | None:

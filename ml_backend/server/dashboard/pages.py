@@ -12,6 +12,7 @@ from ml_backend.server.dashboard import (
     projects_page,
     quality_page,
     settings_page,
+    training_form,
     videos_page,
 )
 from ml_backend.server.dashboard.site import blueprint
@@ -24,5 +25,6 @@ __all__ = [
     "projects_page",
     "quality_page",
     "settings_page",
+    "training_form",
     "videos_page",
 ]

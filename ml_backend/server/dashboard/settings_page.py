@@ -11,7 +11,7 @@ from flask import render_template
 
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.recommended import recommended_config
-from ml_backend.records import projects, task_view
+from ml_backend.records import projects, task_view, training_choice
 from ml_backend.server.dashboard import words
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
 from ml_backend.server.protocol import backend
@@ -19,6 +19,7 @@ from ml_backend.settings import Settings, parse_project_settings
 
 # Half of a login is not shown either; a Redis address may hold a password.
 _HIDDEN = {"basic_auth_user"}
+_OF_TRAINING = ("mode", "blitz.")
 _EXAMPLE = {"person": "#0072B2", "empty": "#999999"}
 
 
@@ -34,12 +35,14 @@ def settings_page(project_id: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     rates = task_view.natural_rates(data_dir, project.key)
     framerate = _framerate(project, rates)
-    settings, ignored = parse_project_settings(project.known.extra_params)
+    _, ignored = parse_project_settings(project.known.extra_params)
+    settings = training_choice.settings_of(data_dir, project.known)
+    chosen = training_choice.in_force(data_dir, project.known) is not None
     given = project.known.extra_params if isinstance(project.known.extra_params, Mapping) else {}
     return render_template(
         "dashboard/settings.html",
         project=project,
-        project_settings=list(of_project(settings, given)),
+        project_settings=list(of_project(settings, given, chosen=chosen)),
         installation=list(of_installation(backend().settings, os.environ)),
         ignored=ignored,
         problems=projects.problems(backend().redis).get(project.key, []),
@@ -53,12 +56,17 @@ def settings_page(project_id: int) -> str:
     )
 
 
-def of_project(settings: Any, given: Mapping[str, Any], within: str = "") -> Iterator[Setting]:
-    """Each setting of a project; one that holds several is written out, as `blitz.cycles`."""
+def of_project(settings: Any, given: Mapping[str, Any], within: str = "", *, chosen: bool = False) -> Iterator[Setting]:
+    """Each setting of a project; one that holds several is written out, as `blitz.cycles`. `chosen`: whether how to train
+    was chosen on the models page."""
     for each in fields(settings):
         value, said = getattr(settings, each.name), given.get(each.name)
         if is_dataclass(value):
-            yield from of_project(value, said if isinstance(said, Mapping) else {}, f"{within}{each.name}.")
+            yield from of_project(
+                value, said if isinstance(said, Mapping) else {}, f"{within}{each.name}.", chosen=chosen
+            )
+        elif chosen and f"{within}{each.name}".startswith(_OF_TRAINING):
+            yield Setting(f"{within}{each.name}", _text(value), "models page")
         else:
             taken = each.name in given and said == value
             yield Setting(f"{within}{each.name}", _text(value), "extra params" if taken else "default")

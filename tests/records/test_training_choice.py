@@ -1,0 +1,88 @@
+"""How a project trains when somebody has chosen it: until the extra params are followed again, or say something new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_backend.errors import SettingsError
+from ml_backend.records import training_choice
+from ml_backend.records.projects import Known
+from ml_backend.settings import BlitzSettings
+
+EXTRA_PARAMS = {"mode": "cold", "min_frames": 3, "blitz": {"cycles": 7}}
+PROJECT = Known("7.1769860800", "<View/>", EXTRA_PARAMS)
+
+
+def chosen(data_dir: Path, kind: str, has_file: bool = False, **blitz: Any) -> None:
+    training_choice.choose(data_dir, PROJECT, kind, blitz, has_file=has_file)
+
+
+def test_it_counts_instead_of_the_extra_params_which_say_the_rest(tmp_path: Path) -> None:
+    assert training_choice.settings_of(tmp_path, PROJECT) == PROJECT.settings
+    chosen(tmp_path, "blitz", fit="finetune", frame_step=2)
+    expected = BlitzSettings(fit="finetune", cycles=7, frame_step=2)
+    assert training_choice.settings_of(tmp_path, PROJECT) == replace(PROJECT.settings, mode="blitz", blitz=expected)
+    assert training_choice.settings_of(tmp_path, replace(PROJECT, key="8.1")) == PROJECT.settings
+
+
+def test_the_extra_params_are_followed_again_when_somebody_says_so(tmp_path: Path) -> None:
+    chosen(tmp_path, "blitz")
+    chosen(tmp_path, "extra-params")
+    chosen(tmp_path, "extra-params")
+    assert training_choice.in_force(tmp_path, PROJECT) is None
+    assert training_choice.settings_of(tmp_path, PROJECT).mode == "cold"
+
+
+@pytest.mark.parametrize("said", [{"mode": "auto"}, {"blitz": {"cycles": 8}}, {"custom_model": "bird.py"}])
+def test_or_when_they_say_something_new_of_training(tmp_path: Path, said: dict[str, Any]) -> None:
+    chosen(tmp_path, "blitz")
+    changed = replace(PROJECT, extra_params={**EXTRA_PARAMS, **said})
+    assert training_choice.settings_of(tmp_path, changed) == changed.settings
+
+
+def test_but_not_when_they_say_something_new_of_suggestions(tmp_path: Path) -> None:
+    chosen(tmp_path, "blitz")
+    changed = replace(PROJECT, extra_params={**EXTRA_PARAMS, "frames_per_video": 5})
+    found = training_choice.settings_of(tmp_path, changed)
+    assert (found.mode, found.frames_per_video) == ("blitz", 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "blitz", "message"),
+    [
+        ("Blitz", {}, "'Blitz' cannot be trained"),
+        ("auto", {}, "'auto' cannot be trained"),
+        ("blitz", {"cycles": 101}, "blitz.cycles cannot be set: 101 is not between 1 and 100"),
+        ("blitz", {"cycles": "x"}, "blitz.cycles cannot be set: 'x' has the wrong type"),
+        ("blitz", {"validation_split": float("nan")}, "blitz.validation_split cannot be set"),
+        ("blitz", {"fit": "all"}, "'all' is not one of 'head', 'finetune'"),
+        ("blitz", {"epochs": 3}, "blitz.epochs cannot be set: there is no such setting"),
+        ("custom", {}, "No model file is named"),
+    ],
+)
+def test_what_is_no_choice_is_refused_and_changes_nothing(
+    tmp_path: Path, kind: str, blitz: dict[str, Any], message: str
+) -> None:
+    chosen(tmp_path, "blitz", image_size=200)
+    before = training_choice.in_force(tmp_path, PROJECT)
+    with pytest.raises(SettingsError, match=message):
+        chosen(tmp_path, kind, **blitz)
+    assert training_choice.in_force(tmp_path, PROJECT) == before
+
+
+def test_custom_needs_a_file_of_the_installation_or_of_the_project(tmp_path: Path) -> None:
+    chosen(tmp_path, "custom", has_file=True)
+    assert training_choice.settings_of(tmp_path, PROJECT).mode == "custom"
+    named = replace(PROJECT, extra_params={"custom_model": "bird.py"})
+    assert training_choice.choose(tmp_path, named, "custom", {}, has_file=False)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "cold"}', '{"kind": "cold", "blitz": {"x": 1}}'])
+def test_a_damaged_file_is_none(tmp_path: Path, content: str) -> None:
+    chosen(tmp_path, "blitz")
+    (tmp_path / "projects" / PROJECT.key / "training.json").write_text(content)
+    assert training_choice.in_force(tmp_path, PROJECT) is None
