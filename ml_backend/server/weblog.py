@@ -4,6 +4,7 @@ short answers do not wait for long ones.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 
@@ -22,3 +23,6 @@ def post_worker_init(_worker: object) -> None:
     """gunicorn calls it by this name, in the process that answers."""
     # By default a thread works on for 5 ms when others wait, and a webhook has to wait a dozen times beside a large /predict.
     sys.setswitchinterval(0.0005)
+    # What is loaded by now stays. Else it is searched for garbage, with all requests waiting, every few times that 1,200 tasks come.
+    gc.collect()
+    gc.freeze()
