@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ml_backend import logs
+from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.custom import app as custom
 from ml_backend.commands.export import export
 from ml_backend.commands.import_videos import import_videos
@@ -140,14 +141,15 @@ def reconcile(
         bool, typer.Option("--thorough", help="Compare everything, though nothing seems to have changed.")
     ] = False,
     seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the workers.")] = 60,
+    url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compares the backend with Label Studio now instead of within five minutes, through the Redis of a running backend
-    (REDIS_URL, or the one in DATA_DIR). Exit code 1 when some project was not reconciled. Example: coldblitz reconcile 1"""
+    """Compares the backend with Label Studio now instead of within five minutes. Exit code 1 when some project was not
+    reconciled. Example: coldblitz reconcile 1"""
     from ml_backend.commands.reconcile import reconcile as run
     from ml_backend.commands.reconcile import report
 
-    rows = run(Settings.from_environment(), project, thorough=thorough, seconds=seconds)
+    rows = run(backend(url), project, thorough=thorough, seconds=seconds)
     raise SystemExit(0 if report(rows, as_json) else 1)
 
 
@@ -161,12 +163,13 @@ app.add_typer(custom, name="custom")
 @app.command()
 def quality(
     project: Annotated[str, typer.Argument(help="The project's number in Label Studio.")],
+    url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Labels that are probably wrong, worst first, and agreement between annotators. Example: coldblitz quality 1"""
     from ml_backend.commands.quality import print_report
 
-    print_report(Settings.from_environment().data_dir, project, as_json)
+    print_report(backend(url), project, as_json)
 
 
 @app.command()

@@ -112,7 +112,7 @@ class TestStatus:
         locked = replace(redis_settings, basic_auth_user="studio", basic_auth_pass="secret")
         with serving(create_app(locked)) as url:
             refused = CliRunner().invoke(app, ["status", "--json", "--url", url])
-            assert "401" in str(refused.exception)
+            assert "login" in str(refused.exception).lower()
             monkeypatch.setenv("BASIC_AUTH_USER", "studio")
             monkeypatch.setenv("BASIC_AUTH_PASS", "secret")
             assert CliRunner().invoke(app, ["status", "--json", "--url", url]).exit_code == 0

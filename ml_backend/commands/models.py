@@ -1,4 +1,4 @@
-"""`coldblitz models`: the model versions of a project, on the machine that holds DATA_DIR."""
+"""`coldblitz models`: the model versions of a project."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from redis import Redis
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ml_backend.errors import SettingsError
-from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import model_versions
-from ml_backend.settings import Settings
+from ml_backend.commands.backend import Url, backend
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)
 
@@ -26,11 +21,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(name="list")
-def list_(project: Project, as_json: AsJson = False) -> None:
+def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
     """All versions, the oldest first. Example: coldblitz models list 1"""
-    settings = Settings.from_environment()
-    key = model_versions.project_key(settings.data_dir, None, project)
-    rows = model_versions.summaries(settings.data_dir, _redis(settings), key)
+    rows = backend(url).models(project)
     if as_json:
         Console().print_json(json.dumps(rows))
         return
@@ -48,11 +41,9 @@ def list_(project: Project, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(project: Project, version: Version, as_json: AsJson = False) -> None:
+def show(project: Project, version: Version, url: Url = None, as_json: AsJson = False) -> None:
     """A version's model card. Example: coldblitz models show 1 cold-v3"""
-    settings = Settings.from_environment()
-    key = model_versions.project_key(settings.data_dir, None, project)
-    card = model_versions.model_card(settings.data_dir, key, version)
+    card = backend(url).model_card(project, version)
     if as_json:
         Console().print_json(json.dumps(card))
         return
@@ -61,32 +52,21 @@ def show(project: Project, version: Version, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def activate(project: Project, version: Version) -> None:
+def activate(project: Project, version: Version, url: Url = None, as_json: AsJson = False) -> None:
     """Rolls a version out, be it an older one or one kept back. Example: coldblitz models activate 1 cold-v2"""
-    settings = Settings.from_environment()
-    key = model_versions.project_key(settings.data_dir, None, project)
-    model_versions.activate(settings.data_dir, _redis(settings), key, version)
-    Console().print(f"{version} is being rolled out; see `coldblitz status`.")
+    backend(url).activate(project, version)
+    _tell({"wanted": version}, f"{version} is being rolled out; see `coldblitz status`.", as_json)
 
 
 @app.command()
-def delete(project: Project, version: Version) -> None:
+def delete(project: Project, version: Version, url: Url = None, as_json: AsJson = False) -> None:
     """Removes a version's files; its predictions stay in Label Studio. Example: coldblitz models delete 1 cold-v1"""
-    settings = Settings.from_environment()
-    key = model_versions.project_key(settings.data_dir, None, project)
-    model_versions.delete(settings.data_dir, _redis(settings), key, version)
-    Console().print(f"{version} is deleted.")
+    backend(url).delete(project, version)
+    _tell({"deleted": version}, f"{version} is deleted.", as_json)
 
 
-def _redis(settings: Settings) -> Redis:
-    redis = Redis.from_url(redis_url(settings), socket_timeout=5)
-    try:
-        redis.ping()
-    except RedisError as error:
-        raise SettingsError(
-            f"No Coldblitz runs on {settings.data_dir}: its Redis does not answer.", "Start it with `make serve`."
-        ) from error
-    return redis
+def _tell(done: Mapping[str, str], sentence: str, as_json: bool) -> None:
+    Console().print_json(json.dumps(done)) if as_json else Console().print(sentence)
 
 
 def _tables(card: Mapping[str, Any]) -> Iterator[Table]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -11,25 +10,26 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from ml_backend.commands.backend import Backend
 from ml_backend.errors import SettingsError
-from ml_backend.records.model_versions import project_key
-from ml_backend.records.quality_report import QualityReport, SuspectRow, load
+from ml_backend.records.quality_report import QualityReport, SuspectRow, parse
 
 NONE = "none of the labels"
 _SHOWN = 40
 
 
-def print_report(data_dir: Path, project: str, as_json: bool) -> None:
+def print_report(backend: Backend, project: str, as_json: bool) -> None:
     """Prints what was found after the last training. Raises SettingsError when there was none."""
-    report = load(data_dir, project_key(data_dir, None, project))
-    if report is None:
+    found = backend.quality(project)
+    if found is None:
         raise SettingsError(
             f"The labels of project {project} have not been looked at yet.", "That is done after a training; annotate."
         )
     console = Console()
     if as_json:
-        console.print_json(json.dumps(report.as_json()))
+        console.print_json(json.dumps(found))
     else:
+        report = parse(found)
         console.print(_suspects(report), _agreement(report))
 
 

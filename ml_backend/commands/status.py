@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
-import requests
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ml_backend.commands.backend import There
 from ml_backend.errors import SettingsError
-from ml_backend.settings import secret
 
 _EVERY = 0.5
 _SHOWN = 8
@@ -67,20 +65,7 @@ def view(jobs: dict[str, Any]) -> Group:
 
 
 def _jobs(url: str) -> dict[str, Any]:
-    user, password = os.environ.get("BASIC_AUTH_USER"), secret(os.environ, "BASIC_AUTH_PASS")
-    try:
-        response = requests.get(
-            f"{url.rstrip('/')}/jobs", timeout=10, auth=(user, password) if user and password else None
-        )
-        response.raise_for_status()
-        found: dict[str, Any] = response.json()
-        if (
-            not {"queued", "running", "finished", "failed", "counts", "versions", "problems", "findings"}
-            <= found.keys()
-        ):
-            raise ValueError("another service")
-    except (requests.RequestException, ValueError, AttributeError) as error:
-        raise SettingsError(
-            f"No Coldblitz answers at {url} ({error}).", "Start it with `make serve`, or give --url."
-        ) from error
+    found = There(url.rstrip("/")).call("GET", "/jobs")
+    if not {"queued", "running", "finished", "failed", "counts", "versions", "problems", "findings"} <= found.keys():
+        raise SettingsError(f"No Coldblitz answers at {url}, but another service.", "Give its --url.")
     return found

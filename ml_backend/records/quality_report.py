@@ -69,14 +69,18 @@ def save(data_dir: Path, project: str, report: QualityReport) -> None:
 def load(data_dir: Path, project: str) -> QualityReport | None:
     """The newest report; None when none was made yet or it cannot be read."""
     try:
-        data = json.loads(_path(data_dir, project).read_text(encoding="utf-8"))
-        rows = tuple(
-            SuspectRow(**{**row, "given": tuple(row["given"]), "expected": tuple(row["expected"])})
-            for row in data["suspects"]
-        )
-        return QualityReport(**{**data, "suspects": rows})
+        return parse(json.loads(_path(data_dir, project).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def parse(data: Mapping[str, Any]) -> QualityReport:
+    """A report from its JSON. Raises KeyError or TypeError for anything else."""
+    rows = tuple(
+        SuspectRow(**{**row, "given": tuple(row["given"]), "expected": tuple(row["expected"])})
+        for row in data["suspects"]
+    )
+    return QualityReport(**{**data, "suspects": rows})
 
 
 def _path(data_dir: Path, project: str) -> Path:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.server import exports, models, progress, protocol
+from ml_backend.server import asking, exports, models, progress, protocol
 from ml_backend.server.browsers import protect_browsers
 from ml_backend.server.dashboard import pages
 from ml_backend.server.login import add_login
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_readiness(app, settings)
     app.register_blueprint(protocol.blueprint)
     app.register_blueprint(progress.blueprint)
+    app.register_blueprint(asking.blueprint)
     app.register_blueprint(models.blueprint)
     app.register_blueprint(exports.blueprint)
     app.register_blueprint(pages.blueprint)

@@ -42,7 +42,7 @@ def health() -> Response:
 
 @blueprint.post("/setup")
 def setup() -> Response:
-    return jsonify(model_version=receive_setup(backend(), _json(), request.url_root))
+    return jsonify(model_version=receive_setup(backend(), json_body(), request.url_root))
 
 
 def receive_setup(backend: Backend, body: object, url: str) -> str:
@@ -56,7 +56,7 @@ def receive_setup(backend: Backend, body: object, url: str) -> str:
 
 @blueprint.post("/predict")
 def predict() -> Response:
-    results = answer_predict(backend(), _json())
+    results = answer_predict(backend(), json_body())
     return Response(f'{{"results": [{", ".join(results)}]}}', mimetype="application/json")
 
 
@@ -83,18 +83,25 @@ def answer_predict(backend: Backend, body: object) -> list[str]:
 
 @blueprint.post("/webhook")
 def webhook() -> Response:
-    return jsonify(queued=receive_event(backend(), _json()))
+    return jsonify(queued=receive_event(backend(), json_body()))
 
 
 def receive_event(backend: Backend, body: object) -> list[str]:
     """Queues what an event of Label Studio asks for, and returns the jobs' ids. Raises PayloadError."""
     event = payloads.parse_event(body)
     tally.count_event(backend.redis, event.action)
-    queued = [queue(backend.redis, kind, str(event.project), again=True) for kind in _wanted(backend, event)]
+    about = str(event.companion_of or event.project)
+    queued = [queue(backend.redis, kind, about, again=True) for kind in _wanted(backend, event)]
     return [job_id for job_id in queued if job_id is not None]
 
 
 def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
+    if event.companion_of is not None:
+        # What else happens to a companion is mostly our own doing, and the reconcile finds the rest.
+        if event.action not in payloads.ANNOTATION_ACTIONS:
+            return ()
+        projects.note_annotation(backend.redis, str(event.companion_of))
+        return ("train",)
     if event.action in payloads.ANNOTATION_ACTIONS:
         projects.note_annotation(backend.redis, str(event.project))
         return ("train",)
@@ -113,19 +120,18 @@ def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
 
 @blueprint.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    body = _json() if request.method == "POST" and request.content_length else {}
+    body = json_body() if request.method == "POST" and request.content_length else {}
     project = body.get("project") if isinstance(body, dict) else None
     keys = [str(payloads.ProjectKey.parse(project))] if project is not None else projects.known_keys(backend().redis)
     found = {version for key in keys for version in ready.versions(backend().settings.data_dir, key)}
     return jsonify(versions=sorted(found), message="Coldblitz makes the next version when annotations are submitted.")
 
 
-def _json() -> object:
+def json_body() -> object:
+    """What the request carries. Raises PayloadError, and UnsupportedMediaType for another content type."""
     if not request.is_json:
         raise UnsupportedMediaType("The request's content type is not application/json.")
     body = request.get_json(silent=True)
     if body is None:
-        raise PayloadError(
-            "The request's body is not JSON.", "Only Label Studio should call this address; see the README."
-        )
+        raise PayloadError("The request's body is not JSON.", "See docs/openapi.yaml for what each address takes.")
     return body

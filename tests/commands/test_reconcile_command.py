@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
+from ml_backend.commands.backend import Here
 from ml_backend.commands.reconcile import reconcile
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
@@ -50,13 +51,13 @@ def work(redis: Redis, text: str) -> threading.Thread:
 
 def test_one_project_by_its_number_and_what_was_missing(redis: Redis, redis_settings: Settings) -> None:
     worker = work(redis, "2 tasks to suggest")
-    rows = reconcile(redis_settings, "2", thorough=False, seconds=20)
+    rows = reconcile(Here(redis_settings), "2", thorough=False, seconds=20)
     worker.join()
     assert rows == [{"project": TWO, "state": "finished", "text": "2 tasks to suggest"}]
 
 
 def test_all_projects_and_a_look_for_lost_ones(redis: Redis, redis_settings: Settings) -> None:
-    rows = reconcile(redis_settings, None, thorough=False, seconds=0)
+    rows = reconcile(Here(redis_settings), None, thorough=False, seconds=0)
     assert [row["project"] for row in rows] == [ONE, TWO, redis_settings.label_studio_url]
     assert sorted(row["kind"] for row in listing(redis)["queued"]) == ["discover", "reconcile", "reconcile"]
 
@@ -64,19 +65,19 @@ def test_all_projects_and_a_look_for_lost_ones(redis: Redis, redis_settings: Set
 def test_thorough_forgets_what_was_seen(redis: Redis, redis_settings: Settings) -> None:
     for key in (ONE, TWO):
         marks.put(redis, key, "trained", "all of it")
-    reconcile(redis_settings, ONE, thorough=True, seconds=0)
+    reconcile(Here(redis_settings), ONE, thorough=True, seconds=0)
     assert (marks.get(redis, ONE, "trained"), marks.get(redis, TWO, "trained")) == (None, "all of it")
 
 
 def test_a_project_that_nobody_connected_is_named(redis_settings: Settings) -> None:
     with pytest.raises(SettingsError, match="Project 3"):
-        reconcile(redis_settings, "3", thorough=False, seconds=0)
+        reconcile(Here(redis_settings), "3", thorough=False, seconds=0)
 
 
 def test_without_a_running_backend_it_says_so(tmp_path: Path) -> None:
     settings = Settings("http://studio", "token", redis_url=f"redis://127.0.0.1:{closed_port()}", data_dir=tmp_path)
     with pytest.raises(SettingsError, match="No Coldblitz runs"):
-        reconcile(settings, None, thorough=False, seconds=0)
+        reconcile(Here(settings), None, thorough=False, seconds=0)
 
 
 def test_the_command_prints_json_and_fails_while_something_waits(redis: Redis, redis_settings: Settings) -> None:

@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
+from ml_backend.commands.backend import Here
 from ml_backend.commands.request import ask
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
@@ -37,12 +38,12 @@ def queued(redis: Redis) -> list[tuple[str, int | None, str | None]]:
 
 
 def test_train(redis: Redis, redis_settings: Settings) -> None:
-    assert ask(redis_settings, "train", "1", (), 0) == [{"job": "train", "state": "queued", "text": ""}]
+    assert ask(Here(redis_settings), "train", "1", (), 0) == [{"job": "train", "state": "queued", "text": ""}]
     assert queued(redis) == [("train", None, None)]
 
 
 def test_suggestions_for_tasks(redis: Redis, redis_settings: Settings) -> None:
-    ask(redis_settings, "suggest", "1", [4, 5], 0)
+    ask(Here(redis_settings), "suggest", "1", [4, 5], 0)
     assert queued(redis) == [("suggest", 4, None), ("suggest", 5, None)]
 
 
@@ -50,29 +51,29 @@ def test_suggestions_for_all_that_lack_any_are_found_by_comparing_everything(
     redis: Redis, redis_settings: Settings
 ) -> None:
     marks.put(redis, P, "tasks", "nothing has changed")
-    ask(redis_settings, "suggest", "1", (), 0)
+    ask(Here(redis_settings), "suggest", "1", (), 0)
     assert queued(redis) == [("reconcile", None, None)]
     assert marks.get(redis, P, "tasks") is None
 
 
 def test_predictions_need_a_model(redis: Redis, redis_settings: Settings) -> None:
     with pytest.raises(SettingsError, match=r"no model yet\. Label some"):
-        ask(redis_settings, "predict", "1", (), 0)
+        ask(Here(redis_settings), "predict", "1", (), 0)
     projects.activate(redis, P, "cold-v3")
-    ask(redis_settings, "predict", "1", (), 0)
-    ask(redis_settings, "predict", "1", [4], 0)
+    ask(Here(redis_settings), "predict", "1", (), 0)
+    ask(Here(redis_settings), "predict", "1", [4], 0)
     assert queued(redis) == [("predict", 4, None), ("rollout", None, "cold-v3")]
 
 
 def test_a_project_that_nobody_connected_is_named(redis_settings: Settings) -> None:
     with pytest.raises(SettingsError, match="Project 3 is not known"):
-        ask(redis_settings, "train", "3", (), 0)
+        ask(Here(redis_settings), "train", "3", (), 0)
 
 
 def test_without_a_running_backend_it_says_so(tmp_path: Path) -> None:
     settings = Settings("http://studio", "token", redis_url=f"redis://127.0.0.1:{closed_port()}", data_dir=tmp_path)
     with pytest.raises(SettingsError, match="No Coldblitz runs"):
-        ask(settings, "train", "1", (), 0)
+        ask(Here(settings), "train", "1", (), 0)
 
 
 @pytest.mark.parametrize(("state", "code"), [("finished", 0), ("failed", 1)])

@@ -1,0 +1,179 @@
+"""The backend that a command speaks to: the one of this machine, by its Redis and DATA_DIR, or any other by its address."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+import requests
+import typer
+from redis import Redis
+from redis.exceptions import RedisError
+
+from ml_backend.errors import SettingsError
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.interventions import result
+from ml_backend.records import asking, model_versions, quality_report
+from ml_backend.settings import Settings, secret
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="COLDBLITZ_URL", help="A backend elsewhere; without it, that of this machine's DATA_DIR."
+    ),
+]
+_EVERY = 0.2
+_TIMEOUT = 10.0
+
+
+class Backend(Protocol):
+    """What commands ask of a backend. Each may raise SettingsError; projects are given by number or key."""
+
+    def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]: ...
+    def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]: ...
+    def result(self, job_id: str) -> dict[str, str]: ...
+    def models(self, project: str) -> list[dict[str, Any]]: ...
+    def model_card(self, project: str, version: str) -> dict[str, Any]: ...
+    def activate(self, project: str, version: str) -> None: ...
+    def delete(self, project: str, version: str) -> None: ...
+    def quality(self, project: str) -> dict[str, Any] | None: ...
+
+
+def backend(url: str | None) -> Backend:
+    """Raises SettingsError when the environment lacks what the backend of this machine needs."""
+    return There(url.rstrip("/")) if url else Here(Settings.from_environment())
+
+
+def ended(backend: Backend, jobs: Mapping[str, str], seconds: float) -> dict[str, dict[str, str]]:
+    """`state` and `text` of each job, by the name it has in `jobs`, when all have ended or `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        rows = {name: backend.result(job_id) for name, job_id in jobs.items()}
+        if all(row["state"] in ("finished", "failed") for row in rows.values()) or time.monotonic() > deadline:
+            return rows
+        time.sleep(_EVERY)
+
+
+@dataclass(frozen=True)
+class Here:
+    """The backend that has the same Redis and DATA_DIR as this process."""
+
+    settings: Settings
+
+    def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
+        with self._redis() as redis:
+            return asking.ask(redis, kind, project, tasks)
+
+    def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:
+        with self._redis() as redis:
+            return asking.reconcile(redis, self.settings.label_studio_url, project, thorough=thorough)
+
+    def result(self, job_id: str) -> dict[str, str]:
+        with self._redis() as redis:
+            return result(redis, job_id)
+
+    def models(self, project: str) -> list[dict[str, Any]]:
+        with self._redis() as redis:
+            return model_versions.summaries(self.settings.data_dir, redis, self._key(project))
+
+    def model_card(self, project: str, version: str) -> dict[str, Any]:
+        return model_versions.model_card(self.settings.data_dir, self._key(project), version)
+
+    def activate(self, project: str, version: str) -> None:
+        with self._redis() as redis:
+            model_versions.activate(self.settings.data_dir, redis, self._key(project), version)
+
+    def delete(self, project: str, version: str) -> None:
+        with self._redis() as redis:
+            model_versions.delete(self.settings.data_dir, redis, self._key(project), version)
+
+    def quality(self, project: str) -> dict[str, Any] | None:
+        report = quality_report.load(self.settings.data_dir, self._key(project))
+        return None if report is None else report.as_json()
+
+    def _key(self, project: str) -> str:
+        return model_versions.project_key(self.settings.data_dir, None, project)
+
+    @contextmanager
+    def _redis(self) -> Iterator[Redis]:
+        redis = Redis.from_url(redis_url(self.settings), socket_timeout=5)
+        try:
+            yield redis
+        except RedisError as error:
+            raise SettingsError(
+                f"No Coldblitz runs on {self.settings.data_dir}: its Redis does not answer.",
+                "Start it with `make serve`, or give --url.",
+            ) from error
+        finally:
+            redis.close()
+
+
+@dataclass(frozen=True)
+class There:
+    """A backend at an address, with the login of BASIC_AUTH_USER and BASIC_AUTH_PASS when these are set."""
+
+    url: str
+
+    def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
+        return dict(self.call("POST", "/jobs", {"kind": kind, "project": project, "tasks": list(tasks)})["jobs"])
+
+    def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:
+        body = {"kind": "reconcile", "project": project, "thorough": thorough}
+        return dict(self.call("POST", "/jobs", body)["jobs"])
+
+    def result(self, job_id: str) -> dict[str, str]:
+        return dict(self.call("GET", f"/jobs/{job_id}"))
+
+    def models(self, project: str) -> list[dict[str, Any]]:
+        return list(self.call("GET", "/models", project=project)["models"])
+
+    def model_card(self, project: str, version: str) -> dict[str, Any]:
+        return self.call("GET", f"/models/{version}", project=project)
+
+    def activate(self, project: str, version: str) -> None:
+        self.call("POST", f"/models/{version}/activate", project=project)
+
+    def delete(self, project: str, version: str) -> None:
+        self.call("POST", f"/models/{version}/delete", project=project)
+
+    def quality(self, project: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.call("GET", "/quality", project=project)["quality"]
+        return found
+
+    def call(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
+        """The JSON object of an answer. Raises SettingsError, with the backend's own words when it refuses."""
+        user, password = os.environ.get("BASIC_AUTH_USER"), secret(os.environ, "BASIC_AUTH_PASS")
+        login = (user, password) if user and password else None
+        try:
+            # Nobody else is to get the login.
+            answer = requests.request(
+                method,
+                f"{self.url}{path}",
+                params=query,
+                json=body,
+                timeout=_TIMEOUT,
+                auth=login,
+                allow_redirects=False,
+            )
+            found = answer.json()
+            if not isinstance(found, dict):
+                raise ValueError("another service")
+        except (requests.RequestException, ValueError) as error:
+            raise SettingsError(
+                f"No Coldblitz answers at {self.url} ({error}).", "Start it with `make serve`, or give its --url."
+            ) from error
+        if answer.status_code == 401:
+            raise SettingsError(
+                f"Coldblitz at {self.url} asks for another login.",
+                "Set BASIC_AUTH_USER and BASIC_AUTH_PASS to its own.",
+            )
+        if not answer.ok:
+            raise SettingsError(
+                str(found.get("error") or f"{self.url} answers {answer.status_code}."),
+                str(found.get("remedy") or "See the backend's log."),
+            )
+        return found
