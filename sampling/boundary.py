@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.spacing import Frames, candidates, free
+from sampling.spacing import Frames, free, indices
 from sampling.uncertain import margin, with_none
 
 
@@ -28,7 +28,7 @@ def boundary(
     indices `labelled` (k,). `seed` decides between equals. Returns at most `count` sorted, distinct frame indices; fewer
     when there are fewer changes. Raises ValueError for arrays that do not fit together.
     """
-    index = candidates(len(probabilities), frames)
+    index = indices(len(probabilities), frames)
     changes = changes_of(probabilities, exclusive)
     doubt = margin(probabilities, exclusive)
     least_sure = np.maximum(doubt[changes], doubt[changes + 1])

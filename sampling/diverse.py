@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from sampling.spacing import Floats, Frames, free, indices
 
 # Clusters are found among at most this many frames; any frame can be the medoid.
 MAX_POINTS = 4000
 
 
 def diverse(
-    embeddings: NDArray[np.floating], count: int, *, frames: NDArray[np.int64] | None = None, seed: int = 0
-) -> NDArray[np.int64]:
+    embeddings: NDArray[np.floating],
+    count: int,
+    *,
+    frames: ArrayLike | None = None,
+    labelled: ArrayLike | None = None,
+    gap: int = 0,
+    seed: int = 0,
+) -> Frames:
     """Choose `count` frames by k-means in a 32-dimensional PCA, one per cluster: the frame nearest its centre.
 
     `embeddings` (m, d) of the ascending frame indices `frames` (m,) int64 (default 0..m-1); where they are sparse, each
-    stands for the frames around it. Returns at most `count` sorted, distinct
-    frame indices; fewer when there are fewer distinct embeddings, since the same picture is never asked about twice.
+    stands for the frames around it. `gap`: least distance in frames between two picks, and of a pick to the frame indices
+    `labelled` (k,); the largest clusters choose first, and one without a frame far enough gets none. Returns at most
+    `count` sorted, distinct frame indices; fewer when there are fewer distinct embeddings, since the same picture is
+    never asked about twice. Raises ValueError for arrays that do not fit together.
     """
-    index = np.arange(len(embeddings), dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
+    index = indices(len(embeddings), frames)
     if count <= 0 or not len(index):
         return np.empty(0, np.int64)
     # Frames are embedded more densely where the picture moves. Counting each for the frames around it would forget
     # short scenes, counting all the same the still ones: the root is between the two.
     shown = np.sqrt(np.gradient(index.astype(np.float64))) if len(index) > 1 else np.ones(1)
-    points = principal(embeddings, weight=shown)
-    points, first, same = np.unique(points.round(6), axis=0, return_index=True, return_inverse=True)
+    points: Floats
+    points, first, same = np.unique(
+        principal(embeddings, weight=shown).round(6), axis=0, return_index=True, return_inverse=True
+    )
     shown = np.bincount(same.ravel(), weights=shown).astype(np.float64)
     index = index[first]
-    if len(points) <= count:
-        return np.sort(index)
-    # Evenly thinned, a long video still shows all of its scenes.
-    thinned = np.argsort(index)[:: -(-len(points) // MAX_POINTS)]
-    centres = k_means(points[thinned], shown[thinned], count, np.random.default_rng(seed))
+    centres = points
+    if len(points) > count:
+        # Evenly thinned, a long video still shows all of its scenes.
+        thinned = np.argsort(index)[:: -(-len(points) // MAX_POINTS)]
+        centres = k_means(points[thinned], shown[thinned], count, np.random.default_rng(seed))
     distance = _squared_distances(points, centres)
-    own = distance.argmin(axis=1)
-    medoids = [
-        int(members[distance[members, cluster].argmin()])
-        for cluster in range(len(centres))
-        if len(members := np.flatnonzero(own == cluster))
-    ]
-    return np.sort(index[medoids])
+    own = distance.argmin(axis=1) if len(points) > count else np.arange(len(points))
+    open_ = free(index, labelled, gap)
+    chosen: list[int] = []
+    for cluster in np.argsort(-np.bincount(own, minlength=len(centres)), kind="stable").tolist():
+        members = np.flatnonzero((own == cluster) & open_)
+        if len(members):
+            chosen.append(int(index[members[distance[members, cluster].argmin()]]))
+            open_ &= free(index, chosen[-1:], gap)
+    return np.array(sorted(chosen), np.int64)
 
 
 def principal(embeddings: NDArray[np.floating], dimensions: int = 32, weight: Floats | None = None) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.spacing import Frames, candidates, free
+from sampling.spacing import Frames, free, indices
 
 
 def rare(
@@ -33,7 +33,7 @@ def rare(
     together.
     """
     rows = np.asarray(probabilities, np.float64)
-    index = candidates(len(rows), frames)
+    index = indices(len(rows), frames)
     met = np.asarray(examples, np.float64).copy()
     if rows.ndim != 2 or met.shape != rows.shape[1:] or (met < 0).any():
         raise ValueError(f"examples {met.tolist()} are not counts of the labels of probabilities {rows.shape}")

@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 Frames = NDArray[np.int64]
 
 
-def candidates(rows: int, frames: ArrayLike | None) -> Frames:
+def indices(rows: int, frames: ArrayLike | None) -> Frames:
     """(rows,) int64: the ascending frame indices `frames`, or 0..rows-1.
 
     Raises ValueError when there is not one for each row, or when they do not ascend.
@@ -34,11 +34,12 @@ def time_to(frames: Frames, taken: ArrayLike | None) -> Floats:
         return np.full(len(frames), np.inf)
     after = np.searchsorted(marks, frames).clip(0, len(marks) - 1)
     before = (after - 1).clip(0)
-    return np.minimum(np.abs(frames - marks[before]), np.abs(frames - marks[after])).astype(np.float64)
+    nearest: Frames = np.minimum(np.abs(frames - marks[before]), np.abs(frames - marks[after]))
+    return nearest.astype(np.float64)
 
 
 def in_order(
-    order: NDArray[np.intp], frames: Frames, count: int, *, gap: int = 0, labelled: ArrayLike | None = None
+    order: NDArray[np.int64], frames: Frames, count: int, *, gap: int = 0, labelled: ArrayLike | None = None
 ) -> Frames:
     """At most `count` of `frames`, sorted: taken in the `order` of their positions, each at least `gap` from the others."""
     open_ = free(frames, labelled, gap)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.spacing import Floats, Frames, candidates, free, time_to
+from sampling.spacing import Floats, Frames, free, indices, time_to
 
 Measure = Literal["margin", "entropy", "disagreement"]
 
@@ -45,7 +45,7 @@ def uncertain(
 
     More than about five from the same probabilities ask about the same confusion again: fit the model in between.
     """
-    index = candidates(len(probabilities), frames)
+    index = indices(len(probabilities), frames)
     if embeddings is not None and len(embeddings) != len(index):
         raise ValueError(f"{len(embeddings)} embeddings do not belong to {len(index)} rows of probabilities")
     if not len(index) or count < 1:
@@ -133,7 +133,7 @@ class _Distance:
     def __init__(self, frames: Frames, embeddings: NDArray[np.floating] | None, known: Frames) -> None:
         self._frames = frames
         self._rows = None if embeddings is None else _unit(embeddings)
-        self.least = np.full(len(frames), np.inf)
+        self.least: Floats = np.full(len(frames), np.inf)
         if self._rows is None:
             self.least = time_to(frames, known)
         else:

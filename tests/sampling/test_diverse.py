@@ -67,3 +67,28 @@ def test_at_most_as_many_as_asked_sorted_and_distinct(frames: int, count: int, s
     assert chosen.dtype == np.int64
     assert len(chosen) == max(min(count, frames), 0)
     assert (np.diff(chosen) > 0).all()
+
+
+@given(
+    frames=st.integers(0, 40),
+    count=st.integers(1, 12),
+    gap=st.integers(0, 15),
+    labelled=st.lists(st.integers(0, 120), max_size=4),
+    seed=st.integers(0, 100),
+)
+def test_frames_stay_apart_and_away_from_what_is_labelled(
+    frames: int, count: int, gap: int, labelled: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, index = rng.normal(size=(frames, 5)), np.sort(rng.choice(120, frames, replace=False))
+    chosen = diverse(rows, count, frames=index, labelled=labelled, gap=gap, seed=seed)
+    assert len(chosen) <= count
+    assert (np.diff(chosen) >= max(gap, 1)).all()
+    assert all(abs(frame - known) >= max(gap, 1) for frame in chosen for known in labelled)
+
+
+def test_a_scene_shows_another_frame_of_it_where_the_middle_one_is_too_near() -> None:
+    rows = np.array([[0.0], [1.0], [2.0], [100.0], [101.0], [102.0], [100.4]])
+    assert diverse(rows, 2).tolist() == [1, 4]
+    # The larger cluster chooses first.
+    assert diverse(rows, 2, gap=4).tolist() == [0, 4]
