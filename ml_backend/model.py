@@ -14,7 +14,7 @@ from flask import has_request_context, request
 from label_studio_ml.model import LabelStudioMLBase
 from redis import Redis
 
-from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
+from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS, parse_event, parse_predict
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.projects import known_keys
 from ml_backend.server.protocol import Backend, answer_predict, receive_event, receive_setup
@@ -46,7 +46,8 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
         named = kwargs.get("project") or self.project_id or _request_body().get("project")
         if named is None and tasks:
             named = tasks[0].get("project")
-        results = answer_predict(self._backend, {"tasks": list(tasks), "project": self._key(named)})
+        asked = parse_predict({"tasks": list(tasks), "project": self._key(named)})
+        results = answer_predict(self._backend, *asked)
         return [json.loads(result) for result in results]
 
     def fit(self, tasks: object = None, workdir: str | None = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
             event, data = tasks, workdir if data is None else data
         if not isinstance(data, Mapping):
             return {}
-        return {"queued": receive_event(self._backend, {**data, "action": event})}
+        return {"queued": receive_event(self._backend, parse_event({**data, "action": event}))}
 
     def _key(self, project: object) -> str | None:
         """Upstream 2.x and tasks name a project by its id alone; the newest one that had it is meant."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ml_backend.errors import PayloadError
+from ml_backend.labelstudio.skim import Each, Stream, skim
 
 ANNOTATION_ACTIONS = frozenset(
     {"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "ANNOTATIONS_DELETED"}
@@ -90,10 +91,20 @@ def parse_predict(body: object) -> tuple[ProjectKey | None, tuple[PredictTask, .
     """The project (None when not named) and the tasks in order. Raises PayloadError."""
     fields = _object(body)
     tasks = fields.get("tasks")
+    return _asked(fields, list(map(_predict_task, tasks)) if isinstance(tasks, list) else None)
+
+
+def read_predict(stream: Stream) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
+    """The same of a body that is still to be read: its tasks carry all their annotations and predictions. Raises PayloadError."""
+    fields = _skimmed(stream, {"project": None, "tasks": _predict_task})
+    return _asked(fields, fields.get("tasks"))
+
+
+def _asked(fields: Mapping[str, Any], tasks: object) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
     if not isinstance(tasks, list):
         raise PayloadError("The request has no list 'tasks'.", _REMEDY)
     project = fields.get("project")
-    return (None if project is None else ProjectKey.parse(project)), tuple(map(_predict_task, tasks))
+    return (None if project is None else ProjectKey.parse(project)), tuple(tasks)
 
 
 def parse_event(body: object) -> Event:
@@ -103,6 +114,11 @@ def parse_event(body: object) -> Event:
     label_config = project.get("label_config")
     usable = isinstance(label_config, str) and len(label_config) <= _MOST_CONFIG
     return Event(_text(fields, "action"), ProjectKey.of(project), label_config if usable else None)
+
+
+def read_event(stream: Stream) -> Event:
+    """The same of a body that is still to be read: it may name 100,000 tasks. Raises PayloadError."""
+    return parse_event(_skimmed(stream, {"action": None, "project": None}))
 
 
 def _predict_task(task: object) -> PredictTask:
@@ -125,6 +141,13 @@ def _extra_params(value: object) -> object:
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def _skimmed(stream: Stream, fields: Mapping[str, Each | None]) -> Mapping[str, Any]:
+    try:
+        return skim(stream, fields)
+    except ValueError as error:
+        raise PayloadError(f"The request's body is not one JSON object ({error}).", _REMEDY) from error
 
 
 def _object(body: object) -> Mapping[str, Any]:

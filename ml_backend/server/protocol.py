@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, current_app, jsonify, request
@@ -10,8 +11,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ml_backend.errors import PayloadError
 from ml_backend.labelstudio import payloads
-from ml_backend.labelstudio.payloads import Event
+from ml_backend.labelstudio.payloads import Event, PredictTask, ProjectKey
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.skim import Stream
 from ml_backend.queueing import tally
 from ml_backend.queueing.queue import request as queue
 from ml_backend.records import projects, ready
@@ -56,7 +58,7 @@ def receive_setup(backend: Backend, body: object, url: str) -> str:
 
 @blueprint.post("/predict")
 def predict() -> Response:
-    results = answer_predict(backend(), json_body())
+    results = answer_predict(backend(), *payloads.read_predict(_stream()))
     return Response(f'{{"results": [{", ".join(results)}]}}', mimetype="application/json")
 
 
@@ -64,12 +66,8 @@ def predict() -> Response:
 _NOTHING_YET = "[]"
 
 
-def answer_predict(backend: Backend, body: object) -> list[str]:
-    """The JSON of one item per task, in order: the prediction that is ready, or `[]`; what is missing is queued.
-
-    Raises PayloadError.
-    """
-    project, tasks = payloads.parse_predict(body)
+def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence[PredictTask]) -> list[str]:
+    """The JSON of one item per task, in order: the prediction that is ready, or `[]`; what is missing is queued."""
     if project is None:
         return [_NOTHING_YET] * len(tasks)
     key = str(project)
@@ -83,12 +81,11 @@ def answer_predict(backend: Backend, body: object) -> list[str]:
 
 @blueprint.post("/webhook")
 def webhook() -> Response:
-    return jsonify(queued=receive_event(backend(), json_body()))
+    return jsonify(queued=receive_event(backend(), payloads.read_event(_stream())))
 
 
-def receive_event(backend: Backend, body: object) -> list[str]:
-    """Queues what an event of Label Studio asks for, and returns the jobs' ids. Raises PayloadError."""
-    event = payloads.parse_event(body)
+def receive_event(backend: Backend, event: Event) -> list[str]:
+    """Queues what an event of Label Studio asks for, and returns the jobs' ids."""
     tally.count_event(backend.redis, event.action)
     about = str(event.companion_of or event.project)
     queued = [queue(backend.redis, kind, about, again=True) for kind in _wanted(backend, event)]
@@ -127,10 +124,16 @@ def versions() -> Response:
     return jsonify(versions=sorted(found), message="Coldblitz makes the next version when annotations are submitted.")
 
 
-def json_body() -> object:
-    """What the request carries. Raises PayloadError, and UnsupportedMediaType for another content type."""
+def _stream() -> Stream:
+    """What the request carries, for those who read it piece by piece. Raises UnsupportedMediaType for another content type."""
     if not request.is_json:
         raise UnsupportedMediaType("The request's content type is not application/json.")
+    return request.stream
+
+
+def json_body() -> object:
+    """What the request carries. Raises PayloadError, and UnsupportedMediaType for another content type."""
+    _stream()
     body = request.get_json(silent=True)
     if body is None:
         raise PayloadError("The request's body is not JSON.", "See docs/openapi.yaml for what each address takes.")
