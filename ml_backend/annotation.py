@@ -18,7 +18,8 @@ Origin = Literal["manual", "prediction", "prediction-changed"]
 class Region:
     """One item of an annotation or prediction: `labels` hold on the Label Studio frames `start`..`end`, end included.
 
-    `labels` is empty for a suggestion that nobody answered. `id` is Label Studio's region id, which survives Submit;
+    `labels` is empty for a suggestion that nobody answered, and where somebody said that no label holds: then `nothing`
+    is true. `id` is Label Studio's region id, which survives Submit;
     ours tell where a region came from (`kf-…`, `cold-v3-…`). `origin` is Label Studio's word; an edge that was dragged
     still says `prediction`.
     """
@@ -29,6 +30,7 @@ class Region:
     labels: tuple[str, ...]
     origin: Origin = "manual"
     score: float | None = None
+    nothing: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Annotation:
     """One person's submitted work on one task; cancelled (skipped) annotations and drafts never become one of these.
 
     `reviewed` is the explicit mark of the label config's *reviewed* choice: None when the config has none or it was not answered.
+    `lead_time`: seconds that it took, None where Label Studio does not know.
     """
 
     id: int
@@ -45,3 +48,4 @@ class Annotation:
     author: int | None = None
     ground_truth: bool = False
     reviewed: bool | None = None
+    lead_time: float | None = None

@@ -115,7 +115,7 @@ def _rows(done: Iterable[Done], key: Callable[[Done], str]) -> dict[str, Row]:
 
 
 def _row(done: Sequence[Done]) -> Row:
-    times = [one.lead_time for one in done if one.lead_time is not None]
+    times = [one.annotation.lead_time for one in done if one.annotation.lead_time is not None]
     regions = [region for one in done for region in one.annotation.regions if region.labels]
     return Row(
         annotations=len(done),

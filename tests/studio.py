@@ -31,6 +31,7 @@ class Studio(Flask):
         self.listed_backends = 0
         self.listed: list[str] = []
         self.files: dict[str, Path] = {}
+        self.users: list[dict[str, Any]] = []
         for rule, view, *methods in (
             ("/api/projects/", self.list_projects, "GET"),
             ("/api/projects/7/", self.show_project, "GET", "PATCH"),
@@ -42,6 +43,7 @@ class Studio(Flask):
             ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH"),
             ("/api/dm/views/", self.list_tabs, "GET", "POST"),
             ("/api/ml/", self.list_backends, "GET"),
+            ("/api/users/", self.list_users, "GET"),
             ("/data/upload/7/<name>", self.video, "GET"),
         ):
             self.add_url_rule(rule, view_func=view, methods=methods)
@@ -105,6 +107,12 @@ class Studio(Flask):
     def list_backends(self) -> Response:
         self.listed_backends += 1
         return jsonify([])
+
+    def list_users(self) -> Response:
+        """Who is not allowed to see them is refused, as by Label Studio."""
+        if not self.users:
+            abort(403)
+        return jsonify(self.users)
 
     def video(self, name: str) -> Response:
         if request.headers.get("Authorization") != "Token the-token":

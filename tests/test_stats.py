@@ -19,7 +19,8 @@ def done(
         for start, end, label in spans
     )
     made = datetime.fromisoformat(f"2026-05-{day:02}T23:30:00+00:00")
-    return Done(Annotation(task * 10 + author, task, regions, made, author, reviewed=reviewed), made, seconds)
+    annotation = Annotation(task * 10 + author, task, regions, made, author, reviewed=reviewed, lead_time=seconds)
+    return Done(annotation, made)
 
 
 def task(number: int, *work: Done, versions: tuple[str, ...] = (), skipped: int = 0, **data: Any) -> TaskWork:

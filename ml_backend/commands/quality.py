@@ -60,14 +60,16 @@ def _about(row: SuspectRow) -> str:
 
 
 def _agreement(report: QualityReport) -> Group:
-    title = f"Agreement between annotators (kappa; {report.compared_frames} frames labelled by two or more)"
-    if not report.annotator_kappa:
-        return Group(Text(title, style="bold"), Text("No task was labelled by two annotators."))
-    table = Table("of", "kappa", title=title)
+    title = f"Agreement (kappa; {report.compared_frames} frames labelled by two or more annotators)"
+    people = dict.fromkeys([*report.annotator_kappa, *report.model_kappa])
+    if not people:
+        return Group(Text(title, style="bold"), Text("No annotator can be compared with anybody."))
+    table = Table("of", "with others", "with the model", title=title)
     for label, kappa in report.label_kappa.items():
-        table.add_row(escape(label), _kappa(kappa))
-    for annotator, kappa in report.annotator_kappa.items():
-        table.add_row(f"annotator {escape(annotator)} against the others", _kappa(kappa))
+        table.add_row(escape(label), _kappa(kappa), "")
+    for number in people:
+        name = report.names.get(number, f"user {number}")
+        table.add_row(escape(name), _kappa(report.annotator_kappa.get(number)), _kappa(report.model_kappa.get(number)))
     return Group(table)
 
 

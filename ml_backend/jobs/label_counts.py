@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import median
 
 from ml_backend.annotation import Region
 from ml_backend.jobs.labelled import Annotated, pushed_regions
@@ -22,17 +23,20 @@ def note_labelled(
     regions = {each.task.id: _regions(each, pushed_regions(data_dir, work, each)) for each in annotated}
     every = [region for mine in regions.values() for region in mine]
     frames, counts = Counter[str](), Counter[str]()
+    sources: dict[str, Counter[str]] = defaultdict(Counter)
     for region in every:
         for label in region.labels:
             frames[label] += region.end - region.start + 1
             counts[label] += 1
+            sources[label][region.source] += 1
     report = LabelReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         tasks=tuple(sorted(regions)),
         reviewed=tuple(sorted(set(reviewed) & regions.keys())),
         frames=dict(frames),
         regions=dict(counts),
-        authors=_authors(annotated, every),
+        authors=_authors(annotated, every, context.client.names() if annotated else {}),
+        sources={label: dict(found) for label, found in sources.items()},
     )
     save(data_dir, work.key, report, regions.items())
 
@@ -53,7 +57,9 @@ def _source(region: Region, pushed: Mapping[str, Region]) -> str:
     return "changed" if is_from_timeline(region) else "person"
 
 
-def _authors(annotated: Sequence[Annotated], every: Sequence[HumanRegion]) -> tuple[Author, ...]:
+def _authors(
+    annotated: Sequence[Annotated], every: Sequence[HumanRegion], names: Mapping[int, str]
+) -> tuple[Author, ...]:
     """The busiest first."""
     annotations = [annotation for each in annotated for annotation in each.annotations]
     found = []
@@ -61,6 +67,7 @@ def _authors(annotated: Sequence[Annotated], every: Sequence[HumanRegion]) -> tu
         mine = [region for region in every if region.author == author]
         sources = Counter(region.source for region in mine)
         own = [annotation for annotation in annotations if annotation.author == author]
+        times = [annotation.lead_time for annotation in own if annotation.lead_time is not None]
         found.append(
             Author(
                 author,
@@ -70,6 +77,9 @@ def _authors(annotated: Sequence[Annotated], every: Sequence[HumanRegion]) -> tu
                 sources["accepted"],
                 sources["changed"],
                 max(annotation.updated_at for annotation in own).isoformat(timespec="seconds"),
+                None if author is None else names.get(author),
+                round(sum(times), 1) if times else None,
+                round(median(times), 1) if times else None,
             )
         )
     return tuple(sorted(found, key=lambda row: -row.frames))

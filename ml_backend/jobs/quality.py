@@ -14,7 +14,7 @@ from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import FrameLabels, is_exclusive
-from ml_backend.learning.quality import Suspect, agreement, find_suspects
+from ml_backend.learning.quality import Suspect, agreement, agreement_with_model, held_out, suspects
 from ml_backend.records.quality_report import QualityReport, SuspectRow, save
 from ml_backend.video.timeline import studio_grid
 
@@ -29,12 +29,14 @@ def quality(project_key: str) -> str:
     with part(0, 90):
         videos = labelled_videos(context, work, annotated, exclusive)
     report(90, "looking for labels that are probably wrong")
-    suspects = find_suspects(videos, work.config.labels, exclusive=exclusive)
+    labels = work.config.labels
+    predicted = held_out(videos, labels, exclusive=exclusive)
     tasks = {each.task.id: each for each in annotated}
-    rows = tuple(_rows(context, work, tasks, videos, suspects))
-    agreed = agreement(
-        [_by_author(context, work, tasks[video.task], video, exclusive) for video in videos], work.config.labels
-    )
+    rows = tuple(_rows(context, work, tasks, videos, suspects(predicted, labels, exclusive=exclusive)))
+    by_author = {video.task: _by_author(context, work, tasks[video.task], video, exclusive) for video in videos}
+    agreed = agreement(list(by_author.values()), labels)
+    with_model = agreement_with_model(predicted, by_author, labels)
+    names = context.client.names()
     found = QualityReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         videos=len(videos),
@@ -43,6 +45,8 @@ def quality(project_key: str) -> str:
         label_kappa=agreed.labels,
         annotator_kappa={str(author): kappa for author, kappa in agreed.annotators.items()},
         compared_frames=agreed.frames,
+        model_kappa={str(author): kappa for author, kappa in with_model.items()},
+        names={str(author): names[author] for author in with_model if author in names},
     )
     save(context.settings.data_dir, project_key, found)
     return f"{len(rows)} stretches of {len(videos)} videos are probably mislabelled; see `coldblitz quality {work.id}`"
@@ -53,11 +57,11 @@ def _rows(
     work: ProjectWork,
     tasks: Mapping[int, Annotated],
     videos: Sequence[LabelledVideo],
-    suspects: Sequence[Suspect],
+    found: Sequence[Suspect],
 ) -> Iterator[SuspectRow]:
     """Without those between two frames that Label Studio shows: nobody could look at them."""
     timelines = {video.task: video.features.timeline for video in videos}
-    for suspect in suspects:
+    for suspect in found:
         task, timeline = tasks[suspect.task].task, timelines[suspect.task]
         span = studio_grid(timeline, work.config.framerate_of(task.data)).span(suspect.first, suspect.last)
         if span is None:
@@ -82,8 +86,8 @@ def _by_author(
 ) -> dict[int, FrameLabels]:
     """What each annotator alone says of a task."""
     authors = dict.fromkeys(a.author for a in annotated.annotations if a.author is not None)
-    if len(authors) < 2:
-        return {}
+    if len(authors) == 1 and all(a.author is not None for a in annotated.annotations):
+        return dict.fromkeys(authors, video.labels)
     return {
         author: labels_of(
             context,

@@ -12,9 +12,10 @@ from redis import Redis
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError
-from ml_backend.labelstudio.client import Client
+from ml_backend.labelstudio.companion import Companions
+from ml_backend.labelstudio.counting import Counting
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.condition import note_weights, weights_state
+from ml_backend.records.condition import note_text, note_weights, text_state, weights_state
 from ml_backend.settings import Settings
 from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder
@@ -22,6 +23,7 @@ from ml_backend.video.source import VideoFolder
 if TYPE_CHECKING:
     from ml_backend.features.backbones import Backbone
     from ml_backend.features.store import FeatureStore
+    from ml_backend.features.text import TextModel
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,12 @@ class WorkerContext:
         return Redis.from_url(redis_url(self.settings))
 
     @cached_property
-    def client(self) -> Client:
-        return Client(self.settings.label_studio_url, self.settings.label_studio_api_key)
+    def client(self) -> Counting:
+        return Counting(self.settings.label_studio_url, self.settings.label_studio_api_key)
+
+    @cached_property
+    def companions(self) -> Companions:
+        return Companions(self.settings.label_studio_url, self.settings.label_studio_api_key)
 
     @cached_property
     def videos(self) -> VideoFolder:
@@ -65,6 +71,31 @@ class WorkerContext:
             raise
         note_weights(self.redis, weights_state(loaded.warning))
         return loaded
+
+    @cached_property
+    def text(self) -> TextModel | ColdblitzError | None:
+        """The network that reads labels; None when there is none, and what is wrong with it when it cannot be loaded."""
+        name = self.settings.text_model
+        if name is None:
+            return None
+        # transformers takes seconds to import.
+        from ml_backend.features.backbones import device_for
+        from ml_backend.features.text import load_text_model
+
+        try:
+            loaded = load_text_model(name, device_for(self.settings.device), self.settings.data_dir / "weights")
+        except ColdblitzError as error:
+            note_text(self.redis, text_state(name, error))
+            return error
+        note_text(self.redis, text_state(name))
+        return loaded
+
+    @cached_property
+    def text_store(self) -> FeatureStore:
+        """What the text model sees of videos, apart from what a backbone sees."""
+        from ml_backend.features.store import FeatureStore
+
+        return FeatureStore(self.settings.data_dir / "features" / "text", self.settings.cache_max_bytes)
 
     def models_dir(self, project: str) -> Path:
         return self.settings.data_dir / "projects" / project / "models"

@@ -30,7 +30,7 @@ _IDS = 10_000
 _VERSIONS = "predictions_model_versions"
 _REVIEW_TAB = "To review"
 # Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
-_WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
+_WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time"
 
 # Of each project in a list: without those numbers that take Label Studio long to count.
 _LISTED = "id,title,label_config,model_version,created_at"
@@ -204,6 +204,10 @@ class Client:
     def pin(self, project: int, version: str) -> None:
         """Makes the label stream show this version; it must have predictions already."""
         self._json("PATCH", f"/api/projects/{project}/", json_body={"model_version": version})
+
+    def serve_uncertain_first(self, project: int) -> None:
+        """Has the label stream serve the task first whose prediction of the pinned version has the lowest score."""
+        self._json("PATCH", f"/api/projects/{project}/", json_body={"sampling": "Uncertainty sampling"})
 
     def predictions(self, task: int) -> list[dict[str, Any]]:
         return list(self._json("GET", "/api/predictions/", {"task": task}))

@@ -24,11 +24,10 @@ _PAGE = 200
 
 @dataclass(frozen=True)
 class Done:
-    """One submitted annotation. `lead_time`: seconds that it took, None where Label Studio does not know."""
+    """One submitted annotation, and when it was made."""
 
     annotation: Annotation
     made: datetime
-    lead_time: float | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class TaskWork:
 
 
 class Counting(Client):
-    """What statistics ask of Label Studio; raises as `Client` does."""
+    """What statistics and reports on people ask of Label Studio; raises as `Client` does."""
 
     def work(self, project: int, config: LabelConfig) -> Iterator[TaskWork]:
         """Every task, by its id."""
@@ -69,6 +68,4 @@ class Counting(Client):
 
 
 def _done(annotation: Annotation, raw: Mapping[str, Any]) -> Done:
-    seconds = raw.get("lead_time")
-    made = datetime.fromisoformat(raw.get("created_at") or raw["updated_at"])
-    return Done(annotation, made, float(seconds) if isinstance(seconds, int | float) else None)
+    return Done(annotation, datetime.fromisoformat(raw.get("created_at") or raw["updated_at"]))

@@ -18,7 +18,10 @@ _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
 
 @dataclass(frozen=True)
 class Prediction:
-    """One task's pre-annotation. `score` in 0..1: how sure the model is of the whole task, low when it needs a person."""
+    """One task's pre-annotation. `score` in 0..1: low when a person should look at the task soon.
+
+    It is how sure the model is of the whole task, raised when a task that shows the same problem comes before it.
+    """
 
     task: int
     version: str
@@ -28,8 +31,16 @@ class Prediction:
 
 def suggestion(task: int, frames: Iterable[StudioFrame]) -> Prediction:
     """One-frame regions without a label, which Label Studio lists as *Empty*: a click seeks, a digit labels."""
-    regions = tuple(Region(f"kf-{frame}", frame, frame, (), "prediction") for frame in frames)
-    return Prediction(task, KEYFRAMES_VERSION, regions, 0.0)
+    return Prediction(task, KEYFRAMES_VERSION, tuple(_empty(f"kf-{frame}", frame) for frame in frames), 0.0)
+
+
+def asked(version: str, frames: Iterable[StudioFrame]) -> tuple[Region, ...]:
+    """The same within a predicted timeline: a model's questions, to be put before its regions."""
+    return tuple(_empty(f"kf-{version}-{frame}", frame) for frame in frames)
+
+
+def _empty(name: str, frame: StudioFrame) -> Region:
+    return Region(name, frame, frame, (), "prediction")
 
 
 def prediction_json(prediction: Prediction, config: LabelConfig) -> dict[str, Any]:
@@ -76,7 +87,7 @@ def parse_regions(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> t
 
 def _annotation(task: int, item: Mapping[str, Any], config: LabelConfig) -> Annotation:
     result = [r for r in _list(item.get("result")) if isinstance(r, Mapping)]
-    author = item.get("completed_by")
+    author, seconds = item.get("completed_by"), item.get("lead_time")
     return Annotation(
         id=int(item["id"]),
         task=task,
@@ -85,6 +96,7 @@ def _annotation(task: int, item: Mapping[str, Any], config: LabelConfig) -> Anno
         author=author["id"] if isinstance(author, Mapping) else author,
         ground_truth=bool(item.get("ground_truth")),
         reviewed=_reviewed(result, config),
+        lead_time=float(seconds) if isinstance(seconds, int | float) else None,
     )
 
 

@@ -43,10 +43,24 @@ class Suspect:
     kind: Literal["label", "boundary"]
 
 
-def find_suspects(
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What is said of a video by heads that were fitted without the stretch of which they say it.
+
+    `video`: with its labels, of the classes asked for and as many frames as it has. `judged`: (n,) frames of which anything
+    can be said. `probabilities`: (n, L) in 0..1, smoothed over time. `answer`: (n, L) 1 or 0, what they decide.
+    """
+
+    video: LabelledVideo
+    judged: NDArray[np.bool_]
+    probabilities: Floats
+    answer: NDArray[np.int8]
+
+
+def held_out(
     videos: Sequence[LabelledVideo], labels: Sequence[str], *, exclusive: bool, seed: int = 0
-) -> tuple[Suspect, ...]:
-    """Stretches of known frames that out-of-fold predictions contradict, wrong labels first, the most doubtful first.
+) -> tuple[HeldOut, ...]:
+    """Out-of-fold predictions of the videos of which anything is known.
 
     Each run of equally labelled frames is predicted by heads that were fitted without it, so it cannot vouch for itself
     (Northcutt, Jiang and Chuang, "Confident learning", 2021, holds out single examples instead). A label that occurs in
@@ -67,12 +81,25 @@ def find_suspects(
         for v, p in enumerate(_predictions(inside, videos, views, names, exclusive)):
             mine = folds[v][runs[v]] == fold
             predicted[v][mine] = p[mine]
-    found = [
-        suspect
-        for video, p in zip(videos, predicted, strict=True)
-        for suspect in _contradictions(video, p, names, exclusive)
-    ]
-    return tuple(sorted(found, key=lambda s: (s.kind == "boundary", -s.doubt, s.task, s.first)))
+    return tuple(_held_out(video, p, exclusive) for video, p in zip(videos, predicted, strict=True))
+
+
+def _held_out(video: LabelledVideo, predicted: Floats, exclusive: bool) -> HeldOut:
+    p = smooth(np.nan_to_num(predicted, nan=0.5), exclusive)
+    return HeldOut(video, ~np.isnan(predicted).any(axis=1), p, decided(p, exclusive))
+
+
+def find_suspects(
+    videos: Sequence[LabelledVideo], labels: Sequence[str], *, exclusive: bool, seed: int = 0
+) -> tuple[Suspect, ...]:
+    """Stretches of known frames that out-of-fold predictions contradict, wrong labels first, the most doubtful first."""
+    return suspects(held_out(videos, labels, exclusive=exclusive, seed=seed), labels, exclusive=exclusive)
+
+
+def suspects(found: Sequence[HeldOut], labels: Sequence[str], *, exclusive: bool) -> tuple[Suspect, ...]:
+    """The same of predictions that were made already."""
+    every = [suspect for one in found for suspect in _contradictions(one, tuple(labels), exclusive)]
+    return tuple(sorted(every, key=lambda s: (s.kind == "boundary", -s.doubt, s.task, s.first)))
 
 
 def _runs(values: NDArray[np.int8]) -> NDArray[np.intp]:
@@ -132,13 +159,12 @@ def _predictions(
     return found
 
 
-def _contradictions(video: LabelledVideo, predicted: Floats, labels: tuple[str, ...], exclusive: bool) -> list[Suspect]:
+def _contradictions(found: HeldOut, labels: tuple[str, ...], exclusive: bool) -> list[Suspect]:
+    video, p, answer = found.video, found.probabilities, found.answer
     values = video.labels.values
-    judged = ~np.isnan(predicted).any(axis=1) & (values != UNKNOWN).all(axis=1)
+    judged = found.judged & (values != UNKNOWN).all(axis=1)
     if not judged.any():
         return []
-    p = smooth(np.nan_to_num(predicted, nan=0.5), exclusive)
-    answer = decided(p, exclusive)
     wrong = judged & (answer != values).any(axis=1)
     if exclusive:
         none = 1 - p.sum(axis=1)
@@ -147,12 +173,12 @@ def _contradictions(video: LabelledVideo, predicted: Floats, labels: tuple[str, 
         right = np.where(values == YES, p, 1 - p).min(axis=1)
     changes = set((np.flatnonzero((values[1:] != values[:-1]).any(axis=1)) + 1).tolist())
     stretch = _runs(np.concatenate([values, answer, wrong[:, None].astype(np.int8)], axis=1))
-    found = []
+    suspected = []
     for number in np.unique(stretch[wrong]):
         frames = np.flatnonzero(stretch == number)
         first, last = int(frames[0]), int(frames[-1])
         touches = (first in changes) != (last + 1 in changes)
-        found.append(
+        suspected.append(
             Suspect(
                 video.task,
                 FrameIndex(first),
@@ -163,7 +189,7 @@ def _contradictions(video: LabelledVideo, predicted: Floats, labels: tuple[str, 
                 "boundary" if touches and len(frames) <= BOUNDARY_FRAMES else "label",
             )
         )
-    return found
+    return suspected
 
 
 def _names(row: NDArray[np.int8], labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -198,6 +224,25 @@ def agreement(tasks: Sequence[Mapping[int, FrameLabels]], labels: Sequence[str])
     everyone = sorted({author for authors, _ in stacked for author in authors})
     shared = sum(int(((said != UNKNOWN).any(axis=2).sum(axis=0) > 1).sum()) for _, said in stacked)
     return Agreement(per_label, {author: _against_others(author, stacked) for author in everyone}, shared)
+
+
+def agreement_with_model(
+    found: Sequence[HeldOut], tasks: Mapping[int, Mapping[int, FrameLabels]], labels: Sequence[str]
+) -> dict[int, float | None]:
+    """Cohen's kappa of each annotator with predictions held out; `tasks` hold each annotator's own frame labels by task.
+
+    None where nothing can be compared. Who labels alone teaches the model their own mistakes, which then agrees with them.
+    """
+    names = tuple(labels)
+    counts: dict[int, NDArray[np.int64]] = {}
+    for one in found:
+        for author, theirs in tasks.get(one.video.task, {}).items():
+            said = theirs.select(names).resized(len(one.judged))
+            both = (said.values != UNKNOWN) & (one.judged & _own(said))[:, None]
+            pairs = 2 * said.values[both].astype(np.int64) + one.answer[both]
+            counted = np.bincount(pairs, minlength=4).reshape(2, 2)
+            counts[author] = counts[author] + counted if author in counts else counted
+    return {author: cohen_kappa(counts[author]) for author in sorted(counts)}
 
 
 def _own(labels: FrameLabels) -> NDArray[np.bool_]:

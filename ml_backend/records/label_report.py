@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,11 @@ class HumanRegion:
 
 @dataclass(frozen=True)
 class Author:
-    """What one annotator (Label Studio's user id, None when unknown) has done: `frames` are Label Studio frames."""
+    """What one annotator (Label Studio's user id, None when unknown) has done: `frames` are Label Studio frames.
+
+    `name`: as Label Studio has it, None when the token may not see it. `seconds` and `median_seconds`: that their
+    annotations took, in all and one of them; None when Label Studio knows of none.
+    """
 
     author: int | None
     annotations: int
@@ -37,13 +41,22 @@ class Author:
     accepted: int
     changed: int
     last: str
+    name: str | None = None
+    seconds: float | None = None
+    median_seconds: float | None = None
+
+    @property
+    def called(self) -> str:
+        """What a page calls them."""
+        return self.name or ("unknown" if self.author is None else f"user {self.author}")
 
 
 @dataclass(frozen=True)
 class LabelReport:
     """`made`: ISO 8601. `tasks`: those with an annotation; `reviewed`: those of them whose whole video was looked at.
 
-    `frames`, `regions`: of each label, in Label Studio frames.
+    `frames`, `regions`: of each label, in Label Studio frames. `sources`: of each label, how many of its regions are of
+    which source (as `HumanRegion` has it).
     """
 
     made: str
@@ -52,6 +65,7 @@ class LabelReport:
     frames: dict[str, int]
     regions: dict[str, int]
     authors: tuple[Author, ...]
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def save(

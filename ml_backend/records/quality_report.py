@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ class QualityReport:
 
     `label_kappa`: Fleiss' kappa of each label; `annotator_kappa`: Cohen's kappa of each annotator, by Label Studio's user
     id, against the majority of the others; None where nothing can be compared. `compared_frames`: frames that two or
-    more annotators labelled.
+    more annotators labelled. `model_kappa`: Cohen's kappa of each annotator with a model that has not seen the stretch.
+    `names`: annotators' names by the same ids, of those whose name the token may see.
     """
 
     made: str
@@ -50,6 +51,8 @@ class QualityReport:
     label_kappa: Mapping[str, float | None]
     annotator_kappa: Mapping[str, float | None]
     compared_frames: int
+    model_kappa: Mapping[str, float | None] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -77,6 +77,7 @@ def context(clips: list[Clip], redis_settings: Settings) -> Iterator[WorkerConte
     mistaken = (*said[:first], *["ball"] * (last - first + 1), *said[last + 1 :])
     studio.tasks[1]["annotations"] = [annotation(1, ANN, mistaken)]
     studio.tasks[2]["annotations"].append(annotation(20, BEN, clips[1].labels[:-15] + ("clear",) * 15))
+    studio.users = [{"id": ANN, "first_name": "Ann", "last_name": "Able", "email": "ann@a.example"}]
     with serving(studio) as url:
         made = WorkerContext(replace(redis_settings, label_studio_url=url, backbone_weights="none", device="cpu"))
         projects.remember(made.redis, Known(KEY, CONFIG))
@@ -125,6 +126,15 @@ def test_annotators_of_the_same_task_are_compared_frame_by_frame(report: Quality
     assert report.annotator_kappa.keys() == {str(ANN), str(BEN)}
 
 
+def test_each_is_compared_with_a_model_that_has_not_seen_the_stretch(report: QualityReport) -> None:
+    ann, ben = report.model_kappa[str(ANN)], report.model_kappa[str(BEN)]
+    assert ann is not None
+    assert ben is not None
+    assert 0.5 < ann < 1
+    assert 0.5 < ben < 1
+    assert report.names == {str(ANN): "Ann Able"}
+
+
 def test_the_command_prints_both_and_json_holds_all(report: QualityReport, redis_settings: Settings) -> None:
     environment = {
         "LABEL_STUDIO_URL": "http://x",
@@ -135,7 +145,7 @@ def test_the_command_prints_both_and_json_holds_all(report: QualityReport, redis
     assert told.exit_code == 0
     assert json.loads(told.stdout) == json.loads(json.dumps(report.as_json()))
     told = CliRunner().invoke(app, ["quality", "7"], env={**environment, "COLUMNS": "200"})
-    for part in ("ball", "car", "the label", "/projects/7/data?task=1", f"annotator {BEN} against the others"):
+    for part in ("ball", "car", "the label", "/projects/7/data?task=1", "Ann Able", f"user {BEN}"):
         assert part in told.stdout
 
 

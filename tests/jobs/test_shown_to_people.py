@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -108,6 +110,10 @@ def annotated(task: int, author: int | None, *regions: Region) -> Annotated:
     return Annotated(Task(task, {}), (made,))
 
 
+def taking(one: Annotated, seconds: float | None) -> Annotated:
+    return replace(one, annotations=tuple(replace(each, lead_time=seconds) for each in one.annotations))
+
+
 def region(name: str, start: int, end: int, label: str | None = "cat", origin: Origin = "manual") -> Region:
     return Region(name, StudioFrame(start), StudioFrame(end), (label,) if label else (), origin)
 
@@ -153,8 +159,43 @@ class TestWhatPeopleHaveLabelled:
         note_labelled(context, work, [annotated(1, 11, *regions)], [])
         found = label_report.regions_of(context.settings.data_dir, KEY, 1)
         assert [each.source for each in found] == ["accepted", "changed", "person", "person"]
-        (author,) = self.report(context).authors
+        report = self.report(context)
+        (author,) = report.authors
         assert (author.accepted, author.changed, author.person) == (1, 1, 2)
+        assert report.sources == {"cat": {"accepted": 1, "changed": 1, "person": 2}}
+
+    def test_people_have_their_names_and_the_time_that_they_took(
+        self, context: WorkerContext, work: ProjectWork, studio: Studio
+    ) -> None:
+        studio.users = [
+            {"id": 11, "first_name": "Ada", "last_name": "Lovelace", "email": "ada@a.example"},
+            {"id": 12, "first_name": "", "last_name": "", "email": "ben@a.example"},
+        ]
+        tasks = [
+            taking(annotated(task, author, region("a", 1, 10)), seconds)
+            for task, author, seconds in ((1, 11, 4.0), (2, 11, 10.0), (3, 11, 6.0), (4, 12, None), (5, 13, 2.0))
+        ]
+        note_labelled(context, work, tasks, [])
+        found = {each.called: (each.seconds, each.median_seconds) for each in self.report(context).authors}
+        assert found == {"Ada Lovelace": (20.0, 6.0), "ben@a.example": (None, None), "user 13": (2.0, 2.0)}
+
+    def test_a_token_that_may_not_see_people_leaves_their_numbers(
+        self, context: WorkerContext, work: ProjectWork
+    ) -> None:
+        note_labelled(context, work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None)], [])
+        assert [each.called for each in self.report(context).authors] == ["user 11", "unknown"]
+
+    def test_a_report_from_before_there_were_names_is_still_read(
+        self, context: WorkerContext, work: ProjectWork
+    ) -> None:
+        note_labelled(context, work, [annotated(1, 11, region("a", 1, 10))], [])
+        path = context.settings.data_dir / "projects" / KEY / "labelled" / "report.json"
+        data = json.loads(path.read_text())
+        del data["sources"]
+        for author in data["authors"]:
+            del author["name"], author["seconds"], author["median_seconds"]
+        path.write_text(json.dumps(data))
+        assert self.report(context).authors[0].called == "user 11"
 
     def test_what_is_no_longer_annotated_is_forgotten(self, context: WorkerContext, work: ProjectWork) -> None:
         note_labelled(context, work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None, region("b", 1, 2))], [])

@@ -10,7 +10,7 @@ from handmade import labelled, video
 
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT, FrameLabels
-from ml_backend.learning.quality import agreement, find_suspects, fleiss_kappa
+from ml_backend.learning.quality import agreement, agreement_with_model, find_suspects, fleiss_kappa, held_out
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1, 0, 1, 0, 1, 0, 1], 25)
@@ -113,3 +113,28 @@ class TestAgreement:
         blind.weight[:2] = UNTOUCHED_WEIGHT
         found = agreement([{1: blind, 2: blind}], LABELS)
         assert found.frames == 2
+
+
+class TestAgreementWithTheModel:
+    def found(self, *videos: LabelledVideo, **said: FrameLabels) -> dict[int, float | None]:
+        """Kappa of each annotator, named `a1`, `a2`, of the first video, whose labels the others teach too."""
+        predicted = held_out(videos, LABELS, exclusive=True)
+        return agreement_with_model(predicted, {1: {int(name[1:]): labels for name, labels in said.items()}}, LABELS)
+
+    def test_who_is_right_agrees_and_who_guesses_does_not(self) -> None:
+        right = said(TRUTH).labels
+        guess = labelled(np.roll(TRUTH, 25 // 2), range(200), LABELS)
+        found = self.found(said(TRUTH), said(TRUTH, 2, 1), a1=right, a2=guess)
+        assert found[1] is not None
+        assert found[2] is not None
+        assert found[1] > 0.95
+        assert abs(found[2]) < 0.2
+
+    def test_what_nobody_looked_at_is_not_compared(self) -> None:
+        blind = said(TRUTH).labels
+        blind.weight[:] = UNTOUCHED_WEIGHT
+        assert self.found(said(TRUTH), said(TRUTH, 2, 1), a1=blind) == {1: None}
+
+    def test_a_label_in_one_run_only_cannot_be_compared(self) -> None:
+        once = labelled(np.repeat([0, 1], 100), range(200), LABELS)
+        assert self.found(LabelledVideo(1, video(TRUTH), once), a1=once) == {1: None}

@@ -146,9 +146,10 @@ def open_project(
         {label: 300 - 80 * position for position, label in enumerate(labels)},
         dict.fromkeys(labels, 5),
         (
-            Author(11, 2, 340, 20, 3, 4, "2026-01-03T11:00:00+00:00"),
+            Author(11, 2, 340, 20, 3, 4, "2026-01-03T11:00:00+00:00", "Ada Lovelace", 151.0, 75.5),
             Author(12, 1, 80, 2, 0, 1, "2026-01-03T11:30:00+00:00"),
         ),
+        {label: {"person": 8 - position, "changed": position, "accepted": 2} for position, label in enumerate(labels)},
     )
     label_report.save(data, key, report, [(1, people), (2, people[:1])])
     suspects = tuple(
@@ -158,7 +159,14 @@ def open_project(
         for n in range(4)
     )
     quality = QualityReport(
-        "2026-01-03T12:05:00+00:00", 2, 4, suspects, dict.fromkeys(labels, 0.81), {"11": 0.8, "12": 0.78}, 90
+        "2026-01-03T12:05:00+00:00",
+        2,
+        4,
+        suspects,
+        dict.fromkeys(labels, 0.81),
+        {"11": 0.8, "12": 0.78},
+        90,
+        {"11": 0.91},
     )
     quality_report.save(data, key, quality)
 

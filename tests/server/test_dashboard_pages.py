@@ -342,8 +342,8 @@ class TestVideos:
         bars = [str(chart.get("aria-label")) for chart in found.all("svg") if chart.get("aria-label")]
         assert [bar.split(".")[0] for bar in bars] == [
             "Model cold-v3",
-            "Person 11",
-            "Person 12",
+            "Ada Lovelace",
+            "user 12",
             "Suggested",
             "Confidence in clear",
             "Confidence in ball",
@@ -385,8 +385,19 @@ class TestQuality:
     def test_people_agreement_and_the_worst_labels_first(self, client: FlaskClient, at_work: None) -> None:
         text = page(client, "/dashboard/projects/7/quality").text
         assert "0.780" in text
+        assert "0.910" in text
+        assert re.search(r"Ada Lovelace\D*2\D*340\D*1 min 16 s\D*2 min 31 s", text)
+        assert "user 12" in text
         assert "predicted, left as it was 3" in text
         assert text.index("97 %") < text.index("92 %") < text.index("82 %")
+
+    def test_of_each_label_who_or_what_gave_it(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/projects/7/quality")
+        pictures = [str(chart.get("aria-label")) for chart in found.all("svg")]
+        assert [name for name in pictures if name.startswith("Regions of")] == [
+            f"Regions of {label} by source" for label in scene.COLOURS
+        ]
+        assert re.search(r"car\s*6\s*2\s*2\s*0\.810", found.text)
 
     def test_looking_again(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
         client.post("/dashboard/projects/7/quality")

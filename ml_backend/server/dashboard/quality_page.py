@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from flask import render_template
 from werkzeug.wrappers import Response
 
@@ -12,6 +14,11 @@ from ml_backend.server.dashboard.site import blueprint, done, project_page
 from ml_backend.server.protocol import backend
 
 _SHOWN = 100
+_SOURCES = {
+    "person": ("drawn or answered by a person", "#0072B2"),
+    "changed": ("predicted, changed by a person", "#E69F00"),
+    "accepted": ("predicted, left as it was", "#999999"),
+}
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/quality")
@@ -24,7 +31,8 @@ def quality_page(project_id: int) -> str:
         people=labels.authors if labels else (),
         found=found,
         suspects=found.suspects[:_SHOWN] if found else (),
-        sources=_sources(labels),
+        sources=_sources(_total(labels)) if labels else [],
+        by_label=[(label, counts, _sources(counts)) for label, counts in _by_label(labels)] if labels else [],
     )
 
 
@@ -34,13 +42,16 @@ def look_again(project_id: int) -> Response:
     return done("The labels are looked through again.", "dashboard.jobs_page")
 
 
-def _sources(labels: LabelReport | None) -> list[tuple[str, float, str]]:
-    """Who or what authored the regions: (name, number, colour)."""
-    if labels is None:
-        return []
-    told = (
-        ("drawn or answered by a person", sum(author.person for author in labels.authors), "#0072B2"),
-        ("predicted, changed by a person", sum(author.changed for author in labels.authors), "#E69F00"),
-        ("predicted, left as it was", sum(author.accepted for author in labels.authors), "#999999"),
-    )
-    return [(name, number, colour) for name, number, colour in told if number]
+def _by_label(report: LabelReport) -> Iterator[tuple[str, dict[str, int]]]:
+    """How many regions of each label are of which source, the most frequent label first."""
+    for label, found in sorted(report.sources.items(), key=lambda item: -sum(item[1].values())):
+        yield label, {source: found.get(source, 0) for source in _SOURCES}
+
+
+def _total(report: LabelReport) -> dict[str, int]:
+    return {source: sum(getattr(author, source) for author in report.authors) for source in _SOURCES}
+
+
+def _sources(counts: Mapping[str, int]) -> list[tuple[str, float, str]]:
+    """Who or what authored so many regions: (name, number, colour)."""
+    return [(name, counts[source], colour) for source, (name, colour) in _SOURCES.items() if counts[source]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,7 @@ def video_page(project_id: int, task: int) -> str:
         shown=shown,
         length=length,
         seconds=view.seconds if view else length / at.framerate,
-        strips=list(_strips(project, at, float(length), shown, people, asked)),
+        strips=list(_strips(project, at, float(length), shown, people, asked, _names(project))),
         heat=list(_heat(project, view, float(length))),
         unsure=strips.least_sure(shown.regions, at),
         differing=strips.differing([r for r in people if r.source != "accepted"], shown.regions, at),
@@ -131,6 +131,7 @@ def _strips(
     shown: Shown,
     people: tuple[HumanRegion, ...],
     asked: tuple[Region, ...],
+    names: Mapping[int | None, str],
 ) -> Iterator[tuple[str, Markup]]:
     """(name, picture) of each row of regions."""
     kinds: list[tuple[str, str, tuple[Region, ...] | tuple[HumanRegion, ...]]] = [
@@ -138,7 +139,7 @@ def _strips(
     ]
     authors = dict.fromkeys(region.author for region in people)
     for author in list(authors)[:8]:
-        who = f"Person {author}" if author is not None else "Somebody"
+        who = names.get(author, f"user {author}" if author is not None else "unknown")
         kinds.append((who, who, tuple(region for region in people if region.author == author)))
     kinds.append(("Suggested", "suggested", asked))
     for name, who, regions in kinds:
@@ -146,6 +147,12 @@ def _strips(
             spans = [at.span(region, project.colours, who) for region in regions[:_MOST_REGIONS]]
             desc = f"{len(regions)} regions in {length:.0f} frames"
             yield name, charts.timeline(length, spans, name, desc)
+
+
+def _names(project: ProjectPage) -> dict[int | None, str]:
+    """What annotators are called."""
+    report = label_report.load(backend().settings.data_dir, project.key)
+    return {author.author: author.called for author in report.authors} if report else {}
 
 
 def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterator[tuple[str, str, list[int], Markup]]:
