@@ -182,9 +182,10 @@ class BlitzSettings:
 class ProjectSettings:
     """What a project may set in its ML backend's *extra params*.
 
-    `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there.
+    `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there;
+    `shots` shares them out over the shots.
     `frames_per_video`: at most so many (Label Studio shows about ten rows well). `sample_fps`: frames per second looked
-    at by `unique`. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.
+    at before the video is embedded. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.
     `mode`: which kind of model to train; `auto` is Cold until two whole timelines have been reviewed, then Blitz, and
     custom when a model file is named. `custom_model`: name of a file in DATA_DIR/custom_models.
     `default_label`: what the gaps of a dense annotation mean (none when unset).
@@ -195,7 +196,7 @@ class ProjectSettings:
     `blitz`: how Blitz learns. `companion`: whether suggested frames are images in a project of their own, too.
     """
 
-    sampling: Literal["auto", "uniform", "unique"] = "auto"
+    sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
     frames_per_video: int = 10
     sample_fps: float = 2.0
     hash_threshold: int = 4
@@ -244,7 +245,7 @@ def checked_blitz(given: Mapping[str, object], otherwise: BlitzSettings) -> Blit
     for name, value in given.items():
         problem = _problem(f"blitz.{name}", value, hints[name]) if name in hints else "there is no such setting"
         if problem is not None:
-            raise SettingsError(f"blitz.{str(name)[:40]} cannot be set: {problem}.", "Correct it, and try again.")
+            raise SettingsError(f"blitz.{str(name)[:40]} cannot be set: {problem[:200]}.", "Correct it, and try again.")
     return replace(otherwise, **dict(given))
 
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
-from ml_backend.records import asking, model_versions, quality_report
+from ml_backend.records import asking, model_versions, projects, quality_report, training_choice
 from ml_backend.settings import Settings, secret
 
 Url = Annotated[
@@ -34,6 +34,7 @@ class Backend(Protocol):
     """What commands ask of a backend. Each may raise SettingsError; projects are given by number or key."""
 
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]: ...
+    def train(self, project: str, kind: str, blitz: Mapping[str, object]) -> dict[str, str]: ...
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]: ...
     def result(self, job_id: str) -> dict[str, str]: ...
     def models(self, project: str) -> list[dict[str, Any]]: ...
@@ -67,6 +68,14 @@ class Here:
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
         with self._redis() as redis:
             return asking.ask(redis, kind, project, tasks)
+
+    def train(self, project: str, kind: str, blitz: Mapping[str, object]) -> dict[str, str]:
+        with self._redis() as redis:
+            known = projects.recall(redis, asking.known(redis, project))
+            if known is not None:
+                has_file = self.settings.custom_model is not None
+                training_choice.choose(self.settings.data_dir, known, kind, blitz, has_file=has_file)
+            return asking.ask(redis, "train", project)
 
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:
         with self._redis() as redis:
@@ -120,6 +129,10 @@ class There:
 
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
         return dict(self.call("POST", "/jobs", {"kind": kind, "project": project, "tasks": list(tasks)})["jobs"])
+
+    def train(self, project: str, kind: str, blitz: Mapping[str, object]) -> dict[str, str]:
+        body = {"kind": kind, "blitz": dict(blitz)}
+        return {"train": str(self.call("POST", "/models/training", body, project=project)["job"])}
 
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:
         body = {"kind": "reconcile", "project": project, "thorough": thorough}

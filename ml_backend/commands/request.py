@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
 
 from ml_backend.commands.backend import Backend, Url, backend, ended
 from ml_backend.commands.reconcile import report
+from ml_backend.errors import SettingsError
+from ml_backend.settings import BlitzSettings
 
 _Project = Annotated[str, typer.Argument(help="The project's number in Label Studio.")]
 _Tasks = Annotated[list[int] | None, typer.Option("--task", help="One task; may be given several times.")]
@@ -24,10 +27,34 @@ def suggest(
     _tell(ask(backend(url), "suggest", project, task or (), seconds), as_json)
 
 
-def train(project: _Project, seconds: _Seconds = 600, url: Url = None, as_json: _AsJson = False) -> None:
+def train(
+    project: _Project,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="cold, blitz or custom, now and after each annotation; extra-params to follow these again.",
+            show_default="as it is chosen",
+        ),
+    ] = None,
+    fit: Annotated[str | None, typer.Option(help="With --kind blitz: head or finetune.")] = None,
+    cycles: Annotated[int | None, typer.Option(help="With --kind blitz: epochs.")] = None,
+    validation_split: Annotated[float | None, typer.Option(help="With --kind blitz: share held out.")] = None,
+    early_stopping: Annotated[int | None, typer.Option(help="With --kind blitz: epochs without gain.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="With --kind blitz: side in pixels.")] = None,
+    frame_step: Annotated[int | None, typer.Option(help="With --kind blitz: one frame in so many.")] = None,
+    seconds: _Seconds = 600,
+    url: Url = None,
+    as_json: _AsJson = False,
+) -> None:
     """Trains a project's next model version from the annotations there are. Exit code 1 when it failed or still waits.
-    Example: coldblitz train 1"""
-    _tell(ask(backend(url), "train", project, (), seconds), as_json)
+    Example: coldblitz train 1 --kind blitz --fit finetune --cycles 20"""
+    knobs = (fit, cycles, validation_split, early_stopping, image_size, frame_step)
+    blitz = {each.name: value for each, value in zip(fields(BlitzSettings), knobs, strict=True) if value is not None}
+    if blitz and kind != "blitz":
+        raise SettingsError(f"{', '.join(blitz)} is about Blitz, which is not asked for.", "Add --kind blitz.")
+    asked = backend(url)
+    jobs = asked.ask("train", project, ()) if kind is None else asked.train(project, kind, blitz)
+    _tell(_ended(asked, jobs, seconds), as_json)
 
 
 def predict(
@@ -43,7 +70,10 @@ def ask(backend: Backend, kind: str, project: str, tasks: Sequence[int], seconds
 
     Raises SettingsError when no backend runs, the project is not known, or there is nothing to predict with.
     """
-    jobs = backend.ask(kind, project, tasks)
+    return _ended(backend, backend.ask(kind, project, tasks), seconds)
+
+
+def _ended(backend: Backend, jobs: Mapping[str, str], seconds: float) -> list[dict[str, Any]]:
     return [{"job": name, **row} for name, row in ended(backend, jobs, seconds).items()]
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from flask import Blueprint, Response, jsonify
 
-from ml_backend.records import model_versions, quality_report
+from ml_backend.errors import PayloadError, SettingsError
+from ml_backend.queueing.queue import request as queue
+from ml_backend.records import model_versions, projects, quality_report, training_choice
 from ml_backend.server.naming import named_project
-from ml_backend.server.protocol import backend
+from ml_backend.server.protocol import backend, json_body
 
 blueprint = Blueprint("models", __name__)
 
@@ -15,6 +19,26 @@ blueprint = Blueprint("models", __name__)
 def list_models() -> Response:
     """All versions of `?project=`, the oldest first."""
     return jsonify(models=model_versions.summaries(backend().settings.data_dir, backend().redis, named_project()))
+
+
+@blueprint.get("/models/training")
+def show_training() -> Response:
+    """How `?project=` trains: what was chosen, or that its extra params say it."""
+    made = training_choice.in_force(backend().settings.data_dir, _named())
+    return jsonify(training=_training(made))
+
+
+@blueprint.post("/models/training")
+def start_training() -> tuple[Response, int]:
+    """Has it train like this from now on, and queues a training."""
+    project, settings, body = _named(), backend().settings, json_body()
+    if not isinstance(body, dict) or not body.keys() <= {"kind", "blitz"}:
+        raise PayloadError("The body is no object of kind and blitz.", "See docs/openapi.yaml.")
+    kind, blitz = body.get("kind"), body.get("blitz", {})
+    if not isinstance(kind, str) or not isinstance(blitz, dict):
+        raise PayloadError("kind is not a text, or blitz not an object.", "See docs/openapi.yaml.")
+    made = training_choice.choose(settings.data_dir, project, kind, blitz, has_file=settings.custom_model is not None)
+    return jsonify(job=queue(backend().redis, "train", project.key, again=True), training=_training(made)), 202
 
 
 @blueprint.get("/models/<version>")
@@ -41,3 +65,16 @@ def quality() -> Response:
     """Labels that are probably wrong and agreement of annotators, as after the last training; null before the first."""
     report = quality_report.load(backend().settings.data_dir, named_project())
     return jsonify(quality=report.as_json() if report else None)
+
+
+def _named() -> projects.Known:
+    """The project of `?project=`. Raises SettingsError when it is not connected."""
+    key = named_project()
+    known = projects.recall(backend().redis, key)
+    if known is None:
+        raise SettingsError(f"Project {key} is not connected.", "Connect it in Label Studio (Settings, Model).")
+    return known
+
+
+def _training(made: training_choice.TrainingChoice | None) -> dict[str, object]:
+    return {"kind": made.kind, "blitz": asdict(made.blitz)} if made else {"kind": training_choice.EXTRA_PARAMS}

@@ -21,10 +21,10 @@ from ml_backend.errors import SettingsError
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects, quality_report
+from ml_backend.records import projects, quality_report, training_choice
 from ml_backend.records.quality_report import QualityReport
 from ml_backend.server.app import create_app
-from ml_backend.settings import Settings
+from ml_backend.settings import BlitzSettings, Settings
 
 __all__ = ["redis", "redis_settings"]
 P = "7.1769860800"
@@ -85,6 +85,7 @@ def test_what_is_told_of_a_project(settings: Settings, url: str, command: tuple[
     "command",
     [
         ("train", "7"),
+        ("train", "7", "--kind", "blitz", "--fit", "finetune", "--cycles", "20"),
         ("suggest", "7"),
         ("suggest", "7", "--task", "4"),
         ("predict", "7"),
@@ -102,6 +103,34 @@ def test_what_is_asked_of_the_workers(settings: Settings, redis: Redis, url: str
     assert json.loads(asked.stdout) == json.loads(here(settings, *command, "--seconds", "0").stdout)
     assert queued == [(row["kind"], row["project"], row["task"]) for row in listing(redis)["queued"]]
     assert asked.exit_code == 1  # nobody has done it yet
+
+
+def test_how_to_train_is_chosen_from_both(settings: Settings, url: str) -> None:
+    known = projects.Known(P, "<View/>")
+    there(url, "train", "7", "--kind", "blitz", "--validation-split", "0.3", "--seconds", "0")
+    made = training_choice.in_force(settings.data_dir, known)
+    assert made is not None
+    assert (made.kind, made.blitz) == ("blitz", BlitzSettings(validation_split=0.3))
+    here(settings, "train", "7", "--kind", "extra-params", "--seconds", "0")
+    assert training_choice.in_force(settings.data_dir, known) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--kind", "blitz", "--cycles", "500"), "blitz.cycles cannot be set: 500 is not between 1 and 100"),
+        (("--kind", "warm"), "'warm' cannot be trained"),
+        (("--cycles", "5"), "Add --kind blitz"),
+        (("--kind", "cold", "--fit", "finetune"), "Add --kind blitz"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_both(
+    settings: Settings, redis: Redis, url: str, options: tuple[str, ...], message: str
+) -> None:
+    for told in (there(url, "train", "7", *options), here(settings, "train", "7", *options)):
+        assert isinstance(told.exception, SettingsError)
+        assert message in str(told.exception)
+    assert listing(redis)["queued"] == []
 
 
 def test_a_version_is_rolled_out_and_another_one_deleted(settings: Settings, redis: Redis, url: str) -> None:

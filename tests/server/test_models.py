@@ -115,6 +115,38 @@ def test_a_mistake_is_said_as_json(client: FlaskClient, method: str, path: str, 
     assert answer.get_json()["remedy"]
 
 
+def test_how_it_trains_is_chosen_and_a_training_queued(client: FlaskClient, redis: Redis) -> None:
+    assert client.get("/models/training?project=7").get_json() == {"training": {"kind": "extra-params"}}
+    answer = client.post("/models/training?project=7", json={"kind": "blitz", "blitz": {"cycles": 20}})
+    assert answer.status_code == 202
+    (row,) = listing(redis)["queued"]
+    assert (row["kind"], row["id"]) == ("train", answer.get_json()["job"])
+    chosen = answer.get_json()["training"]
+    assert (chosen["kind"], chosen["blitz"]["cycles"], chosen["blitz"]["fit"]) == ("blitz", 20, "head")
+    assert client.get("/models/training?project=7").get_json() == {"training": chosen}
+    client.post("/models/training?project=7", json={"kind": "extra-params"})
+    assert client.get("/models/training?project=7").get_json() == {"training": {"kind": "extra-params"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "kind is not a text"),
+        ([], "no object of kind and blitz"),
+        ({"kind": "cold", "cycles": 3}, "no object of kind and blitz"),
+        ({"kind": "blitz", "blitz": []}, "blitz not an object"),
+        ({"kind": "blitz", "blitz": {"cycles": 0}}, "blitz.cycles cannot be set: 0 is not between 1 and 100."),
+        ({"kind": "auto"}, "'auto' cannot be trained"),
+        ({"kind": "custom"}, "No model file is named"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(client: FlaskClient, redis: Redis, body: object, said: str) -> None:
+    answer = client.post("/models/training?project=7", json=body)
+    assert answer.status_code == 400
+    assert said in answer.get_json()["error"]
+    assert listing(redis)["queued"] == []
+
+
 def test_changing_needs_a_post(client: FlaskClient) -> None:
     assert client.get("/models/cold-v2/delete?project=7").status_code == 405
 
