@@ -28,7 +28,9 @@ class TaskView:
 
     `percent[label][bin]`: mean probability of a label in a stretch of the video, in whole percent; the stretches are equally
     long. Empty while only suggestions were made. `version`: the model version that says so. `natural`: the `framerate` at
-    which Label Studio can go to most of its frames, None when unknown.
+    which Label Studio can go to most of its frames, None when unknown. `certainty`: how sure the version is of the whole
+    video, `doubt`: the share of its frames that it expects to have wrong, `changes`: how often its answer changes; None
+    and 0 while only suggestions were made.
     """
 
     task: int
@@ -39,6 +41,9 @@ class TaskView:
     version: str
     percent: dict[str, list[int]]
     natural: float | None = None
+    certainty: float | None = None
+    doubt: float | None = None
+    changes: int = 0
 
 
 def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
