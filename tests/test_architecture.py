@@ -52,7 +52,12 @@ MAY_USE: dict[str, set[str]] = {
     "annotation": {"video"},
     "sampling": set(),
 }
-HEAVY_ROOMS = {"torch": {"features", "learning"}, "flask": {"server", "model", "demo"}, "label_studio_ml": {"model"}}
+HEAVY_ROOMS = {
+    "torch": {"features", "learning"},
+    "transformers": {"features"},
+    "flask": {"server", "model", "demo"},
+    "label_studio_ml": {"model"},
+}
 
 
 def modules() -> list[Path]:
@@ -124,10 +129,19 @@ def loaded_by(statement: str) -> set[str]:
 def test_the_web_process_loads_nothing_heavy() -> None:
     loaded = loaded_by("import ml_backend.server.app")
     assert "flask" in loaded
-    assert not loaded & {"torch", "torchvision", "openvino", "label_studio_ml", "label_studio_sdk", "cv2", "sklearn"}
+    assert not loaded & {
+        "torch",
+        "torchvision",
+        "transformers",
+        "openvino",
+        "label_studio_ml",
+        "label_studio_sdk",
+        "cv2",
+        "sklearn",
+    }
 
 
 def test_a_worker_loads_neither_flask_nor_torch_before_a_job_needs_it() -> None:
     loaded = loaded_by("import ml_backend.jobs.worker, ml_backend.jobs.reconcile")
     assert "rq" in loaded
-    assert not loaded & {"flask", "torch", "label_studio_ml"}
+    assert not loaded & {"flask", "torch", "transformers", "label_studio_ml"}

@@ -13,10 +13,11 @@ from redis.exceptions import RedisError
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError
 from ml_backend.features.backbones import device_for, load_backbone
+from ml_backend.features.text import load_text_model
 from ml_backend.features.weights import find_weights
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.condition import check_disk, check_redis, check_workers, weights_state
+from ml_backend.records.condition import check_disk, check_redis, check_workers, text_state, weights_state
 from ml_backend.settings import Settings
 from ml_backend.video.codecs import ffmpeg_version, missing_codecs
 from ml_backend.video.decode import PICTURE
@@ -33,6 +34,7 @@ def check_machine(settings: Settings) -> Iterator[Check]:
             yield _failed_jobs(redis)
     yield check_disk(settings.data_dir)
     yield from check_backbone(settings)
+    yield check_text_model(settings)
     if settings.custom_model is not None and not settings.custom_model.is_file():
         yield fault("custom model", f"CUSTOM_MODEL is {settings.custom_model}, which is not a file.", "Correct it.")
     yield check_codecs()
@@ -85,6 +87,20 @@ def check_backbone(settings: Settings) -> Iterator[Check]:
         yield weights_state(backbone.warning)
     else:
         yield ok("weights", f"{settings.backbone} runs with {found.path}.")
+
+
+def check_text_model(settings: Settings) -> Check:
+    """Loads the text model, and runs it on one word and one picture."""
+    name = settings.text_model
+    if name is None:
+        return text_state(None)
+    try:
+        model = load_text_model(name, device_for(settings.device), settings.data_dir / "weights")
+        model.words(["a picture"])
+        model.pictures(np.zeros((1, model.size, model.size, 3), np.uint8))
+    except ColdblitzError as error:
+        return text_state(name, error)
+    return text_state(name)
 
 
 def check_codecs() -> Check:

@@ -41,9 +41,22 @@ def _no_samples() -> Samples:
 class VideoFeatures:
     """What the backbone saw of a video of n frames, m of which were embedded.
 
+@dataclass(frozen=True, eq=False)
+class TextView:
+    """What a picture-text network saw of k frames of a video.
+
+    `model`: the network's key. `frames`: (k,) int64, ascending frame indices. `rows`: (k, d) float16, of unit length.
+    """
+
+    model: str
+    frames: NDArray[np.int64]
+    rows: NDArray[np.float16]
+
+
     `timeline`: of the frames that decode. `frames`: (m,) int64, ascending frame indices; the first and the last frame are
     always among them. `blocks`: by name (m, d) float16, see `BLOCKS`. `promised`: how many frames the file says it holds;
-    more than `len(timeline)` for a damaged one. `samples`: of some frames, a by-product of the same pass.
+    more than `len(timeline)` for a damaged one. `samples`: of some frames, a by-product of the same pass. `text`: what a
+    picture-text network saw, where there is one; kept on its own.
     """
 
     timeline: Timeline
@@ -55,6 +68,7 @@ class VideoFeatures:
     def __len__(self) -> int:
         return len(self.timeline)
 
+    text: TextView | None = None
     @cached_property
     def _between(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         every = np.arange(len(self))

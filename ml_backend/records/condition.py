@@ -20,6 +20,7 @@ from ml_backend.queueing.replies import text
 from ml_backend.settings import GIB
 
 _WEIGHTS = "coldblitz:weights"
+_TEXT = "coldblitz:text"
 _FULL, _NEARLY_FULL = GIB // 4, 2 * GIB
 _NO_REDIS = "Start Redis, or check REDIS_URL; nothing is lost, the next reconcile makes up for what was missed."
 
@@ -92,20 +93,50 @@ def weights_state(warned: str | None) -> Check:
 
 def note_weights(redis: Redis, loaded: Check | ColdblitzError) -> None:
     """Tells the web process how this worker fared when it loaded the backbone."""
-    state = fault_of("weights", loaded) if isinstance(loaded, ColdblitzError) else loaded
-    redis.hset(_WEIGHTS, f"{socket.gethostname()}.{os.getpid()}", json.dumps(asdict(state)))
+    _note(redis, _WEIGHTS, fault_of("weights", loaded) if isinstance(loaded, ColdblitzError) else loaded)
 
 
 def check_weights(redis: Redis) -> Check:
     """The worst that the living workers have said of their backbone: loading one here would take half a gigabyte."""
+    unused = "No worker has needed the backbone yet; it is loaded with the first video."
+    return _worst_noted(redis, _WEIGHTS, ok("weights", unused))
+
+
+def text_state(name: str | None, failure: ColdblitzError | None = None) -> Check:
+    """The state of the text model called `name`; without one nothing is amiss, since all but the words works."""
+    if name is None:
+        return ok("text", "Off: TEXT_MODEL is not set.")
+    if failure is not None:
+        return warning("text", f"Off: {failure.message}", failure.remedy)
+    return ok("text", f"{name} reads the labels.")
+
+
+def note_text(redis: Redis, state: Check) -> None:
+    """Tells the web process how this worker fared when it loaded the text model."""
+    _note(redis, _TEXT, state)
+
+
+def check_text(redis: Redis, name: str | None) -> Check:
+    """The worst that the living workers have said of the text model called `name`."""
+    if name is None:
+        return text_state(None)
+    return _worst_noted(
+        redis, _TEXT, ok("text", "No worker has needed the text model yet; it is loaded with the first video.")
+    )
+
+
+def _note(redis: Redis, where: str, state: Check) -> None:
+    redis.hset(where, f"{socket.gethostname()}.{os.getpid()}", json.dumps(asdict(state)))
+
+
+def _worst_noted(redis: Redis, where: str, unused: Check) -> Check:
+    """Of what the living workers have noted; `unused` when none has."""
     try:
         alive = {worker.rpartition(".")[0] for worker in living(redis)}
-        told = {text(worker): json.loads(text(state)) for worker, state in redis.hgetall(_WEIGHTS).items()}
+        told = {text(worker): json.loads(text(state)) for worker, state in redis.hgetall(where).items()}
         if gone := sorted(told.keys() - alive):
-            redis.hdel(_WEIGHTS, *gone)
+            redis.hdel(where, *gone)
     except RedisError as error:
-        return fault("weights", f"Nobody knows, since Redis does not answer ({type(error).__name__}).", _NO_REDIS)
+        return fault(unused.name, f"Nobody knows, since Redis does not answer ({type(error).__name__}).", _NO_REDIS)
     found = [Check(**state) for worker, state in told.items() if worker in alive]
-    if not found:
-        return ok("weights", "No worker has needed the backbone yet; it is loaded with the first video.")
-    return max(found, key=lambda check: ("ok", "warning", "fault").index(check.state))
+    return max(found, key=lambda check: ("ok", "warning", "fault").index(check.state)) if found else unused

@@ -72,6 +72,7 @@ def add_readiness(app: Flask, settings: Settings) -> None:
             "label studio": lambda: check_label_studio(settings.label_studio_url, each),
             "token": lambda: check_token(settings.label_studio_url, settings.label_studio_api_key, each),
             "weights": lambda: condition.check_weights(redis),
+            "text": lambda: condition.check_text(redis, settings.text_model),
             "disk": lambda: condition.check_disk(settings.data_dir),
             "workers": lambda: condition.check_workers(redis),
         }

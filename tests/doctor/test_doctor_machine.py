@@ -12,6 +12,7 @@ import pytest
 from embedded import redis, redis_settings
 from loopback import closed_port, silent_port
 from redis import Redis
+from tinyclip import tiny_clip
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
@@ -151,3 +152,19 @@ def test_it_is_readable_too(environment: dict[str, str]) -> None:
     assert told.exit_code == 1
     assert "fault   label studio: Label Studio at" in told.stdout
     assert "ok      redis: Redis" in told.stdout
+
+
+class TestTheTextModel:
+    def test_it_is_off(self, environment: dict[str, str]) -> None:
+        assert doctor(environment)["text"]["message"] == "Off: TEXT_MODEL is not set."
+
+    def test_it_cannot_be_read(self, environment: dict[str, str], tmp_path: Path) -> None:
+        checks = doctor({**environment, "TEXT_MODEL": str(tmp_path)})
+        assert checks["text"]["state"] == "warning", "all but the words works"
+        assert "config.json cannot be read" in checks["text"]["message"]
+        assert "text" not in faults(checks)
+
+    def test_it_reads(self, environment: dict[str, str], tmp_path: Path) -> None:
+        folder = str(tiny_clip(tmp_path))
+        checks = doctor({**environment, "TEXT_MODEL": folder})
+        assert checks["text"] == {"name": "text", "state": "ok", "message": f"{folder} reads the labels.", "remedy": ""}

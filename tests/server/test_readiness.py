@@ -20,7 +20,7 @@ from ml_backend.checks import Check, fault, ok
 from ml_backend.errors import WeightsError
 from ml_backend.queueing.alive import living, signs_of_life
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.condition import note_weights, weights_state
+from ml_backend.records.condition import note_text, note_weights, text_state, weights_state
 from ml_backend.server.app import create_app
 from ml_backend.server.readiness import Readiness
 from ml_backend.settings import Settings
@@ -80,7 +80,7 @@ class TestWhatItSays:
     def test_all_is_well(self, settings: Settings) -> None:
         status, checks = ask(settings)
         assert status == 200
-        assert set(checks) == {"redis", "label studio", "token", "weights", "disk", "workers"}
+        assert set(checks) == {"redis", "label studio", "token", "weights", "text", "disk", "workers"}
         assert {check["state"] for check in checks.values()} == {"ok"}
         assert "1.23.2" in checks["label studio"]["message"]
 
@@ -172,3 +172,22 @@ def test_a_check_that_breaks_is_a_fault() -> None:
 
     (check,) = Readiness({"broken": broken}).now()
     assert check.state == "fault"
+
+
+@pytest.mark.usefixtures("worker")
+class TestTheTextModel:
+    def test_it_is_off(self, settings: Settings) -> None:
+        assert ask(settings)[1]["text"]["message"] == "Off: TEXT_MODEL is not set."
+
+    def test_what_a_worker_says_of_it(self, settings: Settings, redis: Redis) -> None:
+        wanting = replace(settings, text_model="some/clip")
+        assert "No worker has needed the text model yet" in ask(wanting)[1]["text"]["message"]
+        note_text(redis, text_state("some/clip"))
+        assert ask(wanting)[1]["text"]["message"] == "some/clip reads the labels."
+
+    def test_one_that_cannot_be_loaded_keeps_nobody_from_working(self, settings: Settings, redis: Redis) -> None:
+        note_text(redis, text_state("some/clip", WeightsError("It has no weights.", "Give it some.")))
+        status, checks = ask(replace(settings, text_model="some/clip"))
+        assert checks["text"]["state"] == "warning"
+        assert checks["text"]["message"] == "Off: It has no weights."
+        assert status == 200
