@@ -86,8 +86,12 @@ def webhook() -> Response:
 
 def receive_event(backend: Backend, event: Event) -> list[str]:
     """Queues what an event of Label Studio asks for, and returns the jobs' ids."""
-    tally.count_event(backend.redis, event.action)
     about = str(event.companion_of or event.project)
+    with backend.redis.pipeline(transaction=False) as noting:
+        tally.count_event(noting, event.action)
+        if event.action in payloads.ANNOTATION_ACTIONS:
+            projects.note_annotation(noting, about)
+        noting.execute()
     queued = [queue(backend.redis, kind, about, again=True) for kind in _wanted(backend, event)]
     return [job_id for job_id in queued if job_id is not None]
 
@@ -95,12 +99,8 @@ def receive_event(backend: Backend, event: Event) -> list[str]:
 def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
     if event.companion_of is not None:
         # What else happens to a companion is mostly our own doing, and the reconcile finds the rest.
-        if event.action not in payloads.ANNOTATION_ACTIONS:
-            return ()
-        projects.note_annotation(backend.redis, str(event.companion_of))
-        return ("train",)
+        return ("train",) if event.action in payloads.ANNOTATION_ACTIONS else ()
     if event.action in payloads.ANNOTATION_ACTIONS:
-        projects.note_annotation(backend.redis, str(event.project))
         return ("train",)
     if event.action == "START_TRAINING":
         return ("train", "reconcile")
