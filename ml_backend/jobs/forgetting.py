@@ -11,7 +11,7 @@ from pathlib import Path
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.interventions import drop_project, drop_tasks
-from ml_backend.records import contact_sheet, marks, overview, projects, ready, task_view
+from ml_backend.records import companions, contact_sheet, marks, overview, projects, ready, task_view
 from ml_backend.records.belonging import forget_studio, studio_of
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ def forget_project(context: WorkerContext, key: str) -> None:
     marks.drop(context.redis, key)
     projects.forget(context.redis, key)
     overview.forget(context.redis, key)
+    companions.forget(context.redis, key)
     forget_studio(context.redis, key)
     folder = _folders(context) / key
     if folder.is_dir():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.annotation import Annotation, Region
+from ml_backend.jobs.answers import answered_frames
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -26,12 +27,17 @@ class Annotated:
 
 
 def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None = None) -> list[Annotated]:
-    """Every task, or `task` alone, with at least one submitted annotation that was not skipped."""
-    read = (
-        Annotated(found, parse_annotations(found.id, items, work.config))
+    """Every task, or `task` alone, with at least one submitted annotation that was not skipped, or with frames that were
+    labelled in the companion project."""
+    read = {
+        found.id: Annotated(found, parse_annotations(found.id, items, work.config))
         for found, items in context.client.annotated(work.id, task)
-    )
-    return [each for each in read if each.annotations]
+    }
+    known = {number: each.task for number, each in read.items()}
+    for found, answers in answered_frames(context, work, known, task):
+        before = read[found.id].annotations if found.id in read else ()
+        read[found.id] = Annotated(found, (*before, *answers))
+    return [read[number] for number in sorted(read) if read[number].annotations]
 
 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from ml_backend.errors import CustomModelError
+from ml_backend.jobs.answers import answers_state
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
@@ -16,17 +17,19 @@ from ml_backend.records import marks
 def training_state(context: WorkerContext, work: ProjectWork) -> str | None:
     """The same for the same annotations, label config, settings and model file; None when there is nothing to train from.
 
-    Annotations are known by their numbers and by when an annotated task changed last. A model file that cannot be used is
-    something to train from: the training says what is wrong with it.
+    Annotations are known by their numbers and by when an annotated task changed last, those of the companion project too.
+    A model file that cannot be used is something to train from: the training says what is wrong with it.
     """
     changed, annotated = context.client.last_annotated(work.id)
     stamp = _stamp(context, work)
-    if not annotated and stamp is None:
+    answers = answers_state(context, work)
+    if not annotated and stamp is None and not any(answers[1:]):
         return None
     settings = context.settings
     said = [
         *(work.project.counts, changed, annotated, work.project.label_config, repr(work.settings), stamp),
         *(settings.backbone, settings.backbone_weights),
+        *answers,
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

@@ -22,6 +22,8 @@ _REMEDY = "Only Label Studio should call this address; see the README for the ad
 _MOST_CONFIG, _MOST_PARAMS = 1_000_000, 50_000
 # As many digits as a 64-bit number may have.
 _PROJECT_KEY = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
+# In the description of a project that holds frames of another one.
+_COMPANION = re.compile(rf"\[coldblitz frames of ({_PROJECT_KEY.pattern})\]")
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,13 @@ class PredictTask:
 
 @dataclass(frozen=True)
 class Event:
-    """`POST /webhook`. `label_config` is the project's, which changes without a `/setup`."""
+    """`POST /webhook`. `label_config` is the project's, which changes without a `/setup`. `companion_of`: the video project
+    whose frames it holds as images, None when it is no companion."""
 
     action: str
     project: ProjectKey
     label_config: str | None
+    companion_of: ProjectKey | None = None
 
 
 def parse_setup(body: object) -> Setup:
@@ -113,12 +117,24 @@ def parse_event(body: object) -> Event:
     project = _object(fields.get("project"))
     label_config = project.get("label_config")
     usable = isinstance(label_config, str) and len(label_config) <= _MOST_CONFIG
-    return Event(_text(fields, "action"), ProjectKey.of(project), label_config if usable else None)
+    companion = companion_of(project.get("description"))
+    return Event(_text(fields, "action"), ProjectKey.of(project), label_config if usable else None, companion)
 
 
 def read_event(stream: Stream) -> Event:
     """The same of a body that is still to be read: it may name 100,000 tasks. Raises PayloadError."""
     return parse_event(_skimmed(stream, {"action": None, "project": None}))
+
+
+def companion_mark(key: str) -> str:
+    """What the description of a companion of the video project `key` holds."""
+    return f"[coldblitz frames of {key}]"
+
+
+def companion_of(description: object) -> ProjectKey | None:
+    """The video project of a companion with this description; None when it is that of any other project."""
+    found = _COMPANION.search(description) if isinstance(description, str) else None
+    return ProjectKey.parse(found[1]) if found else None
 
 
 def _predict_task(task: object) -> PredictTask:

@@ -206,6 +206,9 @@ def _read(
         # Only who speaks of the whole video agrees with what a model drew there.
         if untouched and not dense:
             continue
+        if region.nothing:
+            answered[span] = asked[span] = touched[span] = True
+            continue
         mine = [labels.index(label) for label in region.labels if label in labels]
         if _is_question(region):
             (asked if region.labels else ignored)[span] = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -219,6 +219,32 @@ def decode_whole(path: Path, timeline: Timeline) -> Iterator[tuple[FrameIndex, V
         raise VideoUnreadable(
             f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
         )
+
+
+def decode_exactly(
+    path: Path, timeline: Timeline, frames: Collection[int], keys: NDArray[np.int64]
+) -> Iterator[tuple[FrameIndex, VideoFrame]]:
+    """Yields the index of each of `frames` and the frame as it was coded, see `upright`, in the order they are shown; those
+    that do not decode are left out.
+
+    One pass, which leaps to the last key frame before the next frame wherever there is one. `keys`: (k,) int64 ticks, the
+    ascending times of the key frames. Raises VideoUnreadable when `path` is no video.
+    """
+    at, leapt, frame = -1, False, None
+    with open_video(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        decoded = _frames(container.demux(stream))
+        for index in sorted(frames):
+            here, there = timeline.pts[max(at, 0)], timeline.pts[index]
+            if at < index and np.searchsorted(keys, here, "right") < np.searchsorted(keys, there, "right"):
+                container.seek(int(there), stream=stream)
+                decoded, at, leapt = _frames(container.demux(stream)), -1, True
+            while at < index and (frame := next(decoded, None)) is not None:
+                # Behind a seek there is nothing to count from.
+                if not leapt or at >= 0 or _has(timeline, frame.pts):
+                    at = _index(timeline, frame.pts, at)
+            if at == index and frame is not None:
+                yield FrameIndex(at), frame
 
 
 def upright(frame: VideoFrame, order: Literal["rgb24", "bgr24"] = "rgb24") -> NDArray[np.uint8]:

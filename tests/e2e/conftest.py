@@ -43,11 +43,16 @@ def open_project(studio: Studio, backend: Backend) -> OpenProject:
 
     default = backend
 
-    def open_with(clips: Sequence[Clip] = (), data: Sequence[_Data] = (), backend: Backend = default) -> Loop:
+    def open_with(
+        clips: Sequence[Clip] = (),
+        data: Sequence[_Data] = (),
+        backend: Backend = default,
+        extra_params: _Data | None = None,
+    ) -> Loop:
         project = studio.create_project("A street", label_config(LABELS))
         tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips]) if clips else []
         tasks += studio.import_tasks(project, data) if data else []
-        studio.connect(project, backend.url)
+        studio.connect(project, backend.url, extra_params)
         return Loop(studio, backend, project, tuple(tasks))
 
     return open_with

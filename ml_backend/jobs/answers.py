@@ -1,0 +1,122 @@
+"""What people have said of single frames in the companion project, as sparse annotations of the videos."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from ml_backend.annotation import Annotation, Region
+from ml_backend.errors import Gone, LabelStudioMissing
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Project, Task
+from ml_backend.labelstudio.companion import Answer
+from ml_backend.records import companions, projects
+
+# So that they count as answers to questions, each about one frame.
+_REGION = "kf-companion-{}"
+# More tasks than these are listed instead of asked for one by one.
+_ONE_BY_ONE = 20
+_OTHER_GRID = (
+    "{} frames that were answered in the companion project are not learnt from: the video's framerate in the label config "
+    "was another one then. Set it back to learn from them, or label these frames again."
+)
+
+
+def companion_project(context: WorkerContext, work: ProjectWork) -> Project | None:
+    """The companion of a project that wants one; None when none was made yet."""
+    if not work.settings.companion:
+        return None
+    known = companions.recall(context.redis, work.key)
+    if known is not None:
+        try:
+            project = context.client.project(known.id)
+            if str(project.key) == known.key:
+                return project
+        except LabelStudioMissing:
+            pass
+        companions.forget(context.redis, work.key)
+    found = context.companions.find(work.key)
+    if found is not None:
+        companions.note(context.redis, work.key, companions.Known(str(found.key)))
+    return found
+
+
+def answers_state(context: WorkerContext, work: ProjectWork) -> list[object]:
+    """The same for the same answers; empty without a companion."""
+    project = companion_project(context, work)
+    return [] if project is None else [project.key.id, *project.counts, *context.client.last_annotated(project.key.id)]
+
+
+def answered_frames(
+    context: WorkerContext, work: ProjectWork, known: Mapping[int, Task], task: int | None
+) -> Iterator[tuple[Task, tuple[Annotation, ...]]]:
+    """Each task of which somebody has labelled frames in the companion, or `task` alone, with an annotation of each person.
+
+    `known`: tasks that are at hand, by their ids. Frames that were counted at another framerate than the task has now are
+    left out, and told.
+    """
+    project = companion_project(context, work)
+    if project is None:
+        return
+    answers: dict[int, list[Answer]] = defaultdict(list)
+    for answer in context.companions.answers(project.key.id, task):
+        answers[answer.of.task].append(answer)
+    elsewhere = 0
+    for found in _tasks(context, work, known, answers):
+        rate = work.config.framerate_of(found.data)
+        usable = [answer for answer in answers[found.id] if answer.of.framerate == rate]
+        elsewhere += len(answers[found.id]) - len(usable)
+        if usable:
+            yield found, sparse_annotations(found.id, usable)
+    if task is None:
+        told = [_OTHER_GRID.format(elsewhere)] if elsewhere else []
+        projects.set_problems(context.redis, work.key, "companion framerate", told)
+
+
+def sparse_annotations(task: int, answers: Sequence[Answer]) -> tuple[Annotation, ...]:
+    """One annotation of one-frame regions for each author; who answered a frame twice meant the later answer.
+
+    Its id is negative, so that it is none of Label Studio's, and the same for the same answers.
+    """
+    groups: dict[tuple[int | None, bool], dict[int, Answer]] = defaultdict(dict)
+    for answer in sorted(answers, key=lambda answer: (answer.updated_at, answer.id)):
+        groups[answer.author, answer.ground_truth][answer.of.frame] = answer
+    return tuple(
+        _annotation(task, author, ground_truth, sorted(said.values(), key=lambda answer: answer.of.frame))
+        for (author, ground_truth), said in groups.items()
+    )
+
+
+def _annotation(task: int, author: int | None, ground_truth: bool, answers: Sequence[Answer]) -> Annotation:
+    said = ";".join(f"{answer.id} {answer.updated_at.isoformat()}" for answer in answers)
+    regions = (
+        Region(_REGION.format(answer.id), answer.of.frame, answer.of.frame, answer.labels, nothing=not answer.labels)
+        for answer in answers
+    )
+    return Annotation(
+        id=-int(hashlib.sha256(said.encode()).hexdigest()[:12], 16),
+        task=task,
+        regions=tuple(regions),
+        updated_at=max(answer.updated_at for answer in answers),
+        author=author,
+        ground_truth=ground_truth,
+        # Whatever the project's annotations are, these are about single frames.
+        reviewed=False,
+    )
+
+
+def _tasks(
+    context: WorkerContext, work: ProjectWork, known: Mapping[int, Task], wanted: Collection[int]
+) -> Iterator[Task]:
+    """Those of the wanted tasks that still exist."""
+    missing = set(wanted) - known.keys()
+    yield from (known[number] for number in wanted if number in known)
+    if len(missing) > _ONE_BY_ONE:
+        yield from (task for task in context.client.tasks(work.id) if task.id in missing)
+        return
+    for number in sorted(missing):
+        with contextlib.suppress(Gone):
+            yield context.client.task(work.id, number)

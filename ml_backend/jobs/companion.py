@@ -1,0 +1,178 @@
+"""Keeps a project's companion in step: an image task for each suggested frame, which one key labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from ml_backend.errors import LabelStudioError, LabelStudioUnreachable
+from ml_backend.jobs.answers import companion_project
+from ml_backend.jobs.images_news import images_state
+from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.run import job, report
+from ml_backend.jobs.videos import naming, task_video, video_name
+from ml_backend.jobs.webhooks import mend_webhook
+from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture, in_step
+from ml_backend.labelstudio.companion import companion_config as new_config
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.learning.versions import list_versions
+from ml_backend.queueing.queue import request, waiting
+from ml_backend.records import companions, marks, projects
+from ml_backend.video.decode import decode_exactly, upright
+from ml_backend.video.demux import demux
+from ml_backend.video.timeline import Timeline, studio_grid
+
+# A frame of 1080p takes 100 to 300 KB; nobody labels a frame better for more pixels.
+_QUALITY, _LONGEST_SIDE = 85, 1920
+# Whoever has an image open has answered the one before within this time; it must not be deleted under their hands.
+_AT_WORK_SECONDS = 60.0
+# So many jobs wait at most; when few are left the next ones are queued.
+_WINDOW, _LOW = 400, 20
+_NOT_MADE = "The companion project cannot be made: {} {}"
+
+
+@job
+def companion(project_key: str, task_number: int | None = None) -> str:
+    """Makes the image tasks of one task's suggested frames; without a task, compares all and queues what is missing."""
+    context = worker_context()
+    work = open_project(context, project_key)
+    if not work.settings.companion:
+        return "no companion project is wanted"
+    with project_lock(context.redis, context.settings.data_dir, project_key, "companion"):
+        if task_number is None:
+            return _compare(context, work, _in_step(context, work))
+        project = companion_project(context, work) or _in_step(context, work)
+        done = _renew(context, work, project, task_number)
+    if marks.get(context.redis, project_key, "images") == "more" and waiting(context.redis, "companion") <= _LOW:
+        request(context.redis, "companion", project_key)
+    return done
+
+
+def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
+    """The companion project with the labels of the video project; made when there is none."""
+    several = any(not card.exclusive for card in list_versions(context.models_dir(work.key))[-1:])
+    found = companion_project(context, work)
+    try:
+        if found is None:
+            report(0, "making the companion project")
+            found = context.companions.make(work.key, work.project.title, new_config(work.config, several))
+            companions.note(context.redis, work.key, companions.Known(str(found.key)))
+        else:
+            context.companions.keep_mark(found.key.id, work.key)
+            wanted = in_step(found.label_config, work.config, several)
+            if wanted != found.label_config:
+                context.companions.set_config(found.key.id, wanted)
+    except LabelStudioUnreachable:
+        raise
+    except LabelStudioError as error:
+        told = [_NOT_MADE.format(error.message, error.remedy)]
+        projects.set_problems(context.redis, work.key, "companion", told)
+        raise
+    projects.set_problems(context.redis, work.key, "companion", [])
+    mend_webhook(context, work.key, found.key.id)
+    return found
+
+
+def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str:
+    """Queues the tasks whose frames lack an image, and removes images of which nobody needs an answer any more."""
+    newest, _ = context.client.newest_task(work.id)
+    state = images_state(context, work, newest, context.client.versions(work.id))
+    room = _WINDOW - waiting(context.redis, "companion")
+    images = context.companions.images(project.key.id)
+    wanted: set[Frame] = set()
+    there = {image.of for image in images}
+    queued = left = 0
+    for asked in _asked(context, work):
+        frames = _frames(work, asked)
+        wanted.update(frames)
+        if not set(frames) <= there:
+            if queued < room:
+                queued += request(context.redis, "companion", work.key, asked.task.id) is not None
+            else:
+                left += 1
+    removed = _remove(context, work, project, images, wanted)
+    kept = [image for image in images if image not in removed]
+    context.companions.remove_unused(project.key.id, kept)
+    _count(context, work, project)
+    # What is still to be removed or queued is looked for again the next time.
+    done = all(image.touched or image.of in wanted for image in kept)
+    marks.put(context.redis, work.key, "images", "more" if left else state if done else None)
+    return f"{len(kept)} images in project {project.key.id}, {queued} tasks lack some, removed {len(removed)}"
+
+
+def _renew(context: WorkerContext, work: ProjectWork, project: Project, task: int) -> str:
+    asked = next(_asked(context, work, task), None)
+    frames = _frames(work, asked) if asked is not None else []
+    images = context.companions.images(project.key.id, task)
+    there = {image.of for image in images}
+    missing = [frame for frame in frames if frame not in there]
+    pictures = _pictures(context, work, asked, missing) if asked is not None and missing else []
+    if pictures:
+        report(90, f"uploading frames of task {task}")
+        context.companions.add_images(project.key.id, pictures)
+    removed = _remove(context, work, project, images, set(frames))
+    _count(context, work, project)
+    return f"added {len(pictures)} images of task {task}" + (f", removed {len(removed)}" if removed else "")
+
+
+def _asked(context: WorkerContext, work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
+    version = projects.active_version(context.redis, work.key) or KEYFRAMES_VERSION
+    return context.companions.asked(work.id, work.config, version, task)
+
+
+def _frames(work: ProjectWork, asked: Asked) -> list[Frame]:
+    rate = work.config.framerate_of(asked.task.data)
+    return [Frame(asked.task.id, frame, rate) for frame in asked.frames]
+
+
+def _pictures(context: WorkerContext, work: ProjectWork, asked: Asked, frames: Sequence[Frame]) -> list[Picture]:
+    """The pictures that Label Studio shows at these frames, each once, as far as they decode."""
+    task = asked.task
+    video = task_video(context, work.config, task, report)
+    report(0, f"drawing the suggested frames of task {task.id}")
+    with naming(task, work.config, video):
+        read = demux(video.path)
+        timeline = Timeline(read.pts, read.time_base, read.duration, read.early)
+        grid = studio_grid(timeline, work.config.framerate_of(task.data))
+        of = {int(grid.index(frame.frame)): frame for frame in reversed(frames)}
+        keys = np.sort(read.packets.pts[read.packets.key])
+        name = video_name(task, work.config)
+        return [
+            Picture(of[index], timeline.seconds(index), name, _jpeg(frame))
+            for index, frame in decode_exactly(video.path, timeline, of.keys(), keys)
+        ]
+
+
+def _jpeg(frame: VideoFrame) -> bytes:
+    picture: NDArray[np.uint8] = upright(frame, "bgr24")
+    height, width = picture.shape[:2]
+    share = min(1.0, _LONGEST_SIDE / max(height, width))
+    if share < 1:
+        size = (max(1, round(share * width)), max(1, round(share * height)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    _, coded = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
+    return coded.tobytes()
+
+
+def _remove(
+    context: WorkerContext, work: ProjectWork, project: Project, images: Sequence[Image], wanted: set[Frame]
+) -> list[Image]:
+    """Removes images that are not asked about any more and that nobody has touched, once nobody is at work."""
+    stale = [image for image in images if not image.touched and image.of not in wanted]
+    if not stale or projects.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
+        return []
+    context.companions.remove_images(project.key.id, stale)
+    return stale
+
+
+def _count(context: WorkerContext, work: ProjectWork, project: Project) -> None:
+    number = project.key.id
+    counts = (context.client.newest_task(number)[1], context.client.last_annotated(number)[1])
+    companions.note(context.redis, work.key, companions.Known(str(project.key), *counts))

@@ -1,0 +1,40 @@
+"""Whether the images of a companion project may lack any, or hold some that nobody needs, without reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.queue import request
+from ml_backend.records import companions, marks, projects
+
+
+def want_images(context: WorkerContext, work: ProjectWork, task: int | None = None) -> None:
+    """To be called when other frames are suggested or asked about: of one task, or of many."""
+    if work.settings.companion:
+        request(context.redis, "companion", work.key, *(() if task is None else (task,)))
+
+
+def queue_images(context: WorkerContext, work: ProjectWork, newest: int, stored: Mapping[str, int]) -> str | None:
+    """Queues a comparison unless the last one saw all there is; returns what was done, if anything.
+
+    `newest`: highest task id, `stored`: predictions of each version.
+    """
+    redis, key = context.redis, work.key
+    if not work.settings.companion:
+        companions.forget(redis, key)
+        for source in ("companion", "companion framerate"):
+            projects.set_problems(redis, key, source, [])
+        return None
+    if marks.get(redis, key, "images") == images_state(context, work, newest, stored):
+        return None
+    return "images of suggested frames" if request(redis, "companion", key) else None
+
+
+def images_state(context: WorkerContext, work: ProjectWork, newest: int, stored: Mapping[str, int]) -> list[object]:
+    """The same while nothing has changed in either project that the images follow."""
+    known = companions.recall(context.redis, work.key)
+    version = projects.active_version(context.redis, work.key)
+    images = list(context.client.newest_task(known.id)) if known is not None else None
+    return [newest, dict(stored), version, work.project.label_config, list(work.project.counts), images]

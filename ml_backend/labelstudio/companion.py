@@ -1,0 +1,277 @@
+"""The companion of a video project: a project of Label Studio in which each suggested frame is an image, labelled with one key.
+
+A companion is known by a mark in its description and an image by what its task's data say, so both are found again without
+anything that is kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+from ml_backend.labelstudio.client import Project, Task
+from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.intake import Intake
+from ml_backend.labelstudio.payloads import companion_mark, companion_of
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.video.timeline import StudioFrame
+
+# What a result holds instead of the words "None of these", which a label may have as well.
+NONE = "coldblitz-none"
+_CONTROL = "label"
+# The digits are those of the timeline; of the letters only those to which Label Studio's image tools give no meaning.
+_KEYS = "123456789qtasdfgzxcyijln"
+_NONE_KEY = "0"
+_ABOUT = (
+    "Frames suggested for labelling, one key and Submit each. Coldblitz makes these tasks and learns from the answers; "
+    "leave the mark in brackets, by which it finds this project again: "
+)
+# Label Studio takes no longer title.
+_MOST_TITLE = 50
+_LISTED = "id,title,label_config,model_version,created_at,description"
+_IMAGES = "id,data,annotations,drafts"
+_ANSWERS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
+_ASKED = "id,data,total_annotations,predictions,result,model_version"
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A Label Studio frame of a video task, on its grid of `framerate` frames a second."""
+
+    task: int
+    frame: StudioFrame
+    framerate: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame to be labelled. `seconds`: its presentation time; `video`: the file's name."""
+
+    of: Frame
+    seconds: float
+    video: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Image:
+    """A task of the companion. `address`: of its picture; `touched`: somebody has answered, skipped or begun it."""
+
+    number: int
+    of: Frame
+    address: str
+    touched: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody submitted about one frame. `labels`: empty when it was *None of these*."""
+
+    id: int
+    of: Frame
+    labels: tuple[str, ...]
+    author: int | None
+    updated_at: datetime
+    ground_truth: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A task of the video project and the frames that its predictions ask about, ascending."""
+
+    task: Task
+    frames: tuple[StudioFrame, ...]
+
+
+def companion_config(config: LabelConfig, several: bool) -> str:
+    """One key for each label of the video project, and one for none of them. `several`: a frame may have more than one."""
+    keys = [*_KEYS, *[""] * len(config.labels)]
+    choices = [_choice(label, key, config.colours.get(label)) for label, key in zip(config.labels, keys, strict=False)]
+    choices.append(_choice("None of these", _NONE_KEY, None, NONE))
+    kind = "multiple" if several else "single"
+    listed = "\n".join(f"    {each}" for each in choices)
+    return f"""<View>
+  <Header value="$video, frame $frame ($seconds s)"/>
+  <Choices name="{_CONTROL}" toName="image" choice="{kind}" required="true" showInline="true">
+{listed}
+  </Choices>
+  <Image name="image" value="$image"/>
+</View>"""
+
+
+def _choice(value: str, key: str, colour: str | None, alias: str | None = None) -> str:
+    attributes = {"value": value, "alias": alias, "hotkey": key, "background": colour}
+    return f"<Choice {' '.join(f'{name}={quoteattr(text)}' for name, text in attributes.items() if text)}/>"
+
+
+def in_step(label_config: str, config: LabelConfig, several: bool) -> str:
+    """The label config that the companion should have: its own as long as it has the labels, for an admin may have made it
+    nicer; one that allows several labels a frame goes on doing so."""
+    allows, labels = _choices(label_config)
+    several |= allows
+    same = set(labels) == {*config.labels, NONE} and allows == several
+    return label_config if same else companion_config(config, several)
+
+
+def _choices(label_config: str) -> tuple[bool, list[str]]:
+    """Whether several may be chosen, and what a result may hold."""
+    try:
+        found = ElementTree.fromstring(label_config)
+    except ElementTree.ParseError:
+        return False, []
+    for choices in found.iter("Choices"):
+        if choices.get("name") == _CONTROL:
+            labels = [choice.get("alias") or choice.get("value") or "" for choice in choices.iter("Choice")]
+            return choices.get("choice") == "multiple", labels
+    return False, []
+
+
+class Companions(Intake):
+    """What a companion project asks of Label Studio; raises as `Client` does."""
+
+    def find(self, key: str) -> Project | None:
+        """The companion of the video project `key`, the oldest if somebody has made a copy; None when there is none."""
+        found = [
+            item
+            for item in self._pages("/api/projects/", {"include": _LISTED}, "results")
+            if str(companion_of(item.get("description"))) == key
+        ]
+        return self._project(min(found, key=lambda item: int(item["id"]))) if found else None
+
+    def make(self, key: str, title: str, label_config: str) -> Project:
+        """Makes the companion of the video project `key`."""
+        ending = " (frames)"
+        body = {
+            "title": title[: _MOST_TITLE - len(ending)] + ending,
+            "description": _ABOUT + companion_mark(key),
+            "label_config": label_config,
+            "sampling": "Sequential sampling",
+        }
+        return self._project(self._json("POST", "/api/projects/", json_body=body))
+
+    def keep_mark(self, number: int, key: str) -> None:
+        """Puts the mark back that somebody has taken out of the description."""
+        path = f"/api/projects/{number}/"
+        said = str(self._json("GET", path).get("description") or "")
+        if str(companion_of(said)) != key:
+            self._json("PATCH", path, json_body={"description": f"{said} {companion_mark(key)}".strip()})
+
+    def set_config(self, number: int, label_config: str) -> None:
+        self._json("PATCH", f"/api/projects/{number}/", json_body={"label_config": label_config})
+
+    def asked(self, project: int, config: LabelConfig, version: str, task: int | None = None) -> Iterator[Asked]:
+        """Every task of a video project, or `task`, with the frames that its predictions ask about: those of `version`,
+        and the first suggestions until somebody has annotated the task there."""
+        this = () if task is None else (condition("id", "equal", "Number", task),)
+        for item in self._tasks(project, _ASKED, *this, page=_PAGE):
+            versions = {version} if item.get("total_annotations") else {version, KEYFRAMES_VERSION}
+            frames = {
+                region.start
+                for prediction in item.get("predictions", ())
+                if prediction.get("model_version") in versions
+                for region in parse_regions(prediction["result"], config)
+                if region.start == region.end and not region.labels
+            }
+            yield Asked(Task(item["id"], item["data"]), tuple(sorted(frames)))
+
+    def images(self, companion: int, task: int | None = None) -> list[Image]:
+        """The tasks of a companion, or those about one task of the video project."""
+        found = ((item, _frame(item["data"])) for item in self._tasks(companion, _IMAGES, *_about(task), page=_PAGE))
+        return [
+            Image(item["id"], frame, str(item["data"].get("image")), bool(item["annotations"] or item["drafts"]))
+            for item, frame in found
+            if frame is not None
+        ]
+
+    def answers(self, companion: int, task: int | None = None) -> Iterator[Answer]:
+        """What was submitted, skipped ones left out, about all tasks of the video project or one."""
+        answered = condition("total_annotations", "greater", "Number", 0)
+        for item in self._tasks(companion, _ANSWERS, answered, *_about(task), page=_PAGE):
+            frame = _frame(item["data"])
+            for annotation in item["annotations"] if frame is not None else ():
+                chosen = _chosen(annotation)
+                if frame is not None and chosen and not annotation.get("was_cancelled"):
+                    yield _answer(frame, annotation, chosen)
+
+    def add_images(self, companion: int, pictures: Sequence[Picture]) -> None:
+        """Uploads the pictures in one request and makes their tasks in another; killed in between, it leaves only files."""
+        names = [f"{each.of.task}-{each.of.frame}.jpg" for each in pictures]
+        files = {name: (name, each.jpeg, "image/jpeg") for name, each in zip(names, pictures, strict=True)}
+        answer = self._upload(companion, files)
+        try:
+            numbers = [int(number) for number in answer["file_upload_ids"]]
+            stored = {int(each["id"]): each["file"] for each in self._uploads(companion, ids=json.dumps(numbers))}
+            # Told by their names, since nobody promises an order; Label Studio puts eight letters before each.
+            addresses = {stored[number].rpartition("/")[2][9:]: f"/data/{stored[number]}" for number in numbers}
+            data = [_data(each, addresses[name]) for name, each in zip(names, pictures, strict=True)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._stranger("/import") from error
+        self._json("POST", f"/api/projects/{companion}/import", None, [{"data": each} for each in data])
+
+    def remove_images(self, companion: int, images: Sequence[Image]) -> None:
+        for image in images:
+            self._json("DELETE", f"/api/tasks/{image.number}/")
+
+    def remove_unused(self, companion: int, images: Sequence[Image]) -> None:
+        """Deletes uploaded pictures of which there is no task. `images`: all that the companion has."""
+        used = {image.address for image in images}
+        unused = [each["id"] for each in self._uploads(companion, all="true") if f"/data/{each['file']}" not in used]
+        if unused:
+            path = f"/api/projects/{companion}/file-uploads"
+            self._json("DELETE", path, json_body={"file_upload_ids": unused})
+
+    def _uploads(self, companion: int, **which: str) -> list[Mapping[str, Any]]:
+        return list(self._json("GET", f"/api/projects/{companion}/file-uploads", which))
+
+
+def _about(task: int | None) -> tuple[dict[str, Any], ...]:
+    return () if task is None else (condition("data.task", "equal", "Number", task),)
+
+
+def _data(picture: Picture, address: str) -> dict[str, Any]:
+    of = picture.of
+    return {
+        "image": address,
+        "video": picture.video,
+        "task": of.task,
+        "frame": int(of.frame),
+        "framerate": of.framerate,
+        "seconds": round(picture.seconds, 3),
+    }
+
+
+def _frame(data: Mapping[str, Any]) -> Frame | None:
+    """None of a task that somebody else has put there."""
+    try:
+        return Frame(int(data["task"]), StudioFrame(int(data["frame"])), float(data["framerate"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _chosen(annotation: Mapping[str, Any]) -> list[str]:
+    result = annotation.get("result")
+    return [
+        str(choice)
+        for item in (result if isinstance(result, list) else ())
+        if isinstance(item, Mapping) and item.get("from_name") == _CONTROL and isinstance(item.get("value"), Mapping)
+        for choice in item["value"].get("choices") or ()
+    ]
+
+
+def _answer(frame: Frame, annotation: Mapping[str, Any], chosen: Sequence[str]) -> Answer:
+    author = annotation.get("completed_by")
+    return Answer(
+        int(annotation["id"]),
+        frame,
+        tuple(label for label in chosen if label != NONE),
+        author["id"] if isinstance(author, Mapping) else author,
+        datetime.fromisoformat(annotation["updated_at"]),
+        bool(annotation.get("ground_truth")),
+    )
