@@ -128,6 +128,11 @@ def quality(project: str) -> str:
 
 
 @job
+def stopping(project: str) -> str:
+    return act("stopping", project)
+
+
+@job
 def export(project: str, name: str) -> str:
     return act("export", project, name)
 
@@ -135,3 +140,8 @@ def export(project: str, name: str) -> str:
 @job
 def sheet(project: str, task: int) -> str:
     return act("sheet", project, task)
+
+
+@job
+def companion(project: str, task: int | None = None) -> str:
+    return act("companion", project, task)

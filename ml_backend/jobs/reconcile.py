@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.filling import queue_missing
 from ml_backend.jobs.forgetting import forget_deleted_tasks, forget_project, remove_gone
+from ml_backend.jobs.images_news import queue_images
 from ml_backend.jobs.pinning import follow_pin, is_ours
-from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.retire import retire
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training_news import queue_training
+from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.queueing import tally
@@ -54,7 +55,7 @@ def reconcile(project_key: str) -> str:
     if projects.recall(redis, project_key) is None:
         # Listing the project's backends makes Label Studio call our /setup, which brings the extra params.
         context.client.backends(work.id)
-    _mend_webhook(context, work)
+    mend_webhook(context, work.key, work.id)
     stored = context.client.versions(work.id)
     follow_pin(context, work, stored)
     newest, tasks = context.client.newest_task(work.id)
@@ -65,6 +66,7 @@ def reconcile(project_key: str) -> str:
         f"{deleted} deleted tasks" if deleted else None,
         queue_missing(context, work, newest, tasks, stored),
         queue_training(context, work),
+        queue_images(context, work, newest, stored),
         _queue_rollout(context, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
@@ -117,23 +119,3 @@ def _report_settings(context: WorkerContext, key: str) -> None:
     for sentence in sentences:
         log.warning("project %s: %s", key, sentence)
     projects.set_problems(context.redis, key, "settings", sentences)
-
-
-def _mend_webhook(context: WorkerContext, work: ProjectWork) -> None:
-    """Label Studio makes the webhook itself, but not when its first attempt to connect was refused, and never with a login."""
-    known = projects.recall(context.redis, work.key)
-    if known is None or known.backend_url is None:
-        return
-    url, headers = f"{known.backend_url}/webhook", _login(context)
-    ours = next((hook for hook in context.client.webhooks(work.id) if hook["url"].rstrip("/") == url), None)
-    if ours is None:
-        context.client.save_webhook(work.id, url, headers, None)
-    elif headers and any((ours.get("headers") or {}).get(name) != value for name, value in headers.items()):
-        context.client.save_webhook(work.id, url, {**(ours.get("headers") or {}), **headers}, ours["id"])
-
-
-def _login(context: WorkerContext) -> dict[str, str]:
-    user, password = context.settings.basic_auth_user, context.settings.basic_auth_pass
-    if not user or not password:
-        return {}
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}

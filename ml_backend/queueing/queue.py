@@ -42,10 +42,13 @@ KINDS: dict[str, Kind] = {
     "rollout": Kind("ml_backend.jobs.rollout.rollout", _HOUR),
     "suggest": Kind("ml_backend.jobs.suggest.suggest", _HOUR // 2),
     "predict": Kind("ml_backend.jobs.rollout.predict", _HOUR // 2),
+    # Pictures of the suggested frames for those who label now; those of better ones follow.
+    "companion": Kind("ml_backend.jobs.companion.companion", _HOUR // 2),
     # A roll-out waits for these, and goes on without a video that cannot be had now.
     "embed": Kind("ml_backend.jobs.embed.embed", _HOUR // 2, retried=False),
     "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", _HOUR),
     "quality": Kind("ml_backend.jobs.quality.quality", _HOUR),
+    "stopping": Kind("ml_backend.jobs.stopping.stopping", _HOUR),
     # A page waits for it, but nothing else does.
     "sheet": Kind("ml_backend.jobs.sheet.sheet", _HOUR // 2),
     "export": Kind("ml_backend.export.job.export", 4 * _HOUR),
@@ -98,8 +101,6 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     return job_id
 
 
-def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
-    """Whether the last such job failed, for whatever reason."""
 def _in_line(redis: Redis, places: list[str], again: bool) -> str | None:
     """The job that waits. Asks for no more than the states: of many events all but the first find a job that waits."""
     # One that waits for its next try goes at once when there is news.
@@ -111,6 +112,8 @@ def _in_line(redis: Redis, places: list[str], again: bool) -> str | None:
     return next((place for place, state in zip(places, states, strict=True) if state and text(state) in wanted), None)
 
 
+def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
+    """Whether the last such job failed, for whatever reason."""
     return any(_status(job) == JobStatus.FAILED for job in existing(redis, slots(kind, project, *subject)))
 
 
