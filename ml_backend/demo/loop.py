@@ -61,10 +61,11 @@ class Loop:
     def timelines(self, *, newer_than: str | None = None) -> tuple[str, _Regions]:
         """Waits until a trained version is shown, none is on its way, and every task has its timeline.
 
-        Returns the version's name and the regions per task.
+        Returns the version's name and the regions per task, without its questions.
         """
         version = self.wait_for("trained model", lambda: self.trained_version(newer_than))
-        return version, self.wait_for(f"timeline of {version} in every video", lambda: self.regions(version))
+        found = self.wait_for(f"timeline of {version} in every video", lambda: self.regions(version))
+        return version, {task: [each for each in regions if not is_empty(each)] for task, regions in found.items()}
 
     def trained_version(self, newer_than: str | None = None) -> str | None:
         """The version that the label stream shows if it is a trained one, another than `newer_than`, and no job is
@@ -86,6 +87,11 @@ class Loop:
                 return None
             found[task] = [region for region in predictions[-1]["result"] if region["type"] == "timelinelabels"]
         return found
+
+
+def is_empty(region: Mapping[str, Any]) -> bool:
+    """Whether it is a suggestion or a question that has no answer."""
+    return not region["value"]["timelinelabels"]
 
 
 def label_at(clip: Clip, frame: int) -> str:

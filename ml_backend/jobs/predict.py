@@ -1,18 +1,22 @@
-"""One task's timeline: probabilities of every frame, regions on Label Studio's grid, and how sure the model is of them."""
+"""One task's timeline: probabilities of every frame, regions on Label Studio's grid, questions, and how sure the model is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.questions import questions
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.regions import Prediction
+from ml_backend.labelstudio.regions import Prediction, asked
+from ml_backend.learning.families import unit
 from ml_backend.learning.smoothing import runs
+from ml_backend.learning.stopping import changes, doubt
 from ml_backend.records.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline, studio_grid, studio_length
 
@@ -22,16 +26,22 @@ _LEAST_SURE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class FrameProbabilities:
-    """What a model says of every frame of a video: (n, L) in 0..1 for `labels`, of which `exclusive` allows one a frame."""
+    """What a model says of every frame of a video: (n, L) in 0..1 for `labels`, of which `exclusive` allows one a frame.
+
+    `features`: what the frames show, None for a researcher's file, which looks for itself. `answered`: (k,) int64 frame
+    indices of which a person has said something.
+    """
 
     timeline: Timeline
     labels: tuple[str, ...]
     exclusive: bool
     values: NDArray[np.float32]
+    features: VideoFeatures | None = None
+    answered: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def timeline_prediction(work: ProjectWork, version: str, task: Task, found: FrameProbabilities) -> Prediction:
-    """The prediction of a whole video, its least confident regions first."""
+    """The prediction of a whole video: a few questions, then its regions, the least confident first."""
     settings = work.settings
     regions = runs(
         found.values, found.labels, found.exclusive, min_frames=settings.min_frames, fill_gaps=settings.fill_gaps
@@ -43,7 +53,8 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
         Region(f"{version}-{number}", start, end, (run.label,), "prediction", run.score)
         for number, ((start, end), run) in enumerate(least_sure_first, start=1)
     )
-    return Prediction(task.id, version, numbered, certainty(found.values, found.exclusive))
+    frames = questions(found.values, found.exclusive, grid, found.answered, found.features)
+    return Prediction(task.id, version, (*asked(version, frames), *numbered), certainty(found.values, found.exclusive))
 
 
 def view_of(
@@ -60,6 +71,9 @@ def view_of(
         round(seconds, 3),
         version,
         dict(zip(found.labels, percent, strict=True)) if found else {},
+        certainty=certainty(found.values, found.exclusive) if found else None,
+        doubt=doubt(found.values, found.exclusive) if found else None,
+        changes=changes(found.values, found.exclusive) if found else 0,
     )
 
 
@@ -71,10 +85,31 @@ def certainty(probabilities: NDArray[np.float32], exclusive: bool) -> float:
     """
     if not probabilities.size:
         return 0.0
+    sure = _certainties(probabilities, exclusive)
+    return float(sure[_least_sure(sure)].mean())
+
+
+def least_sure_look(found: FrameProbabilities) -> NDArray[np.float32] | None:
+    """(d,) float32: the mean embedding of the tenth of the embedded frames of which the model is least certain.
+
+    What it does not know of this video, to be compared with others. None where nobody knows what the frames show.
+    """
+    if found.features is None or not found.values.size:
+        return None
+    sure = _certainties(found.values[found.features.frames], found.exclusive)
+    rows = found.features.blocks["appearance"][_least_sure(sure)].astype(np.float32)
+    return np.asarray(unit(rows).mean(axis=0), np.float32)
+
+
+def _certainties(probabilities: NDArray[np.float32], exclusive: bool) -> NDArray[np.float32]:
+    """(n,) of each frame."""
     if exclusive:
         none = np.clip(1 - probabilities.sum(axis=1, keepdims=True), 0, 1)
-        sure = np.concatenate([probabilities, none], axis=1).max(axis=1)
-    else:
-        sure = np.maximum(probabilities, 1 - probabilities).min(axis=1)
-    count = max(1, int(len(sure) * _LEAST_SURE))
-    return float(np.partition(sure, count - 1)[:count].mean())
+        return np.asarray(np.concatenate([probabilities, none], axis=1).max(axis=1))
+    return np.asarray(np.maximum(probabilities, 1 - probabilities).min(axis=1))
+
+
+def _least_sure(certainties: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Positions of the least certain tenth, at least one."""
+    count = max(1, int(len(certainties) * _LEAST_SURE))
+    return np.argpartition(certainties, count - 1)[:count]

@@ -15,12 +15,14 @@ from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.own_network import backbone_of
 from ml_backend.jobs.predict import FrameProbabilities
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.reading import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.run import report
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.custom import video_probabilities
 from ml_backend.learning.customversions import load_custom_version
+from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import load_card, load_version
@@ -44,9 +46,13 @@ def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predic
 def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
     head, card = load_version(context.models_dir(work.key), version)
     backbone = backbone_of(context, work, card)
+    if head.prior is not None:
+        tell_of_text(context, work.key, head.prior)
 
     def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
         features = task_features(context, work.config, task, report, backbone)
+        if head.prior is not None:
+            features = with_text_if_it_can(context, work, task, features, head.prior.prompts.model)
         known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
         if known is not None and known.dense:
             return None
@@ -56,7 +62,7 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
             if known is None
             else refined_probabilities(head, features, known, lambda old, frames: closer(task, old, frames))
         )
-        return FrameProbabilities(features.timeline, head.labels, head.exclusive, values)
+        return FrameProbabilities(features.timeline, head.labels, head.exclusive, values, features, _answered(known))
 
     def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         try:
@@ -87,6 +93,11 @@ def _custom(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
             )
         # The label config may have changed since the version was made.
         held = None if known is None else known.select(model.project_labels)
-        return FrameProbabilities(timeline, model.project_labels, exclusive, smooth(values, exclusive, held))
+        smoothed = smooth(values, exclusive, held)
+        return FrameProbabilities(timeline, model.project_labels, exclusive, smoothed, answered=_answered(known))
 
     return predict
+
+
+def _answered(known: FrameLabels | None) -> NDArray[np.int64]:
+    return np.zeros(0, np.int64) if known is None else np.flatnonzero(known.known)

@@ -10,10 +10,12 @@ from typing import Any
 from ml_backend.errors import StorageError, VideoError
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
+from ml_backend.jobs.images_news import want_images
 from ml_backend.jobs.labelled import annotated_tasks
+from ml_backend.jobs.ordering import Held
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predict import timeline_prediction, view_of
+from ml_backend.jobs.predict import FrameProbabilities, least_sure_look, timeline_prediction, view_of
 from ml_backend.jobs.predictor import Predictor, is_custom, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -54,6 +56,10 @@ def rollout(project_key: str, version: str) -> str:
             pin(context, work, version)
             projects.activate(context.redis, project_key, version)
             context.client.save_review_tab(work.id, version)
+            request(context.redis, "stopping", project_key)
+            want_images(context, work)
+            if work.settings.serve_uncertain_first:
+                context.client.serve_uncertain_first(work.id)
     return f"predicted {pushed} of {len(tasks)} tasks with {version}"
 
 
@@ -73,8 +79,9 @@ def predict(project_key: str, task_number: int) -> str:
         found = _predictor(context, work, version)(task, annotated)
         if found is None:
             return f"task {task.id} is reviewed and needs no prediction"
-        task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
-        _push(context, work, [prediction_json(timeline_prediction(work, version, task, found), work.config)])
+        # Its score does not look at other tasks; the next version puts all of them in order.
+        _push(context, work, [_item(context, work, version, task, found)])
+    request(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}"
 
 
@@ -101,22 +108,40 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
     items: list[dict[str, Any]] = []
     unusable: list[str] = []
     pushed = 0
-    for position, task in enumerate(tasks, start=1):
-        report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
-        try:
-            found = predict(task, annotated.get(task.id))
-        except VideoError as error:
-            unusable.append(f"Task {task.id} is not predicted: {error}")
-            continue
-        if found is not None:
-            task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
-            items.append(prediction_json(timeline_prediction(work, version, task, found), work.config))
-        if len(items) == _PUSHED_TOGETHER:
-            pushed += _push(context, work, items)
-            items = []
-    pushed += _push(context, work, items)
+    with Held(context.settings.data_dir / "projects" / work.key) as held:
+        for position, task in enumerate(tasks, start=1):
+            report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
+            try:
+                found = predict(task, annotated.get(task.id))
+            except VideoError as error:
+                unusable.append(f"Task {task.id} is not predicted: {error}")
+                continue
+            if found is None:
+                continue
+            item = _item(context, work, version, task, found)
+            # Label Studio serves no annotated task again, so it stands in no other one's way.
+            look = None if task.id in annotated else least_sure_look(found)
+            if look is not None:
+                held.add(item, look)
+            else:
+                items.append(item)
+            if len(items) == _PUSHED_TOGETHER:
+                pushed += _push(context, work, items)
+                items = []
+        pushed += _push(context, work, items)
+        scored = held.scored()
+        while batch := list(islice(scored, _PUSHED_TOGETHER)):
+            pushed += _push(context, work, batch)
     projects.set_problems(context.redis, work.key, "videos", unusable)
     return pushed
+
+
+def _item(
+    context: WorkerContext, work: ProjectWork, version: str, task: Task, found: FrameProbabilities
+) -> dict[str, Any]:
+    """What is to be pushed of a task; what a page draws of it is kept."""
+    task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
+    return prediction_json(timeline_prediction(work, version, task, found), work.config)
 
 
 def _push(context: WorkerContext, work: ProjectWork, items: list[dict[str, Any]]) -> int:

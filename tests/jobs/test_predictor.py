@@ -83,7 +83,7 @@ def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is
     assert found.values[8, 0] == pytest.approx(1)
     assert found.values[4, 0] == pytest.approx(0, abs=1e-6)
     regions = timeline_prediction(work, "custom-mine-v1", annotated.task, found).regions
-    assert sorted((region.start, region.end, region.labels) for region in regions) == [
+    assert sorted((region.start, region.end, region.labels) for region in regions if region.labels) == [
         (1, 4, ("cat",)),
         (6, 20, ("cat",)),
     ]
@@ -109,4 +109,21 @@ def test_short_bouts_and_gaps_are_treated_as_the_project_says_for_each_label(
     assert problems == ()
     task = context.client.task(work.id, 1)
     regions = timeline_prediction(replace(work, settings=chosen), "custom-mine-v1", task, found).regions
-    assert sorted((region.start, region.end, region.labels[0]) for region in regions) == spans
+    assert sorted((region.start, region.end, region.labels[0]) for region in regions if region.labels) == spans
+
+
+def test_frames_that_people_answered_are_not_asked_about_again_by_a_model_without_embeddings_either(
+    context: WorkerContext, work: ProjectWork
+) -> None:
+    (annotated,) = annotated_tasks(context, work)
+    found = predictor(context, work, "custom-mine-v1")(annotated.task, annotated)
+    assert found is not None
+    assert found.answered.tolist() == [4, 8]
+    regions = timeline_prediction(work, "custom-mine-v1", annotated.task, found).regions
+    asked = [region for region in regions if not region.labels]
+    assert regions[: len(asked)] == tuple(asked)
+    assert 1 <= len(asked) <= 5
+    for region in asked:
+        assert region.id == f"kf-custom-mine-v1-{region.start}"
+        assert region.start == region.end
+        assert min(abs(region.start - 5), abs(region.start - 9)) >= 2

@@ -6,13 +6,15 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.queueing.queue import queue_of, request
-from ml_backend.records import label_report, overview, projects, quality_report, ready, task_view
+from ml_backend.records import label_report, overview, projects, quality_report, ready, stopping_report, task_view
 from ml_backend.records.label_report import Author, HumanRegion, LabelReport
 from ml_backend.records.quality_report import QualityReport, SuspectRow
+from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
 from ml_backend.records.task_view import TaskView
 from ml_backend.settings import ProjectSettings, Settings
 
@@ -138,6 +140,7 @@ def open_project(
             projects.activate(redis, key, card.name)
     for task in range(1, tasks + 1):
         suggest_and_predict(settings, key, task, labels)
+    count_errors(settings, key, tasks)
     people = [HumanRegion(1, 120, (labels[0],), 11, "person"), HumanRegion(121, 200, (labels[-1],), 12, "changed")]
     report = LabelReport(
         "2026-01-03T12:00:00+00:00",
@@ -171,10 +174,33 @@ def open_project(
     quality_report.save(data, key, quality)
 
 
+def count_errors(settings: Settings, key: str = P, tasks: int = 4) -> None:
+    """What the active version leaves: more errors in each video than in the one before it, and less certain."""
+    rows = [(task, 12.6 * task, FRAMES, 1 - task / 2 / tasks) for task in range(2, tasks + 1)]
+    worst = tuple(TaskErrors(task, errors, frames) for task, errors, frames, _ in rows[:-6:-1])
+    left = StoppingReport(
+        made="2026-01-03T12:01:00+00:00",
+        version="cold-v3",
+        verdict="go on",
+        why="The held-out macro-F1 rose from 0.810 at 30 labelled frames to 0.930 at 60.",
+        tasks=len(rows),
+        frames=FRAMES * len(rows),
+        errors=sum(row[1] for row in rows),
+        correction=1.2,
+        held_out=60,
+        worst=worst,
+        kappa=0.981,
+        gain=0.12,
+        since_frames=30,
+    )
+    stopping_report.save(settings.data_dir, key, left, np.array(rows, VIDEO))
+
+
 def suggest_and_predict(settings: Settings, key: str, task: int, labels: list[str]) -> None:
     data, bins = settings.data_dir, 100
     ready.save(data, key, prediction("keyframes-v1", task, [(f, f, [], None) for f in range(15, FRAMES, 40)], 0.0))
-    spans = [(1, 110, [labels[0]], 0.97), (111, 190, [labels[-1]], 0.55), (191, FRAMES, [labels[0]], 0.91)]
+    questions = [(60, 60, [], None), (150, 150, [], None)]
+    spans = [*questions, (1, 110, [labels[0]], 0.97), (111, 190, [labels[-1]], 0.55), (191, FRAMES, [labels[0]], 0.91)]
     ready.save(data, key, prediction("cold-v3", task, spans, 0.55))
     percent = {label: [round(50 + 50 * math.sin(b / 9 + 2 * n)) for b in range(bins)] for n, label in enumerate(labels)}
     view = TaskView(task, f"street_{task}.mp4", FPS, FRAMES, FRAMES / FPS, "cold-v3", percent, FPS)

@@ -15,7 +15,7 @@ from redis import Redis
 
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import contact_sheet, projects, training_choice
+from ml_backend.records import contact_sheet, projects, ready, task_view, training_choice
 from ml_backend.records.contact_sheet import ContactSheet
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
@@ -187,6 +187,8 @@ class TestProjects:
             "predicted": ("4", "6"),
         }
         assert "cold-v3 0.930" in found.text
+        assert "Go on. About 110 errors are left in 900 frames, most in these videos: task 4, 3, 2." in found.text
+        assert "rose from 0.810" in found.text
         assert "300 frames" in found.text
         assert "'samplin' is unknown" in found.text
         assert "Encode it at a constant rate." in found.text
@@ -337,6 +339,41 @@ class TestVideos:
         assert "street_60.mp4" in page(client, "/dashboard/projects/7/videos?page=99").text
         assert "street_1.mp4" in page(client, "/dashboard/projects/7/videos?page=x").text
 
+    @pytest.mark.parametrize("order", ["certainty", "errors"])
+    def test_those_that_need_a_person_come_first_when_asked_for_over_all_pages(
+        self, client: FlaskClient, redis: Redis, settings: Settings, order: str
+    ) -> None:
+        scene.open_project(settings, redis, tasks=60)
+        listed = [
+            int(match)
+            for number in (1, 2)
+            for match in re.findall(
+                r"street_(\d+)\.mp4", page(client, f"/dashboard/projects/7/videos?sort={order}&page={number}").text
+            )
+        ]
+        # Task 1 is reviewed, so that its errors are not counted.
+        assert listed == [*range(60, 1, -1), 1]
+        first = page(client, f"/dashboard/projects/7/videos?sort={order}")
+        assert [str(head["aria-sort"]) for head in first.all("th") if "aria-sort" in head] == [
+            "ascending" if order == "certainty" else "descending"
+        ]
+        assert f"?page=2&sort={order}" in [link["href"] for link in first.all("a")]
+        assert "756" in first.text
+
+    def test_an_order_that_is_none_is_by_task(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/projects/7/videos?sort=nonsense")
+        assert re.findall(r"street_(\d)\.mp4", found.text) == ["1", "2", "3", "4"]
+        links = [link["href"] for link in found.all("a")]
+        assert "?sort=certainty" in links
+        assert "?sort=errors" in links
+
+    def test_errors_of_a_version_that_is_not_shown_any_more_are_not_told(
+        self, client: FlaskClient, redis: Redis, at_work: None
+    ) -> None:
+        projects.activate(redis, scene.P, "cold-v2")
+        assert "errors are left" not in page(client, "/dashboard/projects/7/videos").text
+        assert "errors are left" not in page(client, "/").text
+
     def test_one_over_time(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/projects/7/videos/1")
         bars = [str(chart.get("aria-label")) for chart in found.all("svg") if chart.get("aria-label")]
@@ -344,6 +381,7 @@ class TestVideos:
             "Model cold-v3",
             "Ada Lovelace",
             "user 12",
+            "Questions",
             "Suggested",
             "Confidence in clear",
             "Confidence in ball",
@@ -373,12 +411,28 @@ class TestVideos:
     def test_one_of_which_only_the_suggestions_are_known(
         self, client: FlaskClient, redis: Redis, settings: Settings
     ) -> None:
-        from ml_backend.records import ready
-
         projects.remember(redis, projects.Known(scene.P, scene.label_config(scene.COLOURS)))
         asked = scene.prediction("keyframes-v1", 5, [(30, 30, [], None)], 0.0)
         ready.save(settings.data_dir, scene.P, asked)
         assert "Keyframe suggestions" in page(client, "/dashboard/projects/7/videos/5").text
+
+    def test_what_the_model_asks_is_drawn_apart_from_its_timeline(self, client: FlaskClient, at_work: None) -> None:
+        text = page(client, "/dashboard/projects/7/videos/1").text
+        assert "Questions" in text
+        assert "the model: a question, frame 60 at 0:02" in text
+        assert "3 regions in" in text
+        assert "Least confident stretches" in text
+
+    def test_how_sure_it_is_of_a_video_does_not_change_when_its_task_is_put_back(
+        self, client: FlaskClient, settings: Settings, at_work: None
+    ) -> None:
+        put_back = scene.prediction("cold-v3", 1, [(1, 10, ["ball"], 0.5)], 0.99)
+        ready.save(settings.data_dir, scene.P, put_back)
+        view = task_view.load(settings.data_dir, scene.P, 1)
+        assert view is not None
+        task_view.save(settings.data_dir, scene.P, replace(view, certainty=0.43))
+        assert "43 % sure in its least sure tenth" in page(client, "/dashboard/projects/7/videos/1").text
+        assert re.search(r"street_1.*?43 %", page(client, "/dashboard/projects/7/videos").text, re.DOTALL)
 
 
 class TestQuality:

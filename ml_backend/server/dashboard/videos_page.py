@@ -14,7 +14,7 @@ from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.queueing.queue import request as queue
-from ml_backend.records import contact_sheet, label_report, projects, ready, task_view
+from ml_backend.records import contact_sheet, label_report, projects, ready, stopping_report, task_view
 from ml_backend.records.label_report import HumanRegion
 from ml_backend.records.task_view import TaskView
 from ml_backend.server.dashboard import charts, strips
@@ -32,6 +32,7 @@ class VideoRow:
     task: int
     view: TaskView | None
     sure: float | None
+    errors: float | None
     labelled: bool
     reviewed: bool
     findings: int
@@ -39,11 +40,15 @@ class VideoRow:
 
 @dataclass(frozen=True)
 class Shown:
-    """The prediction that is drawn: the active version's, else the newest that is at hand."""
+    """The prediction that is drawn: the active version's, else the newest that is at hand.
+
+    `regions`: its timeline. `questions`: the frames that it asks about.
+    """
 
     version: str | None
     sure: float | None
     regions: tuple[Region, ...]
+    questions: tuple[Region, ...] = ()
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/videos")
@@ -51,14 +56,19 @@ def videos_page(project_id: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     report = label_report.load(data_dir, project.key)
     labelled, reviewed = (set(report.tasks), set(report.reviewed)) if report else (set[int](), set[int]())
-    tasks = sorted(ready.tasks(data_dir, project.key) | labelled)
+    left = stopping_report.load(data_dir, project.key, project.active) if project.active else None
+    counted = stopping_report.videos(data_dir, project.key)[: None if left else 0]
+    order = next((order for order in stopping_report.ORDERS if order == request.args.get("sort")), None)
+    known = ready.tasks(data_dir, project.key) | labelled
+    tasks = stopping_report.in_order(counted, order, known) if order else sorted(known)
     page = min(max(request.args.get("page", 1, int), 1), max(1, -(-len(tasks) // _A_PAGE)))
     found = projects.findings_of(backend().redis, project.key)
     rows = [
         VideoRow(
             task,
-            task_view.load(data_dir, project.key, task),
-            _sure(project, task),
+            (view := task_view.load(data_dir, project.key, task)),
+            _sure(project, task, view),
+            stopping_report.errors_of(counted, task),
             task in labelled,
             task in reviewed,
             len(found.get(task, ())),
@@ -72,6 +82,8 @@ def videos_page(project_id: int) -> str:
         number=len(tasks),
         page=page,
         pages=-(-len(tasks) // _A_PAGE),
+        sort=order,
+        left=left,
     )
 
 
@@ -80,7 +92,7 @@ def video_page(project_id: int, task: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     view = task_view.load(data_dir, project.key, task)
     people = label_report.regions_of(data_dir, project.key, task)
-    shown = _shown(project, task)
+    shown = _shown(project, task, view)
     asked = _regions(project, task, KEYFRAMES_VERSION)
     if view is None and not people and not shown.regions and not asked:
         raise SettingsError(
@@ -141,7 +153,7 @@ def _strips(
     for author in list(authors)[:8]:
         who = names.get(author, f"user {author}" if author is not None else "unknown")
         kinds.append((who, who, tuple(region for region in people if region.author == author)))
-    kinds.append(("Suggested", "suggested", asked))
+    kinds += [("Questions", "the model", shown.questions), ("Suggested", "suggested", asked)]
     for name, who, regions in kinds:
         if regions:
             spans = [at.span(region, project.colours, who) for region in regions[:_MOST_REGIONS]]
@@ -162,13 +174,16 @@ def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterato
         yield label, colour, percent, charts.heat(percent, length, colour, label, "frames")
 
 
-def _shown(project: ProjectPage, task: int) -> Shown:
+def _shown(project: ProjectPage, task: int, view: TaskView | None) -> Shown:
     data_dir, active = backend().settings.data_dir, project.active
     others = sorted(set(ready.versions(data_dir, project.key)) - {KEYFRAMES_VERSION}, key=_number, reverse=True)
     for version in (*([active] if active else []), *others):
         found = ready.load(data_dir, project.key, version, task)
         if found is not None:
-            return Shown(version, _score(found), _parsed(project, found))
+            regions = _parsed(project, found)
+            labelled = tuple(region for region in regions if region.labels)
+            questions = tuple(region for region in regions if not region.labels)
+            return Shown(version, _certainty(found, view), labelled, questions)
     return Shown(None, None, ())
 
 
@@ -185,12 +200,15 @@ def _parsed(project: ProjectPage, prediction: dict[str, Any]) -> tuple[Region, .
     return parse_regions(prediction.get("result") or [], project.config) if project.config else ()
 
 
-def _sure(project: ProjectPage, task: int) -> float | None:
+def _sure(project: ProjectPage, task: int, view: TaskView | None) -> float | None:
     active = project.active
     found = ready.load(backend().settings.data_dir, project.key, active, task) if active else None
-    return _score(found) if found else None
+    return _certainty(found, view) if found else None
 
 
-def _score(prediction: dict[str, Any]) -> float | None:
+def _certainty(prediction: dict[str, Any], view: TaskView | None) -> float | None:
+    """How sure the model is of the whole video, which the score of a prediction says unless it was put back behind others."""
+    if view is not None and view.certainty is not None and view.version == prediction.get("model_version"):
+        return view.certainty
     score = prediction.get("score")
     return float(score) if isinstance(score, int | float) else None

@@ -1,0 +1,62 @@
+"""In which order videos should be looked at: the least certain first, but not ten that pose the same problem.
+
+Greedy, as farthest-first traversal is (Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985), with
+each distance weighted by how much there is to gain.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+# Two videos whose looks have this cosine or less are different problems; at 1 they are one. Mean embeddings of the halves
+# of one video have .93 and more, of different videos .80 on average.
+DIFFERENT = 0.9
+# Nobody looks at more videos than this between two models.
+MOST_PLACED = 1000
+_SKETCH = 128
+
+
+def least_certain_first(certainty: ArrayLike, looks: NDArray[np.floating], *, most: int = MOST_PLACED) -> Floats:
+    """(n,) scores in 0..1, ascending in the order in which videos are most useful to look at.
+
+    `certainty` (n,) in 0..1: how sure a model is of each video. `looks` (n, d): what the frames look like of which it is
+    least sure; a row of zeros is like no other. Again and again the video with the most to gain is placed: 1 - certainty,
+    times how far it is from all those placed before it. Its score is 1 minus that: its certainty while nothing like it is
+    ahead of it, nearly 1 for a copy. After `most` videos the rest is scored as if each were next. Raises ValueError for
+    arrays that do not fit together.
+    """
+    sure = np.asarray(certainty, np.float64)
+    if sure.ndim != 1 or looks.ndim != 2 or len(looks) != len(sure):
+        raise ValueError(f"{looks.shape} looks do not belong to {sure.shape} certainties")
+    rows = np.asarray(looks, np.float32)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12).astype(np.float32)
+    scores, waiting = np.ones(len(sure)), np.ones(len(sure), bool)
+    gain = 1 - sure.clip(0, 1)
+    for _ in range(min(most, len(sure))):
+        best = int(np.where(waiting, gain, -1.0).argmax())
+        scores[best], waiting[best] = 1 - gain[best], False
+        alike = ((rows @ rows[best]).astype(np.float64) - DIFFERENT) / (1 - DIFFERENT)
+        # Against the nearest of those placed, so that many that are a little alike do not add up.
+        gain = np.minimum(gain, (1 - sure.clip(0, 1)) * (1 - alike.clip(0, 1)))
+    scores[waiting] = 1 - gain[waiting]
+    return scores
+
+
+def sketch(look: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(d,) as (128,) with about the same cosines, so that a hundred thousand fit into memory.
+
+    A Gaussian random projection, the same every time (Johnson and Lindenstrauss, 1984): a cosine of .9 is off by .02, one of
+    1 by nothing.
+    """
+    return np.asarray(_projection(len(look)) @ np.asarray(look, np.float32), np.float32)
+
+
+@lru_cache(maxsize=2)
+def _projection(width: int) -> NDArray[np.float32]:
+    made = np.random.default_rng(0).standard_normal((_SKETCH, width)) / np.sqrt(_SKETCH)
+    return np.asarray(made, np.float32)

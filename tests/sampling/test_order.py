@@ -1,0 +1,84 @@
+"""In which order videos are looked at: the least certain first, and not ten that pose the same problem."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sampling.order import DIFFERENT, least_certain_first, sketch
+
+
+def unlike(count: int) -> np.ndarray:
+    """(count, count) looks that have nothing in common."""
+    return np.eye(count, dtype=np.float32)
+
+
+def test_videos_that_have_nothing_in_common_go_by_certainty() -> None:
+    certainty = [0.9, 0.2, 0.6]
+    assert least_certain_first(certainty, unlike(3)) == pytest.approx(certainty)
+
+
+def test_a_copy_is_put_back_behind_all_others() -> None:
+    looks = unlike(3)[[0, 0, 0, 1, 2]]
+    scores = least_certain_first([0.1, 0.2, 0.3, 0.8, 0.9], looks)
+    assert scores.argsort(kind="stable").tolist()[:3] == [0, 3, 4]
+    assert scores[[0, 3, 4]] == pytest.approx([0.1, 0.8, 0.9])
+    assert scores[[1, 2]] == pytest.approx([1, 1], abs=1e-6)
+
+
+def test_the_more_alike_the_farther_back() -> None:
+    def leaning(cosine: float) -> list[float]:
+        return [cosine, np.sqrt(1 - cosine**2)]
+
+    looks = np.array([[1, 0], leaning(DIFFERENT), leaning(0.95), leaning(0.99)])
+    for other in (1, 2, 3):
+        _, score = least_certain_first([0.1, 0.5], looks[[0, other]])
+        assert score == pytest.approx([0.5, 0.75, 0.95][other - 1], abs=1e-3)
+
+
+def test_a_video_of_which_nobody_knows_what_it_shows_goes_by_its_certainty() -> None:
+    looks = np.zeros((3, 4), np.float32)
+    assert least_certain_first([0.3, 0.1, 0.2], looks) == pytest.approx([0.3, 0.1, 0.2])
+
+
+def test_after_those_that_are_placed_one_by_one_the_others_are_compared_with_them_only() -> None:
+    looks = unlike(3)[[0, 1, 1, 2, 0]]
+    scores = least_certain_first([0.1, 0.5, 0.6, 0.7, 0.2], looks, most=1)
+    assert scores == pytest.approx([0.1, 0.5, 0.6, 0.7, 1.0], abs=1e-6)
+
+
+def test_arrays_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not belong"):
+        least_certain_first([0.5, 0.5], unlike(3))
+
+
+def test_there_may_be_no_video() -> None:
+    assert least_certain_first([], np.zeros((0, 4))).tolist() == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 5))
+def test_nothing_becomes_more_urgent_than_it_is_and_the_first_stays_first(certainty: list[float], seed: int) -> None:
+    looks = np.random.default_rng(seed).random((len(certainty), 3))
+    scores = least_certain_first(certainty, looks)
+    assert (scores >= np.array(certainty) - 1e-12).all()
+    assert scores.max() <= 1 + 1e-12
+    assert scores.min() == pytest.approx(min(certainty))
+
+
+def test_a_sketch_keeps_who_is_alike() -> None:
+    rng = np.random.default_rng(1)
+    looks = rng.random((6, 1280)).astype(np.float32)
+    looks[1] = looks[0] * 3
+    looks[2] = looks[0] + 0.01 * rng.random(1280)
+    small = np.stack([sketch(look) for look in looks])
+    assert small.shape == (6, 128)
+
+    def cosines(rows: np.ndarray) -> np.ndarray:
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(unit @ unit.T)
+
+    assert np.abs(cosines(small) - cosines(looks)).max() < 0.15
+    assert cosines(small)[0, [1, 2]] == pytest.approx([1, 1], abs=1e-3)
+    assert (sketch(looks[0]) == small[0]).all()
