@@ -38,14 +38,7 @@ def reconcile(project_key: str) -> str:
     try:
         work = open_project(context, project_key)
     except Gone as gone:
-        if project_key in _existing(context):
-            raise LabelStudioError(gone.message, "Label Studio lists it, though; see its log.") from gone
-        had_it = studio_of(redis, context.settings, project_key)
-        if had_it not in (None, context.settings.label_studio_url):
-            told = f"Project {project_key} was in the Label Studio at {had_it}, not in the one that LABEL_STUDIO_URL names."
-            raise LabelStudioError(told, "Give each Label Studio a DATA_DIR and a REDIS_URL of its own.") from gone
-        forget_project(context, project_key)
-        return "the project is gone from Label Studio"
+        return _forget(context, project_key, gone)
     except LabelConfigError as error:
         projects.set_problems(redis, project_key, "label config", [str(error)])
         raise
@@ -76,6 +69,23 @@ def reconcile(project_key: str) -> str:
     projects.note_reconciled(redis, project_key)
     tally.count_reconciled(redis, len(found))
     return ", ".join(found) or "nothing has changed"
+
+
+def _forget(context: WorkerContext, key: str, gone: Gone) -> str:
+    """Forgets a project that Label Studio has no more. Raises LabelStudioError when it may be another Label Studio's."""
+    if key in _existing(context):
+        raise LabelStudioError(gone.message, "Label Studio lists it, though; see its log.") from gone
+    ours, had_it = context.settings.label_studio_url, studio_of(context.redis, context.settings, key)
+    each_its_own = "Give each Label Studio a backend with a DATA_DIR and a REDIS_URL of its own."
+    if had_it not in (None, ours):
+        told = f"Project {key} was in the Label Studio at {had_it}, not in the one that LABEL_STUDIO_URL names."
+        raise LabelStudioError(told, each_its_own) from gone
+    called = had_it is None and projects.recall(context.redis, key) is not None
+    forget_project(context, key)
+    if called:
+        told = f"A Label Studio has connected its project {key}, which is not in the one at {ours}."
+        raise LabelStudioError(told, f"Check LABEL_STUDIO_URL. {each_its_own}") from gone
+    return "the project is gone from Label Studio"
 
 
 @job
