@@ -29,7 +29,8 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import NO, UNKNOWN, YES, FrameLabels
 from ml_backend.learning.versions import save_version
 from ml_backend.queueing.queue import request
-from ml_backend.records import projects
+from ml_backend.records import projects, stopping_report
+from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import Timeline
@@ -107,6 +108,15 @@ class TestStatus:
         assert told.exit_code == 0
         for part in ("queued 1", "project 7 shows cold-v3", "Extra param 'samplin' is unknown."):
             assert part in told.output
+
+    def test_how_many_errors_are_left_and_whether_to_go_on(self, url: str, redis_settings: Settings) -> None:
+        worst = (TaskErrors(12, 80.0, 900), TaskErrors(3, 40.0, 30_000))
+        left = StoppingReport("2026-01-03", "cold-v3", "go on", "Why.", 2, 34_000, 123.4, 1.0, 60, worst)
+        stopping_report.save(redis_settings.data_dir, P, left, np.empty(0, VIDEO))
+        told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url, "COLUMNS": "200"})
+        assert (
+            "About 120 errors are left in 34,000 frames, most in the videos of tasks 12, 3. Go on: Why." in told.output
+        )
 
     def test_with_a_login(self, redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         locked = replace(redis_settings, basic_auth_user="studio", basic_auth_pass="secret")

@@ -44,6 +44,10 @@ def view(jobs: dict[str, Any]) -> Group:
     parts: list[Any] = [Text(counts, style="bold")]
     for key, version in sorted(jobs["versions"].items()):
         parts.append(Text(f"project {key.split('.')[0]} shows {version}", style="dim"))
+        if left := jobs.get("stopping", {}).get(key):
+            tasks = ", ".join(str(video["task"]) for video in left["worst"])
+            where = f", most in the videos of tasks {tasks}" if tasks else ""
+            parts.append(Text(f"  {left['text']}{where}. {left['verdict'].capitalize()}: {left['why']}"))
     if jobs["running"]:
         running = Table.grid(padding=(0, 2))
         for job in jobs["running"][:_SHOWN]:

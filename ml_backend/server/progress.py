@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Blueprint, Response, abort, jsonify
 
 from ml_backend.queueing import interventions, queue
-from ml_backend.records import projects
+from ml_backend.records import projects, stopping_report
+from ml_backend.records.stopping_report import StoppingReport
 from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("progress", __name__)
@@ -15,7 +18,7 @@ _UNKNOWN = "There is no such job any more."
 @blueprint.get("/jobs")
 def jobs() -> Response:
     """Queued, running, finished and failed jobs, what is wrong with which project, what is unusual
-    about its videos, and the version each one shows."""
+    about its videos, the version each one shows, and how many errors that one leaves."""
     redis = backend().redis
     return jsonify(
         **queue.listing(redis),
@@ -23,7 +26,15 @@ def jobs() -> Response:
         problems=projects.problems(redis),
         findings=projects.findings(redis),
         versions={key: backend().version(key) for key in projects.known_keys(redis)},
+        stopping={key: left.as_json() for key, left in _left()},
     )
+
+
+def _left() -> Iterator[tuple[str, StoppingReport]]:
+    for key, version in projects.active_versions(backend().redis).items():
+        left = stopping_report.load(backend().settings.data_dir, key, version)
+        if left is not None:
+            yield key, left
 
 
 @blueprint.post("/jobs/retry")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.queueing.queue import KINDS, Kind, request
-from ml_backend.records import projects
+from ml_backend.records import projects, stopping_report
+from ml_backend.records.stopping_report import VIDEO, StoppingReport
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -30,6 +32,7 @@ def test_at_rest(client: FlaskClient) -> None:
         "problems": {},
         "findings": {},
         "versions": {},
+        "stopping": {},
     }
 
 
@@ -53,6 +56,18 @@ def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, r
     assert found["versions"] == {P: "cold-v3", "8.1": "keyframes-v1"}
     assert found["findings"] == {P: [{**finding, "tasks": [5]}]}
     assert found["problems"] == {P: ["Extra param 'samplin' is unknown."]}
+
+
+def test_how_many_errors_the_active_version_leaves(client: FlaskClient, redis: Redis, redis_settings: Settings) -> None:
+    made = StoppingReport("2026-01-03T12:00:00+00:00", "cold-v3", "go on", "Why.", 2, 34_000, 123.4, 1.0, 60)
+    stopping_report.save(redis_settings.data_dir, P, made, np.empty(0, VIDEO))
+    projects.remember(redis, projects.Known(P, "<View/>"))
+    projects.activate(redis, P, "cold-v3")
+    found = client.get("/jobs").get_json()["stopping"][P]
+    assert found["text"] == "About 120 errors are left in 34,000 frames"
+    assert (found["verdict"], found["why"], found["errors"], found["worst"]) == ("go on", "Why.", 123.4, [])
+    projects.activate(redis, P, "cold-v4")
+    assert client.get("/jobs").get_json()["stopping"] == {}, "nobody has counted those of this version"
 
 
 def test_a_failed_job_says_why_and_can_be_tried_again(

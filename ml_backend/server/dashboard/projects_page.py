@@ -11,8 +11,9 @@ from flask import Response, render_template, request
 from ml_backend.checks import Check
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.queueing import queue
-from ml_backend.records import condition, label_report, model_versions, projects, ready
+from ml_backend.records import condition, label_report, model_versions, projects, ready, stopping_report
 from ml_backend.records.label_report import LabelReport
+from ml_backend.records.stopping_report import StoppingReport
 from ml_backend.server.dashboard.site import ProjectPage, blueprint
 from ml_backend.server.protocol import backend, health
 
@@ -40,6 +41,7 @@ class Row:
     progress: tuple[Progress, ...]
     problems: list[str]
     findings: list[dict[str, Any]]
+    left: StoppingReport | None
 
     @property
     def active(self) -> Mapping[str, Any] | None:
@@ -86,6 +88,7 @@ def _row(known: projects.Known, problems: Mapping[str, list[str]], findings: Map
         tuple(_progress(project, labels)),
         problems.get(known.key, []),
         findings.get(known.key, []),
+        stopping_report.load(data_dir, known.key, project.active) if project.active else None,
     )
 
 
