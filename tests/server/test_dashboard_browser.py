@@ -15,7 +15,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.queue import listing
-from ml_backend.records import contact_sheet, projects
+from ml_backend.records import contact_sheet, projects, training_choice
 from ml_backend.records.contact_sheet import ContactSheet
 
 pytestmark = pytest.mark.browser
@@ -165,4 +165,48 @@ def test_a_version_is_rolled_back_and_another_deleted(browser: Browser, address:
     page.get_by_role("button", name="Delete cold-v1").click()
     assert "cold-v1 is deleted." in (page.locator("[role=status]").text_content() or "")
     assert page.get_by_role("link", name="cold-v1").count() == 0
+    page.context.close()
+
+
+def test_how_to_train_is_chosen_with_the_keyboard_alone_and_without_javascript(
+    browser: Browser, address: str, redis: Redis, tmp_path: Path
+) -> None:
+    page, _ = opened(browser, 390, java_script_enabled=False)
+    page.goto(address + scene.PAGES["models"])
+    assert page.get_by_label("Epochs, at most").is_hidden()
+    page.get_by_label("As the extra params say: auto").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_label("Blitz: from whole reviewed timelines").is_checked()
+    page.keyboard.press("Tab")
+    assert page.get_by_label("Epochs, at most").is_hidden()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    assert page.get_by_label("Epochs, at most").is_visible()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("1000")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("/models")  # the browser has said that 100 is the most
+    page.keyboard.press("Control+A")
+    page.keyboard.type("25")
+    page.keyboard.press("Enter")
+    assert "This training and those after it are Blitz" in (page.locator("[role=status]").text_content() or "")
+    known = projects.recall(redis, scene.P)
+    assert known is not None
+    made = training_choice.in_force(tmp_path, known)
+    assert made is not None
+    assert (made.kind, made.blitz.fit, made.blitz.cycles) == ("blitz", "finetune", 25)
+    page.context.close()
+
+
+def test_pictures_have_a_step_and_other_exports_none(browser: Browser, address: str) -> None:
+    page, _ = opened(browser, java_script_enabled=False)
+    page.goto(address + scene.PAGES["export"])
+    step = page.get_by_label("One frame of each label in")
+    assert step.is_hidden()
+    page.get_by_label("What").select_option("frames.zip")
+    assert step.is_visible()
+    step.fill("7")
+    page.get_by_role("button", name="Make").click()
+    assert "frames-every-7.zip is being made" in (page.locator("[role=status]").text_content() or "")
     page.context.close()
