@@ -1,0 +1,352 @@
+"""The companion project: an image of each suggested frame, made once, kept in step, and its answers read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from companion_studio import CompanionStudio
+from loopback import serving
+from numbered import number_in, numbered_video
+from redis import Redis
+from studio import CONFIG, KEY
+
+from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.jobs.companion import companion
+from ml_backend.jobs.images_news import queue_images, want_images
+from ml_backend.jobs.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.training_news import training_state
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.companion import NONE
+from ml_backend.labelstudio.config import parse_label_config
+from ml_backend.labelstudio.regions import prediction_json, suggestion
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.queue import listing
+from ml_backend.records import companions, projects
+from ml_backend.settings import Settings
+from ml_backend.video.timeline import StudioFrame
+
+FRAMES = (3, 60, 61, 140)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 frames with their numbers drawn in, 25 a second, which is the grid's rate too: frame 3 shows number 2."""
+    return numbered_video(tmp_path_factory.mktemp("film") / "film.mp4", 150)
+
+
+@pytest.fixture
+def studio() -> CompanionStudio:
+    return CompanionStudio()
+
+
+@pytest.fixture
+def context(
+    studio: CompanionStudio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WorkerContext]:
+    with serving(studio) as url:
+        made = WorkerContext(
+            replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)
+        )
+        monkeypatch.setattr("ml_backend.jobs.companion.worker_context", lambda: made)
+        remember(redis)
+        yield made
+        made.redis.close()
+
+
+def remember(redis: Redis, **params: object) -> None:
+    wanted = {"companion": True, **params}
+    projects.remember(redis, projects.Known(KEY, CONFIG, wanted, "http://backend:9090"))
+
+
+def suggest(studio: CompanionStudio, task: int, frames: tuple[int, ...], version: str = "keyframes-v1") -> None:
+    item = prediction_json(suggestion(task, map(StudioFrame, frames)), parse_label_config(CONFIG))
+    studio.predictions = [p for p in studio.predictions if (p["task"], p["model_version"]) != (task, version)]
+    studio.predictions.append({**item, "id": len(studio.predictions), "model_version": version})
+
+
+def with_film(studio: CompanionStudio, film: Path, task: int = 5, frames: tuple[int, ...] = FRAMES) -> None:
+    studio.add_task(task, film)
+    suggest(studio, task, frames)
+
+
+def held(studio: CompanionStudio) -> list[tuple[int, int]]:
+    return sorted((image["data"]["task"], image["data"]["frame"]) for image in studio.images.values())
+
+
+def waiting_jobs(redis: Redis) -> list[str]:
+    return sorted(" ".join(map(str, filter(None, (row["kind"], row["task"])))) for row in listing(redis)["queued"])
+
+
+class TestImages:
+    def test_each_suggested_frame_is_an_image_of_the_very_picture_that_label_studio_shows(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        assert companion(KEY, 5) == "added 4 images of task 5"
+        assert held(studio) == [(5, frame) for frame in FRAMES]
+        files = {f"/data/{name}": content for name, content in studio.uploads.values()}
+        for image in studio.images.values():
+            assert number_in(files[image["data"]["image"]]) == image["data"]["frame"] - 1
+            assert image["data"]["seconds"] == pytest.approx((image["data"]["frame"] - 1) / 25)
+
+    def test_on_a_grid_of_another_rate_it_is_the_picture_that_is_shown_there(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        assert studio.project is not None
+        studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="10"')
+        with_film(studio, film, frames=(2, 41))
+        companion(KEY, 5)
+        numbers = sorted(number_in(content) or 0 for _, content in studio.uploads.values())
+        # Frame n of ten a second is shown 2 ms after (n - 1) / 10.
+        assert numbers == [2, 100]
+
+    def test_however_often_it_is_done_there_is_one_image_of_a_frame(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        assert companion(KEY, 5) == "added 0 images of task 5"
+        assert len(studio.images) == len(studio.uploads) == len(FRAMES)
+
+    def test_broken_off_between_the_upload_and_the_tasks_it_leaves_only_files_which_go_later(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        studio.fails_to_import = True
+        with pytest.raises(LabelStudioUnreachable):
+            companion(KEY, 5)
+        assert held(studio) == []
+        companion(KEY, 5)
+        assert len(studio.uploads) == 2 * len(FRAMES)
+        companion(KEY)
+        assert held(studio) == [(5, frame) for frame in FRAMES]
+        assert {f"/data/{name}" for name, _ in studio.uploads.values()} == {
+            image["data"]["image"] for image in studio.images.values()
+        }
+
+    def test_without_redis_and_files_the_project_and_its_images_are_found_again(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        redis.flushall()
+        remember(redis)
+        assert companion(KEY, 5) == "added 0 images of task 5"
+        assert companion(KEY) == "4 images in project 20, 0 tasks lack some, removed 0"
+        assert list(studio.made) == [20]
+
+    def test_who_takes_the_mark_out_of_the_description_gets_no_second_project(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+    ) -> None:
+        companion(KEY)
+        studio.made[20]["description"] = "Our frames."
+        companion(KEY)
+        redis.flushall()
+        remember(redis)
+        companion(KEY)
+        assert list(studio.made) == [20]
+        assert studio.made[20]["description"].startswith("Our frames. [")
+
+    def test_frames_that_are_suggested_instead_replace_those_that_nobody_has_touched(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.answer(5, 3, "cat")
+        next(image for image in studio.images.values() if image["data"]["frame"] == 60)["drafts"].append({"id": 1})
+        suggest(studio, 5, (10, 61))
+        assert companion(KEY, 5) == "added 1 images of task 5, removed 1"
+        assert held(studio) == [(5, 3), (5, 10), (5, 60), (5, 61)]
+
+    def test_nothing_is_taken_from_under_the_hands_of_somebody_who_is_at_work(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        projects.note_annotation(redis, KEY)
+        suggest(studio, 5, (3,))
+        companion(KEY, 5)
+        assert len(held(studio)) == len(FRAMES)
+        redis.delete(f"coldblitz:event:{KEY}")
+        assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 3"
+
+    def test_a_models_questions_are_images_too_and_a_task_that_was_annotated_needs_no_others(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        with_film(studio, film)
+        suggest(studio, 5, (90,), "cold-v1")
+        projects.activate(redis, KEY, "cold-v1")
+        companion(KEY, 5)
+        assert held(studio) == [(5, 3), (5, 60), (5, 61), (5, 90), (5, 140)]
+        studio.tasks[5]["annotations"].append({"id": 1, "result": [], "updated_at": "2026-01-31T12:00:00Z"})
+        companion(KEY, 5)
+        assert held(studio) == [(5, 90)]
+
+    def test_tasks_whose_frames_lack_an_image_are_queued_one_by_one(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        for task in (1, 2):
+            with_film(studio, film, task)
+        companion(KEY, 2)
+        companion(KEY)
+        assert waiting_jobs(redis) == ["companion 1"]
+
+    def test_of_a_task_that_is_gone_nothing_is_asked(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.answer(5, 3, "cat")
+        del studio.tasks[5]
+        companion(KEY)
+        assert held(studio) == [(5, 3)]
+        assert annotated_tasks(context, opened(context)) == []
+
+
+class TestTheProject:
+    def test_it_has_a_key_for_each_label_and_one_for_none(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+    ) -> None:
+        companion(KEY)
+        made = studio.made[20]
+        assert made["title"] == "A street (frames)"
+        assert '<Choice value="cat" hotkey="1"/>' in made["label_config"]
+        assert f'alias="{NONE}" hotkey="0"' in made["label_config"]
+        known = companions.recall(redis, KEY)
+        assert known is not None
+        assert known.id == 20
+
+    def test_its_events_come_to_the_same_backend(self, context: WorkerContext, studio: CompanionStudio) -> None:
+        companion(KEY)
+        assert [(hook["project"], hook["url"]) for hook in studio.webhooks] == [(20, "http://backend:9090/webhook")]
+
+    def test_it_follows_the_labels_and_leaves_alone_what_an_admin_has_made_nicer(
+        self, context: WorkerContext, studio: CompanionStudio
+    ) -> None:
+        companion(KEY)
+        nicer = studio.made[20]["label_config"].replace('choice="single"', 'choice="multiple"')
+        studio.made[20]["label_config"] = nicer
+        companion(KEY)
+        assert studio.made[20]["label_config"] == nicer
+        assert studio.project is not None
+        studio.project["label_config"] = CONFIG.replace('value="dog"', 'value="horse"')
+        companion(KEY)
+        changed = studio.made[20]["label_config"]
+        assert "horse" in changed
+        assert "dog" not in changed
+        assert 'choice="multiple"' in changed
+
+    def test_who_may_make_no_project_is_told(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+    ) -> None:
+        studio.refuses = True
+        with pytest.raises(LabelStudioRefused):
+            companion(KEY)
+        [told] = projects.problems(redis)[KEY]
+        assert told.startswith("The companion project cannot be made: Label Studio refused the token")
+        studio.refuses = False
+        companion(KEY)
+        assert KEY not in projects.problems(redis)
+
+    def test_nobody_gets_one_who_has_not_asked_for_it(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+    ) -> None:
+        remember(redis, companion=False)
+        want_images(context, opened(context), 5)
+        assert queue_images(context, opened(context), 0, {}) is None
+        assert waiting_jobs(redis) == []
+        companion(KEY)
+        assert studio.made == {}
+
+
+class TestReconciling:
+    def test_it_compares_once_and_again_only_after_something_has_changed(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        with_film(studio, film)
+
+        def compared() -> bool:
+            work, stored = opened(context), context.client.versions(7)
+            return queue_images(context, work, 5, stored) is not None
+
+        assert compared()
+        companion(KEY)
+        companion(KEY, 5)
+        assert compared(), "images were added"
+        companion(KEY)
+        assert not compared()
+        suggest(studio, 5, (1, 2), "cold-v1")
+        projects.activate(redis, KEY, "cold-v1")
+        assert compared()
+
+
+class TestAnswers:
+    def test_they_are_sparse_annotations_of_the_video_one_a_person(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.answer(5, 3, "cat")
+        studio.answer(5, 60, NONE)
+        studio.answer(5, 61, "dog", author=2)
+        studio.answer(5, 140)  # skipped
+        [task] = annotated_tasks(context, opened(context))
+        mine, theirs = task.annotations
+        assert [(r.start, r.end, r.labels, r.nothing) for r in mine.regions] == [
+            (3, 3, ("cat",), False),
+            (60, 60, (), True),
+        ]
+        assert [(r.start, r.labels) for r in theirs.regions] == [(61, ("dog",))]
+        assert (mine.author, theirs.author, mine.reviewed) == (1, 2, False)
+        assert mine.id < 0, "no annotation of Label Studio has this id"
+
+    def test_they_join_what_was_said_on_the_timeline(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.tasks[5]["annotations"].append({"id": 1, "result": [], "updated_at": "2026-01-31T12:00:00Z"})
+        studio.answer(5, 3, "cat")
+        [task] = annotated_tasks(context, opened(context), 5)
+        assert [annotation.id > 0 for annotation in task.annotations] == [True, False]
+
+    def test_each_new_one_and_each_that_is_gone_is_something_to_train_from(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        seen = [_known(context)]
+        assert training_state(context, opened(context)) is None
+        for minute, frame in enumerate((60, 3)):
+            studio.answer(5, frame, "cat", when=f"2026-02-01T12:0{minute}:00Z")
+            seen.append(_known(context))
+        next(image for image in studio.images.values() if image["data"]["frame"] == 3)["annotations"].clear()
+        seen.append(_known(context))
+        assert len(set(seen[:3])) == 3
+        assert seen[3][1] == seen[1][1], "what is left is what was there before"
+        assert seen[3][0] != seen[2][0]
+
+    def test_those_that_were_counted_at_another_framerate_are_left_out_and_told(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.answer(5, 3, "cat")
+        assert studio.project is not None
+        studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="50"')
+        assert annotated_tasks(context, opened(context)) == []
+        [told] = projects.problems(redis)[KEY]
+        assert told.startswith("1 frames that were answered in the companion project are not learnt from")
+
+
+def _known(context: WorkerContext) -> tuple[str | None, str]:
+    work = opened(context)
+    return training_state(context, work), fingerprint(work, annotated_tasks(context, work), "a network")
+
+
+def opened(context: WorkerContext) -> ProjectWork:
+    return open_project(context, KEY)
