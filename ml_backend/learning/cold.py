@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.features.prompts import Prompts
 from ml_backend.learning.ensemble import Recipe
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.families import LOOK, SCENE, SHAPE
 from ml_backend.learning.framelabels import YES
 from ml_backend.learning.head import Head, fit_head
+from ml_backend.learning.prior import prior_for
 
 __all__ = ["Head", "LabelledVideo", "fit_cold"]
 
@@ -19,16 +22,23 @@ _RECIPE = Recipe((SCENE, LOOK, SHAPE))
 
 
 def fit_cold(
-    videos: Sequence[LabelledVideo], labels: Sequence[str], *, exclusive: bool | None = None, seed: int = 0
+    videos: Sequence[LabelledVideo],
+    labels: Sequence[str],
+    *,
+    exclusive: bool | None = None,
+    seed: int = 0,
+    prompts: Prompts | None = None,
 ) -> Head:
     """Fit a Cold head on every labelled frame of a project.
 
     `exclusive` None: at most one label a frame unless the labels overlap somewhere. `seed` deals the videos into the
-    folds that weigh the feature families; the same videos and seed give the same head. Raises NotEnoughLabels when
+    folds that weigh the feature families; the same videos and seed give the same head. `prompts`: the labels as a text
+    model understands them, a prior while there are few labelled frames. Raises NotEnoughLabels when
     fewer than two classes were seen, naming what lacks examples.
     """
     one_label = looks_exclusive(videos) if exclusive is None else exclusive
-    return fit_head("cold", videos, labels, one_label, _RECIPE, lambda teaching, _: _deal(len(teaching), seed))
+    head = fit_head("cold", videos, labels, one_label, _RECIPE, lambda teaching, _: _deal(len(teaching), seed))
+    return replace(head, prior=prior_for(videos, labels, prompts))
 
 
 def looks_exclusive(videos: Sequence[LabelledVideo]) -> bool:

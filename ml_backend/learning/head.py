@@ -22,6 +22,7 @@ from ml_backend.learning.examples import (
 )
 from ml_backend.learning.families import SCENE, Family, Floats, Views
 from ml_backend.learning.framelabels import NO, YES, FrameLabels
+from ml_backend.learning.prior import Prior
 from ml_backend.learning.smoothing import DEFAULT_SWITCH_RATE, smooth, switch_rate
 
 Kind = Literal["cold", "blitz"]
@@ -38,7 +39,8 @@ class Head:
 
     `questions`: exclusive: one, whose classes are the labels and then "none of them"; otherwise one per label with the
     classes yes and no, None for a label that lacks examples of either (it is then never predicted).
-    `switch`: how often a label changes per frame. `temperature` divides the log-probabilities.
+    `switch`: how often a label changes per frame. `temperature` divides the log-probabilities. `prior`: what the labels'
+    names say, while few frames are labelled and where there is a text model.
     """
 
     kind: Kind
@@ -47,6 +49,7 @@ class Head:
     questions: tuple[Ensemble | None, ...]
     switch: float = DEFAULT_SWITCH_RATE
     temperature: float = 1.0
+    prior: Prior | None = None
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -75,6 +78,8 @@ class Head:
                 columns.append(np.zeros((len(features), 1), np.float32))
                 continue
             logs = question.log_probabilities(views)
+            if self.prior is not None:
+                logs = self.prior.added(logs, features, position, self.exclusive)
             if held is not None:
                 logs = self._sharpened(logs, features, views, held, position)
             # Between embedded frames it is the log-probabilities that run straight: a change is put where they cross.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.features.prompts import Prompts
 from ml_backend.learning.ensemble import Ensemble, Member, Neighbours
 from ml_backend.learning.families import Family, Part
 from ml_backend.learning.head import Head, Kind
 from ml_backend.learning.linear import Linear
+from ml_backend.learning.prior import Prior
 
 
 def arrays_of(head: Head) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -33,7 +36,11 @@ def arrays_of(head: Head) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             parts = [[list(part.blocks), part.view, part.scale] for part in member.family.parts]
             described.append({"family": member.family.name, "parts": parts, "weight": member.weight})
         questions.append(described)
-    return arrays, {"questions": questions, "switch": head.switch}
+    structure: dict[str, Any] = {"questions": questions, "switch": head.switch}
+    if (prior := head.prior) is not None:
+        arrays["prior.rows"] = np.ascontiguousarray(prior.prompts.rows, np.float32)
+        structure["prior"] = {"model": prior.prompts.model, "scale": prior.prompts.scale, "weight": prior.weight}
+    return arrays, structure
 
 
 def head_from(
@@ -64,4 +71,8 @@ def head_from(
         questions.append(Ensemble(tuple(members)))
     if len(questions) != (1 if exclusive else len(labels)):
         raise ValueError("the questions do not fit the labels")
-    return Head("cold" if kind == "cold" else "blitz", labels, exclusive, tuple(questions), float(structure["switch"]))
+    head = Head("cold" if kind == "cold" else "blitz", labels, exclusive, tuple(questions), float(structure["switch"]))
+    if (said := structure.get("prior")) is None:
+        return head
+    prompts = Prompts(str(said["model"]), labels, arrays["prior.rows"], float(said["scale"]))
+    return replace(head, prior=Prior(prompts, float(said["weight"])))
