@@ -14,8 +14,10 @@ from ml_backend.learning.stopping import (
     Evidence,
     Score,
     advise,
+    changes,
     correction,
     doubt,
+    expected_errors,
     frame_doubts,
 )
 
@@ -80,6 +82,19 @@ class TestExpectedErrors:
     @pytest.mark.parametrize("measured", [{}, {"reliability": []}, {"judgement": "Not measured."}])
     def test_without_held_out_videos_nothing_is_corrected(self, measured: dict[str, object]) -> None:
         assert correction(measured) == 1.0
+
+    def test_two_frames_more_go_wrong_at_each_change_unless_whole_videos_were_held_out(self) -> None:
+        assert expected_errors(0.1, 3, 200, {}) == pytest.approx(20 + 6)
+        assert expected_errors(0.1, 3, 200, {"boundary_error_frames": 1.2}) == pytest.approx(20)
+
+    def test_there_are_never_more_of_them_than_frames(self) -> None:
+        assert expected_errors(0.9, 50, 60, {}) == 60
+
+    def test_a_change_is_one_of_the_answer_whatever_the_probabilities_do(self) -> None:
+        p = np.array([[0.9], [0.6], [0.4], [0.45], [0.8]], np.float32)
+        assert changes(p, True) == 2
+        assert changes(p, False) == 2
+        assert changes(p[:1], True) == changes(p[:0], True) == 0
 
 
 class TestAdvice:

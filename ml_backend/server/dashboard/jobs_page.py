@@ -25,6 +25,7 @@ DOES = {
     "embed": "looks at a video's frames once for all models",
     "evaluate": "measures a version on held-out videos",
     "quality": "looks for wrong labels and disagreement",
+    "stopping": "counts the errors that are left",
     "sheet": "draws a video's contact sheet",
     "export": "writes labels and frames out",
     "discover": "looks for projects that were forgotten",
