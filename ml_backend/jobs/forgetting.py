@@ -45,8 +45,11 @@ def forget_deleted_tasks(context: WorkerContext, work: ProjectWork, newest: int,
     return len(gone)
 
 
-def forget_project(context: WorkerContext, key: str) -> None:
-    """Forgets a project that is gone, with its jobs and predictions; its models go a day later, with the folder."""
+def forget_project(context: WorkerContext, key: str) -> bool:
+    """Forgets a project that is gone, with its jobs and predictions; its models go a day later, with the folder.
+
+    Returns whether there was a folder of it.
+    """
     drop_project(context.redis, key)
     marks.drop(context.redis, key)
     projects.forget(context.redis, key)
@@ -54,11 +57,12 @@ def forget_project(context: WorkerContext, key: str) -> None:
     companions.forget(context.redis, key)
     forget_studio(context.redis, key)
     folder = _folders(context) / key
-    if folder.is_dir():
-        shutil.rmtree(folder / "predictions", ignore_errors=True)
-        shutil.rmtree(folder / "views", ignore_errors=True)
-        shutil.rmtree(folder / "sheets", ignore_errors=True)
-        _mark_gone(folder)
+    if not folder.is_dir():
+        return False
+    for name in ("predictions", "views", "sheets"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    _mark_gone(folder)
+    return True
 
 
 def remove_gone(context: WorkerContext, existing: Collection[str]) -> int:

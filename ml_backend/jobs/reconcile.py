@@ -81,8 +81,7 @@ def _forget(context: WorkerContext, key: str, gone: Gone) -> str:
         told = f"Project {key} was in the Label Studio at {had_it}, not in the one that LABEL_STUDIO_URL names."
         raise LabelStudioError(told, each_its_own) from gone
     called = had_it is None and projects.recall(context.redis, key) is not None
-    forget_project(context, key)
-    if called:
+    if not forget_project(context, key) and called:
         told = f"A Label Studio has connected its project {key}, which is not in the one at {ours}."
         raise LabelStudioError(told, f"Check LABEL_STUDIO_URL. {each_its_own}") from gone
     return "the project is gone from Label Studio"

@@ -15,7 +15,6 @@ from studio import KEY, Studio
 
 from ml_backend.errors import (
     LabelConfigError,
-    LabelStudioError,
     LabelStudioRefused,
     LabelStudioUnreachable,
     VideoError,
@@ -27,7 +26,6 @@ from ml_backend.jobs.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.queue import listing
 from ml_backend.records import projects, ready
-from ml_backend.records.belonging import note_studio, studio_of
 from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import read_timeline
@@ -120,40 +118,6 @@ class TestReconciling:
         studio.add_task(1)
         assert "gone" in reconcile(KEY)
         assert queued(redis) == []
-
-
-class TestAnotherLabelStudio:
-    def test_that_calls_us_is_told_of_and_its_project_not_kept(
-        self, context: WorkerContext, studio: Studio, redis: Redis
-    ) -> None:
-        remember(redis)
-        studio.project = None
-        with pytest.raises(
-            LabelStudioError, match=f"{KEY}, which is not in the one at {context.settings.label_studio_url}"
-        ):
-            reconcile(KEY)
-        assert projects.known_keys(redis) == []
-
-    def test_that_we_are_pointed_at_costs_the_first_one_nothing(
-        self, context: WorkerContext, studio: Studio, redis: Redis
-    ) -> None:
-        remember(redis)
-        note_studio(redis, replace(context.settings, label_studio_url="http://first:8080"), KEY)
-        item = {"task": 5, "model_version": "cold-v1", "score": 0.5, "result": [{"id": "cold-v1-1"}]}
-        ready.save(context.settings.data_dir, KEY, item)
-        studio.project = None
-        with pytest.raises(LabelStudioError, match="was in the Label Studio at http://first:8080"):
-            reconcile(KEY)
-        assert projects.known_keys(redis) == [KEY]
-        assert ready.tasks(context.settings.data_dir, KEY) == {5}
-
-    def test_is_our_own_under_a_new_address_when_it_has_our_projects(
-        self, context: WorkerContext, studio: Studio, redis: Redis
-    ) -> None:
-        remember(redis)
-        note_studio(redis, replace(context.settings, label_studio_url="http://before:8080"), KEY)
-        reconcile(KEY)
-        assert studio_of(redis, context.settings, KEY) == context.settings.label_studio_url
 
 
 class TestTheWebhook:

@@ -1,0 +1,40 @@
+"""One project that the backend knows, in a small Label Studio: what happens to it there, and what is queued for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.queueing.queue import listing
+from ml_backend.records import marks
+
+
+def queued(redis: Redis) -> list[str]:
+    rows = listing(redis)["queued"]
+    return sorted(" ".join(str(part) for part in (row["kind"], row["task"], row["version"]) if part) for row in rows)
+
+
+def do_all(redis: Redis, studio: Studio, version: str = "keyframes-v1") -> None:
+    """As if the workers had done what is queued, and knew all annotations."""
+    for row in listing(redis)["queued"]:
+        if row["task"]:
+            predicted(studio, row["task"], version)
+    for key in redis.scan_iter("rq:*"):
+        redis.delete(key)
+    marks.put(redis, KEY, "trained", marks.get(redis, KEY, "asked"))
+
+
+def predicted(studio: Studio, task: int, version: str) -> None:
+    studio.predictions.append({"id": len(studio.predictions), "task": task, "model_version": version, "result": []})
+
+
+def annotate(studio: Studio, task: int, when: str) -> None:
+    studio.tasks[task]["annotations"].append({"id": 100 + task, "result": [], "updated_at": when})
+    studio.tasks[task]["updated_at"] = when
+
+
+def project(studio: Studio) -> dict[str, Any]:
+    assert studio.project is not None
+    return studio.project

@@ -1,0 +1,62 @@
+"""Which version Label Studio shows, and what a reconcile does when it is not ours."""
+
+from __future__ import annotations
+
+import pytest
+from known_project import predicted, project, queued
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.jobs.reconcile import reconcile
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import projects
+
+pytestmark = pytest.mark.usefixtures("context", "known")
+
+
+class TestTheShownVersion:
+    def test_a_roll_out_that_broke_off_is_begun_again(self, redis: Redis) -> None:
+        projects.activate(redis, KEY, "cold-v1")
+        projects.want(redis, KEY, "cold-v2")
+        assert "cold-v2 to roll out" in reconcile(KEY)
+        assert queued(redis) == ["rollout cold-v2"]
+
+    def test_what_the_admin_pins_is_taken_up(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+        (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
+        projects.activate(redis, KEY, "cold-v2")
+        projects.want(redis, KEY, "cold-v2")
+        project(studio)["model_version"] = "cold-v1"
+        reconcile(KEY)
+        assert (projects.active_version(redis, KEY), projects.wanted_version(redis, KEY)) == ("cold-v1", "cold-v1")
+        assert queued(redis) == []
+
+    def test_another_backends_version_is_left_alone_and_told(self, studio: Studio, redis: Redis) -> None:
+        projects.activate(redis, KEY, "cold-v2")
+        project(studio)["model_version"] = "cold-v7"
+        studio.add_task(1)
+        for version in ("cold-v2", "cold-v7"):
+            predicted(studio, 1, version)
+        reconcile(KEY)
+        assert project(studio)["model_version"] == "cold-v7"
+        assert projects.active_version(redis, KEY) == "cold-v2"
+        assert "cold-v7" in projects.problems(redis)[KEY][0]
+
+    @pytest.mark.parametrize("pinned", ["", "Coldblitz"])
+    @pytest.mark.parametrize("active", [None, "cold-v2"])
+    def test_where_the_stream_shows_nothing_ours_is_pinned_again(
+        self, studio: Studio, redis: Redis, pinned: str, active: str | None
+    ) -> None:
+        studio.add_task(1)
+        predicted(studio, 1, active or "keyframes-v1")
+        if active:
+            projects.activate(redis, KEY, active)
+        project(studio)["model_version"] = pinned
+        reconcile(KEY)
+        assert project(studio)["model_version"] == (active or "keyframes-v1")
+
+    def test_but_not_where_the_admin_wants_none_shown(self, studio: Studio, redis: Redis) -> None:
+        studio.add_task(1)
+        predicted(studio, 1, "keyframes-v1")
+        project(studio).update(model_version="", show_collab_predictions=False)
+        reconcile(KEY)
+        assert project(studio)["model_version"] == ""
