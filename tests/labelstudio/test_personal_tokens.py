@@ -1,0 +1,79 @@
+"""Personal access tokens are exchanged for short-lived ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from flask import jsonify
+from told_studio import PROJECT, Studio
+
+from ml_backend.errors import ColdblitzError, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.labelstudio.client import Client
+
+
+def personal_token(seconds: float = 3600, kind: str = "refresh") -> str:
+    claims = {"token_type": kind, "exp": int(time.time() + seconds), "jti": f"{kind}{time.time()}"}
+    return jwt.encode(claims, "a key that only Label Studio knows, long enough", "HS256")
+
+
+@pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
+class TestPersonalAccessTokens:
+    def test_it_is_exchanged_for_a_short_lived_one(self, studio: Studio, url: str) -> None:
+        access = personal_token(300, "access")
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=access))
+        studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
+        token = personal_token()
+        client = Client(url, token)
+        client.project(7)
+        client.project(7)
+        assert studio.authorization == f"Bearer {access}"
+        refreshed = [body for _, path, _, body in studio.asked if path == "/api/token/refresh/"]
+        assert refreshed == [{"refresh": token}]
+
+    def test_an_expired_one_is_exchanged_again(self, studio: Studio, url: str) -> None:
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=personal_token(-10, "access")))
+        studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
+        client = Client(url, personal_token())
+        client.project(7)
+        client.project(7)
+        assert sum(path == "/api/token/refresh/" for _, path, _, _ in studio.asked) == 2
+
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (lambda: (jsonify(detail="Token is invalid"), 401), LabelStudioRefused),
+            (lambda: (jsonify(detail="database is locked"), 500), LabelStudioUnreachable),
+            (lambda: ("<html>", 502), LabelStudioUnreachable),
+            (lambda: jsonify(something="else"), LabelStudioError),
+        ],
+    )
+    def test_a_failed_exchange_is_told_like_any_refusal(
+        self, studio: Studio, url: str, answer: Callable[[], Any], error: type[ColdblitzError]
+    ) -> None:
+        studio.will("POST", "/api/token/refresh/", answer)
+        token = personal_token()
+        with pytest.raises(error) as refused:
+            Client(url, token).project(7)
+        assert token not in str(refused.value)
+
+    def test_one_that_ends_before_its_time_is_exchanged_again(self, studio: Studio, url: str) -> None:
+        """So it looks after the clock was set back."""
+        ended, fresh = personal_token(300, "ended"), personal_token(300, "fresh")
+        exchanged = iter((ended, fresh))
+
+        def project() -> Any:
+            is_ended = studio.authorization == f"Bearer {ended}"
+            return (jsonify(detail="Token is expired"), 401) if is_ended else jsonify(PROJECT)
+
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=next(exchanged)))
+        studio.will("GET", "/api/projects/7/", project)
+        assert Client(url, personal_token()).project(7).title == "A street"
+        assert studio.authorization == f"Bearer {fresh}"
+
+    def test_an_expired_token_is_refused_at_once(self, url: str) -> None:
+        with pytest.raises(LabelStudioRefused, match="expired"):
+            Client(url, personal_token(-10))
