@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 
+import av
 import numpy as np
 
 from ml_backend.annotation import Annotation, Origin, Region
@@ -64,3 +66,18 @@ def video(truth: Sequence[int], room: int = 0, seed: int = 0, step: int = 1) -> 
         noise = rng.normal(0, 0.3, (len(truth), width))
         blocks[name] = (scenes[np.asarray(truth)] + look + noise)[embedded].astype(np.float16)
     return VideoFeatures(timeline(len(truth)), embedded, blocks, len(truth))
+
+
+def dark_then_bright(path: Path, dark: int, bright: int) -> Path:
+    """Encodes so many dark frames, 10 a second, then so many bright ones, at `path`."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for number in range(dark + bright):
+            picture = np.full((64, 64, 3), 30 if number < dark else 220, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -7,13 +7,12 @@ import json
 import os
 import warnings
 import zipfile
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
+from handmade import dark_then_bright
 from onnxfile import onnx_of_channel_means
 from torch import nn
 
@@ -57,18 +56,7 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten dark frames, then ten bright ones, encoded."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width = stream.height = 64
-        stream.pix_fmt = "yuv420p"
-        for number in range(20):
-            picture = np.full((64, 64, 3), 30 if number < 10 else 220, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    return dark_then_bright(tmp_path_factory.mktemp("film") / "film.mp4", 10, 10)
 
 
 @pytest.mark.parametrize("text", [BRIGHTNESS, DISSERTATION])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
+from handmade import dark_then_bright
 from onnxfile import onnx_of_channel_means
 from torch import nn
 
@@ -47,18 +46,7 @@ class Brightness(nn.Module):
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five dark frames, then bright ones: more than are looked at."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width = stream.height = 64
-        stream.pix_fmt = "yuv420p"
-        for number in range(FRAMES + 10):
-            picture = np.full((64, 64, 3), 30 if number < 5 else 220, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    return dark_then_bright(tmp_path_factory.mktemp("film") / "film.mp4", 5, FRAMES + 5)
 
 
 def written(folder: Path, kind: str) -> Path:
