@@ -239,14 +239,14 @@ def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple
     return ProjectSettings(**valid), tuple(problems)
 
 
-def checked_blitz(given: Mapping[str, object], otherwise: BlitzSettings) -> BlitzSettings:
+def checked_blitz(given: Mapping[str, Any], otherwise: BlitzSettings) -> BlitzSettings:
     """`otherwise` with the values `given`. Raises SettingsError when one of them is not valid."""
     hints = get_type_hints(BlitzSettings)
     for name, value in given.items():
         problem = _problem(f"blitz.{name}", value, hints[name]) if name in hints else "there is no such setting"
         if problem is not None:
             raise SettingsError(f"blitz.{str(name)[:40]} cannot be set: {problem[:200]}.", "Correct it, and try again.")
-    return replace(otherwise, **dict(given))
+    return replace(otherwise, **given)
 
 
 def range_of(name: str) -> tuple[float, float]:

@@ -86,7 +86,8 @@ def held_out(
 
 def _held_out(video: LabelledVideo, predicted: Floats, exclusive: bool) -> HeldOut:
     p = smooth(np.nan_to_num(predicted, nan=0.5), exclusive)
-    return HeldOut(video, ~np.isnan(predicted).any(axis=1), p, decided(p, exclusive))
+    judged = np.asarray(~np.isnan(predicted).any(axis=1))
+    return HeldOut(video, judged, p, decided(p, exclusive))
 
 
 def find_suspects(
