@@ -23,7 +23,7 @@ from ml_backend.errors import (
 )
 from ml_backend.importing.encode import encode, frames_of
 from ml_backend.importing.holdings import RECORD, Holdings, Record
-from ml_backend.importing.looks import look
+from ml_backend.features.looks import look
 from ml_backend.importing.metadata import Taken, read_taken
 from ml_backend.importing.recipe import Part, Recipe, parts, target_rate
 from ml_backend.labelstudio.intake import UPLOADABLE, Intake

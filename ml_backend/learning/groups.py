@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.looks import copies, look_of_features
 from ml_backend.learning.examples import LabelledVideo, classes_of
 from ml_backend.learning.families import unit
 
@@ -25,7 +26,10 @@ _SAMPLES = 24
 
 
 def duplicates(videos: Sequence[VideoFeatures]) -> Groups:
-    """(v,) a group number for each video, the same for near-duplicates: the same pictures at the same share of time."""
+    """(v,) a group number for each video, the same for near-duplicates: the same pictures at the same share of time.
+
+    Embeddings tell those of about the same quality. A copy of half the size has others, but nearly the same hashes.
+    """
     if len(videos) < 2:
         return np.zeros(len(videos), np.intp)
     rows = np.stack([_sampled(video) for video in videos])
@@ -33,6 +37,8 @@ def duplicates(videos: Sequence[VideoFeatures]) -> Groups:
     seconds = np.array([float(video.timeline.duration) for video in videos])
     longer = np.maximum(seconds[:, None], seconds)
     alike[np.abs(seconds[:, None] - seconds) > _SAME_LENGTH * longer] = 0
+    first_of = copies([look_of_features(video) for video in videos])
+    alike[first_of, np.arange(len(videos))] = alike[np.arange(len(videos)), first_of] = 1
     upper = np.triu_indices(len(videos), 1)
     return np.asarray(fcluster(linkage(np.maximum(1 - alike[upper], 0), "single"), DUPLICATE, "distance") - 1, np.intp)
 

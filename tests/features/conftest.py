@@ -8,9 +8,12 @@ import av
 import numpy as np
 import pytest
 from drawn import Encode, Pictures
+from footage import film
 
 from ml_backend.features.backbones import Backbone, load_backbone
 from ml_backend.features.store import FeatureStore
+
+__all__ = ["film"]
 
 
 @pytest.fixture(scope="session")

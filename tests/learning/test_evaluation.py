@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
 import pytest
 from handmade import labelled, video
 
+from ml_backend.features.blocks import Samples
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.calibration import ENOUGH_FRAMES, Held, fitting_temperature
 from ml_backend.learning.cold import fit_cold
@@ -73,6 +74,22 @@ class TestEvaluate:
         found = evaluate([reviewed(0), reviewed(0)], LABELS, FIT, exclusive=True)
         assert found["videos"] == 1
         assert found["judgement"].startswith("Not enough videos to judge")
+
+    def test_nor_is_a_copy_whose_embeddings_are_others(self) -> None:
+        """As at another size and bit rate: only the hashes of its pictures still say so."""
+        first, other = reviewed(0), reviewed(1, room=9)
+        rng = np.random.default_rng(0)
+        hashes = rng.integers(0, 2**64, (2, 30), np.uint64)
+        copied = hashes[0] ^ (np.uint64(1) << rng.integers(0, 64, 30, np.uint64))
+
+        def looking(video: LabelledVideo, seen: np.ndarray) -> LabelledVideo:
+            samples = Samples(np.arange(0, 120, 4), seen, *(np.ones(30, np.float32) for _ in fields(Samples)[2:]))
+            return replace(video, features=replace(video.features, samples=samples))
+
+        copy = evaluate([looking(first, hashes[0]), looking(other, copied)], LABELS, FIT, exclusive=True)
+        assert copy["videos"] == 1
+        apart = evaluate([looking(first, hashes[0]), looking(other, hashes[1])], LABELS, FIT, exclusive=True)
+        assert apart["videos"] == 2
 
     def test_one_video_is_measured_on_blocks_and_says_so(self) -> None:
         found = evaluate([reviewed(0)], LABELS, FIT, exclusive=True)

@@ -6,6 +6,7 @@ they agree at equal times, and clearly better than at different times: so films 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from ml_backend.features.hashing import hash_input, phash
 from ml_backend.video.decode import decode
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import FrameIndex, Timeline
+from sampling.duplicates import groups, hash_pairs
 
 FRAMES = 24
 # Bits of 64. Copies at a quarter of the size and a tenth of the bytes differ in 2 to 4; other pictures in about 30.
@@ -29,6 +31,7 @@ _LENGTH = 0.02
 _LENGTH_SECONDS = 0.5
 # Samples further apart than this, in seconds, do not show the same picture as those of another file.
 _SAMPLES_APART = 0.5
+_PAIRS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +91,55 @@ def look_of_features(features: VideoFeatures) -> Look | None:
 
 def alike(one: Look, other: Look) -> bool:
     """Whether both are of the same video."""
-    if abs(one.seconds - other.seconds) > max(_LENGTH_SECONDS, _LENGTH * one.seconds):
-        return False
-    bits = np.bitwise_count(one.hashes[:, None] ^ other.hashes[None, :]).astype(np.float64)
-    same = float(np.diag(bits).mean())
-    different = float(bits[~np.eye(FRAMES, dtype=bool)].mean())
-    return same <= _MOST_BITS and different - same >= max(_CLEARLY * different, _CLEARLY_BITS)
+    first, second = (each.hashes[None] for each in (one, other))
+    return bool(_alike(first, second, np.array([one.seconds]), np.array([other.seconds]))[0])
+
+
+def copy_among(one: Look, hashes: NDArray[np.uint64], seconds: NDArray[np.float64]) -> int | None:
+    """The position of the first of v looks, given as (v, FRAMES) hashes and (v,) seconds, of the same video as `one`."""
+    near = np.flatnonzero(np.abs(seconds - one.seconds) <= 2 * max(_LENGTH_SECONDS, _LENGTH * one.seconds))
+    same = np.bitwise_count(hashes[near] ^ one.hashes).mean(axis=1) <= _MOST_BITS
+    for position in near[same].tolist():
+        if alike(Look(hashes[position], float(seconds[position])), one):
+            return int(position)
+    return None
+
+
+def copies(looks: Sequence[Look | None]) -> NDArray[np.intp]:
+    """(v,) for each look the position of the first that it is a copy of, be it over others: its own when of none.
+
+    Two are compared when they nearly agree at one of the moments, so that many videos cost little more than a few.
+    """
+    known = np.array([position for position, each in enumerate(looks) if each is not None], np.intp)
+    if not len(known):
+        return np.arange(len(looks), dtype=np.intp)
+    hashes = np.stack([each.hashes for each in looks if each is not None])
+    seconds = np.array([each.seconds for each in looks if each is not None])
+
+    def pairs() -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        for moment in range(FRAMES):
+            for left, right in hash_pairs(hashes[:, moment]):
+                for at in range(0, len(left), _PAIRS_AT_ONCE):
+                    one, other = left[at : at + _PAIRS_AT_ONCE], right[at : at + _PAIRS_AT_ONCE]
+                    same = _alike(hashes[one], hashes[other], seconds[one], seconds[other])
+                    yield known[one[same]], known[other[same]]
+
+    return groups(len(looks), pairs())
+
+
+def _alike(
+    one: NDArray[np.uint64], other: NDArray[np.uint64], seconds: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(p,) of p pairs of looks, given as (p, FRAMES) hashes and (p,) seconds."""
+    same = np.bitwise_count(one ^ other).mean(axis=1)
+    found = np.abs(seconds - others) <= np.maximum(_LENGTH_SECONDS, _LENGTH * seconds)
+    found &= same <= _MOST_BITS
+    # Most pairs end here.
+    at = np.flatnonzero(found)
+    bits = np.bitwise_count(one[at][:, :, None] ^ other[at][:, None, :]).sum(axis=(1, 2), dtype=np.float64)
+    different = (bits - FRAMES * same[at]) / (FRAMES * (FRAMES - 1))
+    found[at] = different - same[at] >= np.maximum(_CLEARLY * different, _CLEARLY_BITS)
+    return np.asarray(found, np.bool_)
 
 
 def _times(timeline: Timeline) -> NDArray[np.float64]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from footage import Film
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import SAMPLES_PER_SECOND, video_samples
-from ml_backend.importing.looks import Look, alike, look, look_of_features
+from ml_backend.features.looks import Look, alike, copies, copy_among, look, look_of_features
 from ml_backend.video.timeline import read_timeline
 
 
@@ -58,3 +59,14 @@ def test_what_embedding_left_behind_serves_as_well(film: Film) -> None:
     assert seen is not None
     assert alike(seen, of(film("b.mp4", options={"crf": "30"})))
     assert not alike(seen, of(film("c.mp4", seed=2)))
+
+
+def test_copies_among_many_are_named_by_the_first(film: Film) -> None:
+    first, other = of(film("a.mp4")), of(film("b.mp4", seed=2))
+    smaller = of(film("c.mp4", size=48, options={"crf": "40"}))
+    assert copies([None, other, first, None, smaller, first]).tolist() == [0, 1, 2, 3, 2, 2]
+    assert copies([None]).tolist() == [0]
+    known = [other, first]
+    hashes, seconds = np.stack([each.hashes for each in known]), np.array([each.seconds for each in known])
+    assert copy_among(smaller, hashes, seconds) == 1
+    assert copy_among(smaller, hashes[:1], seconds[:1]) is None
