@@ -458,7 +458,7 @@ class TestQuality:
         pictures = [str(chart.get("aria-label")) for chart in found.all("svg")]
         assert "Regions of clear by source. drawn or answered by a person 80 %, predicted, left as it was 20 %" in pictures
         assert len([name for name in pictures if name.startswith("Regions of")]) == len(scene.COLOURS)
-        assert re.search(r"car\s*6\s*2\s*2\s*0\.810", found.text)
+        assert re.search(r"6\s*2\s*2\s*0\.810", found.text)
 
     def test_looking_again(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
         client.post("/dashboard/projects/7/quality")
