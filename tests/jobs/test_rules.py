@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.pinning import is_ours, pin
-from ml_backend.jobs.predict import certainty
+from ml_backend.jobs.predict import FrameProbabilities, certainty, least_sure_look
 from ml_backend.jobs.retire import GRACE_SECONDS, retired
 from ml_backend.jobs.suggest import studio_frames
 from ml_backend.video.timeline import StudioGrid, Timeline, studio_grid
@@ -197,3 +199,26 @@ class TestCertainty:
         if exclusive:
             values /= np.maximum(values.sum(axis=1, keepdims=True), 1)
         assert 0 <= certainty(values, exclusive) <= 1
+
+
+class TestWhatItIsLeastSureOf:
+    def seen(self, pictures: list[int], sure: list[float]) -> FrameProbabilities:
+        """A video whose every second frame is embedded and shows one of two pictures."""
+        blocks = {"appearance": np.array([[2, 0], [0, 4]], np.float16)[pictures]}
+        frames = np.arange(0, 2 * len(pictures), 2)
+        timeline = Timeline(np.arange(2 * len(pictures), dtype=np.int64), Fraction(1, 25), Fraction(len(pictures), 12))
+        features = VideoFeatures(timeline, frames, blocks, len(timeline))
+        return FrameProbabilities(
+            timeline, ("cat",), True, probabilities(*[(p,) for p in np.repeat(sure, 2)]), features
+        )
+
+    def test_is_the_mean_of_what_its_least_certain_tenth_shows(self) -> None:
+        sure = [0.99] * 20
+        sure[3] = sure[7] = 0.5
+        for first, look in ((3, 7), [1, 0]), ((3,), [0.5, 0.5]), ((0,), [0, 1]):
+            shown = [0 if at in first else 1 for at in range(20)]
+            assert least_sure_look(self.seen(shown, sure)) == pytest.approx(look)
+
+    def test_is_not_known_of_a_model_that_looks_for_itself(self) -> None:
+        found = self.seen([0, 1], [0.5, 0.9])
+        assert least_sure_look(replace(found, features=None)) is None

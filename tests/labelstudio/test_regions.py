@@ -16,6 +16,7 @@ from ml_backend.labelstudio.config import LabelConfig
 from ml_backend.labelstudio.regions import (
     KEYFRAMES_VERSION,
     Prediction,
+    asked,
     parse_annotations,
     parse_regions,
     prediction_json,
@@ -73,6 +74,14 @@ class TestPredictions:
             {"ranges": [{"start": 1, "end": 1}], "timelinelabels": []},
             {"ranges": [{"start": 40, "end": 40}], "timelinelabels": []},
         ]
+
+    def test_a_question_is_the_same_and_tells_which_model_asks(self) -> None:
+        questions = asked("cold-v3", [StudioFrame(7), StudioFrame(40)])
+        made = prediction_json(Prediction(5, "cold-v3", (*questions, region(1, 9, "cat", score=0.4)), 0.5), CONFIG)
+        assert [r["value"]["timelinelabels"] for r in made["result"]] == [[], [], ["cat"]]
+        assert [r["id"] for r in made["result"][:2]] == ["kf-cold-v3-7", "kf-cold-v3-40"]
+        assert all("score" not in r for r in made["result"][:2])
+        assert parse_regions(made["result"], CONFIG)[0].labels == ()
 
     def test_there_is_one_range_per_region_because_an_edit_destroys_more(self) -> None:
         made = prediction_json(Prediction(5, "v", (region(1, 2, "cat"), region(5, 9, "cat")), 1), CONFIG)
