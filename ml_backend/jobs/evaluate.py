@@ -6,6 +6,7 @@ from ml_backend.jobs.labelled import annotated_tasks
 from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.own_network import backbone_of, trained_on
 from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.train import fitting, newest_learnt
 from ml_backend.jobs.worker_context import worker_context
@@ -24,13 +25,15 @@ def evaluate(project_key: str, version: str) -> str:
     if newest is not None and newest.name != version:
         return f"{version} was overtaken by {newest.name}"
     with part(0, 50):
-        videos = labelled_videos(
-            context, work, annotated_tasks(context, work), card.exclusive, backbone_of(context, work, card)
-        )
+    annotated = annotated_tasks(context, work)
+        videos = labelled_videos(context, work, annotated, card.exclusive, backbone_of(context, work, card))
+    prompts = None
+    if "prior" in card.structure:
+        videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
     metrics = evaluation.evaluate(
         videos,
         card.labels,
-        fitting(card.kind, card.labels, card.exclusive),
+        fitting(card.kind, card.labels, card.exclusive, prompts),
         exclusive=card.exclusive,
         trained_on=trained_on(card),
         progress=lambda share: report(50 + 50 * share, f"measuring {version} on held-out videos"),

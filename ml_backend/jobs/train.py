@@ -11,6 +11,7 @@ from typing import Any
 from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels
+from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.custom_model import custom_file_of
 from ml_backend.jobs.custom_training import take_custom
 from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
@@ -23,6 +24,7 @@ from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.predictor import is_custom
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.training_news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
@@ -92,7 +94,10 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
             videos = labelled_videos(context, work, annotated, exclusive)
         note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
         kind = kind_for(work.settings.mode, videos)
-        fit = fitting(kind, work.config.labels, exclusive)
+        prompts = None
+        if kind == "cold":
+            videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
+        fit = fitting(kind, work.config.labels, exclusive, prompts)
         tuning = kind == "blitz" and may_tune
         with part(30, 90):
             own = own_network(context, work, annotated, videos, exclusive, fit) if tuning else None
@@ -162,10 +167,16 @@ def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
     return "blitz" if reviewed >= ENOUGH_REVIEWED else "cold"
 
 
-def fitting(kind: str, labels: Sequence[str], exclusive: bool) -> Callable[[Sequence[LabelledVideo]], Head]:
-    """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels."""
-    fit = fit_blitz if kind == "blitz" else fit_cold
-    return lambda videos: fit(videos, labels, exclusive=exclusive)
+def fitting(
+    kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None
+) -> Callable[[Sequence[LabelledVideo]], Head]:
+    """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels.
+
+    `prompts`: the labels as a text model reads them, for Cold.
+    """
+    if kind == "blitz":
+        return lambda videos: fit_blitz(videos, labels, exclusive=exclusive)
+    return lambda videos: fit_cold(videos, labels, exclusive=exclusive, prompts=prompts)
 
 
 def _quick_check(
