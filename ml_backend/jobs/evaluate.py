@@ -24,8 +24,8 @@ def evaluate(project_key: str, version: str) -> str:
     newest = newest_learnt(models)
     if newest is not None and newest.name != version:
         return f"{version} was overtaken by {newest.name}"
-    with part(0, 50):
     annotated = annotated_tasks(context, work)
+    with part(0, 50):
         videos = labelled_videos(context, work, annotated, card.exclusive, backbone_of(context, work, card))
     prompts = None
     if "prior" in card.structure:
