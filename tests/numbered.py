@@ -19,10 +19,10 @@ from ml_backend.video.timeline import Timeline, read_timeline
 WIDTH, HEIGHT = 128, 64
 
 
-def numbered_video(path: Path, frames: int, first: int = 0) -> Path:
-    """H.264 with reordered frames, its pictures numbered from `first`."""
+def numbered_video(path: Path, frames: int, first: int = 0, **options: str) -> Path:
+    """H.264 with reordered frames, its pictures numbered from `first`. `options`: more of them for x264."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"bf": "3", "crf": "20"})
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3", "crf": "20", **options})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(first, first + frames):
             picture = np.repeat(draw(number, WIDTH, HEIGHT)[..., None], 3, axis=2)

@@ -235,9 +235,11 @@ def decode_exactly(
         stream.thread_type = "AUTO"
         decoded = _frames(container.demux(stream))
         for index in sorted(frames):
-            here, there = timeline.pts[max(at, 0)], timeline.pts[index]
-            if at < index and np.searchsorted(keys, here, "right") < np.searchsorted(keys, there, "right"):
-                container.seek(int(there), stream=stream)
+            here, key = np.searchsorted(keys, timeline.pts[[max(at, 0), index]], "right")
+            if at < index and here < key:
+                # To the key frame itself: some containers go by decoding times, and from a frame that is shown just
+                # before the next key frame, but decoded after it, would go to that one.
+                container.seek(int(keys[key - 1]), stream=stream)
                 decoded, at, leapt = _frames(container.demux(stream)), -1, True
             while at < index and (frame := next(decoded, None)) is not None:
                 # Behind a seek there is nothing to count from.

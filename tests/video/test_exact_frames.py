@@ -1,0 +1,63 @@
+"""Single frames of a video as they are, read in one pass that leaps from key frame to key frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numbered import numbered_video
+
+from benchmarks.alignment.barcode import read_picture
+from ml_backend.errors import VideoUnreadable
+from ml_backend.video.decode import decode_exactly, upright
+from ml_backend.video.demux import demux
+from ml_backend.video.timeline import Timeline, read_timeline
+
+FRAMES = 120
+
+
+def numbers(path: Path, frames: Collection[int], timeline: Timeline | None = None) -> list[tuple[int, int | None]]:
+    """The index of each frame that was given, and the number that its picture shows."""
+    packets = demux(path).packets
+    keys = np.sort(packets.pts[packets.key])
+    found = decode_exactly(path, timeline or read_timeline(path), frames, keys)
+    return [(index, read_picture(np.asarray(upright(frame)[..., 0]))) for index, frame in found]
+
+
+@pytest.mark.parametrize("options", [{"g": "12"}, {"g": "250"}, {"g": "12", "x264-params": "open-gop=1"}], ids=str)
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_each_is_the_very_frame_wherever_the_key_frames_are(tmp_path: Path, options: dict[str, str], name: str) -> None:
+    path = numbered_video(tmp_path / name, FRAMES, **options)
+    random = np.random.default_rng(0)
+    for wanted in ([0], [119], [11, 12, 13], range(FRAMES), *(random.choice(FRAMES, 8, False) for _ in range(6))):
+        frames = sorted(map(int, wanted))
+        assert numbers(path, frames) == [(frame, frame) for frame in frames]
+
+
+def test_only_what_is_needed_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = numbered_video(tmp_path / "film.mp4", FRAMES, g="12", sc_threshold="0")
+    counted: list[int] = []
+    from ml_backend.video import decode
+
+    whole = decode._index
+    monkeypatch.setattr(decode, "_index", lambda *of: counted.append(1) or whole(*of))
+    assert numbers(path, [2, 100]) == [(2, 2), (100, 100)]
+    # Frame 100 lies in the group of pictures that begins at 96.
+    assert len(counted) <= 3 + 5 + 2
+
+
+def test_frames_that_do_not_decode_are_left_out(tmp_path: Path) -> None:
+    path = numbered_video(tmp_path / "film.mkv", FRAMES, g="12")
+    timeline = read_timeline(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = numbers(path, [1, 20, 118, 119], timeline)
+    assert found == [(1, 1), (20, 20)]
+
+
+def test_what_is_no_video_says_so(tmp_path: Path) -> None:
+    timeline = read_timeline(numbered_video(tmp_path / "film.mp4", 5))
+    (tmp_path / "page.mp4").write_text("<html>no video</html>")
+    with pytest.raises(VideoUnreadable):
+        list(decode_exactly(tmp_path / "page.mp4", timeline, [1], np.array([0], np.int64)))
