@@ -38,10 +38,6 @@ def _no_samples() -> Samples:
 
 
 @dataclass(frozen=True, eq=False)
-class VideoFeatures:
-    """What the backbone saw of a video of n frames, m of which were embedded.
-
-@dataclass(frozen=True, eq=False)
 class TextView:
     """What a picture-text network saw of k frames of a video.
 
@@ -52,6 +48,10 @@ class TextView:
     frames: NDArray[np.int64]
     rows: NDArray[np.float16]
 
+
+@dataclass(frozen=True, eq=False)
+class VideoFeatures:
+    """What the backbone saw of a video of n frames, m of which were embedded.
 
     `timeline`: of the frames that decode. `frames`: (m,) int64, ascending frame indices; the first and the last frame are
     always among them. `blocks`: by name (m, d) float16, see `BLOCKS`. `promised`: how many frames the file says it holds;
@@ -64,11 +64,11 @@ class TextView:
     blocks: Mapping[str, NDArray[np.float16]]
     promised: int
     samples: Samples = field(default_factory=_no_samples)
+    text: TextView | None = None
 
     def __len__(self) -> int:
         return len(self.timeline)
 
-    text: TextView | None = None
     @cached_property
     def _between(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         every = np.arange(len(self))
