@@ -29,7 +29,7 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import NO, UNKNOWN, YES, FrameLabels
 from ml_backend.learning.versions import save_version
 from ml_backend.queueing.queue import request
-from ml_backend.records import projects, stopping_report
+from ml_backend.records import companions, projects, stopping_report
 from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
@@ -117,6 +117,11 @@ class TestStatus:
         assert (
             "About 120 errors are left in 34,000 frames, most in the videos of tasks 12, 3. Go on: Why." in told.output
         )
+
+    def test_where_the_suggested_frames_are_images(self, url: str, redis: Redis) -> None:
+        companions.note(redis, P, companions.Known("9.1769860800", 40, 12))
+        told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url, "COLUMNS": "200"})
+        assert "12 of 40 suggested frames are labelled as images in project 9" in told.output
 
     def test_with_a_login(self, redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         locked = replace(redis_settings, basic_auth_user="studio", basic_auth_pass="secret")

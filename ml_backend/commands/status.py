@@ -48,6 +48,9 @@ def view(jobs: dict[str, Any]) -> Group:
             tasks = ", ".join(str(video["task"]) for video in left["worst"])
             where = f", most in the videos of tasks {tasks}" if tasks else ""
             parts.append(Text(f"  {left['text']}{where}. {left['verdict'].capitalize()}: {left['why']}"))
+        if frames := jobs.get("companions", {}).get(key):
+            answered = f"{frames['answered']} of {frames['images']} suggested frames are labelled"
+            parts.append(Text(f"  {answered} as images in project {frames['project']}", style="dim"))
     if jobs["running"]:
         running = Table.grid(padding=(0, 2))
         for job in jobs["running"][:_SHOWN]:

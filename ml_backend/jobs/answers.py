@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ml_backend.annotation import Annotation, Region
 from ml_backend.errors import Gone, LabelStudioMissing
@@ -47,7 +48,13 @@ def companion_project(context: WorkerContext, work: ProjectWork) -> Project | No
 def answers_state(context: WorkerContext, work: ProjectWork) -> list[object]:
     """The same for the same answers; empty without a companion."""
     project = companion_project(context, work)
-    return [] if project is None else [project.key.id, *project.counts, *context.client.last_annotated(project.key.id)]
+    if project is None:
+        return []
+    changed, answered = context.client.last_annotated(project.key.id)
+    known = companions.recall(context.redis, work.key)
+    if known is not None and known.answered != answered:
+        companions.note(context.redis, work.key, replace(known, answered=answered))
+    return [project.key.id, *project.counts, changed, answered]
 
 
 def answered_frames(
@@ -96,6 +103,7 @@ def _annotation(task: int, author: int | None, ground_truth: bool, answers: Sequ
         Region(_REGION.format(answer.id), answer.of.frame, answer.of.frame, answer.labels, nothing=not answer.labels)
         for answer in answers
     )
+    times = [answer.lead_time for answer in answers if answer.lead_time is not None]
     return Annotation(
         id=-int(hashlib.sha256(said.encode()).hexdigest()[:12], 16),
         task=task,
@@ -105,6 +113,7 @@ def _annotation(task: int, author: int | None, ground_truth: bool, answers: Sequ
         ground_truth=ground_truth,
         # Whatever the project's annotations are, these are about single frames.
         reviewed=False,
+        lead_time=sum(times) if times else None,
     )
 
 

@@ -36,7 +36,7 @@ _ABOUT = (
 _MOST_TITLE = 50
 _LISTED = "id,title,label_config,model_version,created_at,description"
 _IMAGES = "id,data,annotations,drafts"
-_ANSWERS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth"
+_ANSWERS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time"
 _ASKED = "id,data,total_annotations,predictions,result,model_version"
 _PAGE = 200
 
@@ -72,7 +72,8 @@ class Image:
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody submitted about one frame. `labels`: empty when it was *None of these*."""
+    """What somebody submitted about one frame. `labels`: empty when it was *None of these*. `lead_time`: seconds that it
+    took, None where Label Studio does not know."""
 
     id: int
     of: Frame
@@ -80,6 +81,7 @@ class Answer:
     author: int | None
     updated_at: datetime
     ground_truth: bool
+    lead_time: float | None
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ def _chosen(annotation: Mapping[str, Any]) -> list[str]:
 
 
 def _answer(frame: Frame, annotation: Mapping[str, Any], chosen: Sequence[str]) -> Answer:
-    author = annotation.get("completed_by")
+    author, seconds = annotation.get("completed_by"), annotation.get("lead_time")
     return Answer(
         int(annotation["id"]),
         frame,
@@ -274,4 +276,5 @@ def _answer(frame: Frame, annotation: Mapping[str, Any], chosen: Sequence[str]) 
         author["id"] if isinstance(author, Mapping) else author,
         datetime.fromisoformat(annotation["updated_at"]),
         bool(annotation.get("ground_truth")),
+        float(seconds) if isinstance(seconds, int | float) else None,
     )

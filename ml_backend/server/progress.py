@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from flask import Blueprint, Response, abort, jsonify
 
 from ml_backend.queueing import interventions, queue
-from ml_backend.records import projects, stopping_report
+from ml_backend.records import companions, projects, stopping_report
 from ml_backend.records.stopping_report import StoppingReport
 from ml_backend.server.protocol import backend
 
@@ -18,7 +19,7 @@ _UNKNOWN = "There is no such job any more."
 @blueprint.get("/jobs")
 def jobs() -> Response:
     """Queued, running, finished and failed jobs, what is wrong with which project, what is unusual
-    about its videos, the version each one shows, and how many errors that one leaves."""
+    about its videos, the version each one shows, how many errors that one leaves, and its companion project."""
     redis = backend().redis
     return jsonify(
         **queue.listing(redis),
@@ -27,6 +28,7 @@ def jobs() -> Response:
         findings=projects.findings(redis),
         versions={key: backend().version(key) for key in projects.known_keys(redis)},
         stopping={key: left.as_json() for key, left in _left()},
+        companions={key: asdict(known) | {"project": known.id} for key, known in companions.every(redis).items()},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,19 @@ class TestQuestions:
 
     def test_answers_do_not_make_a_project_multi_label(self) -> None:
         assert is_exclusive([annotation(model(1, 5, "cat"), question(3, "dog"))])
+
+    def test_none_of_these_is_an_answer_for_that_frame_alone(self) -> None:
+        nothing = replace(question(4), nothing=True)
+        answered = annotation(question(2, "cat"), nothing, reviewed=False)
+        for exclusive in (True, False):
+            assert drawn(read(answered, exclusive=exclusive)) == "?c?.??????"
+        assert drawn(read(annotation(nothing, reviewed=False), default="cat")) == "???.??????", "whatever gaps mean"
+
+    def test_none_of_these_is_one_voice_among_several(self) -> None:
+        nothing = annotation(replace(question(4), nothing=True), number=1)
+        cat = annotation(question(4, "cat"), number=2)
+        assert drawn(read(nothing, cat)) == "??????????"
+        assert drawn(read(nothing, cat, replace(nothing, id=3))) == "???.??????"
 
 
 class TestSeveral:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.queueing.queue import KINDS, Kind, request
-from ml_backend.records import projects, stopping_report
+from ml_backend.records import companions, projects, stopping_report
 from ml_backend.records.stopping_report import VIDEO, StoppingReport
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
@@ -33,7 +33,14 @@ def test_at_rest(client: FlaskClient) -> None:
         "findings": {},
         "versions": {},
         "stopping": {},
+        "companions": {},
     }
+
+
+def test_where_the_suggested_frames_are_images(client: FlaskClient, redis: Redis) -> None:
+    companions.note(redis, P, companions.Known("9.1769860800", 40, 12))
+    found = client.get("/jobs").get_json()["companions"]
+    assert found == {P: {"key": "9.1769860800", "project": 9, "images": 40, "answered": 12}}
 
 
 def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, redis: Redis) -> None:

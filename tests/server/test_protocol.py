@@ -15,6 +15,7 @@ from loopback import closed_port
 from redis import Redis
 from werkzeug.test import TestResponse
 
+from ml_backend.labelstudio.payloads import companion_mark
 from ml_backend.queueing.queue import listing
 from ml_backend.records import projects, ready
 from ml_backend.server.app import create_app
@@ -192,6 +193,21 @@ class TestWebhook:
         client.post("/webhook", json=event)
         assert queued(redis) == ["reconcile", "train"]
         assert projects.recall(redis, P) == projects.Known(P, changed, {"sampling": "uniform"}, "http://here")
+
+    @pytest.mark.parametrize(
+        ("action", "kinds"),
+        [("ANNOTATION_CREATED", ["train"]), ("ANNOTATION_UPDATED", ["train"]), ("ANNOTATIONS_DELETED", ["train"])]
+        + [(action, []) for action in ("TASKS_CREATED", "TASKS_DELETED", "PROJECT_UPDATED", "START_TRAINING")],
+    )
+    def test_an_answer_in_the_companion_project_trains_the_video_project_and_nothing_else_does(
+        self, client: FlaskClient, redis: Redis, action: str, kinds: list[str]
+    ) -> None:
+        described = f"Frames suggested for labelling. {companion_mark('12.1769860800')}"
+        client.post("/webhook", json={"action": action, "project": {**PROJECT, "description": described}})
+        assert [(row["kind"], row["project"]) for row in listing(redis)["queued"]] == [
+            (kind, "12.1769860800") for kind in kinds
+        ]
+        assert projects.known_keys(redis) == [], "the companion is no project of videos"
 
 
 class TestVersions:

@@ -9,9 +9,10 @@ from typing import Any
 from flask import Response, render_template, request
 
 from ml_backend.checks import Check
+from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.queueing import queue
-from ml_backend.records import condition, label_report, model_versions, projects, ready, stopping_report
+from ml_backend.records import companions, condition, label_report, model_versions, projects, ready, stopping_report
 from ml_backend.records.label_report import LabelReport
 from ml_backend.records.stopping_report import StoppingReport
 from ml_backend.server.dashboard.site import ProjectPage, blueprint
@@ -33,7 +34,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Row:
-    """A project on the page. `versions`: summaries of its model versions, the oldest first."""
+    """A project on the page. `versions`: summaries of its model versions, the oldest first. `companion`: the project with
+    its suggested frames as images."""
 
     project: ProjectPage
     labels: LabelReport | None
@@ -42,6 +44,11 @@ class Row:
     problems: list[str]
     findings: list[dict[str, Any]]
     left: StoppingReport | None
+    companion: companions.Known | None
+
+    @property
+    def companion_page(self) -> str | None:
+        return pages.project_page(backend().settings.label_studio_url, self.companion.id) if self.companion else None
 
     @property
     def active(self) -> Mapping[str, Any] | None:
@@ -89,6 +96,7 @@ def _row(known: projects.Known, problems: Mapping[str, list[str]], findings: Map
         problems.get(known.key, []),
         findings.get(known.key, []),
         stopping_report.load(data_dir, known.key, project.active) if project.active else None,
+        companions.recall(backend().redis, known.key),
     )
 
 
