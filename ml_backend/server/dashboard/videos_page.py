@@ -19,6 +19,7 @@ from ml_backend.records.label_report import HumanRegion
 from ml_backend.records.task_view import TaskView
 from ml_backend.server.dashboard import charts, strips
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
+from ml_backend.server.dashboard.twice import twice
 from ml_backend.server.protocol import backend
 
 _A_PAGE = 50
@@ -84,6 +85,7 @@ def videos_page(project_id: int) -> str:
         pages=-(-len(tasks) // _A_PAGE),
         sort=order,
         left=left,
+        twice=twice(data_dir, project.key),
     )
 
 

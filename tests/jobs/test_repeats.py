@@ -1,0 +1,116 @@
+"""Of pictures that are the same one is asked about: within a video, across a project, and of a copy at another size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from footage import Film, film
+
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.hashing import video_samples
+from ml_backend.jobs.repeats import not_asked_yet
+from ml_backend.labelstudio.client import Task
+from ml_backend.records import pictures
+from ml_backend.records.pictures import Repeat
+from ml_backend.video.decode import decode
+from ml_backend.video.timeline import FrameIndex, studio_grid
+
+__all__ = ["film"]
+
+P = "7.1769860800"
+CHOSEN = np.array([0, 24, 48, 72, 96])
+
+
+@dataclass(frozen=True)
+class Project:
+    """As much of a project and its worker as choosing knows of: where its folder is, and which network embeds."""
+
+    folder: Path
+    network: str = "one"
+
+    def ask(self, number: int, features: VideoFeatures, chosen: np.ndarray = CHOSEN) -> list[int]:
+        context: Any = SimpleNamespace(
+            settings=SimpleNamespace(data_dir=self.folder), backbone=SimpleNamespace(key=self.network)
+        )
+        work: Any = SimpleNamespace(key=P)
+        grid = studio_grid(features.timeline, 25)
+        return not_asked_yet(context, work, Task(number, {}), features, grid, chosen).tolist()
+
+
+def seen(path: Path) -> VideoFeatures:
+    """A video of which every frame is embedded, as what its colours are where."""
+    timeline, samples = video_samples(path, 250)
+    grey = [picture.rgb[::8, ::8].reshape(-1).astype(np.float32) for picture in decode(path, timeline)]
+    rows = np.stack(grey)[samples.frames]
+    rows -= rows.mean(axis=1, keepdims=True)
+    return VideoFeatures(timeline, samples.frames, {"appearance": rows.astype(np.float16)}, len(timeline), samples)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "data")
+
+
+def test_pictures_that_differ_are_all_asked_about(project: Project, film: Film) -> None:
+    assert project.ask(1, seen(film("a.mp4"))) == CHOSEN.tolist()
+    assert project.ask(2, seen(film("b.mp4", seed=2))) == CHOSEN.tolist()
+    assert pictures.repeats(project.folder, P) == []
+    assert pictures.copies(project.folder, P) == []
+
+
+def test_next_to_the_same_picture_of_a_video_is_asked_about_once(project: Project, film: Film) -> None:
+    slow = seen(film("slow.mp4", rate=25, times=[*range(0, 100, 4), *range(2000, 3000, 40)]))
+    assert project.ask(1, slow, np.array([0, 3, 6, 40])) == [0, 40]
+    told = pictures.repeats(project.folder, P)
+    assert [(each.task, each.same_task) for each in told] == [(1, 1), (1, 1)]
+
+
+def test_a_copy_at_another_size_and_bit_rate_is_asked_about_at_one_other_moment(project: Project, film: Film) -> None:
+    project.ask(1, seen(film("a.mp4")))
+    copy = seen(film("c.mp4", size=48, options={"crf": "40"}))
+    assert project.ask(2, copy, np.array([0, 12, 25, 48])) == [12]
+    assert pictures.copies(project.folder, P) == [[1, 2]]
+    assert pictures.repeats(project.folder, P) == [Repeat(2, 1, 1, 1), Repeat(2, 26, 1, 25), Repeat(2, 49, 1, 49)]
+
+
+def test_a_copy_of_a_copy_is_told_with_the_first(project: Project, film: Film) -> None:
+    for number, size in ((1, 96), (2, 48), (3, 64)):
+        project.ask(number, seen(film(f"{number}.mp4", size=size, options={"crf": "35"})))
+    assert pictures.copies(project.folder, P) == [[1, 2, 3]]
+
+
+def test_a_picture_of_another_video_is_not_asked_about_again(project: Project, film: Film) -> None:
+    first = seen(film("a.mp4"))
+    later = seen(film("later.mp4", times=[1000 + 40 * n for n in range(150)]))
+    assert project.ask(1, first) == CHOSEN.tolist()
+    # Its first picture is the other one's frame 25, next to 24, and frames 23 and 47 are the others' 48 and 72.
+    assert project.ask(2, later, np.array([23, 47, 130])) == [130]
+    assert [(each.task, each.same_task, each.same_frame) for each in pictures.repeats(project.folder, P)] == [
+        (2, 1, 49),
+        (2, 1, 73),
+    ]
+
+
+def test_asking_again_about_a_task_compares_it_with_others_only(project: Project, film: Film) -> None:
+    features = seen(film("a.mp4"))
+    assert project.ask(1, features) == project.ask(1, features) == CHOSEN.tolist()
+
+
+def test_embeddings_of_another_network_are_not_compared(project: Project, film: Film) -> None:
+    first = seen(film("a.mp4"))
+    later = seen(film("later.mp4", times=[1000 + 40 * n for n in range(150)]))
+    project.ask(1, first)
+    assert replace(project, network="another").ask(2, later, np.array([23, 47])) == [23, 47]
+
+
+def test_frames_that_label_studio_shows_are_noted(project: Project, film: Film) -> None:
+    features = seen(film("a.mp4"))
+    project.ask(1, features)
+    rows = pictures.pictures(project.folder, P)
+    assert rows["frame"].tolist() == (CHOSEN + 1).tolist()
+    assert rows["second"].tolist() == pytest.approx([features.timeline.seconds(FrameIndex(n)) for n in CHOSEN.tolist()])
