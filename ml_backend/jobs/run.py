@@ -17,7 +17,7 @@ from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ColdblitzError, Gone, JobCancelled
 from ml_backend.jobs.filling import ask_for_more
-from ml_backend.logs import about
+from ml_backend.logs import about, without_secrets
 from ml_backend.queueing import tally
 from ml_backend.queueing.interventions import is_cancelled, note_failure
 from ml_backend.queueing.tally import Outcome
@@ -176,7 +176,7 @@ def _fail(reason: str, error: Exception | None = None) -> Outcome:
     if not passes:
         current.retries_left = 0
     current.meta.update(
-        reason=reason,
+        reason=without_secrets(reason),
         # A mistake of ours that comes again every time is for a person to look at, not for the next reconcile.
         passes=passes and (ours is not None or bool(current.retries_left)),
         setting=ours is not None and ours.setting,

@@ -8,12 +8,15 @@ import threading
 import uuid
 from importlib import import_module
 from types import FrameType
+from typing import Any
 
 from redis import Redis
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.worker_context import worker_context
+from ml_backend.logs import without_secrets
 from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
 from ml_backend.queueing.alive import signs_of_life
 from ml_backend.queueing.deaths import worker_name
@@ -32,13 +35,19 @@ _HAND_BACK_SECONDS = 7.0
 
 
 class _Worker(SimpleWorker):
-    """Finishes its job when it is told to stop, or hands it back when that takes too long."""
+    """Finishes its job when it is told to stop, or hands it back when that takes too long. Keeps no secret in Redis."""
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         waiting = threading.Timer(_HAND_BACK_SECONDS, self._hand_back)
         waiting.daemon = True
         waiting.start()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = ""
+    ) -> None:
+        # RQ keeps the traceback, with all that the errors of libraries repeat of a request and its answer.
+        super().handle_job_failure(job, queue, started_job_registry, without_secrets(exc_string))
 
     def _hand_back(self) -> None:
         # Its own connection: the job's may be in the middle of an answer. Whatever the job was writing appears whole or not

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import jwt
 import pytest
+from flask import request
 from redis import Redis
 from rq import SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from studio import KEY, Studio
 
+from ml_backend import logs
 from ml_backend.jobs import worker
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.queue import KINDS, Kind
+from ml_backend.queueing.queue import request as queue
 from ml_backend.records import projects
 from ml_backend.settings import Settings
 
@@ -30,4 +45,68 @@ def test_a_connection_that_waits_for_jobs_does_not_give_up_before_one_comes(
     worker.work()
     assert waits
     assert waits[0] > 0
+    made.redis.close()
+
+
+def token(kind: str, seconds: float) -> str:
+    claims = {"token_type": kind, "exp": int(time.time() + seconds), "jti": kind}
+    return jwt.encode(claims, "a key that only Label Studio knows, long enough", "HS256")
+
+
+@pytest.fixture
+def until_idle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker does what waits, and ends."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    to_work = SimpleWorker.work
+    monkeypatch.setattr(SimpleWorker, "work", lambda self, **options: to_work(self, burst=True, **options))
+    yield
+    for name, handler in before.items():
+        signal.signal(name, handler)
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the log says."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    logs.set_up({}, stream)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+@pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
+@pytest.mark.parametrize("exchanged", ["refused", "half"])
+def test_what_a_careless_label_studio_repeats_of_a_token_is_in_no_record_of_a_failure(
+    context: WorkerContext,
+    studio: Studio,
+    redis: Redis,
+    until_idle: None,
+    written: io.StringIO,
+    exchanged: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, access = token("refresh", 3600), token("access", 300)
+    answers = {
+        "refused": lambda: ({"detail": f"Token {request.get_json()['refresh']} is invalid"}, 401),
+        # The SDK's own error repeats all of an answer that lacks something.
+        "half": lambda: {"acces": access, "refresh": request.get_json()["refresh"]},
+    }
+    studio.add_url_rule("/api/token/refresh/", "refresh", answers[exchanged], methods=["POST"])
+    made = WorkerContext(replace(context.settings, label_studio_api_key=mine))
+    for module in ("reconcile", "worker"):
+        monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
+    monkeypatch.setitem(KINDS, "reconcile", Kind("ml_backend.jobs.reconcile.reconcile", 60, retried=False))
+    job_id = queue(redis, "reconcile", KEY)
+    worker.work()
+    failed = Job.fetch(str(job_id), connection=redis, serializer=JSONSerializer)
+    result = failed.latest_result()
+    assert result is not None
+    traceback, reason = str(result.exc_string), failed.meta["reason"]
+    assert "Label Studio" in reason
+    assert "reconcile" in traceback
+    assert "WARNING" in written.getvalue()
+    for said in (traceback, reason, written.getvalue()):
+        assert not [secret for secret in (mine, access) if secret in said]
     made.redis.close()
