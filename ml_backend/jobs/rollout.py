@@ -81,6 +81,7 @@ def predict(project_key: str, task_number: int) -> str:
             return f"task {task.id} is reviewed and needs no prediction"
         # Its score does not look at other tasks; the next version puts all of them in order.
         _push(context, work, [_item(context, work, version, task, found)])
+    want_images(context, work, task.id)
     request(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}"
 
