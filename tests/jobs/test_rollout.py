@@ -1,0 +1,190 @@
+"""A version reaches every task with its questions and in an order, and is shown only then."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import serving
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
+from ml_backend.errors import StorageError
+from ml_backend.jobs import rollout as rollouts
+from ml_backend.jobs.embeddings import task_features
+from ml_backend.jobs.ordering import Held
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.rollout import rollout
+from ml_backend.jobs.train import train
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import projects, ready, task_view
+from ml_backend.records.projects import Known
+from ml_backend.settings import Settings
+
+CONFIG = (
+    '<View><TimelineLabels name="events" toName="film">'
+    + "".join(f'<Label value="{label}"/>' for label in LABELS)
+    + '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
+)
+SCRIPTS = (
+    Script("labelled.mp4", 25, (("clear", 20), ("ball", 30), ("car", 30)), 1),
+    Script("waiting.mp4", 25, (("car", 30), ("clear", 20), ("ball", 30)), 2),
+)
+LABELLED, WAITING, COPY, COPIED_AGAIN = 1, 2, 3, 4
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    return make_clips(tmp_path_factory.mktemp("clips"), SCRIPTS)
+
+
+def opened(clips: list[Clip]) -> Studio:
+    """Some frames of task 1 are labelled; tasks 2, 3 and 4 show the same video."""
+    studio = Studio()
+    assert studio.project is not None
+    studio.project["label_config"] = CONFIG
+    for task in (LABELLED, WAITING, COPY, COPIED_AGAIN):
+        studio.add_task(task, clips[task > LABELLED].path)
+    result = [answer(frame, clips[0].labels[frame - 1]) for frame in range(5, 80, 10)]
+    studio.tasks[LABELLED]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
+    return studio
+
+
+@pytest.fixture
+def studio(clips: list[Clip]) -> Studio:
+    return opened(clips)
+
+
+def answer(frame: int, label: str) -> dict[str, Any]:
+    return {
+        "id": f"kf-{frame}",
+        "type": "timelinelabels",
+        "from_name": "events",
+        "to_name": "film",
+        "origin": "prediction-changed",
+        "value": {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [label]},
+    }
+
+
+def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
+    """With all videos embedded."""
+    here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
+    made = WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+    projects.remember(made.redis, Known(KEY, CONFIG, {}))
+    work = open_project(made, KEY)
+    for task in made.client.tasks(work.id):
+        task_features(made, work.config, task)
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(clips: list[Clip], redis_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which cold-v1 is."""
+    data = tmp_path_factory.mktemp("data")
+    with serving(opened(clips)) as url, pytest.MonkeyPatch.context() as patched:
+        made = worker(redis_settings, url, data)
+        patched.setattr("ml_backend.jobs.train.worker_context", lambda: made)
+        assert "cold-v1 is rolled out" in train(KEY)
+        made.redis.close()
+    return data
+
+
+@pytest.fixture
+def context(
+    trained: Path,
+    studio: Studio,
+    redis: Redis,
+    redis_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[WorkerContext]:
+    shutil.copytree(trained, tmp_path / "data")
+    with serving(studio) as url:
+        made = worker(redis_settings, url, tmp_path / "data")
+        monkeypatch.setattr("ml_backend.jobs.rollout.worker_context", lambda: made)
+        projects.want(redis, KEY, "cold-v1")
+        yield made
+        made.redis.close()
+
+
+def pushed(studio: Studio) -> dict[int, dict[str, Any]]:
+    found = {each["task"]: each for each in studio.predictions}
+    assert len(found) == len(studio.predictions)
+    return found
+
+
+def test_questions_come_first_and_copies_of_a_video_after_it(context: WorkerContext, studio: Studio) -> None:
+    assert rollout(KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
+    for task, prediction in pushed(studio).items():
+        empty = [not region["value"]["timelinelabels"] for region in prediction["result"]]
+        assert 1 <= sum(empty) <= 5
+        assert empty == sorted(empty, reverse=True)
+        scores = [region["score"] for region in prediction["result"][sum(empty) :]]
+        assert scores == sorted(scores)
+        asked = {region["value"]["ranges"][0]["start"] for region in prediction["result"][: sum(empty)]}
+        assert not asked & set(range(5, 80, 10)) or task != LABELLED
+
+    found, data = pushed(studio), context.settings.data_dir
+    first, *copies = sorted((WAITING, COPY, COPIED_AGAIN), key=lambda task: found[task]["score"])
+    for task in (first, LABELLED):
+        view = task_view.load(data, KEY, task)
+        assert view is not None
+        assert found[task]["score"] == pytest.approx(view.certainty, abs=1e-5)
+    assert found[first]["score"] < 0.999
+    assert [found[task]["score"] for task in copies] == pytest.approx([1, 1], abs=1e-3)
+    for task, prediction in found.items():
+        stored = ready.load(data, KEY, "cold-v1", task)
+        assert stored is not None
+        assert stored["score"] == prediction["score"]
+
+
+def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: WorkerContext, studio: Studio) -> None:
+    assert studio.project is not None
+    studio.project["sampling"] = "Sequential sampling"
+    rollout(KEY, "cold-v1")
+    assert studio.project["model_version"] == "cold-v1"
+    assert studio.project["sampling"] == "Sequential sampling"
+    projects.remember(context.redis, Known(KEY, CONFIG, {"serve_uncertain_first": True}))
+    rollout(KEY, "cold-v1")
+    assert studio.project["sampling"] == "Uncertainty sampling"
+
+
+def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
+    context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push, calls = rollouts._push, []
+
+    def broken(*arguments: Any) -> int:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise SystemExit
+        return push(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rollouts, "_PUSHED_TOGETHER", 1)
+        patched.setattr(rollouts, "_push", broken)
+        with pytest.raises(SystemExit):
+            rollout(KEY, "cold-v1")
+    assert studio.project is not None
+    assert studio.project["model_version"] == ""
+    assert projects.active_version(context.redis, KEY) is None
+    assert 1 <= len(studio.predictions) < 4
+    assert rollout(KEY, "cold-v1").startswith("predicted ")
+    assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
+    assert studio.project["model_version"] == "cold-v1"
+
+
+def test_what_waits_to_be_put_in_order_leaves_no_file_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "projects" / KEY
+    with Held(folder) as held:
+        assert list(held.scored()) == []
+    assert list(folder.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="set DATA_DIR elsewhere"):
+        Held(tmp_path / "file")
