@@ -63,7 +63,7 @@ def groups(count: int, pairs: Iterable[Pairs]) -> NDArray[np.intp]:
 
     So the number of a group is its representative, whatever the order of the pairs.
     """
-    first_of = np.arange(count, dtype=np.intp)
+    first_of: NDArray[np.intp] = np.arange(count, dtype=np.intp)
     for left, right in _collected(pairs, max(count, _CHUNK)):
         # Joined as they come, so that what is held does not grow with their number.
         graph = coo_matrix((np.ones(len(left), bool), (first_of[left], first_of[right])), shape=(count, count))

@@ -49,7 +49,7 @@ def not_asked_yet(
         else:
             _compare(rows, known, others & (known["backbone"] == rows["backbone"][:1]))
         pictures.put_pictures(data_dir, work.key, task.id, rows)
-    return chosen[rows["same_task"] == NONE]
+    return np.asarray(chosen[rows["same_task"] == NONE], np.int64)
 
 
 def _described(task: Task, features: VideoFeatures, grid: StudioGrid, chosen: Frames, backbone: int) -> Rows:
