@@ -42,8 +42,10 @@ from ml_backend.records import marks, projects
 ENOUGH_REVIEWED = 2
 # The check that decides the pin must not make anybody wait.
 _QUICK_FOLDS = 2
-_SETTLE_SECONDS = 1.0
-_SETTLE_MOST = 5.0
+# A pause of so many seconds ends a burst of annotations, which is cut off after so many.
+_BURST = 1.0, 5.0
+# In a companion project each frame is an annotation; a version for each of them would be too many.
+_BURST_OF_FRAMES = 3.0, 15.0
 
 _NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
 
@@ -149,8 +151,10 @@ def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
 
 def _let_settle(redis: Redis, project_key: str) -> None:
     """Waits for the end of a burst of annotations, which is one training then instead of two."""
-    deadline = time.monotonic() + _SETTLE_MOST
-    while time.monotonic() < deadline and projects.seconds_since_annotation(redis, project_key) < _SETTLE_SECONDS:
+    known = projects.recall(redis, project_key)
+    pause, most = _BURST_OF_FRAMES if known is not None and known.settings.companion else _BURST
+    deadline = time.monotonic() + most
+    while time.monotonic() < deadline and projects.seconds_since_annotation(redis, project_key) < pause:
         time.sleep(0.1)
 
 
