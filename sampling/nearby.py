@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 Found = tuple[NDArray[np.intp], NDArray[np.intp], Floats]
 
 _ROWS = 8192
+_ASKED = 2048
 _ROUNDS = 4
 _TAUGHT = 24  # rows for each centre
 # How much of the distance between two rows may lie along one direction. At 1 nothing could be missed, but in dozens of
@@ -64,12 +65,12 @@ class CellIndex:
         if not len(self.centres):
             return
         apart = _ALONG * float(np.sqrt(max(2 - 2 * (least - _ROUNDING), 0)))
-        between = np.sqrt(np.maximum(_squared(self.centres, self.centres), 0))
-        for start, piece in _pieces(queries, 4 * _ROWS):
+        for start, piece in _pieces(queries, _ASKED):
             distance = _squared(piece, self.centres)
             own = distance.argmin(axis=1)
-            visits = distance - distance.min(axis=1, keepdims=True) <= 2 * apart * between[own]
-            asked, cell = np.nonzero(visits.T)[::-1]
+            between = np.sqrt(np.maximum(_squared(self.centres[own], self.centres), 0))
+            visits = distance - distance.min(axis=1, keepdims=True) <= 2 * apart * between
+            cell, asked = np.nonzero(visits.T)
             edges = np.searchsorted(cell, np.arange(len(self.centres) + 1))
             for number in np.unique(cell):
                 mine = asked[edges[number] : edges[number + 1]]
@@ -81,12 +82,10 @@ class CellIndex:
         first, end = int(self.starts[number]), int(self.starts[number + 1])
         for at in range(first, end, _ROWS):
             rows = from_bytes(self.codes[at : min(at + _ROWS, end)], self.scale[at : min(at + _ROWS, end)])
-            for few in range(0, len(asked), _ROWS // 8):
-                some = asked[few : few + _ROWS // 8]
-                cosine = piece[some] @ rows.T
-                query, found = np.nonzero(cosine >= least)
-                if len(query):
-                    yield start + some[query], self.order[at + found], cosine[query, found]
+            cosine = piece[asked] @ rows.T
+            query, found = np.nonzero(cosine >= least)
+            if len(query):
+                yield start + asked[query], self.order[at + found], cosine[query, found]
 
 
 def as_bytes(rows: NDArray[np.floating]) -> tuple[NDArray[np.int8], Floats]:
