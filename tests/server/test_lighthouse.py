@@ -11,7 +11,7 @@ from typing import Any
 import dashboard_scene as scene
 import pytest
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 _HERE = Path(__file__).resolve().parents[1] / "lighthouse"
 _LEAST = {"performance": 95, "accessibility": 100, "best-practices": 100}
