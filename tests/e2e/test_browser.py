@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from ml_backend.demo.clips import LABELS, Clip, read_index
-from ml_backend.demo.loop import Loop, label_at, right_frames
+from ml_backend.demo.loop import Loop, is_empty, label_at, labels_at, right_frames
 from ml_backend.demo.studio import Studio
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -59,8 +59,11 @@ def page(studio: Studio) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def labelled(page: Page, open_project: OpenProject, clips: list[Clip]) -> tuple[Loop, list[dict[str, Any]]]:
-    """A project in which the annotator has answered the first task's suggestions by hand; and what was submitted."""
-    loop = open_project(clips)
+    """A project in which the annotator has answered the first task's suggestions by hand; and what was submitted.
+
+    The last two tasks show the same videos as the two before. Label Studio is to serve uncertain tasks first.
+    """
+    loop = open_project([*clips, *clips[1:]], extra_params={"serve_uncertain_first": True})
     suggestions = loop.suggestions()
     loop.wait_for("end of all jobs", lambda: loop.backend.idle)
     task, clip = loop.tasks[0], clips[0]
@@ -100,18 +103,35 @@ def test_submit_starts_training_and_the_next_task_opens_with_the_predicted_timel
 ) -> None:
     loop, _ = labelled
     version, timelines = loop.timelines()
-    page.goto(f"{loop.studio.url}/projects/{loop.project}/data?labeling=1")
-    page.wait_for_function(_READY, arg=None, timeout=30_000)
-    task = page.evaluate("() => window.Htx.task.id")
+    task = _open_stream(page, loop)
     assert task in loop.tasks[1:]
     regions = page.evaluate(_REGIONS)
-    assert [region["id"] for region in regions] == [region["id"] for region in timelines[task]]
-    assert all(region["id"].startswith(f"{version}-") for region in regions)
-    right, asked = right_frames(timelines[task], clips[loop.tasks.index(task)])
+    assert [region["id"] for region in regions] == [region["id"] for region in _predicted(loop, version, task)]
+    right, asked = right_frames(timelines[task], _clip(loop, clips, task))
     assert right / asked >= 0.9
     for number, region in enumerate(regions):
         _click(page, number, region)
     _screenshot(page, "predicted")
+
+
+def test_questions_are_the_first_rows_and_the_least_confident_regions_follow(
+    labelled: tuple[Loop, list[dict[str, Any]]], page: Page
+) -> None:
+    loop, _ = labelled
+    version, _ = loop.timelines()
+    task = _open_stream(page, loop)
+    rows = page.evaluate(_REGIONS)
+    questions = [row for row in rows if not row["labels"]]
+    assert 1 <= len(questions) <= 5
+    assert rows[: len(questions)] == questions
+    assert all(row["id"] == f"kf-{version}-{row['start']}" and row["start"] == row["end"] for row in questions)
+    assert all(row["id"].startswith(f"{version}-") for row in rows[len(questions) :])
+    scores = [each["score"] for each in _predicted(loop, version, task) if not is_empty(each)]
+    assert scores == sorted(scores)
+    texts = page.locator("[class*=outliner-item__title]").all_inner_texts()
+    assert not any(label in text for text in texts[: len(questions)] for label in LABELS)
+    assert texts[len(questions)].strip()
+    _screenshot(page, "questions")
 
 
 def test_a_task_with_a_few_labelled_frames_can_be_opened_with_its_whole_timeline(
@@ -127,8 +147,82 @@ def test_a_task_with_a_few_labelled_frames_can_be_opened_with_its_whole_timeline
         version,
     )
     page.wait_for_function(f"id => ({_REGIONS})().some(region => region.id === id)", arg=timelines[task][0]["id"])
-    assert [each["id"] for each in page.evaluate(_REGIONS)] == [each["id"] for each in timelines[task]]
+    assert [each["id"] for each in page.evaluate(_REGIONS)] == [each["id"] for each in _predicted(loop, version, task)]
     _screenshot(page, "review")
+
+
+def test_answering_one_question_labels_one_frame_and_leads_to_the_next_model(
+    labelled: tuple[Loop, list[dict[str, Any]]], page: Page, clips: list[Clip]
+) -> None:
+    loop, _ = labelled
+    before, _ = loop.timelines()
+    task = _open_stream(page, loop)
+    question = page.evaluate(_REGIONS)[0]
+    _click(page, 0, question)
+    label = label_at(_clip(loop, clips, task), question["start"])
+    page.keyboard.press(str(LABELS.index(label) + 1))
+    page.wait_for_function(f"label => ({_REGIONS})()[0].labels.join() === label", arg=label)
+    page.keyboard.press("Escape")
+    with page.expect_response(
+        lambda answer: answer.request.method == "POST" and f"/api/tasks/{task}/annotations" in answer.url
+    ) as posted:
+        page.keyboard.press("Control+Enter")
+    assert posted.value.status == 201
+
+    version, timelines = loop.timelines(newer_than=before)
+    models = {each["name"]: each for each in loop.backend.get(f"/models?project={loop.project}")["models"]}
+    # Neither the questions without an answer nor the timeline that was left as it is teach anything.
+    assert models[version]["labelled_frames"] == models[before]["labelled_frames"] + 1
+    # The video is not reviewed: it has a new timeline, in which the answer is held, and other questions.
+    assert labels_at(timelines[task], question["start"]) == {label}
+    asked = [each["value"]["ranges"][0]["start"] for each in _predicted(loop, version, task) if is_empty(each)]
+    assert asked
+    assert question["start"] not in asked
+
+
+def test_label_studio_serves_tasks_in_the_order_of_their_scores_and_copies_last(
+    labelled: tuple[Loop, list[dict[str, Any]]],
+) -> None:
+    loop, _ = labelled
+    studio = loop.studio
+    assert studio.get(f"/api/projects/{loop.project}/")["sampling"] == "Uncertainty sampling"
+    version, _ = loop.timelines()
+    waiting = [task["id"] for task in studio.tasks(loop.project) if not task["annotations"]]
+    scores = {task: _prediction(loop, version, task)["score"] for task in waiting}
+    assert len(scores) == 3
+    served = []
+    for _ in scores:
+        task = studio.get(f"/api/projects/{loop.project}/next")["id"]
+        served.append(task)
+        studio.post(f"/api/tasks/{task}/annotations/", {"result": [], "was_cancelled": True, "lead_time": 1})
+    assert sorted(served) == sorted(scores)
+    assert [scores[task] for task in served] == sorted(scores.values())
+    # Two of the three show the same video; the one that is served later gains nothing more.
+    of = {task: (loop.tasks.index(task) - 1) % 2 for task in served}
+    twice = [task for task in served if list(of.values()).count(of[task]) == 2]
+    assert scores[twice[1]] > 0.99
+    assert scores[twice[1]] == max(scores.values())
+
+
+def _open_stream(page: Page, loop: Loop) -> int:
+    """Opens *Label All Tasks*; returns the task that is served."""
+    page.goto(f"{loop.studio.url}/projects/{loop.project}/data?labeling=1")
+    page.wait_for_function(_READY, arg=None, timeout=30_000)
+    return int(page.evaluate("() => window.Htx.task.id"))
+
+
+def _clip(loop: Loop, clips: list[Clip], task: int) -> Clip:
+    return [*clips, *clips[1:]][loop.tasks.index(task)]
+
+
+def _prediction(loop: Loop, version: str, task: int) -> dict[str, Any]:
+    [found] = [each for each in loop.studio.predictions(task) if each["model_version"] == version]
+    return found
+
+
+def _predicted(loop: Loop, version: str, task: int) -> list[dict[str, Any]]:
+    """The regions of a task's prediction, questions first."""
+    return list(_prediction(loop, version, task)["result"])
 
 
 def _open_task(page: Page, loop: Loop, task: int) -> None:
