@@ -61,7 +61,7 @@ def test_blitz_takes_over_a_custom_file_comes_and_goes_and_a_version_is_rolled_b
     custom = loop.wait_for("custom model", lambda: _settled(loop, "custom-bright-v1"))
     regions = _predicted(loop, loop.tasks[2], custom)
     assert {label for region in regions for label in region["value"]["timelinelabels"]} <= {"car", "ball", "clear"}
-    assert all(region["id"].startswith("custom-bright-v1-") for region in regions)
+    assert all(region["id"].removeprefix("kf-").startswith("custom-bright-v1-") for region in regions)
 
     _set_extra_params(loop, {"custom_model": "missing.py"})
     reason = loop.wait_for("reason", lambda: _failure(loop, "train"))
