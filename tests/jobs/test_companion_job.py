@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from companion_studio import CompanionStudio
-from loopback import serving
 from numbered import number_in, numbered_video
 from redis import Redis
 from studio import CONFIG, KEY
@@ -23,10 +20,8 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion import NONE
 from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.regions import prediction_json, suggestion
-from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.records import companions, projects
-from ml_backend.settings import Settings
 from ml_backend.video.timeline import StudioFrame
 
 FRAMES = (3, 60, 61, 140)
@@ -43,18 +38,9 @@ def studio() -> CompanionStudio:
     return CompanionStudio()
 
 
-@pytest.fixture
-def context(
-    studio: CompanionStudio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerContext]:
-    with serving(studio) as url:
-        made = WorkerContext(
-            replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)
-        )
-        monkeypatch.setattr("ml_backend.jobs.companion.worker_context", lambda: made)
-        remember(redis)
-        yield made
-        made.redis.close()
+@pytest.fixture(autouse=True)
+def wanted(redis: Redis) -> None:
+    remember(redis)
 
 
 def remember(redis: Redis, **params: object) -> None:
