@@ -55,7 +55,7 @@ def second_round(tracks: Mapping[str, Sequence[Track]], seeds: int) -> dict[str,
 def asked(track: Track, seed: int) -> Frames:
     """The medoids, and the answers to the product's questions of two models."""
     timeline = track.features.timeline
-    grid = studio_grid(timeline, natural_framerate(timeline))
+    grid = studio_grid(timeline, natural_framerate(timeline) or len(timeline) / float(timeline.duration))
     frames = suggested(track, FIRST, seed)
     for _ in range(ROUNDS):
         probabilities = ours([(track, frames)], track, known=True)

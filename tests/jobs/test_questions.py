@@ -64,6 +64,15 @@ def test_a_picture_that_was_answered_or_asked_about_is_not_asked_about_again() -
     assert len({100, 140} & set(indices)) == 1
 
 
+def test_of_a_long_video_the_least_sure_frames_are_compared_with_what_was_answered() -> None:
+    pictures = [*range(2999), 700]  # the last frame shows what frame 700 shows
+    features = showing(3000, list(range(3000)), pictures)
+    values = unsure(3000, 100, 900, 1700, 2500, 2999)
+    asked = questions(values, True, studio_grid(timeline(3000), 25), np.array([700], np.int64), features)
+    assert {101, 901, 1701, 2501} <= set(asked)
+    assert 3000 not in asked
+
+
 def test_only_frames_that_label_studio_can_go_to_are_asked_about() -> None:
     grid = studio_grid(timeline(200, 50), 25)
     hidden = sorted(set(range(200)) - set(grid.shown.tolist()))
