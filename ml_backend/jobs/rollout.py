@@ -133,6 +133,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
         scored = held.scored()
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
             pushed += _push(context, work, batch)
+            report(99, f"storing predictions, {pushed} so far")
     projects.set_problems(context.redis, work.key, "videos", unusable)
     return pushed
 
