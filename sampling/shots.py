@@ -1,8 +1,9 @@
 """Shots as strata: where a video cuts, and how many frames each shot is worth.
 
-A cut is a difference between neighbouring frames that stands out from those of the video: Tukey's outer fence
-(*Exploratory Data Analysis*, 1977) takes the place of the fixed threshold of detectors such as PySceneDetect's. Fades,
-which no single step shows, stay one shot. Sharing out: one frame a shot first, the rest by highest averages (Webster).
+A cut is a difference between neighbouring frames that stands out from those around it, as for PySceneDetect's adaptive
+detector, and from those of the whole video: Tukey's outer fence (*Exploratory Data Analysis*, 1977). Something that moves
+through the picture differs for longer; fades, which no single step shows, stay one shot. Sharing out: one frame a shot
+first, the rest by highest averages (Webster).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sampling.uniform import uniform
 _LEAST = 0.25
 _HALF_OF_THE_BITS = 32
 _FENCE = 3.0
+# A cut is one step: so many times the mean of the differences on both sides of it, of which so many are looked at.
+_STEP, _AROUND = 3.0, 2
 
 
 def shots(differences: NDArray[np.floating], count: int, *, frames: ArrayLike | None = None, gap: int = 0) -> Frames:
@@ -62,7 +65,10 @@ def shot_starts(differences: NDArray[np.floating]) -> NDArray[np.int64]:
     if not len(steps):
         return np.zeros(1, np.int64)
     low, high = np.percentile(steps, [25, 75])
-    cuts = np.flatnonzero(steps > max(high + _FENCE * (high - low), _LEAST))
+    wide = np.ones(2 * _AROUND + 1)
+    beside = np.convolve(np.ones(len(steps)), wide)[_AROUND:-_AROUND] - 1
+    around = (np.convolve(steps, wide)[_AROUND:-_AROUND] - steps) / np.maximum(beside, 1)
+    cuts = np.flatnonzero((steps > max(high + _FENCE * (high - low), _LEAST)) & (steps > _STEP * around))
     return np.concatenate([[0], cuts + 1]).astype(np.int64)
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs"}
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
-    "features": {"video"},
+    "features": {"video", "sampling"},
     "learning": {"features", "video"},
     "labelstudio": {"video"},
     "queueing": {"labelstudio", "video"},

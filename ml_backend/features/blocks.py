@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,16 +21,20 @@ class Samples:
     """What suggesting frames needs to know of k frames of a video, evenly spaced or nearly so.
 
     `frames`: (k,) int64, ascending frame indices. `hashes`: (k,) uint64, their perceptual hashes. `sharpness`: (k,)
-    float32, 0 or more: how much fine detail each has, to be compared within a video only.
+    float32, 0 or more: how much fine detail each has, to be compared within a video only. `brightness`: (k,) float32,
+    0..255, the mean grey. `entropy`: (k,) float32, 0..8 bits, of the grey values. None of the last two in old entries.
     """
 
     frames: NDArray[np.int64]
     hashes: NDArray[np.uint64]
     sharpness: NDArray[np.float32]
+    brightness: NDArray[np.float32] | None = None
+    entropy: NDArray[np.float32] | None = None
 
     def at(self, positions: NDArray[np.int64]) -> Samples:
         """Those at these positions, (j,) from 0 to k - 1."""
-        return Samples(self.frames[positions], self.hashes[positions], self.sharpness[positions])
+        known = {name: each[positions] for name, each in vars(self).items() if each is not None}
+        return replace(self, **known)
 
 
 def _no_samples() -> Samples:

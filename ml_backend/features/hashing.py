@@ -1,7 +1,8 @@
 """Perceptual hashes and sharpness: ImageHash's `phash`, many at a time, and of a whole video in one decode.
 
 The hash is Zauner's (2010): the 8 x 8 lowest frequencies of the discrete cosine transform of a 32 x 32 grey picture,
-each one bit: above the median or not. Sharpness is the variance of the Laplacian (Pech-Pacheco et al., 2000).
+each one bit: above the median or not. Sharpness is the variance of the Laplacian (Pech-Pacheco et al., 2000). These, the
+brightness and the entropy are what suggestions leave bad pictures out by (`sampling/quality.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.video.decode import Picture, Pulse, Skip, decode, in_background
 from ml_backend.video.demux import Packets, demux
 from ml_backend.video.timeline import FrameIndex, Timeline
+from sampling.quality import entropy_of
 
 HASH_INPUT = 32
 # What embedding keeps of a video; looking at more frames than these takes a decode of its own.
@@ -94,7 +96,7 @@ class Sampling:
         self._frames: list[int] = []
         self._inputs: list[NDArray[np.uint8]] = []
         self._hashes: list[NDArray[np.uint64]] = []
-        self._sharpness: list[float] = []
+        self._figures: list[tuple[float, float, float]] = []
 
     def due(self, index: FrameIndex) -> bool:
         """Whether the frame `index`, or one before it that was not decoded, is wanted."""
@@ -106,15 +108,14 @@ class Sampling:
             self._wanted.popleft()
         self._frames.append(picture.index)
         self._inputs.append(hash_input(picture))
-        self._sharpness.append(sharpness(picture.grey))
+        self._figures.append((sharpness(picture.grey), float(picture.grey.mean()), entropy_of(picture.grey)))
         if len(self._inputs) == _BATCH:
             self._hash()
 
     def finish(self) -> Samples:
         self._hash()
-        return Samples(
-            np.array(self._frames, np.int64), np.concatenate(self._hashes), np.array(self._sharpness, np.float32)
-        )
+        sharp, bright, entropy = np.array(self._figures, np.float32).T.copy()
+        return Samples(np.array(self._frames, np.int64), np.concatenate(self._hashes), sharp, bright, entropy)
 
     def _hash(self) -> None:
         if self._inputs:

@@ -164,7 +164,7 @@ class EntryWriter:
         """Writes the entry: from here on `load` finds it. Raises StorageError."""
         frames = np.concatenate(self._frames)
         times: dict[str, NDArray[Any]] = {"pts": timeline.pts, "early": timeline.early.ravel()}
-        sampled = {f"samples.{name}": array for name, array in vars(samples).items()}
+        sampled = {f"samples.{name}": array for name, array in vars(samples).items() if array is not None}
         arrays = {**times, "frames": frames, **sampled}
         header: dict[str, Any] = {}
         offset = 0
@@ -248,5 +248,11 @@ def _read(path: Path) -> VideoFeatures:
         np.array(arrays["frames"]),
         blocks,
         int(meta["promised"]),
-        Samples(*(np.array(arrays[f"samples.{name}"]) for name in ("frames", "hashes", "sharpness"))),
+        Samples(
+            **{
+                name.removeprefix("samples."): np.array(array)
+                for name, array in arrays.items()
+                if name.startswith("samples.")
+            }
+        ),
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from ml_backend.features.embedding import VideoFeatures
+from ml_backend.jobs.choosing import NOT_SUGGESTED, judged, left_out, medoids, suggestible
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
+from ml_backend.jobs.images_news import want_images
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.reading import prompted_frames, read_as_well
+from ml_backend.jobs.repeats import not_asked_yet
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.suggest import studio_frames, tell_of_damage
+from ml_backend.jobs.suggest import studio_frames, tell, tell_of_damage
+from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.learning.families import SCENE, Views
 from ml_backend.records import projects, ready
 from ml_backend.video.timeline import studio_grid
-from sampling.diverse import diverse
 
 
 @job
@@ -28,21 +32,33 @@ def embed(project_key: str, task_number: int) -> str:
     if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
         task_features(context, work.config, task, report, own)
     tell_of_damage(context, work, task, features)
+    features = read_as_well(context, work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
     return f"{done}, suggested others" if _improve_suggestions(context, work, task, features) else done
 
 
 def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> bool:
-    """Replaces hash suggestions by the medoids of the embeddings, unless somebody has begun to work on the task."""
-    wanted = work.settings.sampling == "auto" and context.backbone.trained
+    """Replaces hash suggestions by what label names choose and the medoids of the embeddings, unless somebody has begun to
+    work on the task."""
+    can_choose = context.backbone.trained or features.text is not None
+    wanted = work.settings.sampling == "auto" and can_choose
     if not wanted or projects.active_version(context.redis, work.key) is not None:
         return False
     number = context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
     if number is None:
         return False
-    chosen = diverse(Views(features).rows(SCENE), work.settings.frames_per_video, frames=features.frames)
+    quality = judged(features.samples)
+    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.config), quality))
+    rows = Views(features).rows(SCENE)
+    good = suggestible(features.frames, features.samples, quality)
+    chosen = prompted_frames(context, work, features, rows if context.backbone.trained else None, good)
+    if chosen is None:
+        chosen = medoids(rows, features.frames, work.settings.frames_per_video, features.samples, quality)
     grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
+    if context.backbone.trained:
+        chosen = not_asked_yet(context, work, task, features, grid, chosen)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.config)
     context.client.replace_prediction(number, item)
     ready.save(context.settings.data_dir, work.key, item)
+    want_images(context, work, task.id)
     return True

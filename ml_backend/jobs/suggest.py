@@ -7,8 +7,10 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
+from ml_backend.jobs.choosing import NOT_SUGGESTED, first_frames, judged, left_out
+from ml_backend.jobs.images_news import want_images
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -19,11 +21,9 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects, ready, task_view
-from ml_backend.video.inspection import damaged, natural_framerate
+from ml_backend.video.inspection import Finding, damaged, natural_framerate
 from ml_backend.video.source import VideoFile
-from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
-from sampling.uniform import thin, uniform
-from sampling.unique import unique
+from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
 
 
 @job
@@ -43,6 +43,7 @@ def suggest(project_key: str, task_number: int) -> str:
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if projects.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)
+    want_images(context, work, task.id)
     # The first predictions need not wait for what can be done while people label.
     request(context.redis, "embed", project_key, task.id)
     return done
@@ -60,8 +61,10 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
         projects.note_findings(context.redis, work.key, task.id, findings)
         if known is not None:
             tell_of_damage(context, work, task, known)
-        choose = _uniform if work.settings.sampling == "uniform" else _unique
-        timeline, chosen = choose(work, video, known)
+        timeline, samples = _looked_at(work, video, known)
+    quality = judged(samples)
+    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.config), quality))
+    chosen = first_frames(work.settings, len(timeline), samples, quality, video.content)
     view = view_of(work, KEYFRAMES_VERSION, task, timeline)
     natural = natural_framerate(timeline)
     task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
@@ -75,24 +78,26 @@ def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, featur
         return
     last = features.timeline.seconds(FrameIndex(len(features) - 1))
     found = damaged(video_name(task, work.config), missing, features.promised, last)
+    tell(context, work, task, found.kind, found)
+
+
+def tell(context: WorkerContext, work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
+    """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
     before = projects.findings_of(context.redis, work.key).get(task.id, [])
-    others = [finding for finding in before if finding["kind"] != found.kind]
-    projects.note_findings(context.redis, work.key, task.id, [asdict(found), *others])
+    others = [finding for finding in before if finding["kind"] != kind]
+    # Damage and the like come first; a note is good to know.
+    own = [asdict(found)] if found else []
+    told = [*others, *own] if found and found.severity == "note" else [*own, *others]
+    if told != before:
+        projects.note_findings(context.redis, work.key, task.id, told)
 
 
-def _uniform(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, NDArray[np.int64]]:
-    timeline = known.timeline if known else read_timeline(video.path)
-    return timeline, uniform(len(timeline), work.settings.frames_per_video)
-
-
-def _unique(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, NDArray[np.int64]]:
+def _looked_at(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, Samples]:
     samples = stored_samples(known, work.settings.sample_fps) if known else None
-    if known is None or samples is None:
-        timeline, samples = video_samples(video.path, work.settings.sample_fps)
-    else:
-        timeline = known.timeline
-    kept = unique(samples.frames, samples.hashes, work.settings.hash_threshold)
-    return timeline, thin(kept, work.settings.frames_per_video)
+    if known is not None and samples is not None:
+        return known.timeline, samples
+    timeline, samples = video_samples(video.path, work.settings.sample_fps)
+    return (known.timeline if known else timeline), samples
 
 
 def studio_frames(grid: StudioGrid, indices: NDArray[np.int64]) -> list[StudioFrame]:

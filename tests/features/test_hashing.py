@@ -88,6 +88,20 @@ def test_a_blurred_frame_is_less_sharp(encode: Encode) -> None:
     assert clear.min() > 5 * blurred.max()
 
 
+def test_brightness_and_entropy_of_the_same_pictures_are_kept(encode: Encode) -> None:
+    pictures = street(100)
+    for index in range(50, 100):
+        pictures[index] = np.zeros_like(pictures[index])
+    _, samples = video_samples(encode(pictures), 2)
+    assert samples.brightness is not None
+    assert samples.entropy is not None
+    black = samples.frames >= 50
+    assert samples.brightness[~black].min() > 40
+    assert samples.entropy[~black].min() > 4
+    assert samples.brightness[black].max() < 5
+    assert samples.entropy[black].max() < 1
+
+
 def test_a_picture_without_detail_has_no_sharpness() -> None:
     assert sharpness(np.full((64, 64), 90, np.uint8)) == 0
 
@@ -115,5 +129,6 @@ def test_what_embedding_kept_is_thinned_to_what_is_asked(
     assert some.frames.tolist() == [0, 25, 50, 75]
     where = np.searchsorted(every.frames, some.frames)
     np.testing.assert_array_equal(some.hashes, every.hashes[where])
-    np.testing.assert_array_equal(some.sharpness, every.sharpness[where])
+    for name in ("sharpness", "brightness", "entropy"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(every, name)[where])
     assert stored_samples(features, 5) is None

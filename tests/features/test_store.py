@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,7 +25,11 @@ def features(frames: int = 50, seed: int = 0) -> VideoFeatures:
         {name: rng.normal(size=(4, 6)).astype(np.float16) for name in ("appearance", "motion")},
         promised=frames + 2,
         samples=Samples(
-            np.array([0, 25], np.int64), np.array([1, 2**63 + 5], np.uint64), np.array([0.5, 812.25], np.float32)
+            np.array([0, 25], np.int64),
+            np.array([1, 2**63 + 5], np.uint64),
+            np.array([0.5, 812.25], np.float32),
+            np.array([17.5, 128], np.float32),
+            np.array([0, 7.25], np.float32),
         ),
     )
 
@@ -59,6 +64,16 @@ def test_what_was_saved_is_loaded(store: FeatureStore) -> None:
     for name, rows in saved.blocks.items():
         np.testing.assert_array_equal(loaded.blocks[name], rows)
         assert loaded.blocks[name].dtype == np.float16
+
+
+def test_an_entry_from_before_brightness_and_entropy_were_kept_is_loaded_without(store: FeatureStore) -> None:
+    saved = features()
+    older = Samples(saved.samples.frames, saved.samples.hashes, saved.samples.sharpness)
+    store.save("video", "net", replace(saved, samples=older))
+    loaded = store.load("video", "net")
+    assert loaded is not None
+    assert loaded.samples.hashes.tolist() == saved.samples.hashes.tolist()
+    assert (loaded.samples.brightness, loaded.samples.entropy) == (None, None)
 
 
 def test_another_video_or_another_backbone_is_another_entry(store: FeatureStore) -> None:

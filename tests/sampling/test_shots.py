@@ -46,6 +46,12 @@ def test_what_always_moves_does_not_cut() -> None:
     assert shot_starts(rng.uniform(0.4, 0.8, 100)).tolist() == [0]
 
 
+def test_what_moves_through_the_picture_is_no_cut() -> None:
+    passing = np.zeros(100)
+    passing[40:46] = 0.6
+    assert shot_starts(passing).tolist() == [0]
+
+
 def test_where_nothing_moves_a_trace_is_no_cut() -> None:
     still = np.zeros(100)
     still[50] = 0.1

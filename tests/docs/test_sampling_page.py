@@ -1,0 +1,47 @@
+"""The page about sampling as a library: its example runs on a video file, and it names what there is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml_backend.demo.clips import SCRIPTS, make_clips
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "docs" / "examples" / "worth_labelling.py"
+PAGE = (ROOT / "docs" / "sampling.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`(\w+)\.(\w+)\(([^)`]*)\)`", PAGE)))
+
+
+def test_the_example_prints_frames_of_a_video_file_without_label_studio(tmp_path: Path) -> None:
+    (clip,) = make_clips(tmp_path, SCRIPTS[:1])
+    told = subprocess.run(
+        [sys.executable, str(EXAMPLE), str(clip.path), "6"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    frames = [int(frame) for frame in re.findall(r"^frame (\d+) at [\d.]+ s$", told, re.MULTILINE)]
+    assert 2 <= len(frames) <= 6
+    assert frames == sorted(set(frames))
+    assert "ml_backend" not in EXAMPLE.read_text(encoding="utf-8")
+
+
+def test_functions_are_named() -> None:
+    assert len(NAMED) >= 10
+
+
+@pytest.mark.parametrize(("module", "function", "arguments"), NAMED)
+def test_a_function_that_is_named_takes_the_arguments_that_are_named(
+    module: str, function: str, arguments: str
+) -> None:
+    takes = inspect.signature(getattr(importlib.import_module(f"sampling.{module}"), function)).parameters
+    assert {argument.strip().rstrip("=") for argument in arguments.split(",")} <= set(takes)
