@@ -15,7 +15,7 @@ from ml_backend.features.text import TextModel
 from ml_backend.video.decode import decode_sized, in_background
 
 FRAMES_PER_SECOND = 2.0
-# Of a long video, evenly: a large network sees about 20 pictures a second on two cores.
+# Of a long video, evenly: on a processor the network takes longer than decoding does.
 MOST_FRAMES = 600
 _BATCH = 32
 _BLOCK = "text"
