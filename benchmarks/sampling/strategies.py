@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
-from ml_backend.learning.families import scene_rows
+from ml_backend.jobs.choosing import judged, medoids
+from ml_backend.jobs.repeats import SAME
+from ml_backend.learning.families import scene_rows, unit
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.decode import decode
 from ml_backend.video.timeline import read_timeline
+from sampling.at_random import at_random
 from sampling.boundary import boundary
-from sampling.diverse import principal
+from sampling.candidates import Candidates
+from sampling.diverse import diverse, principal
+from sampling.duplicates import unlike_rows
+from sampling.k_centre import k_centre
 from sampling.rare import rare
+from sampling.shots import per_shot
 from sampling.uncertain import uncertain
 from sampling.uniform import thin
 from sampling.unique import unique
@@ -91,7 +98,7 @@ def measure(
 
 def _video(track: Track, strategies: Mapping[str, Strategy], count: int, seeds: int) -> dict[str, dict[str, float]]:
     points = principal(appearance(track))
-    by_chance = np.mean([_radius(points, anyhow(track, count, seed, seeds)) for seed in range(seeds)])
+    usual = np.mean([_radius(points, by_chance(track, count, seed, seeds)) for seed in range(seeds)])
     hashes = _hashes(track.source.path)
     found: dict[str, dict[str, float]] = {}
     for name, choose in strategies.items():
@@ -103,7 +110,7 @@ def _video(track: Track, strategies: Mapping[str, Strategy], count: int, seeds: 
             said = answers(ours([(track, frames)], track, known=True))
             scores["class_recall"].append(len(np.unique(track.truth[frames])) / len(np.unique(track.truth)))
             scores["segment_recall"].append(_segments_shown(track.truth, frames))
-            scores["radius_ratio"].append(_radius(points, frames) / max(float(by_chance), 1e-9))
+            scores["radius_ratio"].append(_radius(points, frames) / max(float(usual), 1e-9))
             scores["duplicate_share"].append(1 - len(np.unique(hashes[frames])) / len(frames))
             scores["macro_f1"].append(f1(track.truth, said, rest))
             scores["frames"].append(len(frames))
@@ -131,16 +138,42 @@ def _hashes(path: Path) -> NDArray[np.uint64]:
     return every.finish().hashes
 
 
-def anyhow(track: Track, count: int, seed: int, seeds: int) -> Frames:
-    """Drawn by chance."""
-    chosen: Frames = np.sort(np.random.default_rng(seed).choice(len(track.truth), count, replace=False))
-    return chosen
+def by_chance(track: Track, count: int, seed: int, seeds: int) -> Frames:
+    return at_random(np.arange(len(track.truth)), count, seed=seed)
+
+
+def as_shipped(track: Track, count: int, seed: int, seeds: int) -> Frames:
+    """What `auto` suggests of an embedded video: medoids of its good pictures, none that looks like one before."""
+    features = track.features
+    chosen = medoids(scene_rows(features), features.frames, count, features.samples, judged(features.samples))
+    looks = unit(features.blocks["appearance"][np.searchsorted(features.frames, chosen)].astype(np.float32))
+    return chosen[unlike_rows(looks, looks[:0], SAME)]
+
+
+def _farthest(track: Track, count: int, seed: int, seeds: int) -> Frames:
+    return k_centre(scene_rows(track.features), count, frames=track.features.frames, seed=seed)
+
+
+def _in_shots(pick: Callable[..., Frames]) -> Strategy:
+    """Each shot gets its share of the frames, and `pick` chooses within it."""
+
+    def choose(track: Track, count: int, seed: int, seeds: int) -> Frames:
+        within = per_shot(lambda one, own: pick(one.embeddings, own, frames=one.frames, seed=seed))
+        return within(Candidates(track.features.frames, embeddings=scene_rows(track.features)), count)
+
+    return choose
 
 
 def _uncertain(track: Track, probabilities: NDArray[np.float32], labelled: Frames, count: int, seed: int) -> Frames:
     return uncertain(
         probabilities, count, exclusive=True, embeddings=appearance(track), labelled=labelled, gap=track.tolerance
     )
+
+
+def _uncertain_in_time(
+    track: Track, probabilities: NDArray[np.float32], labelled: Frames, count: int, seed: int
+) -> Frames:
+    return uncertain(probabilities, count, exclusive=True, labelled=labelled, gap=track.tolerance)
 
 
 def _boundary(track: Track, probabilities: NDArray[np.float32], labelled: Frames, count: int, seed: int) -> Frames:
@@ -153,11 +186,15 @@ def _rare(track: Track, probabilities: NDArray[np.float32], labelled: Frames, co
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "random": anyhow,
+    "random": by_chance,
     "uniform": uniform,
     "unique": hashed,
+    "k_centre": _farthest,
+    "shots": _in_shots(diverse),
     "medoids": lambda track, count, seed, seeds: suggested(track, count, seed),
+    "auto, as shipped": as_shipped,
     "uncertain": after_medoids(_uncertain),
+    "uncertain in time": after_medoids(_uncertain_in_time),
     "boundary": after_medoids(_boundary),
     "rare": after_medoids(_rare),
 }
