@@ -44,6 +44,12 @@ def test_a_model_speaks_where_nobody_did() -> None:
     )
 
 
+def test_what_a_model_asks_is_no_label() -> None:
+    question = Region("kf-cold-v2-5", StudioFrame(5), StudioFrame(5), (), "prediction")
+    assert runs_of(None, [question, region(1, 20, "dog")], grid(), LABELS) == (Run(0, 20, "dog", 0.8, "model"),)
+    assert runs_of(None, [question], grid(), LABELS) == ()
+
+
 def test_what_was_submitted_untouched_is_still_the_models_word() -> None:
     human = said(cat=slice(0, 20), weight=UNTOUCHED_WEIGHT)
     assert runs_of(human, [region(1, 20, "cat", 0.6)], grid(), LABELS) == (Run(0, 20, "cat", 0.6, "model"),)
