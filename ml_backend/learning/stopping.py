@@ -29,8 +29,8 @@ _WIDEST = 0.1
 # Held-out errors weigh as much as so many errors that were expected and made: a few held-out frames prove little.
 _PRIOR_ERRORS = 5.0
 # Frames that are wrong at each change of label for nothing but where exactly it lies. Answered frames hardly ever lie there,
-# so a head that learnt from a few of them does not know; measured on videos with 5 to 20 of them (docs/stopping.md).
-_AT_A_CHANGE = 2.0
+# so a head that learnt from a few of them does not know; chosen on videos with 5 to 20 of them (docs/stopping.md).
+_AT_A_CHANGE = 1.0
 
 
 def frame_doubts(probabilities: Floats, exclusive: bool) -> Floats:
@@ -62,7 +62,7 @@ def expected_errors(doubt: float, changes: int, frames: int, measured: Mapping[s
     """How many of a video's `frames` are answered wrong, by the share that the model doubts and how often its answer changes.
 
     `measured`: held-out metrics of the version's model card, {} for none. The doubt is corrected by them. Where whole videos
-    were held out, errors at changes of the label are among what it is corrected by; elsewhere two frames are added for each.
+    were held out, errors at changes of the label are among what it is corrected by; elsewhere one frame is added for each.
     """
     at_changes = 0.0 if measured.get("boundary_error_frames") is not None else _AT_A_CHANGE * changes
     return min(correction(measured) * doubt * frames + at_changes, float(frames))

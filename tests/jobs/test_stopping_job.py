@@ -101,9 +101,9 @@ class TestErrorsLeft:
         factor = (10 + 5) / (5 + 5)
         assert (found.tasks, found.frames, found.held_out) == (3, 3 * FRAMES, 100)
         assert found.correction == factor
-        # Two more at each change of the label, since only single frames were held out.
-        assert found.errors == pytest.approx(factor * (2 + 30) + 2 * (1 + 3))
-        assert [(video.task, video.errors) for video in found.worst] == [(2, 51.0), (1, 5.0)]
+        # One more at each change of the label, since only single frames were held out.
+        assert found.errors == pytest.approx(factor * (2 + 30) + 1 + 3)
+        assert [(video.task, video.errors) for video in found.worst] == [(2, 48.0), (1, 4.0)]
 
     def test_where_whole_videos_were_held_out_changes_are_not_counted_twice(
         self, project: WorkerContext, redis: Redis

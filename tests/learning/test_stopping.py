@@ -83,8 +83,8 @@ class TestExpectedErrors:
     def test_without_held_out_videos_nothing_is_corrected(self, measured: dict[str, object]) -> None:
         assert correction(measured) == 1.0
 
-    def test_two_frames_more_go_wrong_at_each_change_unless_whole_videos_were_held_out(self) -> None:
-        assert expected_errors(0.1, 3, 200, {}) == pytest.approx(20 + 6)
+    def test_one_frame_more_goes_wrong_at_each_change_unless_whole_videos_were_held_out(self) -> None:
+        assert expected_errors(0.1, 3, 200, {}) == pytest.approx(20 + 3)
         assert expected_errors(0.1, 3, 200, {"boundary_error_frames": 1.2}) == pytest.approx(20)
 
     def test_there_are_never_more_of_them_than_frames(self) -> None:
