@@ -12,6 +12,7 @@ from ml_backend.jobs.train import fitting, newest_learnt
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning import evaluation
 from ml_backend.learning.versions import add_measurements, load_card
+from ml_backend.queueing.queue import request
 
 
 @job
@@ -39,5 +40,6 @@ def evaluate(project_key: str, version: str) -> str:
         progress=lambda share: report(50 + 50 * share, f"measuring {version} on held-out videos"),
     )
     add_measurements(models, version, metrics=metrics, calibration={"temperature": metrics.get("temperature", 1.0)})
+    request(context.redis, "stopping", project_key)
     score = metrics.get("macro_f1")
     return f"{version}: {metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else "")
