@@ -21,7 +21,7 @@ _ASKED = 2048
 _ROUNDS = 4
 _TAUGHT = 24  # rows for each centre
 # How much of the distance between two rows may lie along one direction. At 1 nothing could be missed, but in dozens of
-# dimensions the directions share it; no row was missed at 0.3 where docs/duplicates.md counted.
+# dimensions the directions share it; no row was missed at 0.3 by those of benchmarks/sampling/index.py.
 _ALONG = 0.5
 # What rounding to a byte does to a cosine at most, nearly always.
 _ROUNDING = 0.002
