@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from ml_backend.errors import LabelStudioError, LabelStudioUnreachable
+from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.jobs.answers import companion_project
 from ml_backend.jobs.images_news import images_state
 from ml_backend.jobs.project_lock import project_lock
@@ -35,7 +35,8 @@ _QUALITY, _LONGEST_SIDE = 85, 1920
 _AT_WORK_SECONDS = 60.0
 # So many jobs wait at most; when few are left the next ones are queued.
 _WINDOW, _LOW = 400, 20
-_NOT_MADE = "The companion project cannot be made: {} {}"
+_NOT_MADE = "The companion project cannot be made or changed: {} {}"
+_MAY_NOT = "Set LABEL_STUDIO_API_KEY to a token of a user who may create projects, or leave `companion` out."
 
 
 @job
@@ -72,8 +73,8 @@ def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
     except LabelStudioUnreachable:
         raise
     except LabelStudioError as error:
-        told = [_NOT_MADE.format(error.message, error.remedy)]
-        projects.set_problems(context.redis, work.key, "companion", told)
+        remedy = _MAY_NOT if isinstance(error, LabelStudioRefused) else error.remedy
+        projects.set_problems(context.redis, work.key, "companion", [_NOT_MADE.format(error.message, remedy)])
         raise
     projects.set_problems(context.redis, work.key, "companion", [])
     mend_webhook(context, work.key, found.key.id)

@@ -233,7 +233,8 @@ class TestTheProject:
         with pytest.raises(LabelStudioRefused):
             companion(KEY)
         [told] = projects.problems(redis)[KEY]
-        assert told.startswith("The companion project cannot be made: Label Studio refused the token")
+        assert told.startswith("The companion project cannot be made or changed: Label Studio refused the token")
+        assert "a user who may create projects" in told
         studio.refuses = False
         companion(KEY)
         assert KEY not in projects.problems(redis)
