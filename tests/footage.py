@@ -97,6 +97,7 @@ class Studio(Flask):
         self.route("/api/tasks")(self.list_tasks)
         self.route("/api/projects/7/import", methods=["POST"])(self.take)
         self.route("/api/projects/7/file-uploads", methods=["DELETE"])(self.forget)
+        self.route("/api/projects/7/file-uploads")(self.list_uploads)
         self.route("/api/import/file-upload/<int:number>")(self.show_upload)
         self.route("/api/storages/localfiles/", methods=["GET", "POST"])(self.local_files)
 
@@ -110,7 +111,8 @@ class Studio(Flask):
         if "file" in request.files:
             given = request.files["file"]
             number = len(self.uploads) + 1
-            self.uploads[number] = (str(given.filename), given.read())
+            # As it names files: without spaces.
+            self.uploads[number] = (str(given.filename).replace(" ", "_"), given.read())
             return jsonify(file_upload_ids=[number]), 201
         if self.broken:
             self.broken -= 1
@@ -125,6 +127,10 @@ class Studio(Flask):
         for number in request.get_json()["file_upload_ids"]:
             self.uploads.pop(number)
         return jsonify(deleted=1)
+
+    def list_uploads(self) -> Response:
+        files = [(number, self.show_upload(number).get_json()) for number in self.uploads]
+        return jsonify([{"id": number, **file, "size": len(self.uploads[number][1])} for number, file in files])
 
     def show_upload(self, number: int) -> Response:
         return jsonify(file=f"upload/7/0123abcd-{self.uploads[number][0]}")

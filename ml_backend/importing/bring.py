@@ -21,12 +21,13 @@ from ml_backend.errors import (
     StorageError,
     VideoRefused,
 )
+from ml_backend.features.looks import look
 from ml_backend.importing.encode import encode, frames_of
 from ml_backend.importing.holdings import RECORD, Holdings, Record
-from ml_backend.features.looks import look
+from ml_backend.importing.leftovers import noted, remove_leftovers
 from ml_backend.importing.metadata import Taken, read_taken
 from ml_backend.importing.recipe import Part, Recipe, parts, target_rate
-from ml_backend.labelstudio.intake import UPLOADABLE, Intake
+from ml_backend.labelstudio.intake import UPLOADABLE, Intake, Upload
 from ml_backend.video.inspection import Finding, inspect, natural_framerate
 from ml_backend.video.source import VideoFolder
 from ml_backend.video.timeline import Timeline, read_timeline
@@ -215,7 +216,6 @@ def _twin(importer: Importer, source: _Source, path: Path, timeline: Timeline, t
 def _place(importer: Importer, path: Path, name: str, address: str | None, data: dict[str, Any], record: Record) -> int:
     """Brings a file into Label Studio and makes a task of it."""
     intake, project = importer.intake, importer.project
-    upload = None
     if address is None and importer.root is not None:
         try:
             address = intake.link(project, path.resolve(), importer.root)
@@ -224,26 +224,34 @@ def _place(importer: Importer, path: Path, name: str, address: str | None, data:
                 f"{path} does not lie in a folder below {importer.root}, so that Label Studio cannot serve it.",
                 "Move it there, or import it without --link.",
             ) from error
-    elif address is None:
-        try:
-            with importer.bar(f"uploading {name}", path.stat().st_size) as step:
-                upload = intake.upload(project, path, name, step)
-        except (LabelStudioUnreachable, LabelStudioRefused):
-            raise
-        except LabelStudioError as error:
-            raise LabelStudioError(
-                error.message,
-                "If it is too large, raise DATA_UPLOAD_MAX_MEMORY_SIZE of Label Studio, cut it with --segment, or use --link.",
-            ) from error
-        address = upload.address
-    try:
-        task = intake.create_task(project, {**data, RECORD: record.as_json(), importer.video_key: address})
-    except BaseException:
-        if upload is not None:
-            intake.forget(project, upload)
-        raise
+    data = {**data, RECORD: record.as_json()}
+    if address is not None:
+        task = intake.create_task(project, {**data, importer.video_key: address})
+    else:
+        remove_leftovers(importer.scratch, intake, project, importer.video_key)
+        with noted(importer.scratch, intake, project, name, path.stat().st_size) as note:
+            upload = _upload(importer, path, name)
+            try:
+                task = intake.create_task(project, {**data, importer.video_key: upload.address})
+            except BaseException:
+                intake.forget(project, upload)
+                note.unlink()
+                raise
     importer.holdings.add(task, record)
     return task
+
+
+def _upload(importer: Importer, path: Path, name: str) -> Upload:
+    try:
+        with importer.bar(f"uploading {name}", path.stat().st_size) as step:
+            return importer.intake.upload(importer.project, path, name, step)
+    except (LabelStudioUnreachable, LabelStudioRefused):
+        raise
+    except LabelStudioError as error:
+        raise LabelStudioError(
+            error.message,
+            "If it is too large, raise DATA_UPLOAD_MAX_MEMORY_SIZE of Label Studio, cut it with --segment, or use --link.",
+        ) from error
 
 
 def _source(importer: Importer, given: str, name: str) -> _Source:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_backend.features.store import FeatureStore
 from ml_backend.features.looks import Look, alike, look_of_features
+from ml_backend.features.store import FeatureStore
 from ml_backend.labelstudio.client import Client, Task
 from ml_backend.video.source import VideoFolder
 

@@ -26,10 +26,11 @@ _UPLOAD_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Upload:
-    """A file in Label Studio that is no task yet. `address`: for a task's data."""
+    """A file in Label Studio that is no task yet. `address`: for a task's data. `size`: in bytes, when it was asked for."""
 
     number: int
     address: str
+    size: int | None = None
 
 
 class Intake(Client):
@@ -61,6 +62,14 @@ class Intake(Client):
         except (KeyError, TypeError, ValueError) as error:
             raise self._stranger("/import") from error
         return Upload(int(number), f"/data/{stored}")
+
+    def uploads(self, project: int) -> list[Upload]:
+        """All files that were uploaded to the project, with or without a task."""
+        found = self._json("GET", f"/api/projects/{project}/file-uploads", {"all": "true"})
+        try:
+            return [Upload(int(each["id"]), f"/data/{each['file']}", each.get("size")) for each in found]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._stranger("/file-uploads") from error
 
     def forget(self, project: int, upload: Upload) -> None:
         """Removes an upload of which no task was made."""

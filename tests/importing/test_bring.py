@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from footage import Film, Import, Studio
 from loopback import closed_port, serving
 
 from ml_backend.importing.bring import Importer, Outcome, bring
+from ml_backend.importing.leftovers import noted
 from ml_backend.importing.recipe import Recipe
 from ml_backend.video.inspection import inspect, natural_framerate
 from ml_backend.video.timeline import read_timeline
@@ -41,7 +44,7 @@ def test_a_task_says_where_its_video_is_how_fast_and_what_is_known_of_it(
     data = dict(studio.tasks[1])
     record = data.pop("coldblitz")
     assert data == {
-        "video": "/data/upload/7/0123abcd-my film.mp4",
+        "video": "/data/upload/7/0123abcd-my_film.mp4",
         "fps": 10.0,
         "name": "my film.mp4",
         "recorded": "2026-05-01T20:30:00+00:00",
@@ -122,6 +125,52 @@ def test_where_a_task_is_refused_its_upload_goes_and_what_was_encoded_is_used_ag
     before = kept.read_bytes()
     assert states(importer(recipe), path) == ["imported", "imported"]
     assert studio.uploads[1][1] == before
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from ml_backend.importing.leftovers import noted
+from ml_backend.labelstudio.intake import Intake
+
+url, scratch, video = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+intake = Intake(url, "the-token")
+with noted(scratch, intake, 7, video.name, video.stat().st_size):
+    intake.upload(7, video, video.name, lambda done: None)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_an_upload_of_a_killed_import_goes_and_what_others_uploaded_stays(
+    importer: Import, studio: Studio, film: Film
+) -> None:
+    path, other = film("a street.mp4"), film("other.mp4", seed=2)
+    first = importer()
+    studio.uploads[1] = ("a_street.mp4", b"of somebody else")
+    ended = subprocess.run([sys.executable, "-c", KILLED, first.intake.url, str(first.scratch), str(path)], check=False)
+    assert (ended.returncode, len(studio.uploads), studio.tasks) == (-9, 2, {})
+    assert states(first, other) == ["imported"]
+    assert [name for name, _ in studio.uploads.values()] == ["a_street.mp4", "other.mp4"]
+    assert list(first.scratch.glob("*.upload")) == []
+
+
+def test_an_upload_that_another_import_is_at_stays(importer: Import, studio: Studio, film: Film) -> None:
+    path, other = film("a.mp4"), film("other.mp4", seed=2)
+    first = importer()
+    with noted(first.scratch, first.intake, 7, path.name, path.stat().st_size):
+        first.intake.upload(7, path, path.name, lambda done: None)
+        assert states(first, other) == ["imported"]
+        assert len(studio.uploads) == 2
+
+
+def test_nor_does_one_go_that_has_its_task(importer: Import, studio: Studio, film: Film) -> None:
+    path, other = film("a.mp4"), film("other.mp4", seed=2)
+    assert states(importer(), path) == ["imported"]
+    first = importer()
+    with pytest.raises(ConnectionError), noted(first.scratch, first.intake, 7, path.name, path.stat().st_size):
+        raise ConnectionError
+    assert states(first, other) == ["imported"]
+    assert len(studio.uploads) == 2
 
 
 def test_a_linked_file_stays_where_it_is(importer: Import, studio: Studio, film: Film, tmp_path: Path) -> None:
