@@ -7,6 +7,7 @@ anything that is kept elsewhere.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,8 @@ _ABOUT = (
     "Frames suggested for labelling, one key and Submit each. Coldblitz makes these tasks and learns from the answers; "
     "leave the mark in brackets, by which it finds this project again: "
 )
+# What we upload; other files in the companion are somebody else's.
+_OUR_FILE = re.compile(r"-\d+-\d+\.jpg$")
 # Label Studio takes no longer title.
 _MOST_TITLE = 50
 _LISTED = "id,title,label_config,model_version,created_at,description"
@@ -222,9 +225,11 @@ class Companions(Intake):
             self._json("DELETE", f"/api/tasks/{image.number}/")
 
     def remove_unused(self, companion: int, images: Sequence[Image]) -> None:
-        """Deletes uploaded pictures of which there is no task. `images`: all that the companion has."""
+        """Deletes pictures that we have uploaded and of which there is no task. `images`: all that the companion has."""
         used = {image.address for image in images}
-        unused = [each["id"] for each in self._uploads(companion, all="true") if f"/data/{each['file']}" not in used]
+        uploads = self._uploads(companion, all="true")
+        ours = [each for each in uploads if _OUR_FILE.search(str(each["file"]))]
+        unused = [each["id"] for each in ours if f"/data/{each['file']}" not in used]
         if unused:
             path = f"/api/projects/{companion}/file-uploads"
             self._json("DELETE", path, json_body={"file_upload_ids": unused})

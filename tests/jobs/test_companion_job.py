@@ -108,7 +108,9 @@ class TestImages:
         assert held(studio) == []
         companion(KEY, 5)
         assert len(studio.uploads) == 2 * len(FRAMES)
+        studio.uploads[99] = ("upload/20/0000000a-theirs.jpg", b"")
         companion(KEY)
+        assert studio.uploads.pop(99), "what somebody else has brought is theirs"
         assert held(studio) == [(5, frame) for frame in FRAMES]
         assert {f"/data/{name}" for name, _ in studio.uploads.values()} == {
             image["data"]["image"] for image in studio.images.values()
