@@ -21,13 +21,13 @@ from scipy.ndimage import median_filter
 from sampling.candidates import Candidates
 from sampling.spacing import Floats
 
-Reason = Literal["frozen", "black", "under-exposed", "over-exposed", "noisy", "blurred"]
+Reason = Literal["black", "under-exposed", "over-exposed", "noisy", "blurred", "frozen"]
 _Mask = NDArray[np.bool_]
 
 # The frames around a frame, itself in the middle.
 _AROUND = 9
 # Fewer frames do not tell what is usual in a video.
-_ENOUGH = 8
+_ENOUGH = 12
 _FENCE = 3.0
 # Besides the fence: half as sharp, half as bright, twice as detailed as the frames around.
 _FACTOR = 2.0
@@ -59,21 +59,22 @@ class Quality:
 def quality(candidates: Candidates) -> Quality:
     """Which of the candidates are good enough to be shown to a person, by as many of their figures as are known.
 
-    frozen: the picture before, once more. black: next to no entropy, and dark. under-exposed and over-exposed: half as
-    far from black or white as the frames around. noisy: half as far from the greatest possible entropy, and twice as
-    sharp. blurred: half as sharp. A reason that would leave nothing is passed over, so that something always stays. Of
-    fewer than 8 frames only the first two are told.
+    black: next to no entropy, and dark. under-exposed and over-exposed: half as far from black or white as the frames
+    around. noisy: half as far from the greatest possible entropy, and twice as sharp. blurred: half as sharp. frozen: the
+    picture before, once more. A reason that would leave nothing is passed over, so that something always stays. Of fewer
+    than 12 frames only black and frozen ones are told.
     """
-    bad: list[tuple[Reason, _Mask | None]] = [
-        ("frozen", _frozen(candidates)),
-        ("black", _black(candidates)),
-        *_unlike_those_around(candidates),
-    ]
     reasons: NDArray[np.object_] = np.full(len(candidates), None)
-    kept: _Mask = np.ones(len(candidates), bool)
-    for reason, found in bad:
+    black = _black(candidates)
+    # Many black frames would say nothing about what is usual among the others.
+    others = np.arange(len(candidates)) if black is None or black.all() else np.flatnonzero(~black)
+    reasons[np.setdiff1d(np.arange(len(candidates)), others)] = "black"
+    seen = candidates.only(others)
+    kept: _Mask = np.ones(len(seen), bool)
+    # Frozen last: a bad picture that stands still is bad each time.
+    for reason, found in [*_unlike_those_around(seen), ("frozen", _frozen(seen))]:
         if found is not None and (kept & ~found).any():
-            reasons[kept & found] = reason
+            reasons[others[kept & found]] = reason
             kept = kept & ~found
     return Quality(tuple(reasons))
 

@@ -80,8 +80,8 @@ def _moved(frames: Frames, samples: Samples, found: Quality) -> Frames:
     if not len(samples.frames):
         return frames
     kept = samples.frames[found.kept]
-    instead: Frames = kept[_nearest(frames, kept)]
-    return np.unique(np.where(_bad(frames, samples, found), instead, frames))
+    instead = kept[_nearest(frames, kept)]
+    return np.asarray(np.unique(np.where(_bad(frames, samples, found), instead, frames)), np.int64)
 
 
 def _bad(frames: Frames, samples: Samples, found: Quality) -> NDArray[np.bool_]:

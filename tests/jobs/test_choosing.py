@@ -120,9 +120,10 @@ def test_a_task_gets_good_frames_and_the_admin_is_told_of_the_others(
     studio.add_task(5, flawed)
     suggest(KEY, 5)
     (pushed,) = studio.predictions
-    frames = [region["value"]["ranges"][0]["start"] - 1 for region in pushed["result"]]
-    assert 3 <= len(frames) <= 6
-    assert not [frame for frame in frames if 30 <= frame < 48 or 70 <= frame < 78]
+    # Label Studio's frames, 24 a second.
+    seconds = [region["value"]["ranges"][0]["start"] / 24 for region in pushed["result"]]
+    assert 3 <= len(seconds) <= 6
+    assert not [second for second in seconds if 3.1 < second < 4.7 or 7.1 < second < 7.7]
     (told,) = [each for each in projects.findings_of(redis, KEY)[5] if each["kind"] == "not-suggested"]
     assert "black" in told["message"]
     assert "blurred" in told["message"]

@@ -76,6 +76,21 @@ def test_black_throughout_the_beginning_goes_however_long_it_is() -> None:
     assert set(reasons(grey)) == set(range(15))
 
 
+def test_black_frames_do_not_decide_what_is_usual_among_the_others() -> None:
+    grey = film()
+    grey[10:28] = 0
+    grey[[40, 50]] = [cv2.GaussianBlur(grey[frame], (0, 0), 3) for frame in (40, 50)]
+    found = reasons(grey)
+    assert {frame: reason for frame, reason in found.items() if reason != "black"} == {40: "blurred", 50: "blurred"}
+
+
+def test_a_bad_picture_that_stands_still_is_bad_each_time() -> None:
+    candidates = measured(np.concatenate([film(30), np.zeros((5, 64, 64), np.uint8), film(30, seed=1)]))
+    assert candidates.hashes is not None
+    candidates.hashes[30:35] = 30
+    assert quality(candidates).dropped == {"black": 5}
+
+
 def test_of_a_picture_that_stands_still_one_frame_stays() -> None:
     grey = film()
     grey[20:30] = grey[20]
@@ -109,7 +124,7 @@ def test_what_is_not_known_is_not_held_against_a_frame() -> None:
 
 
 def test_too_few_frames_do_not_tell_what_is_usual() -> None:
-    grey = film()[:7]
+    grey = film()[:11]
     grey[3] = cv2.GaussianBlur(grey[3], (0, 0), 3)
     assert reasons(grey) == {}
 
