@@ -126,11 +126,11 @@ def _loaded(name: str, folder: Path, device: str, cache_dir: Path) -> TextModel:
     import torch
     from transformers import CLIPModel, CLIPTokenizer
 
-    safe = {"local_files_only": True, "trust_remote_code": False}
+    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = CLIPTokenizer.from_pretrained(folder, **safe)
         # A config may name an implementation of attention that would be downloaded.
-        model, told = CLIPModel.from_pretrained(
+        loaded: Any = CLIPModel.from_pretrained(
             folder,
             use_safetensors=True,
             dtype=torch.float32,
@@ -140,6 +140,7 @@ def _loaded(name: str, folder: Path, device: str, cache_dir: Path) -> TextModel:
         )
     except Exception as error:  # the loaders raise a dozen kinds on files that are not theirs
         raise WeightsError(f"{folder} cannot be loaded ({type(error).__name__}: {error}).", _FOLDER) from error
+    model, told = loaded
     if absent := [*told["missing_keys"], *told["mismatched_keys"]]:
         raise WeightsError(f"The weights in {folder} do not fit its config ({absent[0]}).", _FOLDER)
     model = model.eval().requires_grad_(False)
@@ -160,7 +161,8 @@ def _loaded(name: str, folder: Path, device: str, cache_dir: Path) -> TextModel:
     def pictures(pixels: NDArray[np.uint8]) -> Floats:
         def rows(at: slice, where: str) -> Tensor:
             values = (torch.from_numpy(pixels[at]).permute(0, 3, 1, 2) / 255 - mean) / spread
-            return model.visual_projection(model.vision_model(pixel_values=values.to(where)).pooler_output)
+            found: Tensor = model.visual_projection(model.vision_model(pixel_values=values.to(where)).pooler_output)
+            return found
 
         return run(rows, len(pixels))
 
@@ -170,7 +172,8 @@ def _loaded(name: str, folder: Path, device: str, cache_dir: Path) -> TextModel:
 
         def rows(at: slice, where: str) -> Tensor:
             given = {part: tokens[part][at].to(where) for part in ("input_ids", "attention_mask")}
-            return model.text_projection(model.text_model(**given).pooler_output)
+            found: Tensor = model.text_projection(model.text_model(**given).pooler_output)
+            return found
 
         return run(rows, len(texts))
 

@@ -29,7 +29,7 @@ def frames_to_look_at(features: VideoFeatures) -> NDArray[np.int64]:
     after = np.searchsorted(features.frames, wanted).clip(0, len(features.frames) - 1)
     before = (after - 1).clip(0)
     nearer = np.abs(features.frames[before] - wanted) < np.abs(features.frames[after] - wanted)
-    return np.unique(features.frames[np.where(nearer, before, after)])
+    return np.asarray(np.unique(features.frames[np.where(nearer, before, after)]), np.int64)
 
 
 def known_view(store: FeatureStore, content: str, model: str) -> TextView | None:
