@@ -58,31 +58,30 @@ class _Text:
 
     def names(self) -> Iterator[str]:
         """The names of the object's fields; each time the value is to be read next."""
-        self._take("{")
-        first = True
-        while self.next() != "}":
-            if not first:
-                self._take(",")
-            first = False
+        for _ in self._between("{", "}"):
             name = self.value(":")
             if not isinstance(name, str):
                 raise ValueError("a field's name is no text")
             self._take(":")
             yield name
-        self._take("}")
         if self.next():
             raise ValueError("something follows the object")
 
     def items(self) -> Iterator[Any]:
         """The items of the list that begins here."""
-        self._take("[")
+        for _ in self._between("[", "]"):
+            yield self.value(",]")
+
+    def _between(self, opening: str, closing: str) -> Iterator[None]:
+        """Once before each of what stands between two brackets, with commas."""
+        self._take(opening)
         first = True
-        while self.next() != "]":
+        while self.next() != closing:
             if not first:
                 self._take(",")
             first = False
-            yield self.value(",]")
-        self._take("]")
+            yield
+        self._take(closing)
 
     def next(self) -> str:
         """The next character that is no space; empty at the end."""
