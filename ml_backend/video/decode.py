@@ -38,6 +38,8 @@ _KEPT_BYTES = 1280 * 736 * 3 // 2
 _LIMITED = ("yuv420p", "yuv422p", "yuv444p", "nv12")
 _FULL = ("yuvj420p", "yuvj422p", "yuvj444p", "gray")
 _JPEG_RANGE = 2
+# No codec decodes a frame more than so many places away from where it is shown.
+_REORDERED = 16
 _STRETCH = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 Skip = Literal["none", "nonref", "nonkey"]
@@ -161,7 +163,8 @@ def decode(
         if skip == "nonref":
             stream.codec_context.skip_frame = "NONREF"
         if first:
-            container.seek(int(timeline.pts[first]), stream=stream)
+            # Some containers seek by decoding times, and a frame may be decoded after a key frame that is shown after it.
+            container.seek(int(timeline.pts[max(first - _REORDERED, 0)]), stream=stream)
         packets = container.demux(stream)
         if skip == "nonkey":
             # The decoder would skip the others itself, but hand key frames to one thread at a time; the empty one ends it.

@@ -11,9 +11,9 @@ from numbered import numbered_video
 
 from benchmarks.alignment.barcode import read_picture
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.decode import decode_exactly, upright
+from ml_backend.video.decode import decode, decode_exactly, upright
 from ml_backend.video.demux import demux
-from ml_backend.video.timeline import Timeline, read_timeline
+from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 
 FRAMES = 120
 
@@ -61,3 +61,17 @@ def test_what_is_no_video_says_so(tmp_path: Path) -> None:
     (tmp_path / "page.mp4").write_text("<html>no video</html>")
     with pytest.raises(VideoUnreadable):
         list(decode_exactly(tmp_path / "page.mp4", timeline, [1], np.array([0], np.int64)))
+
+
+@pytest.mark.parametrize("frames", ["", ":bframes=8:b-pyramid=normal"])
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_a_stretch_may_begin_with_frames_that_a_later_key_frame_is_needed_for(
+    tmp_path: Path, name: str, frames: str
+) -> None:
+    path = numbered_video(tmp_path / name, FRAMES, g="12", **{"x264-params": f"open-gop=1{frames}"})
+    timeline = read_timeline(path)
+    for first in map(FrameIndex, range(FRAMES - 2)):
+        last = FrameIndex(first + 2)
+        assert [picture.index for picture in decode(path, timeline, first=first, last=last)] == [
+            *range(first, last + 1)
+        ]
