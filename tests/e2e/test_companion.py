@@ -30,7 +30,7 @@ _ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
 
 @pytest.fixture(scope="module")
 def loop(open_project: OpenProject, clips: list[Clip]) -> Loop:
-    return open_project(clips[:2], extra_params={"companion": True})
+    return open_project(clips[:2], extra_params={"companion": True, "frames_per_video": 8})
 
 
 @pytest.fixture(scope="module")
