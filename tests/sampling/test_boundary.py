@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from picks import well_formed
 
 from sampling.boundary import boundary, changes_of
 
@@ -74,13 +75,7 @@ def test_never_more_than_asked_sorted_distinct_apart_and_the_same_again(
     def chosen() -> np.ndarray:
         return boundary(values, count, exclusive=exclusive, frames=index, labelled=labelled, gap=gap, seed=seed)
 
-    found = chosen()
-    assert found.dtype == np.int64
-    assert len(found) <= max(count, 0)
-    assert set(found) <= set(index)
-    assert (np.diff(found) >= max(gap, 1)).all()
-    assert all(abs(frame - known) >= max(gap, 1) for frame in found for known in labelled)
-    assert np.array_equal(found, chosen())
+    assert well_formed(chosen, index, count, gap, labelled)
 
 
 def test_frame_indices_must_belong_to_the_rows() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from picks import well_formed
 
 from sampling.uncertain import disagreement, entropy, margin, uncertain
 
@@ -134,13 +135,7 @@ def test_never_more_than_asked_sorted_distinct_apart_and_the_same_again(
             seed=seed,
         )
 
-    found = chosen()
-    assert found.dtype == np.int64
-    assert len(found) <= max(count, 0)
-    assert set(found) <= set(index)
-    assert (np.diff(found) >= max(gap, 1)).all()
-    assert all(abs(frame - known) >= max(gap, 1) for frame in found for known in labelled)
-    assert np.array_equal(found, chosen())
+    assert well_formed(chosen, index, count, gap, labelled)
 
 
 def likely(frames: int, labels: int, exclusive: bool, seed: int) -> np.ndarray:
