@@ -160,16 +160,7 @@ class TestWhatIsRefused:
         assert "no tokenizer" in refused(copy, tmp_path)
 
 
-def python(code: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 LOAD = """
-import sys
 from pathlib import Path
 from ml_backend.errors import WeightsError
 from ml_backend.features.text import load_text_model
@@ -181,8 +172,12 @@ except WeightsError as error:
 
 
 def load_elsewhere(name: str, cache: Path, before: str = "", **environment: str) -> str:
+    """What another interpreter, in which `before` was run, says of the model that it loads."""
     code = f"{before}\nNAME, CACHE = {name!r}, {str(cache)!r}\n{LOAD}"
-    return python(code, **environment)
+    command, there = [sys.executable, "-c", code], {**os.environ, **environment}
+    done = subprocess.run(command, env=there, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 class TestByName:
