@@ -40,6 +40,7 @@ class TestEnvironment:
                 "BACKBONE_WEIGHTS": "none",
                 "DEVICE": "cpu",
                 "CUSTOM_MODEL": "/srv/model.py",
+                "TEXT_MODEL": "/srv/clip",
                 "WORKERS": "3",
                 "CACHE_MAX_BYTES": "1000",
                 "MAX_VIDEO_BYTES": "100",
@@ -162,7 +163,7 @@ class TestExtraParams:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            ("sampling", "random"),
+            ("sampling", "by chance"),
             ("sampling", None),
             ("sampling", ["uniform"]),
             ("frames_per_video", 0),
