@@ -456,7 +456,9 @@ class TestQuality:
     def test_of_each_label_who_or_what_gave_it(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/projects/7/quality")
         pictures = [str(chart.get("aria-label")) for chart in found.all("svg")]
-        assert "Regions of clear by source. drawn or answered by a person 80 %, predicted, left as it was 20 %" in pictures
+        assert (
+            "Regions of clear by source. drawn or answered by a person 80 %, predicted, left as it was 20 %" in pictures
+        )
         assert len([name for name in pictures if name.startswith("Regions of")]) == len(scene.COLOURS)
         assert re.search(r"6\s*2\s*2\s*0\.810", found.text)
 
