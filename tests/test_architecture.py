@@ -65,7 +65,7 @@ def modules() -> list[Path]:
 
 
 def room(module: str) -> str:
-    """`ml_backend.jobs.train` is in `jobs`, `sampling.unique` in `sampling`, `ml_backend.commands.check` in `commands`."""
+    """`ml_backend.jobs.training.train` is in `jobs`, `sampling.unique` in `sampling`, `ml_backend.commands.check` in `commands`."""
     parts = module.split(".")
     return parts[1] if parts[0] == "ml_backend" and len(parts) > 1 else parts[0]
 
@@ -142,6 +142,6 @@ def test_the_web_process_loads_nothing_heavy() -> None:
 
 
 def test_a_worker_loads_neither_flask_nor_torch_before_a_job_needs_it() -> None:
-    loaded = loaded_by("import ml_backend.jobs.worker, ml_backend.jobs.reconcile")
+    loaded = loaded_by("import ml_backend.jobs.worker, ml_backend.jobs.reconciling.reconcile")
     assert "rq" in loaded
     assert not loaded & {"flask", "torch", "transformers", "label_studio_ml"}

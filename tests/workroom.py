@@ -51,7 +51,7 @@ def context(
         made = WorkerContext(
             replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)
         )
-        for module in ("reconcile", "suggest", "companion"):
+        for module in ("reconciling.reconcile", "suggestions.suggest", "companion.images"):
             monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()

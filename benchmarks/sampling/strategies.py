@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
-from ml_backend.jobs.choosing import judged, medoids
-from ml_backend.jobs.repeats import SAME
+from ml_backend.jobs.suggestions.choosing import judged, medoids
+from ml_backend.jobs.suggestions.repeats import SAME
 from ml_backend.learning.families import scene_rows, unit
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.decode import decode

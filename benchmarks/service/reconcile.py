@@ -57,7 +57,7 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
         DATA_DIR=str(settings.data_dir),
         REDIS_URL=str(settings.redis_url),
     )
-    from ml_backend.jobs.reconcile import reconcile
+    from ml_backend.jobs.reconciling.reconcile import reconcile
     from ml_backend.jobs.worker_context import worker_context
     from ml_backend.queueing.queue import queue_of
     from ml_backend.records import marks, projects, ready

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 
 from ml_backend.errors import VideoError
 from ml_backend.export.runs import Run, runs_of
-from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task

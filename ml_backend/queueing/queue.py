@@ -37,23 +37,23 @@ class Kind:
 
 # In the order in which a worker takes them.
 KINDS: dict[str, Kind] = {
-    "reconcile": Kind("ml_backend.jobs.reconcile.reconcile", _HOUR // 2),
-    "train": Kind("ml_backend.jobs.train.train", _HOUR),
-    "rollout": Kind("ml_backend.jobs.rollout.rollout", _HOUR),
-    "suggest": Kind("ml_backend.jobs.suggest.suggest", _HOUR // 2),
-    "predict": Kind("ml_backend.jobs.rollout.predict", _HOUR // 2),
+    "reconcile": Kind("ml_backend.jobs.reconciling.reconcile.reconcile", _HOUR // 2),
+    "train": Kind("ml_backend.jobs.training.train.train", _HOUR),
+    "rollout": Kind("ml_backend.jobs.predictions.rollout.rollout", _HOUR),
+    "suggest": Kind("ml_backend.jobs.suggestions.suggest.suggest", _HOUR // 2),
+    "predict": Kind("ml_backend.jobs.predictions.rollout.predict", _HOUR // 2),
     # Pictures of the suggested frames for those who label now; those of better ones follow.
-    "companion": Kind("ml_backend.jobs.companion.companion", _HOUR // 2),
+    "companion": Kind("ml_backend.jobs.companion.images.companion", _HOUR // 2),
     # A roll-out waits for these, and goes on without a video that cannot be had now.
-    "embed": Kind("ml_backend.jobs.embed.embed", _HOUR // 2, retried=False),
-    "evaluate": Kind("ml_backend.jobs.evaluate.evaluate", _HOUR),
-    "quality": Kind("ml_backend.jobs.quality.quality", _HOUR),
-    "stopping": Kind("ml_backend.jobs.stopping.stopping", _HOUR),
+    "embed": Kind("ml_backend.jobs.suggestions.embed.embed", _HOUR // 2, retried=False),
+    "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", _HOUR),
+    "quality": Kind("ml_backend.jobs.training.quality.quality", _HOUR),
+    "stopping": Kind("ml_backend.jobs.predictions.stopping.stopping", _HOUR),
     # A page waits for it, but nothing else does.
-    "sheet": Kind("ml_backend.jobs.sheet.sheet", _HOUR // 2),
+    "sheet": Kind("ml_backend.jobs.suggestions.sheet.sheet", _HOUR // 2),
     "export": Kind("ml_backend.export.job.export", 4 * _HOUR),
     # Asked for again every few minutes anyway.
-    "discover": Kind("ml_backend.jobs.reconcile.discover", _HOUR // 2, retried=False),
+    "discover": Kind("ml_backend.jobs.reconciling.reconcile.discover", _HOUR // 2, retried=False),
 }
 # One job of a kind and subject may wait while others run, of which each worker has one at most.
 _SLOTS = "abcdefgh"

@@ -13,8 +13,8 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.features.blocks import Samples
-from ml_backend.jobs.choosing import first_frames, judged, left_out, medoids, suggestible
-from ml_backend.jobs.suggest import suggest
+from ml_backend.jobs.suggestions.choosing import first_frames, judged, left_out, medoids, suggestible
+from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import projects
 from ml_backend.settings import ProjectSettings

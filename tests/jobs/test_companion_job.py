@@ -11,11 +11,11 @@ from redis import Redis
 from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.jobs.companion import companion
-from ml_backend.jobs.images_news import queue_images, want_images
-from ml_backend.jobs.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.companion.images import companion
+from ml_backend.jobs.companion.news import queue_images, want_images
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.training_news import training_state
+from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion import NONE
 from ml_backend.labelstudio.config import parse_label_config

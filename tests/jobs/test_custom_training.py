@@ -16,10 +16,10 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs.labelled import annotated_tasks
-from ml_backend.jobs.predictor import predictor
+from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.train import train
+from ml_backend.jobs.training.labelled import annotated_tasks
+from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.records import projects, training_choice
@@ -102,7 +102,7 @@ def context(
             )
         )
         made.__dict__["redis"] = redis
-        monkeypatch.setattr("ml_backend.jobs.train.worker_context", lambda: made)
+        monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         projects.remember(redis, Known(KEY, CONFIG, {}))
         yield made
 

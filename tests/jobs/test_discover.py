@@ -7,7 +7,7 @@ from known_project import project, queued
 from redis import Redis
 from studio import Studio
 
-from ml_backend.jobs.reconcile import discover
+from ml_backend.jobs.reconciling.reconcile import discover
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 

@@ -15,13 +15,13 @@ from rq.job import Job, _job_stack
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio
 
-from ml_backend.jobs.embed import embed
-from ml_backend.jobs.evaluate import evaluate
-from ml_backend.jobs.finetuning import outgrown, worth_using
 from ml_backend.jobs.own_network import backbone_of_version
+from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.rollout import rollout
-from ml_backend.jobs.train import train
+from ml_backend.jobs.suggestions.embed import embed
+from ml_backend.jobs.training.evaluate import evaluate
+from ml_backend.jobs.training.finetuning import outgrown, worth_using
+from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
@@ -96,7 +96,7 @@ def context(
         )
         made = WorkerContext(settings)
         made.__dict__["redis"] = redis
-        for name in ("train", "rollout", "evaluate", "embed"):
+        for name in ("training.train", "predictions.rollout", "training.evaluate", "suggestions.embed"):
             monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
         projects.remember(redis, Known(KEY, CONFIG, {"blitz": TUNING}))
         yield made
@@ -109,7 +109,7 @@ def newest(context: WorkerContext) -> ModelCard:
 def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_out(
     context: WorkerContext, studio: Studio, redis: Redis, films: list[tuple[Path, tuple[str, ...]]]
 ) -> None:
-    watched = WatchedJob.create("ml_backend.jobs.train.train", args=(KEY,), connection=redis)
+    watched = WatchedJob.create("ml_backend.jobs.training.train.train", args=(KEY,), connection=redis)
     _job_stack.push(watched)
     try:
         train(KEY)
@@ -137,7 +137,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     rollout(KEY, card.name)
     (prediction,) = [p for p in studio.predictions if p["model_version"] == card.name]
     assert prediction["task"] == 5
-    assert {region["value"]["timelinelabels"][0] for region in prediction["result"]} <= set(STRIPES)
+    assert {label for region in prediction["result"] for label in region["value"]["timelinelabels"]} <= set(STRIPES)
     assert projects.active_version(redis, KEY) == card.name
 
     # One more annotation of a known video is learnt by the head; the network stays.

@@ -12,7 +12,7 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import LabelStudioError
-from ml_backend.jobs.reconcile import discover, reconcile
+from ml_backend.jobs.reconciling.reconcile import discover, reconcile
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects, ready

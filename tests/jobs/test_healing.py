@@ -14,10 +14,10 @@ from studio import KEY, Studio
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
+from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.rollout import rollout
-from ml_backend.jobs.suggest import suggest
-from ml_backend.jobs.train import train
+from ml_backend.jobs.suggestions.suggest import suggest
+from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
@@ -47,7 +47,7 @@ def context(
     there = {"data_dir": tmp_path / "data", "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
     with serving(studio) as url:
         made = WorkerContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
-        for module in ("train", "rollout", "suggest"):
+        for module in ("training.train", "predictions.rollout", "suggestions.suggest"):
             monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()

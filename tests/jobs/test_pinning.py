@@ -7,7 +7,7 @@ from known_project import predicted, project, queued
 from redis import Redis
 from studio import KEY, Studio
 
-from ml_backend.jobs.reconcile import reconcile
+from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import projects
 

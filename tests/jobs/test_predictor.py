@@ -14,10 +14,10 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.demo.clips import Script, make_clips
-from ml_backend.jobs.labelled import annotated_tasks
-from ml_backend.jobs.predict import FrameProbabilities, timeline_prediction
-from ml_backend.jobs.predictor import predictor
+from ml_backend.jobs.predictions.predict import FrameProbabilities, timeline_prediction
+from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom import load_custom
 from ml_backend.learning.customversions import save_custom

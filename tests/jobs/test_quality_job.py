@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
-from ml_backend.jobs.quality import quality
+from ml_backend.jobs.training.quality import quality
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import projects
 from ml_backend.records.projects import Known
@@ -88,7 +88,7 @@ def context(clips: list[Clip], redis_settings: Settings) -> Iterator[WorkerConte
 @pytest.fixture(scope="module")
 def report(context: WorkerContext) -> QualityReport:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("ml_backend.jobs.quality.worker_context", lambda: context)
+        patched.setattr("ml_backend.jobs.training.quality.worker_context", lambda: context)
         quality(KEY)
     found = load(context.settings.data_dir, KEY)
     assert found is not None

@@ -20,12 +20,12 @@ from ml_backend.errors import WeightsError
 from ml_backend.features.prompts import prompts_of
 from ml_backend.features.text import TextModel
 from ml_backend.features.textview import known_view
-from ml_backend.jobs.choosing import judged, suggestible
-from ml_backend.jobs.embed import embed
-from ml_backend.jobs.evaluate import evaluate
-from ml_backend.jobs.predictor import predictor
+from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.train import train
+from ml_backend.jobs.suggestions.choosing import judged, suggestible
+from ml_backend.jobs.suggestions.embed import embed
+from ml_backend.jobs.training.evaluate import evaluate
+from ml_backend.jobs.training.train import train
 from ml_backend.jobs.videos import video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.config import parse_label_config
@@ -98,7 +98,7 @@ def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, t
     """A worker that was started with this TEXT_MODEL."""
     made = WorkerContext(replace(settings, text_model=str(text) if text else None))
     made.__dict__["redis"] = redis
-    for name in ("train", "evaluate", "embed"):
+    for name in ("training.train", "training.evaluate", "suggestions.embed"):
         monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
     projects.remember(redis, Known(KEY, CONFIG, {"frames_per_video": 6}))
     return made

@@ -21,8 +21,8 @@ from ml_backend.errors import (
     VideoUnreadable,
 )
 from ml_backend.features.blocks import Samples, VideoFeatures
-from ml_backend.jobs.reconcile import reconcile
-from ml_backend.jobs.suggest import suggest
+from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.queue import listing
 from ml_backend.records import projects, ready
@@ -139,7 +139,7 @@ class TestTheWebhook:
         self, context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         locked = WorkerContext(replace(context.settings, basic_auth_user="studio", basic_auth_pass="secret"))
-        monkeypatch.setattr("ml_backend.jobs.reconcile.worker_context", lambda: locked)
+        monkeypatch.setattr("ml_backend.jobs.reconciling.reconcile.worker_context", lambda: locked)
         remember(redis, backend_url=BACKEND)
         studio.webhooks.append({"id": 1, "url": f"{BACKEND}/webhook", "headers": {"X-Ours": "kept"}})
         reconcile(KEY)
@@ -279,7 +279,7 @@ class TestLabelStudioIsAway:
         from loopback import closed_port
 
         away = WorkerContext(replace(redis_settings, label_studio_url=f"http://127.0.0.1:{closed_port()}"))
-        monkeypatch.setattr("ml_backend.jobs.reconcile.worker_context", lambda: away)
+        monkeypatch.setattr("ml_backend.jobs.reconciling.reconcile.worker_context", lambda: away)
         with pytest.raises(LabelStudioUnreachable):
             reconcile(KEY)
         away.redis.close()

@@ -13,7 +13,7 @@ from footage import Film, film
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import video_samples
-from ml_backend.jobs.repeats import not_asked_yet
+from ml_backend.jobs.suggestions.repeats import not_asked_yet
 from ml_backend.labelstudio.client import Task
 from ml_backend.records import pictures
 from ml_backend.records.pictures import Repeat

@@ -15,12 +15,12 @@ from studio import KEY, Studio
 
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.errors import StorageError
-from ml_backend.jobs import rollout as rollouts
 from ml_backend.jobs.embeddings import task_features
-from ml_backend.jobs.ordering import Held
+from ml_backend.jobs.predictions import rollout as rollouts
+from ml_backend.jobs.predictions.ordering import Held
+from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.rollout import rollout
-from ml_backend.jobs.train import train
+from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records import projects, ready, task_view
@@ -89,7 +89,7 @@ def trained(clips: list[Clip], redis_settings: Settings, tmp_path_factory: pytes
     data = tmp_path_factory.mktemp("data")
     with serving(opened(clips)) as url, pytest.MonkeyPatch.context() as patched:
         made = worker(redis_settings, url, data)
-        patched.setattr("ml_backend.jobs.train.worker_context", lambda: made)
+        patched.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         assert "cold-v1 is rolled out" in train(KEY)
         made.redis.close()
     return data
@@ -107,7 +107,7 @@ def context(
     shutil.copytree(trained, tmp_path / "data")
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
-        monkeypatch.setattr("ml_backend.jobs.rollout.worker_context", lambda: made)
+        monkeypatch.setattr("ml_backend.jobs.predictions.rollout.worker_context", lambda: made)
         projects.want(redis, KEY, "cold-v1")
         yield made
         made.redis.close()

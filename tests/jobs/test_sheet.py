@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from studio import KEY, Studio
 
-from ml_backend.jobs.sheet import sheet
+from ml_backend.jobs.suggestions.sheet import sheet
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import contact_sheet, ready
 from ml_backend.records.contact_sheet import ContactSheet
@@ -39,7 +39,7 @@ def video(tmp_path: Path) -> Path:
 def made(
     context: WorkerContext, studio: Studio, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[ContactSheet, NDArray[np.uint8]]]:
-    monkeypatch.setattr("ml_backend.jobs.sheet.worker_context", lambda: context)
+    monkeypatch.setattr("ml_backend.jobs.suggestions.sheet.worker_context", lambda: context)
     studio.add_task(1, video)
     data_dir = context.settings.data_dir
     assert studio.project is not None

@@ -16,11 +16,11 @@ from studio import KEY, Studio
 
 from ml_backend.annotation import Annotation, Origin, Region
 from ml_backend.errors import StorageError
-from ml_backend.jobs.label_counts import note_labelled
-from ml_backend.jobs.labelled import Annotated
-from ml_backend.jobs.predict import FrameProbabilities, view_of
+from ml_backend.jobs.predictions.predict import FrameProbabilities, view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reconcile import reconcile
+from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.training.label_counts import note_labelled
+from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.records import label_report, overview, ready, task_view

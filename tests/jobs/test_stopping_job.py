@@ -10,8 +10,8 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.agreeing import counted, same_frames
-from ml_backend.jobs.stopping import stopping
+from ml_backend.jobs.predictions.agreeing import counted, same_frames
+from ml_backend.jobs.predictions.stopping import stopping
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.kappa import cohen_kappa
 from ml_backend.learning.versions import ModelCard, publish
@@ -68,7 +68,7 @@ def project(context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: p
     """Three versions, of which the third is shown, with predictions of tasks 1 to 4; people have reviewed task 4."""
     assert studio.project is not None
     studio.project["label_config"] = CONFIG
-    monkeypatch.setattr("ml_backend.jobs.stopping.worker_context", lambda: context)
+    monkeypatch.setattr("ml_backend.jobs.predictions.stopping.worker_context", lambda: context)
     data = context.settings.data_dir
     root = context.models_dir(KEY)
     root.mkdir(parents=True)

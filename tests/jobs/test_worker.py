@@ -95,9 +95,9 @@ def test_what_a_careless_label_studio_repeats_of_a_token_is_in_no_record_of_a_fa
     }
     studio.add_url_rule("/api/token/refresh/", "refresh", answers[exchanged], methods=["POST"])
     made = WorkerContext(replace(context.settings, label_studio_api_key=mine))
-    for module in ("reconcile", "worker"):
+    for module in ("reconciling.reconcile", "worker"):
         monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
-    monkeypatch.setitem(KINDS, "reconcile", Kind("ml_backend.jobs.reconcile.reconcile", 60, retried=False))
+    monkeypatch.setitem(KINDS, "reconcile", Kind("ml_backend.jobs.reconciling.reconcile.reconcile", 60, retried=False))
     job_id = queue(redis, "reconcile", KEY)
     worker.work()
     failed = Job.fetch(str(job_id), connection=redis, serializer=JSONSerializer)

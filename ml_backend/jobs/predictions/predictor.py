@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ml_backend.errors import VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import task_features, with_frames
-from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.own_network import backbone_of
-from ml_backend.jobs.predict import FrameProbabilities
+from ml_backend.jobs.predictions.predict import FrameProbabilities
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.reading import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.run import report
+from ml_backend.jobs.suggestions.reading import tell_of_text, with_text_if_it_can
+from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task

@@ -12,21 +12,21 @@ from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.features.prompts import Prompts
-from ml_backend.jobs.custom_model import custom_file_of
-from ml_backend.jobs.custom_training import take_custom
-from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.embeddings import tell_of_weights
-from ml_backend.jobs.finetuning import own_network
-from ml_backend.jobs.healing import is_whole
-from ml_backend.jobs.label_counts import note_labelled
-from ml_backend.jobs.labelled import annotated_tasks, fingerprint
-from ml_backend.jobs.labelled_videos import labelled_videos
-from ml_backend.jobs.predictor import is_custom
+from ml_backend.jobs.predictions.predictor import is_custom
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reading import with_names
+from ml_backend.jobs.reconciling.healing import is_whole
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.training_news import training_state
+from ml_backend.jobs.suggestions.reading import with_names
+from ml_backend.jobs.training.custom_model import custom_file_of
+from ml_backend.jobs.training.custom_training import take_custom
+from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
+from ml_backend.jobs.training.finetuning import own_network
+from ml_backend.jobs.training.label_counts import note_labelled
+from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled_videos import labelled_videos
+from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold

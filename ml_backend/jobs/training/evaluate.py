@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ml_backend.jobs.labelled import annotated_tasks
-from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.own_network import backbone_of, trained_on
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.train import fitting, newest_learnt
+from ml_backend.jobs.suggestions.reading import with_names
+from ml_backend.jobs.training.labelled import annotated_tasks
+from ml_backend.jobs.training.labelled_videos import labelled_videos
+from ml_backend.jobs.training.train import fitting, newest_learnt
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning import evaluation
 from ml_backend.learning.versions import add_measurements, load_card

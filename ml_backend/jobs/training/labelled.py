@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.annotation import Annotation, Region
-from ml_backend.jobs.answers import answered_frames
+from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task

@@ -8,18 +8,18 @@ from itertools import islice
 from typing import Any
 
 from ml_backend.errors import StorageError, VideoError
+from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import has_features
-from ml_backend.jobs.healing import make_again
-from ml_backend.jobs.images_news import want_images
-from ml_backend.jobs.labelled import annotated_tasks
-from ml_backend.jobs.ordering import Held
 from ml_backend.jobs.own_network import backbone_of_version
-from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predict import FrameProbabilities, least_sure_look, timeline_prediction, view_of
-from ml_backend.jobs.predictor import Predictor, is_custom, predictor
+from ml_backend.jobs.predictions.ordering import Held
+from ml_backend.jobs.predictions.pinning import pin
+from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_look, timeline_prediction, view_of
+from ml_backend.jobs.predictions.predictor import Predictor, is_custom, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.reconciling.healing import make_again
 from ml_backend.jobs.run import job, report
+from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import prediction_json

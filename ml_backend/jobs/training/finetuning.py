@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from ml_backend.features.backbones import Backbone
-from ml_backend.jobs.labelled import Annotated
-from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.own_network import forget_networks, load_network
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report, show_curve
+from ml_backend.jobs.training.labelled import Annotated
+from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.evaluation import Fit, evaluate

@@ -6,9 +6,9 @@ import hashlib
 import json
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs.answers import answers_state
-from ml_backend.jobs.custom_model import custom_file_of
+from ml_backend.jobs.companion.answers import answers_state
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.queue import request
 from ml_backend.records import marks

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ml_backend.errors import VideoError
 from ml_backend.features.backbones import Backbone
 from ml_backend.jobs.embeddings import task_features, with_frames
-from ml_backend.jobs.labelled import Annotated, labels_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report
+from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.examples import LabelledVideo, examples
 from ml_backend.records import projects

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.jobs.predictions.questions import questions
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.questions import questions
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked

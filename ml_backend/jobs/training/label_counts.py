@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from statistics import median
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.labelled import Annotated, pushed_regions
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.training.labelled import Annotated, pushed_regions
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.framelabels import is_from_timeline, is_untouched
 from ml_backend.records.label_report import Author, HumanRegion, LabelReport, save

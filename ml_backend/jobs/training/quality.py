@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ml_backend.jobs.labelled import Annotated, annotated_tasks, labels_of
-from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, part, report
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, labels_of
+from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.examples import LabelledVideo

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
-from ml_backend.jobs.choosing import NOT_SUGGESTED, first_frames, judged, left_out
-from ml_backend.jobs.images_news import want_images
-from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predict import view_of
+from ml_backend.jobs.companion.news import want_images
+from ml_backend.jobs.predictions.pinning import pin
+from ml_backend.jobs.predictions.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
+from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task

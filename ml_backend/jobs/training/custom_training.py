@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs.decision import decided, roll_out_unless_worse, was_decided
-from ml_backend.jobs.healing import is_whole
-from ml_backend.jobs.label_counts import note_labelled
-from ml_backend.jobs.labelled import Annotated, annotated_tasks, fingerprint
-from ml_backend.jobs.labelled_videos import labelled_videos
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.reconciling.healing import is_whole
 from ml_backend.jobs.run import part, report
+from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
+from ml_backend.jobs.training.label_counts import note_labelled
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.calibration import Held

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs.agreeing import agreements
+from ml_backend.jobs.predictions.agreeing import agreements
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import WorkerContext, worker_context

@@ -1,0 +1,1 @@
+"""From a model version to timelines and questions in Label Studio."""

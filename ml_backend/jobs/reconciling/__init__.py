@@ -1,0 +1,1 @@
+"""What Label Studio has against what was done, and what follows from the difference."""

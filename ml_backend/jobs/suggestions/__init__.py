@@ -1,0 +1,1 @@
+"""Which frames people are asked about, before a model can predict."""
