@@ -11,8 +11,10 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+import typer
 from embedded import redis, redis_settings
 from flask import Flask, jsonify
 from loopback import closed_port, serving
@@ -54,6 +56,24 @@ def coldblitz(*arguments: str, **environment: str) -> subprocess.CompletedProces
 def is_one_line(told: subprocess.CompletedProcess[str], *named: str) -> bool:
     lines = told.stderr.strip().splitlines()
     return told.returncode == 1 and len(lines) == 1 and all(name in lines[0] for name in named) and not told.stdout
+
+
+def commands(group: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(group, click.Group):
+        yield name, group
+        return
+    for below, command in group.commands.items():
+        yield from commands(command, f"{name} {below}".strip())
+
+
+# These run until they are stopped, or have a switch of their own for it (`demo --check`).
+RUNNING = ("serve", "web", "worker", "run-worker", "demo")
+TOLD = {name: each for name, each in commands(typer.main.get_command(app)) if name not in RUNNING}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_script_can_have_what_a_command_tells_as_json(name: str) -> None:
+    assert "--json" in [option for each in TOLD[name].params for option in each.opts]
 
 
 class TestErrors:
