@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 import pytest
 import typer
@@ -58,8 +58,9 @@ def is_one_line(told: subprocess.CompletedProcess[str], *named: str) -> bool:
     return told.returncode == 1 and len(lines) == 1 and all(name in lines[0] for name in named) and not told.stdout
 
 
-def commands(group: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
-    if not isinstance(group, click.Group):
+def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The commands of a group and of those in it, each with its whole name."""
+    if not hasattr(group, "commands"):
         yield name, group
         return
     for below, command in group.commands.items():
