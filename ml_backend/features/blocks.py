@@ -43,7 +43,7 @@ def _no_samples() -> Samples:
 
 @dataclass(frozen=True, eq=False)
 class TextView:
-    """What a picture-text network saw of k frames of a video.
+    """What a text model saw of k frames of a video.
 
     `model`: the network's key. `frames`: (k,) int64, ascending frame indices. `rows`: (k, d) float16, of unit length.
     """
@@ -60,7 +60,7 @@ class VideoFeatures:
     `timeline`: of the frames that decode. `frames`: (m,) int64, ascending frame indices; the first and the last frame are
     always among them. `blocks`: by name (m, d) float16, see `BLOCKS`. `promised`: how many frames the file says it holds;
     more than `len(timeline)` for a damaged one. `samples`: of some frames, a by-product of the same pass. `text`: what a
-    picture-text network saw, where there is one; kept on its own.
+    text model saw, where there is one; kept on its own.
     """
 
     timeline: Timeline

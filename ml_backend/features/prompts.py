@@ -1,4 +1,4 @@
-"""Labels as words that a picture-text network understands, and how well embedded frames fit them.
+"""Labels as words that a text model understands, and how well embedded frames fit them.
 
 A label's embedding is the mean over a few sentences about it (Radford et al., *Learning transferable visual models from
 natural language supervision*, 2021, section 3.1.4).

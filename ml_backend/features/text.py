@@ -1,4 +1,4 @@
-"""A picture-text network (CLIP: Radford et al., 2021): how well a picture fits some words. An optional extra.
+"""A text model (CLIP: Radford et al., 2021): how well a picture fits some words. An optional extra.
 
 Read from a folder that holds JSON and safetensors; nothing in it is run or unpickled.
 """

@@ -1,4 +1,4 @@
-"""What a picture-text network sees of a video: a few frames a second, in one decode, kept beside the embeddings."""
+"""What a text model sees of a video: a few frames a second, in one decode, kept beside the embeddings."""
 
 from __future__ import annotations
 

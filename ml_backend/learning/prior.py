@@ -1,6 +1,6 @@
 """What label names alone say of a video, as a prior for a head that has seen few labelled frames.
 
-The head's log-probabilities and those of the picture-text network are added, the latter with a weight that fades with the
+The head's log-probabilities and those of the text model are added, the latter with a weight that fades with the
 number of labelled frames (a logarithmic opinion pool: Genest and Zidek, *Combining probability distributions*, 1986).
 """
 

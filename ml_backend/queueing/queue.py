@@ -24,7 +24,7 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`jobs.limits`); `function` by name, so
+    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`queueing.limits`); `function` by name, so
     that the web process does not import torch.
 
     `retried`: whether one that failed for a reason that passes is tried again by itself.

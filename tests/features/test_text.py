@@ -1,4 +1,4 @@
-"""A picture-text network: read from a folder without running anything in it, and looking at frames of real videos."""
+"""A text model: read from a folder without running anything in it, and looking at frames of real videos."""
 
 from __future__ import annotations
 
