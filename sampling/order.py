@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from sampling.spacing import Floats
 
 # Two videos whose looks have this cosine or less are different problems; at 1 they are one. Mean embeddings of the halves
 # of one video have .93 and more, of different videos .80 on average.

@@ -43,7 +43,6 @@ _LEVELS = """centres => { const video = document.querySelector('video'), canvas 
         const at = [Math.floor(x * canvas.width), Math.floor(y * canvas.height)], [r, g, b] = context.getImageData(...at, 1, 1).data;
         return (r + g + b) / 3; }); }"""
 _LENGTH = "() => window.Htx.annotationStore.selected.names.get('video').length"
-_FRAME = "() => window.Htx.annotationStore.selected.names.get('video').frame"
 _GO = "frame => window.Htx.annotationStore.selected.names.get('video').setFrame(frame)"
 
 
@@ -87,10 +86,6 @@ def open_task(page: Page, studio: Studio, project: int, task: int, regions: int)
 def length(page: Page) -> int:
     """How many frames Label Studio counts."""
     return int(page.evaluate(_LENGTH))
-
-
-def current_frame(page: Page) -> int:
-    return int(page.evaluate(_FRAME))
 
 
 def go_to(page: Page, frame: int) -> None:

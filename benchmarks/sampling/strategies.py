@@ -24,7 +24,7 @@ from sampling.boundary import boundary
 from sampling.candidates import Candidates
 from sampling.diverse import diverse, principal
 from sampling.duplicates import unlike_rows
-from sampling.k_centre import k_centre
+from sampling.k_centre import k_centre, radius
 from sampling.rare import rare
 from sampling.shots import per_shot
 from sampling.uncertain import uncertain
@@ -98,7 +98,7 @@ def measure(
 
 def _video(track: Track, strategies: Mapping[str, Strategy], count: int, seeds: int) -> dict[str, dict[str, float]]:
     points = principal(appearance(track))
-    usual = np.mean([_radius(points, by_chance(track, count, seed, seeds)) for seed in range(seeds)])
+    usual = np.mean([radius(points, by_chance(track, count, seed, seeds)) for seed in range(seeds)])
     hashes = _hashes(track.source.path)
     found: dict[str, dict[str, float]] = {}
     for name, choose in strategies.items():
@@ -110,17 +110,12 @@ def _video(track: Track, strategies: Mapping[str, Strategy], count: int, seeds: 
             said = answers(ours([(track, frames)], track, known=True))
             scores["class_recall"].append(len(np.unique(track.truth[frames])) / len(np.unique(track.truth)))
             scores["segment_recall"].append(_segments_shown(track.truth, frames))
-            scores["radius_ratio"].append(_radius(points, frames) / max(float(usual), 1e-9))
+            scores["radius_ratio"].append(radius(points, frames) / max(float(usual), 1e-9))
             scores["duplicate_share"].append(1 - len(np.unique(hashes[frames])) / len(frames))
             scores["macro_f1"].append(f1(track.truth, said, rest))
             scores["frames"].append(len(frames))
         found[name] = {key: float(np.mean(values)) for key, values in scores.items()}
     return found
-
-
-def _radius(points: NDArray[np.float64], frames: Frames) -> float:
-    distance = [np.linalg.norm(points - points[frame], axis=1) for frame in frames]
-    return float(np.min(distance, axis=0).max())
 
 
 def _segments_shown(truth: NDArray[np.intp], frames: Frames) -> float:
