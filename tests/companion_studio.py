@@ -14,7 +14,7 @@ _WHEN = "2026-02-01T12:00:00Z"
 class CompanionStudio(Studio):
     """`made`: projects besides the video project, by number; `images`: their tasks; `uploads`: files by number.
 
-    `refuses`: whether it lets the token make no project. `kill_before_import`: whether the next import is never answered.
+    `refuses`: whether it lets the token make no project. `fails_to_import`: whether the next import is refused, once.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
-from ml_backend.learning.families import SCENE, Views
+from ml_backend.learning.families import scene_rows
 from ml_backend.records import projects, ready
 from ml_backend.video.timeline import studio_grid
 
@@ -49,7 +49,7 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
         return False
     quality = judged(features.samples)
     tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.config), quality))
-    rows = Views(features).rows(SCENE)
+    rows = scene_rows(features)
     good = suggestible(features.frames, features.samples, quality)
     chosen = prompted_frames(context, work, features, rows if context.backbone.trained else None, good)
     if chosen is None:
