@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from ml_backend.errors import StorageError
 from ml_backend.locked import locked
 from ml_backend.queueing.deaths import died_here, worker_name
+from ml_backend.queueing.replies import text
 
 _LOCK = "coldblitz:lock"
 # A holder that is gone with its machine holds up the others for so long.
@@ -61,8 +62,7 @@ def _on_this_machine(path: Path) -> Iterator[None]:
 
 def _acquire(redis: Redis, key: str, holder: str) -> None:
     while not redis.set(key, holder, nx=True, px=int(1000 * _HELD_SECONDS)):
-        held = redis.get(key)
-        name = held.decode() if isinstance(held, bytes) else str(held or "")
+        name = text(redis.get(key) or "")
         # Another thread of this very process is no worker that is gone.
         if died_here(name) and f".{os.getpid()}." not in name:
             redis.eval(_RELEASE, 1, key, name)

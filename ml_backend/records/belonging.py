@@ -7,6 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from ml_backend.queueing.replies import text
 from ml_backend.settings import Settings
 
 _STUDIOS = "coldblitz:studios"
@@ -27,7 +28,7 @@ def studio_of(redis: Redis, settings: Settings, key: str) -> str | None:
     """The address of the Label Studio that had the project last; None when nobody knows."""
     stored = redis.hget(_STUDIOS, key)
     if stored is not None:
-        return stored.decode() if isinstance(stored, bytes) else str(stored)
+        return text(stored)
     return _read(_record(settings.data_dir, key))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis import Redis
 
+from ml_backend.queueing.replies import text
 from ml_backend.settings import ProjectSettings, parse_project_settings
 
 _PROJECTS = "coldblitz:projects"
@@ -43,21 +44,21 @@ class Known:
 
 def remember(redis: Redis, project: Known) -> bool:
     """Stores a project; True when something about it is new."""
-    text = json.dumps(asdict(project), sort_keys=True)
+    told = json.dumps(asdict(project), sort_keys=True)
     before = redis.hget(_PROJECTS, project.key)
-    if before is not None and _text(before) == text:
+    if before is not None and text(before) == told:
         return False
-    redis.hset(_PROJECTS, project.key, text)
+    redis.hset(_PROJECTS, project.key, told)
     return True
 
 
 def recall(redis: Redis, key: str) -> Known | None:
     stored = redis.hget(_PROJECTS, key)
-    return None if stored is None else Known(**json.loads(_text(stored)))
+    return None if stored is None else Known(**json.loads(text(stored)))
 
 
 def known_keys(redis: Redis) -> list[str]:
-    return sorted(map(_text, redis.hkeys(_PROJECTS)))
+    return sorted(map(text, redis.hkeys(_PROJECTS)))
 
 
 def forget(redis: Redis, key: str) -> None:
@@ -69,12 +70,12 @@ def forget(redis: Redis, key: str) -> None:
 def active_version(redis: Redis, key: str) -> str | None:
     """The model version whose predictions are pinned; None while only suggestions are."""
     stored = redis.hget(_ACTIVE, key)
-    return None if stored is None else _text(stored)
+    return None if stored is None else text(stored)
 
 
 def active_versions(redis: Redis) -> dict[str, str]:
     """The active version of each project that has one."""
-    return {_text(key): _text(version) for key, version in redis.hgetall(_ACTIVE).items()}
+    return {text(key): text(version) for key, version in redis.hgetall(_ACTIVE).items()}
 
 
 def activate(redis: Redis, key: str, version: str) -> None:
@@ -91,7 +92,7 @@ def note_annotation(redis: Redis, key: str) -> None:
 def seconds_since_annotation(redis: Redis, key: str) -> float:
     """How long ago the last annotation event came; a minute when that is not known any more."""
     stored = redis.get(f"{_EVENT}:{key}")
-    return 60.0 if stored is None else max(0.0, time.time() - float(_text(stored)))
+    return 60.0 if stored is None else max(0.0, time.time() - float(text(stored)))
 
 
 def note_reconciled(redis: Redis, key: str) -> None:
@@ -100,7 +101,7 @@ def note_reconciled(redis: Redis, key: str) -> None:
 
 def reconciled_at(redis: Redis) -> dict[str, float]:
     """When each project was last compared with Label Studio, unix time."""
-    return {_text(key): float(when) for key, when in redis.hgetall(_RECONCILED).items()}
+    return {text(key): float(when) for key, when in redis.hgetall(_RECONCILED).items()}
 
 
 def want(redis: Redis, key: str, version: str) -> None:
@@ -110,12 +111,12 @@ def want(redis: Redis, key: str, version: str) -> None:
 
 def wanted_version(redis: Redis, key: str) -> str | None:
     stored = redis.hget(_WANTED, key)
-    return None if stored is None else _text(stored)
+    return None if stored is None else text(stored)
 
 
 def pins(redis: Redis, key: str) -> dict[str, float]:
     """When each version was pinned last, unix time."""
-    return {_text(version): float(when) for version, when in redis.hgetall(f"{_PINS}:{key}").items()}
+    return {text(version): float(when) for version, when in redis.hgetall(f"{_PINS}:{key}").items()}
 
 
 def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str]) -> None:
@@ -130,7 +131,7 @@ def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str]) 
 def problems(redis: Redis) -> dict[str, list[str]]:
     """Per project key, one sentence for each thing that the admin should mend."""
     found = {
-        key: [text for told in redis.hgetall(f"{_PROBLEMS}:{key}").values() for text in json.loads(_text(told))]
+        key: [sentence for told in redis.hgetall(f"{_PROBLEMS}:{key}").values() for sentence in json.loads(text(told))]
         for key in known_keys(redis)
     }
     return {key: texts for key, texts in found.items() if texts}
@@ -147,11 +148,11 @@ def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Mapping[
 
 def findings_of(redis: Redis, key: str) -> dict[int, list[dict[str, Any]]]:
     """What the inspection found about the video of each task that has something unusual about it."""
-    return {int(_text(task)): json.loads(_text(found)) for task, found in redis.hgetall(f"{_FINDINGS}:{key}").items()}
+    return {int(text(task)): json.loads(text(found)) for task, found in redis.hgetall(f"{_FINDINGS}:{key}").items()}
 
 
 def tasks_with_findings(redis: Redis, key: str) -> set[int]:
-    return {int(_text(task)) for task in redis.hkeys(f"{_FINDINGS}:{key}")}
+    return {int(text(task)) for task in redis.hkeys(f"{_FINDINGS}:{key}")}
 
 
 def may_ask(redis: Redis, key: str) -> bool:
@@ -166,12 +167,8 @@ def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:
 
 def _by_kind(stored: Mapping[Any, Any]) -> list[dict[str, Any]]:
     kinds: dict[str, dict[str, Any]] = {}
-    for task, found in sorted(stored.items(), key=lambda item: int(_text(item[0]))):
-        for finding in json.loads(_text(found)):
+    for task, found in sorted(stored.items(), key=lambda item: int(text(item[0]))):
+        for finding in json.loads(text(found)):
             row = kinds.setdefault(finding["kind"], {**finding, "tasks": []})
-            row["tasks"].append(int(_text(task)))
+            row["tasks"].append(int(text(task)))
     return sorted(kinds.values(), key=lambda row: -len(row["tasks"]))
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
