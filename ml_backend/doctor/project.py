@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
-from ml_backend.jobs.predictions.pinning import is_ours
+from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.videos import video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project

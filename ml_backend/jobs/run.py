@@ -16,7 +16,7 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ColdblitzError, Gone, JobCancelled
-from ml_backend.jobs.reconciling.filling import ask_for_more
+from ml_backend.jobs.filling import ask_for_more
 from ml_backend.logs import about, without_secrets
 from ml_backend.queueing import tally
 from ml_backend.queueing.interventions import is_cancelled, note_failure

@@ -163,6 +163,11 @@ def publish(
     return True
 
 
+def is_custom(version: str) -> bool:
+    """Whether a version of this name is a researcher's own file."""
+    return version.startswith("custom-")
+
+
 def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
     """The head, its temperature set, and its card; raises StorageError when it is missing or damaged."""
     from ml_backend.learning.headfile import head_from

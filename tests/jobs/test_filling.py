@@ -9,8 +9,8 @@ from known_project import queued
 from redis import Redis
 from studio import KEY, Studio
 
-from ml_backend.jobs.reconciling import filling
-from ml_backend.jobs.reconciling.filling import ask_for_more
+from ml_backend.jobs import filling
+from ml_backend.jobs.filling import ask_for_more
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.queueing.queue import counts
 from ml_backend.records import marks, projects

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.jobs.predictions.pinning import is_ours, pin
+from ml_backend.jobs.pinning import is_ours, pin
 from ml_backend.jobs.predictions.predict import FrameProbabilities, certainty, least_sure_look
 from ml_backend.jobs.predictions.retire import GRACE_SECONDS, retired
 from ml_backend.jobs.suggestions.suggest import studio_frames

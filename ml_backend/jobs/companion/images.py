@@ -14,9 +14,9 @@ from ml_backend.jobs.companion.answers import companion_project
 from ml_backend.jobs.companion.news import images_state
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reconciling.webhooks import mend_webhook
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.videos import naming, task_video, video_name
+from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture, in_step

@@ -14,8 +14,8 @@ from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.own_network import backbone_of
 from ml_backend.jobs.predictions.predict import FrameProbabilities
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.reading import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.run import report
-from ml_backend.jobs.suggestions.reading import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
@@ -25,17 +25,13 @@ from ml_backend.learning.customversions import load_custom_version
 from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
-from ml_backend.learning.versions import load_card, load_version
+from ml_backend.learning.versions import is_custom, load_card, load_version
 from ml_backend.video.timeline import read_timeline
 
 log = logging.getLogger(__name__)
 
 # None for a task that a person has reviewed as a whole. Raises VideoError and CustomModelError.
 Predictor = Callable[[Task, Annotated | None], FrameProbabilities | None]
-
-
-def is_custom(version: str) -> bool:
-    return version.startswith("custom-")
 
 
 def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from ml_backend.jobs.predictions.pinning import is_ours
+from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION

@@ -10,19 +10,20 @@ from typing import Any
 from ml_backend.errors import StorageError, VideoError
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import has_features
+from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.own_network import backbone_of_version
+from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.ordering import Held
-from ml_backend.jobs.predictions.pinning import pin
 from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_look, timeline_prediction, view_of
-from ml_backend.jobs.predictions.predictor import Predictor, is_custom, predictor
+from ml_backend.jobs.predictions.predictor import Predictor, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reconciling.healing import make_again
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import prediction_json
+from ml_backend.learning.versions import is_custom
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import has_failed, request, request_after
 from ml_backend.records import projects, ready, task_view

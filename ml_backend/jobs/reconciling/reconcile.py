@@ -6,14 +6,14 @@ import logging
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.companion.news import queue_images
-from ml_backend.jobs.predictions.pinning import follow_pin, is_ours
+from ml_backend.jobs.filling import queue_missing
+from ml_backend.jobs.pinning import follow_pin, is_ours
 from ml_backend.jobs.predictions.retire import retire
 from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.reconciling.filling import queue_missing
 from ml_backend.jobs.reconciling.forgetting import forget_deleted_tasks, forget_project, remove_gone
-from ml_backend.jobs.reconciling.webhooks import mend_webhook
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.news import queue_training
+from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.queueing import tally

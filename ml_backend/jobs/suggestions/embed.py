@@ -7,9 +7,9 @@ from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.reading import prompted_frames, read_as_well
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, judged, left_out, medoids, suggestible
-from ml_backend.jobs.suggestions.reading import prompted_frames, read_as_well
 from ml_backend.jobs.suggestions.repeats import not_asked_yet
 from ml_backend.jobs.suggestions.suggest import studio_frames, tell, tell_of_damage
 from ml_backend.jobs.videos import video_name

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.companion.news import want_images
-from ml_backend.jobs.predictions.pinning import pin
+from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import CustomModelError
+from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.reconciling.healing import is_whole
 from ml_backend.jobs.run import part, report
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.training.label_counts import note_labelled

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ml_backend.jobs.own_network import backbone_of, trained_on
 from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.suggestions.reading import with_names
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.training.train import fitting, newest_learnt

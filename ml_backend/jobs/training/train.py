@@ -13,12 +13,11 @@ from redis import Redis
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.embeddings import tell_of_weights
-from ml_backend.jobs.predictions.predictor import is_custom
+from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reconciling.healing import is_whole
+from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.suggestions.reading import with_names
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.training.custom_training import take_custom
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
@@ -34,7 +33,7 @@ from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.head import Head
-from ml_backend.learning.versions import ModelCard, list_versions, load_version, save_version
+from ml_backend.learning.versions import ModelCard, is_custom, list_versions, load_version, save_version
 from ml_backend.queueing.queue import request
 from ml_backend.records import marks, projects
 
