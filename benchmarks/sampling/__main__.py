@@ -16,7 +16,7 @@ from benchmarks.measured import write_into
 from benchmarks.sampling.index import index
 from benchmarks.sampling.keystrokes import keystrokes
 from benchmarks.sampling.second_round import second_round
-from benchmarks.sampling.stopping import expected_errors
+from benchmarks.sampling.stopping import expected_errors, stopping
 from benchmarks.sampling.strategies import STRATEGIES, measure
 from benchmarks.sampling.table import Report, tables
 
@@ -25,6 +25,7 @@ _ON_VIDEOS: dict[str, Callable[[Data, int], object]] = {
     "strategies": lambda data, seeds: measure(data.tracks, STRATEGIES, seeds),
     "second_round": lambda data, seeds: second_round(data.tracks, seeds),
     "expected_errors": lambda data, seeds: expected_errors(data.tracks, seeds),
+    "stopping": lambda data, seeds: stopping(data.tracks, seeds),
 }
 _ON_THEIR_OWN: dict[str, Callable[[], object]] = {"index": index, "keystrokes_per_frame": keystrokes}
 

@@ -21,6 +21,13 @@ _ROUND = (
     ("20 evenly spread frames", "uniform_macro_f1"),
     ("the 10 suggested frames alone", "first_macro_f1"),
 )
+_STOPPING = (
+    ("runs in which little more to gain was told of", "advised"),
+    ("videos labelled then", "labelled"),
+    ("macro-F1 of all frames then", "macro_f1"),
+    ("macro-F1 with all videos labelled", "with_all"),
+    ("kappa of the versions after that", "kappa"),
+)
 _WAYS = (
     ("on the video's timeline", "timeline"),
     ("in the companion project", "companion"),
@@ -39,6 +46,14 @@ def tables(report: Report) -> str:
         parts.append(table(["20 labelled frames: what was labelled", "macro-F1"], rows))
     if "expected_errors" in report:
         parts.append(_errors(report["expected_errors"]))
+    if report.get("stopping"):
+        found = report["stopping"]
+        parts.append(
+            table(
+                ["videos labelled one after the other, ten frames each", ""],
+                [[title, share(found[key])] for title, key in _STOPPING if key in found],
+            )
+        )
     if "index" in report:
         head = ["index of so many pictures", "build, s", "ask about ten, ms", "held, MiB", "copies found"]
         parts.append(table(head, [_index(size, row) for size, row in report["index"].items()]))
