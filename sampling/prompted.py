@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sampling.diverse import diverse
+from sampling.spacing import indices
 from sampling.uniform import thin
 
 # Of the frames that are asked for, at most this share is chosen by words: they may be wrong.
@@ -32,15 +33,16 @@ def prompted(
     `embeddings` (m, d): the same picture is then not chosen twice, and the rest are their medoids (`diverse`) that are
     least like what has been chosen; without them, frames far from it in time. `gap`: frames between two that labels
     choose, at least. Returns at most `count` sorted, distinct frame indices; fewer when there are fewer distinct pictures.
+    Raises ValueError for arrays that do not fit together.
     """
-    index = np.arange(len(scores), dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
+    index = indices(len(scores), frames)
     if count <= 0 or not len(index):
         return np.empty(0, np.int64)
     unit = None if embeddings is None else _unit(embeddings)
     chosen: list[int] = []
 
     def is_new(position: int, apart: int) -> bool:
-        far = all(abs(int(index[position]) - int(index[other])) > apart for other in chosen)
+        far = all(abs(int(index[position]) - int(index[other])) >= max(apart, 1) for other in chosen)
         return far and (unit is None or not chosen or float((unit[chosen] @ unit[position]).max()) < _SAME)
 
     by_words = min(count, max(scores.shape[1], int(count * SHARE)))
