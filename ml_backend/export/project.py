@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 
 from ml_backend.errors import VideoError
 from ml_backend.export.runs import Run, runs_of
+from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
@@ -61,13 +63,14 @@ def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Ite
     appended to `skipped`. Raises LabelStudioError.
     """
     version = work.project.model_version or None
+    # What was said of single frames in the companion project is said of the video.
+    answers = {task.id: said for task, said in answered_frames(context, work, {}, None)}
+    in_project = (parse_annotations(task.id, items, work.config) for task, items in context.client.annotated(work.id))
     exclusive = is_exclusive(
-        annotation
-        for task, items in context.client.annotated(work.id)
-        for annotation in parse_annotations(task.id, items, work.config)
+        annotation for said in itertools.chain(answers.values(), in_project) for annotation in said
     )
     for task, items, results in context.client.worked_on(work.id, version):
-        annotations = parse_annotations(task.id, items, work.config)
+        annotations = (*parse_annotations(task.id, items, work.config), *answers.get(task.id, ()))
         regions = parse_regions(results, work.config)
         try:
             timeline = _timeline(context, work, task)

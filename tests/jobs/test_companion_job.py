@@ -11,6 +11,7 @@ from redis import Redis
 from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.export.project import videos
 from ml_backend.jobs.companion.images import companion
 from ml_backend.jobs.companion.news import queue_images, want_images
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -302,6 +303,16 @@ class TestAnswers:
         studio.answer(5, 3, "cat")
         [task] = annotated_tasks(context, opened(context), 5)
         assert [annotation.id > 0 for annotation in task.annotations] == [True, False]
+
+    def test_they_are_exported_as_what_a_person_said(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.answer(5, 3, "cat", author=2)
+        [video] = videos(context, opened(context), [])
+        [run] = [run for run in video.runs if run.label == "cat"]
+        assert (run.start, run.stop, run.source, video.annotators) == (2, 3, "human", (2,))
 
     def test_each_new_one_and_each_that_is_gone_is_something_to_train_from(
         self, context: WorkerContext, studio: CompanionStudio, film: Path

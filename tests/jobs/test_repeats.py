@@ -78,6 +78,14 @@ def test_a_copy_at_another_size_and_bit_rate_is_asked_about_at_one_other_moment(
     assert pictures.repeats(project.folder, P) == [Repeat(2, 1, 1, 1), Repeat(2, 26, 1, 25), Repeat(2, 49, 1, 49)]
 
 
+def test_a_video_stays_the_original_when_it_is_asked_about_again(project: Project, film: Film) -> None:
+    original = seen(film("a.mp4"))
+    project.ask(1, original)
+    project.ask(2, seen(film("c.mp4", size=48, options={"crf": "40"})))
+    assert len(project.ask(1, original)) > 1
+    assert pictures.copies(project.folder, P) == [[1, 2]]
+
+
 def test_a_copy_of_a_copy_is_told_with_the_first(project: Project, film: Film) -> None:
     for number, size in ((1, 96), (2, 48), (3, 64)):
         project.ask(number, seen(film(f"{number}.mp4", size=size, options={"crf": "35"})))

@@ -80,9 +80,9 @@ def _noted(context: WorkerContext, work: ProjectWork, task: Task, seen: Look | N
         NONE,
     )
     if at is not None:
-        # Copies of a copy are told with the first.
+        # Copies of a copy are told with the first; a copy of this one makes it none.
         first = int(others["copy_of"][at])
-        row["copy_of"] = first if first not in (NONE, task.id) else int(others["task"][at])
+        row["copy_of"] = NONE if first == task.id else int(others["task"][at]) if first == NONE else first
     pictures.put_video(context.settings.data_dir, work.key, row)
     return int(row["copy_of"][0])
 
