@@ -99,7 +99,7 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
             else:
                 left += 1
     removed = _remove(context, work, project, images, wanted)
-    kept = [image for image in images if image not in removed]
+    kept = [image for image in images if image.number not in removed]
     context.companions.remove_unused(project.key.id, kept)
     _count(context, work, project)
     # What is still to be removed or queued is looked for again the next time.
@@ -165,13 +165,14 @@ def _jpeg(frame: VideoFrame) -> bytes:
 
 def _remove(
     context: WorkerContext, work: ProjectWork, project: Project, images: Sequence[Image], wanted: set[Frame]
-) -> list[Image]:
-    """Removes images that are not asked about any more and that nobody has touched, once nobody is at work."""
+) -> set[int]:
+    """Removes images that are not asked about any more and that nobody has touched, once nobody is at work; returns their
+    numbers."""
     stale = [image for image in images if not image.touched and image.of not in wanted]
     if not stale or projects.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
-        return []
+        return set()
     context.companions.remove_images(project.key.id, stale)
-    return stale
+    return {image.number for image in stale}
 
 
 def _count(context: WorkerContext, work: ProjectWork, project: Project) -> None:
