@@ -99,6 +99,7 @@ def _watch(redis: Redis, settings: Settings, children: list[_Child], stop: threa
     _discover(redis, settings)
     reconciled = looked = time.monotonic()
     silent = 0
+    run = _run_of(redis)
     while not stop.wait(_RESTART_AFTER):
         for child in children:
             if (code := child.process.poll()) is not None:
@@ -108,8 +109,9 @@ def _watch(redis: Redis, settings: Settings, children: list[_Child], stop: threa
                 child.process = start_child(child.command)
         try:
             queue_due(redis)
-            if silent:
-                # It may have come back without what it knew.
+            before, run = run, _run_of(redis)
+            if silent or run != before:
+                # It may have come back without what it knew, and between two looks.
                 _discover(redis, settings)
                 _reconcile_all(redis)
             silent = 0
@@ -160,6 +162,13 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
 def _discover(redis: Redis, settings: Settings) -> None:
     with contextlib.suppress(RedisError):
         request(redis, "discover", settings.label_studio_url, again=True)
+
+
+def _run_of(redis: Redis) -> str | None:
+    """Another one after each start of Redis; None when it does not say."""
+    with contextlib.suppress(RedisError):
+        return str(redis.info("server")["run_id"])
+    return None
 
 
 def _reconcile_all(redis: Redis) -> None:

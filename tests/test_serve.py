@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,9 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ml_backend.errors import SettingsError
-from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.serve import check_login
+from ml_backend.queueing.embedded_redis import redis_url, running_redis
+from ml_backend.queueing.queue import listing
+from ml_backend.serve import _watch, check_login
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="it looks for processes in /proc")
 
@@ -116,6 +120,28 @@ def test_what_comes_just_after_a_worker_was_killed_is_not_lost(served: Served) -
     other = {**EVENT, "project": {"id": 8, "created_at": "2026-01-31T12:00:00Z"}}
     assert requests.post(f"{served.url}/webhook", json=other, timeout=5).ok
     until(lambda: sum(str(row["project"]).startswith("8.") and bool(row["reason"]) for row in served.waiting()) == 2)
+
+
+def test_a_redis_that_comes_back_empty_between_two_looks_is_told_of_its_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml_backend.serve._RESTART_AFTER", 3.0)
+    settings, stop = settings_for(tmp_path), threading.Event()
+    with ExitStack() as first, ExitStack() as second:
+        redis = Redis.from_url(first.enter_context(running_redis(settings)))
+        watch = threading.Thread(target=_watch, args=(redis, replace(settings, redis_url="elsewhere"), [], stop))
+        watch.start()
+        try:
+            until(lambda: bool(listing(redis)["queued"]))
+            first.close()
+            shutil.rmtree(tmp_path / "redis")
+            second.enter_context(running_redis(settings))
+            assert not listing(redis)["queued"]
+            until(lambda: [row["kind"] for row in listing(redis)["queued"]] == ["discover"])
+        finally:
+            stop.set()
+            watch.join()
+            redis.close()
 
 
 def test_workers_give_way_to_the_web_process(served: Served) -> None:
