@@ -19,9 +19,8 @@ class Region:
     """One item of an annotation or prediction: `labels` hold on the Label Studio frames `start`..`end`, end included.
 
     `labels` is empty for a suggestion that nobody answered, and where somebody said that no label holds: then `nothing`
-    is true. `id` is Label Studio's region id, which survives Submit;
-    ours tell where a region came from (`kf-…`, `cold-v3-…`). `origin` is Label Studio's word; an edge that was dragged
-    still says `prediction`.
+    is true. `id` is Label Studio's region id, which survives Submit; ours tell where a region came from (`kf-…`, `cold-v3-…`),
+    and with which range a model drew it. `origin` is Label Studio's word; an edge that was dragged still says `prediction`.
     """
 
     id: str

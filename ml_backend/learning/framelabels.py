@@ -27,6 +27,8 @@ BOUNDARY_SLIP = 5
 
 SUGGESTION_PREFIX = "kf-"
 _FROM_MODEL = re.compile(r"^(cold|blitz|custom-.+)-v\d+-")
+# The range in the id of a predicted region, as `timeline_prediction` writes it; ids from before that have none.
+_PREDICTED_RANGE = re.compile(r"-\d+_(\d+)_(\d+)$")
 
 # Whose word counts, lowest first. A higher one overrules the lower ones frame by frame.
 _UNTOUCHED, _SPARSE, _DENSE, _GROUND_TRUTH = range(4)
@@ -129,12 +131,15 @@ def is_untouched(region: Region, pushed: Mapping[str, Region]) -> bool:
     """Whether a model drew this region and nobody changed it.
 
     Label Studio leaves `origin` alone when an edge is dragged, so the range is compared with what was `pushed`
-    (region id to region), where that is known.
+    (region id to region), or where that is no longer at hand with the range in the region's id.
     """
     if region.origin != "prediction" or not is_from_timeline(region):
         return False
     was = pushed.get(region.id)
-    return was is None or (was.start, was.end, was.labels) == (region.start, region.end, region.labels)
+    if was is not None:
+        return (was.start, was.end, was.labels) == (region.start, region.end, region.labels)
+    predicted = _PREDICTED_RANGE.search(region.id)
+    return predicted is None or (region.start, region.end) == (int(predicted[1]), int(predicted[2]))
 
 
 def frame_labels(

@@ -21,9 +21,10 @@ from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom import load_custom
 from ml_backend.learning.customversions import save_custom
+from ml_backend.learning.framelabels import is_untouched
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings, parse_project_settings
-from ml_backend.video.timeline import Timeline
+from ml_backend.video.timeline import StudioFrame, Timeline
 
 MODEL = """
 import numpy as np
@@ -83,10 +84,15 @@ def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is
     assert found.values[8, 0] == pytest.approx(1)
     assert found.values[4, 0] == pytest.approx(0, abs=1e-6)
     regions = timeline_prediction(work, "custom-mine-v1", annotated.task, found).regions
-    assert sorted((region.start, region.end, region.labels) for region in regions if region.labels) == [
+    drawn = [region for region in regions if region.labels]
+    assert sorted((region.start, region.end, region.labels) for region in drawn) == [
         (1, 4, ("cat",)),
         (6, 20, ("cat",)),
     ]
+    for number, region in enumerate(drawn, start=1):
+        assert region.id == f"custom-mine-v1-{number}_{region.start}_{region.end}"
+        assert is_untouched(region, {})
+        assert not is_untouched(replace(region, end=StudioFrame(region.end + 1)), {})
 
 
 @pytest.mark.parametrize(

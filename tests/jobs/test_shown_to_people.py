@@ -164,6 +164,15 @@ class TestWhatPeopleHaveLabelled:
         assert (author.accepted, author.changed, author.person) == (1, 1, 2)
         assert report.sources == {"cat": {"accepted": 1, "changed": 1, "person": 2}}
 
+    def test_a_dragged_edge_is_seen_when_the_prediction_is_deleted(
+        self, context: WorkerContext, work: ProjectWork
+    ) -> None:
+        left = region("cold-v1-1_1_10", 1, 10, origin="prediction")
+        dragged = region("cold-v1-2_20_30", 20, 33, origin="prediction")
+        note_labelled(context, work, [annotated(1, 11, left, dragged)], [])
+        found = label_report.regions_of(context.settings.data_dir, KEY, 1)
+        assert [each.source for each in found] == ["accepted", "changed"]
+
     def test_people_have_their_names_and_the_time_that_they_took(
         self, context: WorkerContext, work: ProjectWork, studio: Studio
     ) -> None:

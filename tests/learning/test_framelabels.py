@@ -132,6 +132,21 @@ class TestDense:
         assert known.weight[0] == 1
         assert known.judged
 
+    @pytest.mark.parametrize(
+        ("name", "touched"),
+        [
+            ("cold-v3-2_1_6", True),
+            ("cold-v3-2_1_4", False),
+            ("custom-my_9_9-v2-12_1_6", True),
+            ("custom-my_9_9-v2-12_1_4", False),
+            ("custom-my_9_9-v2-12", False),  # made before ids told the range
+        ],
+    )
+    def test_it_is_seen_by_the_range_in_its_id_when_the_prediction_is_gone(self, name: str, touched: bool) -> None:
+        known = read(annotation(region(1, 4, "cat", name=name, origin="prediction")))
+        assert known.judged is touched
+        assert known.weight[0] == pytest.approx(1 if touched else UNTOUCHED_WEIGHT)
+
     def test_a_review_mark_makes_untouched_regions_count_fully(self) -> None:
         known = read(annotation(model(1, 4, "cat"), reviewed=True))
         assert known.judged
@@ -184,6 +199,11 @@ class TestQuestions:
         answered = annotation(model(1, 4, "cat"), question(8, "dog"))
         assert not is_dense(answered, grid(10), {"cold-v3-1": model(1, 4, "cat")})
         assert is_dense(answered, grid(10), {"cold-v3-1": model(1, 6, "cat")})
+
+    def test_also_when_the_prediction_is_gone(self) -> None:
+        dragged, left = (region(1, 4, "cat", name=f"cold-v3-1_1_{end}", origin="prediction") for end in (6, 4))
+        assert is_dense(annotation(dragged, question(8, "dog")), grid(10))
+        assert not is_dense(annotation(left, question(8, "dog")), grid(10))
 
     def test_a_region_drawn_by_hand_makes_it_work_on_the_timeline(self) -> None:
         assert is_dense(annotation(model(1, 4, "cat"), question(8, "dog"), region(6, 7, "dog")), grid(10))

@@ -41,7 +41,11 @@ class FrameProbabilities:
 
 
 def timeline_prediction(work: ProjectWork, version: str, task: Task, found: FrameProbabilities) -> Prediction:
-    """The prediction of a whole video: a few questions, then its regions, the least confident first."""
+    """The prediction of a whole video: a few questions, then its regions, the least confident first.
+
+    A region's id ends with its number and range, `cold-v3-17_120_340`: it tells a dragged edge for as long as the
+    annotation lives, when the prediction is long deleted.
+    """
     settings = work.settings
     regions = runs(
         found.values, found.labels, found.exclusive, min_frames=settings.min_frames, fill_gaps=settings.fill_gaps
@@ -50,7 +54,7 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
     spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.config.labels]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
     numbered = tuple(
-        Region(f"{version}-{number}", start, end, (run.label,), "prediction", run.score)
+        Region(f"{version}-{number}_{start}_{end}", start, end, (run.label,), "prediction", run.score)
         for number, ((start, end), run) in enumerate(least_sure_first, start=1)
     )
     frames = questions(found.values, found.exclusive, grid, found.answered, found.features)
