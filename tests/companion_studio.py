@@ -97,9 +97,18 @@ class CompanionStudio(Studio):
             return bool(task["data"]["task"] == condition["value"])
         return super().meets(task, condition)
 
+    def image(self, task: int, frame: int) -> dict[str, Any]:
+        """The image task of a frame."""
+        [image] = [i for i in self.images.values() if (i["data"]["task"], i["data"]["frame"]) == (task, frame)]
+        return image
+
+    def begin(self, task: int, frame: int, user: int) -> None:
+        """What Label Studio has after somebody has chosen something for the image of a frame and not submitted it."""
+        self.image(task, frame)["drafts"].append({"id": 1, "user": user})
+
     def answer(self, task: int, frame: int, *choices: str, author: int = 1, when: str = _WHEN) -> None:
         """What Label Studio has after somebody has chosen these for the image of a frame and submitted."""
-        [image] = [i for i in self.images.values() if (i["data"]["task"], i["data"]["frame"]) == (task, frame)]
+        image = self.image(task, frame)
         result = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": list(choices)}}
         number = 500 + sum(len(i["annotations"]) for i in self.images.values())
         image["annotations"].append(

@@ -13,6 +13,8 @@ CONFIG = (
     '<Video name="film" value="$video" framerate="25"/></View>'
 )
 KEY = "7.1769860800"
+# The user of the backend's token.
+USER = 1
 
 
 class Studio(Flask):
@@ -78,7 +80,18 @@ class Studio(Flask):
         (order,) = query["ordering"]
         found.sort(key=lambda task: task[order.rpartition(":")[2]], reverse=order.startswith("-"))
         self.listed.append(order)
-        return jsonify(tasks=found[: int(request.args["page_size"])], total=len(found))
+        included = request.args["include"].split(",")
+        return jsonify(
+            tasks=[self.listed_task(task, included) for task in found[: int(request.args["page_size"])]],
+            total=len(found),
+        )
+
+    @staticmethod
+    def listed_task(task: dict[str, Any], included: list[str]) -> dict[str, Any]:
+        """Of the drafts the token's user sees their own, and of all others' only that there are some."""
+        own = [draft for draft in task["drafts"] if draft["user"] == USER]
+        shown = {**task, "drafts": own, "draft_exists": bool(task["drafts"])}
+        return {name: shown[name] for name in included if name in shown}
 
     def meets(self, task: dict[str, Any], condition: dict[str, Any]) -> bool:
         column, operator, value = condition["filter"].split(":")[-1], condition["operator"], condition["value"]

@@ -214,8 +214,8 @@ class Client:
 
     def untouched_prediction(self, project: int, task: int, version: str) -> int | None:
         """Id of a task's prediction of `version`; None without one, or when somebody has begun to work on the task."""
-        item = self._task(project, task, "id,annotations,drafts,predictions,model_version")
-        if item["annotations"] or item["drafts"]:
+        item = self._task(project, task, "id,annotations,draft_exists,predictions,model_version")
+        if item["annotations"] or item["draft_exists"]:  # `drafts` would be those of the token's user alone
             return None
         return next((int(p["id"]) for p in item["predictions"] if p["model_version"] == version), None)
 

@@ -38,7 +38,8 @@ _OUR_FILE = re.compile(r"-\d+-\d+\.jpg$")
 # Label Studio takes no longer title.
 _MOST_TITLE = 50
 _LISTED = "id,title,label_config,model_version,created_at,description"
-_IMAGES = "id,data,annotations,drafts"
+# Of the drafts Label Studio lists only those of the token's user.
+_IMAGES = "id,data,annotations,draft_exists"
 _ANSWERS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time"
 _ASKED = "id,data,total_annotations,predictions,result,model_version"
 _PAGE = 200
@@ -190,7 +191,7 @@ class Companions(Intake):
         """The tasks of a companion, or those about one task of the video project."""
         found = ((item, _frame(item["data"])) for item in self._tasks(companion, _IMAGES, *_about(task), page=_PAGE))
         return [
-            Image(item["id"], frame, str(item["data"].get("image")), bool(item["annotations"] or item["drafts"]))
+            Image(item["id"], frame, str(item["data"].get("image")), bool(item["annotations"] or item["draft_exists"]))
             for item, frame in found
             if frame is not None
         ]

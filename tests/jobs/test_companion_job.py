@@ -146,10 +146,20 @@ class TestImages:
         with_film(studio, film)
         companion(KEY, 5)
         studio.answer(5, 3, "cat")
-        next(image for image in studio.images.values() if image["data"]["frame"] == 60)["drafts"].append({"id": 1})
+        studio.begin(5, 60, user=1)
         suggest(studio, 5, (10, 61))
         assert companion(KEY, 5) == "added 1 images of task 5, removed 1"
         assert held(studio) == [(5, 3), (5, 10), (5, 60), (5, 61)]
+
+    def test_what_somebody_else_than_the_tokens_user_has_begun_stays(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        studio.begin(5, 60, user=2)
+        suggest(studio, 5, (3,))
+        assert companion(KEY, 5) == "added 0 images of task 5, removed 2"
+        assert held(studio) == [(5, 3), (5, 60)]
 
     def test_nothing_is_taken_from_under_the_hands_of_somebody_who_is_at_work(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from flask import jsonify, request
+from flask import Response, jsonify, request
 from told_studio import LEGACY, PROJECT, Studio
 
 from ml_backend.errors import LabelStudioError
@@ -43,8 +43,15 @@ class TestAnswers:
 
 
 def task_answers(studio: Studio, **more: object) -> None:
-    item = {"id": 5, "data": {"video": "a.mp4"}, "annotations": [], "drafts": [], "predictions": [], **more}
-    studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[item], total=1))
+    """A task on which the token's user has saved no draft, as far as it is asked for."""
+    nothing = {"annotations": [], "drafts": [], "draft_exists": False, "predictions": []}
+    item = {"id": 5, "data": {"video": "a.mp4"}, **nothing, **more}
+
+    def included() -> Response:
+        names = request.args["include"].split(",")
+        return jsonify(tasks=[{name: item[name] for name in names if name in item}], total=1)
+
+    studio.will("GET", "/api/tasks", included)
 
 
 class TestOneTask:
@@ -64,7 +71,7 @@ class TestOneTask:
 
     @pytest.mark.parametrize(
         ("work", "found"),
-        [({}, 31), ({"annotations": [{"id": 1}]}, None), ({"drafts": [{"id": 1}]}, None), ({"predictions": []}, None)],
+        [({}, 31), ({"annotations": [{"id": 1}]}, None), ({"draft_exists": True}, None), ({"predictions": []}, None)],
     )
     def test_its_suggestions_are_untouched_until_somebody_has_begun(
         self, studio: Studio, client: Client, work: dict[str, object], found: int | None
