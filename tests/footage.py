@@ -86,14 +86,18 @@ def film(tmp_path: Path) -> Film:
 
 
 class Studio(Flask):
-    """One project, with the uploads and tasks that were made in it. `broken`: the next tasks are refused."""
+    """One project, with the uploads and tasks that were made in it.
+
+    `broken`: so many of the next requests for tasks are answered with `status`. `after_task`: runs when tasks were made.
+    """
 
     def __init__(self) -> None:
         super().__init__("studio")
         self.uploads: dict[int, tuple[str, bytes]] = {}
         self.tasks: dict[int, dict[str, Any]] = {}
         self.storages: list[dict[str, Any]] = []
-        self.broken = 0
+        self.broken, self.status = 0, 400
+        self.after_task: Callable[[], object] = lambda: None
         self.route("/api/tasks")(self.list_tasks)
         self.route("/api/projects/7/import", methods=["POST"])(self.take)
         self.route("/api/projects/7/file-uploads", methods=["DELETE"])(self.forget)
@@ -116,11 +120,12 @@ class Studio(Flask):
             return jsonify(file_upload_ids=[number]), 201
         if self.broken:
             self.broken -= 1
-            return jsonify(detail="database is locked"), 503
+            return jsonify(detail="not now"), self.status
         made = []
         for item in request.get_json():
             made.append(len(self.tasks) + 1)
             self.tasks[made[-1]] = item["data"]
+        self.after_task()
         return jsonify(task_ids=made), 201
 
     def forget(self) -> Response:

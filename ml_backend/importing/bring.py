@@ -233,7 +233,10 @@ def _place(importer: Importer, path: Path, name: str, address: str | None, data:
             upload = _upload(importer, path, name)
             try:
                 task = intake.create_task(project, {**data, importer.video_key: upload.address})
-            except BaseException:
+            except LabelStudioUnreachable:
+                # It may have made the task without our hearing so: the note lets the next import ask.
+                raise
+            except LabelStudioError:
                 intake.forget(project, upload)
                 note.unlink()
                 raise

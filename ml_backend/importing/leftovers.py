@@ -44,9 +44,11 @@ def remove_leftovers(folder: Path, intake: Intake, project: int, key: str) -> in
                 continue
         if (url, of_project) != (intake.url, project):
             continue
+        alike = [each for each in intake.uploads(project) if each.size == size and _name(each.address) == _stored(name)]
+        # Asked afterwards, so that what another import brings in meanwhile is not among the uploads, or has its task.
         used = {task.data.get(key) for task in intake.held(project)}
-        for upload in intake.uploads(project):
-            if upload.address not in used and upload.size == size and _name(upload.address) == _stored(name):
+        for upload in alike:
+            if upload.address not in used:
                 intake.forget(project, upload)
                 found += 1
         note.unlink(missing_ok=True)

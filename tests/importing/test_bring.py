@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from flask import Flask, Response
+from flask import Flask, Response, abort
 from footage import Film, Import, Studio
 from loopback import closed_port, serving
 
 from ml_backend.importing.bring import Importer, Outcome, bring
-from ml_backend.importing.leftovers import noted
+from ml_backend.importing.leftovers import noted, remove_leftovers
 from ml_backend.importing.recipe import Recipe
 from ml_backend.video.inspection import inspect, natural_framerate
 from ml_backend.video.timeline import read_timeline
@@ -120,11 +123,36 @@ def test_where_a_task_is_refused_its_upload_goes_and_what_was_encoded_is_used_ag
     path, recipe = film("long.mp4"), Recipe(segment=2)
     studio.broken = 1
     [first] = bring(importer(recipe), str(path))
-    assert (first.state, first.passes, studio.uploads) == ("refused", True, {})
+    assert (first.state, first.passes, studio.uploads) == ("refused", False, {})
     [kept] = (tmp_path / "data" / "imports").iterdir()
     before = kept.read_bytes()
     assert states(importer(recipe), path) == ["imported", "imported"]
     assert studio.uploads[1][1] == before
+
+
+def test_where_no_task_was_made_for_now_its_upload_goes_with_the_next_import(
+    importer: Import, studio: Studio, film: Film
+) -> None:
+    path, first = film("a.mp4"), importer()
+    studio.broken, studio.status = 1, 503
+    outcome = one(first, path)
+    assert (outcome.state, outcome.passes, len(studio.uploads)) == ("refused", True, 1)
+    assert states(importer(), path) == ["imported"]
+    assert len(studio.uploads) == 1
+    assert list(first.scratch.glob("*.upload")) == []
+
+
+@pytest.mark.parametrize("ends", [lambda: abort(504), _thread.interrupt_main], ids=["no answer", "Ctrl-C"])
+def test_where_a_task_was_made_and_nobody_heard_so_its_upload_stays(
+    importer: Import, studio: Studio, film: Film, ends: Callable[[], None]
+) -> None:
+    path, other = film("a.mp4"), film("other.mp4", seed=2)
+    studio.after_task = ends
+    with suppress(KeyboardInterrupt):
+        assert states(importer(), path) == ["refused"]
+    studio.after_task = lambda: None
+    assert states(importer(), path, other) == ["present", "imported"]
+    assert [name for name, _ in studio.uploads.values()] == ["a.mp4", "other.mp4"]
 
 
 KILLED = """
@@ -171,6 +199,27 @@ def test_nor_does_one_go_that_has_its_task(importer: Import, studio: Studio, fil
         raise ConnectionError
     assert states(first, other) == ["imported"]
     assert len(studio.uploads) == 2
+
+
+def test_nor_one_that_another_import_brings_in_while_it_is_asked_for(
+    importer: Import, studio: Studio, film: Film
+) -> None:
+    path, coming = film("a.mp4"), list[Path]()
+
+    @studio.after_request
+    def bring_what_comes(answer: Response) -> Response:
+        while coming:
+            brought = coming.pop()
+            studio.uploads[1] = (brought.name, brought.read_bytes())
+            studio.tasks[1] = {"video": f"/data/upload/7/0123abcd-{brought.name}"}
+        return answer
+
+    first = importer()
+    with suppress(ConnectionError), noted(first.scratch, first.intake, 7, path.name, path.stat().st_size):
+        raise ConnectionError
+    coming.append(path)
+    assert remove_leftovers(first.scratch, first.intake, 7, "video") == 0
+    assert list(studio.uploads) == list(studio.tasks) == [1]
 
 
 def test_a_linked_file_stays_where_it_is(importer: Import, studio: Studio, film: Film, tmp_path: Path) -> None:
