@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, abort, jsonify, request
@@ -15,6 +16,7 @@ class CompanionStudio(Studio):
     """`made`: projects besides the video project, by number; `images`: their tasks; `uploads`: files by number.
 
     `refuses`: whether it lets the token make no project. `fails_to_import`: whether the next import is refused, once.
+    `meanwhile`: what happens after a task was deleted, once.
     """
 
     def __init__(self) -> None:
@@ -24,6 +26,7 @@ class CompanionStudio(Studio):
         self.uploads: dict[int, tuple[str, bytes]] = {}
         self.refuses = False
         self.fails_to_import = False
+        self.meanwhile: Callable[[], None] | None = None
         for rule, view, *methods in (
             ("/api/projects/<int:number>/", self.other_project, "GET", "PATCH"),
             ("/api/projects/<int:number>/import", self.bring, "POST"),
@@ -78,6 +81,9 @@ class CompanionStudio(Studio):
 
     def delete_task(self, number: int) -> tuple[str, int]:
         del self.images[number]
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
         return "", 204
 
     def list_tasks(self) -> Response:
@@ -95,6 +101,8 @@ class CompanionStudio(Studio):
     def meets(self, task: dict[str, Any], condition: dict[str, Any]) -> bool:
         if condition["filter"].endswith("data.task"):
             return bool(task["data"]["task"] == condition["value"])
+        if condition["operator"] == "in_list":
+            return task["id"] in condition["value"]
         return super().meets(task, condition)
 
     def image(self, task: int, frame: int) -> dict[str, Any]:

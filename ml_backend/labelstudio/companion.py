@@ -189,7 +189,17 @@ class Companions(Intake):
 
     def images(self, companion: int, task: int | None = None) -> list[Image]:
         """The tasks of a companion, or those about one task of the video project."""
-        found = ((item, _frame(item["data"])) for item in self._tasks(companion, _IMAGES, *_about(task), page=_PAGE))
+        return self._images(companion, *_about(task))
+
+    def untouched(self, companion: int, images: Sequence[Image]) -> list[Image]:
+        """Those of the images that are there and that nobody has touched by now."""
+        numbers = [image.number for image in images]
+        now = self._images(companion, condition("id", "in_list", "Number", numbers))
+        untouched = {image.number for image in now if not image.touched}
+        return [image for image in images if image.number in untouched]
+
+    def _images(self, companion: int, *conditions: dict[str, Any]) -> list[Image]:
+        found = ((item, _frame(item["data"])) for item in self._tasks(companion, _IMAGES, *conditions, page=_PAGE))
         return [
             Image(item["id"], frame, str(item["data"].get("image")), bool(item["annotations"] or item["draft_exists"]))
             for item, frame in found

@@ -12,6 +12,7 @@ from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.export.project import videos
+from ml_backend.jobs.companion import images
 from ml_backend.jobs.companion.images import companion
 from ml_backend.jobs.companion.news import queue_images, want_images
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -172,6 +173,39 @@ class TestImages:
         assert len(held(studio)) == len(FRAMES)
         redis.delete(f"coldblitz:event:{KEY}")
         assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 3"
+
+    def test_what_is_answered_while_others_are_removed_stays_with_its_answer(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film, frames=tuple(range(1, 31)))
+        companion(KEY, 5)
+        suggest(studio, 5, ())
+        studio.meanwhile = lambda: studio.answer(5, 30, "cat")
+        assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 29"
+        assert held(studio) == [(5, 30)]
+
+    def test_who_comes_to_work_meanwhile_has_the_rest_left_until_later(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+    ) -> None:
+        with_film(studio, film, frames=tuple(range(1, 31)))
+        companion(KEY, 5)
+        suggest(studio, 5, ())
+        studio.meanwhile = lambda: projects.note_annotation(redis, KEY)
+        assert companion(KEY) == "10 images in project 20, 0 tasks lack some, removed 20"
+        assert queue_images(context, opened(context), 5, context.client.versions(7)), "the rest is still to be removed"
+        redis.delete(f"coldblitz:event:{KEY}")
+        assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 10"
+
+    def test_a_run_removes_so_many_at_most_and_the_next_one_goes_on(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(images, "_MOST_REMOVED", 3)
+        with_film(studio, film)
+        companion(KEY, 5)
+        suggest(studio, 5, ())
+        assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 3"
+        assert queue_images(context, opened(context), 5, context.client.versions(7))
+        assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 1"
 
     def test_a_models_questions_are_images_too_and_a_task_that_was_annotated_needs_no_others(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path

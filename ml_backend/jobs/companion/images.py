@@ -33,6 +33,8 @@ from ml_backend.video.timeline import Timeline, studio_grid
 _QUALITY, _LONGEST_SIDE = 85, 1920
 # Whoever has an image open has answered the one before within this time; it must not be deleted under their hands.
 _AT_WORK_SECONDS = 60.0
+# A run removes so many, and looks anew after so few whether somebody has begun.
+_MOST_REMOVED, _REMOVED_TOGETHER = 500, 20
 # So many jobs wait at most; when few are left the next ones are queued.
 _WINDOW, _LOW = 400, 20
 _NOT_MADE = "The companion project cannot be made or changed: {} {}"
@@ -166,13 +168,18 @@ def _jpeg(frame: VideoFrame) -> bytes:
 def _remove(
     context: WorkerContext, work: ProjectWork, project: Project, images: Sequence[Image], wanted: set[Frame]
 ) -> set[int]:
-    """Removes images that are not asked about any more and that nobody has touched, once nobody is at work; returns their
-    numbers."""
-    stale = [image for image in images if not image.touched and image.of not in wanted]
-    if not stale or projects.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
-        return set()
-    context.companions.remove_images(project.key.id, stale)
-    return {image.number for image in stale}
+    """Removes images that are not asked about any more and that nobody has touched, while nobody is at work; returns their
+    numbers. What is left is for the next comparison."""
+    stale = [image for image in images if not image.touched and image.of not in wanted][:_MOST_REMOVED]
+    removed: set[int] = set()
+    for start in range(0, len(stale), _REMOVED_TOGETHER):
+        if projects.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
+            break
+        report(95, f"removing images that nobody needs, {start} of {len(stale)}")
+        few = context.companions.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
+        context.companions.remove_images(project.key.id, few)
+        removed.update(image.number for image in few)
+    return removed
 
 
 def _count(context: WorkerContext, work: ProjectWork, project: Project) -> None:
