@@ -65,10 +65,14 @@ class CompanionStudio(Studio):
             self.fails_to_import = False
             abort(502)
         for item in request.get_json():
-            task = 1000 + len(self.images)
-            more: dict[str, Any] = {"annotations": [], "drafts": []}
-            self.images[task] = {"id": task, "data": item["data"], "updated_at": _WHEN, **more}
+            self.put_task(item["data"])
         return jsonify(task_count=1), 201
+
+    def put_task(self, data: dict[str, Any]) -> None:
+        """Makes a task of the companion."""
+        task = 1000 + len(self.images)
+        more: dict[str, Any] = {"annotations": [], "drafts": []}
+        self.images[task] = {"id": task, "data": data, "updated_at": _WHEN, **more}
 
     def file_uploads(self, number: int) -> Response:
         if request.method == "DELETE":

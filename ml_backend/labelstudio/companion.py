@@ -33,8 +33,8 @@ _ABOUT = (
     "Frames suggested for labelling, one key and Submit each. Coldblitz makes these tasks and learns from the answers; "
     "leave the mark in brackets, by which it finds this project again: "
 )
-# What we upload; other files in the companion are somebody else's.
-_OUR_FILE = re.compile(r"-\d+-\d+\.jpg$")
+# What we upload, with what Label Studio puts before it; other files in the companion are somebody else's.
+_OUR_FILE = re.compile(r"/[0-9a-f]{8}-\d+-\d+\.jpg$")
 # Label Studio takes no longer title.
 _MOST_TITLE = 50
 _LISTED = "id,title,label_config,model_version,created_at,description"
@@ -236,14 +236,18 @@ class Companions(Intake):
             self._json("DELETE", f"/api/tasks/{image.number}/")
 
     def remove_unused(self, companion: int, images: Sequence[Image]) -> None:
-        """Deletes pictures that we have uploaded and of which there is no task. `images`: all that the companion has."""
+        """Deletes pictures that we have uploaded and that no task shows. `images`: those that are known to be shown."""
         used = {image.address for image in images}
-        uploads = self._uploads(companion, all="true")
-        ours = [each for each in uploads if _OUR_FILE.search(str(each["file"]))]
-        unused = [each["id"] for each in ours if f"/data/{each['file']}" not in used]
+        uploads = {f"/data/{each['file']}": each["id"] for each in self._uploads(companion, all="true")}
+        unused = {
+            address: number for address, number in uploads.items() if _OUR_FILE.search(address) and address not in used
+        }
+        # Somebody else's tasks show pictures as well.
+        for item in self._tasks(companion, "id,data", page=_PAGE) if unused else ():
+            unused.pop(str(item["data"].get("image")), None)
         if unused:
             path = f"/api/projects/{companion}/file-uploads"
-            self._json("DELETE", path, json_body={"file_upload_ids": unused})
+            self._json("DELETE", path, json_body={"file_upload_ids": list(unused.values())})
 
     def _uploads(self, companion: int, **which: str) -> list[Mapping[str, Any]]:
         return list(self._json("GET", f"/api/projects/{companion}/file-uploads", which))

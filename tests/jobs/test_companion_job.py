@@ -118,6 +118,21 @@ class TestImages:
             image["data"]["image"] for image in studio.images.values()
         }
 
+    def test_pictures_that_others_have_brought_stay_whatever_they_are_called(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        ours = dict(studio.uploads)
+        theirs = {
+            98: ("upload/20/0a1b2c3d-IMG-2024-0012.jpg", b""),
+            99: ("upload/20/0a1b2c3e-2024-12.jpg", b""),
+        }
+        studio.uploads.update(theirs)
+        studio.put_task({"image": "/data/upload/20/0a1b2c3e-2024-12.jpg"})
+        companion(KEY)
+        assert studio.uploads == {**ours, **theirs}
+
     def test_without_redis_and_files_the_project_and_its_images_are_found_again(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
