@@ -56,6 +56,8 @@ class CompanionStudio(Studio):
         return jsonify({**self.made[number], "total_annotations_number": answered})
 
     def bring(self, number: int) -> tuple[Response, int]:
+        if len(request.files) > 100:
+            abort(400)
         if request.args.get("commit_to_project") == "false":
             first = len(self.uploads) + 1
             for offset, file in enumerate(request.files.values()):

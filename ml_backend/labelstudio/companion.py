@@ -43,6 +43,8 @@ _IMAGES = "id,data,annotations,draft_exists"
 _ANSWERS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time"
 _ASKED = "id,data,total_annotations,predictions,result,model_version"
 _PAGE = 200
+# Label Studio refuses a request of more than a hundred files.
+_UPLOADED_TOGETHER = 50
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,12 @@ class Companions(Intake):
                     yield _answer(frame, annotation, chosen)
 
     def add_images(self, companion: int, pictures: Sequence[Picture]) -> None:
-        """Uploads the pictures in one request and makes their tasks in another; killed in between, it leaves only files."""
+        """Uploads some of the pictures in one request and makes their tasks in another, until all are there; killed in
+        between, it leaves only files."""
+        for start in range(0, len(pictures), _UPLOADED_TOGETHER):
+            self._add_together(companion, pictures[start : start + _UPLOADED_TOGETHER])
+
+    def _add_together(self, companion: int, pictures: Sequence[Picture]) -> None:
         names = [f"{each.of.task}-{each.of.frame}.jpg" for each in pictures]
         files = {name: (name, each.jpeg, "image/jpeg") for name, each in zip(names, pictures, strict=True)}
         answer = self._upload(companion, files)

@@ -100,6 +100,14 @@ class TestImages:
         assert companion(KEY, 5) == "added 0 images of task 5"
         assert len(studio.images) == len(studio.uploads) == len(FRAMES)
 
+    def test_more_frames_than_label_studio_takes_files_in_a_request_come_in_pieces(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        frames = tuple(range(1, 121))
+        with_film(studio, film, frames=frames)
+        assert companion(KEY, 5) == "added 120 images of task 5"
+        assert held(studio) == [(5, frame) for frame in frames]
+
     def test_broken_off_between_the_upload_and_the_tasks_it_leaves_only_files_which_go_later(
         self, context: WorkerContext, studio: CompanionStudio, film: Path
     ) -> None:
