@@ -12,7 +12,7 @@ from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.export.project import videos
-from ml_backend.jobs.companion import images
+from ml_backend.jobs.companion import images, news
 from ml_backend.jobs.companion.images import companion
 from ml_backend.jobs.companion.news import queue_images, want_images
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -22,8 +22,8 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion import NONE
 from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.regions import prediction_json, suggestion
-from ml_backend.queueing.queue import listing
-from ml_backend.records import companions, projects
+from ml_backend.queueing.queue import listing, queue_of
+from ml_backend.records import companions, marks, projects
 from ml_backend.video.timeline import StudioFrame
 
 FRAMES = (3, 60, 61, 140)
@@ -250,6 +250,32 @@ class TestImages:
         companion(KEY, 2)
         companion(KEY)
         assert waiting_jobs(redis) == ["companion 1"]
+
+    def test_however_many_tasks_want_images_a_bounded_number_of_jobs_waits_and_none_is_left_out(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(news, "WINDOW", 3)
+        for task in range(1, 6):
+            with_film(studio, film, task)
+            want_images(context, opened(context), task)
+        assert waiting_jobs(redis) == ["companion 1", "companion 2", "companion 3"]
+        queue_of(redis, "companion").empty()
+        for task in (1, 2, 3):
+            companion(KEY, task)
+        assert waiting_jobs(redis) == ["companion"], "the others are looked for when few are left"
+        companion(KEY)
+        assert waiting_jobs(redis) == ["companion", "companion 4", "companion 5"]
+
+    def test_a_task_that_wants_images_while_all_are_compared_is_looked_for_again(
+        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        suggest(studio, 5, ())
+        monkeypatch.setattr(news, "WINDOW", 0)
+        studio.meanwhile = lambda: want_images(context, opened(context), 5)
+        companion(KEY)
+        assert marks.get(redis, KEY, "images") == "more"
 
     def test_of_a_task_that_is_gone_nothing_is_asked(
         self, context: WorkerContext, studio: CompanionStudio, film: Path

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.jobs.companion.answers import companion_project
 from ml_backend.jobs.companion.news import images_state
+from ml_backend.jobs.filling import WINDOW
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
@@ -35,8 +36,8 @@ _QUALITY, _LONGEST_SIDE = 85, 1920
 _AT_WORK_SECONDS = 60.0
 # A run removes so many, and looks anew after so few whether somebody has begun.
 _MOST_REMOVED, _REMOVED_TOGETHER = 500, 20
-# So many jobs wait at most; when few are left the next ones are queued.
-_WINDOW, _LOW = 400, 20
+# When few jobs are left the next ones are queued.
+_LOW = 20
 _NOT_MADE = "The companion project cannot be made or changed: {} {}"
 _MAY_NOT = "Set LABEL_STUDIO_API_KEY to a token of a user who may create projects, or leave `companion` out."
 
@@ -85,9 +86,11 @@ def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
 
 def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str:
     """Queues the tasks whose frames lack an image, and removes images of which nobody needs an answer any more."""
+    # A task that finds no room meanwhile puts it back, and may be too late for this comparison.
+    marks.drop(context.redis, work.key, "images")
     newest, _ = context.client.newest_task(work.id)
     state = images_state(context, work, newest, context.client.versions(work.id))
-    room = _WINDOW - waiting(context.redis, "companion")
+    room = WINDOW - waiting(context.redis, "companion")
     images = context.companions.images(project.key.id)
     wanted: set[Frame] = set()
     there = {image.of for image in images}
@@ -106,7 +109,8 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
     _count(context, work, project)
     # What is still to be removed or queued is looked for again the next time.
     done = all(image.touched or image.of in wanted for image in kept)
-    marks.put(context.redis, work.key, "images", "more" if left else state if done else None)
+    more = left or marks.get(context.redis, work.key, "images") == "more"
+    marks.put(context.redis, work.key, "images", "more" if more else state if done else None)
     return f"{len(kept)} images in project {project.key.id}, {queued} tasks lack some, removed {len(removed)}"
 
 

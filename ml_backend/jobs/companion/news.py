@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ml_backend.jobs.filling import WINDOW
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.queueing.queue import request
+from ml_backend.queueing.queue import request, waiting
 from ml_backend.records import companions, marks, projects
 
 
 def want_images(context: WorkerContext, work: ProjectWork, task: int | None = None) -> None:
-    """To be called when other frames are suggested or asked about: of one task, or of many."""
-    if work.settings.companion:
+    """To be called when other frames are suggested or asked about: of one task, or of many. When as many jobs wait as
+    may, a task's turn comes with a later comparison."""
+    if not work.settings.companion:
+        return
+    if task is not None and waiting(context.redis, "companion") >= WINDOW:
+        marks.put(context.redis, work.key, "images", "more")
+    else:
         request(context.redis, "companion", work.key, *(() if task is None else (task,)))
 
 
