@@ -120,7 +120,7 @@ def test_secrets_stay_where_they_were_given(tmp_path: Path, accepted: str) -> No
         def answers() -> bool:
             try:
                 return session.get(f"{url}/health", timeout=2).ok
-            except requests.ConnectionError:
+            except requests.RequestException:
                 return False
 
         until(answers)
