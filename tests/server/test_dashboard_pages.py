@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import dashboard_scene as scene
 import pytest
+from dashboard_html import HTML, at_work, client, page, settings
 from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import companions, contact_sheet, projects, ready, task_view, training_choice
-from ml_backend.records.contact_sheet import ContactSheet
+from ml_backend.records import companions, projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
-HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+__all__ = ["at_work", "client", "settings"]
+
 PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "export", "settings")
 PAGES = ("/", "/dashboard/jobs", *(f"/dashboard/projects/7/{page}" for page in PROJECT_PAGES))
 ODD = {
@@ -31,54 +30,12 @@ ODD = {
 }
 
 
-@pytest.fixture
-def settings(redis_settings: Settings, tmp_path: Path) -> Settings:
-    return settings_for(tmp_path, redis_url=redis_url(redis_settings))
-
-
-@pytest.fixture
-def client(redis: Redis, settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
-
-
-@pytest.fixture
-def at_work(redis: Redis, settings: Settings) -> None:
-    scene.open_project(settings, redis)
-    scene.run_jobs(redis)
-
-
 def test_the_companion_project_is_one_click_away(client: FlaskClient, redis: Redis, at_work: None) -> None:
     assert "Frames," not in page(client, "/").text
     companions.note(redis, scene.P, companions.Known("9.1769860800", 40, 12))
     html = page(client, "/")
     assert "Frames, 12 of 40 labelled" in html.text
     assert "http://studio.invalid/projects/9/data" in {link.get("href") for link in html.all("a")}
-
-
-class Elements(HTMLParser):
-    """Every element with its attributes, and the text between them."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
-
-
-def page(client: FlaskClient, path: str) -> Elements:
-    answer = client.get(path, headers=HTML)
-    assert answer.status_code == 200, answer.get_data(as_text=True)
-    assert answer.mimetype == "text/html"
-    return Elements(answer.get_data(as_text=True))
 
 
 class TestEveryPage:
@@ -241,230 +198,6 @@ class TestJobs:
         answer = client.post("/dashboard/jobs/retry", headers={**HTML, "Sec-Fetch-Site": "cross-site"})
         assert answer.status_code == 403
         assert len(listing(redis)["failed"]) == 1
-
-
-class TestModels:
-    def test_each_version_with_its_scores(self, client: FlaskClient, at_work: None) -> None:
-        found = page(client, "/dashboard/projects/7/models")
-        assert all(score in found.text for score in ("0.620", "0.810", "0.930"))
-        assert "412 kB" in found.text
-        assert any("Learning curve" in str(chart.get("aria-label")) for chart in found.all("svg"))
-
-    def test_one_in_full(self, client: FlaskClient, at_work: None) -> None:
-        found = page(client, "/dashboard/projects/7/models/cold-v3")
-        charts = " ".join(str(chart.get("aria-label")) for chart in found.all("svg"))
-        assert all(name in charts for name in ("Calibration", "Learning curve", "Loss", "F1 of ball"))
-        assert "none of the labels" in found.text
-        assert "mobilenet_v2:default" in found.text
-
-    def test_one_that_was_not_measured(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
-        from ml_backend.learning.versions import ModelCard, publish
-
-        projects.remember(redis, projects.Known(scene.P, "<View/>"))
-        root = settings.data_dir / "projects" / scene.P / "models"
-        root.mkdir(parents=True)
-        publish(root, ModelCard("custom-bird-v1", "custom-bird", ("a",), True, "none", "2026-01-01T00:00:00"), {})
-        assert "not measured" in page(client, "/dashboard/projects/7/models").text
-        assert "Not measured yet." in page(client, "/dashboard/projects/7/models/custom-bird-v1").text
-
-    def test_activating_rolling_back_training_and_deleting(
-        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
-    ) -> None:
-        found = page(client, "/dashboard/projects/7/models")
-        actions = [form["action"] for form in found.all("form")]
-        assert "/dashboard/projects/7/models/cold-v2/activate" in actions
-        assert "Roll back to cold-v2" in found.text
-        client.post("/dashboard/projects/7/models/cold-v2/activate")
-        assert projects.wanted_version(redis, scene.P) == "cold-v2"
-        client.post("/dashboard/projects/7/train")
-        assert {row["kind"] for row in listing(redis)["queued"]} >= {"rollout", "train"}
-        client.post("/dashboard/projects/7/models/cold-v1/delete")
-        assert not (settings.data_dir / "projects" / scene.P / "models" / "cold-v1").exists()
-
-    def test_a_card_says_what_it_was_trained_with(self, client: FlaskClient, at_work: None) -> None:
-        assert "mode auto, min_frames 3" in page(client, "/dashboard/projects/7/models/cold-v3").text
-
-    def test_how_to_train_is_chosen_in_a_form_and_shown_from_then_on(
-        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
-    ) -> None:
-        form = page(client, "/dashboard/projects/7/models")
-        assert [box["value"] for box in form.all("input") if "checked" in box] == ["extra-params", "head"]
-        numbers = {box["name"]: (box["min"], box["value"], box["max"]) for box in form.all("input") if "min" in box}
-        assert numbers["cycles"] == ("1", "10", "100")
-        assert numbers["validation_split"] == ("0.05", "0.2", "0.5")
-        sent = {"kind": "blitz", "fit": "finetune", "cycles": "25", "validation_split": "0.25", "image_size": " 96 "}
-        answer = client.post("/dashboard/projects/7/train", data=sent, follow_redirects=True, headers=HTML)
-        assert "This training and those after it are Blitz" in answer.get_data(as_text=True)
-        assert [row["kind"] for row in listing(redis)["queued"]].count("train") == 1
-
-        form = page(client, "/dashboard/projects/7/models")
-        assert [box["value"] for box in form.all("input") if "checked" in box] == ["blitz", "finetune"]
-        assert [box["value"] for box in form.all("input") if "min" in box] == ["25", "0.25", "3", "96", "5"]
-        shown = page(client, "/dashboard/projects/7/settings").text
-        assert re.search(r"blitz\.\s*cycles\s*25\s*models page", shown)
-        assert re.search(r"sample_\s*fps\s*2\.0\s*default", shown)
-        answer = client.post("/dashboard/projects/7/train", data={"kind": "extra-params"}, follow_redirects=True)
-        assert "Trainings follow the extra params again." in answer.get_data(as_text=True)
-        known = projects.recall(redis, scene.P)
-        assert known is not None
-        assert training_choice.in_force(settings.data_dir, known) is None
-
-    @pytest.mark.parametrize(
-        ("sent", "said"),
-        [
-            ({"kind": "blitz", "cycles": "1000"}, "blitz.cycles cannot be set: 1000 is not between 1 and 100."),
-            ({"kind": "blitz", "cycles": "ten"}, "blitz.cycles cannot be set: &#39;ten&#39; has the wrong type."),
-            ({"kind": "blitz", "fit": "<b>"}, "&#39;&lt;b&gt;&#39; is not one of"),
-            ({"kind": "warm"}, "The kind &#39;warm&#39; cannot be trained."),
-            ({"kind": "custom"}, "No model file is named for this project."),
-        ],
-    )
-    def test_what_cannot_be_trained_is_said_in_one_sentence_and_not_tried(
-        self, client: FlaskClient, redis: Redis, at_work: None, sent: dict[str, str], said: str
-    ) -> None:
-        answer = client.post("/dashboard/projects/7/train", data=sent, headers=HTML)
-        assert (answer.status_code, answer.mimetype) == (400, "text/html")
-        assert said in answer.get_data(as_text=True)
-        assert "train" not in [row["kind"] for row in listing(redis)["queued"]]
-
-    def test_a_form_of_another_site_starts_no_training(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
-        foreign = {**HTML, "Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
-        assert client.post("/dashboard/projects/7/train", data={"kind": "cold"}, headers=foreign).status_code == 403
-        assert "train" not in [row["kind"] for row in listing(redis)["queued"]]
-
-    def test_the_active_one_is_not_deleted(self, client: FlaskClient, at_work: None) -> None:
-        answer = client.post("/dashboard/projects/7/models/cold-v3/delete", headers=HTML)
-        assert answer.status_code == 400
-        assert "cold-v3 is the active version." in answer.get_data(as_text=True)
-
-
-class TestVideos:
-    def test_they_come_a_page_at_a_time(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
-        scene.open_project(settings, redis, tasks=60)
-        first, last = page(client, "/dashboard/projects/7/videos"), page(client, "/dashboard/projects/7/videos?page=2")
-        assert ("street_50.mp4" in first.text, "street_51.mp4" in first.text) == (True, False)
-        assert ("street_50.mp4" in last.text, "street_60.mp4" in last.text) == (False, True)
-        assert "street_60.mp4" in page(client, "/dashboard/projects/7/videos?page=99").text
-        assert "street_1.mp4" in page(client, "/dashboard/projects/7/videos?page=x").text
-
-    @pytest.mark.parametrize("order", ["certainty", "errors"])
-    def test_those_that_need_a_person_come_first_when_asked_for_over_all_pages(
-        self, client: FlaskClient, redis: Redis, settings: Settings, order: str
-    ) -> None:
-        scene.open_project(settings, redis, tasks=60)
-        listed = [
-            int(match)
-            for number in (1, 2)
-            for match in re.findall(
-                r"street_(\d+)\.mp4", page(client, f"/dashboard/projects/7/videos?sort={order}&page={number}").text
-            )
-        ]
-        # Task 1 is reviewed, so that its errors are not counted.
-        assert listed == [*range(60, 1, -1), 1]
-        first = page(client, f"/dashboard/projects/7/videos?sort={order}")
-        assert [str(head["aria-sort"]) for head in first.all("th") if "aria-sort" in head] == [
-            "ascending" if order == "certainty" else "descending"
-        ]
-        assert f"?page=2&sort={order}" in [link["href"] for link in first.all("a")]
-        assert "756" in first.text
-
-    def test_an_order_that_is_none_is_by_task(self, client: FlaskClient, at_work: None) -> None:
-        found = page(client, "/dashboard/projects/7/videos?sort=nonsense")
-        assert re.findall(r"street_(\d)\.mp4", found.text) == ["1", "2", "3", "4"]
-        links = [link["href"] for link in found.all("a")]
-        assert "?sort=certainty" in links
-        assert "?sort=errors" in links
-
-    def test_errors_of_a_version_that_is_not_shown_any_more_are_not_told(
-        self, client: FlaskClient, redis: Redis, at_work: None
-    ) -> None:
-        projects.activate(redis, scene.P, "cold-v2")
-        assert "errors are left" not in page(client, "/dashboard/projects/7/videos").text
-        assert "errors are left" not in page(client, "/").text
-
-    def test_one_over_time(self, client: FlaskClient, at_work: None) -> None:
-        found = page(client, "/dashboard/projects/7/videos/1")
-        bars = [str(chart.get("aria-label")) for chart in found.all("svg") if chart.get("aria-label")]
-        assert [bar.split(".")[0] for bar in bars] == [
-            "Model cold-v3",
-            "Ada Lovelace",
-            "user 12",
-            "Questions",
-            "Suggested",
-            "Confidence in clear",
-            "Confidence in ball",
-            "Confidence in car",
-        ]
-        assert "300 frames at 25 a second, 0:12.00; 55 % sure" in found.text
-        unsure, differing = found.text.index("Least confident"), found.text.index("People against model")
-        assert found.text.index("111 to 190", unsure) < differing
-        # The first person said clear up to frame 120, the model only up to 110.
-        assert found.text.index("111 to 120", differing)
-        assert "http://studio.invalid/projects/7/data?task=1" in [link["href"] for link in found.all("a")]
-
-    def test_its_pictures_are_made_when_somebody_asks(
-        self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
-    ) -> None:
-        address = "/dashboard/projects/7/videos/1/sheet"
-        assert client.get(f"{address}.jpg").status_code == 404
-        client.post(address)
-        assert ("sheet", 1) in {(row["kind"], row["task"]) for row in listing(redis)["queued"]}
-        contact_sheet.save(settings.data_dir, scene.P, 1, ContactSheet((15, 55, 1, 150), 2, 4, 160, 90), b"a JPEG")
-        found = page(client, "/dashboard/projects/7/videos/1")
-        (image,) = found.all("img")
-        assert image["alt"] == "4 frames of the video, row by row: 15, 55, 1, 150"
-        answer = client.get(str(image["src"]))
-        assert (answer.mimetype, answer.data) == ("image/jpeg", b"a JPEG")
-
-    def test_one_of_which_only_the_suggestions_are_known(
-        self, client: FlaskClient, redis: Redis, settings: Settings
-    ) -> None:
-        projects.remember(redis, projects.Known(scene.P, scene.label_config(scene.COLOURS)))
-        asked = scene.prediction("keyframes-v1", 5, [(30, 30, [], None)], 0.0)
-        ready.save(settings.data_dir, scene.P, asked)
-        assert "Keyframe suggestions" in page(client, "/dashboard/projects/7/videos/5").text
-
-    def test_what_the_model_asks_is_drawn_apart_from_its_timeline(self, client: FlaskClient, at_work: None) -> None:
-        text = page(client, "/dashboard/projects/7/videos/1").text
-        assert "Questions" in text
-        assert "the model: a question, frame 60 at 0:02" in text
-        assert "3 regions in" in text
-        assert "Least confident stretches" in text
-
-    def test_how_sure_it_is_of_a_video_does_not_change_when_its_task_is_put_back(
-        self, client: FlaskClient, settings: Settings, at_work: None
-    ) -> None:
-        put_back = scene.prediction("cold-v3", 1, [(1, 10, ["ball"], 0.5)], 0.99)
-        ready.save(settings.data_dir, scene.P, put_back)
-        view = task_view.load(settings.data_dir, scene.P, 1)
-        assert view is not None
-        task_view.save(settings.data_dir, scene.P, replace(view, certainty=0.43))
-        assert "43 % sure in its least sure tenth" in page(client, "/dashboard/projects/7/videos/1").text
-        assert re.search(r"street_1.*?43 %", page(client, "/dashboard/projects/7/videos").text, re.DOTALL)
-
-
-class TestQuality:
-    def test_people_agreement_and_the_worst_labels_first(self, client: FlaskClient, at_work: None) -> None:
-        text = page(client, "/dashboard/projects/7/quality").text
-        assert "0.780" in text
-        assert "0.910" in text
-        assert re.search(r"Ada Lovelace\D*2\D*340\D*1 min 16 s\D*2 min 31 s", text)
-        assert "user 12" in text
-        assert "predicted, left as it was 3" in text
-        assert text.index("97 %") < text.index("92 %") < text.index("82 %")
-
-    def test_of_each_label_who_or_what_gave_it(self, client: FlaskClient, at_work: None) -> None:
-        found = page(client, "/dashboard/projects/7/quality")
-        pictures = [str(chart.get("aria-label")) for chart in found.all("svg")]
-        assert (
-            "Regions of clear by source. drawn or answered by a person 80 %, predicted, left as it was 20 %" in pictures
-        )
-        assert len([name for name in pictures if name.startswith("Regions of")]) == len(scene.COLOURS)
-        assert re.search(r"6\s*2\s*2\s*0\.810", found.text)
-
-    def test_looking_again(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
-        client.post("/dashboard/projects/7/quality")
-        assert "quality" in {row["kind"] for row in listing(redis)["queued"]}
 
 
 class TestSettings:

@@ -8,9 +8,9 @@ from pathlib import Path
 import dashboard_scene as scene
 import numpy as np
 import pytest
+from dashboard_html import client, settings
 from flask.testing import FlaskClient
 from redis import Redis
-from test_dashboard_pages import client, settings
 
 from ml_backend.records import pictures
 from ml_backend.records.pictures import NONE, PICTURE, VIDEO
