@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """What every benchmark on labelled videos is asked with."""
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder with videos/labels.json and weights/"
+    )
+    parser.add_argument("--json", type=Path, help="write the report there")
+    parser.add_argument("--markdown", type=Path, help="write the tables between the marks of this page")
+    parser.add_argument("--cache", type=Path, help="keep computed features there")
 
 
 def write_into(path: Path, text: str) -> None:

@@ -16,17 +16,12 @@ from benchmarks.learning.effort import effort
 from benchmarks.learning.honesty import Honesty
 from benchmarks.learning.noise import noise
 from benchmarks.learning.table import tables
-from benchmarks.measured import write_into
+from benchmarks.measured import add_options, write_into
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data"), help="folder with videos/labels.json and weights/"
-    )
-    parser.add_argument("--json", type=Path, help="write the report there")
-    parser.add_argument("--markdown", type=Path, help="write the tables between the marks of this page")
-    parser.add_argument("--cache", type=Path, help="keep computed features there")
+    add_options(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--no-lstm", action="store_true", help="leave out the slow baseline")
     options = parser.parse_args()

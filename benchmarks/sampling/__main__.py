@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.learning.data import Data, read
-from benchmarks.measured import write_into
+from benchmarks.measured import add_options, write_into
 from benchmarks.sampling.index import index
 from benchmarks.sampling.keystrokes import keystrokes
 from benchmarks.sampling.second_round import second_round
@@ -32,12 +32,7 @@ _ON_THEIR_OWN: dict[str, Callable[[], object]] = {"index": index, "keystrokes_pe
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data"), help="folder with videos/labels.json and weights/"
-    )
-    parser.add_argument("--json", type=Path, help="write the report there")
-    parser.add_argument("--markdown", type=Path, help="write the tables between the marks of this page")
-    parser.add_argument("--cache", type=Path, help="keep computed features there")
+    add_options(parser)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", nargs="+", choices=[*_ON_VIDEOS, *_ON_THEIR_OWN], help="measure these parts alone")
     options = parser.parse_args()
