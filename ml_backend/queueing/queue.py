@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,14 +91,33 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     in_line = _in_line(redis, places, again)
     if in_line is not None:
         return in_line
-    jobs = existing(redis, places)
-    if not again and any(_status(job) == JobStatus.FAILED and not job.meta.get("passes", True) for job in jobs):
-        return None
-    job_id = _make_room(jobs, places)
-    # Another process may have queued it a moment ago.
-    with contextlib.suppress(DuplicateJobError):
-        _enqueue(redis, kind, job_id, project, subject, unique=True)
-    return job_id
+    with _alone(redis, places):
+        # Another thread or process may have queued it a moment ago.
+        in_line = _in_line(redis, places, again)
+        if in_line is not None:
+            return in_line
+        jobs = existing(redis, places)
+        if not again and any(_status(job) == JobStatus.FAILED and not job.meta.get("passes", True) for job in jobs):
+            return None
+        job_id = _make_room(jobs, places)
+        with contextlib.suppress(DuplicateJobError):
+            _enqueue(redis, kind, job_id, project, subject, unique=True)
+        return job_id
+
+
+@contextlib.contextmanager
+def _alone(redis: Redis, places: list[str]) -> Iterator[None]:
+    """Nobody else deletes or queues a job in these places meanwhile: RQ claims an id first and puts it in line later, and
+    between the two a job deleted by another comes to stand in line twice."""
+    lock = redis.lock(f"coldblitz:places:{places[0]}", timeout=2, blocking_timeout=2, sleep=0.005)
+    # One who holds it for longer has died.
+    held = lock.acquire()
+    try:
+        yield
+    finally:
+        if held:
+            with contextlib.suppress(LockError):
+                lock.release()
 
 
 def _in_line(redis: Redis, places: list[str], again: bool) -> str | None:
@@ -147,9 +166,10 @@ def queue_due(redis: Redis) -> int:
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
     """Queues a job that starts when all of `waits_for` have ended, well or not; it takes the place of one that waits."""
     places = slots(kind, project, *subject, "after")
-    job_id = _make_room(existing(redis, places), places)
     dependency = Dependency(jobs=list(waits_for), allow_failure=True)
-    job = _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
+    with _alone(redis, places):
+        job_id = _make_room(existing(redis, places), places)
+        job = _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
     # RQ would wait for ever for one that had failed before it was told to wait.
     if job.get_status() == JobStatus.DEFERRED and job.dependencies_are_met():
         queue = queue_of(redis, kind)

@@ -96,6 +96,8 @@ def test_the_module_or_file_is_there_with_its_options(line: Line) -> None:
     elif what[1].startswith("benchmarks."):
         module = ROOT.joinpath(*what[1].split("."))
         source = (module / "__main__.py" if module.is_dir() else module.with_suffix(".py")).read_text(encoding="utf-8")
+        if "add_options(" in source:
+            source += (ROOT / "benchmarks" / "measured.py").read_text(encoding="utf-8")
         for option in re.findall(r"--[a-z-]+", line.text):
             assert f'"{option}"' in source
     else:

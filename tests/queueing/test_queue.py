@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
@@ -53,14 +53,14 @@ class TestCoalescing:
         assert ran(redis) == [f"train {P}"]
 
     def test_from_many_threads_too(self, redis: Redis, work: Work) -> None:
-        threads = [threading.Thread(target=lambda: [request(redis, "train", P) for _ in range(25)]) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert counts(redis)["queued"] == 1
+        with ThreadPoolExecutor(8) as threads:
+            for project in map(str, range(20)):
+                assert (
+                    len(set(threads.map(lambda _, project=project: request(redis, "train", project), range(50)))) == 1
+                )
+        assert counts(redis)["queued"] == 20
         work()
-        assert ran(redis) == [f"train {P}"]
+        assert sorted(ran(redis)) == sorted(f"train {project}" for project in range(20))
 
     def test_while_one_runs_one_more_may_wait(self, redis: Redis, work: Work) -> None:
         will(redis, "request itself")
