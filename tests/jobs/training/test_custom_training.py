@@ -26,7 +26,7 @@ from ml_backend.records import projects, training_choice
 from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "custom-models" / "learning.py"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "custom-models" / "learning.py"
 CONFIG = (
     '<View><TimelineLabels name="events" toName="film"><Label value="day"/><Label value="night"/></TimelineLabels>'
     '<Video name="film" value="$video" framerate="10"/></View>'
