@@ -16,7 +16,7 @@ from redis import Redis
 
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS, parse_event, parse_predict
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.projects import known_keys
+from ml_backend.records.projects import keys_of, known_keys
 from ml_backend.server.protocol import Backend, answer_predict, receive_event, receive_setup
 from ml_backend.settings import Settings
 
@@ -63,9 +63,8 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
         """Upstream 2.x and tasks name a project by its id alone; the newest one that had it is meant."""
         if project is None or "." in str(project):
             return None if project is None else str(project)
-        known = (key.split(".") for key in known_keys(self._backend.redis))
-        created = [int(time) for number, time in known if number == str(project)]
-        return f"{project}.{max(created)}" if created else None
+        keys = keys_of(known_keys(self._backend.redis), str(project))
+        return keys[-1] if keys else None
 
 
 def _request_body() -> Mapping[str, Any]:

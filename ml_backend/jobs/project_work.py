@@ -31,7 +31,7 @@ def open_project(context: WorkerContext, key: str) -> ProjectWork:
     """Raises Gone when the project is, and LabelConfigError when nothing in it can be predicted."""
     known = projects.recall(context.redis, key)
     try:
-        project = context.client.project(int(key.split(".")[0]))
+        project = context.client.project(projects.number_of(key))
     except LabelStudioMissing as error:
         raise Gone(f"Project {key} is gone from Label Studio.", "Nothing needs to be done.") from error
     if str(project.key) != key:

@@ -41,7 +41,8 @@ def reconcile(redis: Redis, label_studio_url: str, project: str | None, *, thoro
 
     `thorough` compares everything though nothing seems to have changed. Raises SettingsError.
     """
-    keys = [key for key in projects.known_keys(redis) if project is None or project in (key, key.split(".")[0])]
+    keys = projects.known_keys(redis)
+    keys = keys if project is None else projects.keys_of(keys, project)
     if project is not None and not keys:
         raise SettingsError(
             f"Project {project} is not known here.",
@@ -58,7 +59,7 @@ def reconcile(redis: Redis, label_studio_url: str, project: str | None, *, thoro
 
 def known(redis: Redis, project: str) -> str:
     """The key of a connected project; the newest when Label Studio used the number again. Raises SettingsError."""
-    found = [key for key in projects.known_keys(redis) if project in (key, key.split(".")[0])]
+    found = projects.keys_of(projects.known_keys(redis), project)
     if not found:
         raise SettingsError(f"Project {project} is not known here.", "Connect it in Label Studio (Settings, Model).")
-    return max(found, key=lambda key: key.split(".")[-1])
+    return found[-1]

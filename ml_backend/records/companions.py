@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from redis import Redis
 
 from ml_backend.queueing.replies import text
+from ml_backend.records.projects import number_of
 
 _COMPANIONS = "coldblitz:companions"
 
@@ -23,7 +24,7 @@ class Known:
 
     @property
     def id(self) -> int:
-        return int(self.key.split(".")[0])
+        return number_of(self.key)
 
 
 def note(redis: Redis, project: str, companion: Known) -> None:

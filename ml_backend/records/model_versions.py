@@ -24,10 +24,10 @@ def project_key(data_dir: Path, redis: Redis | None, project: str) -> str:
     keys = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
     if redis is not None:
         keys.update(projects.known_keys(redis))
-    mine = sorted((key for key in keys if project in (key, key.split(".")[0])), key=lambda key: key.split(".")[-1])
-    if not mine:
+    found = projects.keys_of(keys, project)
+    if not found:
         raise SettingsError(f"No project {project} is known in {data_dir}.", "Check the number and DATA_DIR.")
-    return mine[-1]
+    return found[-1]
 
 
 def summaries(data_dir: Path, redis: Redis, key: str) -> list[dict[str, Any]]:

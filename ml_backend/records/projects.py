@@ -35,11 +35,25 @@ class Known:
 
     @property
     def id(self) -> int:
-        return int(self.key.split(".")[0])
+        return number_of(self.key)
 
     @property
     def settings(self) -> ProjectSettings:
         return parse_project_settings(self.extra_params)[0]
+
+
+def number_of(key: str) -> int:
+    """The number by which Label Studio knows a project: the part of its key before the time at which it was made."""
+    return int(key.partition(".")[0])
+
+
+def keys_of(keys: Iterable[str], project: str) -> list[str]:
+    """Those of `keys` that a person means by a project's number, or by its key; the newest last.
+
+    There can be several, since Label Studio gives the number of a deleted project to another one.
+    """
+    meant = [key for key in keys if project in (key, key.partition(".")[0])]
+    return sorted(meant, key=lambda key: (len(key), key))  # as the numbers in them are ordered
 
 
 def remember(redis: Redis, project: Known) -> bool:

@@ -100,8 +100,8 @@ def discover(host: str) -> str:
     hooked = {hook["project"] for hook in context.client.webhooks() if hook["url"].rstrip("/").endswith("/webhook")}
     for key in existing.keys() - known - set(found):
         # Asked rarely: Label Studio calls somebody else's backend as well.
-        if int(key.split(".")[0]) in hooked and projects.may_ask(redis, key):
-            context.client.backends(int(key.split(".")[0]))
+        if existing[key].key.id in hooked and projects.may_ask(redis, key):
+            context.client.backends(existing[key].key.id)
     removed = remove_gone(context, existing.keys())
     return f"found {len(found)} projects at {host}" + (f", removed the files of {removed}" if removed else "")
 

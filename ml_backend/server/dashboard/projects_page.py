@@ -72,7 +72,7 @@ def home() -> str | Response:
         return health()
     redis = backend().redis
     keys = projects.known_keys(redis)
-    shown = sorted(keys, key=lambda key: int(key.split(".")[0]), reverse=True)[:_MOST_PROJECTS]
+    shown = sorted(keys, key=projects.number_of, reverse=True)[:_MOST_PROJECTS]
     problems, findings = projects.problems(redis), projects.findings(redis)
     rows = [_row(known, problems, findings) for key in shown if (known := projects.recall(redis, key))]
     return render_template(

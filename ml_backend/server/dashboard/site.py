@@ -91,8 +91,8 @@ class ProjectPage:
 def project_page(number: int) -> ProjectPage:
     """The newest project of that number. Raises SettingsError for one that is not connected."""
     redis = backend().redis
-    keys = [key for key in projects.known_keys(redis) if key.split(".")[0] == str(number)]
-    known = projects.recall(redis, max(keys, key=lambda key: key.split(".")[-1])) if keys else None
+    keys = projects.keys_of(projects.known_keys(redis), str(number))
+    known = projects.recall(redis, keys[-1]) if keys else None
     if known is None:
         raise SettingsError(
             f"Project {number} is not connected to this backend.",
