@@ -75,3 +75,32 @@ class TestStopping:
         child.wait(10)
         stop_child(child, 1)
         assert child.returncode == 0
+
+
+NICER = """
+import os, sys
+from pathlib import Path
+from ml_backend.child import give_way
+give_way(7)
+Path(sys.argv[1]).write_text(f"{os.getpriority(os.PRIO_PROCESS, 0)} {Path('/proc/self/autogroup').read_text()}")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="only Linux shares cores out between sessions")
+class TestGivingWay:
+    """The kernel says how it treats a session: niceness alone counts for nothing between sessions."""
+
+    def test_several_that_start_at_once_lower_their_sessions_too(self, tmp_path: Path) -> None:
+        children = [start_child([sys.executable, "-c", NICER, str(tmp_path / str(n))]) for n in range(3)]
+        for n, child in enumerate(children):
+            assert child.wait(20) == 0
+            own, *_, of_session = (tmp_path / str(n)).read_text().split()
+            assert int(own) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+            assert of_session == "7"
+
+    def test_one_within_our_session_lowers_itself_alone(self, tmp_path: Path) -> None:
+        before = Path("/proc/self/autogroup").read_text()
+        subprocess.run([sys.executable, "-c", NICER, str(tmp_path / "told")], check=True)
+        own, session = (tmp_path / "told").read_text().split(" ", 1)
+        assert int(own) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+        assert session == before == Path("/proc/self/autogroup").read_text()

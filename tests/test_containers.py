@@ -97,6 +97,11 @@ def test_no_service_has_privileges_or_unbounded_memory(compose: dict[str, Any], 
     assert service.get("user", "coldblitz") != "root"
 
 
+def test_workers_give_way_to_the_web_process(compose: dict[str, Any]) -> None:
+    shares = {name: service.get("cpu_shares", 1024) for name, service in compose["services"].items()}
+    assert shares["worker"] == shares["worker-gpu"] < shares["web"] == shares["redis"]
+
+
 @pytest.mark.parametrize("missing", ["LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "BASIC_AUTH_PASS"])
 def test_what_has_no_safe_default_is_asked_for(missing: str) -> None:
     """Compose stops at `${NAME:?message}` when the variable is empty."""

@@ -15,6 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ml_backend.child import give_way
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.logs import without_secrets
 from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
@@ -66,7 +67,7 @@ def work() -> None:
     Jobs run in this process, not in a fork, so that the backbone is loaded once and CUDA is never forked.
     """
     # Whoever waits for an answer goes first on the cores that they share.
-    os.nice(_NICER)
+    give_way(_NICER)
     limit_memory()
     # Imported before the first job asks for them; torch, which takes longer, waits until one needs it.
     for kind in ("reconcile", "suggest"):
