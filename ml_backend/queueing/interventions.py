@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text
 
 from ml_backend.queueing.poison import forgive
-from ml_backend.queueing.queue import existing, queue_of, queues, request
+from ml_backend.queueing.queue import existing, queue_of, queue_scheduled, queues, request
 
 # A job that waits for Label Studio says so by this word.
 UNREACHABLE = "LabelStudioUnreachable"
@@ -50,11 +50,7 @@ def retry_mended(redis: Redis, project: str, *, disk: bool) -> int:
     for queue in queues(redis):
         for job in _in_parts(redis, queue.scheduled_job_registry.get_job_ids(cleanup=False)):
             if job.meta.get("project") == project and job.meta.get("error") == UNREACHABLE:
-                with redis.pipeline() as pipeline:
-                    queue.scheduled_job_registry.remove(job, pipeline=pipeline)
-                    queue._enqueue_job(job, pipeline=pipeline)
-                    pipeline.execute()
-                again += 1
+                again += queue_scheduled(redis, queue, job)
     mendable = f"{_MENDABLE}:{project}"
     for job in _in_parts(redis, sorted(as_text(job_id) for job_id in redis.smembers(mendable))):
         if job.get_status(refresh=False) != JobStatus.FAILED:

@@ -91,7 +91,7 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     in_line = _in_line(redis, places, again)
     if in_line is not None:
         return in_line
-    with _alone(redis, places):
+    with _alone(redis, places[0]):
         # Another thread or process may have queued it a moment ago.
         in_line = _in_line(redis, places, again)
         if in_line is not None:
@@ -106,10 +106,10 @@ def request(redis: Redis, kind: str, project: str, *subject: str | int, again: b
 
 
 @contextlib.contextmanager
-def _alone(redis: Redis, places: list[str]) -> Iterator[None]:
-    """Nobody else deletes or queues a job in these places meanwhile: RQ claims an id first and puts it in line later, and
-    between the two a job deleted by another comes to stand in line twice."""
-    lock = redis.lock(f"coldblitz:places:{places[0]}", timeout=2, blocking_timeout=2, sleep=0.005)
+def _alone(redis: Redis, place: str) -> Iterator[None]:
+    """Nobody else deletes or queues a job in this or the other places of its kind and subject meanwhile: RQ claims an id
+    first and puts it in line later, and between the two a job deleted by another comes to stand in line twice."""
+    lock = redis.lock(f"coldblitz:places:{place[:-1]}", timeout=2, blocking_timeout=2, sleep=0.005)
     # One who holds it for longer has died.
     held = lock.acquire()
     try:
@@ -152,22 +152,31 @@ def queue_due(redis: Redis) -> int:
             # What lies further ahead than any pause was planned before the clock was set back.
             astray = redis.zrangebyscore(registry.key, time.time() + max(_RETRY_AFTER) + 1, "+inf")
             for job in existing(redis, [*registry.get_jobs_to_schedule(), *map(text, astray)]):
-                with redis.pipeline() as pipeline:
-                    registry.remove(job, pipeline=pipeline)
-                    queue._enqueue_job(job, pipeline=pipeline)
-                    pipeline.execute()
-                queued += 1
+                queued += queue_scheduled(redis, queue, job)
     finally:
         with contextlib.suppress(LockError):
             lock.release()
     return queued
 
 
+def queue_scheduled(redis: Redis, queue: Queue, job: Job) -> bool:
+    """Queues a job that waits for its next try; False when it does not any more, since another process has queued it."""
+    registry = queue.scheduled_job_registry
+    with _alone(redis, job.id):
+        if redis.zscore(registry.key, job.id) is None:
+            return False
+        with redis.pipeline() as pipeline:
+            registry.remove(job, pipeline=pipeline)
+            queue._enqueue_job(job, pipeline=pipeline)
+            pipeline.execute()
+    return True
+
+
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
     """Queues a job that starts when all of `waits_for` have ended, well or not; it takes the place of one that waits."""
     places = slots(kind, project, *subject, "after")
     dependency = Dependency(jobs=list(waits_for), allow_failure=True)
-    with _alone(redis, places):
+    with _alone(redis, places[0]):
         job_id = _make_room(existing(redis, places), places)
         job = _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
     # RQ would wait for ever for one that had failed before it was told to wait.

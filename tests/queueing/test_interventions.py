@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -17,7 +18,7 @@ from rq.serializers import JSONSerializer
 from ml_backend.queueing import queue
 from ml_backend.queueing.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
 from ml_backend.queueing.limits import video_seconds
-from ml_backend.queueing.queue import KINDS, Kind, counts, listing, request, request_after
+from ml_backend.queueing.queue import KINDS, Kind, counts, listing, queue_due, request, request_after
 
 P = "7.1769860800"
 Work = Callable[..., None]
@@ -102,6 +103,22 @@ class TestCancelling:
 
 
 class TestTryingAgain:
+    def test_one_whose_time_has_come_stands_in_line_once_whoever_sees_it(
+        self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queue, "_RETRY_AFTER", [600])
+        will(redis, *["fail for now"] * 20)
+        tried = [str(request(redis, "suggest", P, task)) for task in range(20)]
+        work()
+        redis.zadd("rq:scheduled:coldblitz-suggest", dict.fromkeys(tried, time.time() - 1))
+        with ThreadPoolExecutor(2) as threads:
+            looks = [threads.submit(retry_mended, redis, P, disk=True), threads.submit(queue_due, redis)]
+            for task in range(20):
+                request(redis, "suggest", P, task, again=True)
+            for look in looks:
+                look.result()
+        assert sorted(queue.queue_of(redis, "suggest").get_job_ids()) == sorted(tried)
+
     def test_one_job_alone(self, redis: Redis, work: Work) -> None:
         for task in (1, 2):
             will(redis, "fail for good")
