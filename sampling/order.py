@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sampling.spacing import Floats
+from sampling.unit import unit
 
 # Two videos whose looks have this cosine or less are different problems; at 1 they are one. Mean embeddings of the halves
 # of one video have .93 and more, of different videos .80 on average.
@@ -33,8 +34,7 @@ def least_certain_first(certainty: ArrayLike, looks: NDArray[np.floating], *, mo
     sure = np.asarray(certainty, np.float64)
     if sure.ndim != 1 or looks.ndim != 2 or len(looks) != len(sure):
         raise ValueError(f"{looks.shape} looks do not belong to {sure.shape} certainties")
-    rows = np.asarray(looks, np.float32)
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12).astype(np.float32)
+    rows = unit(looks)
     scores, waiting = np.ones(len(sure)), np.ones(len(sure), bool)
     gain = 1 - sure.clip(0, 1)
     for _ in range(min(most, len(sure))):
@@ -45,6 +45,24 @@ def least_certain_first(certainty: ArrayLike, looks: NDArray[np.floating], *, mo
         gain = np.minimum(gain, (1 - sure.clip(0, 1)) * (1 - alike.clip(0, 1)))
     scores[waiting] = 1 - gain[waiting]
     return scores
+
+
+def score_among(certainty: float, look: NDArray[np.floating], scores: ArrayLike, looks: NDArray[np.floating]) -> float:
+    """The score in 0..1 of one more video beside those in order, which keep theirs.
+
+    `certainty` in 0..1 and `look` (d,) as in `least_certain_first`, of which `scores` (n,) are, and `looks` (n, d) what they
+    were made of. Since the others stay where they are, what one of them will teach is not to be gained by this one: of a
+    video that comes before it, all that is alike; of one that comes after it, as much as there is to gain by that. Raises
+    ValueError for arrays that do not fit together.
+    """
+    placed = np.asarray(scores, np.float64)
+    if looks.shape != (*placed.shape, len(look)):
+        raise ValueError(f"{looks.shape} looks do not belong to {placed.shape} scores, or not to one of {look.shape}")
+    rows, own = np.asarray(looks, np.float32), np.asarray(look, np.float32)
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(own)
+    alike = (((rows @ own) / np.maximum(lengths, 1e-12) - DIFFERENT) / (1 - DIFFERENT)).clip(0, 1)
+    gain = 1 - float(np.clip(certainty, 0, 1))
+    return 1 - gain + float((alike * np.minimum(1 - placed, gain)).max(initial=0))
 
 
 def sketch(look: NDArray[np.floating]) -> NDArray[np.float32]:

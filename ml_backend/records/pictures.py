@@ -10,13 +10,12 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
 from ml_backend.locked import locked
+from ml_backend.records.rows import Rows, mapped, put
 
 CODE = 128
 MOMENTS = 24
@@ -39,9 +38,6 @@ PICTURE = np.dtype(
 # `hashes`: at equal shares of the `seconds` that it lasts. `copy_of`: the task whose video it shows again, or `NONE`.
 VIDEO = np.dtype([("task", "<i8"), ("seconds", "<f8"), ("hashes", "<u8", (MOMENTS,)), ("copy_of", "<i8")])
 
-Rows = NDArray[Any]
-_GONE = -1
-
 
 @dataclass(frozen=True)
 class Repeat:
@@ -55,12 +51,12 @@ class Repeat:
 
 def pictures(data_dir: Path, project: str) -> Rows:
     """(n,) of `PICTURE`, in no order; those with a `task` below 0 are gone."""
-    return _mapped(_folder(data_dir, project) / "pictures.rows", PICTURE)
+    return mapped(_folder(data_dir, project) / "pictures.rows", PICTURE)
 
 
 def videos(data_dir: Path, project: str) -> Rows:
     """(n,) of `VIDEO`, in no order; those with a `task` below 0 are gone."""
-    return _mapped(_folder(data_dir, project) / "videos.rows", VIDEO)
+    return mapped(_folder(data_dir, project) / "videos.rows", VIDEO)
 
 
 @contextmanager
@@ -78,21 +74,19 @@ def writing(data_dir: Path, project: str) -> Iterator[None]:
 
 def put_pictures(data_dir: Path, project: str, task: int, rows: Rows) -> None:
     """Puts these in place of all of a task. Within `writing`."""
-    _put(_folder(data_dir, project) / "pictures.rows", PICTURE, task, rows)
+    put(_folder(data_dir, project) / "pictures.rows", PICTURE, [task], rows)
 
 
 def put_video(data_dir: Path, project: str, row: Rows) -> None:
     """Puts this one row in place of that of the same task. Within `writing`."""
-    _put(_folder(data_dir, project) / "videos.rows", VIDEO, int(row["task"][0]), row)
+    put(_folder(data_dir, project) / "videos.rows", VIDEO, [int(row["task"][0])], row)
 
 
 def drop(data_dir: Path, project: str, tasks: Collection[int]) -> None:
     """Forgets tasks that are gone."""
     with writing(data_dir, project):
         for name, dtype in (("pictures.rows", PICTURE), ("videos.rows", VIDEO)):
-            path = _folder(data_dir, project) / name
-            rows = _mapped(path, dtype, "r+")
-            rows["task"][np.isin(rows["task"], list(tasks))] = _GONE
+            put(_folder(data_dir, project) / name, dtype, tasks, np.zeros(0, dtype))
 
 
 def copies(data_dir: Path, project: str) -> list[list[int]]:
@@ -117,26 +111,6 @@ def repeats(data_dir: Path, project: str) -> list[Repeat]:
         if int(row["same_task"]) in asked
     ]
     return sorted(found, key=lambda each: (each.same_task, each.same_frame, each.task, each.frame))
-
-
-def _mapped(path: Path, dtype: np.dtype[Any], mode: Any = "r") -> Rows:
-    try:
-        # A row that a full disk cut off is none.
-        number = path.stat().st_size // dtype.itemsize
-        return np.memmap(path, dtype, mode, shape=(number,)) if number else np.zeros(0, dtype)
-    except OSError:
-        return np.zeros(0, dtype)
-
-
-def _put(path: Path, dtype: np.dtype[Any], task: int, rows: Rows) -> None:
-    known = _mapped(path, dtype, "r+")
-    own = np.flatnonzero(known["task"] == task)
-    known["task"][own] = _GONE
-    free = np.flatnonzero(known["task"] == _GONE)[: len(rows)]
-    known[free] = rows[: len(free)]
-    with path.open("ab") as file:
-        file.truncate(len(known) * dtype.itemsize)
-        file.write(rows[len(free) :].tobytes())
 
 
 def _folder(data_dir: Path, project: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sampling.order import DIFFERENT, least_certain_first, sketch
+from sampling.order import DIFFERENT, least_certain_first, score_among, sketch
 
 
 def unlike(count: int) -> np.ndarray:
@@ -65,6 +65,49 @@ def test_nothing_becomes_more_urgent_than_it_is_and_the_first_stays_first(certai
     assert (scores >= np.array(certainty) - 1e-12).all()
     assert scores.max() <= 1 + 1e-12
     assert scores.min() == pytest.approx(min(certainty))
+
+
+class TestOneMoreVideo:
+    """Among videos 0, 1 and 2, which have nothing in common and the scores .2, .5 and .8."""
+
+    SCORES = (0.2, 0.5, 0.8)
+
+    def score(self, certainty: float, look: list[float]) -> float:
+        return score_among(certainty, np.array(look), self.SCORES, unlike(4)[:3])
+
+    def test_that_shows_something_new_goes_by_its_certainty(self) -> None:
+        assert self.score(0.3, [0, 0, 0, 1]) == pytest.approx(0.3)
+        assert self.score(0.9, [0, 0, 0, 1]) == pytest.approx(0.9)
+
+    def test_that_is_like_one_before_it_goes_behind_all(self) -> None:
+        assert self.score(0.3, [1, 0, 0, 0]) == pytest.approx(1, abs=1e-6)
+
+    def test_that_is_like_one_behind_it_loses_what_that_one_teaches(self) -> None:
+        assert self.score(0.3, [0, 0, 1, 0]) == pytest.approx(0.5)
+
+    def test_of_two_that_are_as_uncertain_the_new_one_goes_behind(self) -> None:
+        assert self.score(0.2, [1, 0, 0, 0]) == pytest.approx(1, abs=1e-6)
+        assert self.score(0.19, [1, 0, 0, 0]) == pytest.approx(0.99, abs=1e-6)
+
+    def test_that_is_a_little_like_one_before_it_goes_back_a_little(self) -> None:
+        alike = 0.95
+        assert self.score(0.3, [alike, 0, 0, np.sqrt(1 - alike**2)]) == pytest.approx(0.65, abs=1e-6)
+
+    def test_does_not_mind_one_that_was_put_back_itself(self) -> None:
+        assert score_among(0.3, np.ones(4), [1], np.ones((1, 4))) == pytest.approx(0.3)
+
+    @given(st.floats(0, 1), st.integers(0, 20))
+    def test_is_never_more_urgent_than_it_is(self, certainty: float, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        score = score_among(certainty, rng.random(3), rng.random(20), rng.random((20, 3)))
+        assert certainty - 1e-9 <= score <= 1 + 1e-9
+
+    def test_may_be_the_first(self) -> None:
+        assert score_among(0.4, np.ones(4), [], np.zeros((0, 4))) == pytest.approx(0.4)
+
+    def test_whose_look_does_not_fit_the_others_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="do not belong"):
+            score_among(0.4, np.ones(3), self.SCORES, unlike(4)[:3])
 
 
 def test_a_sketch_keeps_who_is_alike() -> None:

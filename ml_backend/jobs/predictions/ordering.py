@@ -1,4 +1,6 @@
-"""Predictions that wait until all are made: how soon a task should be looked at depends on what the others show."""
+"""Predictions wait until all are made: how soon a task should be looked at depends on what the others show. One that comes
+later takes its place among them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
-from sampling.order import least_certain_first, sketch
+from ml_backend.records import task_order
+from ml_backend.records.task_order import PLACED
+from sampling.order import least_certain_first, score_among, sketch
 
 
 class Held:
@@ -23,6 +27,7 @@ class Held:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._tasks: list[int] = []
         self._certainties: list[float] = []
         self._looks: list[NDArray[np.float32]] = []
         try:
@@ -43,14 +48,22 @@ class Held:
             self._file.write(json.dumps(item) + "\n")
         except OSError as error:
             raise self._full(error) from error
+        self._tasks.append(int(item["task"]))
         self._certainties.append(float(item["score"]))
         self._looks.append(sketch(look))
 
-    def scored(self) -> Iterator[dict[str, Any]]:
-        """The predictions as they were added, each with the score that puts its task into the order of usefulness."""
+    def scored(self, data_dir: Path, project: str, version: str) -> Iterator[dict[str, Any]]:
+        """The predictions as they were added, each with the score that puts its task into the order of usefulness.
+
+        The order of the `project`'s tasks by this `version` is kept.
+        """
         if not self._looks:
             return
-        scores = least_certain_first(self._certainties, np.stack(self._looks))
+        looks = np.stack(self._looks)
+        scores = least_certain_first(self._certainties, looks)
+        rows = np.zeros(len(scores), PLACED)
+        rows["task"], rows["score"], rows["look"] = self._tasks, scores, looks
+        task_order.save(data_dir, project, version, rows)
         try:
             self._file.seek(0)
         except OSError as error:
@@ -63,3 +76,17 @@ class Held:
             f"Predictions cannot be written to {self._folder} ({error.strerror}).",
             "Make room there or set DATA_DIR elsewhere.",
         )
+
+
+def among(data_dir: Path, project: str, item: Mapping[str, Any], look: NDArray[np.float32]) -> dict[str, Any]:
+    """The prediction of a task that came later, with the score that puts it among those of its version; these stay.
+
+    `item`, `look`: as in `Held.add`. Raises StorageError.
+    """
+    version, row = item["model_version"], np.zeros(1, PLACED)
+    row["task"], row["look"] = item["task"], sketch(look)
+    placed = task_order.load(data_dir, project, version)
+    others = placed[placed["task"] != item["task"]]
+    row["score"] = score = score_among(float(item["score"]), row["look"][0], others["score"], others["look"])
+    task_order.save(data_dir, project, version, row)
+    return {**item, "score": round(score, 6)}

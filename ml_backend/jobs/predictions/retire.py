@@ -9,7 +9,7 @@ from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.records import projects, ready
+from ml_backend.records import projects, ready, task_order
 
 # Nobody keeps a task open for longer than this.
 GRACE_SECONDS = 24 * 3600
@@ -41,3 +41,4 @@ def retire(context: WorkerContext, work: ProjectWork, stored: Iterable[str]) -> 
     for version in retired(pinned, set(stored), time.time()):
         context.client.delete_version(work.id, version)
         ready.delete(context.settings.data_dir, work.key, version)
+        task_order.delete(context.settings.data_dir, work.key, version)

@@ -13,7 +13,7 @@ from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predictions.ordering import Held
+from ml_backend.jobs.predictions.ordering import Held, among
 from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_look, timeline_prediction, view_of
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
 from ml_backend.jobs.project_lock import project_lock
@@ -80,8 +80,10 @@ def predict(project_key: str, task_number: int) -> str:
         found = _predictor(context, work, version)(task, annotated)
         if found is None:
             return f"task {task.id} is reviewed and needs no prediction"
-        # Its score does not look at other tasks; the next version puts all of them in order.
-        _push(context, work, [_item(context, work, version, task, found)])
+        item = _item(context, work, version, task, found)
+        if annotated is None and (look := least_sure_look(found)) is not None:
+            item = among(context.settings.data_dir, work.key, item, look)
+        _push(context, work, [item])
     want_images(context, work, task.id)
     request(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}"
@@ -110,7 +112,8 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
     items: list[dict[str, Any]] = []
     unusable: list[str] = []
     pushed = 0
-    with Held(context.settings.data_dir / "projects" / work.key) as held:
+    data_dir = context.settings.data_dir
+    with Held(data_dir / "projects" / work.key) as held:
         for position, task in enumerate(tasks, start=1):
             report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
             try:
@@ -131,7 +134,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
                 pushed += _push(context, work, items)
                 items = []
         pushed += _push(context, work, items)
-        scored = held.scored()
+        scored = held.scored(data_dir, work.key, version)
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
             pushed += _push(context, work, batch)
             report(99, f"storing predictions, {pushed} so far")

@@ -11,7 +11,17 @@ from pathlib import Path
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.interventions import drop_project, drop_tasks
-from ml_backend.records import companions, contact_sheet, marks, overview, pictures, projects, ready, task_view
+from ml_backend.records import (
+    companions,
+    contact_sheet,
+    marks,
+    overview,
+    pictures,
+    projects,
+    ready,
+    task_order,
+    task_view,
+)
 from ml_backend.records.belonging import forget_studio, studio_of
 
 log = logging.getLogger(__name__)
@@ -42,6 +52,7 @@ def forget_deleted_tasks(context: WorkerContext, work: ProjectWork, newest: int,
     if gone:
         drop_tasks(context.redis, work.key, gone)
         pictures.drop(context.settings.data_dir, work.key, gone)
+        task_order.drop(context.settings.data_dir, work.key, gone)
     marks.put(context.redis, work.key, "ids", [newest, tasks])
     return len(gone)
 
@@ -60,7 +71,7 @@ def forget_project(context: WorkerContext, key: str) -> bool:
     folder = _folders(context) / key
     if not folder.is_dir():
         return False
-    for name in ("predictions", "views", "sheets", "pictures"):
+    for name in ("predictions", "views", "sheets", "pictures", "order"):
         shutil.rmtree(folder / name, ignore_errors=True)
     _mark_gone(folder)
     return True

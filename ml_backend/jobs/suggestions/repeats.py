@@ -16,11 +16,12 @@ from ml_backend.features.looks import FRAMES, Look, copy_among, look_of_features
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.learning.families import unit
 from ml_backend.records import pictures
-from ml_backend.records.pictures import CODE, NONE, PICTURE, VIDEO, Rows
+from ml_backend.records.pictures import CODE, NONE, PICTURE, VIDEO
+from ml_backend.records.rows import Rows
 from ml_backend.video.timeline import FrameIndex, StudioGrid
 from sampling.nearby import as_bytes, from_bytes, projected
+from sampling.unit import unit
 
 # The cosine from which two pictures are the same one; frames of one video with different labels stay below .97.
 SAME = 0.98

@@ -18,12 +18,12 @@ from ml_backend.errors import StorageError
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
 from ml_backend.jobs.predictions.ordering import Held
-from ml_backend.jobs.predictions.rollout import rollout
+from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import projects, ready, task_view
+from ml_backend.records import projects, ready, task_order, task_view
 from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
@@ -144,6 +144,42 @@ def test_questions_come_first_and_copies_of_a_video_after_it(context: WorkerCont
         assert stored["score"] == prediction["score"]
 
 
+class TestATaskThatComesLater:
+    def later(self, context: WorkerContext, studio: Studio, clip: Clip, task: int = 9) -> float:
+        studio.add_task(task, clip.path)
+        work = open_project(context, KEY)
+        task_features(context, work.config, context.client.task(work.id, task))
+        assert predict(KEY, task) == f"predicted task {task} with cold-v1"
+        return float(pushed(studio)[task]["score"])
+
+    def test_is_put_behind_those_that_show_the_same(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        before = {task: each["score"] for task, each in pushed(studio).items()}
+        assert self.later(context, studio, clips[1]) == pytest.approx(1, abs=1e-3)
+        assert {task: pushed(studio)[task]["score"] for task in before} == before
+
+    def test_goes_by_its_certainty_when_it_shows_something_new_and_stands_before_its_copies(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+    ) -> None:
+        for task in (WAITING, COPY, COPIED_AGAIN):
+            del studio.tasks[task]
+        rollout(KEY, "cold-v1")
+        first = self.later(context, studio, clips[1])
+        view = task_view.load(context.settings.data_dir, KEY, 9)
+        assert view is not None
+        assert first == pytest.approx(view.certainty, abs=1e-5)
+        assert self.later(context, studio, clips[1], 10) == pytest.approx(1, abs=1e-3)
+
+    def test_is_not_compared_with_tasks_that_are_gone(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        task_order.drop(context.settings.data_dir, KEY, [WAITING, COPY, COPIED_AGAIN])
+        assert self.later(context, studio, clips[1]) < 0.999
+
+
 def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: WorkerContext, studio: Studio) -> None:
     assert studio.project is not None
     studio.project["sampling"] = "Sequential sampling"
@@ -183,7 +219,7 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
 def test_what_waits_to_be_put_in_order_leaves_no_file_behind(tmp_path: Path) -> None:
     folder = tmp_path / "projects" / KEY
     with Held(folder) as held:
-        assert list(held.scored()) == []
+        assert list(held.scored(tmp_path, KEY, "cold-v1")) == []
     assert list(folder.iterdir()) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="set DATA_DIR elsewhere"):

@@ -1,0 +1,51 @@
+"""The order in which a model version's tasks are best looked at, so that a new task can take its place in it.
+
+A file of rows for each version, 268 bytes a task. Without it a new task is placed by its certainty alone, no more is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from ml_backend.errors import StorageError
+from ml_backend.records.rows import Rows, mapped, put
+
+LOOK = 128
+# `score`: as it was pushed. `look`: a sketch of the frames of which the version is least certain.
+PLACED = np.dtype([("task", "<i8"), ("score", "<f4"), ("look", "<f2", (LOOK,))])
+
+
+def load(data_dir: Path, project: str, version: str) -> Rows:
+    """(n,) of `PLACED`, in no order, of tasks that nobody had annotated when they were predicted."""
+    rows = mapped(_path(data_dir, project, version), PLACED)
+    return rows[rows["task"] >= 0]
+
+
+def save(data_dir: Path, project: str, version: str, rows: Rows) -> None:
+    """Puts these in place of what is known of their tasks; one process at a time. Raises StorageError."""
+    path = _path(data_dir, project, version)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, PLACED, rows["task"].tolist(), rows)
+    except OSError as error:
+        raise StorageError(
+            f"The order of tasks cannot be written to {path.parent} ({error.strerror}).",
+            "Make room there or set DATA_DIR elsewhere.",
+        ) from error
+
+
+def drop(data_dir: Path, project: str, tasks: Collection[int]) -> None:
+    """Forgets tasks that are gone. Raises OSError."""
+    for path in _path(data_dir, project, "any").parent.glob("*.rows"):
+        put(path, PLACED, tasks, np.zeros(0, PLACED))
+
+
+def delete(data_dir: Path, project: str, version: str) -> None:
+    _path(data_dir, project, version).unlink(missing_ok=True)
+
+
+def _path(data_dir: Path, project: str, version: str) -> Path:
+    return data_dir / "projects" / project / "order" / f"{version}.rows"
