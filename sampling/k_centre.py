@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sampling.diverse import principal
-from sampling.spacing import Floats, Frames, free, indices
+from sampling.spacing import Floats, Frames, free, indices, nearest
 
 # Points nearer to each other than this are the same picture.
 _SAME = 1e-5
@@ -40,13 +40,13 @@ def k_centre(
     points = principal(embeddings)
     open_ = free(index, labelled, gap)
     known = np.unique(np.asarray([] if labelled is None else labelled, np.int64))
-    centres = sorted({int(np.abs(index - frame).argmin()) for frame in known})
-    distance = to_nearest(points, np.array(centres, np.int64))
+    centres = np.unique(nearest(index, known))
+    distance = to_nearest(points, centres)
     drawn = int(np.random.default_rng(seed).integers(len(points)))
     chosen: list[int] = []
     while len(chosen) < count:
         far = np.where(open_, distance, 0.0)
-        best = int(far.argmax()) if chosen or centres else drawn
+        best = int(far.argmax()) if chosen or len(centres) else drawn
         if far[best] <= _SAME:
             break
         chosen.append(int(index[best]))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.unit import unit
+
 Floats = NDArray[np.float32]
 Found = tuple[NDArray[np.intp], NDArray[np.intp], Floats]
 
@@ -106,9 +108,7 @@ def projected(rows: NDArray[np.floating], dimensions: int = 64) -> Floats:
     Johnson and Lindenstrauss, 1984: a distance is off by about 1 / sqrt(2 dimensions) of itself.
     """
     directions = np.random.default_rng(20_090_115).standard_normal((rows.shape[1], dimensions)).astype(np.float32)
-    seen = rows.astype(np.float32) @ directions
-    length = np.sqrt(np.einsum("nd,nd->n", seen, seen))
-    return np.asarray(seen / np.maximum(length, 1e-9)[:, None], np.float32)
+    return unit(rows.astype(np.float32) @ directions)
 
 
 def _centres(rows: NDArray[np.floating], wanted: int, rng: np.random.Generator) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sampling.diverse import diverse
 from sampling.spacing import indices
 from sampling.uniform import thin
+from sampling.unit import unit
 
 # Of the frames that are asked for, at most this share is chosen by words: they may be wrong.
 SHARE = 0.5
@@ -38,12 +39,12 @@ def prompted(
     index = indices(len(scores), frames)
     if count <= 0 or not len(index):
         return np.empty(0, np.int64)
-    unit = None if embeddings is None else _unit(embeddings)
+    rows = None if embeddings is None else unit(embeddings)
     chosen: list[int] = []
 
     def is_new(position: int, apart: int) -> bool:
         far = all(abs(int(index[position]) - int(index[other])) >= max(apart, 1) for other in chosen)
-        return far and (unit is None or not chosen or float((unit[chosen] @ unit[position]).max()) < _SAME)
+        return far and (rows is None or not chosen or float((rows[chosen] @ rows[position]).max()) < _SAME)
 
     by_words = min(count, max(scores.shape[1], int(count * SHARE)))
     turns = [_best_first(scores[:, label]) for label in _by_best_score(scores)]
@@ -63,10 +64,10 @@ def prompted(
     while rest and len(chosen) < count:
         if not chosen:
             position = rest[0]
-        elif unit is None:
+        elif rows is None:
             position = max(rest, key=lambda p: int(np.abs(index[chosen] - index[p]).min()))
         else:
-            position = min(rest, key=lambda p: float((unit[chosen] @ unit[p]).max()))
+            position = min(rest, key=lambda p: float((rows[chosen] @ rows[p]).max()))
         rest.remove(position)
         if is_new(position, 0):
             chosen.append(position)
@@ -82,8 +83,3 @@ def _best_first(scores: NDArray[np.floating]) -> Iterator[int]:
     """Positions by falling score, without those that have none."""
     order = np.argsort(-scores, kind="stable")
     return iter([int(position) for position in order if not np.isnan(scores[position])])
-
-
-def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    rows = np.asarray(rows, np.float32)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)

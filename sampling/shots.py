@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sampling.candidates import Candidates, Strategy
 from sampling.spacing import Floats, Frames, in_order, indices
 from sampling.uniform import uniform
+from sampling.unit import unit
 
 # Even in a video where nothing moves, a cut changes a quarter of what two unrelated pictures differ by.
 _LEAST = 0.25
@@ -95,8 +96,7 @@ def hash_differences(hashes: NDArray[np.uint64]) -> Floats:
 
 def embedding_differences(embeddings: NDArray[np.floating]) -> Floats:
     """(m - 1,) in 0..2: 1 - cosine of (m, d) embeddings, best without what all frames of the video have in common."""
-    rows = np.asarray(embeddings, np.float32)
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = unit(embeddings)
     cosine = (rows[1:] * rows[:-1]).sum(axis=1)
     return np.asarray(np.clip(1 - cosine, 0, 2), np.float64)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -32,10 +34,20 @@ def time_to(frames: Frames, taken: ArrayLike | None) -> Floats:
     marks = np.unique(np.asarray([] if taken is None else taken, np.int64))
     if not len(marks):
         return np.full(len(frames), np.inf)
+    return np.asarray(np.abs(frames - marks[nearest(marks, frames)]), np.float64)
+
+
+def nearest(
+    marks: Frames, frames: NDArray[np.int64], *, tie: Literal["before", "after"] = "before"
+) -> NDArray[np.intp]:
+    """(m,) positions in the ascending `marks` (k,), one or more, of those nearest to `frames` (m,).
+
+    `tie`: which of two that are as far away.
+    """
     after = np.searchsorted(marks, frames).clip(0, len(marks) - 1)
     before = (after - 1).clip(0)
-    nearest: Frames = np.minimum(np.abs(frames - marks[before]), np.abs(frames - marks[after]))
-    return nearest.astype(np.float64)
+    to_before, to_after = np.abs(frames - marks[before]), np.abs(frames - marks[after])
+    return np.where(to_before <= to_after if tie == "before" else to_before < to_after, before, after)
 
 
 def in_order(

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.spacing import Floats, Frames, free, indices, time_to
+from sampling.spacing import Floats, Frames, free, indices, nearest, time_to
+from sampling.unit import unit
 
 Measure = Literal["margin", "entropy", "disagreement"]
 
@@ -132,12 +133,12 @@ class _Distance:
 
     def __init__(self, frames: Frames, embeddings: NDArray[np.floating] | None, known: Frames) -> None:
         self._frames = frames
-        self._rows = None if embeddings is None else _unit(embeddings)
+        self._rows = None if embeddings is None else unit(embeddings)
         self.least: Floats = np.full(len(frames), np.inf)
         if self._rows is None:
             self.least = time_to(frames, known)
         else:
-            for position in {int(np.abs(frames - frame).argmin()) for frame in known}:
+            for position in np.unique(nearest(frames, known)).tolist():
                 self.learn(position)
 
     @property
@@ -153,8 +154,3 @@ class _Distance:
             # A row of nothing but zeros has no direction, but is the same as another such.
             now = 1 - (self._rows @ row).astype(np.float64) if row.any() else self._rows.any(axis=1).astype(np.float64)
         self.least = np.minimum(self.least, now)
-
-
-def _unit(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-    rows = np.asarray(embeddings, np.float32)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

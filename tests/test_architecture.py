@@ -17,7 +17,7 @@ EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video", "sampling"},
-    "learning": {"features", "video"},
+    "learning": {"features", "video", "sampling"},
     "labelstudio": {"video"},
     "queueing": {"labelstudio", "video"},
     "records": {"queueing", "learning", "video"},

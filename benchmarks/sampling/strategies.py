@@ -15,7 +15,7 @@ from benchmarks.learning.data import Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
 from ml_backend.jobs.suggestions.choosing import judged, medoids
 from ml_backend.jobs.suggestions.repeats import SAME
-from ml_backend.learning.families import scene_rows, unit
+from ml_backend.learning.families import scene_rows
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.decode import decode
 from ml_backend.video.timeline import read_timeline
@@ -30,6 +30,7 @@ from sampling.shots import per_shot
 from sampling.uncertain import uncertain
 from sampling.uniform import thin
 from sampling.unique import unique
+from sampling.unit import unit
 
 COUNTS = (5, 10, 20)
 # A model's questions come in batches of at most this many, and it learns from each batch before the next.

@@ -23,6 +23,7 @@ from ml_backend.features.selection import Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
 from ml_backend.video.decode import Picture, Pulse, decode, in_background
 from ml_backend.video.timeline import Timeline, read_timeline
+from sampling.unit import unit
 
 __all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
 
@@ -139,8 +140,7 @@ class _Network:
 
     def _run(self, pictures: Sequence[Picture]) -> tuple[Embedded, NDArray[np.float32]]:
         embedded = self._backbone.embed(np.stack([picture.rgb for picture in pictures]))
-        appearance = embedded["appearance"]
-        return embedded, appearance / np.maximum(np.linalg.norm(appearance, axis=1, keepdims=True), 1e-12)
+        return embedded, unit(embedded["appearance"])
 
     def _collect(self) -> None:
         while self._jobs and self._jobs[0][1].done():
@@ -148,6 +148,6 @@ class _Network:
 
     def _wait(self) -> None:
         positions, job = self._jobs.popleft()
-        embedded, unit = job.result()
+        embedded, directions = job.result()
         for at, position in enumerate(positions):
-            self._selection.put(position, {name: values[at] for name, values in embedded.items()}, unit[at])
+            self._selection.put(position, {name: values[at] for name, values in embedded.items()}, directions[at])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from ml_backend.features.text import TextModel
+from sampling.unit import unit
 
 Floats = NDArray[np.float32]
 
@@ -50,8 +51,7 @@ def prompts_of(model: TextModel, labels: Sequence[str], wording: Mapping[str, Se
     embedded = model.words([sentence for some in sentences for sentence in some])
     ends = np.cumsum([len(some) for some in sentences])
     rows = np.stack([part.mean(axis=0) for part in np.split(embedded, ends[:-1])])
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return Prompts(model.key, tuple(labels), rows, model.scale)
+    return Prompts(model.key, tuple(labels), unit(rows), model.scale)
 
 
 def sentences_for(wording: Sequence[str]) -> tuple[str, ...]:

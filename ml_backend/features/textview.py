@@ -13,6 +13,7 @@ from ml_backend.features.hashing import sampled_frames
 from ml_backend.features.store import FeatureStore
 from ml_backend.features.text import TextModel
 from ml_backend.video.decode import decode_sized, in_background
+from sampling.spacing import nearest
 
 FRAMES_PER_SECOND = 2.0
 # Of a long video, evenly: on a processor the network takes longer than decoding does.
@@ -26,10 +27,7 @@ def frames_to_look_at(features: VideoFeatures) -> NDArray[np.int64]:
     wanted = sampled_frames(features.timeline, FRAMES_PER_SECOND)
     if len(wanted) > MOST_FRAMES:
         wanted = wanted[np.linspace(0, len(wanted) - 1, MOST_FRAMES).round().astype(np.int64)]
-    after = np.searchsorted(features.frames, wanted).clip(0, len(features.frames) - 1)
-    before = (after - 1).clip(0)
-    nearer = np.abs(features.frames[before] - wanted) < np.abs(features.frames[after] - wanted)
-    return np.asarray(np.unique(features.frames[np.where(nearer, before, after)]), np.int64)
+    return np.asarray(np.unique(features.frames[nearest(features.frames, wanted, tie="after")]), np.int64)
 
 
 def known_view(store: FeatureStore, content: str, model: str) -> TextView | None:

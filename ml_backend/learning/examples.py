@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.learning.families import Family, Floats, Views, unit
+from ml_backend.learning.families import Family, Floats, Views
 from ml_backend.learning.framelabels import NO, YES, FrameLabels
+from sampling.unit import unit
 
 # A project's rows beyond this add time, not accuracy.
 MAX_ROWS = 6000

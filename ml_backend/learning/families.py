@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
+from sampling.unit import unit
 
 Floats = NDArray[np.float32]
 View = Literal["raw", "centred", "standardised"]
@@ -91,9 +92,3 @@ class Views:
 def scene_rows(features: VideoFeatures) -> Floats:
     """(m, d) what to choose frames to label by: everything that Cold sees, movement included."""
     return Views(features).rows(SCENE)
-
-
-def unit(rows: Floats) -> Floats:
-    """Rows of length 1; rows of zeros stay."""
-    length = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    return np.asarray(rows / np.maximum(length, 1e-9)[:, None], np.float32)

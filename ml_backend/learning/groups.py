@@ -15,7 +15,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.looks import copies, look_of_features
 from ml_backend.learning.examples import LabelledVideo, classes_of
-from ml_backend.learning.families import unit
+from sampling.unit import unit
 
 Groups = NDArray[np.intp]
 

@@ -14,11 +14,11 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked
-from ml_backend.learning.families import unit
 from ml_backend.learning.smoothing import runs
 from ml_backend.learning.stopping import changes, doubt
 from ml_backend.records.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline, studio_grid, studio_length
+from sampling.unit import unit
 
 # The share of a video's frames, the least sure ones, that decides how much it needs a person.
 _LEAST_SURE = 0.1

@@ -37,7 +37,7 @@ def questions(
     if features is not None and len(candidates) > _COMPARED:
         doubt = margin(probabilities[frames[candidates]], exclusive)
         # What was answered stays, since the others are compared with it.
-        least_sure = np.union1d(np.argsort(-doubt, kind="stable")[:_COMPARED], _nearest(frames[candidates], answered))
+        least_sure = np.union1d(np.argsort(-doubt, kind="stable")[:_COMPARED], _beside(frames[candidates], answered))
         candidates = candidates[least_sure]
     frames = frames[candidates]
     per_second = len(grid.timeline) / max(float(grid.timeline.duration), 1e-9)
@@ -54,7 +54,7 @@ def questions(
     return [frame for frame in asked if frame is not None]
 
 
-def _nearest(frames: NDArray[np.int64], to: NDArray[np.int64]) -> NDArray[np.intp]:
+def _beside(frames: NDArray[np.int64], to: NDArray[np.int64]) -> NDArray[np.intp]:
     """Positions of those of the ascending `frames` that are next to each of `to`, before and after."""
     after = np.searchsorted(frames, to)
     return np.union1d(after, after - 1).clip(0, len(frames) - 1)

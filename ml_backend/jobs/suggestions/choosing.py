@@ -15,6 +15,7 @@ from sampling.candidates import Candidates
 from sampling.diverse import diverse
 from sampling.quality import Quality, quality
 from sampling.shots import hash_differences, shots
+from sampling.spacing import nearest
 from sampling.uniform import thin, uniform
 from sampling.unique import unique
 
@@ -80,7 +81,7 @@ def _moved(frames: Frames, samples: Samples, found: Quality) -> Frames:
     if not len(samples.frames):
         return frames
     kept = samples.frames[found.kept]
-    instead = kept[_nearest(frames, kept)]
+    instead = kept[nearest(kept, frames)]
     return np.asarray(np.unique(np.where(_bad(frames, samples, found), instead, frames)), np.int64)
 
 
@@ -90,12 +91,5 @@ def _bad(frames: Frames, samples: Samples, found: Quality) -> NDArray[np.bool_]:
         return np.zeros(len(frames), bool)
     bad = np.array([reason not in (None, "frozen") for reason in found.reasons])
     near = np.median(np.diff(samples.frames)) / 2 if len(bad) > 1 else 0
-    sample = _nearest(frames, samples.frames)
+    sample = nearest(samples.frames, frames)
     return np.asarray(bad[sample] & (np.abs(frames - samples.frames[sample]) <= near))
-
-
-def _nearest(frames: Frames, marks: Frames) -> Frames:
-    """(m,) positions in the ascending `marks`, one or more, of those nearest to `frames` (m,)."""
-    after = np.searchsorted(marks, frames).clip(0, len(marks) - 1)
-    before = (after - 1).clip(0)
-    return np.asarray(np.where(np.abs(frames - marks[before]) <= np.abs(frames - marks[after]), before, after))

@@ -24,6 +24,7 @@ from ml_backend.records import projects, ready, task_view
 from ml_backend.video.inspection import Finding, damaged, natural_framerate
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
+from sampling.spacing import nearest
 
 
 @job
@@ -102,9 +103,6 @@ def _looked_at(work: ProjectWork, video: VideoFile, known: VideoFeatures | None)
 
 def studio_frames(grid: StudioGrid, indices: NDArray[np.int64]) -> list[StudioFrame]:
     """The Label Studio frames that show the pictures `indices`, or the nearest pictures that it can show, without repeats."""
-    after = np.searchsorted(grid.shown, indices).clip(0, len(grid) - 1)
-    before = (after - 1).clip(0)
-    nearer = np.abs(grid.shown[before] - indices) < np.abs(grid.shown[after] - indices)
     # The first frame that shows it, so that two pictures whose nearest is the same one are asked about once.
-    positions = np.searchsorted(grid.shown, grid.shown[np.where(nearer, before, after)])
+    positions = np.searchsorted(grid.shown, grid.shown[nearest(grid.shown, indices, tie="after")])
     return [StudioFrame(int(position) + 1) for position in np.unique(positions)]
