@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 
+from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.records import projects
 
@@ -24,18 +27,23 @@ def is_ours(version: str) -> bool:
 
 
 def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
-    """Makes the label stream show `version`.
+    """Makes the label stream show `version`, and notes that a model's is active. Raises StorageError.
 
-    Suggestions do not push aside another model's version that somebody pinned on purpose; a backend's title, which
-    Label Studio puts there by itself and under which the stream shows nothing, is no such version.
+    Suggestions do not push aside a model that became active meanwhile, nor another model's version that somebody pinned on
+    purpose; a backend's title, which Label Studio puts there by itself and under which the stream shows nothing, is no
+    such version.
     """
-    current = context.client.project(work.id).model_version
-    if current == version:
-        return
-    # Label Studio lists a connected backend's title among the versions, with no prediction.
-    foreign = not is_ours(current) and context.client.versions(work.id).get(current, 0) > 0
-    if not (version == KEYFRAMES_VERSION and foreign):
-        context.client.pin(work.id, version)
+    with _nobody_else(context, work):
+        if version == KEYFRAMES_VERSION and projects.active_version(context.redis, work.key) is not None:
+            return
+        current = context.client.project(work.id).model_version
+        if current != version:
+            # Label Studio lists a connected backend's title among the versions, with no prediction.
+            foreign = not is_ours(current) and context.client.versions(work.id).get(current, 0) > 0
+            if not (version == KEYFRAMES_VERSION and foreign):
+                context.client.pin(work.id, version)
+        if version != KEYFRAMES_VERSION:
+            projects.activate(context.redis, work.key, version)
 
 
 def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
@@ -43,9 +51,19 @@ def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, i
 
     `stored`: the number of predictions of each version. A version of ours that is pinned becomes the active one: Redis
     was lost, a worker was killed between pinning and noting it, or the admin chose another. One that we have not made
-    is left alone, and told. Where nothing is shown, ours is pinned again.
+    is left alone, and told. Where nothing is shown, ours is pinned again. Raises StorageError.
     """
-    redis, pinned, active = context.redis, work.project.model_version, projects.active_version(context.redis, work.key)
+    pinned, active = work.project.model_version, projects.active_version(context.redis, work.key)
+    if pinned == (active or KEYFRAMES_VERSION) and stored.get(pinned, 0):
+        projects.set_problems(context.redis, work.key, "pin", [])
+        return
+    with _nobody_else(context, work):
+        # A roll-out may have ended since the project was read.
+        _follow(context, work, context.client.project(work.id), stored)
+
+
+def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored: Mapping[str, int]) -> None:
+    redis, pinned, active = context.redis, project.model_version, projects.active_version(context.redis, work.key)
     a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
     made_here = (context.models_dir(work.key) / pinned).is_dir() if a_model else False
     foreign = a_model and active is not None and not made_here
@@ -55,7 +73,12 @@ def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, i
         if active is not None:
             projects.want(redis, work.key, pinned)
         projects.activate(redis, work.key, pinned)
-    elif work.project.shows_predictions and not stored.get(pinned, 0):
+    elif project.shows_predictions and not stored.get(pinned, 0):
         ours = active or KEYFRAMES_VERSION
         if pinned != ours and stored.get(ours, 0):
             context.client.pin(work.id, ours)
+
+
+def _nobody_else(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:
+    """What is pinned and what is noted as active change together."""
+    return project_lock(context.redis, context.settings.data_dir, work.key, "pin")

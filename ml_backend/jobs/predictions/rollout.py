@@ -55,7 +55,6 @@ def rollout(project_key: str, version: str) -> str:
         pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
         if context.client.versions(work.id).get(version, 0):
             pin(context, work, version)
-            projects.activate(context.redis, project_key, version)
             context.client.save_review_tab(work.id, version)
             request(context.redis, "stopping", project_key)
             want_images(context, work)

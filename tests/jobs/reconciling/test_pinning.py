@@ -7,6 +7,8 @@ from known_project import predicted, project, queued
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.jobs.pinning import follow_pin, pin
+from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import projects
@@ -53,6 +55,27 @@ class TestTheShownVersion:
         project(studio)["model_version"] = pinned
         reconcile(KEY)
         assert project(studio)["model_version"] == (active or "keyframes-v1")
+
+    def test_a_roll_out_that_ends_after_the_project_was_read_is_not_undone(
+        self, context: WorkerContext, studio: Studio, redis: Redis
+    ) -> None:
+        studio.add_task(1)
+        for version in ("cold-v1", "cold-v2"):
+            predicted(studio, 1, version)
+            (context.models_dir(KEY) / version).mkdir(parents=True)
+        pin(context, open_project(context, KEY), "cold-v1")
+        read = open_project(context, KEY)
+        pin(context, read, "cold-v2")
+        follow_pin(context, read, context.client.versions(7))
+        assert project(studio)["model_version"] == projects.active_version(redis, KEY) == "cold-v2"
+
+    def test_suggestions_that_come_late_do_not_push_the_model_aside(
+        self, context: WorkerContext, studio: Studio, redis: Redis
+    ) -> None:
+        work = open_project(context, KEY)
+        pin(context, work, "cold-v1")
+        pin(context, work, "keyframes-v1")
+        assert project(studio)["model_version"] == projects.active_version(redis, KEY) == "cold-v1"
 
     def test_but_not_where_the_admin_wants_none_shown(self, studio: Studio, redis: Redis) -> None:
         studio.add_task(1)
