@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.learning.data import Track
-from ml_backend.learning.quality import find_suspects
+from ml_backend.learning.suspects import held_out, suspects
 
 SHARE = 0.034
 _VIDEOS = 4
@@ -26,7 +26,8 @@ def noise(tracks: dict[str, list[Track]], seeds: int) -> dict[str, float | None]
                 said[wrong] = (said[wrong] + rng.integers(1, len(track.classes), len(wrong))) % len(track.classes)
                 every = track.with_frames(np.arange(frames))
                 listed: list[int] = []
-                for suspect in find_suspects([replace(every, truth=said).labelled()], track.classes, exclusive=True):
+                predicted = held_out([replace(every, truth=said).labelled()], track.classes, exclusive=True)
+                for suspect in suspects(predicted, track.classes, exclusive=True):
                     listed += range(suspect.first, suspect.last + 1)
                 scored = set(np.flatnonzero(track.scored).tolist())
                 shown = set(listed[: 2 * len(wrong)])

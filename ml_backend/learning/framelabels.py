@@ -80,11 +80,6 @@ class FrameLabels:
         return replace(self, values=values, weight=weight)
 
 
-def nothing_known(labels: Sequence[str], frames: int) -> FrameLabels:
-    """The frame labels of a video that nobody has labelled."""
-    return FrameLabels(tuple(labels), np.full((frames, len(labels)), UNKNOWN, np.int8), np.zeros(frames, np.float32))
-
-
 def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Region] | None = None) -> bool:
     """Whether the annotation speaks of the whole video, gaps included.
 

@@ -60,12 +60,11 @@ class Timeline:
         """When frame `index` begins to be shown."""
         return Seconds(float(int(self.pts[index]) * self.time_base))
 
-    def shown_at(self, seconds: Seconds) -> FrameIndex:
-        """The frame a browser paints after seeking to `seconds`: before the video begins its first, after it its last."""
-        return FrameIndex(int(self.shown(np.array([seconds], dtype=np.float64))[0]))
-
     def shown(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-        """`shown_at` for many seeks at once: (k,) float64 seconds to (k,) int64 frame indices."""
+        """(k,) int64: the frame indices that a browser paints after seeking to `seconds` (k,) float64.
+
+        Before the video begins that is its first frame, after it its last.
+        """
         # The browser cuts a seek time to whole microseconds.
         times = np.trunc(seconds * 1e6).astype(np.int64)
         return np.maximum(np.searchsorted(self._first_seen, times, side="right") - 1, 0).astype(np.int64)

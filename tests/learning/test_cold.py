@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.cold import LabelledVideo, fit_cold
-from ml_backend.learning.framelabels import FrameLabels, nothing_known
+from ml_backend.learning.framelabels import FrameLabels
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1, 0, 1, 0], 40)
@@ -140,7 +140,7 @@ def test_frame_labels_longer_than_what_decodes_are_cut() -> None:
 
 def test_a_video_of_one_frame_is_predicted() -> None:
     head = fit_cold([LabelledVideo(1, video(TRUTH), labelled(TRUTH, [10, 50], LABELS))], LABELS)
-    assert head.probabilities(video([0]), nothing_known(LABELS, 1)).shape == (1, 2)
+    assert head.probabilities(video([0]), labelled(np.array([0]), [], LABELS)).shape == (1, 2)
 
 
 def test_pictures_that_are_all_the_same_give_even_odds_rather_than_a_crash() -> None:

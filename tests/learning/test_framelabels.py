@@ -18,7 +18,6 @@ from ml_backend.learning.framelabels import (
     frame_labels,
     is_dense,
     is_exclusive,
-    nothing_known,
 )
 from ml_backend.video.timeline import StudioGrid
 
@@ -55,7 +54,6 @@ def question(frame: int, *labels: str):  # type: ignore[no-untyped-def]
 
 def test_without_annotations_nothing_is_known() -> None:
     assert drawn(read()) == "??????????"
-    assert not nothing_known(LABELS, 4).known.any()
 
 
 class TestSparse:

@@ -17,7 +17,7 @@ from benchmarks.alignment.barcode import read_picture
 from benchmarks.alignment.clips import CLIPS, NTSC, Clip
 from benchmarks.alignment.encode import Recipe, Sound, encode, steady
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.timeline import FrameIndex, Seconds, StudioFrame, Timeline, read_timeline, studio_grid
+from ml_backend.video.timeline import FrameIndex, StudioFrame, Timeline, read_timeline, studio_grid
 
 Make = Callable[[Recipe], Path]
 settings.register_profile("busy", deadline=None, max_examples=50)
@@ -47,6 +47,10 @@ def early_timelines(draw: st.DrawFn) -> Timeline:
     indices = draw(st.lists(st.integers(0, len(timeline) - 1), max_size=5, unique=True))
     early = [(int(timeline.microseconds[i]) - draw(st.integers(0, 200_000)), i) for i in sorted(indices)]
     return Timeline(timeline.pts, timeline.time_base, timeline.duration, np.array(early, np.int64).reshape(-1, 2))
+
+
+def shown_at(timeline: Timeline, seconds: float) -> int:
+    return int(timeline.shown(np.array([seconds]))[0])
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ class TestConversions:
         times = timeline.microseconds
         assume(len(times) == 1 or times[0] != times[-1])
         for i in np.flatnonzero(times >= 0):
-            shown = timeline.shown_at(Seconds((int(times[i]) + 0.5) / 1e6))
+            shown = shown_at(timeline, (int(times[i]) + 0.5) / 1e6)
             assert times[shown] == times[i]
             assert shown == np.searchsorted(times, times[i])  # of frames at the same time, the first
 
@@ -110,7 +114,7 @@ class TestConversions:
     def test_before_the_first_frame_the_first_is_shown_and_after_the_last_the_last(
         self, timeline: Timeline, seconds: float
     ) -> None:
-        shown = timeline.shown_at(Seconds(seconds))
+        shown = shown_at(timeline, seconds)
         assert 0 <= shown < len(timeline)
         if seconds * 1e6 > timeline.microseconds[-1] + 1:
             assert timeline.microseconds[shown] == timeline.microseconds[-1]
@@ -119,10 +123,10 @@ class TestConversions:
 
     @given(early_timelines(), st.data())
     def test_early_key_frames_only_ever_show_a_later_picture(self, timeline: Timeline, data: st.DataObject) -> None:
-        seconds = Seconds(data.draw(st.floats(0, 100)))
-        usual = Timeline(timeline.pts, timeline.time_base, timeline.duration).shown_at(seconds)
+        seconds = data.draw(st.floats(0, 100))
+        usual = shown_at(Timeline(timeline.pts, timeline.time_base, timeline.duration), seconds)
         landed = [index for time, index in timeline.early.tolist() if time <= np.trunc(seconds * 1e6)]
-        assert timeline.microseconds[timeline.shown_at(seconds)] == timeline.microseconds[max([usual, *landed])]
+        assert timeline.microseconds[shown_at(timeline, seconds)] == timeline.microseconds[max([usual, *landed])]
 
     @given(timelines(), RATES, st.data())
     def test_a_truncated_timeline_shows_its_last_frame_from_there_on(
@@ -219,7 +223,7 @@ class TestTheBrowsersClock:
     def test_pictures_that_start_late_keep_their_times(self, make: Make) -> None:
         timeline = read_timeline(make(Recipe(steady(25, 50, Fraction(3, 2)))))
         assert timeline.seconds(FrameIndex(0)) == 1.5
-        assert timeline.shown_at(Seconds(0.2)) == 0
+        assert shown_at(timeline, 0.2) == 0
         assert studio_grid(timeline, 25.0).frame(FrameIndex(1)) == 40
 
     def test_sound_that_is_longer_than_the_pictures_adds_label_studio_frames(self, make: Make) -> None:
@@ -232,16 +236,16 @@ class TestTheBrowsersClock:
         path = make(Recipe(steady(25, 60), options={"g": "12", "sc_threshold": "0"}, muxer={"use_editlist": "0"}))
         timeline = read_timeline(path)
         assert timeline.seconds(FrameIndex(12)) == 0.56
-        assert timeline.shown_at(Seconds(0.47)) == 9
-        assert timeline.shown_at(Seconds(0.49)) == 12
+        assert shown_at(timeline, 0.47) == 9
+        assert shown_at(timeline, 0.49) == 12
 
     def test_a_seek_is_rounded_to_the_files_ticks_before_a_key_frame_is_looked_for(self, tmp_path: Path) -> None:
         path = tmp_path / "clip.mkv"
         encode(path, Recipe(steady(25, 60), options={"g": "12", "sc_threshold": "0", "bf": "0"}))
         timeline = read_timeline(path)
-        assert timeline.shown_at(Seconds(0.4794)) == 11
-        assert timeline.shown_at(Seconds(0.4796)) == 12  # a key frame at 480 ms, in a file that counts milliseconds
-        assert timeline.shown_at(Seconds(0.5196)) == 12  # no key frame at 520 ms
+        assert shown_at(timeline, 0.4794) == 11
+        assert shown_at(timeline, 0.4796) == 12  # a key frame at 480 ms, in a file that counts milliseconds
+        assert shown_at(timeline, 0.5196) == 12  # no key frame at 520 ms
 
     def test_beside_opus_sound_key_frames_are_looked_for_80_ms_earlier(self, make: Make) -> None:
         recipe = Recipe(
@@ -250,7 +254,7 @@ class TestTheBrowsersClock:
             muxer={"use_editlist": "0"},
             sound=Sound("libopus"),
         )
-        assert read_timeline(make(recipe)).shown_at(Seconds(0.49)) == 10
+        assert shown_at(read_timeline(make(recipe)), 0.49) == 10
 
 
 class TestFilesThatAreNoVideo:

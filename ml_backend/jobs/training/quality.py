@@ -12,9 +12,11 @@ from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, labels
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.labelstudio.pages import task_page
+from ml_backend.learning.agreement import agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import FrameLabels, is_exclusive
-from ml_backend.learning.quality import Suspect, agreement, agreement_with_model, held_out, suspects
+from ml_backend.learning.suspects import Suspect, held_out, suspects
 from ml_backend.records.quality_report import QualityReport, SuspectRow, save
 from ml_backend.video.timeline import studio_grid
 
@@ -77,7 +79,7 @@ def _rows(
             expected=suspect.expected,
             doubt=round(suspect.doubt, 3),
             kind=suspect.kind,
-            url=context.client.task_page(work.id, task.id),
+            url=task_page(context.client.url, work.id, task.id),
         )
 
 

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, worst first; and how far annotators agree."""
+"""How far annotators agree, with each other and with a model that has not seen their labels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from handmade import labelled, video
 
+from ml_backend.learning.agreement import agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT, FrameLabels
-from ml_backend.learning.quality import agreement, agreement_with_model, find_suspects, fleiss_kappa, held_out
+from ml_backend.learning.kappa import fleiss_kappa
+from ml_backend.learning.suspects import held_out
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1, 0, 1, 0, 1, 0, 1], 25)
@@ -19,61 +21,6 @@ TRUTH = np.repeat([0, 1, 0, 1, 0, 1, 0, 1], 25)
 def said(values: np.ndarray, task: int = 1, room: int = 0) -> LabelledVideo:
     known = replace(labelled(values, range(len(values)), LABELS), dense=True, judged=True)
     return LabelledVideo(task, video(TRUTH, room=room, seed=task), known)
-
-
-class TestSuspects:
-    def test_right_labels_raise_no_suspicion(self) -> None:
-        assert find_suspects([said(TRUTH), said(TRUTH, 2, 1)], LABELS, exclusive=True) == ()
-
-    def test_a_region_with_the_wrong_label_comes_first(self) -> None:
-        wrong = TRUTH.copy()
-        wrong[50:75] = 1
-        found = find_suspects([said(TRUTH), said(wrong, 2, 1)], LABELS, exclusive=True)
-        worst = found[0]
-        assert (worst.task, worst.given, worst.expected, worst.kind) == (2, ("dog",), ("cat",), "label")
-        assert abs(worst.first - 50) <= 1
-        assert abs(worst.last - 74) <= 1
-        assert worst.doubt > 0.8
-
-    def test_an_event_that_was_missed_inside_a_region_is_found(self) -> None:
-        missed = TRUTH.copy()
-        missed[25:50] = 0
-        assert any(
-            s.expected == ("dog",) and 25 <= s.first <= s.last <= 49
-            for s in find_suspects([said(missed)], LABELS, exclusive=True)
-        )
-
-    def test_a_boundary_drawn_a_little_off_is_listed_as_one_and_last(self) -> None:
-        off = TRUTH.copy()
-        off[97:100] = 0
-        off[150:175] = 1
-        found = find_suspects([said(off), said(TRUTH, 2)], LABELS, exclusive=True)
-        assert found[-1].kind == "boundary"
-        assert 95 <= found[-1].first <= 101
-        assert found[0].kind == "label"
-
-    def test_frames_with_no_label_are_judged_too(self) -> None:
-        truth = np.where(TRUTH == 1, 2, 0)
-        wrong = truth.copy()
-        wrong[25:50] = 0
-        features = video(truth)
-        known = replace(labelled(wrong, range(200), LABELS), dense=True)
-        found = find_suspects([LabelledVideo(1, features, known)], LABELS, exclusive=True)
-        assert (found[0].given, found[0].expected) == (("cat",), ())
-
-    def test_multi_label_projects_are_searched_label_by_label(self) -> None:
-        wrong = TRUTH.copy()
-        wrong[50:75] = 1
-        found = find_suspects([said(TRUTH), said(wrong, 2, 1)], LABELS, exclusive=False)
-        assert found[0].task == 2
-
-    def test_a_label_that_occurs_once_cannot_be_judged(self) -> None:
-        once = np.repeat([0, 1], 30)
-        known = labelled(once, range(60), LABELS)
-        assert find_suspects([LabelledVideo(1, video(once), known)], LABELS, exclusive=True) == ()
-
-    def test_nothing_labelled_nothing_found(self) -> None:
-        assert find_suspects([], LABELS, exclusive=True) == ()
 
 
 class TestAgreement:
