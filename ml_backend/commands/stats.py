@@ -30,6 +30,7 @@ def stats(
     the file refuses. Example: coldblitz stats 1 --geo places.geojson"""
     from ml_backend.labelstudio.config import parse_label_config
     from ml_backend.labelstudio.counting import Counting
+    from ml_backend.labelstudio.pages import task_page
     from ml_backend.stats import count, geojson
 
     if geo is not None and geo.exists():
@@ -41,7 +42,7 @@ def stats(
         work = list(client.work(project, config))
         found = count(work, config.labels, client.names())
     if geo is not None:
-        places = geojson(work, lambda task: client.task_page(project, task))
+        places = geojson(work, lambda task: task_page(client.url, project, task))
         _write(geo, places)
     console = Console()
     if as_json:
