@@ -44,6 +44,7 @@ class _Child:
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes]
+    lasting: bool = True
 
 
 def serve(settings: Settings, web: bool = True, workers: int | None = None) -> None:
@@ -59,6 +60,7 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     while not stop.is_set():
         with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
+            _convert_ahead(settings, children)
             redis = Redis.from_url(url, socket_timeout=5)
             _watch(redis, settings, children, stop)
 
@@ -102,7 +104,7 @@ def _watch(redis: Redis, settings: Settings, children: list[_Child], stop: threa
     run = _run_of(redis)
     while not stop.wait(_RESTART_AFTER):
         for child in children:
-            if (code := child.process.poll()) is not None:
+            if (code := child.process.poll()) is not None and child.lasting:
                 log.error("The %s ended with code %s and is started again.", child.name, code)
                 with contextlib.suppress(RedisError):
                     note_end(redis, child.process.pid, code)
@@ -157,6 +159,13 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
         for child in children:
             # Not asked twice: RQ takes that as an order to drop the job at hand.
             await_child(child.process, max(0.1, deadline - time.monotonic()))
+
+
+def _convert_ahead(settings: Settings, children: list[_Child]) -> None:
+    """The first video then need not wait ten seconds for it, and no worker holds the gigabyte that it takes."""
+    if not any((settings.data_dir / "weights").glob(f"{settings.backbone}-*.xml")):
+        command = [sys.executable, "-m", "ml_backend.features.ahead"]
+        children.append(_Child("conversion of the backbone", command, start_child(command), lasting=False))
 
 
 def _discover(redis: Redis, settings: Settings) -> None:

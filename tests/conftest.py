@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,13 @@ def real_data() -> Path:
     if not (folder / "videos" / "labels.json").exists():
         pytest.skip(f"no real videos at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def converted_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the untrained backbone as `coldblitz serve` converts it ahead of the first job, which takes ten seconds."""
+    data = tmp_path_factory.mktemp("converted")
+    settings = {"LABEL_STUDIO_URL": "http://studio.invalid", "LABEL_STUDIO_API_KEY": "x", "BACKBONE_WEIGHTS": "none"}
+    environment = {**os.environ, **settings, "DATA_DIR": str(data)}
+    subprocess.run([sys.executable, "-m", "ml_backend.features.ahead"], env=environment, check=True)
+    return data / "weights"

@@ -218,7 +218,7 @@ def test_a_login_is_needed_where_others_can_call(
 
 def test_told_to_stop_it_leaves_no_process_behind(served: Served) -> None:
     pids = served.children()
-    assert len(pids) == 3
+    assert len(pids) >= 3  # the web, a worker and Redis; the conversion of the backbone, if that takes so long
     assert served.stop() == 0
     until(lambda: not any(command(pid) for pid in pids), 10)
     url = redis_url(settings_for(served.data_dir))

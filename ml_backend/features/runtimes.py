@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import uuid
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import EMBEDDED
+from ml_backend.features.conversion import CPU_BATCH, converted
+from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights
-from ml_backend.video.decode import PICTURE
 
 Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
-
-_CPU_BATCH, _GPU_BATCH = 4, 128
 
 
 def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:
@@ -26,7 +22,7 @@ def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, 
 
     Raises WeightsError.
     """
-    model = _converted(name, weights, cache_dir)
+    model = converted(name, weights, cache_dir)
     # In half precision where the processor has instructions for it; one thread of two leaves the other to the decoder.
     options = {
         "INFERENCE_PRECISION_HINT": "bf16",
@@ -39,40 +35,15 @@ def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, 
 
     def embed(pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         parts = []
-        for first in range(0, len(pictures), _CPU_BATCH):
-            some = pictures[first : first + _CPU_BATCH]
+        for first in range(0, len(pictures), CPU_BATCH):
+            some = pictures[first : first + CPU_BATCH]
             # A batch of another size would compile other kernels, which round differently.
-            padded = np.concatenate([some, np.zeros((_CPU_BATCH - len(some), *some.shape[1:]), np.uint8)])
+            padded = np.concatenate([some, np.zeros((CPU_BATCH - len(some), *some.shape[1:]), np.uint8)])
             request.infer([padded])
             parts.append([np.array(request.get_output_tensor(i).data[: len(some)]) for i in range(len(EMBEDDED))])
         return {name: np.concatenate(rows) for name, rows in zip(EMBEDDED, zip(*parts, strict=True), strict=True)}
 
-    return embed, numbers, _CPU_BATCH
-
-
-def _converted(name: str, weights: Weights, cache_dir: Path | None) -> ov.Model:
-    path = cache_dir / f"{name}-{weights.digest}.xml" if cache_dir else None
-    core = ov.Core()
-    if path and path.exists():
-        return core.read_model(path)
-    import torch
-
-    from ml_backend.features.networks import build
-    from ml_backend.features.taps import Taps
-
-    example = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # OpenVINO traces with what torch is about to replace
-        model = ov.convert_model(Taps.of(name, build(name, weights)), example_input=example)
-    model.reshape([_CPU_BATCH, PICTURE, PICTURE, 3])
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{uuid.uuid4().hex}.part.xml")
-        ov.save_model(model, part, compress_to_fp16=False)
-        # The weights first: a reader that finds the .xml finds them too.
-        os.replace(part.with_suffix(".bin"), path.with_suffix(".bin"))
-        os.replace(part, path)
-    return model
+    return embed, numbers, CPU_BATCH
 
 
 def on_gpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:

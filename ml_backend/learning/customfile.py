@@ -140,7 +140,7 @@ def _network(file: Path, network: Callable[..., Any]) -> Parts:
 
 
 def _from_onnx(file: Path) -> Parts:
-    import openvino as ov
+    from ml_backend.features.silent_openvino import ov
 
     described = _described(file)
     with blamed(file):

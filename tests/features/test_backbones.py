@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,16 +179,6 @@ def test_torchs_own_cache_is_looked_into(tmp_path: Path, monkeypatch: pytest.Mon
     file.parent.mkdir(parents=True)
     file.write_bytes(b"weights")
     assert weights_module.find_weights("resnet18", "default", None).path == file
-
-
-def test_a_network_that_was_converted_once_needs_no_torch(backbone: Backbone, weights_cache: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from ml_backend.features.backbones import load_backbone; "
-        f"backbone = load_backbone('mobilenet_v2', 'none', 'cpu', Path({str(weights_cache)!r})); "
-        "print(backbone.key, 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == [backbone.key, "False"]
 
 
 def test_the_real_weights_fit(real_data: Path, tmp_path: Path) -> None:
