@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
-from ml_backend.jobs.suggestions.choosing import judged, medoids
+from ml_backend.jobs.suggestions.choosing import judged, medoids, suggestible
 from ml_backend.jobs.suggestions.repeats import SAME
 from ml_backend.learning.families import scene_rows
 from ml_backend.settings import ProjectSettings
@@ -24,6 +24,7 @@ from sampling.boundary import boundary
 from sampling.candidates import Candidates
 from sampling.diverse import diverse, principal
 from sampling.duplicates import unlike_rows
+from sampling.instead import instead
 from sampling.k_centre import k_centre, radius
 from sampling.rare import rare
 from sampling.shots import per_shot
@@ -139,7 +140,19 @@ def by_chance(track: Track, count: int, seed: int, seeds: int) -> Frames:
 
 
 def as_shipped(track: Track, count: int, seed: int, seeds: int) -> Frames:
-    """What `auto` suggests of an embedded video: medoids of its good pictures, none that looks like one before."""
+    """What `auto` suggests of an embedded video: medoids of its good pictures, none that looks like one before, and in the
+    place of those that do, others."""
+    features, quality = track.features, judged(track.features.samples)
+    rows, good = scene_rows(features), suggestible(features.frames, features.samples, quality)
+    chosen = np.searchsorted(features.frames, medoids(rows, features.frames, count, features.samples, quality))
+    looks = unit(features.blocks["appearance"].astype(np.float32))
+    kept = chosen[unlike_rows(looks[chosen], looks[:0], SAME)]
+    more = instead(rows, looks, chosen, len(chosen) - len(kept), SAME, good)
+    return features.frames[np.union1d(kept, more)]
+
+
+def dropped(track: Track, count: int, seed: int, seeds: int) -> Frames:
+    """The same without others."""
     features = track.features
     chosen = medoids(scene_rows(features), features.frames, count, features.samples, judged(features.samples))
     looks = unit(features.blocks["appearance"][np.searchsorted(features.frames, chosen)].astype(np.float32))
@@ -189,6 +202,7 @@ STRATEGIES: dict[str, Strategy] = {
     "shots": _in_shots(diverse),
     "medoids": lambda track, count, seed, seeds: suggested(track, count, seed),
     "auto, as shipped": as_shipped,
+    "auto, none instead": dropped,
     "uncertain": after_medoids(_uncertain),
     "uncertain in time": after_medoids(_uncertain_in_time),
     "boundary": after_medoids(_boundary),

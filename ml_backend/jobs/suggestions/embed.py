@@ -19,6 +19,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, s
 from ml_backend.learning.families import scene_rows
 from ml_backend.records import projects, ready
 from ml_backend.video.timeline import studio_grid
+from sampling.candidates import Candidates
 
 
 @job
@@ -56,7 +57,8 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
         chosen = medoids(rows, features.frames, work.settings.frames_per_video, features.samples, quality)
     grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
     if context.backbone.trained:
-        chosen = not_asked_yet(context, work, task, features, grid, chosen)
+        others = Candidates(features.frames, embeddings=rows).only(good)
+        chosen = not_asked_yet(context, work, task, features, grid, chosen, others)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.config)
     context.client.replace_prediction(number, item)
     ready.save(context.settings.data_dir, work.key, item)

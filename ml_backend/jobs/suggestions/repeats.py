@@ -1,7 +1,7 @@
 """A picture that is asked about already, in this video or another of the project, is not asked about again.
 
 Pictures are compared by their embeddings, and whole videos by what they show at equal times: a copy of half the size has
-other embeddings, but the same look.
+other embeddings, but nearly the same signature.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.looks import FRAMES, Look, copy_among, look_of_features
+from ml_backend.features.signatures import FRAMES, Signature, copy_among, signature_of_features
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -20,45 +20,76 @@ from ml_backend.records import pictures
 from ml_backend.records.pictures import CODE, NONE, PICTURE, VIDEO
 from ml_backend.records.rows import Rows
 from ml_backend.video.timeline import FrameIndex, StudioGrid
+from sampling.candidates import Candidates
+from sampling.instead import instead
 from sampling.nearby import as_bytes, from_bytes, projected
+from sampling.spacing import nearest
 from sampling.unit import unit
 
 # The cosine from which two pictures are the same one; frames of one video with different labels stay below .97.
 SAME = 0.98
-_AT_ONCE = 1 << 14
+# Cosines that are held at once, and how many looks count as few: memory goes into the rows then.
+_COMPARED, _LEAST_ROWS = 1 << 22, 1 << 8
+# In the place of pictures that were left out so many frames are tried, spread over the video: others wait meanwhile.
+_TRIED = 2000
 
 Frames = NDArray[np.int64]
 
 
 def not_asked_yet(
-    context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures, grid: StudioGrid, chosen: Frames
+    context: WorkerContext,
+    work: ProjectWork,
+    task: Task,
+    features: VideoFeatures,
+    grid: StudioGrid,
+    chosen: Frames,
+    others: Candidates,
 ) -> Frames:
     """Those of the frames `chosen` that no other suggestion shows, one at least; and notes what was found.
 
-    Of a copy of another task's video only one frame is asked about, the furthest in time from those asked about there.
-    Raises StorageError.
+    In the place of those that it leaves out come `others`, embedded frames, as far as they show something new. Of a copy of
+    another task's video only one frame is asked about, the furthest in time from those asked about there. Raises
+    StorageError.
     """
     data_dir = context.settings.data_dir
-    rows = _described(task, features, grid, chosen, zlib.crc32(context.backbone.key.encode()))
+    backbone = zlib.crc32(context.backbone.key.encode())
+    rows = _described(task, features, grid, chosen, backbone)
     with pictures.writing(data_dir, work.key):
         known = pictures.pictures(data_dir, work.key)
-        others = (known["task"] >= 0) & (known["task"] != task.id) & (known["same_task"] == NONE)
-        original = _noted(context, work, task, look_of_features(features))
-        asked_there = known[others & (known["task"] == original)]
+        elsewhere = (known["task"] >= 0) & (known["task"] != task.id) & (known["same_task"] == NONE)
+        original = _noted(context, work, task, signature_of_features(features))
+        asked_there = known[elsewhere & (known["task"] == original)]
         if len(asked_there):
             _compare_times(rows, asked_there)
         else:
-            _compare(rows, known, others & (known["backbone"] == rows["backbone"][:1]))
+            comparable = np.flatnonzero(elsewhere & (known["backbone"] == backbone))
+            best = _compare(rows, known, comparable)
+            if missing := int((rows["same_task"] != NONE).sum()):
+                more = _instead(features, others, chosen, missing, known, comparable)
+                rows = np.concatenate([rows, _described(task, features, grid, more, backbone)])
+                chosen = np.concatenate([chosen, more])
+            if len(rows) and (rows["same_task"] != NONE).all():
+                _keep(rows, int(best.argmin()))
         pictures.put_pictures(data_dir, work.key, task.id, rows)
-    return np.asarray(chosen[rows["same_task"] == NONE], np.int64)
+    return np.sort(chosen[rows["same_task"] == NONE])
+
+
+def _instead(
+    features: VideoFeatures, others: Candidates, chosen: Frames, count: int, known: Rows, where: NDArray[np.intp]
+) -> Frames:
+    """At most `count` frames of `others` that look neither like one `chosen` nor like one `known` at the positions `where`."""
+    spread = np.arange(len(others)) % max(-(-len(others) // _TRIED), 1) == 0
+    some = others.only(spread | np.isin(others.frames, chosen))
+    if some.embeddings is None or not len(some):
+        return np.zeros(0, np.int64)
+    looks = from_bytes(*_codes(features, some.frames))
+    new = _most_alike(looks, known, where)[0] < SAME
+    return some.frames[instead(some.embeddings, looks, nearest(some.frames, chosen), count, SAME, new)]
 
 
 def _described(task: Task, features: VideoFeatures, grid: StudioGrid, chosen: Frames, backbone: int) -> Rows:
     rows = np.zeros(len(chosen), PICTURE)
-    # One that is not embedded looks as the next one that is.
-    embedded = np.searchsorted(features.frames, chosen).clip(0, len(features.frames) - 1)
-    appearance = features.blocks["appearance"][embedded]
-    rows["code"], rows["scale"] = as_bytes(projected(unit(appearance.astype(np.float32)), CODE))
+    rows["code"], rows["scale"] = _codes(features, chosen)
     rows["task"], rows["backbone"] = task.id, backbone
     rows["frame"] = np.searchsorted(grid.shown, chosen).clip(0, len(grid) - 1) + 1
     rows["second"] = [features.timeline.seconds(FrameIndex(frame)) for frame in chosen.tolist()]
@@ -66,7 +97,13 @@ def _described(task: Task, features: VideoFeatures, grid: StudioGrid, chosen: Fr
     return rows
 
 
-def _noted(context: WorkerContext, work: ProjectWork, task: Task, seen: Look | None) -> int:
+def _codes(features: VideoFeatures, frames: Frames) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """What (n,) frames look like, (n, CODE) and (n,): as it is kept. One that is not embedded looks as the next one that is."""
+    embedded = np.searchsorted(features.frames, frames).clip(0, len(features.frames) - 1)
+    return as_bytes(projected(unit(features.blocks["appearance"][embedded].astype(np.float32)), CODE))
+
+
+def _noted(context: WorkerContext, work: ProjectWork, task: Task, seen: Signature | None) -> int:
     """The task whose video this one is a copy of, else `NONE`."""
     if seen is None:
         return NONE
@@ -95,28 +132,41 @@ def _compare_times(rows: Rows, asked: Rows) -> None:
     _keep(rows, int(apart.min(axis=1).argmax()))
 
 
-def _compare(rows: Rows, known: Rows, others: NDArray[np.bool_]) -> None:
-    """Marks rows that show what another does: one of `known` where `others`, or a row before it that is not marked."""
+def _compare(rows: Rows, known: Rows, where: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Marks rows that show what another does: one of `known` at the positions `where`, or a row before it that is not marked.
+
+    Returns (r,) the greatest cosine of each with one of `known`, -1 without any.
+    """
     own = from_bytes(rows["code"], rows["scale"])
-    best = np.full(len(rows), -1.0, np.float32)
-    where = np.flatnonzero(others)
-    for start in range(0, len(where), _AT_ONCE):
-        piece = known[where[start : start + _AT_ONCE]]
-        cosine = own @ from_bytes(piece["code"], piece["scale"]).T
-        nearest = cosine.argmax(axis=1)
-        value = cosine[np.arange(len(rows)), nearest]
-        for position in np.flatnonzero((value > best) & (value >= SAME)).tolist():
-            found = piece[nearest[position]]
-            rows["same_task"][position], rows["same_frame"][position] = found["task"], found["frame"]
-        best = np.maximum(best, value)
+    best, at = _most_alike(own, known, where)
+    for position in np.flatnonzero(best >= SAME).tolist():
+        found = known[at[position]]
+        rows["same_task"][position], rows["same_frame"][position] = found["task"], found["frame"]
     among = own @ own.T
     for position in range(len(rows)):
         before = np.flatnonzero((rows["same_task"][:position] == NONE) & (among[position, :position] >= SAME))
         if rows["same_task"][position] == NONE and len(before):
             first = rows[before[0]]
             rows["same_task"][position], rows["same_frame"][position] = first["task"], first["frame"]
-    if len(rows) and (rows["same_task"] != NONE).all():
-        _keep(rows, int(best.argmin()))
+    return best
+
+
+def _most_alike(
+    looks: NDArray[np.float32], known: Rows, where: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """For each of (n, CODE) `looks` the greatest cosine with one of `known` at the positions `where`, -1 without any, and its
+    position."""
+    best, at = np.full(len(looks), -1.0, np.float32), np.zeros(len(looks), np.intp)
+    step = max(_COMPARED // max(len(looks), _LEAST_ROWS), 1)
+    for start in range(0, len(where), step):
+        piece = where[start : start + step]
+        rows = known[piece]
+        cosine = looks @ from_bytes(rows["code"], rows["scale"]).T
+        nearer = cosine.argmax(axis=1)
+        value = cosine[np.arange(len(looks)), nearer]
+        better = value > best
+        best[better], at[better] = value[better], piece[nearer[better]]
+    return best, at
 
 
 def _keep(rows: Rows, position: int) -> None:

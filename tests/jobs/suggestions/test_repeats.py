@@ -13,17 +13,20 @@ from footage import Film, film
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import video_samples
+from ml_backend.jobs.suggestions import repeats
 from ml_backend.jobs.suggestions.repeats import not_asked_yet
 from ml_backend.labelstudio.client import Task
 from ml_backend.records import pictures
 from ml_backend.records.pictures import Repeat
 from ml_backend.video.decode import decode
 from ml_backend.video.timeline import FrameIndex, studio_grid
+from sampling.candidates import Candidates
 
 __all__ = ["film"]
 
 P = "7.1769860800"
 CHOSEN = np.array([0, 24, 48, 72, 96])
+NO_OTHERS = Candidates(np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,15 @@ class Project:
     folder: Path
     network: str = "one"
 
-    def ask(self, number: int, features: VideoFeatures, chosen: np.ndarray = CHOSEN) -> list[int]:
+    def ask(
+        self, number: int, features: VideoFeatures, chosen: np.ndarray = CHOSEN, others: Candidates = NO_OTHERS
+    ) -> list[int]:
         context: Any = SimpleNamespace(
             settings=SimpleNamespace(data_dir=self.folder), backbone=SimpleNamespace(key=self.network)
         )
         work: Any = SimpleNamespace(key=P)
         grid = studio_grid(features.timeline, 25)
-        return not_asked_yet(context, work, Task(number, {}), features, grid, chosen).tolist()
+        return not_asked_yet(context, work, Task(number, {}), features, grid, chosen, others).tolist()
 
 
 def seen(path: Path) -> VideoFeatures:
@@ -68,6 +73,47 @@ def test_next_to_the_same_picture_of_a_video_is_asked_about_once(project: Projec
     assert project.ask(1, slow, np.array([0, 3, 6, 40])) == [0, 40]
     told = pictures.repeats(project.folder, P)
     assert [(each.task, each.same_task) for each in told] == [(1, 1), (1, 1)]
+
+
+def embedded(features: VideoFeatures) -> Candidates:
+    return Candidates(features.frames, embeddings=features.blocks["appearance"].astype(np.float32))
+
+
+class TestOthersComeInThePlaceOfThoseLeftOut:
+    def test_of_the_same_video(self, project: Project, film: Film) -> None:
+        slow = seen(film("slow.mp4", rate=25, times=[*range(25), *range(2000, 3000, 40)]))
+        frames = project.ask(1, slow, np.array([0, 3, 6, 40]), embedded(slow))
+        assert len(frames) == 4
+        assert {0, 40} < set(frames)
+        assert min(frames[2:]) > 24, "the first 25 frames all look the same"
+        noted = pictures.pictures(project.folder, P)
+        assert [int((noted["same_task"] == task).sum()) for task in (pictures.NONE, 1)] == [4, 2]
+
+    def test_also_when_other_videos_show_all_that_was_chosen(self, project: Project, film: Film) -> None:
+        project.ask(1, seen(film("a.mp4")))
+        later = seen(film("later.mp4", times=[1000 + 40 * n for n in range(150)]))
+        frames = project.ask(2, later, np.array([23, 47]), embedded(later))
+        assert len(frames) == 2
+        assert not set(frames) & {22, 23, 24, 46, 47, 48}
+
+    def test_as_far_as_anything_is_unlike(self, project: Project, film: Film) -> None:
+        still = seen(film("still.mp4", times=list(range(30))))
+        assert project.ask(1, still, np.array([0, 10, 20]), embedded(still)) == [0]
+
+    def test_but_not_in_a_copy(self, project: Project, film: Film) -> None:
+        project.ask(1, seen(film("a.mp4")))
+        copy = seen(film("c.mp4", size=48, options={"crf": "40"}))
+        assert len(project.ask(2, copy, CHOSEN, embedded(copy))) == 1
+
+    def test_in_a_long_video_some_spread_over_it_are_tried(
+        self, project: Project, film: Film, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(repeats, "_TRIED", 10)
+        long = seen(film("long.mp4"))
+        frames = project.ask(1, long, np.array([0, 1, 2, 50]), embedded(long))
+        step = -(-len(long.frames) // 10)
+        assert len(frames) == 4
+        assert set(frames) - {0, 2, 50} < set(long.frames[::step].tolist())
 
 
 def test_a_copy_at_another_size_and_bit_rate_is_asked_about_at_one_other_moment(project: Project, film: Film) -> None:
