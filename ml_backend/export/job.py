@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml_backend.export.choose import Choice
 from ml_backend.export.write import Step, write_export
+from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import worker_context
@@ -21,9 +22,11 @@ def export(project: str, name: str) -> str:
     final = exports.path(context.settings.data_dir, project, name)
     # The older one is there to be had until the new one is whole.
     fresh = final.with_name(f"new-{final.name}")
-    fresh.unlink(missing_ok=True)
-    written = write_export(context, work, fresh, "imagefolder", Choice(every=exports.every(name)), _bar)
-    fresh.replace(final)
+    # It may be asked for again while it is being made.
+    with project_lock(context.redis, context.settings.data_dir, project, f"export-{name}"):
+        fresh.unlink(missing_ok=True)
+        written = write_export(context, work, fresh, "imagefolder", Choice(every=exports.every(name)), _bar)
+        fresh.replace(final)
     counted = written.get("pictures", written.get("rows"))
     left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""
     return f"{name}: {counted} {'pictures' if 'pictures' in written else 'rows'}{left_out}"

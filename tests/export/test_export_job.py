@@ -1,0 +1,46 @@
+"""The exports of the dashboard: asked for again while one is made, the next one waits for it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from numbered import numbered_video
+from redis import Redis
+from studio import CONFIG, KEY, Studio
+from workroom import context, redis, redis_settings, studio
+
+from ml_backend.export.job import export
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import exports, projects
+
+__all__ = ["context", "redis", "redis_settings", "studio"]
+ANSWER = {
+    "id": "a",
+    "from_name": "events",
+    "to_name": "film",
+    "type": "timelinelabels",
+    "value": {"ranges": [{"start": 1, "end": 20}], "timelinelabels": ["cat"]},
+}
+
+
+@pytest.mark.parametrize(("name", "made"), [("labels.csv", "60 rows"), ("frames.zip", "60 pictures")])
+def test_one_that_is_asked_for_while_it_is_made_is_whole_each_time(
+    context: WorkerContext,
+    studio: Studio,
+    redis: Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    made: str,
+) -> None:
+    film = numbered_video(tmp_path / "film.mp4", 30)
+    for task in (1, 2, 3):
+        studio.add_task(task, film, annotations=1)
+        studio.tasks[task]["annotations"][0]["result"] = [ANSWER]
+    projects.remember(redis, projects.Known(KEY, CONFIG))
+    monkeypatch.setattr("ml_backend.export.job.worker_context", lambda: context)
+    with ThreadPoolExecutor(3) as workers:
+        assert list(workers.map(lambda _: export(KEY, name), range(3))) == [f"{name}: {made}"] * 3
+    assert [file.name for file in exports.made(tmp_path, KEY)] == [name]
