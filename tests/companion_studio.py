@@ -86,7 +86,8 @@ class CompanionStudio(Studio):
         return jsonify([{"id": each, "file": self.uploads[each][0]} for each in wanted])
 
     def delete_task(self, number: int) -> tuple[str, int]:
-        del self.images[number]
+        if self.images.pop(number, None) is None:
+            abort(404)
         happens, self.meanwhile = self.meanwhile, None
         if happens is not None:
             happens()
@@ -98,6 +99,8 @@ class CompanionStudio(Studio):
                 task["total_annotations"] = len(task["annotations"])
                 task["predictions"] = [p for p in self.predictions if p["task"] == task["id"]]
             return super().list_tasks()
+        if int(request.args["project"]) not in self.made:
+            abort(404)
         videos, self.tasks = self.tasks, self.images
         try:
             return super().list_tasks()

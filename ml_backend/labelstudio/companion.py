@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
+from ml_backend.errors import LabelStudioMissing
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.config import LabelConfig
 from ml_backend.labelstudio.filters import condition
@@ -240,7 +242,8 @@ class Companions(Intake):
 
     def remove_images(self, companion: int, images: Sequence[Image]) -> None:
         for image in images:
-            self._json("DELETE", f"/api/tasks/{image.number}/")
+            with suppress(LabelStudioMissing):  # somebody else has deleted it
+                self._json("DELETE", f"/api/tasks/{image.number}/")
 
     def remove_unused(self, companion: int, images: Sequence[Image]) -> None:
         """Deletes pictures that we have uploaded and that no task shows. `images`: those that are known to be shown."""

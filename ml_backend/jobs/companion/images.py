@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.jobs.companion.answers import companion_project
 from ml_backend.jobs.companion.news import images_state
 from ml_backend.jobs.filling import WINDOW
@@ -50,10 +50,16 @@ def companion(project_key: str, task_number: int | None = None) -> str:
     if not work.settings.companion:
         return "no companion project is wanted"
     with project_lock(context.redis, context.settings.data_dir, project_key, "companion"):
-        if task_number is None:
-            return _compare(context, work, _in_step(context, work))
-        project = companion_project(context, work) or _in_step(context, work)
-        done = _renew(context, work, project, task_number)
+        try:
+            if task_number is None:
+                return _compare(context, work, _in_step(context, work))
+            project = companion_project(context, work) or _in_step(context, work)
+            done = _renew(context, work, project, task_number)
+        except Gone:
+            raise
+        except LabelStudioMissing as error:
+            # A failure would stay until somebody retries it; a later comparison makes what is missing.
+            raise Gone("The companion project is gone.", "It is made again by the next reconcile.") from error
     if marks.get(context.redis, project_key, "images") == "more" and waiting(context.redis, "companion") <= _LOW:
         request(context.redis, "companion", project_key)
     return done

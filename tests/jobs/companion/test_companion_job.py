@@ -170,6 +170,27 @@ class TestImages:
         assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 29"
         assert held(studio) == [(5, 30)]
 
+    def test_an_image_that_somebody_else_deletes_meanwhile_is_no_failure(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        suggest(studio, 5, (60,))
+        studio.meanwhile = lambda: studio.images.pop(studio.image(5, 61)["id"])
+        companion(KEY)
+        assert held(studio) == [(5, 60)]
+
+    def test_a_companion_that_somebody_deletes_meanwhile_is_made_again_later(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path, redis: Redis
+    ) -> None:
+        with_film(studio, film)
+        companion(KEY, 5)
+        suggest(studio, 5, (60,))
+        studio.meanwhile = lambda: (studio.images.clear(), studio.made.clear())
+        assert "gone" in companion(KEY)
+        companion(KEY)
+        assert waiting_jobs(redis) == ["companion 5"]
+
     def test_who_comes_to_work_meanwhile_has_the_rest_left_until_later(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
