@@ -71,7 +71,7 @@ def import_videos(
         )
     arrivals = Arrivals(watch) if watch is not None else None
     if arrivals is not None:
-        arrivals.look()
+        arrivals.poll()
     console = Console()
     outcomes: list[Outcome] = []
     with _bars(as_json) as bar:

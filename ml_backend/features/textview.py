@@ -56,7 +56,7 @@ def text_view(
     rows: list[NDArray[np.float16]] = []
     batch: list[NDArray[np.uint8]] = []
 
-    def look() -> None:
+    def embed() -> None:
         rows.append(model.pictures(np.stack(batch)).astype(np.float16))
         batch.clear()
         if progress is not None:
@@ -69,9 +69,9 @@ def text_view(
         frames.append(index)
         batch.append(picture)
         if len(batch) == _BATCH:
-            look()
+            embed()
     if batch:
-        look()
+        embed()
     seen = VideoFeatures(
         features.timeline, np.array(frames, np.int64), {_BLOCK: np.concatenate(rows)}, features.promised
     )

@@ -43,14 +43,14 @@ def files_in(folder: Path) -> list[Path]:
 
 
 class Arrivals:
-    """The files of a folder that are whole: their size and time of change have stayed the same between two looks."""
+    """The files of a folder that are whole: their size and time of change have stayed the same between two polls."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._before: dict[Path, _State] = {}
         self._given: dict[Path, _State] = {}
 
-    def look(self) -> list[Path]:
+    def poll(self) -> list[Path]:
         """Those that came or changed since they were given out. Raises SettingsError when the folder cannot be read."""
         now = {path: state for path in files_in(self._folder) if (state := _state(path)) is not None}
         whole = [
@@ -69,7 +69,7 @@ class Arrivals:
     def forever(self, seconds: float) -> Iterator[Path]:
         """Each file when it is whole, looking every so many seconds."""
         while True:
-            yield from self.look()
+            yield from self.poll()
             time.sleep(seconds)
 
 

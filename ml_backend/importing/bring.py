@@ -21,7 +21,7 @@ from ml_backend.errors import (
     StorageError,
     VideoRefused,
 )
-from ml_backend.features.looks import look
+from ml_backend.features.signatures import signature
 from ml_backend.importing.encode import encode, frames_of
 from ml_backend.importing.holdings import RECORD, Holdings, Record
 from ml_backend.importing.leftovers import noted, remove_leftovers
@@ -174,7 +174,7 @@ def _as_it_is(
             message = f"Label Studio takes no {ending or 'nameless'} files as uploads."
             remedy = "Let --fix encode it as MP4, or bring it in by its address or with --link."
             return Outcome(source.name, "refused", None, f"{message} {remedy}", findings)
-    record = Record(source.content, part, source.content, look(source.path, timeline))
+    record = Record(source.content, part, source.content, signature(source.path, timeline))
     data = {importer.fps_key: natural, "name": source.name, **_said(taken, 0.0)}
     task = _place(importer, source.path, upload_name, source.address, data, record)
     return Outcome(source.name, "imported", task, "", findings)
@@ -192,7 +192,7 @@ def _made(
     if part.name and (twin := _twin(importer, source, target, timeline, title)):
         _done_with(importer, target)
         return twin
-    record = Record(source.content, part.name + at_most, _content(target), look(target, timeline))
+    record = Record(source.content, part.name + at_most, _content(target), signature(target, timeline))
     fps = natural_framerate(timeline) or 25.0
     data = {importer.fps_key: fps, "name": title, **_said(taken, part.start if part.name else 0.0)}
     ending = f".{part.name}.mp4" if part.name else ".mp4"
@@ -204,7 +204,7 @@ def _made(
 def _twin(importer: Importer, source: _Source, path: Path, timeline: Timeline, title: str) -> Outcome | None:
     if importer.allow_duplicates:
         return None
-    task = importer.holdings.alike(look(path, timeline), source.content)
+    task = importer.holdings.alike(signature(path, timeline), source.content)
     if task is None:
         return None
     message = (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_backend.features.looks import Look, alike, look_of_features
+from ml_backend.features.signatures import Signature, alike, signature_of_features
 from ml_backend.features.store import FeatureStore
 from ml_backend.labelstudio.client import Client, Task
 from ml_backend.video.source import VideoFolder
@@ -26,15 +26,15 @@ class Record:
     source: str
     part: str
     file: str
-    look: Look
+    signature: Signature
 
     def as_json(self) -> dict[str, Any]:
         return {
             "source": self.source,
             "part": self.part,
             "file": self.file,
-            "look": self.look.text(),
-            "seconds": round(self.look.seconds, 3),
+            "look": self.signature.text(),  # by this name it stands in the tasks of earlier imports
+            "seconds": round(self.signature.seconds, 3),
         }
 
     @classmethod
@@ -42,7 +42,7 @@ class Record:
         """From a task's data; None when it has none, or one that somebody changed."""
         try:
             said = data[RECORD]
-            seen = Look.parse(said["look"], float(said["seconds"]))
+            seen = Signature.parse(said["look"], float(said["seconds"]))
             return cls(str(said["source"]), str(said["part"]), str(said["file"]), seen)
         except (KeyError, TypeError, ValueError):
             return None
@@ -53,27 +53,27 @@ class Holdings:
     """Grows with each import, so that a file that is named twice is imported once."""
 
     _tasks: dict[tuple[str, str], int] = field(default_factory=dict)
-    _looks: list[tuple[int, str, Look]] = field(default_factory=list)
+    _signatures: list[tuple[int, str, Signature]] = field(default_factory=list)
 
     def add(self, task: int, record: Record) -> None:
         self._tasks[record.source, record.part] = task
         self._tasks[record.file, ""] = task
-        self._looks.append((task, record.source, record.look))
+        self._signatures.append((task, record.source, record.signature))
 
-    def add_unrecorded(self, task: int, content: str, seen: Look | None) -> None:
+    def add_unrecorded(self, task: int, content: str, seen: Signature | None) -> None:
         """A task that was not made by an import."""
         self._tasks.setdefault((content, ""), task)
         if seen is not None:
-            self._looks.append((task, content, seen))
+            self._signatures.append((task, content, seen))
 
     def task_of(self, content: str, part: str) -> int | None:
         """The task with just this video."""
         return self._tasks.get((content, part))
 
-    def alike(self, seen: Look, source: str) -> int | None:
+    def alike(self, seen: Signature, source: str) -> int | None:
         """A task that shows the same in another encoding. Parts of one `source` are never copies of each other: they may
         all show the same still scene."""
-        return next((task for task, other, look in self._looks if other != source and alike(seen, look)), None)
+        return next((task for task, other, own in self._signatures if other != source and alike(seen, own)), None)
 
 
 def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolder, store: FeatureStore) -> Holdings:
@@ -87,5 +87,5 @@ def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolde
         content = videos.content_of(address.url) if address else None
         if content is not None:
             features = store.any_of(content)
-            found.add_unrecorded(task.id, content, look_of_features(features) if features else None)
+            found.add_unrecorded(task.id, content, signature_of_features(features) if features else None)
     return found

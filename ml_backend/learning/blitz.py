@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ml_backend.learning.cold import looks_exclusive
 from ml_backend.learning.ensemble import Recipe
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.families import LOOK, SCENE, SHAPE
-from ml_backend.learning.groups import deal, duplicates, looks, spared
+from ml_backend.learning.families import APPEARANCE, SCENE, SHAPE
+from ml_backend.learning.groups import clusters, deal, duplicates, spared
 from ml_backend.learning.head import Head, fit_head
 
 __all__ = ["Head", "LabelledVideo", "fit_blitz"]
 
-_RECIPE = Recipe((SCENE, LOOK, SHAPE), penalties=(100.0, 1.0))
+_RECIPE = Recipe((SCENE, APPEARANCE, SHAPE), penalties=(100.0, 1.0))
 _FOLDS = 5
 
 
@@ -36,7 +36,7 @@ def fit_blitz(
 
     def folds(teaching: Sequence[LabelledVideo], classes: Sequence[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
         features = [video.features for video in teaching]
-        unlike = [fold for fold in looks(features, _FOLDS) if spared(fold, classes)]
+        unlike = [fold for fold in clusters(features, _FOLDS) if spared(fold, classes)]
         if len(unlike) >= 2:
             return unlike
         dealt = deal(duplicates(features), _FOLDS, seed)

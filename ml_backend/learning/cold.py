@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from ml_backend.features.prompts import Prompts
 from ml_backend.learning.ensemble import Recipe
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.families import LOOK, SCENE, SHAPE
+from ml_backend.learning.families import APPEARANCE, SCENE, SHAPE
 from ml_backend.learning.framelabels import YES
 from ml_backend.learning.head import Head, fit_head
 from ml_backend.learning.prior import prior_for
 
 __all__ = ["Head", "LabelledVideo", "fit_cold"]
 
-_RECIPE = Recipe((SCENE, LOOK, SHAPE))
+_RECIPE = Recipe((SCENE, APPEARANCE, SHAPE))
 
 
 def fit_cold(

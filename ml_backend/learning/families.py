@@ -37,7 +37,7 @@ CHUNK = 512
 LAYERS = ("appearance", "middle", "early")
 
 SCENE = Family("scene", (Part(LAYERS, "standardised"), Part(("motion",), "standardised", 0.3)))
-LOOK = Family("look", (Part(("appearance",), "raw"), Part(("early",), "standardised")))
+APPEARANCE = Family("appearance", (Part(("appearance",), "raw"), Part(("early",), "standardised")))
 SHAPE = Family("shape", (Part(("middle",), "standardised"), Part(("early",), "standardised")))
 
 

@@ -1,7 +1,7 @@
 """Which videos belong together when some are held out: near-duplicates always, and videos that look alike.
 
 Leaving out videos that look like others that stay in measures memory, not generalisation. Nobody has to say who or what
-is in a video for that: videos are grouped by the look of their frames.
+is in a video for that: videos are grouped by the mean of their embeddings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.looks import copies, look_of_features
+from ml_backend.features.signatures import copies, signature_of_features
 from ml_backend.learning.examples import LabelledVideo, classes_of
 from sampling.unit import unit
 
@@ -37,13 +37,13 @@ def duplicates(videos: Sequence[VideoFeatures]) -> Groups:
     seconds = np.array([float(video.timeline.duration) for video in videos])
     longer = np.maximum(seconds[:, None], seconds)
     alike[np.abs(seconds[:, None] - seconds) > _SAME_LENGTH * longer] = 0
-    first_of = copies([look_of_features(video) for video in videos])
+    first_of = copies([signature_of_features(video) for video in videos])
     alike[first_of, np.arange(len(videos))] = alike[np.arange(len(videos)), first_of] = 1
     upper = np.triu_indices(len(videos), 1)
     return np.asarray(fcluster(linkage(np.maximum(1 - alike[upper], 0), "single"), DUPLICATE, "distance") - 1, np.intp)
 
 
-def looks(videos: Sequence[VideoFeatures], most: int = 5) -> list[Groups]:
+def clusters(videos: Sequence[VideoFeatures], most: int = 5) -> list[Groups]:
     """Sets of videos (positions) that look alike: every branch at the top of a tree of their mean appearance.
 
     First come the two that differ most, then finer ones, up to `most` at a level; near-duplicates are never apart.

@@ -13,21 +13,21 @@ from ml_backend.importing.arrivals import Arrivals, files_in
 def test_a_file_that_grows_is_left_until_it_stays_the_same(tmp_path: Path) -> None:
     arrivals, path = Arrivals(tmp_path), tmp_path / "a.mp4"
     path.write_bytes(b"1")
-    assert arrivals.look() == []
+    assert arrivals.poll() == []
     path.write_bytes(b"12")
-    assert arrivals.look() == []
-    assert arrivals.look() == [path]
-    assert arrivals.look() == []
+    assert arrivals.poll() == []
+    assert arrivals.poll() == [path]
+    assert arrivals.poll() == []
 
 
 def test_it_is_given_out_again_when_it_changes_or_is_asked_for(tmp_path: Path) -> None:
     arrivals, path = Arrivals(tmp_path), tmp_path / "a.mp4"
     path.write_bytes(b"1")
-    assert (arrivals.look(), arrivals.look()) == ([], [path])
+    assert (arrivals.poll(), arrivals.poll()) == ([], [path])
     arrivals.again(path)
-    assert arrivals.look() == [path]
+    assert arrivals.poll() == [path]
     path.write_bytes(b"other")
-    assert (arrivals.look(), arrivals.look()) == ([], [path])
+    assert (arrivals.poll(), arrivals.poll()) == ([], [path])
 
 
 def test_only_videos_are_taken(tmp_path: Path) -> None:
@@ -39,4 +39,4 @@ def test_only_videos_are_taken(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="missing cannot be read"):
-        Arrivals(tmp_path / "missing").look()
+        Arrivals(tmp_path / "missing").poll()

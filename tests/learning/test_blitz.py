@@ -10,7 +10,7 @@ from handmade import labelled, video
 
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.blitz import LabelledVideo, fit_blitz
-from ml_backend.learning.groups import deal, duplicates, looks, spared
+from ml_backend.learning.groups import clusters, deal, duplicates, spared
 from ml_backend.learning.metrics import decided
 
 LABELS = ("cat", "dog")
@@ -68,7 +68,7 @@ def test_another_recording_by_the_same_camera_is_not() -> None:
 
 def test_videos_that_look_alike_are_left_out_together() -> None:
     videos = [video(TRUTH, room=room, seed=seed) for seed, room in enumerate([0, 5, 0, 5, 5])]
-    assert {tuple(fold.tolist()) for fold in looks(videos, 2)} == {(0, 2), (1, 3, 4)}
+    assert {tuple(fold.tolist()) for fold in clusters(videos, 2)} == {(0, 2), (1, 3, 4)}
 
 
 def test_dealing_keeps_groups_whole_and_folds_even() -> None:

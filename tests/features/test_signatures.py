@@ -10,12 +10,19 @@ from footage import Film
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import SAMPLES_PER_SECOND, video_samples
-from ml_backend.features.looks import Look, alike, copies, copy_among, look, look_of_features
+from ml_backend.features.signatures import (
+    Signature,
+    alike,
+    copies,
+    copy_among,
+    signature,
+    signature_of_features,
+)
 from ml_backend.video.timeline import read_timeline
 
 
-def of(path: Path) -> Look:
-    return look(path, read_timeline(path))
+def of(path: Path) -> Signature:
+    return signature(path, read_timeline(path))
 
 
 @pytest.mark.parametrize("size", [48, 192])
@@ -46,16 +53,16 @@ def test_a_still_scene_is_never_a_copy(film: Film) -> None:
 
 def test_it_survives_being_written_down(film: Film) -> None:
     seen = of(film("a.mp4"))
-    assert (Look.parse(seen.text(), seen.seconds).hashes == seen.hashes).all()
-    with pytest.raises(ValueError, match="not a look"):
-        Look.parse("abc", 1)
+    assert (Signature.parse(seen.text(), seen.seconds).hashes == seen.hashes).all()
+    with pytest.raises(ValueError, match="not a signature"):
+        Signature.parse("abc", 1)
 
 
 def test_what_embedding_left_behind_serves_as_well(film: Film) -> None:
     path = film("a.mp4")
     timeline, samples = video_samples(path, SAMPLES_PER_SECOND)
     features = VideoFeatures(timeline, samples.frames, {}, len(timeline), samples)
-    seen = look_of_features(features)
+    seen = signature_of_features(features)
     assert seen is not None
     assert alike(seen, of(film("b.mp4", options={"crf": "30"})))
     assert not alike(seen, of(film("c.mp4", seed=2)))

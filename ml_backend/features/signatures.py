@@ -1,6 +1,6 @@
 """Whether two files are the same video, encoded differently.
 
-The look of a video is the perceptual hash of frames at fixed fractions of its length. Two looks are those of one video when
+The signature of a video is the perceptual hash of frames at fixed fractions of its length. Two are those of one video when
 they agree at equal times, and clearly better than at different times: so films of one still scene are not taken for copies.
 """
 
@@ -36,7 +36,7 @@ _PAIRS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Signature:
     """`hashes`: (FRAMES,) uint64. `seconds`: from the first frame to the last."""
 
     hashes: NDArray[np.uint64]
@@ -46,14 +46,14 @@ class Look:
         return "".join(f"{int(each):016x}" for each in self.hashes)
 
     @classmethod
-    def parse(cls, text: str, seconds: float) -> Look:
+    def parse(cls, text: str, seconds: float) -> Signature:
         """Raises ValueError when `text` is not what `text()` gives."""
         if len(text) != 16 * FRAMES:
-            raise ValueError("not a look")
+            raise ValueError("not a signature")
         return cls(np.array([int(text[at : at + 16], 16) for at in range(0, len(text), 16)], np.uint64), seconds)
 
 
-def look(path: Path, timeline: Timeline) -> Look:
+def signature(path: Path, timeline: Timeline) -> Signature:
     """Decodes only what is needed for it. Raises VideoUnreadable when nothing decodes."""
     times = _times(timeline)
     wanted = np.searchsorted(times, _moments(times), side="right") - 1
@@ -74,10 +74,10 @@ def look(path: Path, timeline: Timeline) -> Look:
     known = np.array(sorted(found))
     # In place of frames that are damaged, their neighbours.
     nearest = known[np.abs(known[None, :] - wanted[:, None]).argmin(axis=1)]
-    return Look(phash(np.stack([found[index] for index in nearest.tolist()])), float(times[-1] - times[0]))
+    return Signature(phash(np.stack([found[index] for index in nearest.tolist()])), float(times[-1] - times[0]))
 
 
-def look_of_features(features: VideoFeatures) -> Look | None:
+def signature_of_features(features: VideoFeatures) -> Signature | None:
     """From the hashes that embedding left behind; None when they are too far apart."""
     times = _times(features.timeline)
     sampled = times[features.samples.frames[features.samples.frames < len(times)]]
@@ -87,35 +87,35 @@ def look_of_features(features: VideoFeatures) -> Look | None:
     nearest = np.abs(sampled[None, :] - moments[:, None]).argmin(axis=1)
     if np.abs(sampled[nearest] - moments).max() > _SAMPLES_APART:
         return None
-    return Look(features.samples.hashes[nearest], float(times[-1] - times[0]))
+    return Signature(features.samples.hashes[nearest], float(times[-1] - times[0]))
 
 
-def alike(one: Look, other: Look) -> bool:
+def alike(one: Signature, other: Signature) -> bool:
     """Whether both are of the same video."""
     first, second = (each.hashes[None] for each in (one, other))
     return bool(_alike(first, second, np.array([one.seconds]), np.array([other.seconds]))[0])
 
 
-def copy_among(one: Look, hashes: NDArray[np.uint64], seconds: NDArray[np.float64]) -> int | None:
-    """The position of the first of v looks, given as (v, FRAMES) hashes and (v,) seconds, of the same video as `one`."""
+def copy_among(one: Signature, hashes: NDArray[np.uint64], seconds: NDArray[np.float64]) -> int | None:
+    """The position of the first of v signatures, given as (v, FRAMES) hashes and (v,) seconds, of the same video as `one`."""
     near = np.flatnonzero(np.abs(seconds - one.seconds) <= 2 * max(_LENGTH_SECONDS, _LENGTH * one.seconds))
     same = np.bitwise_count(hashes[near] ^ one.hashes).mean(axis=1) <= _MOST_BITS
     for position in near[same].tolist():
-        if alike(Look(hashes[position], float(seconds[position])), one):
+        if alike(Signature(hashes[position], float(seconds[position])), one):
             return int(position)
     return None
 
 
-def copies(looks: Sequence[Look | None]) -> NDArray[np.intp]:
-    """(v,) for each look the position of the first that it is a copy of, be it over others: its own when of none.
+def copies(signatures: Sequence[Signature | None]) -> NDArray[np.intp]:
+    """(v,) for each signature the position of the first that it is a copy of, be it over others: its own when of none.
 
     Two are compared when they nearly agree at one of the moments, so that many videos cost little more than a few.
     """
-    known = np.array([position for position, each in enumerate(looks) if each is not None], np.intp)
+    known = np.array([position for position, each in enumerate(signatures) if each is not None], np.intp)
     if not len(known):
-        return np.arange(len(looks), dtype=np.intp)
-    hashes = np.stack([each.hashes for each in looks if each is not None])
-    seconds = np.array([each.seconds for each in looks if each is not None])
+        return np.arange(len(signatures), dtype=np.intp)
+    hashes = np.stack([each.hashes for each in signatures if each is not None])
+    seconds = np.array([each.seconds for each in signatures if each is not None])
 
     def pairs() -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         for moment in range(FRAMES):
@@ -125,13 +125,13 @@ def copies(looks: Sequence[Look | None]) -> NDArray[np.intp]:
                     same = _alike(hashes[one], hashes[other], seconds[one], seconds[other])
                     yield known[one[same]], known[other[same]]
 
-    return groups(len(looks), pairs())
+    return groups(len(signatures), pairs())
 
 
 def _alike(
     one: NDArray[np.uint64], other: NDArray[np.uint64], seconds: NDArray[np.float64], others: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """(p,) of p pairs of looks, given as (p, FRAMES) hashes and (p,) seconds."""
+    """(p,) of p pairs of signatures, given as (p, FRAMES) hashes and (p,) seconds."""
     same = np.bitwise_count(one ^ other).mean(axis=1)
     found = np.abs(seconds - others) <= np.maximum(_LENGTH_SECONDS, _LENGTH * seconds)
     found &= same <= _MOST_BITS
