@@ -13,9 +13,9 @@ import numpy as np
 from ml_backend.errors import StorageError
 from ml_backend.records.rows import Rows, mapped, put
 
-LOOK = 128
-# `score`: as it was pushed. `look`: a sketch of the frames of which the version is least certain.
-PLACED = np.dtype([("task", "<i8"), ("score", "<f4"), ("look", "<f2", (LOOK,))])
+SKETCH = 128
+# `score`: as it was pushed. `sketch`: of the mean embedding of the frames of which the version is least certain.
+PLACED = np.dtype([("task", "<i8"), ("score", "<f4"), ("sketch", "<f2", (SKETCH,))])
 
 
 def load(data_dir: Path, project: str, version: str) -> Rows:

@@ -11,7 +11,7 @@ from sampling.order import DIFFERENT, least_certain_first, score_among, sketch
 
 
 def unlike(count: int) -> np.ndarray:
-    """(count, count) looks that have nothing in common."""
+    """(count, count) embeddings that have nothing in common."""
     return np.eye(count, dtype=np.float32)
 
 
@@ -21,8 +21,8 @@ def test_videos_that_have_nothing_in_common_go_by_certainty() -> None:
 
 
 def test_a_copy_is_put_back_behind_all_others() -> None:
-    looks = unlike(3)[[0, 0, 0, 1, 2]]
-    scores = least_certain_first([0.1, 0.2, 0.3, 0.8, 0.9], looks)
+    embeddings = unlike(3)[[0, 0, 0, 1, 2]]
+    scores = least_certain_first([0.1, 0.2, 0.3, 0.8, 0.9], embeddings)
     assert scores.argsort(kind="stable").tolist()[:3] == [0, 3, 4]
     assert scores[[0, 3, 4]] == pytest.approx([0.1, 0.8, 0.9])
     assert scores[[1, 2]] == pytest.approx([1, 1], abs=1e-6)
@@ -32,20 +32,20 @@ def test_the_more_alike_the_farther_back() -> None:
     def leaning(cosine: float) -> list[float]:
         return [cosine, np.sqrt(1 - cosine**2)]
 
-    looks = np.array([[1, 0], leaning(DIFFERENT), leaning(0.95), leaning(0.99)])
+    embeddings = np.array([[1, 0], leaning(DIFFERENT), leaning(0.95), leaning(0.99)])
     for other in (1, 2, 3):
-        _, score = least_certain_first([0.1, 0.5], looks[[0, other]])
+        _, score = least_certain_first([0.1, 0.5], embeddings[[0, other]])
         assert score == pytest.approx([0.5, 0.75, 0.95][other - 1], abs=1e-3)
 
 
 def test_a_video_of_which_nobody_knows_what_it_shows_goes_by_its_certainty() -> None:
-    looks = np.zeros((3, 4), np.float32)
-    assert least_certain_first([0.3, 0.1, 0.2], looks) == pytest.approx([0.3, 0.1, 0.2])
+    embeddings = np.zeros((3, 4), np.float32)
+    assert least_certain_first([0.3, 0.1, 0.2], embeddings) == pytest.approx([0.3, 0.1, 0.2])
 
 
 def test_after_those_that_are_placed_one_by_one_the_others_are_compared_with_them_only() -> None:
-    looks = unlike(3)[[0, 1, 1, 2, 0]]
-    scores = least_certain_first([0.1, 0.5, 0.6, 0.7, 0.2], looks, most=1)
+    embeddings = unlike(3)[[0, 1, 1, 2, 0]]
+    scores = least_certain_first([0.1, 0.5, 0.6, 0.7, 0.2], embeddings, most=1)
     assert scores == pytest.approx([0.1, 0.5, 0.6, 0.7, 1.0], abs=1e-6)
 
 
@@ -60,8 +60,8 @@ def test_there_may_be_no_video() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 5))
 def test_nothing_becomes_more_urgent_than_it_is_and_the_first_stays_first(certainty: list[float], seed: int) -> None:
-    looks = np.random.default_rng(seed).random((len(certainty), 3))
-    scores = least_certain_first(certainty, looks)
+    embeddings = np.random.default_rng(seed).random((len(certainty), 3))
+    scores = least_certain_first(certainty, embeddings)
     assert (scores >= np.array(certainty) - 1e-12).all()
     assert scores.max() <= 1 + 1e-12
     assert scores.min() == pytest.approx(min(certainty))
@@ -72,8 +72,8 @@ class TestOneMoreVideo:
 
     SCORES = (0.2, 0.5, 0.8)
 
-    def score(self, certainty: float, look: list[float]) -> float:
-        return score_among(certainty, np.array(look), self.SCORES, unlike(4)[:3])
+    def score(self, certainty: float, embedding: list[float]) -> float:
+        return score_among(certainty, np.array(embedding), self.SCORES, unlike(4)[:3])
 
     def test_that_shows_something_new_goes_by_its_certainty(self) -> None:
         assert self.score(0.3, [0, 0, 0, 1]) == pytest.approx(0.3)
@@ -105,23 +105,23 @@ class TestOneMoreVideo:
     def test_may_be_the_first(self) -> None:
         assert score_among(0.4, np.ones(4), [], np.zeros((0, 4))) == pytest.approx(0.4)
 
-    def test_whose_look_does_not_fit_the_others_is_refused(self) -> None:
+    def test_whose_embedding_does_not_fit_the_others_is_refused(self) -> None:
         with pytest.raises(ValueError, match="do not belong"):
             score_among(0.4, np.ones(3), self.SCORES, unlike(4)[:3])
 
 
 def test_a_sketch_keeps_who_is_alike() -> None:
     rng = np.random.default_rng(1)
-    looks = rng.random((6, 1280)).astype(np.float32)
-    looks[1] = looks[0] * 3
-    looks[2] = looks[0] + 0.01 * rng.random(1280)
-    small = np.stack([sketch(look) for look in looks])
+    embeddings = rng.random((6, 1280)).astype(np.float32)
+    embeddings[1] = embeddings[0] * 3
+    embeddings[2] = embeddings[0] + 0.01 * rng.random(1280)
+    small = np.stack([sketch(embedding) for embedding in embeddings])
     assert small.shape == (6, 128)
 
     def cosines(rows: np.ndarray) -> np.ndarray:
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(unit @ unit.T)
 
-    assert np.abs(cosines(small) - cosines(looks)).max() < 0.15
+    assert np.abs(cosines(small) - cosines(embeddings)).max() < 0.15
     assert cosines(small)[0, [1, 2]] == pytest.approx([1, 1], abs=1e-3)
-    assert (sketch(looks[0]) == small[0]).all()
+    assert (sketch(embeddings[0]) == small[0]).all()

@@ -20,7 +20,7 @@ from sampling.order import least_certain_first, score_among, sketch
 
 
 class Held:
-    """Predictions in a file that has no name, so that a killed worker leaves nothing behind; in memory are their looks only.
+    """Predictions in a file that has no name, so that a killed worker leaves nothing behind; in memory are sketches only.
 
     Its methods raise StorageError.
     """
@@ -29,7 +29,7 @@ class Held:
         self._folder = folder
         self._tasks: list[int] = []
         self._certainties: list[float] = []
-        self._looks: list[NDArray[np.float32]] = []
+        self._sketches: list[NDArray[np.float32]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder)  # noqa: SIM115 - closed by __exit__
@@ -42,27 +42,27 @@ class Held:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, item: Mapping[str, Any], look: NDArray[np.float32]) -> None:
-        """`item`: a prediction whose score is the model's certainty. `look`: (d,) what it is least certain of."""
+    def add(self, item: Mapping[str, Any], embedding: NDArray[np.float32]) -> None:
+        """`item`: a prediction whose score is the model's certainty. `embedding`: (d,) of what the model is least certain of."""
         try:
             self._file.write(json.dumps(item) + "\n")
         except OSError as error:
             raise self._full(error) from error
         self._tasks.append(int(item["task"]))
         self._certainties.append(float(item["score"]))
-        self._looks.append(sketch(look))
+        self._sketches.append(sketch(embedding))
 
     def scored(self, data_dir: Path, project: str, version: str) -> Iterator[dict[str, Any]]:
         """The predictions as they were added, each with the score that puts its task into the order of usefulness.
 
         The order of the `project`'s tasks by this `version` is kept.
         """
-        if not self._looks:
+        if not self._sketches:
             return
-        looks = np.stack(self._looks)
-        scores = least_certain_first(self._certainties, looks)
+        sketches = np.stack(self._sketches)
+        scores = least_certain_first(self._certainties, sketches)
         rows = np.zeros(len(scores), PLACED)
-        rows["task"], rows["score"], rows["look"] = self._tasks, scores, looks
+        rows["task"], rows["score"], rows["sketch"] = self._tasks, scores, sketches
         task_order.save(data_dir, project, version, rows)
         try:
             self._file.seek(0)
@@ -78,15 +78,15 @@ class Held:
         )
 
 
-def among(data_dir: Path, project: str, item: Mapping[str, Any], look: NDArray[np.float32]) -> dict[str, Any]:
+def among(data_dir: Path, project: str, item: Mapping[str, Any], embedding: NDArray[np.float32]) -> dict[str, Any]:
     """The prediction of a task that came later, with the score that puts it among those of its version; these stay.
 
-    `item`, `look`: as in `Held.add`. Raises StorageError.
+    `item`, `embedding`: as in `Held.add`. Raises StorageError.
     """
     version, row = item["model_version"], np.zeros(1, PLACED)
-    row["task"], row["look"] = item["task"], sketch(look)
+    row["task"], row["sketch"] = item["task"], sketch(embedding)
     placed = task_order.load(data_dir, project, version)
     others = placed[placed["task"] != item["task"]]
-    row["score"] = score = score_among(float(item["score"]), row["look"][0], others["score"], others["look"])
+    row["score"] = score = score_among(float(item["score"]), row["sketch"][0], others["score"], others["sketch"])
     task_order.save(data_dir, project, version, row)
     return {**item, "score": round(score, 6)}

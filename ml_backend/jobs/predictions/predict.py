@@ -93,7 +93,7 @@ def certainty(probabilities: NDArray[np.float32], exclusive: bool) -> float:
     return float(sure[_least_sure(sure)].mean())
 
 
-def least_sure_look(found: FrameProbabilities) -> NDArray[np.float32] | None:
+def least_sure_embedding(found: FrameProbabilities) -> NDArray[np.float32] | None:
     """(d,) float32: the mean embedding of the tenth of the embedded frames of which the model is least certain.
 
     What it does not know of this video, to be compared with others. None where nobody knows what the frames show.

@@ -14,7 +14,7 @@ from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.ordering import Held, among
-from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_look, timeline_prediction, view_of
+from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_embedding, timeline_prediction, view_of
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -31,7 +31,7 @@ from ml_backend.records import projects, ready, task_view
 log = logging.getLogger(__name__)
 
 _PUSHED_TOGETHER = 100
-# However many tasks there are, so many videos are embedded before it is looked again.
+# However many tasks there are, so many videos are embedded before it is asked again.
 _EMBEDDED_TOGETHER = 500
 # Seconds; its embeddings are there.
 _EACH_TASK = 5.0
@@ -80,8 +80,8 @@ def predict(project_key: str, task_number: int) -> str:
         if found is None:
             return f"task {task.id} is reviewed and needs no prediction"
         item = _item(context, work, version, task, found)
-        if annotated is None and (look := least_sure_look(found)) is not None:
-            item = among(context.settings.data_dir, work.key, item, look)
+        if annotated is None and (embedding := least_sure_embedding(found)) is not None:
+            item = among(context.settings.data_dir, work.key, item, embedding)
         _push(context, work, [item])
     want_images(context, work, task.id)
     request(context.redis, "stopping", project_key)
@@ -124,9 +124,9 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
                 continue
             item = _item(context, work, version, task, found)
             # Label Studio serves no annotated task again, so it stands in no other one's way.
-            look = None if task.id in annotated else least_sure_look(found)
-            if look is not None:
-                held.add(item, look)
+            embedding = None if task.id in annotated else least_sure_embedding(found)
+            if embedding is not None:
+                held.add(item, embedding)
             else:
                 items.append(item)
             if len(items) == _PUSHED_TOGETHER:

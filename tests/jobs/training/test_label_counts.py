@@ -1,108 +1,25 @@
-"""What jobs leave for the dashboard: a project as a whole, a task over time, and what people have labelled."""
+"""What people have labelled, as the dashboard counts it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.annotation import Annotation, Origin, Region
-from ml_backend.errors import StorageError
-from ml_backend.jobs.predictions.predict import FrameProbabilities, view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.records import label_report, overview, ready, task_view
+from ml_backend.records import label_report, ready
 from ml_backend.records.label_report import HumanRegion, LabelReport
-from ml_backend.records.task_view import TaskView, over_time
-from ml_backend.video.timeline import StudioFrame, Timeline
-
-VIEW = TaskView(5, "bird.mp4", 25.0, 100, 4.0, "cold-v1", {"cat": [0, 100]}, 25.0)
-
-
-def steady(frames: int, rate: int = 25) -> Timeline:
-    return Timeline(np.arange(frames), Fraction(1, rate), Fraction(frames, rate))
-
-
-class TestAProject:
-    def test_a_reconcile_notes_its_title_tasks_and_versions(
-        self, context: WorkerContext, studio: Studio, redis: Redis
-    ) -> None:
-        assert overview.recall(redis, KEY) is None
-        studio.add_task(1)
-        studio.add_task(2)
-        studio.predictions.append({"id": 0, "task": 2, "model_version": "keyframes-v1", "result": []})
-        reconcile(KEY)
-        found = overview.recall(redis, KEY)
-        assert found is not None
-        assert studio.project is not None
-        assert (found.title, found.tasks, found.versions) == (studio.project["title"], 2, {"keyframes-v1": 1})
-
-    def test_it_is_forgotten_with_the_project(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
-        reconcile(KEY)
-        studio.project = None
-        reconcile(KEY)
-        assert overview.recall(redis, KEY) is None
-
-
-class TestATaskOverTime:
-    def test_each_stretch_has_the_mean_of_its_frames(self) -> None:
-        values = np.zeros((600, 2), np.float32)
-        values[300:, 0], values[::2, 1] = 1, 0.5
-        found = over_time(steady(600), values)
-        assert found.shape == (300, 2)
-        assert found[:150, 0].tolist() == [0] * 150
-        assert found[150:, 0].tolist() == [100] * 150
-        assert set(found[:, 1].tolist()) == {25}
-
-    def test_a_short_video_has_a_stretch_a_frame(self) -> None:
-        assert over_time(steady(3), np.array([[0.1], [0.2], [0.9]], np.float32)).tolist() == [[10], [20], [90]]
-
-    def test_stretches_are_equally_long_in_time_however_uneven_the_frames(self) -> None:
-        # Eight frames in the first second, one that is shown for five more, and one for the rest.
-        timeline = Timeline(np.array([0, 1, 2, 3, 4, 5, 6, 7, 10, 60]), Fraction(1, 10), Fraction(10))
-        values = np.array([[1.0]] * 8 + [[0.2], [0.0]], np.float32)
-        assert over_time(timeline, values).ravel().tolist() == [100, 20, 20, 20, 20, 20, 0, 0, 0, 0]
-
-    def test_it_is_drawn_on_label_studios_grid(self, context: WorkerContext) -> None:
-        work = open_project(context, KEY)
-        timeline = steady(50)
-        found = FrameProbabilities(timeline, ("cat",), True, np.ones((50, 1), np.float32))
-        view = view_of(work, "cold-v1", Task(5, {work.config.video_key: "/data/upload/1/bird.mp4"}), timeline, found)
-        assert (view.video, view.seconds, view.frames) == ("bird.mp4", 2.0, round(2 * view.framerate))
-        assert set(view.percent["cat"]) == {100}
-
-    def test_a_prediction_does_not_forget_the_videos_rate(self, tmp_path: Path) -> None:
-        task_view.save(tmp_path, KEY, VIEW)
-        task_view.save(tmp_path, KEY, TaskView(5, "bird.mp4", 25.0, 100, 4.0, "cold-v2", {}))
-        found = task_view.load(tmp_path, KEY, 5)
-        assert found is not None
-        assert (found.version, found.natural) == ("cold-v2", 25.0)
-        assert task_view.natural_rates(tmp_path, KEY) == {25.0: 1}
-
-    def test_what_is_damaged_or_gone_is_none(self, tmp_path: Path) -> None:
-        task_view.save(tmp_path, KEY, VIEW)
-        assert task_view.load(tmp_path, KEY, 5) == VIEW
-        (tmp_path / "projects" / KEY / "views" / "5.json").write_text('{"task": 5')
-        assert task_view.load(tmp_path, KEY, 5) is None
-        task_view.delete(tmp_path, KEY, 5)
-        assert task_view.natural_rates(tmp_path, KEY) == {}
-
-    def test_a_disk_that_refuses_is_told(self, tmp_path: Path) -> None:
-        (tmp_path / "projects").write_text("a file where a folder must be")
-        with pytest.raises(StorageError):
-            task_view.save(tmp_path, KEY, VIEW)
+from ml_backend.video.timeline import StudioFrame
 
 
 def annotated(task: int, author: int | None, *regions: Region) -> Annotated:

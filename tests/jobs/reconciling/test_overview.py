@@ -1,0 +1,31 @@
+"""What a reconcile notes of a project as a whole, for the dashboard."""
+
+from __future__ import annotations
+
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import overview
+
+
+class TestAProject:
+    def test_a_reconcile_notes_its_title_tasks_and_versions(
+        self, context: WorkerContext, studio: Studio, redis: Redis
+    ) -> None:
+        assert overview.recall(redis, KEY) is None
+        studio.add_task(1)
+        studio.add_task(2)
+        studio.predictions.append({"id": 0, "task": 2, "model_version": "keyframes-v1", "result": []})
+        reconcile(KEY)
+        found = overview.recall(redis, KEY)
+        assert found is not None
+        assert studio.project is not None
+        assert (found.title, found.tasks, found.versions) == (studio.project["title"], 2, {"keyframes-v1": 1})
+
+    def test_it_is_forgotten_with_the_project(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+        reconcile(KEY)
+        studio.project = None
+        reconcile(KEY)
+        assert overview.recall(redis, KEY) is None
