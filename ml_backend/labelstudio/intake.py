@@ -119,6 +119,7 @@ class Intake(Client):
             response = send()
         if response.status_code >= 400:
             raise refusal(response.status_code, response.text)
+        self._refuse_redirect(response)
         try:
             answer = response.json()
         except ValueError as error:

@@ -27,8 +27,11 @@ class Session:
         self._timeout = timeout
         # Made once: reading the certificates takes longer than most requests.
         self._tls = httpx.create_ssl_context()
+        # The SDK would follow a redirect, and bring a personal access token to whatever host it names.
+        exchange = httpx.Client(timeout=timeout, verify=self._tls, event_hooks={"response": [self._refuse_redirect]})
         try:
-            self._sdk: Any = SDK(base_url=self.url, api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
+            # Without the slash it would leave out the path below which Label Studio lies.
+            self._sdk: Any = SDK(base_url=f"{self.url}/", api_key=api_key, httpx_client=exchange)  # type: ignore[no-untyped-call]
         except ApiError as error:
             raise LabelStudioRefused(f"The token is not usable: {detail(error.body)}.", TOKEN_REMEDY) from error
 
@@ -58,12 +61,8 @@ class Session:
             response = self._send(method, path, query, json_body)
         if response.status_code >= 400:
             raise refusal(response.status_code, response.text)
-        if response.is_redirect:
-            # Followed, it would turn a POST into a GET and lose the token.
-            raise LabelStudioError(
-                f"{self.url} sends us on to {response.headers['Location']}.",
-                "Set LABEL_STUDIO_URL to the address that Label Studio really has.",
-            )
+        # Followed, it would turn a POST into a GET and lose the token.
+        self._refuse_redirect(response)
         if not response.content:
             return {}
         try:
@@ -90,6 +89,13 @@ class Session:
         tokens = self._sdk._client_wrapper._tokens_client
         tokens._access_token = None
         return not tokens._use_legacy_token
+
+    def _refuse_redirect(self, response: httpx.Response) -> None:
+        if response.is_redirect:
+            raise LabelStudioError(
+                f"{self.url} sends us on to {response.headers.get('Location', 'another address')}.",
+                "Set LABEL_STUDIO_URL to the address that Label Studio really has.",
+            )
 
     def _stranger(self, path: str) -> LabelStudioError:
         return LabelStudioError(

@@ -8,7 +8,8 @@ from typing import Any
 
 import jwt
 import pytest
-from flask import jsonify
+from flask import jsonify, redirect
+from loopback import serving
 from told_studio import PROJECT, Studio
 
 from ml_backend.errors import ColdblitzError, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
@@ -73,6 +74,21 @@ class TestPersonalAccessTokens:
         studio.will("GET", "/api/projects/7/", project)
         assert Client(url, personal_token()).project(7).title == "A street"
         assert studio.authorization == f"Bearer {fresh}"
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_a_redirect_does_not_bring_it_to_another_host(self, studio: Studio, url: str, status: int) -> None:
+        elsewhere = Studio()
+        elsewhere.will("POST", "/api/token/refresh/", lambda: jsonify(access=personal_token(300, "access")))
+        with serving(elsewhere) as other:
+            studio.will("POST", "/api/token/refresh/", lambda: redirect(f"{other}/api/token/refresh/", status))
+            with pytest.raises(LabelStudioError, match=f"{other}.*LABEL_STUDIO_URL"):
+                Client(url, personal_token()).project(7)
+        assert elsewhere.asked == []
+
+    def test_a_label_studio_below_a_path_is_asked_there(self, studio: Studio, url: str) -> None:
+        studio.will("POST", "/studio/api/token/refresh/", lambda: jsonify(access=personal_token(300, "access")))
+        studio.will("GET", "/studio/api/projects/7/", lambda: jsonify(PROJECT))
+        assert Client(f"{url}/studio", personal_token()).project(7).title == "A street"
 
     def test_an_expired_token_is_refused_at_once(self, url: str) -> None:
         with pytest.raises(LabelStudioRefused, match="expired"):
