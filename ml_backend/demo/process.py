@@ -34,8 +34,8 @@ class Child:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def last_lines(self, count: int = 15) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+    def last_lines(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
     def stop(self, seconds: float = 20) -> int:
         """Asks it to end, waits, and ends its group when it does not; returns the exit status."""

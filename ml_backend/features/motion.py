@@ -19,13 +19,9 @@ _PART = 64
 
 
 def motion(
-    grey: NDArray[np.uint8],
-    positions: NDArray[np.int64],
-    appearance: NDArray[np.floating],
-    first: int = 0,
-    stop: int | None = None,
+    grey: NDArray[np.uint8], positions: NDArray[np.int64], appearance: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """(n, 64, 64) grey pictures of consecutive frames to (stop - first, 102) rows for some of them.
+    """(n, 64, 64) grey pictures of consecutive frames to (n, 102) rows.
 
     `positions`, `appearance`: (m,) ascending, from 0 or before to n - 1 or after, and (m, d): the embeddings there are; they
     are interpolated in between. Per window and step: mean absolute difference between the frames that many before and
@@ -43,11 +39,10 @@ def motion(
         columns += [np.concatenate(parts), 1 - cosine(low, high)[:, None]]
     rows = np.hstack(columns).astype(np.float64)
     total = np.vstack([np.zeros_like(rows[:1]), np.cumsum(rows, axis=0)])
-    wanted = every[first:stop]
     averaged = []
     for window in WINDOWS:
         width = min(window, n)
-        start = np.clip(wanted - window // 2, 0, n - width)
+        start = np.clip(every - window // 2, 0, n - width)
         averaged.append((total[start + width] - total[start]) / width)
     return np.hstack(averaged).astype(np.float32)
 

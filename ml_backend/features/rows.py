@@ -38,16 +38,16 @@ class RowWriter:
         self._indices.update({p: int(interval.indices[p - interval.first]) for p in interval.rows})
         have = interval.first + len(interval.indices)
         if have - self._next > _CHUNK + REACH:
-            self._write(have - REACH, have)
+            self._write(have - REACH)
 
     def finish(self, only: Rows | None) -> None:
         """Writes what is left; `only` is the row of a video of a single frame."""
         if only is not None:
             self._rows[0] = only
         have = self._start + sum(map(len, self._grey))
-        self._write(have, have)
+        self._write(have)
 
-    def _write(self, stop: int, have: int) -> None:
+    def _write(self, stop: int) -> None:
         grey = np.concatenate(self._grey)
         held = np.array(sorted(self._rows))
         appearance = np.stack([self._rows[position]["appearance"] for position in held])

@@ -83,15 +83,12 @@ def save_version(
     annotations: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
-    calibration: Mapping[str, Any] | None = None,
     curves: Mapping[str, Any] | None = None,
     videos: int = 0,
     labelled_frames: int = 0,
-    seed: int = 0,
     train_seconds: float | None = None,
     network: Mapping[str, Any] | None = None,
     taken: Iterable[str] = (),
-    created: datetime | None = None,
 ) -> ModelCard:
     """Write the next version of a project and return its card.
 
@@ -110,8 +107,7 @@ def save_version(
         labels=head.labels,
         exclusive=head.exclusive,
         backbone=backbone,
-        created=(created or datetime.now(UTC)).isoformat(timespec="seconds"),
-        seed=seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=dict(settings or {}),
         annotations=ids,
         annotations_hash=annotations_hash(ids),
@@ -119,7 +115,7 @@ def save_version(
         labelled_frames=labelled_frames,
         lacking=head.lacking,
         metrics=dict(metrics or {}),
-        calibration={"temperature": head.temperature, **(calibration or {})},
+        calibration={"temperature": head.temperature},
         curves=dict(curves or {}),
         weights_sha256=sha256(weights).hexdigest(),
         structure=structure,
@@ -216,7 +212,6 @@ def add_measurements(
     *,
     metrics: Mapping[str, Any] | None = None,
     calibration: Mapping[str, Any] | None = None,
-    curves: Mapping[str, Any] | None = None,
 ) -> ModelCard:
     """Write measurements made after the version was saved into its card; the weights never change."""
     old = load_card(root, name)
@@ -224,7 +219,6 @@ def add_measurements(
         old,
         metrics={**old.metrics, **(metrics or {})},
         calibration={**old.calibration, **(calibration or {})},
-        curves={**old.curves, **(curves or {})},
     )
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:

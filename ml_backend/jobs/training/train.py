@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,17 @@ from ml_backend.jobs.run import job, part, report
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.training.custom_training import take_custom
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
-from ml_backend.jobs.training.finetuning import own_network
+from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
 from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, fingerprint
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, evaluate
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, Fit, evaluate
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
-from ml_backend.learning.head import Head
 from ml_backend.learning.versions import ModelCard, is_custom, list_versions, load_version, save_version
 from ml_backend.queueing.queue import request
 from ml_backend.records import marks, projects
@@ -66,56 +65,33 @@ def train(project_key: str) -> str:
 
 
 def _train(context: WorkerContext, work: ProjectWork) -> str:
-    project_key = work.key
-    with project_lock(context.redis, context.settings.data_dir, project_key, "train"):
+    redis, key = context.redis, work.key
+    with project_lock(redis, context.settings.data_dir, key, "train"):
         if file := custom_file_of(context, work):
             return take_custom(context, work, file)
         annotated = annotated_tasks(context, work)
         if not annotated:
             note_labelled(context, work, (), ())
             return "nothing is annotated yet"
-        tell_of_weights(context, project_key)
+        tell_of_weights(context, key)
         mark = fingerprint(work, annotated, context.backbone.key)
-        models = context.models_dir(project_key)
+        models = context.models_dir(key)
         newest = newest_learnt(models)
         known = newest is not None and newest.settings.get("fingerprint") == mark
         if newest is not None and known and is_whole(models, newest.name, load_version):
-            if not was_decided(context, work, newest):
-                return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
-            wanted = projects.wanted_version(context.redis, project_key)
-            if wanted is None or is_custom(wanted):
-                wanted = newest.name
-                projects.want(context.redis, project_key, wanted)
-            if projects.active_version(context.redis, project_key) != wanted:
-                request(context.redis, "rollout", project_key, wanted)
-            return f"{newest.name} knows these annotations already"
+            return _go_on_with(context, work, newest)
         exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-        may_tune = work.settings.blitz.fit == "finetune"
-        with part(0, 30 if may_tune else 90):
-            videos = labelled_videos(context, work, annotated, exclusive)
-        note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
-        kind = kind_for(work.settings.mode, videos)
-        prompts = None
-        if kind == "cold":
-            videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
-        fit = fitting(kind, work.config.labels, exclusive, prompts)
-        tuning = kind == "blitz" and may_tune
-        with part(30, 90):
-            own = own_network(context, work, annotated, videos, exclusive, fit) if tuning else None
-        if own is not None:
-            videos = own.videos
-        if not tuning:
-            projects.set_problems(context.redis, project_key, "finetune", [])
+        videos, fit, own = _material(context, work, annotated, exclusive)
         report(90, f"fitting on {len(videos)} videos")
         started = time.perf_counter()
         try:
             head = fit(videos)
         except NotEnoughLabels as error:
             # Not a failure: the next annotation asks again, and until then the suggestions stay.
-            projects.set_problems(context.redis, project_key, "labels", [str(error)])
+            projects.set_problems(redis, key, "labels", [str(error)])
             return str(error)
         seconds = time.perf_counter() - started
-        projects.set_problems(context.redis, project_key, "labels", map(_NO_EXAMPLE.format, head.lacking))
+        projects.set_problems(redis, key, "labels", map(_NO_EXAMPLE.format, head.lacking))
         report(95, "checking it on held-out videos")
         quick = own.metrics if own else _quick_check(videos, work.config.labels, fit, exclusive)
         card = save_version(
@@ -134,6 +110,41 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         )
     trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
     return f"{trained}, {_decide(context, work, card)}"
+
+
+def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) -> str:
+    """What is still to be done with a version that was trained on just what is annotated now."""
+    redis, key = context.redis, work.key
+    if not was_decided(context, work, newest):
+        return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
+    wanted = projects.wanted_version(redis, key)
+    if wanted is None or is_custom(wanted):
+        wanted = newest.name
+        projects.want(redis, key, wanted)
+    if projects.active_version(redis, key) != wanted:
+        request(redis, "rollout", key, wanted)
+    return f"{newest.name} knows these annotations already"
+
+
+def _material(
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], exclusive: bool
+) -> tuple[list[LabelledVideo], Fit, OwnNetwork | None]:
+    """The labelled videos, how a head is fitted to them, and the project's own network where it is used for that."""
+    may_tune = work.settings.blitz.fit == "finetune"
+    with part(0, 30 if may_tune else 90):
+        videos = labelled_videos(context, work, annotated, exclusive)
+    note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
+    kind = kind_for(work.settings.mode, videos)
+    prompts = None
+    if kind == "cold":
+        videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
+    fit = fitting(kind, work.config.labels, exclusive, prompts)
+    if kind != "blitz" or not may_tune:
+        projects.set_problems(context.redis, work.key, "finetune", [])
+        return videos, fit, None
+    with part(30, 90):
+        own = own_network(context, work, annotated, videos, exclusive, fit)
+    return (own.videos if own else videos), fit, own
 
 
 def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
@@ -170,9 +181,7 @@ def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
     return "blitz" if reviewed >= ENOUGH_REVIEWED else "cold"
 
 
-def fitting(
-    kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None
-) -> Callable[[Sequence[LabelledVideo]], Head]:
+def fitting(kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None) -> Fit:
     """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels.
 
     `prompts`: the labels as a text model reads them, for Cold.
@@ -185,7 +194,7 @@ def fitting(
 def _quick_check(
     videos: Sequence[LabelledVideo],
     labels: Sequence[str],
-    fit: Callable[[Sequence[LabelledVideo]], Head],
+    fit: Fit,
     exclusive: bool,
 ) -> dict[str, Any]:
     """Held-out metrics from two folds; empty while too few videos could say anything."""

@@ -13,7 +13,7 @@ from ml_backend.server.dashboard.words import clock
 
 @dataclass(frozen=True)
 class Stretch:
-    """Label Studio frames `start`..`end`, both included, and when they are shown, in seconds."""
+    """Label Studio frames `start`..`end`, both included, and when the first is shown, in seconds."""
 
     start: int
     end: int
@@ -21,7 +21,6 @@ class Stretch:
     other: tuple[str, ...]
     score: float | None
     begins: float
-    ends: float
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ class Clock:
         other: Iterable[str] = (),
         score: float | None = None,
     ) -> Stretch:
-        begins, ends = (start - 1) / self.framerate, end / self.framerate
-        return Stretch(start, end, tuple(labels), tuple(other), score, begins, ends)
+        return Stretch(start, end, tuple(labels), tuple(other), score, (start - 1) / self.framerate)
 
     def span(self, region: Region | HumanRegion, colours: Mapping[str, str], who: str) -> Span:
         label = region.labels[0] if region.labels else ""
