@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -19,6 +19,7 @@ from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
 from ml_backend.learning.evaluation import Fit, evaluate
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share
@@ -142,28 +143,12 @@ def _train(
         return None
     training = [video for video in videos if video.task not in held]
     validation = [video for video in videos if video.task in held]
-    tasks = {each.task.id: each.task for each in annotated}
     models = context.models_dir(work.key)
     models.mkdir(parents=True, exist_ok=True)
     cuda = "-cuda-" in context.backbone.key
     shown = GPU_EPOCH if cuda else CPU_EPOCH
     allow(_EPOCH_SECONDS * (settings.cycles + 1) * (settings.image_size / _USUAL_SIDE) ** 2)
-
-    def path_of(video: LabelledVideo) -> Path:
-        return task_video(context, work.config, tasks[video.task]).path
-
-    def pictures(some: Sequence[LabelledVideo], most: int, what: str, first: float, last: float) -> Pictures:
-        return pictures_of(
-            some,
-            work.config.labels,
-            path_of,
-            size=(settings.image_size, settings.image_size),
-            step=settings.frame_step,
-            most=most,
-            folder=models,
-            progress=lambda share: report(first + (last - first) * share, f"decoding the frames to {what}"),
-        )
-
+    pictures = partial(_pictures, context, work, {each.task.id: each.task for each in annotated})
     learnt = pictures(training, shown * settings.cycles, "train the network on", 0, 8)
     judged = pictures(validation, VALIDATION, "judge the network by", 8, 10)
     kept = context.settings.data_dir / "weights"
@@ -199,6 +184,30 @@ def _train(
             seed=_SEED,
             created=datetime.now(UTC).isoformat(),
         ),
+    )
+
+
+def _pictures(
+    context: WorkerContext,
+    work: ProjectWork,
+    tasks: Mapping[int, Task],
+    videos: Sequence[LabelledVideo],
+    most: int,
+    what: str,
+    first: float,
+    last: float,
+) -> Pictures:
+    """At most so many labelled frames of the videos, to `what`, which the job's report says from `first` to `last` percent."""
+    settings = work.settings.blitz
+    return pictures_of(
+        videos,
+        work.config.labels,
+        lambda video: task_video(context, work.config, tasks[video.task]).path,
+        size=(settings.image_size, settings.image_size),
+        step=settings.frame_step,
+        most=most,
+        folder=context.models_dir(work.key),
+        progress=lambda share: report(first + (last - first) * share, f"decoding the frames to {what}"),
     )
 
 
