@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from real_studio import studio
+
+__all__ = ["studio"]
 
 # A busy machine is no failure.
 settings.register_profile("coldblitz", deadline=None)
@@ -52,3 +57,14 @@ def converted_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {**os.environ, **settings, "DATA_DIR": str(data)}
     subprocess.run([sys.executable, "-m", "ml_backend.features.ahead"], env=environment, check=True)
     return data / "weights"
+
+
+@pytest.fixture(scope="session")
+def warm(converted_weights: Path) -> Callable[[Path], Path]:
+    """Puts the converted backbone into a data folder, as one that was used before has it; returns the folder."""
+
+    def put(data: Path) -> Path:
+        shutil.copytree(converted_weights, data / "weights", dirs_exist_ok=True)
+        return data
+
+    return put

@@ -100,7 +100,8 @@ def found(folder: Path, also: dict[str, bytes]) -> list[str]:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="it reads command lines from /proc")
 @pytest.mark.parametrize("accepted", [TOKEN, "another-one"], ids=["a token that is taken", "a token that is refused"])
-def test_secrets_stay_where_they_were_given(tmp_path: Path, accepted: str) -> None:
+def test_secrets_stay_where_they_were_given(tmp_path: Path, accepted: str, warm: Callable[[Path], Path]) -> None:
+    warm(tmp_path / "data")
     studio = Guarded(accepted)
     encode(tmp_path / "clip.mp4", Recipe(steady(25, 50)))
     studio.add_task(1, tmp_path / "clip.mp4")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from ml_backend import logs
-from ml_backend.child import give_way
 from ml_backend.errors import ColdblitzError
 from ml_backend.features.backbones import device_for
 from ml_backend.features.conversion import converted
@@ -14,6 +14,7 @@ from ml_backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# As workers: a job that comes meanwhile waits for it.
 _NICER = 10
 
 
@@ -25,7 +26,7 @@ def convert_ahead(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    give_way(_NICER)
+    os.nice(_NICER)
     logs.set_up()
     try:
         convert_ahead(Settings.from_environment())

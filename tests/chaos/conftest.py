@@ -1,4 +1,4 @@
-"""A real Label Studio for the whole folder, and what a project looks like in the end when nothing has gone wrong."""
+"""`coldblitz serve` for a real Label Studio, and what a project looks like in the end when nothing has gone wrong."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from real_studio import studio
 
 from benchmarks.service.kills import undisturbed
 from benchmarks.service.scene import SCRIPTS, Outcome
 from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import Clip, make_clips
 from ml_backend.demo.studio import Studio
-
-__all__ = ["studio"]
 
 Serve = Callable[..., AbstractContextManager[Backend]]
 
@@ -26,10 +23,17 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 
 @pytest.fixture(scope="session")
-def serve(studio: Studio) -> Serve:
-    """Starts `coldblitz serve`, for `url` when that is another way to the same Label Studio."""
+def serve(studio: Studio, warm: Callable[[Path], Path]) -> Serve:
+    """Starts `coldblitz serve`, for `url` when that is another way to the same Label Studio.
 
-    def start(data: Path, url: str = studio.url, port: int = 0, **settings: str) -> AbstractContextManager[Backend]:
+    Unless all is `new`, its backbone is converted already: what goes wrong then does so in the work itself.
+    """
+
+    def start(
+        data: Path, url: str = studio.url, port: int = 0, new: bool = False, **settings: str
+    ) -> AbstractContextManager[Backend]:
+        if not new:
+            warm(data)
         return coldblitz(url, studio.token, data, port=port, settings={"BACKBONE_WEIGHTS": "none", **settings})
 
     return start

@@ -27,7 +27,7 @@ def test_with_everything_wiped_it_learns_again_and_shows_the_same(
         port = int(backend.url.rpartition(":")[2])
     shutil.rmtree(tmp_path)
     assert loop.shown_version() == before, "what was shown stays until there is something new"
-    with serve(tmp_path, port=port) as backend:
+    with serve(tmp_path, port=port, new=True) as backend:
         again = Loop(studio, backend, loop.project, loop.tasks)
         after, _ = again.timelines(newer_than=before)
         found = outcome(again)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, Response, abort, request
-from real_studio import studio
 from werkzeug.serving import make_server
 
 from ml_backend.demo.backend import Backend, coldblitz
@@ -17,8 +16,6 @@ from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
 from ml_backend.demo.loop import Loop
 from ml_backend.demo.project import label_config, upload_tasks
 from ml_backend.demo.studio import Studio
-
-__all__ = ["studio"]
 
 OpenProject = Callable[..., Loop]
 _Data = dict[str, object]

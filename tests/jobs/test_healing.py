@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,13 +38,19 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def context(
-    clip: Path, studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path,
+    studio: Studio,
+    redis: Redis,
+    redis_settings: Settings,
+    tmp_path: Path,
+    warm: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[WorkerContext]:
     """One video of which four frames are labelled, and an untrained backbone."""
     studio.add_task(1, clip)
     result = [region(frame, label) for frame, label in ((3, "cat"), (12, "cat"), (25, "dog"), (35, "dog"))]
     studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
-    there = {"data_dir": tmp_path / "data", "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
+    there = {"data_dir": warm(tmp_path / "data"), "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
     with serving(studio) as url:
         made = WorkerContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
         for module in ("training.train", "predictions.rollout", "suggestions.suggest"):

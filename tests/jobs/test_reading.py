@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,12 @@ def studio(films: list[tuple[Path, tuple[str, ...]]]) -> Suggesting:
 
 
 @pytest.fixture
-def settings(studio: Suggesting, redis_settings: Settings, tmp_path: Path) -> Iterator[Settings]:
+def settings(
+    studio: Suggesting, redis_settings: Settings, tmp_path: Path, warm: Callable[[Path], Path]
+) -> Iterator[Settings]:
+    data = warm(tmp_path)
     with serving(studio) as url:
-        yield replace(redis_settings, label_studio_url=url, data_dir=tmp_path, backbone_weights="none", device="cpu")
+        yield replace(redis_settings, label_studio_url=url, data_dir=data, backbone_weights="none", device="cpu")
 
 
 def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, text: Path | None) -> WorkerContext:

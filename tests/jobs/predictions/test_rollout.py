@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,14 @@ def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
 
 
 @pytest.fixture(scope="module")
-def trained(clips: list[Clip], redis_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(
+    clips: list[Clip],
+    redis_settings: Settings,
+    warm: Callable[[Path], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A data folder in which cold-v1 is."""
-    data = tmp_path_factory.mktemp("data")
+    data = warm(tmp_path_factory.mktemp("data"))
     with serving(opened(clips)) as url, pytest.MonkeyPatch.context() as patched:
         made = worker(redis_settings, url, data)
         patched.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,7 @@ CONFIG = (
     '<View><TimelineLabels name="events" toName="film"><Label value="day"/><Label value="night"/></TimelineLabels>'
     '<Video name="film" value="$video" framerate="10"/></View>'
 )
+Warm = Callable[[Path], Path]
 FRAMES = 20
 
 
@@ -86,7 +87,7 @@ def studio(films: dict[int, tuple[Path, int]]) -> Studio:
 
 @pytest.fixture
 def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[WorkerContext]:
     with serving(studio) as url:
         file = tmp_path / "sky.py"
@@ -95,7 +96,7 @@ def context(
             replace(
                 redis_settings,
                 label_studio_url=url,
-                data_dir=tmp_path / "data",
+                data_dir=warm(tmp_path / "data"),
                 backbone_weights="none",
                 device="cpu",
                 custom_model=file,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -34,6 +34,7 @@ CONFIG = (
     + "".join(f'<Label value="{label}"/>' for label in STRIPES)
     + '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
 )
+Warm = Callable[[Path], Path]
 CYCLES = 5
 TUNING = {
     "fit": "finetune",
@@ -88,11 +89,11 @@ def studio(films: list[tuple[Path, tuple[str, ...]]]) -> Studio:
 
 @pytest.fixture
 def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[WorkerContext]:
     with serving(studio) as url:
         settings = replace(
-            redis_settings, label_studio_url=url, data_dir=tmp_path, backbone_weights="none", device="cpu"
+            redis_settings, label_studio_url=url, data_dir=warm(tmp_path), backbone_weights="none", device="cpu"
         )
         made = WorkerContext(settings)
         made.__dict__["redis"] = redis

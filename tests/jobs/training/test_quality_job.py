@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -63,7 +63,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 
 @pytest.fixture(scope="module")
-def context(clips: list[Clip], redis_settings: Settings) -> Iterator[WorkerContext]:
+def context(clips: list[Clip], redis_settings: Settings, warm: Callable[[Path], Path]) -> Iterator[WorkerContext]:
     """Three tasks that Ann annotated. In the first she calls a car a ball; Ben did the second too, and mistakes its end."""
     studio = Studio()
     assert studio.project is not None
@@ -78,6 +78,7 @@ def context(clips: list[Clip], redis_settings: Settings) -> Iterator[WorkerConte
     studio.tasks[1]["annotations"] = [annotation(1, ANN, mistaken)]
     studio.tasks[2]["annotations"].append(annotation(20, BEN, clips[1].labels[:-15] + ("clear",) * 15))
     studio.users = [{"id": ANN, "first_name": "Ann", "last_name": "Able", "email": "ann@a.example"}]
+    warm(redis_settings.data_dir)
     with serving(studio) as url:
         made = WorkerContext(replace(redis_settings, label_studio_url=url, backbone_weights="none", device="cpu"))
         projects.remember(made.redis, Known(KEY, CONFIG))
