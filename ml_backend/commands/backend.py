@@ -34,7 +34,9 @@ class Backend(Protocol):
     """What commands ask of a backend. Each may raise SettingsError; projects are given by number or key."""
 
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]: ...
-    def train(self, project: str, kind: str, blitz: Mapping[str, object]) -> dict[str, str]: ...
+    def train(
+        self, project: str, kind: str, blitz: Mapping[str, object], file: str | None = None
+    ) -> dict[str, str]: ...
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]: ...
     def result(self, job_id: str) -> dict[str, str]: ...
     def models(self, project: str) -> list[dict[str, Any]]: ...
@@ -69,12 +71,12 @@ class Here:
         with self._redis() as redis:
             return asking.ask(redis, kind, project, tasks)
 
-    def train(self, project: str, kind: str, blitz: Mapping[str, object]) -> dict[str, str]:
+    def train(self, project: str, kind: str, blitz: Mapping[str, object], file: str | None = None) -> dict[str, str]:
         with self._redis() as redis:
             known = projects.recall(redis, asking.known(redis, project))
             if known is not None:
                 has_file = self.settings.custom_model is not None
-                training_choice.choose(self.settings.data_dir, known, kind, blitz, has_file=has_file)
+                training_choice.choose(self.settings.data_dir, known, kind, blitz, has_file=has_file, file=file)
             return asking.ask(redis, "train", project)
 
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:
@@ -130,8 +132,8 @@ class There:
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
         return dict(self.call("POST", "/jobs", {"kind": kind, "project": project, "tasks": list(tasks)})["jobs"])
 
-    def train(self, project: str, kind: str, blitz: Mapping[str, object]) -> dict[str, str]:
-        body = {"kind": kind, "blitz": dict(blitz)}
+    def train(self, project: str, kind: str, blitz: Mapping[str, object], file: str | None = None) -> dict[str, str]:
+        body = {"kind": kind, "blitz": dict(blitz), **({"file": file} if file is not None else {})}
         return {"train": str(self.call("POST", "/models/training", body, project=project)["job"])}
 
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:

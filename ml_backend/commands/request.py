@@ -42,6 +42,9 @@ def train(
     early_stopping: Annotated[int | None, typer.Option(help="With --kind blitz: epochs without gain.")] = None,
     image_size: Annotated[int | None, typer.Option(help="With --kind blitz: side in pixels.")] = None,
     frame_step: Annotated[int | None, typer.Option(help="With --kind blitz: one frame in so many.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="With --kind custom: the name of a file in custom_models inside DATA_DIR.")
+    ] = None,
     seconds: _Seconds = 600,
     url: Url = None,
     as_json: _AsJson = False,
@@ -52,8 +55,10 @@ def train(
     blitz = {each.name: value for each, value in zip(fields(BlitzSettings), knobs, strict=True) if value is not None}
     if blitz and kind != "blitz":
         raise SettingsError(f"{', '.join(blitz)} is about Blitz, which is not asked for.", "Add --kind blitz.")
+    if file is not None and kind != "custom":
+        raise SettingsError("--file is about custom, which is not asked for.", "Add --kind custom.")
     asked = backend(url)
-    jobs = asked.ask("train", project, ()) if kind is None else asked.train(project, kind, blitz)
+    jobs = asked.ask("train", project, ()) if kind is None else asked.train(project, kind, blitz, file)
     _tell(_ended(asked, jobs, seconds), as_json)
 
 

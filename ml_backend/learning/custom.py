@@ -19,7 +19,6 @@ import numpy as np
 
 from ml_backend.errors import CustomModelError
 from ml_backend.learning.customfile import (
-    SUFFIXES,
     Floats,
     Learning,
     Pictures,
@@ -29,6 +28,7 @@ from ml_backend.learning.customfile import (
     listed,
     loaded,
 )
+from ml_backend.learning.modelfiles import SUFFIXES
 from ml_backend.learning.onepicture import answers
 from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import Timeline

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
+from ml_backend.learning.modelfiles import SUFFIXES
 from ml_backend.learning.onepicture import OnePicture, one_by_one
 
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]
 Predict = Callable[[Pictures], Any]
 
-SUFFIXES = (".py", ".pt", ".pt2", ".onnx")
 DEFAULT_SIZE = 224
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ml_backend.errors import SettingsError, StorageError
+from ml_backend.learning.modelfiles import model_files
 from ml_backend.records.files import write_whole
 from ml_backend.records.projects import Known
 from ml_backend.settings import BlitzSettings, ProjectSettings, checked_blitz
@@ -22,26 +23,37 @@ from ml_backend.settings import BlitzSettings, ProjectSettings, checked_blitz
 Kind = Literal["cold", "blitz", "custom"]
 # What to choose to follow the extra params again.
 EXTRA_PARAMS = "extra-params"
+# Where in DATA_DIR researchers' files lie, to be chosen by name: nobody chooses a path.
+MODEL_FILES = "custom_models"
 KINDS: tuple[str, ...] = (EXTRA_PARAMS, *get_args(Kind))
 
 
 @dataclass(frozen=True)
 class TrainingChoice:
-    """`kind`: what is trained. `blitz`: how Blitz learns. `made`: ISO 8601. `instead_of`: what the extra params said of both."""
+    """`kind`: what is trained. `blitz`: how Blitz learns. `made`: ISO 8601. `instead_of`: what the extra params said of both.
+    `file`: of DATA_DIR/custom_models, None for the one that the extra params or CUSTOM_MODEL name."""
 
     kind: Kind
     blitz: BlitzSettings
     made: str
     instead_of: Mapping[str, Any]
+    file: str | None = None
 
 
 def choose(
-    data_dir: Path, project: Known, kind: str, blitz: Mapping[str, object], *, has_file: bool
+    data_dir: Path,
+    project: Known,
+    kind: str,
+    blitz: Mapping[str, object],
+    *,
+    has_file: bool,
+    file: str | None = None,
 ) -> TrainingChoice | None:
     """Keeps how `project` trains from now on; None when that is as its extra params say.
 
     `blitz`: those of its settings that are chosen too; the others are as the extra params say. `has_file`: whether the
-    installation names a researcher's model file. Raises SettingsError for what is no choice, and StorageError.
+    installation names a researcher's model file. `file`: one of `files`, to be used with the kind custom. Raises
+    SettingsError for what is no choice, and StorageError.
     """
     if kind not in KINDS:
         raise SettingsError(f"The kind {kind[:40]!r} cannot be trained.", f"It must be one of {', '.join(KINDS)}.")
@@ -50,11 +62,18 @@ def choose(
     if kind == EXTRA_PARAMS:
         forget(data_dir, project.key)
         return None
-    if kind == "custom" and not (has_file or own.custom_model):
+    if file is not None and (kind != "custom" or file not in files(data_dir)):
         raise SettingsError(
-            "No model file is named for this project.", "Name one in the extra param custom_model, or set CUSTOM_MODEL."
+            f"The model file {file[:40]!r} cannot be used for {kind}.",
+            f"Choose the kind custom and a file of the folder {data_dir / MODEL_FILES}.",
         )
-    made = TrainingChoice(kind, chosen, datetime.now(UTC).isoformat(timespec="seconds"), _said(own))  # type: ignore[arg-type]
+    if kind == "custom" and not (file or has_file or own.custom_model):
+        raise SettingsError(
+            "No model file is named for this project.",
+            f"Choose one of the folder {data_dir / MODEL_FILES}, name it in the extra param custom_model, or set CUSTOM_MODEL.",
+        )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = TrainingChoice(kind, chosen, now, _said(own), file)  # type: ignore[arg-type]
     write_whole(_path(data_dir, project.key), json.dumps(asdict(made)).encode(), "How the project trains")
     return made
 
@@ -72,7 +91,12 @@ def in_force(data_dir: Path, project: Known) -> TrainingChoice | None:
 def settings_of(data_dir: Path, project: Known) -> ProjectSettings:
     """The project's settings, with what was chosen for its trainings."""
     made, own = in_force(data_dir, project), project.settings
-    return replace(own, mode=made.kind, blitz=made.blitz) if made else own
+    return replace(own, mode=made.kind, blitz=made.blitz, custom_model=made.file or own.custom_model) if made else own
+
+
+def files(data_dir: Path) -> list[str]:
+    """The names of the researchers' files to choose from."""
+    return model_files(data_dir / MODEL_FILES)
 
 
 def forget(data_dir: Path, key: str) -> None:

@@ -32,12 +32,13 @@ def show_training() -> Response:
 def start_training() -> tuple[Response, int]:
     """Has it train like this from now on, and queues a training."""
     project, settings, body = _named(), backend().settings, json_body()
-    if not isinstance(body, dict) or not body.keys() <= {"kind", "blitz"}:
-        raise PayloadError("The body is no object of kind and blitz.", "See docs/openapi.yaml.")
-    kind, blitz = body.get("kind"), body.get("blitz", {})
-    if not isinstance(kind, str) or not isinstance(blitz, dict):
-        raise PayloadError("kind is not a text, or blitz not an object.", "See docs/openapi.yaml.")
-    made = training_choice.choose(settings.data_dir, project, kind, blitz, has_file=settings.custom_model is not None)
+    if not isinstance(body, dict) or not body.keys() <= {"kind", "blitz", "file"}:
+        raise PayloadError("The body is no object of kind, blitz and file.", "See docs/openapi.yaml.")
+    kind, blitz, file = body.get("kind"), body.get("blitz", {}), body.get("file")
+    if not isinstance(kind, str) or not isinstance(blitz, dict) or not (file is None or isinstance(file, str)):
+        raise PayloadError("kind or file is not a text, or blitz not an object.", "See docs/openapi.yaml.")
+    has_file = settings.custom_model is not None
+    made = training_choice.choose(settings.data_dir, project, kind, blitz, has_file=has_file, file=file)
     return jsonify(job=queue(backend().redis, "train", project.key, again=True), training=_training(made)), 202
 
 
@@ -77,4 +78,6 @@ def _named() -> projects.Known:
 
 
 def _training(made: training_choice.TrainingChoice | None) -> dict[str, object]:
-    return {"kind": made.kind, "blitz": asdict(made.blitz)} if made else {"kind": training_choice.EXTRA_PARAMS}
+    if made is None:
+        return {"kind": training_choice.EXTRA_PARAMS}
+    return {"kind": made.kind, "blitz": asdict(made.blitz), **({"file": made.file} if made.file else {})}

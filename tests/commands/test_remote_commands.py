@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,14 @@ def test_how_to_train_is_chosen_from_both(settings: Settings, url: str) -> None:
     assert (made.kind, made.blitz) == ("blitz", BlitzSettings(validation_split=0.3))
     here(settings, "train", "7", "--kind", "extra-params", "--seconds", "0")
     assert training_choice.in_force(settings.data_dir, known) is None
+    (settings.data_dir / "custom_models").mkdir()
+    (settings.data_dir / "custom_models" / "bird.py").write_text("")
+    for ask in (partial(there, url), partial(here, settings)):
+        ask("train", "7", "--kind", "custom", "--file", "bird.py", "--seconds", "0")
+        made = training_choice.in_force(settings.data_dir, known)
+        assert made is not None
+        assert made.file == "bird.py"
+        training_choice.forget(settings.data_dir, P)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,47 @@ def test_custom_needs_a_file_of_the_installation_or_of_the_project(tmp_path: Pat
     assert training_choice.choose(tmp_path, named, "custom", {}, has_file=False)
 
 
+class TestAFileThatIsChosen:
+    @pytest.fixture(autouse=True)
+    def there(self, tmp_path: Path) -> None:
+        folder = tmp_path / "custom_models"
+        folder.mkdir()
+        for name in ("bird.py", "bird.onnx", "bird.json", ".hidden.py", "_part.py"):
+            (folder / name).write_text("")
+        (folder / "folder.pt").mkdir()
+        (tmp_path / "secret.py").write_text("")
+
+    def choose(self, data_dir: Path, file: str, kind: str = "custom") -> None:
+        training_choice.choose(data_dir, PROJECT, kind, {}, has_file=False, file=file)
+
+    def test_is_one_of_the_folder_for_them(self, tmp_path: Path) -> None:
+        assert training_choice.files(tmp_path) == ["bird.onnx", "bird.py"]
+        self.choose(tmp_path, "bird.onnx")
+        found = training_choice.settings_of(tmp_path, PROJECT)
+        assert (found.mode, found.custom_model) == ("custom", "bird.onnx")
+
+    def test_gives_way_to_one_that_the_extra_params_name_later(self, tmp_path: Path) -> None:
+        self.choose(tmp_path, "bird.onnx")
+        changed = replace(PROJECT, extra_params={**EXTRA_PARAMS, "custom_model": "bird.py"})
+        assert training_choice.settings_of(tmp_path, changed).custom_model == "bird.py"
+
+    @pytest.mark.parametrize(
+        "file", ["../secret.py", "./bird.py", "/etc/passwd", "bird.json", ".hidden.py", "folder.pt", "", "missing.py"]
+    )
+    def test_is_never_a_path_nor_anything_else(self, tmp_path: Path, file: str) -> None:
+        with pytest.raises(SettingsError, match="cannot be used for custom"):
+            self.choose(tmp_path, file)
+        assert training_choice.in_force(tmp_path, PROJECT) is None
+
+    def test_belongs_to_no_other_kind(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match="cannot be used for cold"):
+            self.choose(tmp_path, "bird.py", "cold")
+
+
+def test_without_a_folder_there_is_no_file_to_choose(tmp_path: Path) -> None:
+    assert training_choice.files(tmp_path) == []
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "cold"}', '{"kind": "cold", "blitz": {"x": 1}}'])
 def test_a_damaged_file_is_none(tmp_path: Path, content: str) -> None:
     chosen(tmp_path, "blitz")

@@ -199,6 +199,24 @@ def test_how_to_train_is_chosen_with_the_keyboard_alone_and_without_javascript(
     page.context.close()
 
 
+def test_a_model_file_is_chosen_by_its_name_where_custom_is_chosen(
+    browser: Browser, address: str, redis: Redis, tmp_path: Path
+) -> None:
+    (tmp_path / "custom_models").mkdir()
+    for name in ("bird.py", "cat.onnx"):
+        (tmp_path / "custom_models" / name).write_text("")
+    page, _ = opened(browser, 390, java_script_enabled=False)
+    page.goto(address + scene.PAGES["models"])
+    files = page.get_by_role("combobox")
+    assert files.count() == 0  # hidden
+    page.get_by_label("custom: your own model file").check()
+    files.select_option("cat.onnx")
+    page.screenshot(path=_ARTIFACTS / "model-file.png", full_page=True)
+    page.get_by_role("button", name="Train like this").click()
+    assert "are custom (cat.onnx)" in (page.locator("[role=status]").text_content() or "")
+    page.context.close()
+
+
 def test_pictures_have_a_step_and_other_exports_none(browser: Browser, address: str) -> None:
     page, _ = opened(browser, java_script_enabled=False)
     page.goto(address + scene.PAGES["export"])

@@ -83,6 +83,29 @@ class TestModels:
         assert known is not None
         assert training_choice.in_force(settings.data_dir, known) is None
 
+    def test_a_model_file_is_chosen_by_its_name(self, client: FlaskClient, settings: Settings, at_work: None) -> None:
+        assert 'name="file"' not in page(client, "/dashboard/projects/7/models").text
+        folder = settings.data_dir / "custom_models"
+        folder.mkdir()
+        for name in ("bird.py", "cat <b>.py"):
+            (folder / name).write_text("")
+        form = page(client, "/dashboard/projects/7/models")
+        assert "custom: your own model file" in form.text
+        assert "cat <b>.py" in form.text
+        answer = client.post(
+            "/dashboard/projects/7/train",
+            data={"kind": "custom", "file": "bird.py"},
+            follow_redirects=True,
+            headers=HTML,
+        )
+        assert "are custom (bird.py)" in answer.get_data(as_text=True)
+        shown = page(client, "/dashboard/projects/7/settings").text
+        assert re.search(r"custom_\s*model\s*bird\.py\s*models page", shown)
+        refused = client.post(
+            "/dashboard/projects/7/train", data={"kind": "custom", "file": "../bird.py"}, headers=HTML
+        )
+        assert refused.status_code == 400
+
     @pytest.mark.parametrize(
         ("sent", "said"),
         [

@@ -80,7 +80,7 @@ class TestEveryPage:
         assert not found.all("b")
         assert not [name for _, attributes in found.found for name in attributes if name.startswith("on")]
         assert title in found.text or path == "/dashboard/jobs"
-        assert "49" not in found.text or "{{7*7}}" in found.text
+        assert "{{7*7}}" in found.text or "49" not in re.sub(r"\d\d:\d\d:\d\d", "", found.text)
 
     @pytest.mark.parametrize("path", ["/", "/dashboard/jobs"])
     def test_with_nothing_to_show(self, client: FlaskClient, path: str) -> None:

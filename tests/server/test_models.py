@@ -131,9 +131,11 @@ def test_how_it_trains_is_chosen_and_a_training_queued(client: FlaskClient, redi
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "kind is not a text"),
-        ([], "no object of kind and blitz"),
-        ({"kind": "cold", "cycles": 3}, "no object of kind and blitz"),
+        ({}, "kind or file is not a text"),
+        ([], "no object of kind, blitz and file"),
+        ({"kind": "cold", "cycles": 3}, "no object of kind, blitz and file"),
+        ({"kind": "custom", "file": 3}, "file is not a text"),
+        ({"kind": "custom", "file": "../x.py"}, "cannot be used for custom"),
         ({"kind": "blitz", "blitz": []}, "blitz not an object"),
         ({"kind": "blitz", "blitz": {"cycles": 0}}, "blitz.cycles cannot be set: 0 is not between 1 and 100."),
         ({"kind": "auto"}, "'auto' cannot be trained"),

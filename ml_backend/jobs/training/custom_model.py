@@ -7,6 +7,7 @@ from pathlib import Path
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records.training_choice import MODEL_FILES
 
 
 def custom_file_of(context: WorkerContext, work: ProjectWork) -> Path | None:
@@ -20,7 +21,7 @@ def custom_file_of(context: WorkerContext, work: ProjectWork) -> Path | None:
         # Imported here, since every reconcile asks and most projects have none.
         from ml_backend.learning.custom import custom_file
 
-        return custom_file(context.settings.data_dir / "custom_models", work.settings.custom_model)
+        return custom_file(context.settings.data_dir / MODEL_FILES, work.settings.custom_model)
     if context.settings.custom_model is None and work.settings.mode == "custom":
         raise CustomModelError(
             "The project's mode is custom, but no model file is named.",

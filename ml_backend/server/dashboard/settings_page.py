@@ -20,6 +20,8 @@ from ml_backend.settings import Settings, parse_project_settings
 # Half of a login is not shown either; a Redis address may hold a password.
 _HIDDEN = {"basic_auth_user"}
 _OF_TRAINING = ("mode", "blitz.")
+# So is this, of which the page need not say anything.
+_FILE = "custom_model"
 _EXAMPLE = {"person": "#0072B2", "empty": "#999999"}
 
 
@@ -65,7 +67,7 @@ def of_project(settings: Any, given: Mapping[str, Any], within: str = "", *, cho
             yield from of_project(
                 value, said if isinstance(said, Mapping) else {}, f"{within}{each.name}.", chosen=chosen
             )
-        elif chosen and f"{within}{each.name}".startswith(_OF_TRAINING):
+        elif chosen and (f"{within}{each.name}".startswith(_OF_TRAINING) or (each.name == _FILE and value != said)):
             yield Setting(f"{within}{each.name}", _text(value), "models page")
         else:
             taken = each.name in given and said == value

@@ -42,11 +42,14 @@ class Knob:
 
 @dataclass(frozen=True)
 class TrainingForm:
-    """`kind`: what is chosen now. `own`: the mode that the extra params say. `custom`: whether there is a model file."""
+    """`kind`: what is chosen now. `own`: the mode that the extra params say. `named`: the model file that they or CUSTOM_MODEL
+    name. `files`: those to choose from. `file`: the one that is chosen."""
 
     kind: str
     own: str
-    custom: bool
+    named: str | None
+    files: tuple[str, ...]
+    file: str | None
     fit: str
     knobs: tuple[Knob, ...]
 
@@ -55,11 +58,14 @@ def training_form(project: ProjectPage) -> TrainingForm:
     """As the next training would be."""
     settings, data_dir = backend().settings, backend().settings.data_dir
     made = training_choice.in_force(data_dir, project.known)
-    blitz = asdict(made.blitz if made else project.known.settings.blitz)
+    own = project.known.settings
+    blitz = asdict(made.blitz if made else own.blitz)
     return TrainingForm(
         made.kind if made else EXTRA_PARAMS,
-        project.known.settings.mode,
-        bool(settings.custom_model or project.known.settings.custom_model),
+        own.mode,
+        own.custom_model or (settings.custom_model.name if settings.custom_model else None),
+        tuple(training_choice.files(data_dir)),
+        made.file if made else None,
         blitz["fit"],
         tuple(
             Knob(name, title, told, blitz[name], *range_of(f"blitz.{name}"), "any" if name in _FRACTIONS else "1")
@@ -80,6 +86,7 @@ def start_training(project_id: int) -> Response:
             kind,
             _chosen(request.form) if kind == "blitz" else {},
             has_file=settings.custom_model is not None,
+            file=(request.form.get("file") or None) if kind == "custom" else None,
         )
         said = f" {_told(made)}"
     queue(backend().redis, "train", project.key, again=True)
@@ -103,4 +110,5 @@ def _chosen(form: MultiDict[str, str]) -> dict[str, object]:
 def _told(made: TrainingChoice | None) -> str:
     if made is None:
         return "Trainings follow the extra params again."
-    return f"This training and those after it are {_SAID[made.kind]}, until you follow the extra params again."
+    by = f" ({made.file})" if made.file else ""
+    return f"This training and those after it are {_SAID[made.kind]}{by}, until you follow the extra params again."
