@@ -147,7 +147,7 @@ def as_shipped(track: Track, count: int, seed: int, seeds: int) -> Frames:
     chosen = np.searchsorted(features.frames, medoids(rows, features.frames, count, features.samples, quality))
     looks = unit(features.blocks["appearance"].astype(np.float32))
     kept = chosen[unlike_rows(looks[chosen], looks[:0], SAME)]
-    more = instead(rows, looks, chosen, len(chosen) - len(kept), SAME, good)
+    more = instead(rows, looks, kept, len(chosen) - len(kept), SAME, good)
     return features.frames[np.union1d(kept, more)]
 
 

@@ -65,7 +65,8 @@ def not_asked_yet(
             comparable = np.flatnonzero(elsewhere & (known["backbone"] == backbone))
             best = _compare(rows, known, comparable)
             if missing := int((rows["same_task"] != NONE).sum()):
-                more = _instead(features, others, chosen, missing, known, comparable)
+                kept = chosen[rows["same_task"] == NONE]
+                more = _instead(features, others, kept if len(kept) else chosen, missing, known, comparable)
                 rows = np.concatenate([rows, _described(task, features, grid, more, backbone)])
                 chosen = np.concatenate([chosen, more])
             if len(rows) and (rows["same_task"] != NONE).all():
