@@ -78,8 +78,10 @@ def thin(chosen: Examples, most: int) -> Examples:
     return Examples(chosen.frames[kept], chosen.values[kept], chosen.weight[kept] * np.float32(scale))
 
 
-def rows_at(views: Views, family: Family, embedded: NDArray[np.int64], frames: NDArray[np.int64]) -> Floats:
-    """(k, d) unit rows of any frame indices, interpolated between the embedded ones."""
+def rows_at(
+    views: Views, family: Family, embedded: NDArray[np.int64], frames: NDArray[np.int64] | NDArray[np.floating]
+) -> Floats:
+    """(k, d) unit rows at any frame indices, whole or not, interpolated between the embedded ones."""
     after = np.searchsorted(embedded, frames).clip(0, len(embedded) - 1)
     before = np.where(embedded[after] > frames, np.maximum(after - 1, 0), after)
     gap = np.maximum(embedded[after] - embedded[before], 1)

@@ -14,7 +14,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.signatures import copies, signature_of_features
-from ml_backend.learning.examples import LabelledVideo, classes_of
+from ml_backend.learning.examples import LabelledVideo, classes_of, rows_at
+from ml_backend.learning.families import Family, Part, Views
 from sampling.unit import unit
 
 Groups = NDArray[np.intp]
@@ -23,6 +24,7 @@ Groups = NDArray[np.intp]
 DUPLICATE = 0.02
 _SAME_LENGTH = 0.02
 _SAMPLES = 24
+_AS_SEEN = Family("as seen", (Part(("appearance",), "raw"),))
 
 
 def duplicates(videos: Sequence[VideoFeatures]) -> Groups:
@@ -84,13 +86,7 @@ def spared(fold: Groups, classes: Sequence[NDArray[np.intp]]) -> bool:
 
 def _sampled(video: VideoFeatures) -> NDArray[np.float32]:
     """(samples, d) unit rows at evenly spread times, whichever frames happen to be embedded."""
-    rows = unit(video.blocks["appearance"].astype(np.float32))
-    wanted = np.linspace(0, len(video) - 1, _SAMPLES)
-    after = np.searchsorted(video.frames, wanted).clip(0, len(rows) - 1)
-    before = np.maximum(after - 1, 0)
-    gap = np.maximum(video.frames[after] - video.frames[before], 1)
-    share = ((wanted - video.frames[before]) / gap).clip(0, 1).astype(np.float32)[:, None]
-    return unit(rows[before] * (1 - share) + rows[after] * share)
+    return rows_at(Views(video), _AS_SEEN, video.frames, np.linspace(0, len(video) - 1, _SAMPLES))
 
 
 def held_out_share(
