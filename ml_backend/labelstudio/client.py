@@ -177,7 +177,8 @@ class Client(TaskLists):
         """The address of a task's video as its data names it, None when it names none."""
         if not isinstance(value, str) or not value.strip():
             return None
-        url = self.url + value if value.startswith("/") else value.strip()
+        path = value.removeprefix(self.below) if value.startswith(f"{self.below}/") else value
+        url = self.url + path if path.startswith("/") else value.strip()
         return VideoAddress(url, {"Authorization": self._authorization()} if _same_host(self.url, url) else {})
 
     def _project(self, item: Mapping[str, Any]) -> Project:

@@ -234,7 +234,9 @@ class Companions(Intake):
             numbers = [int(number) for number in answer["file_upload_ids"]]
             stored = {int(each["id"]): each["file"] for each in self._uploads(companion, ids=json.dumps(numbers))}
             # Told by their names, since nobody promises an order; Label Studio puts eight letters before each.
-            addresses = {stored[number].rpartition("/")[2][9:]: f"/data/{stored[number]}" for number in numbers}
+            addresses = {
+                stored[number].rpartition("/")[2][9:]: f"{self.below}/data/{stored[number]}" for number in numbers
+            }
             data = [_data(each, addresses[name]) for name, each in zip(names, pictures, strict=True)]
         except (KeyError, TypeError, ValueError) as error:
             raise self._stranger("/import") from error
@@ -248,7 +250,7 @@ class Companions(Intake):
     def remove_unused(self, companion: int, images: Sequence[Image]) -> None:
         """Deletes pictures that we have uploaded and that no task shows. `images`: those that are known to be shown."""
         used = {image.address for image in images}
-        uploads = {f"/data/{each['file']}": each["id"] for each in self._uploads(companion, all="true")}
+        uploads = {f"{self.below}/data/{each['file']}": each["id"] for each in self._uploads(companion, all="true")}
         unused = {
             address: number for address, number in uploads.items() if _OUR_FILE.search(address) and address not in used
         }

@@ -61,13 +61,13 @@ class Intake(Client):
             stored = self._json("GET", f"/api/import/file-upload/{number}")["file"]
         except (KeyError, TypeError, ValueError) as error:
             raise self._stranger("/import") from error
-        return Upload(int(number), f"/data/{stored}")
+        return Upload(int(number), f"{self.below}/data/{stored}")
 
     def uploads(self, project: int) -> list[Upload]:
         """All files that were uploaded to the project, with or without a task."""
         found = self._json("GET", f"/api/projects/{project}/file-uploads", {"all": "true"})
         try:
-            return [Upload(int(each["id"]), f"/data/{each['file']}", each.get("size")) for each in found]
+            return [Upload(int(each["id"]), f"{self.below}/data/{each['file']}", each.get("size")) for each in found]
         except (KeyError, TypeError, ValueError) as error:
             raise self._stranger("/file-uploads") from error
 
@@ -98,7 +98,7 @@ class Intake(Client):
         if not any(folder.is_relative_to(held) for held in self.local_folders(project)):
             storage = {"project": project, "path": str(folder), "use_blob_urls": True, "title": folder.name}
             self._json("POST", "/api/storages/localfiles/", json_body=storage)
-        return f"/data/local-files/?d={quote(str(below))}"
+        return f"{self.below}/data/local-files/?d={quote(str(below))}"
 
     def _upload(self, project: int, files: Mapping[str, Any]) -> Mapping[str, Any]:
         def send() -> httpx.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from label_studio_sdk import LabelStudio as SDK
@@ -34,6 +35,11 @@ class Session:
             self._sdk: Any = SDK(base_url=f"{self.url}/", api_key=api_key, httpx_client=exchange)  # type: ignore[no-untyped-call]
         except ApiError as error:
             raise LabelStudioRefused(f"The token is not usable: {detail(error.body)}.", TOKEN_REMEDY) from error
+
+    @property
+    def below(self) -> str:
+        """The path below which Label Studio lies, "" at the root of its host. It stands before the paths in tasks' data, too."""
+        return urlsplit(self.url).path
 
     def _authorization(self) -> str:
         try:

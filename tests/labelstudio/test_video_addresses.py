@@ -18,6 +18,12 @@ class TestVideoAddresses:
         assert address.url == client.url + value
         assert address.headers == {"Authorization": f"Token {LEGACY}"}
 
+    @pytest.mark.parametrize("value", ["/studio/data/upload/7/4e2c-a.mp4", "/data/upload/7/4e2c-a.mp4"])
+    def test_of_a_label_studio_below_a_path_it_holds_that_path_or_does_not(self, client: Client, value: str) -> None:
+        address = Client(f"{client.url}/studio", LEGACY).video_address(value)
+        assert address is not None
+        assert address.url == f"{client.url}/studio/data/upload/7/4e2c-a.mp4"
+
     def test_so_does_its_full_address(self, client: Client) -> None:
         address = client.video_address(f" {client.url}/data/upload/7/a.mp4 ")
         assert address is not None
