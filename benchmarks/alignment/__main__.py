@@ -25,7 +25,7 @@ from benchmarks.alignment.clips import CLIPS, Clip
 from benchmarks.alignment.hosting import hosted
 from benchmarks.alignment.looking import decoded_numbers, look_for_number, look_for_picture, real_videos
 from benchmarks.alignment.player import browser_page
-from ml_backend.demo.studio import label_studio
+from ml_backend.demo.studio import Studio, label_studio
 from ml_backend.labelstudio.config import parse_label_config
 
 FPS = 29.97  # the task data's `fps`
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     step = max(1, len(CLIPS) // max(1, options.clips))
-    figures = check(CLIPS[::step][: options.clips], real_videos(options.data) if options.data else [])
+    with label_studio() as studio:
+        figures = check(studio, CLIPS[::step][: options.clips], real_videos(options.data) if options.data else [])
     text = json.dumps(figures, indent=1)
     if options.json:
         options.json.write_text(text + "\n")
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if figures["frames_off"] or figures["lengths_off"] else 0
 
 
-def check(clips: Sequence[Clip], videos: Sequence[Path] = ()) -> dict[str, object]:
+def check(studio: Studio, clips: Sequence[Clip], videos: Sequence[Path] = ()) -> dict[str, object]:
     """Checks all and prints a line for each; returns the figures."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     looks: dict[str, list[Sight]] = defaultdict(list)
@@ -65,7 +66,7 @@ def check(clips: Sequence[Clip], videos: Sequence[Path] = ()) -> dict[str, objec
             if not clip.plays:
                 looks[clip.name] += _decoded(clip, folder / clip.name)
                 _print_line(clip.name, "decoded", looks[clip.name])
-        with label_studio() as studio, browser_page(studio) as page, hosted(folder) as address:
+        with browser_page(studio) as page, hosted(folder) as address:
             projects: dict[str | None, int] = {}
             todo = [
                 (clip.name, text, look_for_number(clip)) for clip in clips if clip.plays for text in clip.framerates
