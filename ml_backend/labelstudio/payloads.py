@@ -22,6 +22,7 @@ _REMEDY = "Only Label Studio should call this address; see the README for the ad
 _MOST_CONFIG, _MOST_PARAMS = 1_000_000, 50_000
 # As many digits as a 64-bit number may have.
 _PROJECT_KEY = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
+_NONE: frozenset[str] = frozenset()
 # In the description of a project that holds frames of another one.
 _COMPANION = re.compile(rf"\[coldblitz frames of ({_PROJECT_KEY.pattern})\]")
 
@@ -143,9 +144,9 @@ def _predict_task(task: object) -> PredictTask:
     if not isinstance(number, int):
         raise PayloadError(f"A task's id is {number!r}, not a number.", _REMEDY)
     predictions = fields.get("predictions")
-    versions = (
-        {p.get("model_version") for p in predictions if isinstance(p, dict)} if isinstance(predictions, list) else set()
-    )
+    if not predictions or not isinstance(predictions, list):
+        return PredictTask(number, _NONE)
+    versions = {p.get("model_version") for p in predictions if isinstance(p, dict)}
     return PredictTask(number, frozenset(v for v in versions if isinstance(v, str)))
 
 

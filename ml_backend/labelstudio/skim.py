@@ -16,6 +16,7 @@ Each = Callable[[Any], Any]
 
 _PIECE = 1 << 16
 _SPACE = re.compile(r"[ \t\n\r]*")
+_NOTHING_YET = frozenset(["", *" \t\n\r"])
 _parse = json.JSONDecoder().raw_decode
 
 
@@ -37,7 +38,7 @@ def skim(stream: Stream, fields: Mapping[str, Each | None]) -> dict[str, Any]:
     for name in text.names():
         each = fields.get(name)
         if text.next() != "[" or (name in fields and each is None):
-            value = text.value(",}")
+            value = text.value(",", "}")
             if name in fields:
                 found[name] = value
         elif each is not None:
@@ -70,37 +71,32 @@ class _Text:
     def items(self) -> Iterator[Any]:
         """The items of the list that begins here."""
         for _ in self._between("[", "]"):
-            yield self.value(",]")
+            yield self.value(",", "]")
 
     def _between(self, opening: str, closing: str) -> Iterator[None]:
         """Once before each of what stands between two brackets, with commas."""
         self._take(opening)
-        first = True
-        while self.next() != closing:
-            if not first:
-                self._take(",")
-            first = False
+        if self.next() != closing:
             yield
+            while self.next() == ",":
+                self._at += 1
+                yield
         self._take(closing)
 
     def next(self) -> str:
         """The next character that is no space; empty at the end."""
-        while True:
-            self._skip_space()
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
-                return ""
+        while not (first := self._first()) and self._more():
+            pass
+        return first
 
-    def value(self, ends: str) -> Any:
+    def value(self, *ends: str) -> Any:
         """The value that begins here. What follows it, one of `ends`, tells that all of it has been read."""
         self.next()
         while True:
             begun = self._at
             try:
                 value, self._at = _parse(self._text, begun)
-                self._skip_space()
-                if self._text[self._at : self._at + 1] in tuple(ends):
+                if self._first() in ends:
                     return value
             except ValueError:
                 pass
@@ -113,9 +109,13 @@ class _Text:
             raise ValueError(f"there is no {expected}")
         self._at += 1
 
-    def _skip_space(self) -> None:
-        space = _SPACE.match(self._text, self._at)
-        self._at = space.end() if space else self._at
+    def _first(self) -> str:
+        """The same of what has been read already."""
+        first = self._text[self._at : self._at + 1]
+        if first in _NOTHING_YET and (space := _SPACE.match(self._text, self._at)):
+            self._at = space.end()
+            return self._text[self._at : self._at + 1]
+        return first
 
     def _more(self) -> bool:
         """Reads on: as much again as there is, so that a long value is not tried too often. False at the end."""

@@ -59,14 +59,14 @@ def receive_setup(backend: Backend, body: object, url: str) -> str:
 @blueprint.post("/predict")
 def predict() -> Response:
     results = answer_predict(backend(), *payloads.read_predict(_stream()))
-    return Response(f'{{"results": [{", ".join(results)}]}}', mimetype="application/json")
+    return Response(b'{"results": [%b]}' % b", ".join(results), mimetype="application/json")
 
 
 # An empty *list* of predictions stores nothing and is asked again; {"result": []} would be stored, and shown for ever.
-_NOTHING_YET = "[]"
+_NOTHING_YET = b"[]"
 
 
-def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence[PredictTask]) -> list[str]:
+def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence[PredictTask]) -> list[bytes]:
     """The JSON of one item per task, in order: the prediction that is ready, or `[]`; what is missing is queued."""
     if project is None:
         return [_NOTHING_YET] * len(tasks)

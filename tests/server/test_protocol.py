@@ -106,6 +106,20 @@ class TestPredict:
         assert self.ask(client, 31)[0]["model_version"] == "cold-v3"
         assert client.post("/setup", json=SETUP).get_json()["model_version"] == "cold-v3"
 
+    def test_what_a_roll_out_has_written_is_answered_at_once(
+        self, client: FlaskClient, redis_settings: Settings, redis: Redis
+    ) -> None:
+        self.save(redis_settings, 32)
+        assert self.ask(client, 32, 33) == [{**KEYFRAMES, "model_version": "keyframes-v1"}, []]
+        projects.activate(redis, P, "cold-v4")
+        for score in (0.1, 0.2, 0.3):
+            for task in (32, 33):
+                self.save(redis_settings, task, "cold-v4", score=score)
+            found = self.ask(client, 32, 33)
+            assert [(item["model_version"], item["score"]) for item in found] == [("cold-v4", score)] * 2
+        ready.delete_task(redis_settings.data_dir, P, 33)
+        assert [bool(item) for item in self.ask(client, 32, 33)] == [True, False]
+
     def test_a_prediction_that_label_studio_has_is_not_given_twice(
         self, client: FlaskClient, redis_settings: Settings, redis: Redis
     ) -> None:
