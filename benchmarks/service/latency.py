@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,22 +68,25 @@ def measure(studio: Studio, backend: Backend, clips: Sequence[Clip], seconds: fl
     event = json.dumps(_event(studio, loop)).encode()
     asked = _many_tasks(backend.data)
     stop = threading.Event()
-    webhook, predict = Answers(), Answers()
+    webhook = Answers()
     submitted: set[str] = set()
-    with ThreadPoolExecutor(_CLIENTS + 2) as pool:
+    # Else the senders' threads would hold up the reading of a large answer.
+    beside = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    with ThreadPoolExecutor(_CLIENTS + 1) as pool, beside:
+        beside.submit(_ask, backend.url, asked, 0).result()
         annotating = pool.submit(_annotate, loop, clips, stop, submitted)
         started = time.monotonic()
         sending = [
             pool.submit(_send, backend.url, event, started, range(n, int(seconds * EVENTS_A_SECOND), _CLIENTS), webhook)
             for n in range(_CLIENTS)
         ]
-        asking = pool.submit(_ask, backend.url, asked, stop, predict)
+        asking = beside.submit(_ask, backend.url, asked, seconds)
         for each in sending:
             each.result()
         took = time.monotonic() - started
         stop.set()
         annotating.result()
-        asking.result()
+        predict = asking.result()
     loop.wait_for("end of all jobs", lambda: backend.idle)
     learnt = set(list_versions(backend.data / "projects" / key / "models")[-1].annotations)
     return Service(
@@ -101,9 +105,13 @@ def _send(url: str, body: bytes, started: float, numbers: Sequence[int], answers
         _post(url, "/webhook", body, answers)
 
 
-def _ask(url: str, body: bytes, stop: threading.Event, answers: Answers) -> None:
-    while not stop.wait(_PREDICT_EVERY):
+def _ask(url: str, body: bytes, seconds: float) -> Answers:
+    answers = Answers()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         _post(url, "/predict", body, answers)
+        time.sleep(_PREDICT_EVERY)
+    return answers
 
 
 def _post(url: str, path: str, body: bytes, answers: Answers) -> None:
