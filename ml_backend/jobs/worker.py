@@ -23,6 +23,7 @@ from ml_backend.queueing.alive import signs_of_life
 from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import retry_failed
+from ml_backend.queueing.limits import watched
 from ml_backend.queueing.memory import limit_memory
 from ml_backend.queueing.queue import KINDS, queues, request
 from ml_backend.records import marks
@@ -36,13 +37,18 @@ _HAND_BACK_SECONDS = 7.0
 
 
 class _Worker(SimpleWorker):
-    """Finishes its job when it is told to stop, or hands it back when that takes too long. Keeps no secret in Redis."""
+    """Finishes its job when it is told to stop, or hands it back when that takes too long; ends when a job hangs in native
+    code beyond its time limit. Keeps no secret in Redis."""
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         waiting = threading.Timer(_HAND_BACK_SECONDS, self._hand_back)
         waiting.daemon = True
         waiting.start()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        with watched(job.timeout or queue.DEFAULT_TIMEOUT):
+            return super().perform_job(job, queue)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import math
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,22 @@ _EACH_VIDEO = 60.0
 # Video has at least 100 kbit/s; one that says nothing of its length, or promises years, is at most so long.
 _LEAST_BYTES_PER_SECOND = 12_500
 _GRACE = 60
+
+_watched = False
+
+
+@contextlib.contextmanager
+def watched(seconds: float, grace: float = _GRACE) -> Iterator[None]:
+    """Ends this process when the `with` block takes `seconds`, what `allow` adds, and `grace` more, and writes to its log
+    where it hung. The signal by which RQ ends a job reaches Python alone, not native code that never returns to it."""
+    global _watched
+    faulthandler.dump_traceback_later(seconds + grace, exit=True)
+    _watched = True
+    try:
+        yield
+    finally:
+        _watched = False
+        faulthandler.cancel_dump_traceback_later()
 
 
 def video_seconds(path: Path) -> float:
@@ -43,6 +62,8 @@ def allow(seconds: float) -> None:
         return
     left += math.ceil(seconds)
     signal.alarm(left)
+    if _watched:
+        faulthandler.dump_traceback_later(left + _GRACE, exit=True)
     # RQ takes a job for abandoned when it is not done by then.
     current.timeout = int(current.timeout or 0) + math.ceil(seconds)
     with current.connection.pipeline() as pipeline:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +23,18 @@ from ml_backend.queueing.limits import video_seconds
 from ml_backend.queueing.queue import KINDS, Kind, counts, listing, queue_due, request, request_after
 
 P = "7.1769860800"
+# While it counts, no signal reaches Python.
+HANGING = """
+from ml_backend.queueing.limits import watched
+
+def hang():
+    sum(range(10**13))
+
+with watched(0.1, grace=0.2):
+    pass
+with watched(0.1, grace=0.2):
+    hang()
+"""
 Work = Callable[..., None]
 
 
@@ -228,6 +242,11 @@ class TestHowLongAJobMayTake:
         assert counts(redis)["finished"] == 1
         assert float(redis.get("abandoned at") or 0) > time.time() + 50
         assert Job.fetch(job_id, connection=redis, serializer=JSONSerializer).timeout is not None
+
+    def test_one_that_never_returns_to_python_ends_its_worker_and_says_where_it_hung(self) -> None:
+        ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1
+        assert "in hang" in ended.stderr
 
     def test_a_videos_length_is_what_it_says_unless_its_size_denies_it(self, tmp_path: Path) -> None:
         path = tmp_path / "clip.mp4"
