@@ -166,6 +166,16 @@ def test_workers_give_way_to_the_web_process(served: Served) -> None:
     until(lambda: os.getpriority(os.PRIO_PROCESS, worker) >= lower)
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="only Linux shares cores out between sessions")
+def test_workers_sessions_give_way_too(served: Served) -> None:
+    (web,), (worker,) = served.children("gunicorn"), served.children("run-worker")
+    until(lambda: session_niceness(worker) > session_niceness(web))
+
+
+def session_niceness(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
+
+
 def test_a_second_one_on_its_port_is_told_so(served: Served, tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "ml_backend.cli", "serve"],
