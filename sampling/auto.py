@@ -28,6 +28,7 @@ def auto(
     labelled: ArrayLike | None = None,
     gap: int = 0,
     seed: int = 0,
+    threshold: int = THRESHOLD,
 ) -> Frames:
     """Choose `count` of the candidates' frames by the best of what is known of them:
 
@@ -40,9 +41,9 @@ def auto(
     | nothing | `uniform` |
 
     `exclusive`, `examples` (L,): of the model's labels, see `uncertain` and `rare`. `labelled` (k,): frame indices that were
-    answered. `gap`: least distance in frames between two picks, and of a pick to what is labelled. Returns at most
-    `count` sorted, distinct frame indices. Bad frames are left out before: `auto(good(candidates), count)`. With
-    probabilities, ask for about five at a time and fit the model in between.
+    answered. `gap`: least distance in frames between two picks, and of a pick to what is labelled. `threshold`: of `unique`.
+    Returns at most `count` sorted, distinct frame indices. Bad frames are left out before: `auto(good(candidates), count)`.
+    With probabilities, ask for about five at a time and fit the model in between.
     """
     frames = candidates.frames
     if count < 1 or not len(candidates):
@@ -51,7 +52,7 @@ def auto(
         return _doubtful(candidates, candidates.probabilities, count, exclusive, examples, labelled, gap, seed)
     if candidates.embeddings is not None:
         return diverse(candidates.embeddings, count, frames=frames, labelled=labelled, gap=gap, seed=seed)
-    kept = frames if candidates.hashes is None else unique(frames, candidates.hashes, THRESHOLD)
+    kept = frames if candidates.hashes is None else unique(frames, candidates.hashes, threshold)
     kept = in_order(np.arange(len(kept)), kept, len(kept), gap=gap, labelled=labelled)
     if not len(kept):
         return kept

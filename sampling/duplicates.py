@@ -87,20 +87,6 @@ def _collected(pairs: Iterable[Pairs], enough: int) -> Iterator[Pairs]:
         yield np.concatenate([left for left, _ in held]), np.concatenate([right for _, right in held])
 
 
-def unlike_rows(rows: NDArray[np.floating], known: NDArray[np.floating], least: float) -> NDArray[np.bool_]:
-    """(n,) whether the cosine of each of (n, d) unit `rows` is below `least` with all of `known` (m, d), and with all of
-    `rows` that were kept before it."""
-    mine = rows.astype(np.float32)
-    kept = np.ones(len(mine), bool)
-    step = max(_CHUNK // max(mine.shape[1], 1), 1)
-    for start in range(0, len(known), step):
-        kept &= ~(known[start : start + step].astype(np.float32) @ mine.T >= least).any(axis=0)
-    same = mine @ mine.T >= least
-    for position in np.flatnonzero(kept):
-        kept[position] = not (same[position, :position] & kept[:position]).any()
-    return kept
-
-
 def _sharing(values: NDArray[np.uint64]) -> Iterator[Pairs]:
     """All pairs of positions whose values are equal, in pieces of bounded size."""
     order = np.argsort(values, kind="stable")

@@ -15,7 +15,7 @@ from sampling.k_centre import to_nearest
 
 def instead(
     embeddings: NDArray[np.floating],
-    looks: NDArray[np.floating],
+    appearance: NDArray[np.floating],
     kept: NDArray[np.intp],
     count: int,
     least: float,
@@ -24,19 +24,19 @@ def instead(
     """At most `count` positions, in the order of choice: each the farthest, in a 32-dimensional PCA of the `embeddings` (m, d),
     from the nearest of the positions `kept` (k,), one or more, and of those before it.
 
-    None is chosen whose row in `looks` (m, e), of unit length, has a cosine of `least` or more with one of these, nor one
+    None is chosen whose row in `appearance` (m, e), of unit length, has a cosine of `least` or more with one of these, nor one
     that is not `free` (m,). Fewer when nothing unlike is left.
     """
     points = principal(embeddings)
     open_ = np.ones(len(points), bool) if free is None else free.copy()
     for position in kept.tolist():
-        open_ &= looks @ looks[position] < least
+        open_ &= appearance @ appearance[position] < least
     distance = to_nearest(points, kept)
     chosen: list[int] = []
     while len(chosen) < count and open_.any():
         farthest = int(np.where(open_, distance, -1.0).argmax())
         chosen.append(farthest)
         distance = np.minimum(distance, np.linalg.norm(points - points[farthest], axis=1))
-        open_ &= looks @ looks[farthest] < least
+        open_ &= appearance @ appearance[farthest] < least
         open_[farthest] = False
     return np.array(chosen, np.intp)

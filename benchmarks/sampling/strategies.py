@@ -6,32 +6,32 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.learning.cold import ours, suggested, uniform
-from benchmarks.learning.data import Track, answers, f1
+from benchmarks.learning.data import BACKBONE, Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
-from ml_backend.jobs.suggestions.choosing import judged, medoids, suggestible
-from ml_backend.jobs.suggestions.repeats import SAME
+from ml_backend.jobs.suggestions.choosing import judged, suggestible
+from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
+from ml_backend.labelstudio.config import DEFAULT_FRAMERATE
 from ml_backend.learning.families import scene_rows
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.decode import decode
-from ml_backend.video.timeline import read_timeline
+from ml_backend.video.timeline import read_timeline, studio_grid
 from sampling.at_random import at_random
+from sampling.auto import auto
 from sampling.boundary import boundary
 from sampling.candidates import Candidates
 from sampling.diverse import diverse, principal
-from sampling.duplicates import unlike_rows
-from sampling.instead import instead
 from sampling.k_centre import k_centre, radius
 from sampling.rare import rare
 from sampling.shots import per_shot
 from sampling.uncertain import uncertain
 from sampling.uniform import thin
 from sampling.unique import unique
-from sampling.unit import unit
 
 COUNTS = (5, 10, 20)
 # A model's questions come in batches of at most this many, and it learns from each batch before the next.
@@ -140,23 +140,25 @@ def by_chance(track: Track, count: int, seed: int, seeds: int) -> Frames:
 
 
 def as_shipped(track: Track, count: int, seed: int, seeds: int) -> Frames:
-    """What `auto` suggests of an embedded video: medoids of its good pictures, none that looks like one before, and in the
-    place of those that do, others."""
-    features, quality = track.features, judged(track.features.samples)
-    rows, good = scene_rows(features), suggestible(features.frames, features.samples, quality)
-    chosen = np.searchsorted(features.frames, medoids(rows, features.frames, count, features.samples, quality))
-    looks = unit(features.blocks["appearance"].astype(np.float32))
-    kept = chosen[unlike_rows(looks[chosen], looks[:0], SAME)]
-    more = instead(rows, looks, kept, len(chosen) - len(kept), SAME, good)
-    return features.frames[np.union1d(kept, more)]
+    """What the product suggests of an embedded video, by `auto`, in a project that has asked about nothing yet."""
+    good = _good(track)
+    return _not_asked_yet(track, auto(good, count), good)
 
 
 def dropped(track: Track, count: int, seed: int, seeds: int) -> Frames:
-    """The same without others."""
+    """The same, but nothing comes in the place of pictures that look like others."""
+    return _not_asked_yet(track, auto(_good(track), count), Candidates(np.zeros(0, np.int64)))
+
+
+def _good(track: Track) -> Candidates:
     features = track.features
-    chosen = medoids(scene_rows(features), features.frames, count, features.samples, judged(features.samples))
-    looks = unit(features.blocks["appearance"][np.searchsorted(features.frames, chosen)].astype(np.float32))
-    return chosen[unlike_rows(looks, looks[:0], SAME)]
+    return suggestible(scene_rows(features), features.frames, features.samples, judged(features.samples))
+
+
+def _not_asked_yet(track: Track, chosen: Frames, others: Candidates) -> Frames:
+    grid = studio_grid(track.features.timeline, DEFAULT_FRAMERATE)
+    with TemporaryDirectory() as folder:
+        return not_asked_yet(Asked(Path(folder), "1.1"), 1, track.features, BACKBONE, grid, chosen, others)
 
 
 def _farthest(track: Track, count: int, seed: int, seeds: int) -> Frames:

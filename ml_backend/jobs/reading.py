@@ -23,6 +23,7 @@ from ml_backend.labelstudio.config import LabelConfig
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.prior import Prior, prior_for
 from ml_backend.records import projects
+from sampling.candidates import Candidates
 from sampling.prompted import prompted
 
 log = logging.getLogger(__name__)
@@ -128,26 +129,23 @@ def with_text_if_it_can(
 
 
 def prompted_frames(
-    context: WorkerContext,
-    work: ProjectWork,
-    features: VideoFeatures,
-    rows: NDArray[np.floating] | None,
-    good: NDArray[np.bool_],
+    context: WorkerContext, work: ProjectWork, features: VideoFeatures, good: Candidates
 ) -> NDArray[np.int64] | None:
     """The frames of a video to ask about: every label's best ones, and others that stand for the rest.
 
-    `rows`: (m, d), what to tell pictures apart by; None to go by what the text model saw. `good`: (m,) bool, which of the
-    embedded frames may be chosen. None when the video was not looked at with a text model. Raises DeviceFull.
+    `good`: the embedded frames that may be chosen; without embeddings what the text model saw tells them apart. None when
+    the video was not looked at with a text model. Raises DeviceFull.
     """
     prompts, seen = project_prompts(context, work.config), features.text
     if prompts is None or seen is None:
         return None
     scores, count = prompts.scores(seen.rows), work.settings.frames_per_video
     gap = len(features) // (4 * count)
+    may_be = np.isin(features.frames, good.frames)
     at = np.searchsorted(features.frames, seen.frames).clip(0, len(features.frames) - 1)
-    if rows is None:
-        kept = good[at] if good[at].any() else np.ones(len(at), bool)
+    if good.embeddings is None:
+        kept = may_be[at] if may_be[at].any() else np.ones(len(at), bool)
         return prompted(scores[kept], count, frames=seen.frames[kept], embeddings=seen.rows[kept], gap=gap)
     every = np.full((len(features.frames), scores.shape[1]), np.nan, np.float32)
     every[at] = scores
-    return prompted(every[good], count, frames=features.frames[good], embeddings=rows[good], gap=gap)
+    return prompted(every[may_be], count, frames=good.frames, embeddings=good.embeddings, gap=gap)

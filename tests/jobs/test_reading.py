@@ -30,6 +30,7 @@ from ml_backend.jobs.videos import video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.learning.families import scene_rows
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.records import projects
 from ml_backend.records.projects import Known
@@ -148,7 +149,7 @@ class TestSuggestions:
         assert seen is not None
         features = reader.store.load(content, reader.backbone.key)
         assert features is not None
-        good = features.frames[suggestible(features.frames, features.samples, judged(features.samples))]
+        good = suggestible(scene_rows(features), features.frames, features.samples, judged(features.samples)).frames
         fit = np.isin(seen.frames, good)
         scores = prompts_of(reader.text, config.labels, config.wording).scores(seen.rows[fit])
         best = seen.frames[fit][scores.argmax(axis=0)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sampling.duplicates import groups, hash_pairs, near_pairs, unlike_rows
+from sampling.duplicates import groups, hash_pairs, near_pairs
 from sampling.nearby import CellIndex, as_bytes, from_bytes, projected
 
 
@@ -110,15 +110,3 @@ class TestIndex:
         near = unit(rows + np.random.default_rng(1).normal(0, 0.002, rows.shape))
         cosine = np.einsum("nd,nd->n", projected(rows, 128), projected(near, 128))
         assert abs(float(cosine.mean()) - float(np.einsum("nd,nd->n", rows, near).mean())) < 0.001
-
-
-class TestUnlike:
-    def test_what_is_known_and_what_was_kept_before_is_left_out(self) -> None:
-        rows = unit(np.array([[1, 0], [0, 1], [1, 0.01], [1, 1]]))
-        assert unlike_rows(rows, np.zeros((0, 2), np.float32), 0.98).tolist() == [True, True, False, True]
-        assert unlike_rows(rows, rows[3:], 0.98).tolist() == [True, True, False, False]
-
-    def test_one_that_was_left_out_keeps_nothing_else_out(self) -> None:
-        turned = np.deg2rad([0, 10, 20])
-        rows = np.stack([np.cos(turned), np.sin(turned)], axis=1)
-        assert unlike_rows(rows, rows[:0], 0.98).tolist() == [True, False, True]

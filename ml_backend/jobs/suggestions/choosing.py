@@ -11,8 +11,8 @@ from ml_backend.features.blocks import Samples
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.inspection import Finding
 from sampling.at_random import at_random
+from sampling.auto import auto
 from sampling.candidates import Candidates
-from sampling.diverse import diverse
 from sampling.quality import Quality, quality
 from sampling.shots import hash_differences, shots
 from sampling.spacing import nearest
@@ -50,19 +50,15 @@ def first_frames(settings: ProjectSettings, length: int, samples: Samples, found
     kept = samples.at(np.flatnonzero(found.kept))
     if settings.sampling == "shots":
         return shots(hash_differences(kept.hashes), count, frames=kept.frames)
-    return thin(unique(kept.frames, kept.hashes, settings.hash_threshold), count)
+    if settings.sampling == "unique":
+        return thin(unique(kept.frames, kept.hashes, settings.hash_threshold), count)
+    return auto(Candidates(kept.frames, hashes=kept.hashes), count, threshold=settings.hash_threshold)
 
 
-def medoids(rows: NDArray[np.floating], frames: Frames, count: int, samples: Samples, found: Quality) -> Frames:
-    """At most `count` of the embedded `frames` (m,), by the medoids of their `rows` (m, d); no bad ones."""
-    kept = suggestible(frames, samples, found)
-    return diverse(rows[kept], count, frames=frames[kept])
-
-
-def suggestible(frames: Frames, samples: Samples, found: Quality) -> NDArray[np.bool_]:
-    """(m,) bool: which of the embedded `frames` (m,) are good enough; all of them when none is."""
+def suggestible(rows: NDArray[np.floating], frames: Frames, samples: Samples, found: Quality) -> Candidates:
+    """Of the embedded `frames` (m,), which `rows` (m, d) tell apart, those that are good enough; all of them when none is."""
     kept = ~_bad(frames, samples, found)
-    return kept if kept.any() else ~kept
+    return Candidates(frames, embeddings=rows).only(kept if kept.any() else ~kept)
 
 
 def left_out(name: str, found: Quality) -> Finding | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
@@ -9,8 +11,8 @@ from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.reading import prompted_frames, read_as_well
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, judged, left_out, medoids, suggestible
-from ml_backend.jobs.suggestions.repeats import not_asked_yet
+from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, judged, left_out, suggestible
+from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
 from ml_backend.jobs.suggestions.suggest import studio_frames, tell, tell_of_damage
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
@@ -19,7 +21,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, s
 from ml_backend.learning.families import scene_rows
 from ml_backend.records import projects, ready
 from ml_backend.video.timeline import studio_grid
-from sampling.candidates import Candidates
+from sampling.auto import auto
 
 
 @job
@@ -50,15 +52,15 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
         return False
     quality = judged(features.samples)
     tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.config), quality))
-    rows = scene_rows(features)
-    good = suggestible(features.frames, features.samples, quality)
-    chosen = prompted_frames(context, work, features, rows if context.backbone.trained else None, good)
+    good = suggestible(scene_rows(features), features.frames, features.samples, quality)
+    trained = context.backbone.trained
+    chosen = prompted_frames(context, work, features, good if trained else replace(good, embeddings=None))
     if chosen is None:
-        chosen = medoids(rows, features.frames, work.settings.frames_per_video, features.samples, quality)
+        chosen = auto(good, work.settings.frames_per_video)
     grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
-    if context.backbone.trained:
-        others = Candidates(features.frames, embeddings=rows).only(good)
-        chosen = not_asked_yet(context, work, task, features, grid, chosen, others)
+    if trained:
+        asked = Asked(context.settings.data_dir, work.key)
+        chosen = not_asked_yet(asked, task.id, features, context.backbone.key, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.config)
     context.client.replace_prediction(number, item)
     ready.save(context.settings.data_dir, work.key, item)

@@ -7,15 +7,14 @@ other embeddings, but nearly the same signature.
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.signatures import FRAMES, Signature, copy_among, signature_of_features
-from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.client import Task
 from ml_backend.records import pictures
 from ml_backend.records.pictures import CODE, NONE, PICTURE, VIDEO
 from ml_backend.records.rows import Rows
@@ -28,7 +27,7 @@ from sampling.unit import unit
 
 # The cosine from which two pictures are the same one; frames of one video with different labels stay below .97.
 SAME = 0.98
-# Cosines that are held at once, and how many looks count as few: memory goes into the rows then.
+# Cosines that are held at once, and how many rows count as few: memory goes into the rows then.
 _COMPARED, _LEAST_ROWS = 1 << 22, 1 << 8
 # In the place of pictures that were left out so many frames are tried, spread over the video: others wait meanwhile.
 _TRIED = 2000
@@ -36,42 +35,50 @@ _TRIED = 2000
 Frames = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Where it is noted what the project of the key `project` has asked about."""
+
+    data_dir: Path
+    project: str
+
+
 def not_asked_yet(
-    context: WorkerContext,
-    work: ProjectWork,
-    task: Task,
+    asked: Asked,
+    task: int,
     features: VideoFeatures,
+    backbone: str,
     grid: StudioGrid,
     chosen: Frames,
     others: Candidates,
 ) -> Frames:
-    """Those of the frames `chosen` that no other suggestion shows, one at least; and notes what was found.
+    """Those of the frames `chosen` of a task's video, as the `backbone` of this key sees it, that no other suggestion shows,
+    one at least; and notes what was found.
 
     In the place of those that it leaves out come `others`, embedded frames, as far as they show something new. Of a copy of
     another task's video only one frame is asked about, the furthest in time from those asked about there. Raises
     StorageError.
     """
-    data_dir = context.settings.data_dir
-    backbone = zlib.crc32(context.backbone.key.encode())
-    rows = _described(task, features, grid, chosen, backbone)
-    with pictures.writing(data_dir, work.key):
-        known = pictures.pictures(data_dir, work.key)
-        elsewhere = (known["task"] >= 0) & (known["task"] != task.id) & (known["same_task"] == NONE)
-        original = _noted(context, work, task, signature_of_features(features))
+    data_dir, project, network = asked.data_dir, asked.project, zlib.crc32(backbone.encode())
+    rows = _described(task, features, grid, chosen, network)
+    with pictures.writing(data_dir, project):
+        known = pictures.pictures(data_dir, project)
+        elsewhere = (known["task"] >= 0) & (known["task"] != task) & (known["same_task"] == NONE)
+        original = _noted(asked, task, signature_of_features(features))
         asked_there = known[elsewhere & (known["task"] == original)]
         if len(asked_there):
             _compare_times(rows, asked_there)
         else:
-            comparable = np.flatnonzero(elsewhere & (known["backbone"] == backbone))
+            comparable = np.flatnonzero(elsewhere & (known["backbone"] == network))
             best = _compare(rows, known, comparable)
             if missing := int((rows["same_task"] != NONE).sum()):
                 kept = chosen[rows["same_task"] == NONE]
                 more = _instead(features, others, kept if len(kept) else chosen, missing, known, comparable)
-                rows = np.concatenate([rows, _described(task, features, grid, more, backbone)])
+                rows = np.concatenate([rows, _described(task, features, grid, more, network)])
                 chosen = np.concatenate([chosen, more])
             if len(rows) and (rows["same_task"] != NONE).all():
                 _keep(rows, int(best.argmin()))
-        pictures.put_pictures(data_dir, work.key, task.id, rows)
+        pictures.put_pictures(data_dir, project, task, rows)
     return np.sort(chosen[rows["same_task"] == NONE])
 
 
@@ -83,15 +90,15 @@ def _instead(
     some = others.only(spread | np.isin(others.frames, chosen))
     if some.embeddings is None or not len(some):
         return np.zeros(0, np.int64)
-    looks = from_bytes(*_codes(features, some.frames))
-    new = _most_alike(looks, known, where)[0] < SAME
-    return some.frames[instead(some.embeddings, looks, nearest(some.frames, chosen), count, SAME, new)]
+    appearance = from_bytes(*_codes(features, some.frames))
+    new = _most_alike(appearance, known, where)[0] < SAME
+    return some.frames[instead(some.embeddings, appearance, nearest(some.frames, chosen), count, SAME, new)]
 
 
-def _described(task: Task, features: VideoFeatures, grid: StudioGrid, chosen: Frames, backbone: int) -> Rows:
+def _described(task: int, features: VideoFeatures, grid: StudioGrid, chosen: Frames, backbone: int) -> Rows:
     rows = np.zeros(len(chosen), PICTURE)
     rows["code"], rows["scale"] = _codes(features, chosen)
-    rows["task"], rows["backbone"] = task.id, backbone
+    rows["task"], rows["backbone"] = task, backbone
     rows["frame"] = np.searchsorted(grid.shown, chosen).clip(0, len(grid) - 1) + 1
     rows["second"] = [features.timeline.seconds(FrameIndex(frame)) for frame in chosen.tolist()]
     rows["same_task"] = rows["same_frame"] = NONE
@@ -99,21 +106,21 @@ def _described(task: Task, features: VideoFeatures, grid: StudioGrid, chosen: Fr
 
 
 def _codes(features: VideoFeatures, frames: Frames) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """What (n,) frames look like, (n, CODE) and (n,): as it is kept. One that is not embedded looks as the next one that is."""
+    """The appearance of (n,) frames as it is kept, (n, CODE) and (n,); of one that is not embedded, that of the next that is."""
     embedded = np.searchsorted(features.frames, frames).clip(0, len(features.frames) - 1)
     return as_bytes(projected(unit(features.blocks["appearance"][embedded].astype(np.float32)), CODE))
 
 
-def _noted(context: WorkerContext, work: ProjectWork, task: Task, seen: Signature | None) -> int:
+def _noted(asked: Asked, task: int, seen: Signature | None) -> int:
     """The task whose video this one is a copy of, else `NONE`."""
     if seen is None:
         return NONE
-    known = pictures.videos(context.settings.data_dir, work.key)
-    others = known[(known["task"] >= 0) & (known["task"] != task.id)]
+    known = pictures.videos(asked.data_dir, asked.project)
+    others = known[(known["task"] >= 0) & (known["task"] != task)]
     at = copy_among(seen, others["hashes"], others["seconds"])
     row = np.zeros(1, VIDEO)
     row["task"], row["seconds"], row["hashes"], row["copy_of"] = (
-        task.id,
+        task,
         seen.seconds,
         seen.hashes.reshape(1, FRAMES),
         NONE,
@@ -121,8 +128,8 @@ def _noted(context: WorkerContext, work: ProjectWork, task: Task, seen: Signatur
     if at is not None:
         # Copies of a copy are told with the first; a copy of this one makes it none.
         first = int(others["copy_of"][at])
-        row["copy_of"] = NONE if first == task.id else int(others["task"][at]) if first == NONE else first
-    pictures.put_video(context.settings.data_dir, work.key, row)
+        row["copy_of"] = NONE if first == task else int(others["task"][at]) if first == NONE else first
+    pictures.put_video(asked.data_dir, asked.project, row)
     return int(row["copy_of"][0])
 
 
@@ -153,18 +160,18 @@ def _compare(rows: Rows, known: Rows, where: NDArray[np.intp]) -> NDArray[np.flo
 
 
 def _most_alike(
-    looks: NDArray[np.float32], known: Rows, where: NDArray[np.intp]
+    appearance: NDArray[np.float32], known: Rows, where: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """For each of (n, CODE) `looks` the greatest cosine with one of `known` at the positions `where`, -1 without any, and its
+    """For each of (n, CODE) `appearance` the greatest cosine with one of `known` at the positions `where`, -1 without any, and its
     position."""
-    best, at = np.full(len(looks), -1.0, np.float32), np.zeros(len(looks), np.intp)
-    step = max(_COMPARED // max(len(looks), _LEAST_ROWS), 1)
+    best, at = np.full(len(appearance), -1.0, np.float32), np.zeros(len(appearance), np.intp)
+    step = max(_COMPARED // max(len(appearance), _LEAST_ROWS), 1)
     for start in range(0, len(where), step):
         piece = where[start : start + step]
         rows = known[piece]
-        cosine = looks @ from_bytes(rows["code"], rows["scale"]).T
+        cosine = appearance @ from_bytes(rows["code"], rows["scale"]).T
         nearer = cosine.argmax(axis=1)
-        value = cosine[np.arange(len(looks)), nearer]
+        value = cosine[np.arange(len(appearance)), nearer]
         better = value > best
         best[better], at[better] = value[better], piece[nearer[better]]
     return best, at

@@ -13,11 +13,12 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.features.blocks import Samples
-from ml_backend.jobs.suggestions.choosing import first_frames, judged, left_out, medoids, suggestible
+from ml_backend.jobs.suggestions.choosing import first_frames, judged, left_out, suggestible
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import projects
 from ml_backend.settings import ProjectSettings
+from sampling.auto import auto
 
 LENGTH, STEP = 600, 15
 SEEN = np.arange(0, LENGTH, STEP)
@@ -72,16 +73,16 @@ def test_medoids_are_never_bad_pictures() -> None:
     embedded = np.arange(0, LENGTH, 4)
     rows = np.random.default_rng(0).normal(size=(len(embedded), 8))
     rows[(embedded >= 150) & (embedded < 290)] += 20
-    good = suggestible(embedded, found, judged(found))
-    frames = medoids(rows, embedded, 10, found, judged(found))
+    good = suggestible(rows, embedded, found, judged(found))
+    frames = auto(good, 10)
     assert len(frames) == 10
     assert not [frame for frame in frames if 150 <= frame < 290]
-    assert 20 <= (~good).sum() <= 40
+    assert 20 <= len(embedded) - len(good) <= 40
 
 
 def test_without_samples_every_embedded_frame_will_do() -> None:
     none = Samples(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.float32))
-    assert suggestible(np.arange(5), none, judged(none)).all()
+    assert len(suggestible(np.zeros((5, 2)), np.arange(5), none, judged(none))) == 5
 
 
 def test_what_was_left_out_is_counted_by_reason() -> None:

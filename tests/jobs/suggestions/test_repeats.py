@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +12,7 @@ from footage import Film, film
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import video_samples
 from ml_backend.jobs.suggestions import repeats
-from ml_backend.jobs.suggestions.repeats import not_asked_yet
-from ml_backend.labelstudio.client import Task
+from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
 from ml_backend.records import pictures
 from ml_backend.records.pictures import Repeat
 from ml_backend.video.decode import decode
@@ -31,7 +28,7 @@ NO_OTHERS = Candidates(np.zeros(0, np.int64))
 
 @dataclass(frozen=True)
 class Project:
-    """As much of a project and its worker as choosing knows of: where its folder is, and which network embeds."""
+    """A project with a folder of its own. `network`: which one embeds."""
 
     folder: Path
     network: str = "one"
@@ -39,12 +36,8 @@ class Project:
     def ask(
         self, number: int, features: VideoFeatures, chosen: np.ndarray = CHOSEN, others: Candidates = NO_OTHERS
     ) -> list[int]:
-        context: Any = SimpleNamespace(
-            settings=SimpleNamespace(data_dir=self.folder), backbone=SimpleNamespace(key=self.network)
-        )
-        work: Any = SimpleNamespace(key=P)
         grid = studio_grid(features.timeline, 25)
-        return not_asked_yet(context, work, Task(number, {}), features, grid, chosen, others).tolist()
+        return not_asked_yet(Asked(self.folder, P), number, features, self.network, grid, chosen, others).tolist()
 
 
 def seen(path: Path) -> VideoFeatures:
