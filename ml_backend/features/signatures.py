@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import hash_input, phash
 from ml_backend.video.decode import decode
 from ml_backend.video.demux import demux
@@ -79,15 +79,20 @@ def signature(path: Path, timeline: Timeline) -> Signature:
 
 def signature_of_features(features: VideoFeatures) -> Signature | None:
     """From the hashes that embedding left behind; None when they are too far apart."""
-    times = _times(features.timeline)
-    sampled = times[features.samples.frames[features.samples.frames < len(times)]]
+    return signature_of_samples(features.timeline, features.samples)
+
+
+def signature_of_samples(timeline: Timeline, samples: Samples) -> Signature | None:
+    """From the hashes of some frames of a video; None when they are too far apart."""
+    times = _times(timeline)
+    sampled = times[samples.frames[samples.frames < len(times)]]
     if not len(sampled):
         return None
     moments = _moments(times)
     nearest = np.abs(sampled[None, :] - moments[:, None]).argmin(axis=1)
     if np.abs(sampled[nearest] - moments).max() > _SAMPLES_APART:
         return None
-    return Signature(features.samples.hashes[nearest], float(times[-1] - times[0]))
+    return Signature(samples.hashes[nearest], float(times[-1] - times[0]))
 
 
 def alike(one: Signature, other: Signature) -> bool:

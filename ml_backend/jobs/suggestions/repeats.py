@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.signatures import FRAMES, Signature, copy_among, signature_of_features
+from ml_backend.features.blocks import Samples, VideoFeatures
+from ml_backend.features.signatures import FRAMES, Signature, copy_among, signature_of_features, signature_of_samples
 from ml_backend.records import pictures
 from ml_backend.records.pictures import CODE, NONE, PICTURE, VIDEO
 from ml_backend.records.rows import Rows
@@ -82,6 +82,23 @@ def not_asked_yet(
     return np.sort(chosen[rows["same_task"] == NONE])
 
 
+def once_of_a_copy(asked: Asked, task: int, samples: Samples, grid: StudioGrid, chosen: Frames) -> Frames:
+    """The frames `chosen`, of a video that is not embedded yet: all of them, or of a copy of another task's video the one that
+    is furthest in time from those asked about there; and notes what was found. Raises StorageError.
+
+    Single pictures are not compared: what a hash takes for the same may show something else (docs/duplicates.md).
+    """
+    data_dir, project, rows = asked.data_dir, asked.project, _rows(task, grid, chosen)
+    with pictures.writing(data_dir, project):
+        known = pictures.pictures(data_dir, project)
+        original = _noted(asked, task, signature_of_samples(grid.timeline, samples))
+        asked_there = known[(known["task"] >= 0) & (known["task"] == original) & (known["same_task"] == NONE)]
+        if len(asked_there):
+            _compare_times(rows, asked_there)
+        pictures.put_pictures(data_dir, project, task, rows)
+    return np.asarray(chosen[rows["same_task"] == NONE], np.int64)
+
+
 def _instead(
     features: VideoFeatures, others: Candidates, chosen: Frames, count: int, known: Rows, where: NDArray[np.intp]
 ) -> Frames:
@@ -96,11 +113,18 @@ def _instead(
 
 
 def _described(task: int, features: VideoFeatures, grid: StudioGrid, chosen: Frames, backbone: int) -> Rows:
-    rows = np.zeros(len(chosen), PICTURE)
+    rows = _rows(task, grid, chosen)
     rows["code"], rows["scale"] = _codes(features, chosen)
-    rows["task"], rows["backbone"] = task, backbone
+    rows["backbone"] = backbone
+    return rows
+
+
+def _rows(task: int, grid: StudioGrid, chosen: Frames) -> Rows:
+    """Of no backbone, so that only their times can be compared."""
+    rows = np.zeros(len(chosen), PICTURE)
+    rows["task"] = task
     rows["frame"] = np.searchsorted(grid.shown, chosen).clip(0, len(grid) - 1) + 1
-    rows["second"] = [features.timeline.seconds(FrameIndex(frame)) for frame in chosen.tolist()]
+    rows["second"] = [grid.timeline.seconds(FrameIndex(frame)) for frame in chosen.tolist()]
     rows["same_task"] = rows["same_frame"] = NONE
     return rows
 

@@ -15,6 +15,7 @@ from ml_backend.jobs.predictions.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
+from ml_backend.jobs.suggestions.repeats import Asked, once_of_a_copy
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
@@ -69,7 +70,10 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     view = view_of(work, KEYFRAMES_VERSION, task, timeline)
     natural = natural_framerate(timeline)
     task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
-    return studio_frames(studio_grid(timeline, framerate), chosen)
+    grid = studio_grid(timeline, framerate)
+    if work.settings.sampling in ("auto", "unique"):
+        chosen = once_of_a_copy(Asked(context.settings.data_dir, work.key), task.id, samples, grid, chosen)
+    return studio_frames(grid, chosen)
 
 
 def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> None:

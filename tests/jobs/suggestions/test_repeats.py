@@ -12,7 +12,7 @@ from footage import Film, film
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import video_samples
 from ml_backend.jobs.suggestions import repeats
-from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
+from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet, once_of_a_copy
 from ml_backend.records import pictures
 from ml_backend.records.pictures import Repeat
 from ml_backend.video.decode import decode
@@ -38,6 +38,11 @@ class Project:
     ) -> list[int]:
         grid = studio_grid(features.timeline, 25)
         return not_asked_yet(Asked(self.folder, P), number, features, self.network, grid, chosen, others).tolist()
+
+    def ask_first(self, number: int, path: Path, chosen: np.ndarray = CHOSEN) -> list[int]:
+        """Before the video is embedded."""
+        timeline, samples = video_samples(path, 2)
+        return once_of_a_copy(Asked(self.folder, P), number, samples, studio_grid(timeline, 25), chosen).tolist()
 
 
 def seen(path: Path) -> VideoFeatures:
@@ -141,6 +146,32 @@ def test_a_picture_of_another_video_is_not_asked_about_again(project: Project, f
         (2, 1, 49),
         (2, 1, 73),
     ]
+
+
+class TestBeforeAVideoIsEmbedded:
+    def test_a_copy_is_asked_about_at_one_other_moment(self, project: Project, film: Film) -> None:
+        assert project.ask_first(1, film("a.mp4")) == CHOSEN.tolist()
+        copy = film("c.mp4", size=48, options={"crf": "40"})
+        assert project.ask_first(2, copy, np.array([0, 12, 25, 48])) == [12]
+        assert pictures.copies(project.folder, P) == [[1, 2]]
+
+    def test_other_videos_are_asked_about_as_they_are(self, project: Project, film: Film) -> None:
+        project.ask_first(1, film("a.mp4"))
+        assert project.ask_first(2, film("b.mp4", seed=2)) == CHOSEN.tolist()
+
+    def test_single_pictures_of_other_videos_do_not_count(self, project: Project, film: Film) -> None:
+        project.ask_first(1, film("a.mp4"))
+        later = film("later.mp4", times=[1000 + 40 * n for n in range(150)])
+        assert project.ask_first(2, later, np.array([23, 47])) == [23, 47]
+
+    def test_what_is_found_out_later_takes_the_place_of_it(self, project: Project, film: Film) -> None:
+        original = film("a.mp4")
+        project.ask_first(1, original)
+        copy = film("c.mp4", size=48, options={"crf": "40"})
+        project.ask_first(2, copy)
+        assert len(project.ask(1, seen(original))) > 1
+        assert len(project.ask(2, seen(copy))) == 1
+        assert len(pictures.pictures(project.folder, P)) == 2 * len(CHOSEN)
 
 
 def test_asking_again_about_a_task_compares_it_with_others_only(project: Project, film: Film) -> None:

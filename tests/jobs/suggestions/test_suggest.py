@@ -58,6 +58,17 @@ class TestSuggesting:
         assert answer is not None
         assert answer["result"] == pushed["result"]
 
+    def test_a_copy_of_another_task_s_video_is_asked_about_once_unless_frames_are_wished_for_evenly(
+        self, context: WorkerContext, studio: Studio, redis: Redis, clip: Path
+    ) -> None:
+        for task in (5, 6):
+            studio.add_task(task, clip)
+        assert suggest(KEY, 5) == "suggested 4 frames of task 5"
+        assert suggest(KEY, 6) == "suggested 1 frames of task 6"
+        remember(redis, extra_params={"sampling": "uniform", "frames_per_video": 3})
+        studio.add_task(7, clip)
+        assert suggest(KEY, 7) == "suggested 3 frames of task 7"
+
     def test_a_few_evenly_when_the_project_wants_that(
         self, context: WorkerContext, studio: Studio, redis: Redis, clip: Path
     ) -> None:
