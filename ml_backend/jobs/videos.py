@@ -44,6 +44,13 @@ def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
         with in_hand(video.content):
             allow_for_video(video.path)
             yield
+    except FileNotFoundError as error:
+        if video.path.exists():
+            raise
+        raise VideoUnreachable(
+            f"The copy of {video_name(task, config)} (task {task.id}) went while it was used, to make room for others.",
+            "It is fetched again by itself; set CACHE_MAX_BYTES higher if that happens often.",
+        ) from error
     except VideoError as error:
         if isinstance(error, VideoUnreadable) and not _is_whole(video):
             video.path.unlink(missing_ok=True)

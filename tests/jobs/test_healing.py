@@ -16,13 +16,16 @@ from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
 from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.train import train
+from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.records import projects
 from ml_backend.settings import Settings
+from ml_backend.video.timeline import read_timeline
 
 
 def region(frame: int, label: str) -> dict[str, object]:
@@ -108,6 +111,14 @@ class TestTheCache:
             suggest(KEY, 1)
         assert suggest(KEY, 1).startswith("suggested")
         assert copy.read_bytes() == good
+
+    def test_a_copy_that_another_worker_removes_to_make_room_is_fetched_again(self, context: WorkerContext) -> None:
+        work, task = open_project(context, KEY), context.client.task(7, 1)
+        video = task_video(context, work.config, task)
+        video.path.unlink()
+        with pytest.raises(VideoUnreachable, match="to make room"), naming(task, work.config, video):
+            read_timeline(video.path)
+        assert suggest(KEY, 1).startswith("suggested")
 
     def test_a_video_that_came_broken_stays_broken(
         self, context: WorkerContext, studio: Studio, tmp_path: Path
