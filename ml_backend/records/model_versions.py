@@ -73,12 +73,14 @@ def activate(data_dir: Path, redis: Redis, key: str, version: str) -> None:
 def delete(data_dir: Path, redis: Redis, key: str, version: str) -> None:
     """Removes a version's files; its predictions stay in Label Studio.
 
-    Raises StorageError, and SettingsError for the version that is active.
+    Raises StorageError, and SettingsError for the version that is active or becomes so.
     """
     from ml_backend.learning.versions import delete_version
 
     if version == projects.active_version(redis, key):
         raise SettingsError(f"{version} is the active version.", "Activate another one first.")
+    if version == projects.wanted_version(redis, key):
+        raise SettingsError(f"{version} is being rolled out.", "Activate another one first.")
     delete_version(_folder(data_dir, key), version)
 
 

@@ -94,6 +94,13 @@ def test_one_that_is_not_active_can_be_deleted(client: FlaskClient) -> None:
     assert refused.get_json() == {"error": "cold-v1 is the active version.", "remedy": "Activate another one first."}
 
 
+def test_nor_one_that_is_being_rolled_out(client: FlaskClient) -> None:
+    client.post("/models/cold-v2/activate?project=7")
+    refused = client.post("/models/cold-v2/delete?project=7")
+    assert refused.get_json() == {"error": "cold-v2 is being rolled out.", "remedy": "Activate another one first."}
+    assert len(client.get("/models?project=7").get_json()["models"]) == 2
+
+
 @pytest.mark.parametrize(
     ("method", "path", "said"),
     [
