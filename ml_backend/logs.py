@@ -27,6 +27,7 @@ _SECRETS = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=Bearer )\S+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Token )[0-9a-f]{40}"
     r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@)"
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOISY = ("httpx", "httpcore", "urllib3")
 
 
@@ -83,6 +84,8 @@ class _TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        # An address that somebody asks for may hold a line that looks like one of ours.
+        record.message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.message)
         told = ", ".join(f"{name} {value}" for name, value in _known(record).items())
         line = super().formatMessage(record)
         return f"{line} [{told}]" if told else line

@@ -47,6 +47,13 @@ def test_lines_are_for_reading_by_default(set_up: SetUp) -> None:
     assert written.getvalue().strip().endswith("INFO ml_backend.jobs.run: trained cold-v3")
 
 
+def test_nobody_can_write_a_line_of_their_own(set_up: SetUp) -> None:
+    written = set_up("text")
+    logging.getLogger("x").warning("GET %s", "/exports/a\n2026-01-01 ERROR ml_backend: forged\r\x1b[2J\x00")
+    assert len(written.getvalue().splitlines()) == 1
+    assert written.getvalue().strip().endswith(r"a\n2026-01-01 ERROR ml_backend: forged\r\x1b[2J\x00")
+
+
 def test_a_line_tells_what_it_is_about(set_up: SetUp) -> None:
     written = set_up("text")
     with logs.about(kind="embed", project="7.1", task=5, version=None, job="embed_7-1_5_a"):
