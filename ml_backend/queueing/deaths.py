@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+from pathlib import Path
 
 from redis import Redis
 
@@ -18,8 +20,20 @@ _CRASHES = {-int(each) for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBU
 
 
 def worker_name(pid: int, word: str) -> str:
-    """Tells on which machine and in which process a worker runs."""
-    return f"{socket.gethostname()}.{pid}.{word}"
+    """Tells on which machine and in which process a worker runs, and when that began."""
+    return f"{_process(pid)}.{_begun(pid)}-{word}"
+
+
+def _process(pid: int) -> str:
+    return f"{socket.gethostname()}.{pid}"
+
+
+def _begun(pid: int) -> str:
+    """When a process began, in ticks since the machine did; "" when nobody knows, as where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def died_here(name: str | None) -> bool | None:
@@ -27,14 +41,15 @@ def died_here(name: str | None) -> bool | None:
     parts = (name or "").rsplit(".", 2)
     if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
         return None
-    try:
-        os.kill(int(parts[1]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    # Nobody but a worker that is gone can have had the number of this process.
-    return int(parts[1]) == os.getpid()
+    pid = int(parts[1])
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+    # After a restart of the machine or the container another process may have its number, be it this one.
+    begun, now = parts[2].rpartition("-")[0], _begun(pid)
+    return bool(begun and now and begun != now) or pid == os.getpid()
 
 
 def died(redis: Redis, name: str | None) -> bool:
@@ -47,10 +62,10 @@ def died(redis: Redis, name: str | None) -> bool:
 
 def note_end(redis: Redis, pid: int, code: int) -> None:
     """To be called by whoever started a worker: tells how its process ended, a signal as a negative number."""
-    redis.set(f"{_ENDED}:{worker_name(pid, '')}", code, ex=_REMEMBERED_SECONDS)
+    redis.set(f"{_ENDED}:{_process(pid)}", code, ex=_REMEMBERED_SECONDS)
 
 
 def crashed(redis: Redis, name: str | None) -> bool:
     """Whether a dead worker ended by an error in native code, rather than that somebody or something killed it."""
-    told = redis.get(f"{_ENDED}:{(name or '').rpartition('.')[0]}.")
+    told = redis.get(f"{_ENDED}:{(name or '').rpartition('.')[0]}")
     return told is not None and int(told) in _CRASHES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -161,6 +162,10 @@ class TestTakingUp:
 
     def test_the_number_of_this_process_was_another_workers_before(self, redis: Redis) -> None:
         begun_by(redis, queued(redis), worker_name(os.getpid(), "abc123"))
+        assert take_up_abandoned(redis) == 1
+
+    def test_another_process_has_its_number_by_now(self, redis: Redis) -> None:
+        begun_by(redis, queued(redis), f"{socket.gethostname()}.{os.getppid()}.1-abc123")
         assert take_up_abandoned(redis) == 1
 
     def test_a_job_that_kills_its_workers_is_given_up_with_its_reason(self, redis: Redis, work: Work) -> None:
