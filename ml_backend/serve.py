@@ -139,8 +139,9 @@ def _commands(settings: Settings, web: bool, workers: int | None) -> list[tuple[
 def gunicorn(settings: Settings) -> list[str]:
     """The command of the web process: threads, so that one slow client does not hold up Label Studio's next call."""
     return [
-        *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()", "--worker-class", "gthread"),
-        *("--workers", "1", "--threads", "32", "--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
+        *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()"),
+        *("--worker-class", "ml_backend.server.webworker.Worker", "--workers", "1", "--threads", "32"),
+        *("--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
         *("--log-level", "warning", "--config", "python:ml_backend.server.weblog", "--no-control-socket"),
     ]
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
 from embedded import settings_for
 from flask import Flask
-from loopback import closed_port, serving, silent_port
+from loopback import serving, silent_port
+from web_process import running_web
 
 from ml_backend.serve import gunicorn
 from ml_backend.server.reserve import AT_ONCE, keep_threads_for_health
@@ -27,27 +24,8 @@ EVENT = {"action": "START_TRAINING", "project": {"id": 7, "created_at": "2026-01
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
     """The address of a web process whose Redis takes connections and never answers."""
-    with silent_port() as redis:
-        settings = replace(settings_for(tmp_path), port=closed_port())
-        environment = {
-            "LABEL_STUDIO_URL": settings.label_studio_url,
-            "LABEL_STUDIO_API_KEY": settings.label_studio_api_key,
-            "DATA_DIR": str(tmp_path),
-            "REDIS_URL": f"redis://127.0.0.1:{redis}",
-        }
-        process = subprocess.Popen(gunicorn(settings), env={**os.environ, **environment})
-        url = f"http://127.0.0.1:{settings.port}"
-        try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                with suppress(requests.RequestException):
-                    requests.get(f"{url}/health", timeout=1)
-                    break
-                time.sleep(0.05)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(30)
+    with silent_port() as redis, running_web(tmp_path, redis) as url:
+        yield url
 
 
 def test_health_answers_while_redis_hangs_and_more_events_come_than_there_are_threads(web: str) -> None:
