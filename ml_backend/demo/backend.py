@@ -65,7 +65,7 @@ def start_backend(
     }
     child = start("Coldblitz", [sys.executable, "-m", "ml_backend.cli", "serve"], data / "serve.log", environment, data)
     url = f"http://localhost:{port}"
-    wait_until(child, lambda: answers(f"{url}/health"), 90)
+    wait_until(child, lambda: answers(f"{url}/health"), 180)
     return Backend(url, data, child)
 
 

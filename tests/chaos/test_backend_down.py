@@ -27,6 +27,8 @@ def test_annotations_submitted_while_the_backend_was_down_are_all_learnt(
         port = int(backend.url.rpartition(":")[2])
         data = studio.tasks(loop.project)[0]["data"]
         backend.child.kill()
+    served = studio.get(f"/api/projects/{loop.project}/next")
+    assert [prediction["model_version"] for prediction in served["predictions"]] == [SUGGESTIONS], "nobody misses it"
     tasks = studio.import_tasks(loop.project, [data] * ANNOTATIONS)
     answers = [
         {**region, "value": {**region["value"], "timelinelabels": [label_at(clips[0], region["value"]["ranges"][0]["start"])]}}

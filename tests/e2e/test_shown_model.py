@@ -6,16 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import pytest
 
-from ml_backend.demo.backend import coldblitz
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import Loop, right_frames
-from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e
 
@@ -69,24 +65,6 @@ def test_blitz_takes_over_a_custom_file_comes_and_goes_and_a_version_is_rolled_b
 
     _set_extra_params(loop, {})
     loop.wait_for("own model again", lambda: _settled(loop, blitz))
-
-
-def test_a_backend_that_lost_all_it_had_finds_its_way_back(
-    open_project: Callable[..., Loop], studio: Studio, clips: list[Clip], tmp_path: Path
-) -> None:
-    without_weights = {"BACKBONE_WEIGHTS": "none"}
-    with coldblitz(studio.url, studio.token, tmp_path / "before", settings=without_weights) as backend:
-        loop = open_project(clips[:2], backend=backend)
-        loop.suggestions()
-        loop.answer(loop.tasks[0], clips[0])
-        before, _ = loop.timelines()
-    port = int(backend.url.rpartition(":")[2])
-    with coldblitz(studio.url, studio.token, tmp_path / "after", port=port, settings=without_weights) as backend:
-        loop = replace(loop, backend=backend)
-        # Nobody calls it: it finds the project, trains from the annotations that are there, and shows the next version.
-        after = loop.wait_for("version after the loss", lambda: loop.trained_version(before))
-        assert after.startswith("cold-v")
-        assert loop.regions(after) is not None
 
 
 def _review(loop: Loop, task: int, clip: Clip) -> None:
