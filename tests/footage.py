@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, redirect, request
 from loopback import serving
 
 from ml_backend.features.store import FeatureStore
@@ -89,6 +90,7 @@ class Studio(Flask):
     """One project, with the uploads and tasks that were made in it.
 
     `broken`: so many of the next requests for tasks are answered with `status`. `after_task`: runs when tasks were made.
+    `bucket`: what its source storage holds, by URI: the video, or the address that it redirects to.
     """
 
     def __init__(self) -> None:
@@ -96,6 +98,7 @@ class Studio(Flask):
         self.uploads: dict[int, tuple[str, bytes]] = {}
         self.tasks: dict[int, dict[str, Any]] = {}
         self.storages: list[dict[str, Any]] = []
+        self.bucket: dict[str, bytes | str] = {}
         self.broken, self.status = 0, 400
         self.after_task: Callable[[], object] = lambda: None
         self.route("/api/tasks")(self.list_tasks)
@@ -103,6 +106,7 @@ class Studio(Flask):
         self.route("/api/projects/7/file-uploads", methods=["DELETE"])(self.forget)
         self.route("/api/projects/7/file-uploads")(self.list_uploads)
         self.route("/api/import/file-upload/<int:number>")(self.show_upload)
+        self.route("/projects/7/resolve/")(self.resolve)
         self.route("/api/storages/localfiles/", methods=["GET", "POST"])(self.local_files)
 
     def list_tasks(self) -> Response:
@@ -139,6 +143,12 @@ class Studio(Flask):
 
     def show_upload(self, number: int) -> Response:
         return jsonify(file=f"upload/7/0123abcd-{self.uploads[number][0]}")
+
+    def resolve(self) -> Response | tuple[str, int]:
+        found = self.bucket.get(base64.urlsafe_b64decode(request.args["fileuri"]).decode())
+        if found is None or request.headers.get("Authorization") != "Token the-token":
+            return "", 404
+        return redirect(found, 303) if isinstance(found, str) else Response(found, mimetype="video/mp4")
 
     def local_files(self) -> Response:
         if request.method == "POST":

@@ -27,9 +27,10 @@ from ml_backend.importing.holdings import RECORD, Holdings, Record
 from ml_backend.importing.leftovers import noted, remove_leftovers
 from ml_backend.importing.metadata import Taken, read_taken
 from ml_backend.importing.recipe import Part, Recipe, parts, target_rate
+from ml_backend.labelstudio.buckets import SCHEMES, served_at
 from ml_backend.labelstudio.intake import UPLOADABLE, Intake, Upload
 from ml_backend.video.inspection import Finding, inspect, natural_framerate
-from ml_backend.video.source import VideoFolder
+from ml_backend.video.source import VideoFile, VideoFolder
 from ml_backend.video.timeline import Timeline, read_timeline
 
 State = Literal["imported", "present", "duplicate", "refused"]
@@ -100,7 +101,10 @@ def bring(importer: Importer, given: str) -> Iterator[Outcome]:
 
     Raises LabelStudioRefused when the token may not import, since nothing else will be imported either.
     """
-    name = _name(given)
+    name, recipe = _name(given), importer.recipe
+    if not recipe.cuts and recipe.fps is None and (task := importer.holdings.task_at(given)) is not None:
+        yield _present(name, task)
+        return
     try:
         yield from _bring(importer, _source(importer, given, name))
     except LabelStudioRefused:
@@ -267,10 +271,29 @@ def _source(importer: Importer, given: str, name: str) -> _Source:
             raise StorageError(
                 f"{path} cannot be read ({error.strerror}).", "Check its name and its rights."
             ) from error
-    address = _web_address(given)
     with importer.bar(f"fetching {name}", 100) as step:
-        file = importer.videos.fetch(address, {}, lambda share: step(round(100 * share)))
+        file, address = _fetched(importer, given, lambda share: step(round(100 * share)))
     return _Source(file.path, name, file.content, address)
+
+
+def _fetched(importer: Importer, given: str, progress: Callable[[float], None]) -> tuple[VideoFile, str]:
+    """The video at an address, and the address for a task's data: of one in a bucket that a storage of the project has, its
+    URI, which Label Studio resolves for everybody; of another public object in S3 its address in the web."""
+    scheme, remedy = urlsplit(given).scheme, ""
+    if scheme in SCHEMES:
+        remedy = "Connect its bucket as a source storage of the project in Label Studio (Settings, Cloud Storage)."
+        served = importer.intake.video_address(served_at(importer.project, given))
+        try:
+            if served is not None:
+                return importer.videos.fetch(served.url, served.headers, progress), given
+        except VideoRefused as error:
+            if scheme != "s3":
+                raise VideoRefused(f"Label Studio does not find {given}.", remedy) from error
+    address = _web_address(given)
+    try:
+        return importer.videos.fetch(address, {}, progress), address
+    except VideoRefused as error:
+        raise VideoRefused(error.message, remedy or error.remedy) from error
 
 
 def _web_address(given: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_backend.features.signatures import Signature, alike, signature_of_features
 from ml_backend.features.store import FeatureStore
+from ml_backend.labelstudio.buckets import in_bucket
 from ml_backend.labelstudio.client import Client, Task
 from ml_backend.video.source import VideoFolder
 
@@ -53,6 +54,7 @@ class Holdings:
     """Grows with each import, so that a file that is named twice is imported once."""
 
     _tasks: dict[tuple[str, str], int] = field(default_factory=dict)
+    _places: dict[str, int] = field(default_factory=dict)
     _signatures: list[tuple[int, str, Signature]] = field(default_factory=list)
 
     def add(self, task: int, record: Record) -> None:
@@ -65,6 +67,14 @@ class Holdings:
         self._tasks.setdefault((content, ""), task)
         if seen is not None:
             self._signatures.append((task, content, seen))
+
+    def add_in_bucket(self, task: int, uri: str) -> None:
+        """A task that was not made by an import, and whose video lies there."""
+        self._places.setdefault(uri, task)
+
+    def task_at(self, uri: str) -> int | None:
+        """The task, not made by an import, whose video lies at this place in a bucket."""
+        return self._places.get(uri)
 
     def task_of(self, content: str, part: str) -> int | None:
         """The task with just this video."""
@@ -83,6 +93,8 @@ def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolde
         if (record := Record.of(task.data)) is not None:
             found.add(task.id, record)
             continue
+        if (uri := in_bucket(task.data.get(key))) is not None:
+            found.add_in_bucket(task.id, uri)
         address = client.video_address(task.data.get(key))
         content = videos.content_of(address.url) if address else None
         if content is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import base64
 import hashlib
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from flask import Flask, Response, abort
+from flask import Flask, Response, abort, request
 from footage import Film, Import, Studio
 from loopback import closed_port, serving
 
@@ -272,6 +273,51 @@ def test_a_video_at_an_address_stays_there_and_is_known_by_its_contents(
         assert studio.tasks[1]["video"] == f"{url}/a%20b.mp4"
     assert studio.uploads == {}
     assert states(importer(), path) == ["present"]
+
+
+class TestAVideoInABucket:
+    URI = "s3://films/day 1/a+b.mp4"
+
+    def served_as(self, number: int) -> str:
+        return f"/tasks/{number}/resolve/?fileuri={base64.urlsafe_b64encode(self.URI.encode()).decode()}"
+
+    def test_is_fetched_through_label_studio_which_the_task_has_find_it(
+        self, importer: Import, studio: Studio, film: Film
+    ) -> None:
+        path = film("a.mp4")
+        studio.bucket[self.URI] = path.read_bytes()
+        assert one(importer(), self.URI) == Outcome("a+b.mp4", "imported", 1)
+        assert studio.tasks[1]["video"] == self.URI
+        assert studio.uploads == {}
+        assert states(importer(), self.URI, path) == ["present", "present"]
+
+    def test_also_where_label_studio_sends_us_to_the_bucket_which_gets_no_token(
+        self, importer: Import, studio: Studio, film: Film
+    ) -> None:
+        content, bucket, seen = film("a.mp4").read_bytes(), Flask("bucket"), []
+
+        @bucket.get("/signed")
+        def signed() -> Response:
+            seen.append(request.headers.get("Authorization"))
+            return Response(content, mimetype="video/mp4")
+
+        with serving(bucket) as url:
+            studio.bucket["gs://films/a.mp4"] = f"{url}/signed?by=studio"
+            assert one(importer(), "gs://films/a.mp4").state == "imported"
+        assert studio.tasks[1]["video"] == "gs://films/a.mp4"
+        assert set(seen) == {None}
+
+    @pytest.mark.parametrize("served", [True, False])
+    def test_of_which_the_storage_has_made_a_task_is_there_already(
+        self, importer: Import, studio: Studio, served: bool
+    ) -> None:
+        studio.tasks[4] = {"video": self.served_as(4) if served else self.URI}
+        assert one(importer(), self.URI) == Outcome("a+b.mp4", "present", 4, "a+b.mp4 is task 4 already.")
+
+    def test_that_no_storage_of_the_project_has_is_refused_with_what_to_do(self, importer: Import) -> None:
+        outcome = one(importer(), "azure-blob://films/a.mp4")
+        assert outcome.state == "refused"
+        assert "Label Studio does not find azure-blob://films/a.mp4. Connect its bucket" in outcome.message
 
 
 def test_an_address_that_cannot_be_used_is_named(importer: Import) -> None:

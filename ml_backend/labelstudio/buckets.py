@@ -1,0 +1,30 @@
+"""Videos in buckets: Label Studio fetches them by a source storage of the project, and serves them under paths of its own."""
+
+from __future__ import annotations
+
+import base64
+import re
+from urllib.parse import parse_qs, urlsplit
+
+# Of what a source storage holds.
+SCHEMES = ("s3", "gs", "azure-blob")
+_SERVED = re.compile(r"/(?:tasks|projects)/\d+/(?:resolve|presign)/")
+
+
+def served_at(project: int, uri: str) -> str:
+    """The path at which Label Studio serves what lies at `uri`, when a source storage of the project has that bucket."""
+    return f"/projects/{project}/resolve/?fileuri={base64.urlsafe_b64encode(uri.encode()).decode()}"
+
+
+def in_bucket(value: object) -> str | None:
+    """The URI of a video in a bucket of which a task's data say `value`: that itself, or the path at which Label Studio serves
+    it. None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        address = urlsplit(value)
+        if _SERVED.search(address.path):
+            value = base64.urlsafe_b64decode(parse_qs(address.query)["fileuri"][0].encode()).decode()
+        return value if urlsplit(value).scheme in SCHEMES else None
+    except (ValueError, KeyError):
+        return None
