@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 from ml_backend.errors import LabelStudioMissing
 from ml_backend.labelstudio.client import Project, Task
+from ml_backend.labelstudio.companion_config import CONTROL, NONE
 from ml_backend.labelstudio.config import LabelConfig
 from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.intake import Intake
@@ -25,12 +24,6 @@ from ml_backend.labelstudio.payloads import companion_mark, companion_of
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.video.timeline import StudioFrame
 
-# What a result holds instead of the words "None of these", which a label may have as well.
-NONE = "coldblitz-none"
-_CONTROL = "label"
-# The digits are those of the timeline; of the letters only those to which Label Studio's image tools give no meaning.
-_KEYS = "123456789qtasdfgzxcyijln"
-_NONE_KEY = "0"
 _ABOUT = (
     "Frames suggested for labelling, one key and Submit each. Coldblitz makes these tasks and learns from the answers; "
     "leave the mark in brackets, by which it finds this project again: "
@@ -98,49 +91,6 @@ class Asked:
 
     task: Task
     frames: tuple[StudioFrame, ...]
-
-
-def companion_config(config: LabelConfig, several: bool) -> str:
-    """One key for each label of the video project, and one for none of them. `several`: a frame may have more than one."""
-    keys = [*_KEYS, *[""] * len(config.labels)]
-    choices = [_choice(label, key, config.colours.get(label)) for label, key in zip(config.labels, keys, strict=False)]
-    choices.append(_choice("None of these", _NONE_KEY, None, NONE))
-    kind = "multiple" if several else "single"
-    listed = "\n".join(f"    {each}" for each in choices)
-    return f"""<View>
-  <Header value="$video, frame $frame ($seconds s)"/>
-  <Choices name="{_CONTROL}" toName="image" choice="{kind}" required="true" showInline="true">
-{listed}
-  </Choices>
-  <Image name="image" value="$image"/>
-</View>"""
-
-
-def _choice(value: str, key: str, colour: str | None, alias: str | None = None) -> str:
-    attributes = {"value": value, "alias": alias, "hotkey": key, "background": colour}
-    return f"<Choice {' '.join(f'{name}={quoteattr(text)}' for name, text in attributes.items() if text)}/>"
-
-
-def in_step(label_config: str, config: LabelConfig, several: bool) -> str:
-    """The label config that the companion should have: its own as long as it has the labels, for an admin may have made it
-    nicer; one that allows several labels a frame goes on doing so."""
-    allows, labels = _choices(label_config)
-    several |= allows
-    same = set(labels) == {*config.labels, NONE} and allows == several
-    return label_config if same else companion_config(config, several)
-
-
-def _choices(label_config: str) -> tuple[bool, list[str]]:
-    """Whether several may be chosen, and what a result may hold."""
-    try:
-        found = ElementTree.fromstring(label_config)
-    except ElementTree.ParseError:
-        return False, []
-    for choices in found.iter("Choices"):
-        if choices.get("name") == _CONTROL:
-            labels = [choice.get("alias") or choice.get("value") or "" for choice in choices.iter("Choice")]
-            return choices.get("choice") == "multiple", labels
-    return False, []
 
 
 class Companions(Intake):
@@ -242,7 +192,7 @@ class Companions(Intake):
             raise self._stranger("/import") from error
         self._json("POST", f"/api/projects/{companion}/import", None, [{"data": each} for each in data])
 
-    def remove_images(self, companion: int, images: Sequence[Image]) -> None:
+    def remove_images(self, images: Sequence[Image]) -> None:
         for image in images:
             with suppress(LabelStudioMissing):  # somebody else has deleted it
                 self._json("DELETE", f"/api/tasks/{image.number}/")
@@ -294,7 +244,7 @@ def _chosen(annotation: Mapping[str, Any]) -> list[str]:
     return [
         str(choice)
         for item in (result if isinstance(result, list) else ())
-        if isinstance(item, Mapping) and item.get("from_name") == _CONTROL and isinstance(item.get("value"), Mapping)
+        if isinstance(item, Mapping) and item.get("from_name") == CONTROL and isinstance(item.get("value"), Mapping)
         for choice in item["value"].get("choices") or ()
     ]
 

@@ -20,8 +20,9 @@ from ml_backend.jobs.videos import naming, task_video, video_name
 from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture, in_step
-from ml_backend.labelstudio.companion import companion_config as new_config
+from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture
+from ml_backend.labelstudio.companion_config import companion_config as new_config
+from ml_backend.labelstudio.companion_config import in_step
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import list_versions
 from ml_backend.queueing.queue import request, waiting
@@ -187,7 +188,7 @@ def _remove(
             break
         report(95, f"removing images that nobody needs, {start} of {len(stale)}")
         few = context.companions.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
-        context.companions.remove_images(project.key.id, few)
+        context.companions.remove_images(few)
         removed.update(image.number for image in few)
     return removed
 

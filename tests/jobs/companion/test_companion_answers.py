@@ -14,7 +14,7 @@ from ml_backend.jobs.companion.images import companion
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.companion import NONE
+from ml_backend.labelstudio.companion_config import NONE
 from ml_backend.records import projects
 
 __all__ = ["film", "studio", "wanted"]

@@ -17,7 +17,7 @@ from ml_backend.jobs.companion.images import companion
 from ml_backend.jobs.companion.news import queue_images, want_images
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.companion import NONE
+from ml_backend.labelstudio.companion_config import NONE
 from ml_backend.queueing.queue import listing, queue_of
 from ml_backend.records import companions, marks, projects
 
