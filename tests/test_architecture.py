@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
-EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs"}
+EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs", "modelfiles"}
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video", "sampling"},
@@ -48,6 +48,7 @@ MAY_USE: dict[str, set[str]] = {
     "locked": set(),
     "errors": set(),
     "checks": set(),
+    "modelfiles": set(),
     "logs": set(),
     "annotation": {"video"},
     "sampling": set(),

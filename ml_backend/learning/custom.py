@@ -28,8 +28,8 @@ from ml_backend.learning.customfile import (
     listed,
     loaded,
 )
-from ml_backend.learning.modelfiles import SUFFIXES
 from ml_backend.learning.onepicture import answers
+from ml_backend.modelfiles import SUFFIXES
 from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import Timeline
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
-from ml_backend.learning.modelfiles import SUFFIXES
 from ml_backend.learning.onepicture import OnePicture, one_by_one
+from ml_backend.modelfiles import SUFFIXES
 
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]

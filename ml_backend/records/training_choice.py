@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ml_backend.errors import SettingsError, StorageError
-from ml_backend.learning.modelfiles import model_files
+from ml_backend.modelfiles import model_files
 from ml_backend.records.files import write_whole
 from ml_backend.records.projects import Known
 from ml_backend.settings import BlitzSettings, ProjectSettings, checked_blitz
