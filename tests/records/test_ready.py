@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import threading
 import time
 from pathlib import Path
 
@@ -12,12 +10,8 @@ import pytest
 from redis import Redis
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs.project_lock import project_lock
-from ml_backend.queueing.deaths import worker_name
-from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records import projects, ready
 from ml_backend.records.projects import Known
-from ml_backend.settings import Settings
 
 P = "7.1769860800"
 ITEM = {"task": 5, "model_version": "cold-v3", "score": 0.5, "result": [{"id": "cold-v3-1"}]}
@@ -144,92 +138,3 @@ class TestProjects:
         projects.set_problems(redis, P, "labels", ["Three."])
         projects.forget(redis, P)
         assert redis.keys() == []
-
-
-def hold(data_dir: Path, address: str) -> None:
-    redis = Redis.from_url(address)
-    with project_lock(redis, data_dir, P, "train"):
-        (data_dir / "held").touch()
-        time.sleep(60)
-
-
-class TestTheProjectLock:
-    def test_one_at_a_time(self, redis: Redis, tmp_path: Path) -> None:
-        inside: list[int] = []
-        together: list[int] = []
-
-        def enter() -> None:
-            with project_lock(redis, tmp_path, P, "train"):
-                inside.append(1)
-                together.append(len(inside))
-                time.sleep(0.01)
-                inside.pop()
-
-        threads = [threading.Thread(target=enter) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert together == [1] * 8
-
-    def test_other_projects_and_purposes_do_not_wait(self, redis: Redis, tmp_path: Path) -> None:
-        with (
-            project_lock(redis, tmp_path, P, "train"),
-            project_lock(redis, tmp_path, P, "rollout"),
-            project_lock(redis, tmp_path, "8.1", "train"),
-        ):
-            pass
-
-    def test_it_is_free_at_once_when_its_holder_is_killed(
-        self, redis: Redis, redis_settings: Settings, tmp_path: Path
-    ) -> None:
-        holder = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path, redis_url(redis_settings)))
-        holder.start()
-        while not (tmp_path / "held").exists():
-            time.sleep(0.01)
-        holder.kill()
-        holder.join()
-        begun = time.monotonic()
-        with project_lock(redis, tmp_path, P, "train"):
-            pass
-        assert time.monotonic() - begun < 5, "not only when what it held in Redis expires"
-        holder.close()
-
-    def test_machines_that_share_no_files_do_not_hold_it_together(self, redis: Redis, tmp_path: Path) -> None:
-        order: list[str] = []
-
-        def other() -> None:
-            with project_lock(redis, tmp_path / "there", P, "train"):
-                order.append("there")
-
-        with project_lock(redis, tmp_path / "here", P, "train"):
-            thread = threading.Thread(target=other)
-            thread.start()
-            time.sleep(0.5)
-            order.append("here")
-        thread.join()
-        assert order == ["here", "there"]
-
-    def test_one_that_a_machine_took_with_it_is_free_when_it_is_not_renewed(self, redis: Redis, tmp_path: Path) -> None:
-        redis.set(f"coldblitz:lock:train:{P}", "another-machine.17.abc", px=600)
-        with project_lock(redis, tmp_path, P, "train"):
-            assert not redis.get(f"coldblitz:lock:train:{P}").startswith(b"another")  # type: ignore[union-attr]
-        assert redis.get(f"coldblitz:lock:train:{P}") is None
-
-    def test_while_it_is_held_it_is_renewed(
-        self, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("ml_backend.jobs.project_lock._RENEW_EVERY", 0.05)
-        with project_lock(redis, tmp_path, P, "train"):
-            redis.pexpire(f"coldblitz:lock:train:{P}", 500)
-            time.sleep(1)
-            assert redis.get(f"coldblitz:lock:train:{P}") is not None
-
-    def test_a_holder_of_this_machine_that_is_dead_holds_nobody_up(self, redis: Redis, tmp_path: Path) -> None:
-        import subprocess
-
-        process = subprocess.Popen(["true"])
-        process.wait()
-        redis.set(f"coldblitz:lock:train:{P}", worker_name(process.pid, "abc"))
-        with project_lock(redis, tmp_path, P, "train"):
-            pass

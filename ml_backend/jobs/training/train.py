@@ -14,7 +14,7 @@ from ml_backend.errors import NotEnoughLabels
 from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.healing import is_whole
-from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
@@ -55,59 +55,64 @@ def train(project_key: str) -> str:
     A job reads the annotations when it starts, so however many events led to it, it learns from the newest state.
     """
     context = worker_context()
-    _let_settle(context.redis, project_key)
-    work = open_project(context, project_key)
-    # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
-    state = training_state(context, work)
-    done = _train(context, work)
-    marks.put(context.redis, project_key, "trained", state)
+    redis = context.redis
+    _let_settle(redis, project_key)
+    with project_lock_if_free(
+        redis, context.settings.data_dir, project_key, "train", lambda: request(redis, "train", project_key)
+    ) as ours:
+        if not ours:
+            return "the training that runs is followed by another one"
+        work = open_project(context, project_key)
+        # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
+        state = training_state(context, work)
+        done = _train(context, work)
+    marks.put(redis, project_key, "trained", state)
     return done
 
 
 def _train(context: WorkerContext, work: ProjectWork) -> str:
     redis, key = context.redis, work.key
-    with project_lock(redis, context.settings.data_dir, key, "train"):
-        if file := custom_file_of(context, work):
-            return take_custom(context, work, file)
-        annotated = annotated_tasks(context, work)
-        if not annotated:
-            note_labelled(context, work, (), ())
-            return "nothing is annotated yet"
-        tell_of_weights(context, key)
-        mark = fingerprint(work, annotated, context.backbone.key)
-        models = context.models_dir(key)
-        newest = newest_learnt(models)
-        known = newest is not None and newest.settings.get("fingerprint") == mark
-        if newest is not None and known and is_whole(models, newest.name, load_version):
-            return _go_on_with(context, work, newest)
-        exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-        videos, fit, own = _material(context, work, annotated, exclusive)
-        report(90, f"fitting on {len(videos)} videos")
-        started = time.perf_counter()
-        try:
-            head = fit(videos)
-        except NotEnoughLabels as error:
-            # Not a failure: the next annotation asks again, and until then the suggestions stay.
-            projects.set_problems(redis, key, "labels", [str(error)])
-            return str(error)
-        seconds = time.perf_counter() - started
-        projects.set_problems(redis, key, "labels", map(_NO_EXAMPLE.format, head.lacking))
-        report(95, "checking it on held-out videos")
-        quick = own.metrics if own else _quick_check(videos, work.config.labels, fit, exclusive)
-        card = save_version(
-            models,
-            head,
-            backbone=(own.backbone if own else context.backbone).key,
-            annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
-            settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
-            metrics={"quick": quick},
-            curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
-            network=asdict(own.network) if own else {},
-            videos=len(videos),
-            labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
-            train_seconds=round(seconds, 3),
-            taken=context.client.versions(work.id),
-        )
+    if file := custom_file_of(context, work):
+        return take_custom(context, work, file)
+    annotated = annotated_tasks(context, work)
+    if not annotated:
+        note_labelled(context, work, (), ())
+        return "nothing is annotated yet"
+    tell_of_weights(context, key)
+    mark = fingerprint(work, annotated, context.backbone.key)
+    models = context.models_dir(key)
+    newest = newest_learnt(models)
+    known = newest is not None and newest.settings.get("fingerprint") == mark
+    if newest is not None and known and is_whole(models, newest.name, load_version):
+        return _go_on_with(context, work, newest)
+    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    videos, fit, own = _material(context, work, annotated, exclusive)
+    report(90, f"fitting on {len(videos)} videos")
+    started = time.perf_counter()
+    try:
+        head = fit(videos)
+    except NotEnoughLabels as error:
+        # Not a failure: the next annotation asks again, and until then the suggestions stay.
+        projects.set_problems(redis, key, "labels", [str(error)])
+        return str(error)
+    seconds = time.perf_counter() - started
+    projects.set_problems(redis, key, "labels", map(_NO_EXAMPLE.format, head.lacking))
+    report(95, "checking it on held-out videos")
+    quick = own.metrics if own else _quick_check(videos, work.config.labels, fit, exclusive)
+    card = save_version(
+        models,
+        head,
+        backbone=(own.backbone if own else context.backbone).key,
+        annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
+        settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
+        metrics={"quick": quick},
+        curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
+        network=asdict(own.network) if own else {},
+        videos=len(videos),
+        labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
+        train_seconds=round(seconds, 3),
+        taken=context.client.versions(work.id),
+    )
     trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
     return f"{trained}, {_decide(context, work, card)}"
 
