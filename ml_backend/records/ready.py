@@ -87,8 +87,13 @@ def number(data_dir: Path, project: str, version: str) -> int:
 
 def tasks(data_dir: Path, project: str) -> set[int]:
     """The tasks that have a prediction ready, of whatever version."""
-    found = _path(data_dir, project, "any", 0).parent.parent.glob("*/*.json")
-    return {int(path.stem) for path in found if path.stem.isdecimal()}
+    found: set[int] = set()
+    for version in versions(data_dir, project):
+        # One that is retired meanwhile has none.
+        with contextlib.suppress(OSError):
+            names = map(Path, os.listdir(_path(data_dir, project, version, 0).parent))
+            found |= {int(path.stem) for path in names if path.suffix == ".json" and path.stem.isdecimal()}
+    return found
 
 
 def delete_task(data_dir: Path, project: str, task: int) -> None:
