@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,10 @@ _OURS = (
     "ALLOW_NO_LOGIN",
     "VIDEO_HOSTS",
 )
+
+# What is run in the background of a shell ignores Ctrl+C, and so do its children; some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # At import, so that it also holds for fixtures of the whole session.
 for name in [name for name in os.environ if name.startswith(_OURS)]:

@@ -142,10 +142,14 @@ def test_what_cannot_be_trained_is_refused_by_both(
     assert listing(redis)["queued"] == []
 
 
-def test_a_version_is_rolled_out_and_another_one_deleted(settings: Settings, redis: Redis, url: str) -> None:
+def test_a_version_is_rolled_out(settings: Settings, redis: Redis, url: str) -> None:
     assert json.loads(there(url, "models", "activate", "7", "cold-v2").stdout) == {"wanted": "cold-v2"}
     assert projects.wanted_version(redis, P) == "cold-v2"
+
+
+def test_a_version_is_deleted(settings: Settings, url: str) -> None:
     assert json.loads(there(url, "models", "delete", "7", "cold-v2").stdout) == {"deleted": "cold-v2"}
+    assert [path.name for path in (settings.data_dir / "projects" / P / "models").glob("cold-*")] == ["cold-v1"]
 
 
 def test_its_refusal_is_told_in_its_own_words(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
