@@ -273,5 +273,6 @@ class TestModelVersions:
         assert "Not measured yet." in told("show", "7", card["name"])
         told("activate", "7", card["name"])
         assert projects.wanted_version(redis, P) == card["name"]
+        projects.want(redis, P, "cold-v9")
         told("delete", "7", card["name"])
         assert json.loads(told("list", "7", "--json")) == []
