@@ -209,7 +209,7 @@ def test_a_model_file_is_chosen_by_its_name_where_custom_is_chosen(
     page.goto(address + scene.PAGES["models"])
     files = page.get_by_role("combobox")
     assert files.count() == 0  # hidden
-    page.get_by_label("custom: your own model file").check()
+    page.get_by_label("Custom: your own model file").check()
     files.select_option("cat.onnx")
     page.screenshot(path=_ARTIFACTS / "model-file.png", full_page=True)
     page.get_by_role("button", name="Train like this").click()

@@ -90,7 +90,7 @@ class TestModels:
         for name in ("bird.py", "cat <b>.py"):
             (folder / name).write_text("")
         form = page(client, "/dashboard/projects/7/models")
-        assert "custom: your own model file" in form.text
+        assert "Custom: your own model file" in form.text
         assert "cat <b>.py" in form.text
         answer = client.post(
             "/dashboard/projects/7/train",
