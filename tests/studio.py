@@ -17,6 +17,12 @@ KEY = "7.1769860800"
 USER = 1
 
 
+def drawn(name: str, start: int, end: int, *labels: str) -> dict[str, Any]:
+    """A region of CONFIG's timeline, as Label Studio keeps it: Label Studio frames `start`..`end`, both included."""
+    value = {"ranges": [{"start": start, "end": end}], "timelinelabels": list(labels)}
+    return {"id": name, "type": "timelinelabels", "from_name": "events", "to_name": "film", "value": value}
+
+
 class Studio(Flask):
     def __init__(self) -> None:
         super().__init__("studio")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from loopback import serving
 from redis import Redis
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
@@ -26,11 +26,6 @@ from ml_backend.queueing.queue import listing
 from ml_backend.records import projects
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import read_timeline
-
-
-def region(frame: int, label: str) -> dict[str, object]:
-    value = {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [label]}
-    return {"id": f"kf-{frame}", "type": "timelinelabels", "from_name": "events", "to_name": "film", "value": value}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +46,10 @@ def context(
 ) -> Iterator[WorkerContext]:
     """One video of which four frames are labelled, and an untrained backbone."""
     studio.add_task(1, clip)
-    result = [region(frame, label) for frame, label in ((3, "cat"), (12, "cat"), (25, "dog"), (35, "dog"))]
+    result = [
+        drawn(f"kf-{frame}", frame, frame, label)
+        for frame, label in ((3, "cat"), (12, "cat"), (25, "dog"), (35, "dog"))
+    ]
     studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
     there = {"data_dir": warm(tmp_path / "data"), "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
     with serving(studio) as url:

@@ -13,7 +13,7 @@ from flask import jsonify, request
 from loopback import serving
 from redis import Redis
 from stripes import STRIPES, striped_film
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 from tinyclip import tiny_clip
 
 from ml_backend.errors import WeightsError
@@ -114,16 +114,7 @@ def reader(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, cl
 
 
 def label(studio: Studio, task: int, truth: tuple[str, ...], frames: tuple[int, ...]) -> None:
-    result = [
-        {
-            "id": f"kf-{frame}",
-            "type": "timelinelabels",
-            "from_name": "events",
-            "to_name": "film",
-            "value": {"ranges": [{"start": frame + 1, "end": frame + 1}], "timelinelabels": [truth[frame]]},
-        }
-        for frame in frames
-    ]
+    result = [drawn(f"kf-{frame}", frame + 1, frame + 1, truth[frame]) for frame in frames]
     studio.tasks[task]["annotations"] = [{"id": task, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from loopback import serving
 from redis import Redis
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.jobs.predictions.predict import FrameProbabilities, timeline_prediction
@@ -46,16 +46,7 @@ def context(tmp_path: Path, redis: Redis, redis_settings: Settings) -> Iterator[
     (clip,) = make_clips(tmp_path / "clips", [Script("short.mp4", 25, (("clear", 20),), 1)])
     studio = Studio()
     studio.add_task(1, clip.path)
-    result = [
-        {
-            "id": f"kf-{frame}",
-            "type": "timelinelabels",
-            "from_name": "events",
-            "to_name": "film",
-            "value": {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [label]},
-        }
-        for frame, label in ((5, "bird"), (9, "cat"))
-    ]
+    result = [drawn(f"kf-{frame}", frame, frame, label) for frame, label in ((5, "bird"), (9, "cat"))]
     studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
     with serving(studio) as url:
         there = {"label_studio_url": url, "data_dir": tmp_path / "data", "redis_url": redis_url(redis_settings)}

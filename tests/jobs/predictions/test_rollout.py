@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from loopback import serving
 from redis import Redis
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.errors import StorageError
@@ -62,14 +62,7 @@ def studio(clips: list[Clip]) -> Studio:
 
 
 def answer(frame: int, label: str) -> dict[str, Any]:
-    return {
-        "id": f"kf-{frame}",
-        "type": "timelinelabels",
-        "from_name": "events",
-        "to_name": "film",
-        "origin": "prediction-changed",
-        "value": {"ranges": [{"start": frame, "end": frame}], "timelinelabels": [label]},
-    }
+    return {**drawn(f"kf-{frame}", frame, frame, label), "origin": "prediction-changed"}
 
 
 def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:

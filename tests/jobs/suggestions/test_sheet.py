@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.jobs.suggestions.sheet import sheet
 from ml_backend.jobs.worker_context import WorkerContext
@@ -43,16 +43,7 @@ def made(
     studio.add_task(1, video)
     data_dir = context.settings.data_dir
     assert studio.project is not None
-    regions = [
-        {
-            "id": f"kf-{frame}",
-            "type": "timelinelabels",
-            "from_name": "events",
-            "to_name": "film",
-            "value": {"ranges": [{"start": frame, "end": frame}], "timelinelabels": []},
-        }
-        for frame in (13, 55)
-    ]
+    regions = [drawn(f"kf-{frame}", frame, frame) for frame in (13, 55)]
     ready.save(data_dir, KEY, {"task": 1, "model_version": "keyframes-v1", "score": 0, "result": regions})
     assert sheet(KEY, 1) == "42 pictures of task 1"
     found = contact_sheet.load(data_dir, KEY, 1)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from loopback import serving
 from redis import Redis
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.predictions.predictor import predictor
@@ -51,11 +51,7 @@ def night_falls(path: Path, at: int) -> None:
 
 
 def reviewed(number: int, *runs: tuple[int, int, str], updated: str = "2026-01-31T12:00:00Z") -> dict[str, Any]:
-    ends = {"type": "timelinelabels", "from_name": "events", "to_name": "film"}
-    result = [
-        {"id": f"{number}-{a}", **ends, "value": {"ranges": [{"start": a, "end": b}], "timelinelabels": [label]}}
-        for a, b, label in runs
-    ]
+    result = [drawn(f"{number}-{a}", a, b, label) for a, b, label in runs]
     return {"id": number, "completed_by": 1, "result": result, "updated_at": updated}
 
 

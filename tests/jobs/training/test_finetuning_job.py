@@ -13,7 +13,7 @@ from loopback import serving
 from redis import Redis
 from rq.job import Job, _job_stack
 from stripes import STRIPES, striped_film
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.predictions.rollout import rollout
@@ -62,9 +62,7 @@ def reviewed(number: int, labels: tuple[str, ...]) -> dict[str, Any]:
     result, at = [], 0
     for label, run in groupby(labels):
         length = len(list(run))
-        value = {"ranges": [{"start": at + 1, "end": at + length}], "timelinelabels": [label]}
-        ends = {"type": "timelinelabels", "from_name": "events", "to_name": "film"}
-        result.append({"id": f"{number}-{at}", **ends, "value": value})
+        result.append(drawn(f"{number}-{at}", at + 1, at + length, label))
         at += length
     return {"id": number, "completed_by": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}
 

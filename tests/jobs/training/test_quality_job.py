@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from loopback import serving
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
@@ -44,16 +44,7 @@ def spans(labels: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
 
 
 def annotation(number: int, author: int, labels: tuple[str, ...]) -> dict[str, Any]:
-    result = [
-        {
-            "id": f"{number}-{position}",
-            "type": "timelinelabels",
-            "from_name": "events",
-            "to_name": "film",
-            "value": {"ranges": [{"start": start, "end": end}], "timelinelabels": [label]},
-        }
-        for position, (start, end, label) in enumerate(spans(labels))
-    ]
+    result = [drawn(f"{number}-{position}", *span) for position, span in enumerate(spans(labels))]
     return {"id": number, "completed_by": author, "result": result, "updated_at": "2026-01-31T12:00:00Z"}
 
 
