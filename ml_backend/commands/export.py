@@ -38,13 +38,14 @@ def export(
         Path, typer.Option("-o", "--output", help="labels: .json, .csv or .parquet; pictures: .zip or a folder.")
     ],
     form: Annotated[
-        Form, typer.Option("--as", help="What to write when it is not a table of labels.")
-    ] = Form.IMAGEFOLDER,
+        Form | None,
+        typer.Option("--as", help="What to write when it is not a table of labels: imagefolder if not given."),
+    ] = None,
     source: Annotated[By, typer.Option(help="Whose labels.")] = By.BOTH,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Of a model's labels at least this.")] = 0.0,
     every: Annotated[int, typer.Option(min=1, help="Of each label's frames in a video every so many.")] = 1,
     max_per_label: Annotated[
-        int | None, typer.Option(min=1, help="Pictures of a label, spread over all videos.")
+        int | None, typer.Option(min=1, help="Frames of a label at most, spread over all videos.")
     ] = None,
     near: Annotated[
         int, typer.Option(min=0, max=64, help="Leave out what differs in fewer bits of 64; 4 is sensible.")
@@ -69,7 +70,9 @@ def export(
     work = open_work(context, project)
     choice = Choice(every, max_per_label, source.value, min_confidence, none, near, _shares(split))
     with _bar(as_json) as bar:
-        written = write_export(context, work, output, form.value, choice, bar, license, preview=preview)
+        written = write_export(
+            context, work, output, form.value if form else None, choice, bar, license, preview=preview
+        )
     _tell(written, output, as_json)
 
 

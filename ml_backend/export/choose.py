@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -23,9 +23,10 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 class Choice:
     """What to take. `every`: of each label's frames in a video every so many, counted through.
 
-    `none`: the folder for frames that a person said have none of the labels; None leaves them out. `shares`: of the
-    frames in train, val and test; None does not split. `near`: frames whose perceptual hash differs from the one kept
-    before in fewer bits are left out; 0 keeps all.
+    `min_confidence`: of a model's labels at least this; a person's word is not measured by it. `none`: the folder for
+    frames that a person said have none of the labels; None leaves them out. `shares`: of the frames in train, val and
+    test; None does not split. `near`: frames whose perceptual hash differs from the one kept before in fewer bits are
+    left out; 0 keeps all.
     """
 
     every: int = 1
@@ -65,33 +66,63 @@ class Plan:
         return sum(map(len, self.picked.values()))
 
 
-def plan(videos: Iterable[Video], choice: Choice) -> Plan:
-    """Reads the videos once. Raises SettingsError when nothing is left to take, or there are too few videos to split."""
-    picked: dict[int, list[Picked]] = {}
-    groups: dict[int, str] = {}
-    for video in videos:
-        rows = _candidates(video, choice)
-        if rows:
-            picked[video.task.id] = rows
-            groups[video.task.id] = video.group
-    if choice.max_per_label is not None:
-        picked = _limited(picked, choice.max_per_label)
+def plan(videos: Sequence[Video], choice: Choice) -> Plan:
+    """Raises SettingsError when nothing is left to take, or there are too few videos to split."""
+    picked = _pick(videos, choice)
     if not picked:
-        raise SettingsError(
-            "No frame of the project is to be exported.",
-            "Label some, or ask for less: another --source, a lower --min-confidence.",
-        )
+        raise nothing_to_export()
+    groups = {video.task.id: video.group for video in videos}
     parts = _split(picked, groups, choice) if choice.shares else {}
     return Plan({task: tuple(rows) for task, rows in picked.items()}, parts)
+
+
+def narrow(videos: Sequence[Video], choice: Choice) -> list[Video]:
+    """The videos with what a table lists of them, those of which nothing is left not among them. Frames that a person
+    said have none of the labels are listed, too. Raises SettingsError when nothing is left."""
+    if choice.every == 1 and choice.max_per_label is None:
+        kept = {video.task.id: tuple(run for run in video.runs if is_taken(run, choice)) for video in videos}
+    else:
+        picked = _pick(videos, replace(choice, none=""))
+        kept = {
+            task: tuple(replace(row.run, start=row.frame, stop=row.frame + 1) for row in rows)
+            for task, rows in picked.items()
+        }
+    narrowed = []
+    for video in videos:
+        if runs := kept.get(video.task.id, ()):
+            version = video.version if any(run.source == "model" for run in runs) else None
+            narrowed.append(replace(video, runs=runs, version=version))
+    if not narrowed:
+        raise nothing_to_export()
+    return narrowed
+
+
+def is_taken(run: Run, choice: Choice) -> bool:
+    """Whether its source is asked for, and sure enough."""
+    sure = run.source == "human" or run.confidence >= choice.min_confidence
+    return sure and choice.sources in ("both", run.source)
+
+
+def nothing_to_export() -> SettingsError:
+    """What to raise when a choice leaves nothing."""
+    return SettingsError(
+        "No frame of the project is to be exported.",
+        "Label some, or ask for less: another --source, a lower --min-confidence.",
+    )
+
+
+def _pick(videos: Iterable[Video], choice: Choice) -> dict[int, list[Picked]]:
+    candidates = ((video.task.id, _candidates(video, choice)) for video in videos)
+    picked = {task: rows for task, rows in candidates if rows}
+    return picked if choice.max_per_label is None else _limited(picked, choice.max_per_label)
 
 
 def _candidates(video: Video, choice: Choice) -> list[Picked]:
     by_label: dict[str, list[Run]] = {}
     for run in video.runs:
         label = choice.none if run.label is None else run.label
-        if label is None or choice.sources not in ("both", run.source) or run.confidence < choice.min_confidence:
-            continue
-        by_label.setdefault(label, []).append(run)
+        if label is not None and is_taken(run, choice):
+            by_label.setdefault(label, []).append(run)
     rows = []
     for label, runs in by_label.items():
         frames = [(frame, run) for run in runs for frame in range(run.start, run.stop)]

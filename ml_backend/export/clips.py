@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from ml_backend.export.choose import Choice
+from ml_backend.export.choose import Choice, is_taken
 from ml_backend.export.names import file_name, folder_names
 from ml_backend.export.project import Video
 from ml_backend.export.runs import Run
@@ -25,8 +25,8 @@ def write_clips(
     file_of: Callable[[Video], Path],
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """A folder per label with an H.264 file for each run of it; returns how many. `every` and the rest that speaks of single
-    pictures does not apply. Raises SettingsError when `path` is there already, StorageError and VideoError."""
+    """A folder per label with an H.264 file for each run of it; returns how many. Of `choice` what speaks of single pictures
+    has no say. Raises SettingsError when `path` is there already, StorageError and VideoError."""
     folders = folder_names(dict.fromkeys([*labels, *([choice.none] if choice.none else [])]))
     chosen = {video.task.id: clips(video, choice) for video in videos}
     fingerprint = repr(
@@ -57,9 +57,7 @@ def clips(video: Video, choice: Choice) -> list[tuple[Run, str]]:
     return [
         (run, label)
         for run in video.runs
-        if (label := choice.none if run.label is None else run.label) is not None
-        and choice.sources in ("both", run.source)
-        and run.confidence >= choice.min_confidence
+        if (label := choice.none if run.label is None else run.label) is not None and is_taken(run, choice)
     ]
 
 

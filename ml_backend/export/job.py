@@ -25,7 +25,7 @@ def export(project: str, name: str) -> str:
     # It may be asked for again while it is being made.
     with project_lock(context.redis, context.settings.data_dir, project, f"export-{name}"):
         fresh.unlink(missing_ok=True)
-        written = write_export(context, work, fresh, "imagefolder", Choice(every=exports.every(name)), _bar)
+        written = write_export(context, work, fresh, None, Choice(every=exports.every(name)), _bar)
         fresh.replace(final)
     counted = written.get("pictures", written.get("rows"))
     left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""

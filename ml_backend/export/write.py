@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ml_backend.errors import SettingsError, StorageError
-from ml_backend.export.choose import Choice, plan
+from ml_backend.export.choose import Choice, narrow, nothing_to_export, plan
 from ml_backend.export.clips import clips, write_clips
 from ml_backend.export.dataset import Source, tree, write_dataset
 from ml_backend.export.project import Video, fetch, videos
@@ -28,15 +28,18 @@ def write_export(
     context: WorkerContext,
     work: ProjectWork,
     output: Path,
-    form: Form,
+    form: Form | None,
     choice: Choice,
     bar: Bar,
     license: str | None = None,
     *,
     preview: bool = False,
 ) -> dict[str, Any]:
-    """Writes a table of labels when `output` ends like one, else `form`; returns counts, and `skipped`: a sentence for each
-    task that was left out. With `preview` nothing is written. Raises SettingsError, StorageError and LabelStudioError."""
+    """Writes a table of labels when `output` ends like one, else `form`, an image folder when that is None; returns counts,
+    and `skipped`: a sentence for each task that was left out. With `preview` nothing is written.
+
+    Raises SettingsError, also for what is asked for and has no meaning there, StorageError and LabelStudioError."""
+    _refuse_meaningless(output, form, choice, license)
     skipped: list[str] = []
     step = bar("reading what is known of each video", None)
     found: list[Video] = []
@@ -44,16 +47,41 @@ def write_export(
         found.append(video)
         step(len(found))
     if output.suffix.lower() in TABLES:
-        written = _labels(output, found, preview)
+        written = _labels(output, found, choice, preview)
     else:
-        written = _pictures(context, work, found, output, form, choice, license, preview, bar)
+        written = _pictures(context, work, found, output, form or "imagefolder", choice, license, preview, bar)
     return {**written, "skipped": [*skipped, *written.get("skipped", ())]}
 
 
-def _labels(output: Path, found: Sequence[Video], preview: bool) -> dict[str, Any]:
-    rows = sum(len(run) for video in found for run in video.runs)
-    if not rows:
+def _refuse_meaningless(output: Path, form: Form | None, choice: Choice, license: str | None) -> None:
+    """Raises SettingsError for an option that would change nothing: who gives it believes that it does."""
+    asked = {
+        "--as": form is not None,
+        "--every": choice.every > 1,
+        "--max-per-label": choice.max_per_label is not None,
+        "--near": choice.near > 0,
+        "--none": choice.none is not None,
+        "--split": choice.shares is not None,
+        "--license": license is not None,
+    }
+    if output.suffix.lower() in TABLES:
+        what, meaningless = "a table of labels", ("--as", "--near", "--none", "--split", "--license")
+    elif form == "clips":
+        what, meaningless = "clips", ("--every", "--max-per-label", "--near", "--split", "--license")
+    else:
+        return
+    if given := [option for option in meaningless if asked[option]]:
+        raise SettingsError(
+            f"{' and '.join(given)} cannot be used when exporting {what}.",
+            "Leave it out, or export pictures: name a folder or a .zip with -o.",
+        )
+
+
+def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool) -> dict[str, Any]:
+    if not found:
         raise SettingsError("Nothing is labelled in this project yet.", "Label some frames, or let a model predict.")
+    found = narrow(found, choice)
+    rows = sum(len(run) for video in found for run in video.runs)
     if not preview:
         if output.exists():
             raise SettingsError(f"{output} is there already.", "Remove it, or give another name with -o.")
@@ -89,6 +117,8 @@ def _pictures(
 
     if form == "clips":
         count = sum(len(clips(video, choice)) for video in found)
+        if not count:
+            raise nothing_to_export()
         if not preview:
             write_clips(output, work.config.labels, found, choice, file_of, bar("cutting clips", count))
         return {"videos": len(found), "clips": count}
