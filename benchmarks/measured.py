@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+from ml_backend.errors import VideoUnreadable
+from ml_backend.video.container import open_video
 
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -20,6 +25,29 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the report there")
     parser.add_argument("--markdown", type=Path, help="write the tables between the marks of this page")
     parser.add_argument("--cache", type=Path, help="keep computed features there")
+
+
+def labelled_videos(data: Path) -> dict[str, dict[str, Any]]:
+    """What `videos/labels.json` says of each video that has a labelled track and can be opened, by its path below `videos/`.
+
+    The others are left out, and printed with the reason.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in json.loads((data / "videos" / "labels.json").read_text()).items():
+        tracks = entry.get("tracks") if isinstance(entry, dict) else None
+        labelled = {track: each for track, each in (tracks or {}).items() if each.get("segments")}
+        why = None if labelled else "labels.json has no labelled track of it"
+        try:
+            with open_video(data / "videos" / name) as (container, stream):
+                next(container.decode(stream))
+        except (VideoUnreadable, OSError, StopIteration) as error:
+            # av's errors are OSErrors.
+            why = f"it cannot be opened ({error or 'no pictures'})"
+        if why is None:
+            found[name] = {**entry, "tracks": labelled}
+        else:
+            print(f"{name} is left out: {why}", flush=True)
+    return found
 
 
 def write_into(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measured import labelled_videos
 from ml_backend.features.backbones import Backbone, load_backbone
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.embedding import video_features
@@ -85,19 +85,19 @@ class Data:
 
 def read(folder: Path, cache: Path) -> Data:
     """All labelled videos of the folder with the features the product computes, its defaults untouched."""
-    described = json.loads((folder / "videos" / "labels.json").read_text())
+    described = labelled_videos(folder)
     weights = sorted((folder / "weights").glob(f"{BACKBONE}*.pth"))
     backbone = load_backbone(BACKBONE, str(weights[0]) if weights else "default", "cpu", cache / "backbones")
     store, scratch = (FeatureStore(cache / name, 50 << 30) for name in ("features", "more"))
     tracks: dict[str, list[Track]] = {}
     classes: dict[str, set[str]] = {}
     for entry in described.values():
-        for name, track in entry.get("tracks", {}).items():
+        for name, track in entry["tracks"].items():
             classes.setdefault(name, set()).update(label for _, _, label in track["segments"])
     for video, entry in described.items():
         path = folder / "videos" / video
         source = Source(path, hashlib.sha256(path.read_bytes()).hexdigest(), backbone, store, scratch)
-        for name, track in entry.get("tracks", {}).items():
+        for name, track in entry["tracks"].items():
             tracks.setdefault(name, []).append(_track(video, name, tuple(sorted(classes[name])), track, source))
     return Data(tracks, {video: entry.get("clip_labels", {}) for video, entry in described.items()})
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.measured import labelled_videos
 from benchmarks.throughput.footage import with_events
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import VideoFeatures
@@ -47,11 +47,11 @@ class Truth:
 
 
 def truths(data: Path) -> dict[str, Truth]:
-    """By the clip's path below `videos/`; the first track of each."""
+    """By the clip's path below `videos/`; the first track of each that has one and can be opened."""
     found = {}
-    for name, entry in json.loads((data / "videos" / "labels.json").read_text()).items():
+    for name, entry in labelled_videos(data).items():
         track = next(iter(entry["tracks"].values()))
-        found[name] = Truth([(a, b, label) for a, b, label in track["segments"]], track["tol"])
+        found[name] = Truth([(a, b, label) for a, b, label in track["segments"]], track.get("tol", 0))
     return found
 
 
