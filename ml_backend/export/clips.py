@@ -10,7 +10,7 @@ import av
 from av.video.stream import VideoStream
 
 from ml_backend.export.choose import Choice, is_taken
-from ml_backend.export.names import file_name, folder_names
+from ml_backend.export.names import folder_names, stem
 from ml_backend.export.project import Video
 from ml_backend.export.runs import Run
 from ml_backend.export.target import opened
@@ -35,9 +35,9 @@ def write_clips(
     done = 0
     with opened(path, fingerprint) as target, tempfile.TemporaryDirectory() as scratch:
         for video in videos:
-            stem = f"{file_name(Path(video.name).stem)}_task{video.task.id}_frames"
+            begin = f"{stem(video.name)}_task{video.task.id}_frames"
             names = {
-                (run, label): f"{folders[label]}/{stem}{run.start:06d}-{run.stop - 1:06d}.mp4"
+                (run, label): f"{folders[label]}/{begin}{run.start:06d}-{run.stop - 1:06d}.mp4"
                 for run, label in chosen[video.task.id]
             }
             missing = [key for key, name in names.items() if not target.has(name)]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ml_backend.errors import VideoError
 from ml_backend.export.choose import Choice, Part, Picked, Plan
 from ml_backend.export.jpeg import pictures
-from ml_backend.export.names import file_name, folder_names
+from ml_backend.export.names import folder_names, stem
 from ml_backend.export.project import Video
 from ml_backend.export.target import Target, opened
 
@@ -120,11 +120,11 @@ def _write_video(
     near: int,
     file_of: Callable[[Video], Path],
 ) -> Iterator[Row]:
-    stem = f"{file_name(Path(video.name).stem)}_task{video.task.id}_frame"
+    begin = f"{stem(video.name)}_task{video.task.id}_frame"
     times = video.timeline.pts
 
     def name(row: Picked) -> str:
-        return "/".join(filter(None, (part, folders[row.label], f"{stem}{row.frame:06d}.jpg")))
+        return "/".join(filter(None, (part, folders[row.label], f"{begin}{row.frame:06d}.jpg")))
 
     # To know which are alike, all must be looked at again.
     missing = {row.frame for row in picked if near or not target.has(name(row))}

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 # What Windows, macOS or a shell would trip over.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\s]+')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_ENDING = re.compile(r"(.+)\.\w{1,5}(?: ([\d.]+-[\d.]+) s)?", re.DOTALL)
 _MOST_BYTES = 100
 
 
@@ -19,6 +20,13 @@ def file_name(text: str) -> str:
         name = name[:-1]
     name = name.rstrip("._ ")
     return f"_{name}" if not name or _RESERVED.fullmatch(name) else name
+
+
+def stem(video: str) -> str:
+    """A video's name as the beginning of other files' names: without its ending, with the seconds of a part
+    (`day.mp4 0-60 s`) after it."""
+    match = _ENDING.fullmatch(video)
+    return file_name(" ".join(filter(None, match.groups())) if match else video)
 
 
 def folder_names(labels: Iterable[str]) -> dict[str, str]:

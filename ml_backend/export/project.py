@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """One task's video. `name`: the last part of its address. `group`: the same for tasks with the same video. `version`:
+    """One task's video. `name`: of its file, as people know it. `group`: the same for tasks with the same video. `version`:
     the model version whose prediction is in `runs`."""
 
     task: Task

@@ -10,7 +10,7 @@ from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from ml_backend.errors import (
     ColdblitzError,
@@ -28,6 +28,7 @@ from ml_backend.importing.leftovers import noted, remove_leftovers
 from ml_backend.importing.metadata import Taken, read_taken
 from ml_backend.importing.recipe import Part, Recipe, parts, target_rate
 from ml_backend.labelstudio.buckets import SCHEMES, served_at
+from ml_backend.labelstudio.file_names import name_in
 from ml_backend.labelstudio.intake import UPLOADABLE, Intake, Upload
 from ml_backend.video.inspection import Finding, inspect, natural_framerate
 from ml_backend.video.source import VideoFile, VideoFolder
@@ -307,7 +308,7 @@ def _web_address(given: str) -> str:
 
 
 def _name(given: str) -> str:
-    return unquote(urlsplit(given).path.rpartition("/")[2]) if "://" in given else Path(given).name
+    return name_in(given) if "://" in given else Path(given).name
 
 
 def _content(path: Path, step: Callable[[int], None] = lambda done: None) -> str:

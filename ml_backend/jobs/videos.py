@@ -12,10 +12,10 @@ from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoU
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.file_names import file_name
 from ml_backend.queueing.limits import allow, allow_for_video
 from ml_backend.queueing.poison import in_hand
 from ml_backend.video.inspection import Finding, inspect
-from ml_backend.video.reach import shown
 from ml_backend.video.source import VideoFile
 
 Progress = Callable[[float, str], None]
@@ -84,8 +84,8 @@ def inspect_video(task: Task, config: LabelConfig, video: VideoFile, thorough: b
 
 
 def video_name(task: Task, config: LabelConfig) -> str:
-    """The last part of the video's address."""
-    return shown(str(task.data.get(config.video_key))).rpartition("/")[2]
+    """As people know the file, see `labelstudio.file_names`."""
+    return file_name(task.data, task.data.get(config.video_key))
 
 
 def video_address(context: WorkerContext, config: LabelConfig, task: Task) -> VideoAddress:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_backend.export.names import file_name, folder_names
+from ml_backend.export.names import file_name, folder_names, stem
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,19 @@ def test_every_label_has_one_folder_that_can_be_made(labels: list[str]) -> None:
     for name in names.values():
         assert Path(name).name == name
         assert 0 < len(name.encode("utf-8", "surrogatepass")) <= 110
+
+
+@pytest.mark.parametrize(
+    ("video", "begins"),
+    [
+        ("Capture d'écran.mp4", "Capture_d'écran"),
+        ("day.mp4 0-60 s", "day_0-60"),
+        ("day.mp4 12.5-60 s", "day_12.5-60"),
+        ("2026.05.01 at noon.mov", "2026.05.01_at_noon"),
+        ("no ending", "no_ending"),
+        (".mp4", "mp4"),
+        ("", "_"),
+    ],
+)
+def test_what_is_made_of_a_video_begins_with_its_name_and_says_which_part_it_is(video: str, begins: str) -> None:
+    assert stem(video) == begins

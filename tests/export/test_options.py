@@ -163,3 +163,22 @@ def test_where_nothing_is_left_it_says_so(export: Export, studio: Studio, name: 
         task["annotations"] = []
     with pytest.raises(SettingsError, match=r"No frame .* another --source"):
         export(name, Choice(sources="human"), form)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "pictures", "clips"])
+def test_videos_are_called_what_they_are_called_on_disk(export: Export, studio: Studio, name: str) -> None:
+    uploaded = "0123abcd-Capture%20d%27%C3%A9cran.mp4"
+    studio.files["0123abcd-Capture d'écran.mp4"] = studio.files["1.mp4"]
+    studio.tasks[1]["data"]["video"] = f"/data/upload/7/{uploaded}"
+    studio.tasks[2]["data"]["name"] = "rue d'État.mp4 0-60 s"
+    path = export(name, Choice(), "clips" if name == "clips" else None)
+    if name == "labels.csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            assert {row["video"] for row in csv.DictReader(file)} == {
+                "Capture d'écran.mp4",
+                "rue d'État.mp4 0-60 s",
+                "3.mp4",
+            }
+        return
+    begun = {file.name.rpartition("_task")[0] for file in path.rglob("*.*") if "_task" in file.name}
+    assert begun == {"Capture_d'écran", "rue_d'État_0-60", "3"}

@@ -158,7 +158,7 @@ def _pictures(context: WorkerContext, work: ProjectWork, asked: Asked, frames: S
         of = {int(grid.index(frame.frame)): frame for frame in reversed(frames)}
         keys = np.sort(read.packets.pts[read.packets.key])
         # An import says what the file was called; an upload's own name begins with what Label Studio puts there.
-        name = str(task.data.get("name") or video_name(task, work.config))
+        name = video_name(task, work.config)
         return [
             Picture(of[index], timeline.seconds(index), name, _jpeg(frame))
             for index, frame in decode_exactly(video.path, timeline, of.keys(), keys)
