@@ -22,11 +22,14 @@ FIELDS = ("kind", "project", "task", "version", "job")
 
 _about: ContextVar[Mapping[str, object] | None] = ContextVar("about", default=None)
 _hidden: set[str] = set()
-# A JSON web token, the value of an Authorization header, the password of an address.
+# A JSON web token (what stands before it is kept), the value of an Authorization header, the login of an address. Whoever
+# can create tasks writes some of what is searched, so nothing here may be tried twice: hence the possessive quantifiers.
 _SECRETS = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=Bearer )\S+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Token )[0-9a-f]{40}"
-    r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@)"
+    r"(?<![\w-])(?=[\w-]*+\.[\w-]++\.)([\w-]*?)eyJ[\w-]++\.[\w-]++\.[\w-]*+"
+    r"|(?<=Bearer )\S+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Token )[0-9a-f]{40}"
+    r"|(?<=://)[^\s/@:]*+:[^\s/@]++(?=@)"
 )
+_LONGEST = 20_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOISY = ("httpx", "httpcore", "urllib3")
 
@@ -73,10 +76,12 @@ def _known(record: logging.LogRecord) -> dict[str, object]:
 
 
 def without_secrets(text: str) -> str:
-    """`text` without what was hidden, and without whatever else looks like a token or a password."""
+    """`text` without what was hidden, and without whatever else looks like a token or a password; at most 20,000 characters."""
     for secret in _hidden:
         text = text.replace(secret, "…")
-    return _SECRETS.sub("…", text)
+    text = _SECRETS.sub(r"\1…", text)
+    # Cut last: half a token would not look like one. The end of a traceback says the most.
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 class _TextLines(logging.Formatter):

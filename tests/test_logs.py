@@ -99,6 +99,7 @@ def test_json_holds_the_traceback_of_an_error(set_up: SetUp) -> None:
     [
         ("a-token-of-ours was refused", "a-token-of-ours"),
         ("got eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.3zgpJwe_pAF-2rU8", "3zgpJwe_pAF-2rU8"),
+        ("?token%3DeyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.3zgpJwe_pAF-2rU8", "3zgpJwe_pAF-2rU8"),
         ("Authorization: Bearer an-access-token", "an-access-token"),
         ("Authorization: Token 0123456789abcdef0123456789abcdef01234567", "0123456789abcdef"),
         ("Authorization: Basic c3R1ZGlvOnNlY3JldA==", "c3R1ZGlv"),

@@ -56,5 +56,5 @@ def prompts_of(model: TextModel, labels: Sequence[str], wording: Mapping[str, Se
 
 def sentences_for(wording: Sequence[str]) -> tuple[str, ...]:
     """`left_turn` is read as "left turn"; a hint that is a sentence is taken without its full stop."""
-    plain = [re.sub(r"[\W_]+$", "", re.sub(r"[\s_]+", " ", text)).strip() or text for text in wording]
+    plain = [re.sub(r"(?<![\W_])[\W_]++$", "", re.sub(r"[\s_]+", " ", text)).strip() or text for text in wording]
     return tuple(template.format(text) for text in plain for template in TEMPLATES)

@@ -28,7 +28,7 @@ BOUNDARY_SLIP = 5
 SUGGESTION_PREFIX = "kf-"
 _FROM_MODEL = re.compile(r"^(cold|blitz|custom-.+)-v\d+-")
 # The range in the id of a predicted region, as `timeline_prediction` writes it; ids from before that have none.
-_PREDICTED_RANGE = re.compile(r"-\d+_(\d+)_(\d+)$")
+_PREDICTED_RANGE = re.compile(r"-\d+_(\d{1,18})_(\d{1,18})$")
 
 # Whose word counts, lowest first. A higher one overrules the lower ones frame by frame.
 _UNTOUCHED, _SPARSE, _DENSE, _GROUND_TRUTH = range(4)

@@ -32,7 +32,12 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _INTERNET = IPv6Network("2000::/3")
 _DOCUMENTATION = IPv6Network("3fff::/20")
 _NAT64 = IPv6Network("64:ff9b::/96")
-_SECRET = re.compile(r"(?i)([?&;][^=&;#]*(?:sig|token|key|cred|secret|passw|auth|jwt|session)[^=&;#]*=)[^&;#]*")
+# Browsers and servers take hardly more, and what reads an address may take long for a long one.
+_LONGEST, _LONGEST_SHOWN = 8192, 500
+_PARAMETER = re.compile(r"([?&;])([^=&;#]*+)(=[^&;#]*+)?")
+_GIVES_ACCESS = re.compile(r"sig|token|key|cred|secret|passw|auth|jwt|session", re.IGNORECASE)
+_LOGIN = re.compile(r"//[^/?#]*@")
+_NO_ADDRESS = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def look_up(host: str) -> list[str]:
@@ -119,8 +124,15 @@ def get(url: str, headers: Mapping[str, str], hosts: VideoHosts) -> requests.Res
 
 
 def shown(url: str) -> str:
-    """An address as people may see it: without a login or what gives access (the signature of a cloud storage's link)."""
-    return _SECRET.sub(r"\1…", re.sub(r"//[^/?#]*@", "//", url))
+    """An address as people may see it: without a login or what gives access (the signature of a cloud storage's link), and
+    not at endless length."""
+    told = _PARAMETER.sub(_without_access, _LOGIN.sub("//", url))
+    return told if len(told) <= _LONGEST_SHOWN else f"{told[:_LONGEST_SHOWN]}…"
+
+
+def _without_access(parameter: re.Match[str]) -> str:
+    mark, name, value = parameter.groups()
+    return f"{mark}{name}=…" if value and _GIVES_ACCESS.search(name) else parameter[0]
 
 
 def _ask(url: str, headers: Mapping[str, str], hosts: VideoHosts) -> requests.Response:
@@ -185,12 +197,17 @@ def _checking(hosts: VideoHosts) -> HTTPAdapter:
 
 def _checked(url: str) -> str:
     """`url`, of which every reader makes the same. Raises VideoRefused."""
+    if len(url) > _LONGEST:
+        raise VideoRefused(
+            f"{shown(url)!r} has {len(url)} characters, and addresses of more than {_LONGEST} are not fetched.",
+            "Upload the video to Label Studio or give the task a shorter address.",
+        )
     try:
         parsed = parse_url(url)
         same = parsed.host is not None and _named(urlsplit(url).hostname or "") == _named(parsed.host)
     except (LocationParseError, ValueError):
         same = False
-    if not url.lower().startswith(("http://", "https://")) or not same or re.search(r"[\x00-\x1f\x7f\\]", url):
+    if not url.lower().startswith(("http://", "https://")) or not same or _NO_ADDRESS.search(url):
         raise VideoRefused(
             f"{shown(url)!r} is not an http(s) address.",
             "Upload the video to Label Studio or give the task an http(s) address.",

@@ -138,6 +138,7 @@ class TestDense:
             ("custom-my_9_9-v2-12_1_6", True),
             ("custom-my_9_9-v2-12_1_4", False),
             ("custom-my_9_9-v2-12", False),  # made before ids told the range
+            (f"cold-v3-2_1_{'9' * 5000}", False),  # made by nobody: Python reads no number of so many digits
         ],
     )
     def test_it_is_seen_by_the_range_in_its_id_when_the_prediction_is_gone(self, name: str, touched: bool) -> None:

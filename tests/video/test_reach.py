@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -154,6 +155,15 @@ class TestAddresses:
         with pytest.raises((VideoRefused, requests.exceptions.InvalidURL)):
             get(url, {}, VideoHosts.of(["127.0.0.1"]))
 
+    @pytest.mark.parametrize("rest", ["a:" * 60_000, "a@" * 60_000, "ä" * 120_000, "h/?" + "sig" * 40_000])
+    def test_an_endless_one_is_refused_at_once(self, rest: str) -> None:
+        """Whoever can create tasks could stop all workers otherwise."""
+        begun = time.process_time()
+        with pytest.raises(VideoRefused, match="characters") as refused:
+            get(f"http://{rest}", {}, VideoHosts())
+        assert time.process_time() - begun < 5
+        assert len(str(refused.value)) < 1000
+
     def test_a_name_without_addresses_and_a_closed_port_are_unreachable(self) -> None:
         def nowhere(_: str) -> list[str]:
             raise OSError("no such name")
@@ -247,6 +257,7 @@ class TestTheEnvironment:
         ("https://user:secret@files.example/a.mp4", "https://files.example/a.mp4"),
         ("https://s3.example/a?X-Amz-Signature=secret&x=1", "https://s3.example/a?X-Amz-Signature=…&x=1"),
         ("https://az.example/a?sv=1&sig=secret#t", "https://az.example/a?sv=1&sig=…#t"),
+        ("https://az.example/a?x;&&MyToken=secret;y=1", "https://az.example/a?x;&&MyToken=…;y=1"),
         ("not an address", "not an address"),
     ],
 )
