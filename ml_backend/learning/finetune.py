@@ -38,8 +38,6 @@ _CPU_BATCH, _GPU_BATCH = 16, 64
 _STEP, _SHARES = 2e-3, (0.05, 0.2, 0.5)
 _DECAY = 0.01
 _MOST_WEIGHT = 10.0
-# Labels that a mirrored picture would make wrong.
-_SIDED = ("left", "right", "link", "recht", "gauch", "droit", "izquierd", "derech", "clockwise")
 
 Curve = list[dict[str, float]]
 
@@ -90,11 +88,6 @@ def finetune(
             torch.cuda.empty_cache()
 
 
-def may_mirror(labels: Sequence[str]) -> bool:
-    """Whether no label speaks of a side, so that a mirrored picture shows the same."""
-    return not any(word in label.lower() for label in labels for word in _SIDED)
-
-
 class _Training:
     def __init__(
         self,
@@ -112,7 +105,6 @@ class _Training:
         self.lock = lock
         self.batch = _GPU_BATCH if self.on_gpu else _CPU_BATCH
         self.random = torch.Generator().manual_seed(seed)
-        self.mirror = may_mirror(labels)
         self.network = Taps.of(name, model).to(device)
         with self._turn(), torch.no_grad():
             size = settings.image_size
@@ -177,7 +169,7 @@ class _Training:
     def _learn(
         self, optimizer: torch.optim.Optimizer, pixels: NDArray[np.uint8], targets: Tensor, weights: Tensor
     ) -> float:
-        pictures = augmented(torch.from_numpy(np.ascontiguousarray(pixels)), self.random, self.mirror)
+        pictures = augmented(torch.from_numpy(np.ascontiguousarray(pixels)), self.random)
         with self._turn():
             # bfloat16 needs no scaling of the loss.
             with torch.autocast(self.device, torch.bfloat16, enabled=self.on_gpu):
@@ -235,18 +227,18 @@ class _Training:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
 
 
-def augmented(pixels: Tensor, random: torch.Generator, mirror: bool) -> Tensor:
-    """(b, s, s, 3) uint8 to float32 in 0..255 of the same shape: cropped by up to a fifth, mirrored when `mirror`, brighter
-    or darker, with more or less contrast. Hues stay, since labels may speak of colours."""
+def augmented(pixels: Tensor, random: torch.Generator) -> Tensor:
+    """(b, s, s, 3) uint8 to float32 in 0..255 of the same shape: cropped by up to a fifth, brighter or darker, with
+    more or less contrast. Hues stay, since labels may speak of colours, and nothing is mirrored, since a label may mean a
+    side without saying so (`L_turn`, “towards the door”)."""
     count = len(pixels)
 
     def between(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=random)
 
     scale = between(0.8, 1.0)
-    side = torch.where(between(0, 1) < 0.5, -1.0, 1.0) if mirror else torch.ones(count)
     move = torch.zeros(count, 2, 3)
-    move[:, 0, 0], move[:, 1, 1] = scale * side, scale
+    move[:, 0, 0], move[:, 1, 1] = scale, scale
     move[:, :, 2] = (1 - scale)[:, None] * torch.stack([between(-1, 1), between(-1, 1)], 1)
     grid = functional.affine_grid(move, [count, 3, *pixels.shape[1:3]], align_corners=False)
     pictures = functional.grid_sample(
