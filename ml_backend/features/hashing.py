@@ -53,8 +53,10 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
 def sampled_frames(timeline: Timeline, sample_fps: float) -> NDArray[np.int64]:
     """(k,) int64: the frame shown at each multiple of 1 / `sample_fps` seconds, each frame once."""
     times = (timeline.pts - timeline.pts[0]) * float(timeline.time_base)
-    wanted = np.arange(0, times[-1] + 1e-9, 1 / sample_fps)
-    return np.unique(np.searchsorted(times, wanted + 1e-6, side="right") - 1).astype(np.int64)
+    # By frame and not by moment: a damaged time stamp may make a file of a few frames last for years.
+    before = np.maximum(np.ceil((times - 1e-6) * sample_fps), 0)
+    every = np.append(before, np.floor((times[-1] + 1e-9) * sample_fps) + 1)
+    return np.flatnonzero(np.diff(every) > 0).astype(np.int64)
 
 
 def video_samples(path: Path, sample_fps: float) -> tuple[Timeline, Samples]:

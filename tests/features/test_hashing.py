@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
+import tracemalloc
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -21,6 +23,7 @@ from ml_backend.features.hashing import (
     HASH_INPUT,
     hash_input,
     phash,
+    sampled_frames,
     sharpness,
     stored_samples,
     video_samples,
@@ -48,6 +51,27 @@ def test_bits_are_those_of_imagehash_on_real_frames(real_data: Path) -> None:
     path = real_data / "videos" / "scene" / "car-detection.mp4"
     inputs = [hash_input(picture) for picture in decode(path, read_timeline(path), wanted=lambda i: i % 9 == 0)]
     assert phash(np.stack(inputs)).tolist() == [reference(grey) for grey in inputs]
+
+
+@pytest.mark.parametrize("sample_fps", [0.3, 2.0, 4.0, 25.0, 90.0])
+def test_a_frame_is_sampled_when_it_is_shown_at_a_multiple_of_the_distance(sample_fps: float) -> None:
+    rng = np.random.default_rng(7)
+    for steps in (rng.integers(0, 90, 400), np.full(100, 40), np.zeros(0, np.int64), np.zeros(5, np.int64)):
+        pts = np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
+        moments = np.arange(0, pts[-1] / 1000 + 1e-9, 1 / sample_fps)
+        shown = np.unique(np.searchsorted(pts / 1000, moments + 1e-6, side="right") - 1)
+        frames = sampled_frames(Timeline(pts + 5, Fraction(1, 1000), Fraction(1)), sample_fps)
+        assert frames.tolist() == shown.tolist()
+
+
+def test_time_stamps_that_jump_ten_years_take_no_longer_than_the_frames_there_are() -> None:
+    pts = np.arange(40, dtype=np.int64) * 40
+    pts[20:] += 10 * 365 * 24 * 3600 * 1000
+    tracemalloc.start()
+    frames = sampled_frames(Timeline(pts, Fraction(1, 1000), Fraction(int(pts[-1]), 1000)), 4.0)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert frames.tolist() == [0, 6, 12, 18, 19, 25, 31, 37]
 
 
 def test_frames_are_as_far_apart_as_asked(encode: Encode) -> None:
