@@ -249,7 +249,7 @@ class TestModelVersions:
             labels.weight[frame] = 1
         blocks = {
             name: np.stack([1 - truth, truth, np.full(200, 0.5)], axis=1).astype(np.float16)
-            for name in ("appearance", "middle", "early", "early_grid", "motion")
+            for name in ("appearance", "middle", "early", "motion")
         }
         timeline = Timeline(np.arange(200, dtype=np.int64), Fraction(1, 25), Fraction(8))
         features = VideoFeatures(timeline, np.arange(200), blocks, 200)

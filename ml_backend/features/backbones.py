@@ -23,7 +23,7 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, Windows
 class Backbone:
     """A network ready to run. `key` names all that a feature's value depends on: features of another key are other features.
 
-    `embed`: (b, 160, 160, 3) uint8 RGB to per block (b, d) float32: `appearance`, `middle`, `early`, `early_grid`.
+    `embed`: (b, 160, 160, 3) uint8 RGB to per block (b, d) float32: `appearance`, `middle`, `early`.
     `batch`: how many pictures it takes best at a time. `trained` is False, with the reason and the remedy in `warning`,
     when no weights were to be had.
     """

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ml_backend.video.timeline import Timeline
 
-# In this order everywhere. `early_grid` keeps where things are, `motion` how they move; the others are pooled over the picture.
-EMBEDDED = ("appearance", "middle", "early", "early_grid")
+# In this order everywhere. `motion` keeps how things move; the others are pooled over the picture. Entries of older versions
+# may hold more.
+EMBEDDED = ("appearance", "middle", "early")
 BLOCKS = (*EMBEDDED, "motion")
 
 

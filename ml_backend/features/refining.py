@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.backbones import Backbone
-from ml_backend.features.blocks import VideoFeatures
+from ml_backend.features.blocks import BLOCKS, VideoFeatures
 from ml_backend.features.motion import REACH, motion
 from ml_backend.features.store import FeatureStore
 from ml_backend.video.decode import Picture, Pulse, decode, in_background
@@ -38,7 +38,8 @@ def refine(
     if not len(new):
         return features
     found: list[NDArray[np.int64]] = [features.frames]
-    blocks: dict[str, list[NDArray[np.floating]]] = {name: [rows] for name, rows in features.blocks.items()}
+    # An entry of an older version may hold blocks that are no longer made.
+    blocks: dict[str, list[NDArray[np.floating]]] = {name: [features.blocks[name]] for name in BLOCKS}
     for part in np.split(new, np.flatnonzero(np.diff(new) > _FAR) + 1):
         got, rows = _part(path, features, part, backbone)
         found.append(got)
@@ -86,7 +87,7 @@ def _part(
     if batch:
         embed()
     if not got:
-        return np.zeros(0, np.int64), {name: known[:0] for name, known in features.blocks.items()}
+        return np.zeros(0, np.int64), {name: features.blocks[name][:0] for name in BLOCKS}
     blocks: dict[str, NDArray[np.floating]] = {name: np.concatenate(parts) for name, parts in rows.items()}
     at = np.array(got, np.int64)
     # Motion counts frames by their position among the decoded ones, and needs an embedding at or beyond either end.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-_GRID = 4
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which torchvision trains with
 
 
@@ -31,8 +30,7 @@ _RESNET = Layers("layer2", "layer3", "layer4")
 class Taps(nn.Module):
     """(b, s, s, 3) uint8 RGB to a tuple of float32 rows in the order of `EMBEDDED`.
 
-    `appearance` is the average of the last map, `middle` and `early` the average and the maximum of two earlier ones, and
-    `early_grid` the early one averaged on a 4 x 4 grid, flattened channel by channel.
+    `appearance` is the average of the last map, `middle` and `early` the average and the maximum of two earlier ones.
     """
 
     scale: Tensor
@@ -62,8 +60,7 @@ class Taps(nn.Module):
         early = self.stages[0](x)
         middle = self.stages[1](early)
         last = self.stages[2](middle)
-        grid = nn.functional.adaptive_avg_pool2d(early, _GRID).flatten(1)
-        return last.mean((2, 3)), _average_and_maximum(middle), _average_and_maximum(early), grid
+        return last.mean((2, 3)), _average_and_maximum(middle), _average_and_maximum(early)
 
 
 def _average_and_maximum(maps: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_rows_are_those_of_embedding_every_frame(encode: Encode, backbone: Backb
     every = video_features(path, backbone, store, "video", density=Density(stride=1))
     assert every.frames.tolist() == list(range(700))
     assert 0 < len(some.frames) < 700
-    for name in ("appearance", "middle", "early", "early_grid"):
+    for name in ("appearance", "middle", "early"):
         np.testing.assert_array_equal(some.blocks[name], every.blocks[name][some.frames])
     # What moves in the picture is measured on all frames; the displacement of embeddings is interpolated.
     pixels = np.arange(some.blocks["motion"].shape[1]) % 17 != 16
@@ -166,6 +167,17 @@ def test_more_frames_can_be_embedded_later(encode: Encode, backbone: Backbone, s
     stored = store.load("video", backbone.key)
     assert stored is not None
     np.testing.assert_array_equal(stored.frames, after.frames)
+
+
+def test_an_entry_of_an_older_version_with_more_blocks_can_be_looked_at_more_closely(
+    encode: Encode, backbone: Backbone, store: FeatureStore
+) -> None:
+    path = encode(street(100))
+    made = video_features(path, backbone, store, "video", density=SPARSE)
+    old = replace(made, blocks={**made.blocks, "early_grid": made.blocks["early"]})
+    after = refine(path, old, [5], backbone, store, "video")
+    assert 5 in after.frames
+    assert set(after.blocks) == set(BLOCKS)
 
 
 def test_a_decoder_that_hangs_while_more_frames_are_embedded_fails_the_video(

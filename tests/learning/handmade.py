@@ -15,7 +15,7 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline
 
-DIMENSIONS = {"appearance": 40, "middle": 16, "early": 12, "early_grid": 24, "motion": 10}
+DIMENSIONS = {"appearance": 40, "middle": 16, "early": 12, "motion": 10}
 
 
 def timeline(frames: int, fps: int = 24) -> Timeline:

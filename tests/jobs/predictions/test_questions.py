@@ -29,7 +29,7 @@ def unsure(frames: int, *at: int) -> np.ndarray:
 
 def showing(frames: int, embedded: list[int], pictures: list[int], rate: int = 25) -> VideoFeatures:
     """Features of a video whose embedded frames show these pictures, each unlike the others."""
-    widths = {"appearance": 8, "middle": 4, "early": 4, "early_grid": 4, "motion": 2}
+    widths = {"appearance": 8, "middle": 4, "early": 4, "motion": 2}
     blocks = {
         name: np.random.default_rng(3).normal(size=(max(pictures) + 1, width)).astype(np.float16)[pictures]
         for name, width in widths.items()
