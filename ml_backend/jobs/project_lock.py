@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from ml_backend.errors import StorageError
 from ml_backend.locked import locked
-from ml_backend.queueing.deaths import died_here, worker_name
+from ml_backend.queueing.deaths import died_here, is_in_process, worker_name
 from ml_backend.queueing.replies import text
 
 _LOCK = "coldblitz:lock"
@@ -104,7 +104,7 @@ def _acquire(redis: Redis, key: str, holder: str, wait: bool) -> None:
     while not redis.set(key, holder, nx=True, px=int(1000 * _HELD_SECONDS)):
         name = text(redis.get(key) or "")
         # Another thread of this very process is no worker that is gone.
-        if died_here(name) and f".{os.getpid()}." not in name:
+        if died_here(name) and not is_in_process(name, os.getpid()):
             redis.eval(_RELEASE, 1, key, name)
             continue
         before, left = left, redis.pttl(key)

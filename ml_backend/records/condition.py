@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from redis.exceptions import RedisError
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError
 from ml_backend.queueing.alive import living
+from ml_backend.queueing.deaths import process_name
 from ml_backend.queueing.replies import text
 from ml_backend.settings import GIB
 
@@ -126,7 +126,7 @@ def check_text(redis: Redis, name: str | None) -> Check:
 
 
 def _note(redis: Redis, where: str, state: Check) -> None:
-    redis.hset(where, f"{socket.gethostname()}.{os.getpid()}", json.dumps(asdict(state)))
+    redis.hset(where, process_name(os.getpid()), json.dumps(asdict(state)))
 
 
 def _worst_noted(redis: Redis, where: str, unused: Check) -> Check:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from typer.testing import CliRunner
 from ml_backend.cli import app
 from ml_backend.doctor import machine
 from ml_backend.queueing.alive import living, signs_of_life
+from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 from ml_backend.video import codecs
@@ -30,7 +30,7 @@ Checks = dict[str, dict[str, str]]
 @pytest.fixture
 def environment(redis: Redis, redis_settings: Settings) -> Iterator[dict[str, str]]:
     """Of an installation with Redis and a worker, for a Label Studio that does not run."""
-    with signs_of_life(redis_url(redis_settings), f"{socket.gethostname()}.{os.getpid()}.abc"):
+    with signs_of_life(redis_url(redis_settings), worker_name(os.getpid(), "abc")):
         while not living(redis):
             pass
         yield {

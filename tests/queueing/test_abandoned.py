@@ -19,9 +19,10 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.queueing import poison
 from ml_backend.queueing.abandoned import take_up_abandoned, take_up_begun
-from ml_backend.queueing.deaths import note_end, worker_name
+from ml_backend.queueing.alive import living
+from ml_backend.queueing.deaths import living_here, note_end, process_name, worker_name
 from ml_backend.queueing.interventions import retry_job
-from ml_backend.queueing.queue import counts, listing, queues, request, request_after
+from ml_backend.queueing.queue import counts, listing, queues, request, request_after, slots
 from ml_backend.settings import Settings
 
 P = "7.1769860800"
@@ -36,10 +37,14 @@ worker.work()
 Work = Callable[..., None]
 
 
+# As a container begins its first process: with numbers of its own, on a machine whose name it has.
+CONTAINER = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
 @contextmanager
-def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def worker(settings: Settings, *inside: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER],
+        [*inside, sys.executable, "-c", WORKER],
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -165,7 +170,7 @@ class TestTakingUp:
         assert take_up_abandoned(redis) == 1
 
     def test_another_process_has_its_number_by_now(self, redis: Redis) -> None:
-        begun_by(redis, queued(redis), f"{socket.gethostname()}.{os.getppid()}.1-abc123")
+        begun_by(redis, queued(redis), f"{process_name(os.getppid())}.1-abc123")
         assert take_up_abandoned(redis) == 1
 
     def test_a_job_that_kills_its_workers_is_given_up_with_its_reason(self, redis: Redis, work: Work) -> None:
@@ -197,6 +202,40 @@ class TestTakingUp:
         if alive:
             redis.zadd("coldblitz:alive", {there: time.time()})
         assert take_up_begun(redis) == taken
+
+    def test_in_another_container_that_has_the_machines_name_by_its_signs_of_life(
+        self, redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("this user may not make process namespaces")
+        monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1)
+        redis.rpush(f"do:{P}", "hang")
+        request(redis, "train", P)
+        with worker(redis_settings, *CONTAINER) as elsewhere:
+            until(lambda: redis.get("hanging"))
+            (name,) = living(redis)
+            assert name.startswith(f"{socket.gethostname()}.")
+            assert take_up_begun(redis) == 0, "no process here has its number, or another one has"
+            assert living_here(redis) == []
+            (job,) = Job.fetch_many([slots("train", P)[0]], connection=redis, serializer=JSONSerializer)
+            assert job is not None
+            assert "kills" not in job.meta
+            elsewhere.kill()
+            elsewhere.wait()
+        assert take_up_begun(redis) == 0
+        monkeypatch.setattr("ml_backend.queueing.alive._FOR", 0.0)
+        assert take_up_begun(redis) == 1
+
+    def test_one_of_an_older_release_whose_names_told_less_by_its_signs_of_life(
+        self, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1)
+        name = f"{socket.gethostname()}.{2**22 + 1}.77-abc123"
+        begun_by(redis, queued(redis), name)
+        redis.zadd("coldblitz:alive", {name: time.time()})
+        assert take_up_begun(redis) == 0
+        redis.delete("coldblitz:alive")
+        assert take_up_begun(redis) == 1
 
     def test_one_whose_worker_died_before_it_began_is_not_lost(
         self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from redis import Redis
 from ml_backend.checks import Check, fault, ok
 from ml_backend.errors import WeightsError
 from ml_backend.queueing.alive import living, signs_of_life
+from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.condition import note_text, note_weights, text_state, weights_state
 from ml_backend.server.app import create_app
@@ -58,7 +58,7 @@ def settings(label_studio: LabelStudio, redis_settings: Settings) -> Iterator[Se
 
 @pytest.fixture
 def worker(redis: Redis, redis_settings: Settings) -> Iterator[None]:
-    with signs_of_life(redis_url(redis_settings), f"{socket.gethostname()}.{os.getpid()}.abc"):
+    with signs_of_life(redis_url(redis_settings), worker_name(os.getpid(), "abc")):
         while not living(redis):
             time.sleep(0.01)
         yield
