@@ -1,12 +1,12 @@
 """What an annotation means: for every frame and label of a video, yes, no or unknown.
 
-This is the only place that decides it (`docs/labels.md` draws it). "Not looked at" is unknown, never no. Everything is
-decided on Label Studio's own frame grid, where the person worked, and only then carried over to frame indices.
+This and `annotation_reading` are the only places that decide it (`docs/labels.md` draws it). "Not looked at" is unknown,
+never no. Each annotation is read on Label Studio's own frame grid, where the person worked, and says something of the
+pictures that it shows; here the annotations of a task come to one answer a picture, and that to one a frame index.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,24 +14,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Annotation, Region
+from ml_backend.learning.annotation_reading import (
+    DENSE,
+    GROUND_TRUTH,
+    NO,
+    SPARSE,
+    SUGGESTION_PREFIX,
+    UNKNOWN,
+    UNTOUCHED,
+    UNTOUCHED_WEIGHT,
+    YES,
+    is_dense,
+    is_from_timeline,
+    is_question,
+    is_untouched,
+    read_annotation,
+)
 from ml_backend.video.timeline import StudioGrid
 
-YES, NO, UNKNOWN = 1, 0, -1
+__all__ = [
+    "NO",
+    "SUGGESTION_PREFIX",
+    "UNKNOWN",
+    "UNTOUCHED_WEIGHT",
+    "YES",
+    "FrameLabels",
+    "frame_labels",
+    "is_dense",
+    "is_exclusive",
+    "is_from_timeline",
+    "is_untouched",
+]
 
-# A hand-made annotation whose regions cover this share of the video was meant as a whole timeline.
-NEARLY_ALL = 0.9
-# Trust in what a model drew and nobody touched: a blind Submit must not become truth.
-UNTOUCHED_WEIGHT = 0.3
 # Two labels that meet in at most this many Label Studio frames are a sloppy boundary, not two labels at once.
 BOUNDARY_SLIP = 5
-
-SUGGESTION_PREFIX = "kf-"
-_FROM_MODEL = re.compile(r"^(cold|blitz|custom-.+)-v\d+-")
-# The range in the id of a predicted region, as `timeline_prediction` writes it; ids from before that have none.
-_PREDICTED_RANGE = re.compile(r"-\d+_(\d{1,18})_(\d{1,18})$")
-
-# Whose word counts, lowest first. A higher one overrules the lower ones frame by frame.
-_UNTOUCHED, _SPARSE, _DENSE, _GROUND_TRUTH = range(4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,28 +96,6 @@ class FrameLabels:
         return replace(self, values=values, weight=weight)
 
 
-def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Region] | None = None) -> bool:
-    """Whether the annotation speaks of the whole video, gaps included.
-
-    An explicit mark wins. Else one that began from a full timeline prediction is dense, unless questions were answered
-    in it and the timeline was left as it was; one that began from keyframe suggestions is sparse, and a hand-made one is
-    dense when its regions cover nearly all of the video. `pushed`: as for `frame_labels`.
-    """
-    if annotation.reviewed is not None:
-        return annotation.reviewed
-    suggested = [region for region in annotation.regions if region.id.startswith(SUGGESTION_PREFIX)]
-    if any(is_from_timeline(region) for region in annotation.regions):
-        answered = any(region.labels for region in suggested)
-        return not answered or annotation.ground_truth or _is_worked_on(annotation, pushed or {})
-    if suggested:
-        return False
-    covered = np.zeros(len(grid.shown), bool)
-    for region in annotation.regions:
-        if region.labels:
-            covered[_span(region, len(covered))] = True
-    return bool(len(covered)) and float(covered.mean()) >= NEARLY_ALL
-
-
 def is_exclusive(annotations: Iterable[Annotation]) -> bool:
     """Whether a frame has at most one label in these annotations, boundaries drawn a few frames too far aside."""
     for annotation in annotations:
@@ -113,28 +107,13 @@ def is_exclusive(annotations: Iterable[Annotation]) -> bool:
                 if later.start > region.end:
                     break
                 # What a question is answered with is the whole answer for its frame, whatever lies under it.
-                if later.labels == region.labels or _is_question(later) != _is_question(region):
+                if later.labels == region.labels or is_question(later) != is_question(region):
                     continue
                 shared = min(region.end, later.end) - later.start + 1
                 shorter = min(region.end - region.start, later.end - later.start) + 1
                 if shared > BOUNDARY_SLIP or 2 * shared >= shorter:
                     return False
     return True
-
-
-def is_untouched(region: Region, pushed: Mapping[str, Region]) -> bool:
-    """Whether a model drew this region and nobody changed it.
-
-    Label Studio leaves `origin` alone when an edge is dragged, so the range is compared with what was `pushed`
-    (region id to region), or where that is no longer at hand with the range in the region's id.
-    """
-    if region.origin != "prediction" or not is_from_timeline(region):
-        return False
-    was = pushed.get(region.id)
-    if was is not None:
-        return (was.start, was.end, was.labels) == (region.start, region.end, region.labels)
-    predicted = _PREDICTED_RANGE.search(region.id)
-    return predicted is None or (region.start, region.end) == (int(predicted[1]), int(predicted[2]))
 
 
 def frame_labels(
@@ -148,7 +127,7 @@ def frame_labels(
 ) -> FrameLabels:
     """What all annotations of one task say together.
 
-    Per frame the majority wins and a tie is unknown; ground truth outranks everything, then dense annotations, then
+    Per picture the majority wins and a tie is unknown; ground truth outranks everything, then dense annotations, then
     sparse ones, then what was taken over from a model unchanged in a dense one. `default_label` is what the gaps of dense annotations
     stand for; without it they mean none of the labels. `exclusive` None decides from these annotations: pass the
     project's answer (`is_exclusive` over all of its annotations) where it is known. `pushed` are the regions that were
@@ -156,11 +135,11 @@ def frame_labels(
     """
     names = tuple(labels)
     one_label = is_exclusive(annotations) if exclusive is None else exclusive
-    readings = [_read(a, grid, names, default_label, one_label, pushed or {}) for a in annotations]
-    frames, count = len(grid.shown), len(names)
-    values: NDArray[np.int8] = np.full((frames, count), UNKNOWN, np.int8)
-    weight: NDArray[np.float32] = np.zeros(frames, np.float32)
-    for rank in (_UNTOUCHED, _SPARSE, _DENSE, _GROUND_TRUTH):
+    readings = [read_annotation(a, grid, names, default_label, one_label, pushed or {}) for a in annotations]
+    shown, count = np.unique(grid.shown), len(names)
+    values: NDArray[np.int8] = np.full((len(shown), count), UNKNOWN, np.int8)
+    weight: NDArray[np.float32] = np.zeros(len(shown), np.float32)
+    for rank in (UNTOUCHED, SPARSE, DENSE, GROUND_TRUTH):
         said = [np.where((r.rank == rank)[:, None], r.values, UNKNOWN).astype(np.int8) for r in readings]
         said = [answer for answer in said if (answer != UNKNOWN).any()]
         if not said:
@@ -170,99 +149,12 @@ def frame_labels(
         if one_label:
             spoken = np.repeat(spoken.any(axis=1, keepdims=True), count, axis=1)
         values = np.where(spoken, agreed, values).astype(np.int8)
-        trust = share * (UNTOUCHED_WEIGHT if rank == _UNTOUCHED else 1.0)
+        trust = share * (UNTOUCHED_WEIGHT if rank == UNTOUCHED else 1.0)
         weight = np.where(spoken.any(axis=1), trust, weight).astype(np.float32)
     foreign = {label for a in annotations for region in a.regions for label in region.labels} - set(names)
-    on_file, file_weight = _to_frame_indices(values, weight, grid)
+    on_file, file_weight = _to_frame_indices(values, weight, shown, len(grid.timeline), one_label)
     dense = [r for r in readings if r.dense]
     return FrameLabels(names, on_file, file_weight, bool(dense), any(r.judged for r in dense), tuple(sorted(foreign)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Reading:
-    """One annotation on Label Studio's grid: `values` (frames, L), `rank` (frames,) of whose word it is."""
-
-    values: NDArray[np.int8]
-    rank: NDArray[np.int8]
-    dense: bool
-    judged: bool
-
-
-def _read(
-    annotation: Annotation,
-    grid: StudioGrid,
-    labels: tuple[str, ...],
-    default_label: str | None,
-    exclusive: bool,
-    pushed: Mapping[str, Region],
-) -> _Reading:
-    frames, count = len(grid.shown), len(labels)
-    dense = is_dense(annotation, grid, pushed)
-    yes = np.zeros((frames, count), bool)
-    predicted = np.zeros((frames, count), bool)
-    answered, asked, ignored, foreign, touched = np.zeros((5, frames), bool)
-    for region in annotation.regions:
-        span, untouched = _span(region, frames), is_untouched(region, pushed)
-        # Only who speaks of the whole video agrees with what a model drew there.
-        if untouched and not dense:
-            continue
-        if region.nothing:
-            answered[span] = asked[span] = touched[span] = True
-            continue
-        mine = [labels.index(label) for label in region.labels if label in labels]
-        if _is_question(region):
-            (asked if region.labels else ignored)[span] = True
-        if not mine:
-            if region.labels:
-                foreign[span] = True
-            continue
-        for column in mine:
-            (predicted if untouched else yes)[span, column] = True
-        if not untouched:
-            touched[span] = True
-        # The answer to a question about one frame is the whole answer for it.
-        if exclusive or _is_question(region):
-            answered[span] = True
-    # So it also outdoes what a model says of that frame.
-    yes |= predicted & ~asked[:, None]
-    labelled = yes.any(axis=1)
-    values = np.full((frames, count), UNKNOWN, np.int8)
-    if dense:
-        values[:] = NO
-        if default_label in labels:
-            values[~labelled, labels.index(default_label)] = YES
-    else:
-        values[answered] = NO
-    values[yes] = YES
-    if exclusive:
-        values[yes.sum(axis=1) > 1] = UNKNOWN
-    # A label that the project no longer has was there: nothing else may be concluded.
-    values[foreign & ~labelled] = UNKNOWN
-    from_model = any(is_from_timeline(region) for region in annotation.regions)
-    blind = dense and from_model and annotation.reviewed is not True
-    rank = np.full(frames, _DENSE if dense else _SPARSE, np.int8)
-    if blind:
-        rank[~touched] = _UNTOUCHED
-    if annotation.ground_truth:
-        rank[:] = _GROUND_TRUTH
-    elif blind:
-        # Nobody looked there, and the model asked because it does not know.
-        values[ignored & ~touched] = UNKNOWN
-    judged = dense and (not blind or annotation.ground_truth or _is_worked_on(annotation, pushed))
-    return _Reading(values, rank, dense, judged)
-
-
-def _is_worked_on(annotation: Annotation, pushed: Mapping[str, Region]) -> bool:
-    """Whether somebody changed the timeline, be it that they drew in it; answers to questions are no such change."""
-    return any(
-        region.labels and not region.id.startswith(SUGGESTION_PREFIX) and not is_untouched(region, pushed)
-        for region in annotation.regions
-    )
-
-
-def _is_question(region: Region) -> bool:
-    """Whether it asks about one frame; one that was dragged longer is a region like others."""
-    return region.id.startswith(SUGGESTION_PREFIX) and region.start == region.end
 
 
 def _majority(said: NDArray[np.int8], exclusive: bool) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -292,41 +184,27 @@ def _majority(said: NDArray[np.int8], exclusive: bool) -> tuple[NDArray[np.int8]
 
 
 def _to_frame_indices(
-    values: NDArray[np.int8], weight: NDArray[np.float32], grid: StudioGrid
+    values: NDArray[np.int8], weight: NDArray[np.float32], shown: NDArray[np.int64], frames: int, exclusive: bool
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Grid rows to frame indices.
+    """From the pictures `shown`, (P,) frame indices, to all `frames` frame indices.
 
-    A frame shown several times takes what all of its showings agree on. One that Label Studio never shows takes the
-    value on which the showings before and after it agree; at the ends of the video it stays unknown.
+    A frame that Label Studio never shows takes the value on which the ones shown before and after it agree; at the ends
+    of the video it stays unknown.
     """
-    frames, (_, count) = len(grid.timeline), values.shape
-    carried = np.full((frames, count), UNKNOWN, np.int8)
+    carried = np.full((frames, values.shape[1]), UNKNOWN, np.int8)
     trust = np.zeros(frames, np.float32)
-    if not len(grid.shown) or not count:
+    if not len(shown):
         return carried, trust
-    shown, starts = np.unique(grid.shown, return_index=True)
-    lowest = np.minimum.reduceat(values, starts, axis=0)
-    highest = np.maximum.reduceat(values, starts, axis=0)
-    agreed = np.where(lowest == highest, lowest, UNKNOWN).astype(np.int8)
-    least = np.minimum.reduceat(weight, starts)
-    carried[shown], trust[shown] = agreed, least
+    carried[shown], trust[shown] = values, weight
     hidden = np.setdiff1d(np.arange(frames), shown)
     hidden = hidden[(hidden > shown[0]) & (hidden < shown[-1])]
     after = np.searchsorted(shown, hidden)
     before = after - 1
-    same = np.asarray(agreed[before] == agreed[after])
-    carried[hidden] = np.where(same, agreed[before], UNKNOWN)
-    trust[hidden] = np.minimum(least[before], least[after])
+    same = np.asarray(values[before] == values[after])
+    if exclusive:
+        # Between a cat and a dog it is one of them: that it is no third label is nothing to learn.
+        same = np.repeat(same.all(axis=1, keepdims=True), values.shape[1], axis=1)
+    carried[hidden] = np.where(same, values[before], UNKNOWN)
+    trust[hidden] = np.minimum(weight[before], weight[after])
     trust[(carried == UNKNOWN).all(axis=1)] = 0.0
     return carried, trust
-
-
-def is_from_timeline(region: Region) -> bool:
-    """Whether a model drew this region, be it that somebody changed it since."""
-    return _FROM_MODEL.match(region.id) is not None
-
-
-def _span(region: Region, frames: int) -> slice:
-    """The grid rows of a region; Label Studio accepts ranges outside the video and ranges drawn backwards."""
-    first, last = sorted((int(region.start), int(region.end)))
-    return slice(min(max(first, 1) - 1, frames), min(max(last, 0), frames))

@@ -112,6 +112,12 @@ def _instead(
     return some.frames[instead(some.embeddings, appearance, nearest(some.frames, chosen), count, SAME, new)]
 
 
+def frames_nearest(grid: StudioGrid, indices: Frames) -> Frames:
+    """(n,) the first Label Studio frames, 1 or more, that show the pictures `indices` or the nearest ones that it can show."""
+    positions = np.searchsorted(grid.shown, grid.shown[nearest(grid.shown, indices, tie="after")])
+    return np.asarray(positions + 1, np.int64)
+
+
 def _described(task: int, features: VideoFeatures, grid: StudioGrid, chosen: Frames, backbone: int) -> Rows:
     rows = _rows(task, grid, chosen)
     rows["code"], rows["scale"] = _codes(features, chosen)
@@ -123,7 +129,7 @@ def _rows(task: int, grid: StudioGrid, chosen: Frames) -> Rows:
     """Of no backbone, so that only their times can be compared."""
     rows = np.zeros(len(chosen), PICTURE)
     rows["task"] = task
-    rows["frame"] = np.searchsorted(grid.shown, chosen).clip(0, len(grid) - 1) + 1
+    rows["frame"] = frames_nearest(grid, chosen)
     rows["second"] = [grid.timeline.seconds(FrameIndex(frame)) for frame in chosen.tolist()]
     rows["same_task"] = rows["same_frame"] = NONE
     return rows

@@ -15,7 +15,7 @@ from ml_backend.jobs.predictions.predict import view_of
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
-from ml_backend.jobs.suggestions.repeats import Asked, once_of_a_copy
+from ml_backend.jobs.suggestions.repeats import Asked, frames_nearest, once_of_a_copy
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
@@ -25,7 +25,6 @@ from ml_backend.records import projects, ready, task_view
 from ml_backend.video.inspection import Finding, damaged, natural_framerate
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
-from sampling.spacing import nearest
 
 
 @job
@@ -107,6 +106,4 @@ def _looked_at(work: ProjectWork, video: VideoFile, known: VideoFeatures | None)
 
 def studio_frames(grid: StudioGrid, indices: NDArray[np.int64]) -> list[StudioFrame]:
     """The Label Studio frames that show the pictures `indices`, or the nearest pictures that it can show, without repeats."""
-    # The first frame that shows it, so that two pictures whose nearest is the same one are asked about once.
-    positions = np.searchsorted(grid.shown, grid.shown[nearest(grid.shown, indices, tie="after")])
-    return [StudioFrame(int(position) + 1) for position in np.unique(positions)]
+    return [StudioFrame(frame) for frame in np.unique(frames_nearest(grid, indices)).tolist()]

@@ -13,6 +13,7 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.hashing import video_samples
 from ml_backend.jobs.suggestions import repeats
 from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet, once_of_a_copy
+from ml_backend.jobs.suggestions.suggest import studio_frames
 from ml_backend.records import pictures
 from ml_backend.records.pictures import Repeat
 from ml_backend.video.decode import decode
@@ -192,3 +193,12 @@ def test_frames_that_label_studio_shows_are_noted(project: Project, film: Film) 
     rows = pictures.pictures(project.folder, P)
     assert rows["frame"].tolist() == (CHOSEN + 1).tolist()
     assert rows["second"].tolist() == pytest.approx([features.timeline.seconds(FrameIndex(n)) for n in CHOSEN.tolist()])
+
+
+@pytest.mark.parametrize("framerate", [10, 24, 25, 60])
+def test_at_any_framerate_they_are_those_that_are_suggested(project: Project, film: Film, framerate: float) -> None:
+    features = seen(film("a.mp4"))
+    grid = studio_grid(features.timeline, framerate)
+    chosen = not_asked_yet(Asked(project.folder, P), 1, features, project.network, grid, CHOSEN + 1, NO_OTHERS)
+    rows = pictures.pictures(project.folder, P)
+    assert sorted(rows["frame"].tolist()) == [int(frame) for frame in studio_frames(grid, chosen)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.suggestions.suggest import studio_frames
+from ml_backend.learning.framelabels import frame_labels
 from ml_backend.video.timeline import StudioGrid, Timeline, studio_grid
 
 
@@ -62,3 +65,17 @@ class TestWhichStudioFramesAreAskedAbout:
         shown = np.array([on.index(frame) for frame in studio_frames(on, indices)])
         assert len(shown) == len(indices)
         assert np.abs(shown - indices).max() <= max(1, round(25 / framerate / 2))
+
+    @pytest.mark.parametrize("framerate", [23.976, 24, 25, 29.97, 30, 50, 60])
+    @pytest.mark.parametrize("rate", ["10", "12", "15", "20", "24", "25", "30000/1001", "30", "50", "60000/1001"])
+    def test_whatever_the_rates_each_answer_is_known_afterwards(self, rate: str, framerate: float) -> None:
+        file_rate = Fraction(rate)
+        timeline = Timeline(np.arange(400, dtype=np.int64), 1 / file_rate, 400 / file_rate)
+        on = studio_grid(timeline, framerate)
+        frames = studio_frames(on, np.arange(4, 400, 10))
+        assert len(frames) == 40
+        answers = tuple(Region(f"kf-{frame}", frame, frame, ("cat",), "prediction-changed") for frame in frames)
+        said = Annotation(1, 7, answers, datetime(2026, 1, 1, tzinfo=UTC))
+        known = frame_labels([said], on, ("cat", "dog"))
+        assert int(known.known.sum()) >= 40
+        assert [known.values[on.index(frame)].tolist() for frame in frames] == [[1, 0]] * 40
