@@ -33,11 +33,23 @@ class Region:
 
 
 @dataclass(frozen=True)
+class WholeVideo:
+    """An answer to a question about a whole video: at least one of its labels. `id`, `origin`, `score`: as of a region."""
+
+    id: str
+    labels: tuple[str, ...]
+    origin: Origin = "manual"
+    score: float | None = None
+
+
+@dataclass(frozen=True)
 class Annotation:
-    """One person's submitted work on one task; cancelled (skipped) annotations and drafts never become one of these.
+    """One person's submitted work on one task, as far as it is about one question; cancelled (skipped) annotations and drafts
+    never become one of these.
 
     `reviewed` is the explicit mark of the label config's *reviewed* choice: None when the config has none or it was not answered.
-    `lead_time`: seconds that it took, None where Label Studio does not know.
+    `lead_time`: seconds that it took, None where Label Studio does not know. `whole`: the answer about the whole video,
+    where that is the question and it was answered.
     """
 
     id: int
@@ -48,3 +60,4 @@ class Annotation:
     ground_truth: bool = False
     reviewed: bool | None = None
     lead_time: float | None = None
+    whole: WholeVideo | None = None

@@ -42,7 +42,7 @@ def remember(redis: Redis, **params: object) -> None:
 
 
 def suggest(studio: CompanionStudio, task: int, frames: tuple[int, ...], version: str = "keyframes-v1") -> None:
-    item = prediction_json(suggestion(task, map(StudioFrame, frames)), parse_label_config(CONFIG))
+    item = prediction_json(suggestion(task, map(StudioFrame, frames)), parse_label_config(CONFIG).main)
     studio.predictions = [p for p in studio.predictions if (p["task"], p["model_version"]) != (task, version)]
     studio.predictions.append({**item, "id": len(studio.predictions), "model_version": version})
 

@@ -79,7 +79,7 @@ def check(studio: Studio, clips: Sequence[Clip], videos: Sequence[Path] = ()) ->
                 data = {"video": f"{address}/{name}", "fps": FPS}
                 try:
                     sitting = sit_down(
-                        page, studio, projects[framerate], parse_label_config(config), data, folder / name, look
+                        page, studio, projects[framerate], parse_label_config(config).main, data, folder / name, look
                     )
                 except BrowserError as error:
                     print(f"{name} could not be opened: {str(error).splitlines()[0]}")

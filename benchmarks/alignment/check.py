@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from benchmarks.alignment.player import click_region, go_to, length, open_task
 from ml_backend.annotation import Region
 from ml_backend.demo.studio import Studio
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.regions import Prediction, prediction_json
 from ml_backend.video.timeline import (
     SEEK_PRECISION,
@@ -65,7 +65,7 @@ def sit_down(
     page: Page,
     studio: Studio,
     project: int,
-    config: LabelConfig,
+    question: Question,
     data: Mapping[str, Any],
     path: Path,
     look: Look,
@@ -77,7 +77,7 @@ def sit_down(
     The regions are the way back: their ends are clicked or gone to, and the frames beside them must show other pictures.
     """
     timeline = read_timeline(path)
-    grid = studio_grid(timeline, config.framerate_of(data))
+    grid = studio_grid(timeline, question.framerate_of(data))
     spans = _spans(grid)
     [task] = studio.import_tasks(project, [data])
     if spans:
@@ -86,7 +86,7 @@ def sit_down(
         )
         created = studio.post(
             f"/api/projects/{project}/import/predictions",
-            [prediction_json(Prediction(task, "ours-v1", regions, 0.9), config)],
+            [prediction_json(Prediction(task, "ours-v1", regions, 0.9), question)],
         )
         assert created["created"] == 1, created
     open_task(page, studio, project, task, len(spans))
@@ -94,7 +94,7 @@ def sit_down(
 
     def look_at(how: str, frame: int, expected: FrameIndex) -> None:
         shown = look(page, expected)
-        looks.append(Sight(path.name, config.framerate, how, frame, expected, shown))
+        looks.append(Sight(path.name, question.framerate, how, frame, expected, shown))
 
     for frame in _to_visit(timeline, grid, frames):
         go_to(page, frame)

@@ -41,16 +41,16 @@ def check_tasks(settings: Settings, project: int, task: int | None, thorough: bo
     from ml_backend.labelstudio.config import parse_label_config
 
     context = WorkerContext(settings)
-    config = parse_label_config(context.client.project(project).label_config)
+    question = parse_label_config(context.client.project(project).label_config).main
     tasks = context.client.tasks(project) if task is None else [context.client.task(project, task)]
     for each in tasks:
-        name = f"task {each.id} ({video_name(each, config)})"
+        name = f"task {each.id} ({video_name(each, question)})"
         try:
-            video = task_video(context, config, each)
+            video = task_video(context, question, each)
         except ColdblitzError as error:
             yield Checked(name, (Finding("unreachable", error.message, error.remedy, "error"),))
             continue
-        yield Checked(name, inspect_video(each, config, video, thorough))
+        yield Checked(name, inspect_video(each, question, video, thorough))
 
 
 def report(checked: Iterator[Checked], as_json: bool) -> bool:

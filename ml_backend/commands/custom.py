@@ -64,8 +64,8 @@ def _of_project(project: int | None) -> tuple[tuple[str, ...] | None, dict[str, 
     from ml_backend.labelstudio.config import parse_label_config
 
     client = WorkerContext(Settings.from_environment()).client
-    config = parse_label_config(client.project(project).label_config)
-    return config.labels, dict(config.predicted_values)
+    question = parse_label_config(client.project(project).label_config).main
+    return question.labels, dict(question.predicted_values)
 
 
 def _print(found: CustomCheck, console: Console) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ml_backend.importing.arrivals import Arrivals
     from ml_backend.importing.bring import Bar, Importer, Outcome
     from ml_backend.importing.recipe import Recipe
-    from ml_backend.labelstudio.config import LabelConfig
+    from ml_backend.labelstudio.config import Question
 
 _WATCH_SECONDS = 2.0
 _ROOT = "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"
@@ -119,7 +119,7 @@ def _watch(arrivals: Arrivals, importer: Importer, console: Console, as_json: bo
 
 def _importer(
     settings: Settings, number: int, recipe: Recipe, root: Path | None, allow_duplicates: bool, bar: Bar
-) -> tuple[Importer, LabelConfig | LabelConfigError]:
+) -> tuple[Importer, Question | LabelConfigError]:
     from ml_backend.importing.bring import Importer
     from ml_backend.importing.holdings import holdings
     from ml_backend.jobs.worker_context import WorkerContext
@@ -130,9 +130,9 @@ def _importer(
     intake = Intake(settings.label_studio_url, settings.label_studio_api_key)
     project = intake.open(number)
     video_key, fps_key = "video", "fps"
-    config: LabelConfig | LabelConfigError
+    config: Question | LabelConfigError
     try:
-        config = found = parse_label_config(project.label_config)
+        config = found = parse_label_config(project.label_config).main
         video_key = found.video_key
         if found.framerate and found.framerate.startswith("$"):
             fps_key = found.framerate[1:]
@@ -170,7 +170,7 @@ def _root(link: Link | None, root: Path | None) -> Path | None:
     return root.resolve()
 
 
-def _advice(config: LabelConfig | LabelConfigError) -> str:
+def _advice(config: Question | LabelConfigError) -> str:
     """What to change in the label config, so that every frame can be labelled."""
     if isinstance(config, LabelConfigError):
         return f"{config.message} {config.remedy}"

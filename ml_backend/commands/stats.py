@@ -37,10 +37,10 @@ def stats(
         raise SettingsError(f"{geo} is there already.", "Remove it, or give another name.")
     settings = Settings.from_environment()
     client = Counting(settings.label_studio_url, settings.label_studio_api_key)
-    config = parse_label_config(client.project(project).label_config)
+    question = parse_label_config(client.project(project).label_config).main
     with Console(stderr=True, quiet=as_json).status("reading the project's tasks"):
-        work = list(client.work(project, config))
-        found = count(work, config.labels, client.names())
+        work = list(client.work(project, question))
+        found = count(work, question.labels, client.names())
     if geo is not None:
         places = geojson(work, lambda task: task_page(client.url, project, task))
         _write(geo, places)

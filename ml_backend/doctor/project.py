@@ -61,16 +61,21 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
         config = parse_label_config(project.label_config)
     except LabelConfigError as error:
         return fault_of(name, error), None
-    what = f"<TimelineLabels name={config.from_name!r}> is predicted on <Video name={config.to_name!r}>"
-    if config.framerate is None:
+    tags = {"timeline": "TimelineLabels", "choices": "Choices"}
+    what = "; ".join(
+        f"<{tags[each.kind]} name={each.from_name!r}> is predicted on <Video name={each.to_name!r}>"
+        for each in config.questions
+    )
+    also = "".join(f" {sentence}" for sentence in config.left_alone)
+    if any(each.framerate is None for each in config.timelines):
         advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labelled.'
-        return warning(name, f"{what}, at 24 frames a second for want of a framerate.", advice), config
-    if config.reviewed_control is None:
+        return warning(name, f"{what}, at 24 frames a second for want of a framerate.{also}", advice), config
+    if config.timelines and config.main.reviewed_control is None:
         advice = (
             'Add <Choices> with <Choice value="reviewed"/>, by which annotators say that a whole timeline is right.'
         )
-        return warning(name, f"{what}, but nothing says when a timeline was reviewed.", advice), config
-    return ok(name, f"{what}."), config
+        return warning(name, f"{what}, but nothing says when a timeline was reviewed.{also}", advice), config
+    return ok(name, f"{what}.{also}"), config
 
 
 def _rights(context: WorkerContext, named: _Named, number: int) -> Check:
@@ -173,7 +178,7 @@ def _videos(context: WorkerContext, named: _Named, number: int, config: LabelCon
     if not tasks:
         yield warning(name, "The project has no task.", "Import videos.")
         return
-    local = any(str(task.data.get(config.video_key)).startswith("/data/local-files/") for task in tasks)
+    local = any(str(config.main.video_of(task.data)).startswith("/data/local-files/") for task in tasks)
     if local and not context.client.local_folders(number):
         yield fault(
             named("storage"),
@@ -182,7 +187,7 @@ def _videos(context: WorkerContext, named: _Named, number: int, config: LabelCon
         )
     for task in tasks:
         try:
-            address = video_address(context, config, task)
+            address = video_address(context, config.main, task)
             context.videos.check(address.url, address.headers)
         except ColdblitzError as error:
             yield fault(name, f"Task {task.id}: {error.message}", error.remedy)

@@ -65,43 +65,43 @@ def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Ite
     version = work.project.model_version or None
     # What was said of single frames in the companion project is said of the video.
     answers = {task.id: said for task, said in answered_frames(context, work, {}, None)}
-    in_project = (parse_annotations(task.id, items, work.config) for task, items in context.client.annotated(work.id))
+    in_project = (parse_annotations(task.id, items, work.question) for task, items in context.client.annotated(work.id))
     exclusive = is_exclusive(
         annotation for said in itertools.chain(answers.values(), in_project) for annotation in said
     )
     for task, items, results in context.client.worked_on(work.id, version):
-        annotations = (*parse_annotations(task.id, items, work.config), *answers.get(task.id, ()))
-        regions = parse_regions(results, work.config)
+        annotations = (*parse_annotations(task.id, items, work.question), *answers.get(task.id, ()))
+        regions = parse_regions(results, work.question)
         try:
             timeline = _timeline(context, work, task)
         except VideoError as error:
             log.warning("task %d is not exported: %s", task.id, error)
             skipped.append(f"Task {task.id} is left out: {error}")
             continue
-        grid = studio_grid(timeline, work.config.framerate_of(task.data))
+        grid = studio_grid(timeline, work.question.framerate_of(task.data))
         human = labels_of(context, work, Annotated(task, annotations), timeline, exclusive) if annotations else None
-        runs = runs_of(human, regions, grid, work.config.labels)
+        runs = runs_of(human, regions, grid, work.question.labels)
         authors = tuple(sorted({a.author for a in annotations if a.author is not None}))
         if runs:
-            name, group = video_name(task, work.config), _group(context, work, task)
+            name, group = video_name(task, work.question), _group(context, work, task)
             yield Video(task, name, group, timeline, runs, version if results else None, authors)
 
 
 def fetch(context: WorkerContext, work: ProjectWork, video: Video) -> VideoFile:
     """The file of a video. Raises VideoError."""
-    return task_video(context, work.config, video.task)
+    return task_video(context, work.question, video.task)
 
 
 def _group(context: WorkerContext, work: ProjectWork, task: Task) -> str:
-    url = video_address(context, work.config, task).url
+    url = video_address(context, work.question, task).url
     return context.videos.content_of(url) or url
 
 
 def _timeline(context: WorkerContext, work: ProjectWork, task: Task) -> Timeline:
     """From the cache when the video was embedded before: labels alone are exported without fetching it."""
-    content = context.videos.content_of(video_address(context, work.config, task).url)
+    content = context.videos.content_of(video_address(context, work.question, task).url)
     if content is not None and (features := context.store.any_of(content)) is not None:
         return features.timeline
-    file = task_video(context, work.config, task)
-    with naming(task, work.config, file):
+    file = task_video(context, work.question, task)
+    with naming(task, work.question, file):
         return read_timeline(file.path)

@@ -120,10 +120,10 @@ def _pictures(
         if not count:
             raise nothing_to_export()
         if not preview:
-            write_clips(output, work.config.labels, found, choice, file_of, bar("cutting clips", count))
+            write_clips(output, work.question.labels, found, choice, file_of, bar("cutting clips", count))
         return {"videos": len(found), "clips": count}
     planned = plan(found, choice)
-    origin = Source(work.id, work.project.title, context.settings.label_studio_url, work.config.labels, license)
+    origin = Source(work.id, work.project.title, context.settings.label_studio_url, work.question.labels, license)
     if preview:
         return {"pictures": len(planned), "counts": planned.counts(), "tree": tree(planned, origin, choice)}
     step = bar("writing pictures", len(planned))

@@ -12,14 +12,14 @@ from ml_backend.jobs.run import part
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 from ml_backend.queueing import tally
 from ml_backend.records import projects
 
 
 def task_features(
     context: WorkerContext,
-    config: LabelConfig,
+    question: Question,
     task: Task,
     progress: Progress = silent,
     backbone: Backbone | None = None,
@@ -28,14 +28,14 @@ def task_features(
 
     Raises VideoError, WeightsError, LabelStudioError."""
     used = backbone or context.backbone
-    content = context.videos.content_of(video_address(context, config, task).url)
+    content = context.videos.content_of(video_address(context, question, task).url)
     if content is not None and (features := context.store.load(content, used.key)) is not None:
         return features
     with part(0, 10):
-        video = task_video(context, config, task, progress)
+        video = task_video(context, question, task, progress)
     known = context.store.has(video.content, used.key)
     started = time.monotonic()
-    with naming(task, config, video), part(10, 100):
+    with naming(task, question, video), part(10, 100):
         features = video_features(
             video.path,
             used,
@@ -56,7 +56,7 @@ def tell_of_weights(context: WorkerContext, key: str) -> None:
 
 def with_frames(
     context: WorkerContext,
-    config: LabelConfig,
+    question: Question,
     task: Task,
     features: VideoFeatures,
     frames: Iterable[int],
@@ -67,13 +67,13 @@ def with_frames(
     missing = set(frames) - set(features.frames.tolist())
     if not missing:
         return features
-    video = task_video(context, config, task)
-    with naming(task, config, video):
+    video = task_video(context, question, task)
+    with naming(task, question, video):
         return refine(video.path, features, missing, backbone or context.backbone, context.store, video.content)
 
 
-def has_features(context: WorkerContext, config: LabelConfig, task: Task, backbone: Backbone | None = None) -> bool:
+def has_features(context: WorkerContext, question: Question, task: Task, backbone: Backbone | None = None) -> bool:
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
-    address = context.client.video_address(task.data.get(config.video_key))
+    address = context.client.video_address(question.video_of(task.data))
     content = context.videos.content_of(address.url) if address else None
     return content is not None and context.store.has(content, (backbone or context.backbone).key)

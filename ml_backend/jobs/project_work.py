@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
 from ml_backend.records import projects, training_choice
 from ml_backend.settings import ProjectSettings
 
@@ -15,16 +16,30 @@ from ml_backend.settings import ProjectSettings
 @dataclass(frozen=True)
 class ProjectWork:
     """`key`: `"<id>.<creation time>"`. `config` is read afresh, since Label Studio does not tell of every change. `settings`:
-    with what was chosen for its trainings."""
+    with what was chosen for its trainings. `question`: the one of the config's that the work is about, its main one unless another is
+    `asked`."""
 
     key: str
     project: Project
     config: LabelConfig
     settings: ProjectSettings
+    asked: Question | None = None
+
+    @property
+    def question(self) -> Question:
+        return self.asked or self.config.main
 
     @property
     def id(self) -> int:
         return self.project.key.id
+
+    def on(self, question: Question) -> ProjectWork:
+        """The same work on another question."""
+        return replace(self, asked=question)
+
+    def each(self) -> Iterator[ProjectWork]:
+        """The work on each question, in the order of the label config."""
+        return map(self.on, self.config.questions)
 
 
 def open_project(context: WorkerContext, key: str) -> ProjectWork:

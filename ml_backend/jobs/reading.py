@@ -19,7 +19,7 @@ from ml_backend.jobs.run import report
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.prior import Prior, prior_for
 from ml_backend.records import projects
@@ -52,15 +52,15 @@ def tell_of_text(context: WorkerContext, key: str, prior: Prior | None = None) -
     projects.set_problems(context.redis, key, "text", problems)
 
 
-def project_prompts(context: WorkerContext, config: LabelConfig) -> Prompts | None:
+def project_prompts(context: WorkerContext, question: Question) -> Prompts | None:
     """The labels as the text model understands them. Raises DeviceFull."""
     model = text_model(context)
-    return None if model is None else prompts_of(model, config.labels, config.wording)
+    return None if model is None else prompts_of(model, question.labels, question.wording)
 
 
 def with_text(
     context: WorkerContext,
-    config: LabelConfig,
+    question: Question,
     task: Task,
     features: VideoFeatures,
     progress: Progress = silent,
@@ -71,7 +71,7 @@ def with_text(
     Unchanged when that is not known and the model is not there. Raises VideoError, LabelStudioError, StorageError and
     DeviceFull.
     """
-    content = context.videos.content_of(video_address(context, config, task).url)
+    content = context.videos.content_of(video_address(context, question, task).url)
     if key is not None and content is not None and (seen := known_view(context.text_store, content, key)) is not None:
         return replace(features, text=seen)
     model = text_model(context)
@@ -79,9 +79,9 @@ def with_text(
         return features
     if content is not None and (seen := known_view(context.text_store, content, model.key)) is not None:
         return replace(features, text=seen)
-    video = task_video(context, config, task)
+    video = task_video(context, question, task)
     text = f"looking at task {task.id} with its labels in mind"
-    with naming(task, config, video):
+    with naming(task, question, video):
         seen = text_view(
             video.path,
             features,
@@ -110,8 +110,8 @@ def with_names(
     `tasks`: those of the videos, among others. A video that it cannot look at stays as it is. Raises DeviceFull.
     """
     tell_of_text(context, work.key)
-    prompts = project_prompts(context, work.config)
-    if prior_for(videos, work.config.labels, prompts) is None:
+    prompts = project_prompts(context, work.question)
+    if prior_for(videos, work.question.labels, prompts) is None:
         return list(videos), None
     known = {task.id: task for task in tasks}
     return [replace(v, features=with_text_if_it_can(context, work, known[v.task], v.features)) for v in videos], prompts
@@ -122,7 +122,7 @@ def with_text_if_it_can(
 ) -> VideoFeatures:
     """`with_text`, or `features` as they are when the video cannot be had: its embeddings serve without."""
     try:
-        return with_text(context, work.config, task, features, report, key)
+        return with_text(context, work.question, task, features, report, key)
     except VideoError as error:
         log.warning("task %d is not looked at with its labels in mind: %s", task.id, error)
         return features
@@ -136,7 +136,7 @@ def prompted_frames(
     `good`: the embedded frames that may be chosen; without embeddings what the text model saw tells them apart. None when
     the video was not looked at with a text model. Raises DeviceFull.
     """
-    prompts, seen = project_prompts(context, work.config), features.text
+    prompts, seen = project_prompts(context, work.question), features.text
     if prompts is None or seen is None:
         return None
     scores, count = prompts.scores(seen.rows), work.settings.frames_per_video

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.file_names import file_name
 from ml_backend.queueing.limits import allow, allow_for_video
 from ml_backend.queueing.poison import in_hand
@@ -25,9 +25,9 @@ def silent(percent: float, text: str) -> None:
     """Progress that nobody follows."""
 
 
-def task_video(context: WorkerContext, config: LabelConfig, task: Task, progress: Progress = silent) -> VideoFile:
+def task_video(context: WorkerContext, question: Question, task: Task, progress: Progress = silent) -> VideoFile:
     """Raises VideoError and LabelStudioError."""
-    address, started = video_address(context, config, task), time.monotonic()
+    address, started = video_address(context, question, task), time.monotonic()
     video = context.videos.fetch(
         address.url, address.headers, lambda share: progress(100 * share, f"fetching the video of task {task.id}")
     )
@@ -37,7 +37,7 @@ def task_video(context: WorkerContext, config: LabelConfig, task: Task, progress
 
 
 @contextmanager
-def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
+def naming(task: Task, question: Question, video: VideoFile) -> Iterator[None]:
     """To be put around all that opens the file: gives the job time for it, counts the workers that it ends, and lets
     errors about it speak of the task's video, which the admin knows, not of its name in the cache."""
     try:
@@ -48,17 +48,17 @@ def naming(task: Task, config: LabelConfig, video: VideoFile) -> Iterator[None]:
         if video.path.exists():
             raise
         raise VideoUnreachable(
-            f"The copy of {video_name(task, config)} (task {task.id}) went while it was used, to make room for others.",
+            f"The copy of {video_name(task, question)} (task {task.id}) went while it was used, to make room for others.",
             "It is fetched again by itself; set CACHE_MAX_BYTES higher if that happens often.",
         ) from error
     except VideoError as error:
         if isinstance(error, VideoUnreadable) and not _is_whole(video):
             video.path.unlink(missing_ok=True)
             raise VideoUnreachable(
-                f"The copy of {video_name(task, config)} (task {task.id}) in DATA_DIR was damaged.",
+                f"The copy of {video_name(task, question)} (task {task.id}) in DATA_DIR was damaged.",
                 "It is fetched again by itself; check the disk if that happens often.",
             ) from error
-        name = f"{video_name(task, config)} (task {task.id})"
+        name = f"{video_name(task, question)} (task {task.id})"
         raise type(error)(
             error.message.replace(video.path.name, name).replace("The video ended", f"{name} ended"), error.remedy
         ) from error
@@ -73,27 +73,27 @@ def _is_whole(video: VideoFile) -> bool:
         return False
 
 
-def inspect_video(task: Task, config: LabelConfig, video: VideoFile, thorough: bool = False) -> tuple[Finding, ...]:
+def inspect_video(task: Task, question: Question, video: VideoFile, thorough: bool = False) -> tuple[Finding, ...]:
     """What is unusual about a task's video, told in its own name."""
-    found = inspect(video.path, config.framerate_of(task.data), thorough=thorough)
-    cached, name = video.path.name, video_name(task, config)
+    found = inspect(video.path, question.framerate_of(task.data), thorough=thorough)
+    cached, name = video.path.name, video_name(task, question)
     return tuple(
         replace(each, message=each.message.replace(cached, name), remedy=each.remedy.replace(cached, name))
         for each in found
     )
 
 
-def video_name(task: Task, config: LabelConfig) -> str:
+def video_name(task: Task, question: Question) -> str:
     """As people know the file, see `labelstudio.file_names`."""
-    return file_name(task.data, task.data.get(config.video_key))
+    return file_name(task.data, question.video_of(task.data))
 
 
-def video_address(context: WorkerContext, config: LabelConfig, task: Task) -> VideoAddress:
+def video_address(context: WorkerContext, question: Question, task: Task) -> VideoAddress:
     """Raises VideoRefused when the task's data names no video."""
-    address = context.client.video_address(task.data.get(config.video_key))
+    address = context.client.video_address(question.video_of(task.data))
     if address is None:
         raise VideoRefused(
-            f"Task {task.id} has no video: its data has no address under {config.video_key!r}.",
-            f'The label config says value="${config.video_key}"; import the task with that key.',
+            f"Task {task.id} has no video: its data has no address under {question.video_key!r}.",
+            f'The label config says value="{question.video}"; import the task with that key.',
         )
     return address

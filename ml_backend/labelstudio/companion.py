@@ -17,7 +17,7 @@ from typing import Any
 from ml_backend.errors import LabelStudioMissing
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion_config import CONTROL, NONE
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.intake import Intake
 from ml_backend.labelstudio.payloads import companion_mark, companion_of
@@ -126,7 +126,7 @@ class Companions(Intake):
     def set_config(self, number: int, label_config: str) -> None:
         self._json("PATCH", f"/api/projects/{number}/", json_body={"label_config": label_config})
 
-    def asked(self, project: int, config: LabelConfig, version: str, task: int | None = None) -> Iterator[Asked]:
+    def asked(self, project: int, question: Question, version: str, task: int | None = None) -> Iterator[Asked]:
         """Every task of a video project, or `task`, with the frames that its predictions ask about: those of `version`,
         and the first suggestions until somebody has annotated the task there."""
         this = () if task is None else (condition("id", "equal", "Number", task),)
@@ -136,7 +136,7 @@ class Companions(Intake):
                 region.start
                 for prediction in item.get("predictions", ())
                 if prediction.get("model_version") in versions
-                for region in parse_regions(prediction["result"], config)
+                for region in parse_regions(prediction["result"], question)
                 if region.start == region.end and not region.labels
             }
             yield Asked(Task(item["id"], item["data"]), tuple(sorted(frames)))

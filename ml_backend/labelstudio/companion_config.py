@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 
 # What a result holds instead of the words "None of these", which a label may have as well.
 NONE = "coldblitz-none"
@@ -16,10 +16,12 @@ _KEYS = "123456789qtasdfgzxcyijln"
 _NONE_KEY = "0"
 
 
-def companion_config(config: LabelConfig, several: bool) -> str:
+def companion_config(question: Question, several: bool) -> str:
     """One key for each label of the video project, and one for none of them. `several`: a frame may have more than one."""
-    keys = [*_KEYS, *[""] * len(config.labels)]
-    choices = [_choice(label, key, config.colours.get(label)) for label, key in zip(config.labels, keys, strict=False)]
+    keys = [*_KEYS, *[""] * len(question.labels)]
+    choices = [
+        _choice(label, key, question.colours.get(label)) for label, key in zip(question.labels, keys, strict=False)
+    ]
     choices.append(_choice("None of these", _NONE_KEY, None, NONE))
     kind = "multiple" if several else "single"
     listed = "\n".join(f"    {each}" for each in choices)
@@ -37,13 +39,13 @@ def _choice(value: str, key: str, colour: str | None, alias: str | None = None) 
     return f"<Choice {' '.join(f'{name}={quoteattr(text)}' for name, text in attributes.items() if text)}/>"
 
 
-def in_step(label_config: str, config: LabelConfig, several: bool) -> str:
+def in_step(label_config: str, question: Question, several: bool) -> str:
     """The label config that the companion should have: its own as long as it has the labels, for an admin may have made it
     nicer; one that allows several labels a frame goes on doing so."""
     allows, labels = _choices(label_config)
     several |= allows
-    same = set(labels) == {*config.labels, NONE} and allows == several
-    return label_config if same else companion_config(config, several)
+    same = set(labels) == {*question.labels, NONE} and allows == several
+    return label_config if same else companion_config(question, several)
 
 
 def _choices(label_config: str) -> tuple[bool, list[str]]:

@@ -1,45 +1,83 @@
-"""The label config: which control is predicted, on which video, with which labels and frame rate."""
+"""The label config: which questions it asks about which video, with which labels and at which frame rate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 from ml_backend.errors import LabelConfigError
+from ml_backend.labelstudio.variables import resolved, variables
 
 DEFAULT_FRAMERATE = 24.0
 # A <Choices> with this answer says that the whole video was looked at.
 REVIEWED = "reviewed"
 
+QuestionKind = Literal["timeline", "choices"]
+_KINDS: dict[str, QuestionKind] = {"timelinelabels": "timeline", "choices": "choices"}
+_ANSWER_TAGS = {"timeline": "label", "choices": "choice"}
+
 _HOW_TO_MEND = (
     'Add one to the project\'s labeling interface, for example <TimelineLabels name="labels" toName="video">'
     '<Label value="A"/></TimelineLabels><Video name="video" value="$video" framerate="$fps"/>.'
 )
+# What Label Studio calls object tags, in lower case: a control without toName belongs to the only one of these.
+_OBJECTS = {
+    *("audio", "audioplus", "chat", "hypertext", "image", "list", "paragraphs", "pdf", "table", "text", "timeseries"),
+    "video",
+}
 
 
 @dataclass(frozen=True)
-class LabelConfig:
-    """The first `TimelineLabels` control of a label config and the `Video` it belongs to.
+class Question:
+    """What one control of the label config asks about a `<Video>`.
 
-    `video_key`: the key of the task's data that holds the video's address. `framerate`: the attribute as written, or None.
+    `kind`: which labels hold on which frames (`timeline`), or what the whole video is (`choices`). `video`: the `value` of
+    the video's tag as written. `labels`: those in the config, then those that tasks bring along; `labels_from`: where in a
+    task's data they are. `framerate`: the attribute as written, or None. `multiple`: of choices, whether several may hold.
     `reviewed_control`: name of the `<Choices>` with an answer *reviewed*, when the config has one.
     `predicted_values`: a model's words (a comma between several) to the label that has this attribute.
     `colours`: what each label that has one has for `background`, as it is written.
     `wording`: of each label with an `alias` or a `hint`, what people read: its `value`, then the hint if there is one.
+    `alone`: whether the config has no other question.
     """
 
     from_name: str
     to_name: str
-    video_key: str
+    video: str
     labels: tuple[str, ...]
-    framerate: str | None
-    reviewed_control: str | None
+    framerate: str | None = None
+    reviewed_control: str | None = None
+    kind: QuestionKind = "timeline"
+    multiple: bool = False
+    labels_from: tuple[str, ...] = ()
     predicted_values: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[str, str] = field(default_factory=dict)
     wording: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    alone: bool = True
+
+    @property
+    def tag(self) -> str:
+        """Eight hexadecimal digits that tell its region ids from those of the config's other questions."""
+        return f"{zlib.crc32(self.from_name.encode()):08x}"
+
+    @property
+    def video_key(self) -> str:
+        """The key of a task's data that names its video; where there are several, the first."""
+        return next(iter(variables(self.video)), "video")
+
+    def video_of(self, data: Mapping[str, Any]) -> str | None:
+        """The address of a task's video as its data and the config name it, None when they name none."""
+        found = resolved(self.video, data)
+        return found if isinstance(found, str) and found.strip() else None
+
+    def labels_in(self, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """The labels that a task's data bring along, each once."""
+        lists = (resolved(source, data) for source in self.labels_from)
+        return tuple(dict.fromkeys(label for found in lists for label in _dynamic(found)))
 
     def framerate_of(self, data: Mapping[str, Any]) -> float:
         """Frames per second of Label Studio's grid for a task, resolved as Label Studio does.
@@ -47,8 +85,8 @@ class LabelConfig:
         A `$variable` is read from the task's data; below 1 means seconds per frame; what is not a positive number is 24.
         """
         text: Any = self.framerate
-        if isinstance(text, str) and text.startswith("$"):
-            text = _looked_up(data, text[1:])
+        if isinstance(text, str) and variables(text):
+            text = resolved(text, data)
         try:
             # Python reads "2_5" as a number, the browser does not.
             value = float("no" if isinstance(text, str) and "_" in text else text)
@@ -60,8 +98,35 @@ class LabelConfig:
         return rate if math.isfinite(rate) else DEFAULT_FRAMERATE
 
 
+@dataclass(frozen=True)
+class LabelConfig:
+    """`questions`: at least one, in the order of the config. `left_alone`: what else it asks, a sentence each."""
+
+    questions: tuple[Question, ...]
+    left_alone: tuple[str, ...] = ()
+
+    @property
+    def main(self) -> Question:
+        """The one whose frames are suggested and shown: the first about a timeline, else the first."""
+        return next((each for each in self.questions if each.kind == "timeline"), self.questions[0])
+
+    @property
+    def timelines(self) -> tuple[Question, ...]:
+        return tuple(each for each in self.questions if each.kind == "timeline")
+
+    def with_labels(self, found: Mapping[str, Sequence[str]]) -> LabelConfig:
+        """With the labels that tasks bring along, by the question's `from_name`, after those that it has."""
+        return replace(
+            self,
+            questions=tuple(
+                replace(each, labels=tuple(dict.fromkeys((*each.labels, *found.get(each.from_name, ())))))
+                for each in self.questions
+            ),
+        )
+
+
 def parse_label_config(xml: str) -> LabelConfig:
-    """Raises LabelConfigError when the XML is broken or has no labels on a video."""
+    """Raises LabelConfigError when the XML is broken or asks nothing that can be predicted about a video."""
     try:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError as error:
@@ -69,71 +134,149 @@ def parse_label_config(xml: str) -> LabelConfig:
             f"The label config is not valid XML ({error}).", "Save it again in Label Studio."
         ) from error
     elements = list(root.iter())
-    videos = {_attribute(e, "name"): e for e in elements if e.tag.lower() == "video"}
+    objects = {
+        name: each for each in elements if _tag(each) in _OBJECTS and (name := _attribute(each, "name")) is not None
+    }
+    reviewed = _reviewed_control(elements)
+    questions: list[Question] = []
+    others: list[str] = []
     for control in elements:
-        if control.tag.lower() != "timelinelabels":
+        if _tag(control) not in _KINDS and (_attribute(control, "toName") is None or _tag(control) == "filter"):
             continue
-        video = videos.get(_attribute(control, "toName"))
-        if video is None:
+        if _tag(control) == "choices" and _attribute(control, "name") == reviewed:
             continue
-        labels = tuple(
-            dict.fromkeys(
-                value for label in control.iter() if label.tag.lower() == "label" and (value := _value(label))
-            )
-        )
-        if not labels:
-            raise LabelConfigError(
-                "The label config's <TimelineLabels> has no <Label>.", "Add at least two labels to it."
-            )
-        return LabelConfig(
-            from_name=_attribute(control, "name") or "",
-            to_name=_attribute(video, "name") or "",
-            video_key=(_attribute(video, "value") or "$video").lstrip("$"),
-            labels=labels,
-            framerate=_attribute(video, "framerate"),
-            reviewed_control=_reviewed_control(elements),
-            predicted_values={
-                words: value
-                for label in control.iter()
-                if label.tag.lower() == "label"
-                and (value := _value(label))
-                and (words := _attribute(label, "predicted_values"))
-            },
-            colours={
-                value: colour
-                for label in control.iter()
-                if label.tag.lower() == "label"
-                and (value := _value(label))
-                and (colour := _attribute(label, "background"))
-            },
-            wording={
-                value: read
-                for label in control.iter()
-                if label.tag.lower() == "label" and (value := _value(label)) and (read := _read(label)) != (value,)
-            },
-        )
-    raise LabelConfigError("The label config has no <TimelineLabels> on a <Video>.", _HOW_TO_MEND)
+        found = _question(control, objects, reviewed)
+        if isinstance(found, Question):
+            questions.append(found)
+        else:
+            others.append(found)
+    if not questions:
+        raise LabelConfigError(_nothing(objects, others), _HOW_TO_MEND)
+    alone = len(questions) == 1
+    return LabelConfig(tuple(replace(each, alone=alone) for each in questions), tuple(others))
 
 
-def _looked_up(data: Mapping[str, Any], path: str) -> Any:
-    """`fps`, or `meta.fps` for a value further down."""
-    if path in data:
-        return data[path]
-    found: Any = data
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
+def _nothing(objects: Mapping[str, ElementTree.Element], others: Sequence[str]) -> str:
+    """Why a config asks nothing that can be predicted."""
+    if not any(_tag(each) == "video" for each in objects.values()):
+        beside = f" {others[0]}" if others else ""
+        return f"The label config has no <Video>, and only videos are predicted.{beside}"
+    if others:
+        return f"The label config asks nothing that is predicted. {' '.join(others)}"
+    return "The label config has no <TimelineLabels> or <Choices> on a <Video>."
+
+
+def _question(
+    control: ElementTree.Element, objects: Mapping[str, ElementTree.Element], reviewed: str | None
+) -> Question | str:
+    """What a control asks, or why that is left alone."""
+    name, kind = _attribute(control, "name") or "", _KINDS.get(_tag(control))
+    called = f'<{control.tag} name="{name}">'
+    if kind is None:
+        return f"{called} is left alone: {_why_not(_tag(control))}"
+    about = _attribute(control, "toName") or (next(iter(objects)) if len(objects) == 1 else "")
+    targets = [each.strip() for each in about.split(",")]
+    video = next((objects[each] for each in targets if each in objects and _tag(objects[each]) == "video"), None)
+    if video is None:
+        return f"{called} is left alone: {_not_a_video(about, objects)}"
+    if kind == "choices" and (why := _not_whole(control)):
+        return f"{called} is left alone: {why}"
+    answers = _answers(control, kind)
+    source = _attribute(control, "value") or ""
+    dynamic = [source] if variables(source) else []
+    if kind == "choices":
+        # Of a <Label> Label Studio keeps the text as it is written, of a <Choice> what the variable stands for.
+        dynamic += [text for each in answers if variables(text := _value(each) or "")]
+        answers = [each for each in answers if not variables(_value(each) or "")]
+    named = [(each, value) for each in answers if (value := _value(each))]
+    labels = tuple(dict.fromkeys(label for _, label in named))
+    if not labels and not dynamic:
+        return f"{called} is left alone: it has no <{_ANSWER_TAGS[kind].capitalize()}>."
+    return Question(
+        from_name=name,
+        to_name=_attribute(video, "name") or "",
+        video=_attribute(video, "value") or "$video",
+        labels=labels,
+        framerate=_attribute(video, "framerate"),
+        reviewed_control=reviewed,
+        kind=kind,
+        multiple=kind == "choices" and (_attribute(control, "choice") or "").lower() == "multiple",
+        labels_from=tuple(dict.fromkeys(dynamic)),
+        predicted_values={words: value for each, value in named if (words := _attribute(each, "predicted_values"))},
+        colours={value: colour for each, value in named if (colour := _attribute(each, "background"))},
+        wording={value: read for each, value in named if (read := _read(each)) != (value,)},
+    )
+
+
+def _not_a_video(asked: str, objects: Mapping[str, ElementTree.Element]) -> str:
+    if not asked:
+        return "it has no toName."
+    there = [f'<{objects[each].tag} name="{each}">' for each in asked.split(",") if each in objects]
+    if there:
+        return f"it is about {' and '.join(there)}, not about a <Video>."
+    return f'toName="{asked}" names no tag of the label config.'
+
+
+def _not_whole(choices: ElementTree.Element) -> str | None:
+    """Why a <Choices> does not say what a whole video is."""
+    if _is_true(choices, "perRegion"):
+        return "perRegion answers belong to regions, not to the video."
+    if _is_true(choices, "perItem"):
+        return "perItem answers belong to items, not to the video."
+    if _is_true(choices, "allowNested"):
+        return "nested choices are not predicted."
+    return None
+
+
+def _why_not(tag: str) -> str:
+    if tag == "labels":
+        return "Label Studio keeps <Labels> on no timeline; use <TimelineLabels>."
+    if tag == "videorectangle":
+        return "boxes are not predicted."
+    if tag == "taxonomy":
+        return "a taxonomy is not predicted; <Choices> are."
+    return "only <TimelineLabels> and <Choices> on a <Video> are predicted."
+
+
+def _answers(control: ElementTree.Element, kind: QuestionKind) -> list[ElementTree.Element]:
+    """Its labels or choices, however they are arranged; those within another choice only exist where choices nest."""
+    found: list[ElementTree.Element] = []
+    for child in control:
+        if _tag(child) == _ANSWER_TAGS[kind]:
+            found.append(child)
+            if kind == "choices":
+                continue
+        found += _answers(child, kind)
     return found
+
+
+def _dynamic(found: object) -> Iterable[str]:
+    """The labels in what a task's data have for a control's `value`: a list of objects, each like a tag; or a text."""
+    if isinstance(found, str | int | float) and not isinstance(found, bool):
+        yield str(found)
+    for each in found if isinstance(found, list) else []:
+        if isinstance(each, Mapping) and (value := each.get("alias") or each.get("value")):
+            yield str(value)
 
 
 def _reviewed_control(elements: list[ElementTree.Element]) -> str | None:
     for choices in elements:
-        if choices.tag.lower() == "choices" and any(_is_reviewed(choice) for choice in choices.iter()):
+        if _tag(choices) == "choices" and any(_is_reviewed(choice) for choice in choices.iter()):
             return _attribute(choices, "name")
     return None
 
 
 def _is_reviewed(choice: ElementTree.Element) -> bool:
-    return choice.tag.lower() == "choice" and (_value(choice) or "").lower() == REVIEWED
+    return _tag(choice) == "choice" and (_value(choice) or "").lower() == REVIEWED
+
+
+def _is_true(element: ElementTree.Element, name: str) -> bool:
+    return _attribute(element, name) == "true"
+
+
+def _tag(element: ElementTree.Element) -> str:
+    # Comments have a function for a tag.
+    return element.tag.lower() if isinstance(element.tag, str) else ""
 
 
 def _value(answer: ElementTree.Element) -> str | None:

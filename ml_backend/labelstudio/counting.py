@@ -12,7 +12,7 @@ from typing import Any
 from ml_backend.annotation import Annotation
 from ml_backend.errors import LabelStudioError
 from ml_backend.labelstudio.client import Client
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.regions import parse_annotations
 
 _ASKED = (
@@ -44,11 +44,11 @@ class TaskWork:
 class Counting(Client):
     """What statistics and reports on people ask of Label Studio; raises as `Client` does."""
 
-    def work(self, project: int, config: LabelConfig) -> Iterator[TaskWork]:
+    def work(self, project: int, question: Question) -> Iterator[TaskWork]:
         """Every task, by its id."""
         for item in self._tasks(project, _ASKED, page=_PAGE):
             submitted = [each for each in item["annotations"] if not each.get("was_cancelled")]
-            parsed = parse_annotations(item["id"], submitted, config)
+            parsed = parse_annotations(item["id"], submitted, question)
             yield TaskWork(
                 item["id"],
                 item["data"],

@@ -1,19 +1,32 @@
-"""Label Studio's result items to and from regions. One range per region: Label Studio's editor destroys more on the first edit."""
+"""Label Studio's result items to and from regions. One range per region: Label Studio's editor destroys more on the first edit.
+
+A result holds the items of all of a config's questions, each with the `from_name` of its own. Their ids end with the tag of
+their question where a config has several: Label Studio puts a second control's answer about a region into an item with the
+same id, and what a model said about one question is nobody's answer to another.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml_backend.annotation import Annotation, Origin, Region
-from ml_backend.labelstudio.config import REVIEWED, LabelConfig
+from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
+from ml_backend.labelstudio.config import REVIEWED, Question
 from ml_backend.video.timeline import StudioFrame
 
 KEYFRAMES_VERSION = "keyframes-v1"
 _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
+# An id of ours with a question's tag. Ids are foreign text: longer ones are not looked at.
+_TAGGED = re.compile(r"(.+)_([0-9a-f]{8})")
+_SUGGESTED = re.compile(r"kf-(.+-)?[0-9]+")
+_MODELLED = re.compile(r"[a-z][A-Za-z0-9_-]*-v[0-9]+-([0-9]+_[0-9]+_[0-9]+|whole_[0-9a-f]{8})")
+_LONGEST_ID = 200
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,7 @@ class Prediction:
     version: str
     regions: tuple[Region, ...]
     score: float
+    whole: WholeVideo | None = None
 
 
 def suggestion(task: int, frames: Iterable[StudioFrame]) -> Prediction:
@@ -43,21 +57,51 @@ def _empty(name: str, frame: StudioFrame) -> Region:
     return Region(name, frame, frame, (), "prediction")
 
 
-def prediction_json(prediction: Prediction, config: LabelConfig) -> dict[str, Any]:
+def prediction_json(prediction: Prediction, question: Question) -> dict[str, Any]:
     """The item for Label Studio's bulk import and for the answer to `/predict`."""
+    return joined_json([(question, prediction)])
+
+
+def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> dict[str, Any]:
+    """The same of what was predicted of one task to several questions: one result, as sure as the least sure part."""
+    first = parts[0][1]
     return {
-        "task": prediction.task,
-        "model_version": prediction.version,
-        "score": _share(prediction.score),
-        "result": [_region_json(region, config) for region in prediction.regions],
+        "task": first.task,
+        "model_version": first.version,
+        "score": _share(min(prediction.score for _, prediction in parts)),
+        "result": [item for question, prediction in parts for item in _items(prediction, question)],
     }
 
 
-def _region_json(region: Region, config: LabelConfig) -> dict[str, Any]:
+def whole_id(version: str, answer: Iterable[str]) -> str:
+    """The id of a predicted answer about a whole video: it tells a changed answer from one that was left as it was."""
+    return f"{version}-whole_{_checksum(answer)}"
+
+
+def _checksum(answer: Iterable[str]) -> str:
+    return f"{zlib.crc32(json.dumps(sorted(answer)).encode()):08x}"
+
+
+def _items(prediction: Prediction, question: Question) -> Iterable[dict[str, Any]]:
+    if prediction.whole is not None and prediction.whole.labels:
+        yield _choices_json(prediction.whole, question)
+    for region in prediction.regions:
+        yield _region_json(region, question)
+
+
+def _choices_json(whole: WholeVideo, question: Question) -> dict[str, Any]:
+    item = {**_head(whole.id, question), "type": "choices", "value": {"choices": list(whole.labels)}}
+    return item if whole.score is None else {**item, "score": _share(whole.score)}
+
+
+def _head(number: str, question: Question) -> dict[str, Any]:
+    own = number if question.alone else f"{number}_{question.tag}"
+    return {"id": own, "from_name": question.from_name, "to_name": question.to_name}
+
+
+def _region_json(region: Region, question: Question) -> dict[str, Any]:
     item: dict[str, Any] = {
-        "id": region.id,
-        "from_name": config.from_name,
-        "to_name": config.to_name,
+        **_head(region.id, question),
         "type": "timelinelabels",
         "value": {
             "ranges": [{"start": int(region.start), "end": int(region.end)}],
@@ -75,42 +119,72 @@ def _share(score: float) -> float:
     return round(min(max(float(score), 0.0), 1.0), 6) if math.isfinite(score) else 0.0
 
 
-def parse_annotations(task: int, items: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Annotation, ...]:
+def parse_annotations(task: int, items: Sequence[Mapping[str, Any]], question: Question) -> tuple[Annotation, ...]:
     """The submitted annotations of one task; skipped (cancelled) ones are left out."""
-    return tuple(_annotation(task, item, config) for item in items if not item.get("was_cancelled"))
+    return tuple(_annotation(task, item, question) for item in items if not item.get("was_cancelled"))
 
 
-def parse_regions(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> tuple[Region, ...]:
-    """The regions of a result on the control that is predicted; items of other controls are left out."""
-    return tuple(region for item in result for region in _regions(item, config))
+def parse_regions(result: Sequence[Mapping[str, Any]], question: Question) -> tuple[Region, ...]:
+    """The regions of a result on the timeline of a question; items of other controls are left out."""
+    if question.kind != "timeline":
+        return ()
+    first_of = _first_controls(result)
+    return tuple(region for item in result for region in _regions(item, question, first_of))
 
 
-def _annotation(task: int, item: Mapping[str, Any], config: LabelConfig) -> Annotation:
+def parse_whole(result: Sequence[Mapping[str, Any]], question: Question) -> WholeVideo | None:
+    """The answer to a question about the whole video; None where it was not answered."""
+    for item in result:
+        value = item.get("value")
+        if (
+            question.kind == "choices"
+            and item.get("type") == "choices"
+            and item.get("from_name") == question.from_name
+            and isinstance(value, Mapping)
+            # A choice about a region has its range.
+            and "ranges" not in value
+            and (chosen := tuple(dict.fromkeys(c for c in _list(value.get("choices")) if isinstance(c, str))))
+        ):
+            number, ours = _own_id(str(item.get("id", "")), question)
+            return WholeVideo(number, chosen, _origin(item, ours), _score(item))
+    return None
+
+
+def is_untouched_whole(whole: WholeVideo) -> bool:
+    """Whether a model gave this answer about the whole video and nobody changed it."""
+    said = re.fullmatch(r".+-v[0-9]+-whole_([0-9a-f]{8})", whole.id[:_LONGEST_ID])
+    return whole.origin == "prediction" and said is not None and said[1] == _checksum(whole.labels)
+
+
+def _annotation(task: int, item: Mapping[str, Any], question: Question) -> Annotation:
     result = [r for r in _list(item.get("result")) if isinstance(r, Mapping)]
     author, seconds = item.get("completed_by"), item.get("lead_time")
     return Annotation(
         id=int(item["id"]),
         task=task,
-        regions=parse_regions(result, config),
+        regions=parse_regions(result, question),
         updated_at=datetime.fromisoformat(item["updated_at"]),
         author=author["id"] if isinstance(author, Mapping) else author,
         ground_truth=bool(item.get("ground_truth")),
-        reviewed=_reviewed(result, config),
+        reviewed=_reviewed(result, question),
+        whole=parse_whole(result, question),
         lead_time=float(seconds) if isinstance(seconds, int | float) else None,
     )
 
 
-def _regions(item: Mapping[str, Any], config: LabelConfig) -> Iterable[Region]:
+def _regions(item: Mapping[str, Any], question: Question, first_of: Mapping[str, str]) -> Iterable[Region]:
     value = item.get("value")
     if (
         item.get("type") != "timelinelabels"
-        or item.get("from_name") != config.from_name
+        or item.get("from_name") != question.from_name
         or not isinstance(value, Mapping)
     ):
         return
     labels = tuple(map(str, _list(value.get("timelinelabels"))))
-    origin = item.get("origin")
-    score = item.get("score")
+    number, ours = _own_id(str(item.get("id", "")), question)
+    # An id without a tag belongs to the control whose item comes first: the editor adds those of others behind it.
+    if ours and first_of.get(number, question.from_name) != question.from_name:
+        number, ours = _by_hand(number)
     for span in _list(value.get("ranges")):
         try:
             start, end = round(float(span["start"])), round(float(span["end"]))
@@ -119,13 +193,46 @@ def _regions(item: Mapping[str, Any], config: LabelConfig) -> Iterable[Region]:
         # Label Studio stores any numbers: frame 0 shows as frame 1, and an end before the start is the same span dragged left.
         first, last = max(1, min(start, end)), max(1, start, end)
         yield Region(
-            id=str(item.get("id", "")),
+            id=number,
             start=StudioFrame(first),
             end=StudioFrame(last),
             labels=labels,
-            origin=origin if origin in _ORIGINS else "manual",
-            score=float(score) if isinstance(score, int | float) else None,
+            origin=_origin(item, ours),
+            score=_score(item),
         )
+
+
+def _first_controls(result: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of each region's id the control whose item comes first."""
+    found: dict[str, str] = {}
+    for item in result:
+        if item.get("type") == "timelinelabels":
+            found.setdefault(str(item.get("id", "")), str(item.get("from_name", "")))
+    return found
+
+
+def _own_id(number: str, question: Question) -> tuple[str, bool]:
+    """A region's id without the tag, and whether it may be the question's own: what another one's region is answered with
+    was added by a person."""
+    tagged = _TAGGED.fullmatch(number) if len(number) <= _LONGEST_ID else None
+    if tagged is None or not (_SUGGESTED.fullmatch(tagged[1]) or _MODELLED.fullmatch(tagged[1])):
+        return number, True
+    return (tagged[1], True) if tagged[2] == question.tag else _by_hand(tagged[1])
+
+
+def _by_hand(number: str) -> tuple[str, bool]:
+    # Who answers a suggested frame means that frame, whichever question it was suggested for.
+    return (number, True) if number.startswith("kf-") else (f"by-hand-{number}", False)
+
+
+def _origin(item: Mapping[str, Any], ours: bool) -> Origin:
+    origin = item.get("origin")
+    return origin if ours and origin in _ORIGINS else "manual"
+
+
+def _score(item: Mapping[str, Any]) -> float | None:
+    score = item.get("score")
+    return float(score) if isinstance(score, int | float) else None
 
 
 def _list(value: object) -> list[Any]:
@@ -133,13 +240,13 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _reviewed(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> bool | None:
-    if config.reviewed_control is None:
+def _reviewed(result: Sequence[Mapping[str, Any]], question: Question) -> bool | None:
+    if question.reviewed_control is None:
         return None
     answers = [
         str(choice).lower()
         for item in result
-        if item.get("from_name") == config.reviewed_control and isinstance(item.get("value"), Mapping)
+        if item.get("from_name") == question.reviewed_control and isinstance(item.get("value"), Mapping)
         for choice in _list(item["value"].get("choices"))
     ]
     return REVIEWED in answers if answers else None

@@ -112,9 +112,9 @@ class TestTheCache:
 
     def test_a_copy_that_another_worker_removes_to_make_room_is_fetched_again(self, context: WorkerContext) -> None:
         work, task = open_project(context, KEY), context.client.task(7, 1)
-        video = task_video(context, work.config, task)
+        video = task_video(context, work.question, task)
         video.path.unlink()
-        with pytest.raises(VideoUnreachable, match="to make room"), naming(task, work.config, video):
+        with pytest.raises(VideoUnreachable, match="to make room"), naming(task, work.question, video):
             read_timeline(video.path)
         assert suggest(KEY, 1).startswith("suggested")
 

@@ -133,7 +133,7 @@ class TestSuggestions:
         assert embed(KEY, 1).endswith("suggested others")
         assert isinstance(reader.text, TextModel)
         task = reader.client.task(7, 1)
-        config = parse_label_config(CONFIG)
+        config = parse_label_config(CONFIG).main
         content = reader.videos.content_of(video_address(reader, config, task).url)
         assert content is not None
         seen = known_view(reader.text_store, content, reader.text.key)

@@ -11,7 +11,7 @@ from ml_backend.labelstudio.companion_config import NONE, companion_config, in_s
 from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.payloads import companion_mark, companion_of
 
-LABELS = parse_label_config(CONFIG)
+LABELS = parse_label_config(CONFIG).main
 
 
 def choices(xml: str) -> dict[str, str | None]:
@@ -32,7 +32,7 @@ def test_each_label_has_the_digit_that_it_has_on_the_timeline_and_zero_is_none_o
 
 
 def test_labels_beyond_nine_have_letters_and_those_beyond_the_letters_a_click() -> None:
-    many = parse_label_config(with_labels(*(f"label {number}" for number in range(40))))
+    many = parse_label_config(with_labels(*(f"label {number}" for number in range(40)))).main
     keys = list(choices(companion_config(many, several=False)).values())
     assert keys[:9] == list("123456789")
     given = [key for key in keys if key is not None]
@@ -48,12 +48,12 @@ def test_a_frame_has_one_label_or_several(several: bool) -> None:
 
 
 def test_names_that_mean_something_in_xml_stay_what_they_are() -> None:
-    odd = parse_label_config(with_labels("a &lt;b&gt; &quot;c&quot; &amp; d", "None of these"))
+    odd = parse_label_config(with_labels("a &lt;b&gt; &quot;c&quot; &amp; d", "None of these")).main
     assert list(choices(companion_config(odd, several=False))) == ['a <b> "c" & d', "None of these", NONE]
 
 
 def test_labels_have_the_colours_of_the_timeline() -> None:
-    coloured = parse_label_config(CONFIG.replace('value="cat"', 'value="cat" background="#0072B2"'))
+    coloured = parse_label_config(CONFIG.replace('value="cat"', 'value="cat" background="#0072B2"')).main
     assert '<Choice value="cat" hotkey="1" background="#0072B2"/>' in companion_config(coloured, several=False)
 
 
@@ -64,7 +64,7 @@ def test_it_is_written_again_only_when_labels_or_their_number_a_frame_have_chang
     assert "multiple" in in_step(nicer, LABELS, several=True)
     several = made.replace('"single"', '"multiple"')
     assert in_step(several, LABELS, several=False) == several, "who has allowed several is not overruled"
-    horses = parse_label_config(with_labels("cat", "horse"))
+    horses = parse_label_config(with_labels("cat", "horse")).main
     assert list(choices(in_step(several, horses, several=False))) == ["cat", "horse", NONE]
     assert in_step("<broken", LABELS, several=False) == made
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ml_backend.errors import LabelConfigError
-from ml_backend.labelstudio.config import DEFAULT_FRAMERATE, LabelConfig, parse_label_config
+from ml_backend.labelstudio.config import DEFAULT_FRAMERATE, Question, parse_label_config
 
 CONFIG = """
 <View>
@@ -26,8 +26,14 @@ CONFIG = """
 """
 
 
-def with_video(attributes: str) -> LabelConfig:
-    return parse_label_config(
+def only(xml: str) -> Question:
+    """The question of a config that asks one."""
+    (question,) = parse_label_config(xml).questions
+    return question
+
+
+def with_video(attributes: str) -> Question:
+    return only(
         f'<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels><Video name="v" {attributes}/></View>'
     )
 
@@ -37,10 +43,10 @@ def framerate(attribute: str, data: Mapping[str, Any] | None = None) -> float:
 
 
 def test_the_control_its_video_and_its_labels() -> None:
-    assert parse_label_config(CONFIG) == LabelConfig(
+    assert only(CONFIG) == Question(
         from_name="events",
         to_name="film",
-        video_key="clip",
+        video="$clip",
         labels=("cat", "dog"),
         framerate="25",
         reviewed_control="state",
@@ -48,19 +54,26 @@ def test_the_control_its_video_and_its_labels() -> None:
     )
 
 
-def test_the_first_control_on_a_video_counts() -> None:
+def test_each_control_on_a_video_asks_a_question_of_its_own() -> None:
     config = parse_label_config(
         """<View>
         <TimelineLabels name="of sound" toName="audio"><Label value="noise"/></TimelineLabels>
         <TimelineLabels name="first" toName="v"><Label value="A"/></TimelineLabels>
-        <TimelineLabels name="second" toName="v"><Label value="B"/></TimelineLabels>
+        <TimelineLabels name="second" toName="v"><Label value="A"/><Label value="B"/></TimelineLabels>
         <Audio name="audio" value="$sound"/><Video name="v" value="$video"/></View>"""
     )
-    assert (config.from_name, config.labels) == ("first", ("A",))
+    assert [(each.from_name, each.labels, each.alone) for each in config.questions] == [
+        ("first", ("A",), False),
+        ("second", ("A", "B"), False),
+    ]
+    assert config.main.from_name == "first"
+    assert config.left_alone == (
+        '<TimelineLabels name="of sound"> is left alone: it is about <Audio name="audio">, not about a <Video>.',
+    )
 
 
 def test_a_label_is_called_by_its_alias_because_results_are() -> None:
-    config = parse_label_config(
+    config = only(
         """<View><TimelineLabels name="t" toName="v"><Label value="A cat" alias="cat"/><Label value="dog"/></TimelineLabels>
         <Video name="v" value="$video"/></View>"""
     )
@@ -73,7 +86,7 @@ def test_the_rate_is_read_as_the_browser_reads_it() -> None:
 
 
 def test_a_models_words_for_a_label_are_its_predicted_values() -> None:
-    config = parse_label_config(
+    config = only(
         """<View><TimelineLabels name="t" toName="v"><Label value="Vehicle" predicted_values="car,truck"/><Label value="B"/>
         </TimelineLabels><Video name="v" value="$video"/></View>"""
     )
@@ -81,7 +94,7 @@ def test_a_models_words_for_a_label_are_its_predicted_values() -> None:
 
 
 def test_labels_may_be_arranged_in_views_and_are_counted_once() -> None:
-    config = parse_label_config(
+    config = only(
         """<View><TimelineLabels name="t" toName="v"><View><Label value="A"/></View><View><Label value="B"/><Label value="A"/>
         </View></TimelineLabels><Video name="v" value="$video"/></View>"""
     )
@@ -93,7 +106,7 @@ def test_a_choice_called_reviewed_is_found_by_value_or_alias() -> None:
         return parse_label_config(
             f"""<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels>
             <Choices name="done" toName="v">{choice}</Choices><Video name="v" value="$video"/></View>"""
-        ).reviewed_control
+        ).main.reviewed_control
 
     assert control('<Choice value="REVIEWED"/>') == "done"
     assert control('<Choice value="Ich habe alles gesehen" alias="reviewed"/>') == "done"
@@ -107,11 +120,16 @@ def test_a_choice_called_reviewed_is_found_by_value_or_alias() -> None:
         ("", "not valid XML"),
         ("<View>", "not valid XML"),
         ("not xml", "not valid XML"),
-        ('<View><Choices name="c" toName="v"/><Video name="v" value="$video"/></View>', "no <TimelineLabels>"),
-        ('<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels></View>', "no <TimelineLabels>"),
+        ('<View><Video name="v" value="$video"/></View>', "no <TimelineLabels> or <Choices>"),
+        ('<View><Choices name="c" toName="v"/><Video name="v" value="$video"/></View>', 'name="c".* no <Choice>'),
+        ('<View><TimelineLabels name="t" toName="v"><Label value="A"/></TimelineLabels></View>', "no <Video>"),
+        (
+            '<View><TimelineLabels name="t" toName="w"><Label value="A"/></TimelineLabels><Video name="v"/></View>',
+            'toName="w" names no tag',
+        ),
         (
             '<View><TimelineLabels name="t" toName="i"><Label value="A"/></TimelineLabels><Image name="i"/></View>',
-            "no <TimelineLabels>",
+            "no <Video>.* is about <Image",
         ),
         ('<View><TimelineLabels name="t" toName="v"/><Video name="v" value="$video"/></View>', "no <Label>"),
     ],
@@ -158,7 +176,7 @@ class TestFramerate:
 
 
 def test_what_people_read_of_a_label_is_its_value_and_its_hint() -> None:
-    config = parse_label_config(
+    config = only(
         """<View><TimelineLabels name="t" toName="v"><Label value="A cat" alias="cat" hint=" A cat that sits. "/>
         <Label value="dog" Hint="Any dog"/><Label value="bird" alias="b"/><Label value="fish" hint=""/></TimelineLabels>
         <Video name="v" value="$video"/></View>"""

@@ -11,20 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_backend.annotation import Region
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.annotation import Region, WholeVideo
+from ml_backend.labelstudio.config import Question, parse_label_config
 from ml_backend.labelstudio.regions import (
     KEYFRAMES_VERSION,
     Prediction,
     asked,
+    is_untouched_whole,
+    joined_json,
     parse_annotations,
     parse_regions,
+    parse_whole,
     prediction_json,
     suggestion,
+    whole_id,
 )
 from ml_backend.video.timeline import StudioFrame
 
-CONFIG = LabelConfig("events", "film", "video", ("cat", "dog"), "25", "state")
+CONFIG = Question("events", "film", "$video", ("cat", "dog"), "25", "state")
 
 
 def region(start: int, end: int, *labels: str, score: float | None = None) -> Region:
@@ -208,3 +212,81 @@ class TestReadingAnnotations:
     def test_a_strange_result_is_an_annotation_that_says_nothing(self, result: object) -> None:
         (read,) = parse_annotations(5, [{**self.ANNOTATION, "result": result}], CONFIG)
         assert (read.regions, read.reviewed) == ((), None)
+
+
+class TestSeveralQuestions:
+    """Two timelines and a class of the whole video, all in one result."""
+
+    ACTION, PLACE, KIND = parse_label_config(
+        """<View><TimelineLabels name="action" toName="v"><Label value="walks"/><Label value="rests"/></TimelineLabels>
+        <TimelineLabels name="place" toName="v"><Label value="tree"/><Label value="rests"/></TimelineLabels>
+        <Choices name="kind" toName="v" choice="multiple"><Choice value="cat"/><Choice value="dog"/></Choices>
+        <Video name="v" value="$video"/></View>"""
+    ).questions
+
+    def predicted(self) -> list[dict[str, Any]]:
+        walks = Region("cold-v1-1_5_9", StudioFrame(5), StudioFrame(9), ("walks",), "prediction", 0.9)
+        tree = Region("cold-v1-1_5_9", StudioFrame(5), StudioFrame(9), ("tree",), "prediction", 0.8)
+        whole = WholeVideo(whole_id("cold-v1", ["dog", "cat"]), ("cat", "dog"), "prediction", 0.7)
+        item = joined_json(
+            [
+                (self.ACTION, Prediction(3, "cold-v1", (*asked("cold-v1", [StudioFrame(7)]), walks), 0.6)),
+                (self.PLACE, Prediction(3, "cold-v1", (tree,), 0.4)),
+                (self.KIND, Prediction(3, "cold-v1", (), 0.5, whole)),
+            ]
+        )
+        assert (item["task"], item["model_version"], item["score"]) == (3, "cold-v1", 0.4)
+        return [{**each, "origin": "prediction"} for each in item["result"]]
+
+    def test_each_item_names_its_own_control_and_no_two_share_an_id(self) -> None:
+        result = self.predicted()
+        assert [each["from_name"] for each in result] == ["action", "action", "place", "kind"]
+        assert [each["type"] for each in result] == ["timelinelabels"] * 3 + ["choices"]
+        assert len({each["id"] for each in result}) == 4
+
+    def test_each_question_reads_its_own_items_with_the_ids_that_it_would_have_alone(self) -> None:
+        result = self.predicted()
+        assert [region.id for region in parse_regions(result, self.ACTION)] == ["kf-cold-v1-7", "cold-v1-1_5_9"]
+        (tree,) = parse_regions(result, self.PLACE)
+        assert (tree.id, tree.origin, tree.labels) == ("cold-v1-1_5_9", "prediction", ("tree",))
+        assert parse_regions(result, self.KIND) == ()
+        assert parse_whole(result, self.PLACE) is None
+
+    def test_what_a_person_says_about_another_questions_region_is_their_own_word(self) -> None:
+        # Label Studio's editor puts it beside the region's own item, with the same id and origin.
+        result = self.predicted()
+        result.insert(
+            2, {**result[1], "from_name": "place", "value": {**result[1]["value"], "timelinelabels": ["rests"]}}
+        )
+        assert [(each.labels, each.origin) for each in parse_regions(result, self.PLACE)] == [
+            (("rests",), "manual"),
+            (("tree",), "prediction"),
+        ]
+
+    def test_a_suggested_frame_may_be_answered_to_any_question(self) -> None:
+        result = self.predicted()
+        result.insert(
+            1, {**result[0], "from_name": "place", "value": {**result[0]["value"], "timelinelabels": ["tree"]}}
+        )
+        assert [each.id for each in parse_regions(result, self.PLACE)] == ["kf-cold-v1-7", "cold-v1-1_5_9"]
+
+    def test_an_id_from_when_there_was_one_control_belongs_to_the_control_that_comes_first(self) -> None:
+        old = {**self.predicted()[1], "id": "cold-v1-1_5_9"}
+        added = {**old, "from_name": "place"}
+        assert [each.origin for each in parse_regions([old, added], self.ACTION)] == ["prediction"]
+        assert [each.origin for each in parse_regions([old, added], self.PLACE)] == ["manual"]
+
+    def test_a_class_that_was_left_as_predicted_is_told_from_a_changed_one(self) -> None:
+        result = self.predicted()
+        left = parse_whole(result, self.KIND)
+        assert left is not None
+        assert (left.labels, left.score, is_untouched_whole(left)) == (("cat", "dog"), 0.7, True)
+        result[3]["value"] = {"choices": ["dog"]}
+        changed = parse_whole(result, self.KIND)
+        assert changed is not None
+        assert (changed.labels, is_untouched_whole(changed)) == (("dog",), False)
+
+    @pytest.mark.parametrize("choices", [None, "cat", [], [["cat"]], [5], {"cat": 1}])
+    def test_what_is_no_choice_answers_nothing(self, choices: object) -> None:
+        item = {"type": "choices", "from_name": "kind", "value": {"choices": choices}}
+        assert parse_whole([item], self.KIND) is None

@@ -73,7 +73,7 @@ def answered_frames(
         answers[answer.of.task].append(answer)
     elsewhere = 0
     for found in _tasks(context, work, known, answers):
-        rate = work.config.framerate_of(found.data)
+        rate = work.question.framerate_of(found.data)
         usable = [answer for answer in answers[found.id] if answer.of.framerate == rate]
         elsewhere += len(answers[found.id]) - len(usable)
         if usable:

@@ -73,11 +73,11 @@ def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
     try:
         if found is None:
             report(0, "making the companion project")
-            found = context.companions.make(work.key, work.project.title, new_config(work.config, several))
+            found = context.companions.make(work.key, work.project.title, new_config(work.question, several))
             companions.note(context.redis, work.key, companions.Known(str(found.key)))
         else:
             context.companions.keep_mark(found.key.id, work.key)
-            wanted = in_step(found.label_config, work.config, several)
+            wanted = in_step(found.label_config, work.question, several)
             if wanted != found.label_config:
                 context.companions.set_config(found.key.id, wanted)
     except LabelStudioUnreachable:
@@ -138,27 +138,27 @@ def _renew(context: WorkerContext, work: ProjectWork, project: Project, task: in
 
 def _asked(context: WorkerContext, work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
     version = projects.active_version(context.redis, work.key) or KEYFRAMES_VERSION
-    return context.companions.asked(work.id, work.config, version, task)
+    return context.companions.asked(work.id, work.question, version, task)
 
 
 def _frames(work: ProjectWork, asked: Asked) -> list[Frame]:
-    rate = work.config.framerate_of(asked.task.data)
+    rate = work.question.framerate_of(asked.task.data)
     return [Frame(asked.task.id, frame, rate) for frame in asked.frames]
 
 
 def _pictures(context: WorkerContext, work: ProjectWork, asked: Asked, frames: Sequence[Frame]) -> list[Picture]:
     """The pictures that Label Studio shows at these frames, each once, as far as they decode."""
     task = asked.task
-    video = task_video(context, work.config, task, report)
+    video = task_video(context, work.question, task, report)
     report(0, f"drawing the suggested frames of task {task.id}")
-    with naming(task, work.config, video):
+    with naming(task, work.question, video):
         read = demux(video.path)
         timeline = Timeline(read.pts, read.time_base, read.duration, read.early)
-        grid = studio_grid(timeline, work.config.framerate_of(task.data))
+        grid = studio_grid(timeline, work.question.framerate_of(task.data))
         of = {int(grid.index(frame.frame)): frame for frame in reversed(frames)}
         keys = np.sort(read.packets.pts[read.packets.key])
         # An import says what the file was called; an upload's own name begins with what Label Studio puts there.
-        name = video_name(task, work.config)
+        name = video_name(task, work.question)
         return [
             Picture(of[index], timeline.seconds(index), name, _jpeg(frame))
             for index, frame in decode_exactly(video.path, timeline, of.keys(), keys)

@@ -61,8 +61,8 @@ def _compare(context: WorkerContext, work: ProjectWork, before: str, after: str)
         view = task_view.load(data_dir, key, task)
         pair = [ready.load(data_dir, key, version, task) for version in (before, after)]
         if view is not None and pair[0] is not None and pair[1] is not None:
-            one, other = (parse_regions(found.get("result") or [], work.config) for found in pair if found)
-            answers += same_frames(one, other, work.config.labels, view.frames)
+            one, other = (parse_regions(found.get("result") or [], work.question) for found in pair if found)
+            answers += same_frames(one, other, work.question.labels, view.frames)
     kappa = cohen_kappa(counted(answers))
     return None if kappa is None else Agreed(before, after, round(kappa, 4), answers.total())
 

@@ -50,8 +50,8 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
     regions = runs(
         found.values, found.labels, found.exclusive, min_frames=settings.min_frames, fill_gaps=settings.fill_gaps
     )
-    grid = studio_grid(found.timeline, work.config.framerate_of(task.data))
-    spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.config.labels]
+    grid = studio_grid(found.timeline, work.question.framerate_of(task.data))
+    spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.question.labels]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
     numbered = tuple(
         Region(f"{version}-{number}_{start}_{end}", start, end, (run.label,), "prediction", run.score)
@@ -65,11 +65,11 @@ def view_of(
     work: ProjectWork, version: str, task: Task, timeline: Timeline, found: FrameProbabilities | None = None
 ) -> TaskView:
     """What a page draws of a task: of a predicted one also how probable each label is."""
-    framerate, seconds = work.config.framerate_of(task.data), float(timeline.duration)
+    framerate, seconds = work.question.framerate_of(task.data), float(timeline.duration)
     percent = over_time(timeline, found.values).T.tolist() if found else []
     return TaskView(
         task.id,
-        video_name(task, work.config),
+        video_name(task, work.question),
         framerate,
         studio_length(seconds, framerate),
         round(seconds, 3),

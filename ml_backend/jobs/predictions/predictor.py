@@ -46,7 +46,7 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
         tell_of_text(context, work.key, head.prior)
 
     def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
-        features = task_features(context, work.config, task, report, backbone)
+        features = task_features(context, work.question, task, report, backbone)
         if head.prior is not None:
             features = with_text_if_it_can(context, work, task, features, head.prior.prompts.model)
         known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
@@ -62,7 +62,7 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
 
     def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         try:
-            return with_frames(context, work.config, task, features, frames.tolist(), backbone)
+            return with_frames(context, work.question, task, features, frames.tolist(), backbone)
         except VideoError as error:
             # The embeddings at hand still predict it.
             log.warning("task %d is not looked at more closely: %s", task.id, error)
@@ -74,11 +74,11 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
 def _custom(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
     models = context.models_dir(work.key)
     exclusive = load_card(models, version).exclusive
-    model = load_custom_version(models, version, work.config.predicted_values)
+    model = load_custom_version(models, version, work.question.predicted_values)
 
     def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
-        video = task_video(context, work.config, task, report)
-        with naming(task, work.config, video):
+        video = task_video(context, work.question, task, report)
+        with naming(task, work.question, video):
             timeline = read_timeline(video.path)
             known = labels_of(context, work, annotated, timeline, exclusive) if annotated else None
             if known is not None and known.dense:

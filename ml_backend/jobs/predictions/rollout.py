@@ -99,7 +99,7 @@ def _predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predi
 def _embedding(context: WorkerContext, work: ProjectWork, version: str, tasks: Iterable[Task]) -> list[str]:
     """Ids of the jobs that embed the next videos not embedded yet; one that could not be embedded is not waited for."""
     backbone = backbone_of_version(context, work, version)
-    missing = (task for task in tasks if not has_features(context, work.config, task, backbone))
+    missing = (task for task in tasks if not has_features(context, work.question, task, backbone))
     fresh = (task for task in missing if not has_failed(context.redis, "embed", work.key, task.id))
     jobs = (request(context.redis, "embed", work.key, task.id) for task in fresh)
     return list(islice((job_id for job_id in jobs if job_id is not None), _EMBEDDED_TOGETHER))
@@ -146,7 +146,7 @@ def _item(
 ) -> dict[str, Any]:
     """What is to be pushed of a task; what a page draws of it is kept."""
     task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
-    return prediction_json(timeline_prediction(work, version, task, found), work.config)
+    return prediction_json(timeline_prediction(work, version, task, found), work.question)
 
 
 def _push(context: WorkerContext, work: ProjectWork, items: list[dict[str, Any]]) -> int:

@@ -31,9 +31,9 @@ def embed(project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     tell_of_weights(context, project_key)
     task = context.client.task(work.id, task_number)
-    features = task_features(context, work.config, task, report)
+    features = task_features(context, work.question, task, report)
     if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
-        task_features(context, work.config, task, report, own)
+        task_features(context, work.question, task, report, own)
     tell_of_damage(context, work, task, features)
     features = read_as_well(context, work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
@@ -51,17 +51,17 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
     if number is None:
         return False
     quality = judged(features.samples)
-    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.config), quality))
+    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     good = suggestible(scene_rows(features), features.frames, features.samples, quality)
     trained = context.backbone.trained
     chosen = prompted_frames(context, work, features, good if trained else replace(good, embeddings=None))
     if chosen is None:
         chosen = auto(good, work.settings.frames_per_video)
-    grid = studio_grid(features.timeline, work.config.framerate_of(task.data))
+    grid = studio_grid(features.timeline, work.question.framerate_of(task.data))
     if trained:
         asked = Asked(context.settings.data_dir, work.key)
         chosen = not_asked_yet(asked, task.id, features, context.backbone.key, grid, chosen, good)
-    item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.config)
+    item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
     context.client.replace_prediction(number, item)
     ready.save(context.settings.data_dir, work.key, item)
     want_images(context, work, task.id)

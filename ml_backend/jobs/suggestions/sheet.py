@@ -34,12 +34,12 @@ def sheet(project_key: str, task_number: int) -> str:
     context = worker_context()
     work = open_project(context, project_key)
     task = context.client.task(work.id, task_number)
-    video = task_video(context, work.config, task, report)
+    video = task_video(context, work.question, task, report)
     shown = ready.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
-    asked = [region.start for region in parse_regions(shown.get("result") or [], work.config)][:_MOST_SUGGESTED]
-    with naming(task, work.config, video):
+    asked = [region.start for region in parse_regions(shown.get("result") or [], work.question)][:_MOST_SUGGESTED]
+    with naming(task, work.question, video):
         timeline = read_timeline(video.path)
-        grid = studio_grid(timeline, work.config.framerate_of(task.data))
+        grid = studio_grid(timeline, work.question.framerate_of(task.data))
         height = _height(video.path, timeline)
         suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], height))
         pictures = [*suggested, *_spread(video.path, grid, height)]

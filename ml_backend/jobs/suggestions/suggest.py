@@ -37,7 +37,7 @@ def suggest(project_key: str, task_number: int) -> str:
         done = f"task {task.id} has its suggestions already"
     else:
         frames = suggested_frames(context, work, task)
-        item = prediction_json(suggestion(task.id, frames), work.config)
+        item = prediction_json(suggestion(task.id, frames), work.question)
         context.client.push(work.id, [item])
         ready.save(context.settings.data_dir, project_key, item)
         done = f"suggested {len(frames)} frames of task {task.id}"
@@ -52,19 +52,19 @@ def suggest(project_key: str, task_number: int) -> str:
 
 def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:
     """At least one Label Studio frame, at most the project's `frames_per_video`. Raises VideoError."""
-    video = task_video(context, work.config, task, report)
+    video = task_video(context, work.question, task, report)
     report(0, f"choosing frames of task {task.id}")
-    framerate = work.config.framerate_of(task.data)
+    framerate = work.question.framerate_of(task.data)
     # A video that was embedded already, for another project, say, is not decoded again.
     known = context.store.any_of(video.content)
-    with naming(task, work.config, video):
-        findings = map(asdict, inspect_video(task, work.config, video))
+    with naming(task, work.question, video):
+        findings = map(asdict, inspect_video(task, work.question, video))
         projects.note_findings(context.redis, work.key, task.id, findings)
         if known is not None:
             tell_of_damage(context, work, task, known)
         timeline, samples = _looked_at(work, video, known)
     quality = judged(samples)
-    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.config), quality))
+    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     chosen = first_frames(work.settings, len(timeline), samples, quality, video.content)
     view = view_of(work, KEYFRAMES_VERSION, task, timeline)
     natural = natural_framerate(timeline)
@@ -81,7 +81,7 @@ def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, featur
     if not missing:
         return
     last = features.timeline.seconds(FrameIndex(len(features) - 1))
-    found = damaged(video_name(task, work.config), missing, features.promised, last)
+    found = damaged(video_name(task, work.question), missing, features.promised, last)
     tell(context, work, task, found.kind, found)
 
 

@@ -55,7 +55,7 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
     exclusive = is_exclusive(a for each in annotated for a in each.annotations)
 
     def loaded(tried: bool = False) -> CustomModel:
-        return load_custom(file, work.config.labels, work.config.predicted_values, tried=tried)
+        return load_custom(file, work.question.labels, work.question.predicted_values, tried=tried)
 
     if loaded().learning is not None:
         card = _fitted(context, work, loaded, annotated, exclusive) if annotated else None
@@ -114,7 +114,7 @@ def _fitted(
     tasks = {each.task.id: each.task for each in annotated}
 
     def path_of(video: LabelledVideo) -> Path:
-        return task_video(context, work.config, tasks[video.task]).path
+        return task_video(context, work.question, tasks[video.task]).path
 
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models, prefix=".fit-") as made:

@@ -76,7 +76,7 @@ def own_network(
     better choice, which the admin is told. `videos` are those embedded by the frozen one. Raises VideoError, StorageError.
     """
     models = context.models_dir(work.key)
-    purpose = {"labels": list(work.config.labels), "exclusive": exclusive, **asdict(work.settings.blitz)}
+    purpose = {"labels": list(work.question.labels), "exclusive": exclusive, **asdict(work.settings.blitz)}
     network = newest_network(models)
     if network is None or outgrown(network, purpose, context.backbone.key, len(videos)):
         with part(0, 80):
@@ -93,7 +93,7 @@ def own_network(
     def measured(some: Sequence[LabelledVideo]) -> dict[str, Any]:
         return evaluate(
             some,
-            work.config.labels,
+            work.question.labels,
             fit,
             exclusive=exclusive,
             most_folds=_QUICK_FOLDS,
@@ -138,7 +138,7 @@ def _train(
     from ml_backend.learning.finetune import CPU_EPOCH, GPU_EPOCH, VALIDATION, finetune
 
     settings = work.settings.blitz
-    held = held_out_share(videos, work.config.labels, exclusive, settings.validation_split, _SEED)
+    held = held_out_share(videos, work.question.labels, exclusive, settings.validation_split, _SEED)
     if held is None:
         return None
     training = [video for video in videos if video.task not in held]
@@ -159,7 +159,7 @@ def _train(
         build(context.settings.backbone, weights),
         learnt,
         judged,
-        work.config.labels,
+        work.question.labels,
         settings,
         exclusive=exclusive,
         device="cuda" if cuda else "cpu",
@@ -201,8 +201,8 @@ def _pictures(
     settings = work.settings.blitz
     return pictures_of(
         videos,
-        work.config.labels,
-        lambda video: task_video(context, work.config, tasks[video.task]).path,
+        work.question.labels,
+        lambda video: task_video(context, work.question, tasks[video.task]).path,
         size=(settings.image_size, settings.image_size),
         step=settings.frame_step,
         most=most,

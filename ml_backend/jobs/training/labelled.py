@@ -30,7 +30,7 @@ def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None 
     """Every task, or `task` alone, with at least one submitted annotation that was not skipped, or with frames that were
     labelled in the companion project."""
     read = {
-        found.id: Annotated(found, parse_annotations(found.id, items, work.config))
+        found.id: Annotated(found, parse_annotations(found.id, items, work.question))
         for found, items in context.client.annotated(work.id, task)
     }
     known = {number: each.task for number, each in read.items()}
@@ -43,7 +43,7 @@ def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key: str) -> str:
     """The same for the same annotations, labels, settings and backbone: nothing to train then."""
     said = sorted((a.id, a.updated_at.isoformat()) for each in annotated for a in each.annotations)
-    text = json.dumps([said, work.config.labels, repr(work.settings), backbone_key])
+    text = json.dumps([said, work.question.labels, repr(work.settings), backbone_key])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -51,14 +51,14 @@ def labels_of(
     context: WorkerContext, work: ProjectWork, annotated: Annotated, timeline: Timeline, exclusive: bool
 ) -> FrameLabels:
     """What the annotations of one task say of each frame of its video."""
-    grid = studio_grid(timeline, work.config.framerate_of(annotated.task.data))
+    grid = studio_grid(timeline, work.question.framerate_of(annotated.task.data))
     marked = [
         replace(each, reviewed=work.settings.dense) if each.reviewed is None else each for each in annotated.annotations
     ]
     return frame_labels(
         marked,
         grid,
-        work.config.labels,
+        work.question.labels,
         work.settings.default_label,
         exclusive=exclusive,
         pushed=pushed_regions(context.settings.data_dir, work, annotated),
@@ -74,5 +74,5 @@ def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> d
     for version in versions:
         prediction: Mapping[str, Any] | None = ready.load(data_dir, work.key, version, annotated.task.id)
         if prediction is not None:
-            found.update({region.id: region for region in parse_regions(prediction["result"], work.config)})
+            found.update({region.id: region for region in parse_regions(prediction["result"], work.question)})
     return found

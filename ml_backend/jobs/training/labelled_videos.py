@@ -38,10 +38,10 @@ def labelled_videos(
         report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(context, work.config, each.task, report, backbone)
+                features = task_features(context, work.question, each.task, report, backbone)
                 labels = labels_of(context, work, each, features.timeline, exclusive)
                 labelled = examples(labels, features.frames).frames
-                features = with_frames(context, work.config, each.task, features, labelled.tolist(), backbone)
+                features = with_frames(context, work.question, each.task, features, labelled.tolist(), backbone)
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             unusable.append(f"Task {each.task.id} is not learnt from: {error}")

@@ -31,7 +31,7 @@ def quality(project_key: str) -> str:
     with part(0, 90):
         videos = labelled_videos(context, work, annotated, exclusive)
     report(90, "looking for labels that are probably wrong")
-    labels = work.config.labels
+    labels = work.question.labels
     predicted = held_out(videos, labels, exclusive=exclusive)
     tasks = {each.task.id: each for each in annotated}
     rows = tuple(_rows(context, work, tasks, videos, suspects(predicted, labels, exclusive=exclusive)))
@@ -65,12 +65,12 @@ def _rows(
     timelines = {video.task: video.features.timeline for video in videos}
     for suspect in found:
         task, timeline = tasks[suspect.task].task, timelines[suspect.task]
-        span = studio_grid(timeline, work.config.framerate_of(task.data)).span(suspect.first, suspect.last)
+        span = studio_grid(timeline, work.question.framerate_of(task.data)).span(suspect.first, suspect.last)
         if span is None:
             continue
         yield SuspectRow(
             task=task.id,
-            video=video_name(task, work.config),
+            video=video_name(task, work.question),
             start=int(span[0]),
             end=int(span[1]),
             first_second=round(timeline.seconds(suspect.first), 3),

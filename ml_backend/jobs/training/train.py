@@ -98,7 +98,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     seconds = time.perf_counter() - started
     projects.set_problems(redis, key, "labels", map(_NO_EXAMPLE.format, head.lacking))
     report(95, "checking it on held-out videos")
-    quick = own.metrics if own else _quick_check(videos, work.config.labels, fit, exclusive)
+    quick = own.metrics if own else _quick_check(videos, work.question.labels, fit, exclusive)
     card = save_version(
         models,
         head,
@@ -143,7 +143,7 @@ def _material(
     prompts = None
     if kind == "cold":
         videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
-    fit = fitting(kind, work.config.labels, exclusive, prompts)
+    fit = fitting(kind, work.question.labels, exclusive, prompts)
     if kind != "blitz" or not may_tune:
         projects.set_problems(context.redis, work.key, "finetune", [])
         return videos, fit, None

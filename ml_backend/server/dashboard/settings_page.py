@@ -51,7 +51,7 @@ def settings_page(project_id: int) -> str:
         rates=rates,
         framerate=framerate,
         recommended=recommended_config(
-            project.colours or _EXAMPLE, framerate, project.config.video_key if project.config else "video"
+            project.colours or _EXAMPLE, framerate, project.question.video_key if project.question else "video"
         ),
         labeling=pages.settings_page(backend().settings.label_studio_url, project.id, "labeling"),
         model=pages.settings_page(backend().settings.label_studio_url, project.id, "ml"),
@@ -97,7 +97,7 @@ def _text(value: object) -> str:
 
 def _framerate(project: ProjectPage, rates: Mapping[float, int]) -> str:
     """What to write into the `<Video>` tag: the config's own variable, the rate that all videos share, or a variable."""
-    written = project.config.framerate if project.config else None
+    written = project.question.framerate if project.question else None
     if written and written.startswith("$"):
         return written
     return str(next(iter(rates))).removesuffix(".0") if len(rates) == 1 else "$fps"

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.colours import colours_of
-from ml_backend.labelstudio.config import LabelConfig, parse_label_config
+from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
 from ml_backend.records import overview, projects
 from ml_backend.server.dashboard import charts, words
 from ml_backend.server.protocol import backend
@@ -71,7 +71,12 @@ class ProjectPage:
 
     @cached_property
     def colours(self) -> dict[str, str]:
-        return colours_of(self.config) if self.config else {}
+        return colours_of(self.question) if self.question else {}
+
+    @property
+    def question(self) -> Question | None:
+        """The one that pages about labels speak of first."""
+        return self.config.main if self.config else None
 
     @property
     def active(self) -> str | None:

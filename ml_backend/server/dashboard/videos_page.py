@@ -199,7 +199,7 @@ def _regions(project: ProjectPage, task: int, version: str) -> tuple[Region, ...
 
 
 def _parsed(project: ProjectPage, prediction: dict[str, Any]) -> tuple[Region, ...]:
-    return parse_regions(prediction.get("result") or [], project.config) if project.config else ()
+    return parse_regions(prediction.get("result") or [], project.question) if project.question else ()
 
 
 def _sure(project: ProjectPage, task: int, view: TaskView | None) -> float | None:

@@ -61,7 +61,7 @@ class TestWhatPeopleHaveLabelled:
     def test_who_or_what_gave_a_label_is_told_apart(self, context: WorkerContext, work: ProjectWork) -> None:
         def item(name: str, start: int, end: int) -> dict[str, Any]:
             value = {"ranges": [{"start": start, "end": end}], "timelinelabels": ["cat"]}
-            control = {"from_name": work.config.from_name, "to_name": work.config.to_name}
+            control = {"from_name": work.question.from_name, "to_name": work.question.to_name}
             return {"id": name, "type": "timelinelabels", "value": value, **control}
 
         result = [item("cold-v1-1", 1, 10), item("cold-v1-2", 20, 30)]
