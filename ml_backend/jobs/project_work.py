@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
@@ -36,6 +36,17 @@ class ProjectWork:
     def on(self, question: Question) -> ProjectWork:
         """The same work on another question."""
         return replace(self, asked=question)
+
+    def taught(self, control: str, labels: Sequence[str]) -> ProjectWork | None:
+        """The work on the question that a model has learnt: the one of that `control`. None when the config has it no more.
+
+        A model from before a project could have several questions names no control: then its `labels` tell.
+        """
+        of_control = [each for each in self.config.questions if each.from_name == control]
+        if not control:
+            alike = (each for each in self.config.timelines if set(each.labels) == set(labels))
+            of_control = [next(alike, self.config.main)]
+        return self.on(of_control[0]) if of_control else None
 
     def each(self) -> Iterator[ProjectWork]:
         """The work on each question, in the order of the label config."""

@@ -114,6 +114,14 @@ class LabelConfig:
     def timelines(self) -> tuple[Question, ...]:
         return tuple(each for each in self.questions if each.kind == "timeline")
 
+    @property
+    def videos(self) -> tuple[Question, ...]:
+        """A question about each video that the config shows, one about its timeline where there is one."""
+        first_of: dict[str, Question] = {}
+        for each in (self.main, *self.timelines, *self.questions):
+            first_of.setdefault(each.video, each)
+        return tuple(first_of.values())
+
     def with_labels(self, found: Mapping[str, Sequence[str]]) -> LabelConfig:
         """With the labels that tasks bring along, by the question's `from_name`, after those that it has."""
         return replace(

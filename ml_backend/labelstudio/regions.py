@@ -63,13 +63,17 @@ def prediction_json(prediction: Prediction, question: Question) -> dict[str, Any
 
 
 def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> dict[str, Any]:
-    """The same of what was predicted of one task to several questions: one result, as sure as the least sure part."""
+    """The same of what was predicted of one task to several questions: one result, as sure as the least sure part.
+
+    What is asked about a frame comes first: Label Studio lists regions in the order of the result.
+    """
     first = parts[0][1]
+    items = [item for question, prediction in parts for item in _items(prediction, question)]
     return {
         "task": first.task,
         "model_version": first.version,
         "score": _share(min(prediction.score for _, prediction in parts)),
-        "result": [item for question, prediction in parts for item in _items(prediction, question)],
+        "result": sorted(items, key=lambda item: item["value"].get("timelinelabels") != []),
     }
 
 

@@ -12,8 +12,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -24,9 +24,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ml_backend.errors import StorageError
+from ml_backend.learning.modelcard import Learnt as Learnt
+from ml_backend.learning.modelcard import ModelCard as ModelCard
 
 if TYPE_CHECKING:
     from ml_backend.learning.head import Head
+    from ml_backend.learning.whole import WholeHead
 
 log = logging.getLogger(__name__)
 
@@ -34,50 +37,9 @@ _NAME = re.compile(r"^(cold|blitz|custom-[A-Za-z0-9_]+)-v([1-9][0-9]*)$")
 _WEIGHTS, _CARD, _NUMBERS = "head.safetensors", "card.json", "numbers.json"
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """What a researcher wants to know of a model version; every field is JSON.
-
-    `annotations`: annotation id to when it was last changed (ISO 8601). `metrics`, `calibration` and `curves` are
-    filled in when they have been measured; an empty one means not measured yet. `network` is what is known of the
-    fine-tuned network whose embeddings the head was trained on; empty for the frozen one. `train_seconds`: how long the fit took.
-    `file_bytes`: size of the weights, or of the researcher's file.
-    """
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    exclusive: bool
-    backbone: str
-    created: str
-    seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    annotations_hash: str = ""
-    videos: int = 0
-    labelled_frames: int = 0
-    lacking: tuple[str, ...] = ()
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    calibration: Mapping[str, Any] = field(default_factory=dict)
-    curves: Mapping[str, Any] = field(default_factory=dict)
-    weights_sha256: str = ""
-    structure: Mapping[str, Any] = field(default_factory=dict)
-    train_seconds: float | None = None
-    file_bytes: int | None = None
-    network: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def measured(self) -> Mapping[str, Any]:
-        """The full held-out metrics, else those of the quick check that every version passes, else nothing."""
-        return self.metrics if "judgement" in self.metrics else self.metrics.get("quick") or {}
-
-
 def save_version(
     root: Path,
-    head: Head,
+    head: Head | WholeHead,
     *,
     backbone: str,
     annotations: Mapping[str, str] | None = None,
@@ -89,39 +51,34 @@ def save_version(
     train_seconds: float | None = None,
     network: Mapping[str, Any] | None = None,
     taken: Iterable[str] = (),
+    question: str = "",
+    others: Sequence[Learnt] = (),
 ) -> ModelCard:
     """Write the next version of a project and return its card.
 
     Numbers run on over Cold and Blitz and are never used twice, not even those of deleted versions or of the names
-    `taken` (what Label Studio still shows). Raises StorageError when the disk refuses.
+    `taken` (what Label Studio still shows). `question`: the control that `head` is about; `others`: what was learnt about the
+    project's other ones. Raises StorageError when the disk refuses.
     """
-    # Reading cards takes no arithmetic; writing and loading heads does, and its imports take a second.
-    from ml_backend.learning.headfile import arrays_of
-
     ids = dict(annotations or {})
-    arrays, structure = arrays_of(head)
-    weights = save(arrays)
+    first = Learnt(
+        question, head, backbone, metrics or {}, curves or {}, network or {}, videos, labelled_frames, train_seconds
+    )
+    weights, own = _described(first)
+    files = {_WEIGHTS: weights}
+    more: dict[str, dict[str, Any]] = {}
+    for one in others:
+        content, more[one.question] = _described(one)
+        files[weights_file(one.question)] = content
     card = ModelCard(
         name="",
-        kind=head.kind,
-        labels=head.labels,
-        exclusive=head.exclusive,
-        backbone=backbone,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=dict(settings or {}),
         annotations=ids,
         annotations_hash=annotations_hash(ids),
-        videos=videos,
-        labelled_frames=labelled_frames,
-        lacking=head.lacking,
-        metrics=dict(metrics or {}),
-        calibration={"temperature": head.temperature},
-        curves=dict(curves or {}),
-        weights_sha256=sha256(weights).hexdigest(),
-        structure=structure,
-        train_seconds=train_seconds,
-        file_bytes=len(weights),
-        network=dict(network or {}),
+        question=question,
+        others=more,
+        **own,
     )
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -129,10 +86,43 @@ def save_version(
             number = _highest(root, taken) + 1
             card = replace(card, name=f"{head.kind}-v{number}")
             _remember(root, number)
-            if publish(root, card, {_WEIGHTS: weights}):
+            if publish(root, card, files):
                 return card
     except OSError as error:
         raise unwritable(root, error) from error
+
+
+def _described(learnt: Learnt) -> tuple[bytes, dict[str, Any]]:
+    """The file of a head, and what its card says of it."""
+    # Reading cards takes no arithmetic; writing and loading heads does, and its imports take a second.
+    from ml_backend.learning.head import Head
+    from ml_backend.learning.headfile import arrays_of
+
+    head = learnt.head
+    arrays, structure = arrays_of(head) if isinstance(head, Head) else head.arrays()
+    weights = save(arrays)
+    return weights, {
+        "kind": head.kind,
+        "labels": head.labels,
+        "exclusive": head.exclusive,
+        "backbone": learnt.backbone,
+        "videos": learnt.videos,
+        "labelled_frames": learnt.labelled_frames,
+        "lacking": head.lacking,
+        "metrics": dict(learnt.metrics),
+        "calibration": {"temperature": head.temperature},
+        "curves": dict(learnt.curves),
+        "weights_sha256": sha256(weights).hexdigest(),
+        "structure": structure,
+        "train_seconds": learnt.train_seconds,
+        "file_bytes": len(weights),
+        "network": dict(learnt.network),
+    }
+
+
+def weights_file(question: str) -> str:
+    """The file of the head about a control that a card is not about in the first place."""
+    return f"head-{sha256(question.encode()).hexdigest()[:16]}.safetensors"
 
 
 def publish(
@@ -170,13 +160,37 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
 
     card = load_card(root, name)
     try:
-        weights = (root / name / _WEIGHTS).read_bytes()
-        if sha256(weights).hexdigest() != card.weights_sha256:
-            raise damaged(name, "its weights are not the ones that were written")
-        head = head_from(load(weights), card.structure, card.kind, card.labels, card.exclusive)
+        head = head_from(_weights(root, card), card.structure, card.kind, card.labels, card.exclusive)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise damaged(name, str(error)) from error
     return head.calibrated(float(card.calibration.get("temperature", 1.0))), card
+
+
+def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard], ...]:
+    """The head about each control that a version has learnt, with the card of that control. Raises StorageError."""
+    from ml_backend.learning.headfile import head_from
+    from ml_backend.learning.whole import WholeHead
+
+    found: list[tuple[Head | WholeHead, ModelCard]] = []
+    whole = load_card(root, name)
+    for position, card in enumerate(whole.each()):
+        try:
+            arrays = _weights(root, card, weights_file(card.question) if position else _WEIGHTS)
+            if card.is_whole:
+                found.append((WholeHead.of(arrays, card.structure, card.labels, card.exclusive), card))
+                continue
+            head = head_from(arrays, card.structure, card.kind, card.labels, card.exclusive)
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise damaged(name, str(error)) from error
+        found.append((head.calibrated(float(card.calibration.get("temperature", 1.0))), card))
+    return tuple(found)
+
+
+def _weights(root: Path, card: ModelCard, file: str = _WEIGHTS) -> dict[str, Any]:
+    content = (root / card.name / file).read_bytes()
+    if sha256(content).hexdigest() != card.weights_sha256:
+        raise damaged(card.name, "its weights are not the ones that were written")
+    return load(content)
 
 
 def load_card(root: Path, name: str) -> ModelCard:
@@ -212,14 +226,26 @@ def add_measurements(
     *,
     metrics: Mapping[str, Any] | None = None,
     calibration: Mapping[str, Any] | None = None,
+    question: str | None = None,
 ) -> ModelCard:
-    """Write measurements made after the version was saved into its card; the weights never change."""
+    """Write measurements made after the version was saved into its card; the weights never change.
+
+    `question`: the control that was measured; None for the one that the card is about.
+    """
     old = load_card(root, name)
-    card = replace(
-        old,
-        metrics={**old.metrics, **(metrics or {})},
-        calibration={**old.calibration, **(calibration or {})},
-    )
+    if question in (None, old.question):
+        card = replace(
+            old,
+            metrics={**old.metrics, **(metrics or {})},
+            calibration={**old.calibration, **(calibration or {})},
+        )
+    else:
+        own = old.others[str(question)]
+        new = {
+            "metrics": {**own["metrics"], **(metrics or {})},
+            "calibration": {**own["calibration"], **(calibration or {})},
+        }
+        card = replace(old, others={**old.others, str(question): {**own, **new}})
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
             _write(Path(made) / _CARD, _as_bytes(card))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class TaskView:
     long. Empty while only suggestions were made. `version`: the model version that says so. `natural`: the `framerate` at
     which Label Studio can go to most of its frames, None when unknown. `certainty`: how sure the version is of the whole
     video, `doubt`: the share of its frames that it expects to have wrong, `changes`: how often its answer changes; None
-    and 0 while only suggestions were made.
+    and 0 while only suggestions were made. All that is about the timeline `control` (empty where there is one question only);
+    `more` has the `percent` of the others, `whole` how probable each answer about the whole video is, by control.
     """
 
     task: int
@@ -44,6 +45,9 @@ class TaskView:
     certainty: float | None = None
     doubt: float | None = None
     changes: int = 0
+    control: str = ""
+    more: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    whole: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:

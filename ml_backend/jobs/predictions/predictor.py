@@ -1,18 +1,19 @@
-"""A model version, ready to predict tasks: a head on embeddings, or the researcher's own file on frames."""
+"""A model version, ready to predict tasks: heads on embeddings, one a question, or the researcher's own file on frames."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import VideoError
+from ml_backend.errors import LabelConfigError, VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.own_network import backbone_of
 from ml_backend.jobs.predictions.predict import FrameProbabilities
+from ml_backend.jobs.predictions.predicted import Part, Predicted, WholeProbabilities, person_said
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.reading import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.run import report
@@ -23,42 +24,95 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.learning.custom import video_probabilities
 from ml_backend.learning.customversions import load_custom_version
 from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.head import Head
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
-from ml_backend.learning.versions import is_custom, load_card, load_version
+from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
+from ml_backend.learning.whole import WholeHead
 from ml_backend.video.timeline import read_timeline
 
 log = logging.getLogger(__name__)
 
-# None for a task that a person has reviewed as a whole. Raises VideoError and CustomModelError.
-Predictor = Callable[[Task, Annotated | None], FrameProbabilities | None]
+# None for a task of which a person has said all that is asked. Raises VideoError and CustomModelError.
+Predictor = Callable[[Task, Annotated | None], Predicted | None]
+# The same about one question.
+PartPredictor = Callable[[Task, Annotated | None], Part]
 
 
 def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
-    """Loads a version once for many tasks. Raises StorageError and CustomModelError."""
-    return _custom(context, work, version) if is_custom(version) else _learnt(context, work, version)
+    """Loads a version once for many tasks. What it was not taught is not predicted.
+
+    Raises StorageError, CustomModelError, and LabelConfigError when it knows none of the label config's controls.
+    """
+    parts: list[tuple[ProjectWork, PartPredictor]]
+    if is_custom(version):
+        own = work.on(work.config.main)
+        parts = [(own, _custom(context, own, version))]
+    else:
+        parts = list(_learnt(context, work, version))
+
+    def predict(task: Task, annotated: Annotated | None) -> Predicted | None:
+        found = []
+        for own, part in parts:
+            of_question = annotated
+            if annotated is not None and own.question != own.config.main:
+                of_question = annotated.about(own.question)
+            found.append((own, part(task, of_question)))
+        if all(part.is_said for _, part in found):
+            return None
+        return Predicted(version, task, tuple(found))
+
+    return predict
 
 
-def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
-    head, card = load_version(context.models_dir(work.key), version)
+def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Iterator[tuple[ProjectWork, PartPredictor]]:
+    heads = load_heads(context.models_dir(work.key), version)
+    known = [(own, head, card) for head, card in heads if (own := work.taught(card.question, card.labels)) is not None]
+    if not known:
+        names = ", ".join(card.question for _, card in heads)
+        raise LabelConfigError(
+            f"{version} has learnt {names}, which the label config does not have any more.",
+            "Rename the control back, or label with the ones that there are.",
+        )
+    for own, head, card in known:
+        if isinstance(head, WholeHead):
+            yield own, _whole(context, own, version, head)
+        else:
+            yield own, _timeline(context, own, head, card)
+
+
+def _whole(context: WorkerContext, work: ProjectWork, version: str, head: WholeHead) -> PartPredictor:
+    question = work.question
+
+    def predict(task: Task, annotated: Annotated | None) -> Part:
+        features = task_features(context, question, task, report)
+        found = head.probabilities(features)
+        said = person_said(annotated, question)
+        return Part(whole=WholeProbabilities(version, head, found, features, said), is_said=bool(said))
+
+    return predict
+
+
+def _timeline(context: WorkerContext, work: ProjectWork, head: Head, card: ModelCard) -> PartPredictor:
     backbone = backbone_of(context, work, card)
     if head.prior is not None:
         tell_of_text(context, work.key, head.prior)
 
-    def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
+    def predict(task: Task, annotated: Annotated | None) -> Part:
         features = task_features(context, work.question, task, report, backbone)
         if head.prior is not None:
             features = with_text_if_it_can(context, work, task, features, head.prior.prompts.model)
         known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
         if known is not None and known.dense:
-            return None
+            return Part(is_said=True)
         # A video somebody works on is looked at more closely where its label changes; the others need no decoding.
         values = (
             head.probabilities(features)
             if known is None
             else refined_probabilities(head, features, known, lambda old, frames: closer(task, old, frames))
         )
-        return FrameProbabilities(features.timeline, head.labels, head.exclusive, values, features, _answered(known))
+        answered = _answered(known)
+        return Part(FrameProbabilities(features.timeline, head.labels, head.exclusive, values, features, answered))
 
     def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         try:
@@ -71,18 +125,18 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
     return predict
 
 
-def _custom(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+def _custom(context: WorkerContext, work: ProjectWork, version: str) -> PartPredictor:
     models = context.models_dir(work.key)
     exclusive = load_card(models, version).exclusive
     model = load_custom_version(models, version, work.question.predicted_values)
 
-    def predict(task: Task, annotated: Annotated | None) -> FrameProbabilities | None:
+    def predict(task: Task, annotated: Annotated | None) -> Part:
         video = task_video(context, work.question, task, report)
         with naming(task, work.question, video):
             timeline = read_timeline(video.path)
             known = labels_of(context, work, annotated, timeline, exclusive) if annotated else None
             if known is not None and known.dense:
-                return None
+                return Part(is_said=True)
             text = f"{version} looks at task {task.id}"
             values = video_probabilities(
                 model, video.path, timeline, exclusive=exclusive, progress=lambda share: report(100 * share, text)
@@ -90,7 +144,7 @@ def _custom(context: WorkerContext, work: ProjectWork, version: str) -> Predicto
         # The label config may have changed since the version was made.
         held = None if known is None else known.select(model.project_labels)
         smoothed = smooth(values, exclusive, held)
-        return FrameProbabilities(timeline, model.project_labels, exclusive, smoothed, answered=_answered(known))
+        return Part(FrameProbabilities(timeline, model.project_labels, exclusive, smoothed, answered=_answered(known)))
 
     return predict
 

@@ -14,7 +14,7 @@ from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.ordering import Held, among
-from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_embedding, timeline_prediction, view_of
+from ml_backend.jobs.predictions.predicted import Predicted
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
@@ -22,7 +22,6 @@ from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.regions import prediction_json
 from ml_backend.learning.versions import is_custom
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import has_failed, request, request_after
@@ -79,8 +78,8 @@ def predict(project_key: str, task_number: int) -> str:
         found = _predictor(context, work, version)(task, annotated)
         if found is None:
             return f"task {task.id} is reviewed and needs no prediction"
-        item = _item(context, work, version, task, found)
-        if annotated is None and (embedding := least_sure_embedding(found)) is not None:
+        item = _item(context, work, found)
+        if annotated is None and (embedding := found.embedding()) is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
         _push(context, work, [item])
     want_images(context, work, task.id)
@@ -122,9 +121,9 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
                 continue
             if found is None:
                 continue
-            item = _item(context, work, version, task, found)
+            item = _item(context, work, found)
             # Label Studio serves no annotated task again, so it stands in no other one's way.
-            embedding = None if task.id in annotated else least_sure_embedding(found)
+            embedding = None if task.id in annotated else found.embedding()
             if embedding is not None:
                 held.add(item, embedding)
             else:
@@ -141,12 +140,10 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
     return pushed
 
 
-def _item(
-    context: WorkerContext, work: ProjectWork, version: str, task: Task, found: FrameProbabilities
-) -> dict[str, Any]:
+def _item(context: WorkerContext, work: ProjectWork, found: Predicted) -> dict[str, Any]:
     """What is to be pushed of a task; what a page draws of it is kept."""
-    task_view.save(context.settings.data_dir, work.key, view_of(work, version, task, found.timeline, found))
-    return prediction_json(timeline_prediction(work, version, task, found), work.question)
+    task_view.save(context.settings.data_dir, work.key, found.view())
+    return found.item()
 
 
 def _push(context: WorkerContext, work: ProjectWork, items: list[dict[str, Any]]) -> int:

@@ -32,6 +32,8 @@ def embed(project_key: str, task_number: int) -> str:
     tell_of_weights(context, project_key)
     task = context.client.task(work.id, task_number)
     features = task_features(context, work.question, task, report)
+    for other in work.config.videos[1:]:
+        task_features(context, other, task, report)
     if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
         task_features(context, work.question, task, report, own)
     tell_of_damage(context, work, task, features)
@@ -44,7 +46,7 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
     """Replaces hash suggestions by what label names choose and the medoids of the embeddings, unless somebody has begun to
     work on the task."""
     can_choose = context.backbone.trained or features.text is not None
-    wanted = work.settings.sampling == "auto" and can_choose
+    wanted = work.settings.sampling == "auto" and can_choose and work.question.kind == "timeline"
     if not wanted or projects.active_version(context.redis, work.key) is not None:
         return False
     number = context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
@@ -62,6 +64,9 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
         asked = Asked(context.settings.data_dir, work.key)
         chosen = not_asked_yet(asked, task.id, features, context.backbone.key, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
+    stored = ready.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
+    # Those of another video of the task stay.
+    item["result"] += [one for one in stored.get("result") or [] if one["from_name"] != work.question.from_name]
     context.client.replace_prediction(number, item)
     ready.save(context.settings.data_dir, work.key, item)
     want_images(context, work, task.id)

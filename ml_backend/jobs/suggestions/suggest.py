@@ -19,7 +19,7 @@ from ml_backend.jobs.suggestions.repeats import Asked, frames_nearest, once_of_a
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects, ready, task_view
 from ml_backend.video.inspection import Finding, damaged, natural_framerate
@@ -36,11 +36,12 @@ def suggest(project_key: str, task_number: int) -> str:
     if any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
         done = f"task {task.id} has its suggestions already"
     else:
-        frames = suggested_frames(context, work, task)
-        item = prediction_json(suggestion(task.id, frames), work.question)
+        shown = [work.on(question) for question in work.config.videos]
+        parts = [(own.question, suggestion(task.id, suggested_frames(context, own, task))) for own in shown]
+        item = joined_json(parts)
         context.client.push(work.id, [item])
         ready.save(context.settings.data_dir, project_key, item)
-        done = f"suggested {len(frames)} frames of task {task.id}"
+        done = f"suggested {len(item['result'])} frames of task {task.id}"
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if projects.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)
@@ -51,26 +52,34 @@ def suggest(project_key: str, task_number: int) -> str:
 
 
 def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:
-    """At least one Label Studio frame, at most the project's `frames_per_video`. Raises VideoError."""
+    """At least one Label Studio frame, at most the project's `frames_per_video`; none for a question about whole videos, to
+    which no frame is an answer. Raises VideoError."""
     video = task_video(context, work.question, task, report)
     report(0, f"choosing frames of task {task.id}")
+    # What is kept of a task is about one video; of the others of a synchronised set only the findings are.
+    is_main = work.question.video == work.config.main.video
     framerate = work.question.framerate_of(task.data)
     # A video that was embedded already, for another project, say, is not decoded again.
     known = context.store.any_of(video.content)
     with naming(task, work.question, video):
-        findings = map(asdict, inspect_video(task, work.question, video))
+        findings = [asdict(found) for found in inspect_video(task, work.question, video)]
+        if not is_main:
+            findings = [*projects.findings_of(context.redis, work.key).get(task.id, []), *findings]
         projects.note_findings(context.redis, work.key, task.id, findings)
         if known is not None:
             tell_of_damage(context, work, task, known)
         timeline, samples = _looked_at(work, video, known)
+    if is_main:
+        view = view_of(work, KEYFRAMES_VERSION, task, timeline)
+        natural = natural_framerate(timeline)
+        task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
+    if work.question.kind != "timeline":
+        return []
     quality = judged(samples)
     tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     chosen = first_frames(work.settings, len(timeline), samples, quality, video.content)
-    view = view_of(work, KEYFRAMES_VERSION, task, timeline)
-    natural = natural_framerate(timeline)
-    task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
     grid = studio_grid(timeline, framerate)
-    if work.settings.sampling in ("auto", "unique"):
+    if is_main and work.settings.sampling in ("auto", "unique"):
         chosen = once_of_a_copy(Asked(context.settings.data_dir, work.key), task.id, samples, grid, chosen)
     return studio_frames(grid, chosen)
 

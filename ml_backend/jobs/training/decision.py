@@ -22,9 +22,7 @@ def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: Model
     `before` None: there is nothing to compare it with.
     """
     redis, key = context.redis, work.key
-    worse = (
-        is_worse(_quick(card), _quick_of(context.models_dir(key), before)) if before not in (None, card.name) else None
-    )
+    worse = _worse(card, context.models_dir(key), before) if before not in (None, card.name) else None
     projects.set_problems(redis, key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
     if not worse:
         projects.want(redis, key, card.name)
@@ -42,12 +40,18 @@ def decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> None:
     marks.put(context.redis, work.key, "decided", card.name)
 
 
+def _worse(card: ModelCard, models: Path, before: str | None) -> str | None:
+    """Why a version should not replace the one `before` it: what of its questions it answers worse. None when it may."""
+    try:
+        old = load_card(models, before) if before is not None else None
+    except StorageError:
+        return None  # its files are gone: nothing to compare with
+    for own in card.each() if old is not None else ():
+        was = old.about(own.question) if old is not None else None
+        if was is not None and (why := is_worse(_quick(own), _quick(was))):
+            return f"{own.question}: {why}" if card.others else why
+    return None
+
+
 def _quick(card: ModelCard) -> dict[str, Any]:
     return dict(card.metrics.get("quick") or {})
-
-
-def _quick_of(models: Path, version: str | None) -> dict[str, Any]:
-    try:
-        return _quick(load_card(models, version)) if version is not None else {}
-    except StorageError:
-        return {}  # its files are gone: nothing to compare with

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from ml_backend.jobs.own_network import backbone_of, trained_on
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.training.labelled import annotated_tasks
-from ml_backend.jobs.training.labelled_videos import labelled_videos
-from ml_backend.jobs.training.train import fitting, newest_learnt
-from ml_backend.jobs.worker_context import worker_context
+from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks
+from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
+from ml_backend.jobs.training.learning import fitting
+from ml_backend.jobs.training.train import newest_learnt
+from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning import evaluation
-from ml_backend.learning.versions import add_measurements, load_card
+from ml_backend.learning.versions import ModelCard, add_measurements, load_card
+from ml_backend.learning.whole import evaluate_whole
 from ml_backend.queueing.queue import request
 
 
@@ -26,20 +31,51 @@ def evaluate(project_key: str, version: str) -> str:
     if newest is not None and newest.name != version:
         return f"{version} was overtaken by {newest.name}"
     annotated = annotated_tasks(context, work)
+    said, problems = [], VideoProblems()
+    cards = card.each()
+    for position, own in enumerate(cards):
+        asked = work.taught(own.question, own.labels)
+        if asked is None:
+            continue
+        with part(100 * position / len(cards), 100 * (position + 1) / len(cards)):
+            metrics = _measured(context, asked, own, annotated_for(asked, annotated), problems)
+        calibration = {"temperature": metrics.get("temperature", 1.0)}
+        add_measurements(models, version, metrics=metrics, calibration=calibration, question=own.question)
+        score = metrics.get("macro_f1")
+        where = "" if len(cards) == 1 else f"{own.question}: "
+        said.append(f"{where}{metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else ""))
+    problems.tell(context, work)
+    request(context.redis, "stopping", project_key)
+    return f"{version}: {' '.join(said)}"
+
+
+def _measured(
+    context: WorkerContext,
+    work: ProjectWork,
+    card: ModelCard,
+    annotated: Sequence[Annotated],
+    problems: VideoProblems,
+) -> dict[str, Any]:
+    """Held-out metrics of what a version has learnt about one question."""
+
+    def tell(share: float) -> None:
+        report(50 + 50 * share, f"measuring {card.name} on held-out videos")
+
+    if card.is_whole:
+        with part(0, 50):
+            answered = whole_videos(context, work, annotated, problems)
+        return evaluate_whole(answered, work.question.labels, card.exclusive, progress=tell)
     with part(0, 50):
-        videos = labelled_videos(context, work, annotated, card.exclusive, backbone_of(context, work, card))
+        backbone = backbone_of(context, work, card)
+        videos = labelled_videos(context, work, annotated, card.exclusive, backbone, problems)
     prompts = None
     if "prior" in card.structure:
         videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
-    metrics = evaluation.evaluate(
+    return evaluation.evaluate(
         videos,
         card.labels,
         fitting(card.kind, card.labels, card.exclusive, prompts),
         exclusive=card.exclusive,
         trained_on=trained_on(card),
-        progress=lambda share: report(50 + 50 * share, f"measuring {version} on held-out videos"),
+        progress=tell,
     )
-    add_measurements(models, version, metrics=metrics, calibration={"temperature": metrics.get("temperature", 1.0)})
-    request(context.redis, "stopping", project_key)
-    score = metrics.get("macro_f1")
-    return f"{version}: {metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else "")

@@ -14,6 +14,7 @@ from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions
 from ml_backend.learning.framelabels import FrameLabels, frame_labels
 from ml_backend.records import ready
@@ -22,28 +23,52 @@ from ml_backend.video.timeline import Timeline, studio_grid
 
 @dataclass(frozen=True)
 class Annotated:
+    """A task and its annotations, as far as they are about one question.
+
+    `items`: Label Studio's own JSON of them, kept where a config has several questions.
+    """
+
     task: Task
     annotations: tuple[Annotation, ...]
+    items: tuple[Mapping[str, Any], ...] = ()
+
+    def about(self, question: Question) -> Annotated:
+        """The same annotations, read for another question."""
+        return replace(self, annotations=parse_annotations(self.task.id, self.items, question))
 
 
 def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None = None) -> list[Annotated]:
     """Every task, or `task` alone, with at least one submitted annotation that was not skipped, or with frames that were
     labelled in the companion project."""
+    keep = len(work.config.questions) > 1
     read = {
-        found.id: Annotated(found, parse_annotations(found.id, items, work.question))
+        found.id: Annotated(found, parse_annotations(found.id, items, work.question), tuple(items) if keep else ())
         for found, items in context.client.annotated(work.id, task)
     }
     known = {number: each.task for number, each in read.items()}
     for found, answers in answered_frames(context, work, known, task):
-        before = read[found.id].annotations if found.id in read else ()
-        read[found.id] = Annotated(found, (*before, *answers))
+        before = read.get(found.id, Annotated(found, ()))
+        read[found.id] = replace(before, annotations=(*before.annotations, *answers))
     return [read[number] for number in sorted(read) if read[number].annotations]
+
+
+def annotated_for(work: ProjectWork, annotated: Sequence[Annotated]) -> list[Annotated]:
+    """Tasks that were read for the main question, for the question of `work`; those without an annotation are left out.
+
+    Frames that were labelled in the companion project are about the main question alone.
+    """
+    if work.question == work.config.main:
+        return list(annotated)
+    return [own for each in annotated if (own := each.about(work.question)).annotations]
 
 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key: str) -> str:
     """The same for the same annotations, labels, settings and backbone: nothing to train then."""
     said = sorted((a.id, a.updated_at.isoformat()) for each in annotated for a in each.annotations)
-    text = json.dumps([said, work.question.labels, repr(work.settings), backbone_key])
+    labels: Any = work.question.labels
+    if len(work.config.questions) > 1:
+        labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
+    text = json.dumps([said, labels, repr(work.settings), backbone_key])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

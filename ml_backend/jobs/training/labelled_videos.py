@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from ml_backend.errors import VideoError
 from ml_backend.features.backbones import Backbone
@@ -12,12 +13,31 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
+from ml_backend.learning.whole import LabelledWhole, whole_labels
 from ml_backend.records import projects
 
 log = logging.getLogger(__name__)
 
-_FOREIGN = "Annotations use the label “{}”, which the label config does not have; it was ignored. Add it there to learn from it."
+_FOREIGN = "Annotations use the label “{}”{}, which the label config does not have; it was ignored. Add it there to learn from it."
+
+
+@dataclass(frozen=True)
+class VideoProblems:
+    """What stood in the way of learning from a project's annotated videos, over all of its questions."""
+
+    unusable: dict[int, str] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+
+    def note_foreign(self, work: ProjectWork, labels: Iterable[str]) -> None:
+        where = "" if work.question.alone else f" in {work.question.from_name}"
+        self.foreign.update(_FOREIGN.format(label, where) for label in labels)
+
+    def tell(self, context: WorkerContext, work: ProjectWork) -> None:
+        """Replaces what the admin was told about them."""
+        projects.set_problems(context.redis, work.key, "annotated videos", self.unusable.values())
+        projects.set_problems(context.redis, work.key, "unknown labels", sorted(self.foreign))
 
 
 def labelled_videos(
@@ -26,14 +46,14 @@ def labelled_videos(
     annotated: Sequence[Annotated],
     exclusive: bool,
     backbone: Backbone | None = None,
+    problems: VideoProblems | None = None,
 ) -> list[LabelledVideo]:
-    """One for each annotated task whose video can be used; what cannot be is told to the admin.
+    """One for each annotated task whose video can be used; what cannot be is told to the admin, or noted in `problems`.
 
     Embedded by the frozen backbone unless one is given.
     """
     videos: list[LabelledVideo] = []
-    unusable: list[str] = []
-    foreign: set[str] = set()
+    noted = VideoProblems() if problems is None else problems
     for position, each in enumerate(annotated):
         report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
@@ -44,12 +64,34 @@ def labelled_videos(
                 features = with_frames(context, work.question, each.task, features, labelled.tolist(), backbone)
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
-            unusable.append(f"Task {each.task.id} is not learnt from: {error}")
+            noted.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
             continue
-        foreign.update(labels.unknown_labels)
+        noted.note_foreign(work, labels.unknown_labels)
         videos.append(LabelledVideo(each.task.id, features, labels))
-    projects.set_problems(context.redis, work.key, "annotated videos", unusable)
-    projects.set_problems(
-        context.redis, work.key, "unknown labels", [_FOREIGN.format(label) for label in sorted(foreign)]
-    )
+    if problems is None:
+        noted.tell(context, work)
+    return videos
+
+
+def whole_videos(
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
+) -> list[LabelledWhole]:
+    """The same for a question about whole videos; those that nobody has answered are left out."""
+    question, videos = work.question, []
+    for position, each in enumerate(annotated):
+        report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
+        labels = [label for a in each.annotations if a.whole is not None for label in a.whole.labels]
+        problems.note_foreign(work, set(labels).difference(question.labels))
+        exclusive = not question.multiple
+        values, weight, judged = whole_labels(each.annotations, question.labels, exclusive, is_untouched_whole)
+        if not weight:
+            continue
+        try:
+            with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
+                features = task_features(context, question, each.task, report)
+        except VideoError as error:
+            log.warning("task %d is not learnt from: %s", each.task.id, error)
+            problems.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
+            continue
+        videos.append(LabelledWhole(each.task.id, features, values, weight, judged))
     return videos

@@ -6,40 +6,28 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from redis import Redis
 
 from ml_backend.errors import NotEnoughLabels
-from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reading import with_names
-from ml_backend.jobs.run import job, part, report
+from ml_backend.jobs.run import job, part
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.training.custom_training import take_custom
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
-from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
 from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, fingerprint
-from ml_backend.jobs.training.labelled_videos import labelled_videos
+from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled_videos import VideoProblems
+from ml_backend.jobs.training.learning import learn
 from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
-from ml_backend.learning.blitz import fit_blitz
-from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, Fit, evaluate
-from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import is_exclusive
-from ml_backend.learning.versions import ModelCard, is_custom, list_versions, load_version, save_version
+from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version
 from ml_backend.queueing.queue import request
 from ml_backend.records import marks, projects
 
-# Whole timelines that people have judged, from which on Blitz takes over.
-ENOUGH_REVIEWED = 2
-# The check that decides the pin must not make anybody wait.
-_QUICK_FOLDS = 2
 # A pause of so many seconds ends a burst of annotations, which is cut off after so many.
 _BURST = 1.0, 5.0
 # In a companion project each frame is an annotation; a version for each of them would be too many.
@@ -83,38 +71,61 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     models = context.models_dir(key)
     newest = newest_learnt(models)
     known = newest is not None and newest.settings.get("fingerprint") == mark
-    if newest is not None and known and is_whole(models, newest.name, load_version):
+    if newest is not None and known and is_whole(models, newest.name, load_heads):
         return _go_on_with(context, work, newest)
-    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
-    videos, fit, own = _material(context, work, annotated, exclusive)
-    report(90, f"fitting on {len(videos)} videos")
-    started = time.perf_counter()
-    try:
-        head = fit(videos)
-    except NotEnoughLabels as error:
+    learnt, short = _learn_all(context, work, annotated)
+    if not learnt:
         # Not a failure: the next annotation asks again, and until then the suggestions stay.
-        projects.set_problems(redis, key, "labels", [str(error)])
-        return str(error)
-    seconds = time.perf_counter() - started
-    projects.set_problems(redis, key, "labels", map(_NO_EXAMPLE.format, head.lacking))
-    report(95, "checking it on held-out videos")
-    quick = own.metrics if own else _quick_check(videos, work.question.labels, fit, exclusive)
+        projects.set_problems(redis, key, "labels", short)
+        return " ".join(short)
+    named = len(work.config.questions) > 1
+    never = [
+        _NO_EXAMPLE.format(f"{label}” of “{each.question}" if named else label)
+        for each in learnt
+        for label in each.head.lacking
+    ]
+    projects.set_problems(redis, key, "labels", [*never, *short])
+    first, *others = learnt
     card = save_version(
         models,
-        head,
-        backbone=(own.backbone if own else context.backbone).key,
+        first.head,
+        backbone=first.backbone,
         annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
         settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
-        metrics={"quick": quick},
-        curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
-        network=asdict(own.network) if own else {},
-        videos=len(videos),
-        labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
-        train_seconds=round(seconds, 3),
+        metrics=first.metrics,
+        curves=first.curves,
+        network=first.network,
+        videos=first.videos,
+        labelled_frames=first.labelled_frames,
+        train_seconds=first.train_seconds,
         taken=context.client.versions(work.id),
+        question=first.question,
+        others=others,
     )
-    trained = f"trained {card.name} on {card.labelled_frames} frames of {card.videos} videos"
+    frames = sum(each.labelled_frames for each in learnt)
+    trained = f"trained {card.name} on {frames} frames of {max(each.videos for each in learnt)} videos"
     return f"{trained}, {_decide(context, work, card)}"
+
+
+def _learn_all(
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated]
+) -> tuple[list[Learnt], list[str]]:
+    """What can be learnt about each question, the main one first, and a sentence about each of which nothing can be yet."""
+    main = work.config.main
+    every = [main, *(each for each in work.config.questions if each != main)]
+    learnt: list[Learnt] = []
+    short: list[str] = []
+    problems = VideoProblems()
+    for position, question in enumerate(every):
+        own = work.on(question)
+        try:
+            with part(100 * position / len(every), 100 * (position + 1) / len(every)):
+                learnt.append(learn(context, own, annotated_for(own, annotated), problems))
+        except NotEnoughLabels as error:
+            where = "" if question.alone else f"{question.from_name}: "
+            short.append(f"{where}{error}")
+    problems.tell(context, work)
+    return learnt, short
 
 
 def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) -> str:
@@ -129,27 +140,6 @@ def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) ->
     if projects.active_version(redis, key) != wanted:
         request(redis, "rollout", key, wanted)
     return f"{newest.name} knows these annotations already"
-
-
-def _material(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], exclusive: bool
-) -> tuple[list[LabelledVideo], Fit, OwnNetwork | None]:
-    """The labelled videos, how a head is fitted to them, and the project's own network where it is used for that."""
-    may_tune = work.settings.blitz.fit == "finetune"
-    with part(0, 30 if may_tune else 90):
-        videos = labelled_videos(context, work, annotated, exclusive)
-    note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
-    kind = kind_for(work.settings.mode, videos)
-    prompts = None
-    if kind == "cold":
-        videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
-    fit = fitting(kind, work.question.labels, exclusive, prompts)
-    if kind != "blitz" or not may_tune:
-        projects.set_problems(context.redis, work.key, "finetune", [])
-        return videos, fit, None
-    with part(30, 90):
-        own = own_network(context, work, annotated, videos, exclusive, fit)
-    return (own.videos if own else videos), fit, own
 
 
 def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
@@ -176,33 +166,3 @@ def _let_settle(redis: Redis, project_key: str) -> None:
 def newest_learnt(models: Path) -> ModelCard | None:
     """The last version that was trained here, as opposed to a researcher's file."""
     return next((card for card in reversed(list_versions(models)) if not is_custom(card.name)), None)
-
-
-def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
-    """Cold or Blitz: as set, or Blitz as soon as enough whole timelines have been reviewed."""
-    if mode != "auto":
-        return mode
-    reviewed = sum(video.labels.dense and video.labels.judged for video in videos)
-    return "blitz" if reviewed >= ENOUGH_REVIEWED else "cold"
-
-
-def fitting(kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None) -> Fit:
-    """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels.
-
-    `prompts`: the labels as a text model reads them, for Cold.
-    """
-    if kind == "blitz":
-        return lambda videos: fit_blitz(videos, labels, exclusive=exclusive)
-    return lambda videos: fit_cold(videos, labels, exclusive=exclusive, prompts=prompts)
-
-
-def _quick_check(
-    videos: Sequence[LabelledVideo],
-    labels: Sequence[str],
-    fit: Fit,
-    exclusive: bool,
-) -> dict[str, Any]:
-    """Held-out metrics from two folds; empty while too few videos could say anything."""
-    if len(videos) < ENOUGH_VIDEOS:
-        return {}
-    return evaluate(videos, labels, fit, exclusive=exclusive, most_folds=_QUICK_FOLDS)

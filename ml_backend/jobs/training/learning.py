@@ -1,0 +1,138 @@
+"""What is learnt about one question of a project's label config: a head, and how well it does on held-out videos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ml_backend.features.prompts import Prompts
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.reading import with_names
+from ml_backend.jobs.run import part, report
+from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
+from ml_backend.jobs.training.label_counts import note_labelled
+from ml_backend.jobs.training.labelled import Annotated
+from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.blitz import fit_blitz
+from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, Fit, evaluate
+from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.learning.versions import Learnt
+from ml_backend.learning.whole import evaluate_whole, fit_whole
+from ml_backend.records import projects
+
+# Whole timelines that people have judged, from which on Blitz takes over.
+ENOUGH_REVIEWED = 2
+# The check that decides the pin must not make anybody wait.
+_QUICK_FOLDS = 2
+
+
+def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
+    """Fits the head of the question of `work`. Raises NotEnoughLabels."""
+    if work.question.kind == "choices":
+        return _learn_whole(context, work, annotated, problems)
+    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    videos, fit, own = _material(context, work, annotated, exclusive, problems)
+    report(90, f"fitting on {len(videos)} videos")
+    started = time.perf_counter()
+    head = fit(videos)
+    seconds = time.perf_counter() - started
+    report(95, "checking it on held-out videos")
+    quick = own.metrics if own else _quick_check(videos, work.question.labels, fit, exclusive)
+    return Learnt(
+        work.question.from_name,
+        head,
+        backbone=(own.backbone if own else context.backbone).key,
+        metrics={"quick": quick},
+        curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
+        network=asdict(own.network) if own else {},
+        videos=len(videos),
+        labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
+        train_seconds=round(seconds, 3),
+    )
+
+
+def _learn_whole(
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
+) -> Learnt:
+    with part(0, 90):
+        videos = whole_videos(context, work, annotated, problems)
+    if work.question == work.config.main:
+        note_labelled(context, work, annotated, [video.task for video in videos if video.judged])
+    labels, exclusive = work.question.labels, not work.question.multiple
+    report(90, f"fitting on {len(videos)} videos")
+    started = time.perf_counter()
+    head = fit_whole(videos, labels, exclusive)
+    seconds = time.perf_counter() - started
+    enough = len(videos) >= ENOUGH_VIDEOS
+    quick = evaluate_whole(videos, labels, exclusive, most_folds=_QUICK_FOLDS) if enough else {}
+    return Learnt(
+        work.question.from_name,
+        head,
+        backbone=context.backbone.key,
+        metrics={"quick": quick},
+        videos=len(videos),
+        train_seconds=round(seconds, 3),
+    )
+
+
+def _material(
+    context: WorkerContext,
+    work: ProjectWork,
+    annotated: Sequence[Annotated],
+    exclusive: bool,
+    problems: VideoProblems,
+) -> tuple[list[LabelledVideo], Fit, OwnNetwork | None]:
+    """The labelled videos, how a head is fitted to them, and the project's own network where it is used for that.
+
+    There is one such network; with several questions it is the main one's.
+    """
+    is_main = work.question == work.config.main
+    may_tune = work.settings.blitz.fit == "finetune" and is_main
+    with part(0, 30 if may_tune else 90):
+        videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
+    if is_main:
+        note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
+    kind = kind_for(work.settings.mode, videos)
+    prompts = None
+    if kind == "cold":
+        videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
+    fit = fitting(kind, work.question.labels, exclusive, prompts)
+    if kind != "blitz" or not may_tune:
+        if is_main:
+            projects.set_problems(context.redis, work.key, "finetune", [])
+        return videos, fit, None
+    with part(30, 90):
+        own = own_network(context, work, annotated, videos, exclusive, fit)
+    return (own.videos if own else videos), fit, own
+
+
+def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
+    """Cold or Blitz: as set, or Blitz as soon as enough whole timelines have been reviewed."""
+    if mode != "auto":
+        return mode
+    reviewed = sum(video.labels.dense and video.labels.judged for video in videos)
+    return "blitz" if reviewed >= ENOUGH_REVIEWED else "cold"
+
+
+def fitting(kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None) -> Fit:
+    """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels.
+
+    `prompts`: the labels as a text model reads them, for Cold.
+    """
+    if kind == "blitz":
+        return lambda videos: fit_blitz(videos, labels, exclusive=exclusive)
+    return lambda videos: fit_cold(videos, labels, exclusive=exclusive, prompts=prompts)
+
+
+def _quick_check(
+    videos: Sequence[LabelledVideo], labels: Sequence[str], fit: Fit, exclusive: bool
+) -> Mapping[str, Any]:
+    """Held-out metrics from two folds; empty while too few videos could say anything."""
+    if len(videos) < ENOUGH_VIDEOS:
+        return {}
+    return evaluate(videos, labels, fit, exclusive=exclusive, most_folds=_QUICK_FOLDS)
