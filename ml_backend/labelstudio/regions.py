@@ -69,11 +69,13 @@ def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> dict[str, Any]:
     """
     first = parts[0][1]
     items = [item for question, prediction in parts for item in _items(prediction, question)]
+    if len(parts) > 1:
+        items.sort(key=lambda item: item["value"].get("timelinelabels") != [])
     return {
         "task": first.task,
         "model_version": first.version,
         "score": _share(min(prediction.score for _, prediction in parts)),
-        "result": sorted(items, key=lambda item: item["value"].get("timelinelabels") != []),
+        "result": items,
     }
 
 
