@@ -39,7 +39,7 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
         settings = Settings.from_environment()
         self._backend = Backend(settings, Redis.from_url(redis_url(settings), socket_timeout=5))
         if "schema" in (asked := _request_body()):
-            receive_setup(self._backend, asked, request.url_root)
+            receive_setup(self._backend, asked)
 
     def predict(self, tasks: Sequence[Mapping[str, Any]], context: object = None, **kwargs: Any) -> list[Any]:
         """One item per task, in order: its prediction, or an empty list while there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ CONFIG = (
     '<Video name="film" value="$video" framerate="25"/></View>'
 )
 KEY = "7.1769860800"
+BACKEND = "http://backend:9090"
 # The user of the backend's token.
 USER = 1
 
@@ -36,10 +38,14 @@ class Studio(Flask):
         self.tasks: dict[int, dict[str, Any]] = {}
         self.predictions: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
-        self.listed_backends = 0
+        # Its ML backends, and what GET /versions is answered at an address; nobody answers at others.
+        self.backends: list[dict[str, Any]] = []
+        self.answering: dict[str, Callable[[], list[str] | int]] = {}
+        self.asked_backends: list[int] = []
         self.listed: list[str] = []
         self.files: dict[str, Path] = {}
         self.users: list[dict[str, Any]] = []
+        self.connect(BACKEND)
         for rule, view, *methods in (
             ("/api/projects/", self.list_projects, "GET"),
             ("/api/projects/7/", self.show_project, "GET", "PATCH"),
@@ -48,9 +54,9 @@ class Studio(Flask):
             ("/api/tasks", self.list_tasks, "GET"),
             ("/api/predictions/", self.list_predictions, "GET"),
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
-            ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH"),
+            ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH", "DELETE"),
             ("/api/dm/views/", self.list_tabs, "GET", "POST"),
-            ("/api/ml/", self.list_backends, "GET"),
+            ("/api/ml/<int:number>/versions", self.ask_backend, "GET"),
             ("/api/users/", self.list_users, "GET"),
             ("/data/upload/7/<name>", self.video, "GET"),
         ):
@@ -77,7 +83,10 @@ class Studio(Flask):
             gone = request.get_json()["model_version"]
             self.predictions = [p for p in self.predictions if p["model_version"] != gone]
         names = [p["model_version"] for p in self.predictions]
-        return jsonify({name: names.count(name) for name in names})
+        counts = {name: names.count(name) for name in names}
+        if request.args.get("extended") == request.args.get("include_live_models") == "true":
+            return jsonify(static=[{"model_version": n, "count": c} for n, c in counts.items()], live=self.backends)
+        return jsonify(counts)
 
     def list_tasks(self) -> Response:
         query = json.loads(request.args.get("query", "{}"))
@@ -112,20 +121,49 @@ class Studio(Flask):
 
     def list_webhooks(self) -> Any:
         if request.method == "GET":
-            return jsonify(self.webhooks)
-        self.webhooks.append({**request.get_json(), "id": len(self.webhooks) + 1})
-        return jsonify(self.webhooks[-1]), 201
+            project = request.args.get("project", type=int)
+            return jsonify([hook for hook in self.webhooks if project in (None, hook.get("project", 7))])
+        return jsonify(self.add_webhook(request.get_json())), 201
 
-    def change_webhook(self, number: int) -> Response:
-        self.webhooks[number - 1].update(request.get_json())
-        return jsonify(self.webhooks[number - 1])
+    def add_webhook(self, said: dict[str, Any]) -> dict[str, Any]:
+        number = max((each["id"] for each in self.webhooks), default=0) + 1
+        self.webhooks.append({**said, "id": number})
+        return self.webhooks[-1]
+
+    def change_webhook(self, number: int) -> Any:
+        [hook] = [each for each in self.webhooks if each["id"] == number]
+        if request.method == "DELETE":
+            self.webhooks.remove(hook)
+            return "", 204
+        hook.update(request.get_json())
+        return jsonify(hook)
 
     def list_tabs(self) -> Response:
         return jsonify([])
 
-    def list_backends(self) -> Response:
-        self.listed_backends += 1
-        return jsonify([])
+    def ask_backend(self, number: int) -> tuple[Response, int]:
+        """As Label Studio does, it hands on the versions alone, and makes them up for a backend without that route."""
+        self.asked_backends.append(number)
+        [backend] = [each for each in self.backends if each["id"] == number]
+        said = self.answering.get(backend["url"], lambda: 500)()
+        if said == 404:
+            return jsonify(
+                versions=[backend["model_version"]], message="Upgrade your ML backend version to latest."
+            ), 200
+        if isinstance(said, int):
+            return jsonify(error="No answer."), said
+        return jsonify(versions=said), 200
+
+    def connect(self, url: str, answer: Callable[[], list[str] | int] | None = None, **more: Any) -> dict[str, Any]:
+        """What *Connect Model* leaves behind; `answer`: what is said at the address, if anybody is there."""
+        number = max((each["id"] for each in self.backends), default=0) + 1
+        entry = {"id": number, "url": url, "state": "CO", "model_version": "keyframes-v1", "extra_params": None, **more}
+        self.backends.append(entry)
+        if answer is not None:
+            self.answering[url] = answer
+        if not any(hook["url"] == f"{url}/webhook" for hook in self.webhooks):
+            self.add_webhook({"url": f"{url}/webhook", "project": 7, "headers": {}, "send_payload": True})
+        return entry
 
     def list_users(self) -> Response:
         """Who is not allowed to see them is refused, as by Label Studio."""

@@ -10,12 +10,13 @@ import pytest
 from embedded import do_jobs, redis, redis_settings
 from loopback import serving
 from redis import Redis
-from studio import Studio
+from studio import BACKEND, Studio
 
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import KINDS, Kind
+from ml_backend.records import links
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]
@@ -47,6 +48,7 @@ def context(
     studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[WorkerContext]:
     """The worker's context, with a data folder of its own, for a Label Studio that is `studio`."""
+    studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
         made = WorkerContext(
             replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)

@@ -42,7 +42,11 @@ class _Studio:
         if path == "/api/projects/":
             return {"results": [self._project()], "count": 1}
         if path == f"/api/projects/{PROJECT}/model-versions/":
-            return {version: len(tasks) for version, tasks in self.having.items()}
+            counts = {version: len(tasks) for version, tasks in self.having.items()}
+            if "extended" not in query:
+                return counts
+            static = [{"model_version": version, "count": count} for version, count in counts.items()]
+            return {"static": static, "live": [{"id": 1, "url": "http://coldblitz:9090", "state": "CO"}]}
         if path == f"/api/projects/{PROJECT}/import/predictions":
             for item in body:
                 self.having.setdefault(item["model_version"], set()).add(item["task"])

@@ -13,13 +13,15 @@ from redis.exceptions import RedisError
 
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
-from ml_backend.jobs.pinning import is_ours
+from ml_backend.jobs.connection import who_answers
 from ml_backend.jobs.videos import video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, parse_label_config
 from ml_backend.labelstudio.connections import Connection, connections, hooks
-from ml_backend.records.projects import recall
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.version_names import is_ours
+from ml_backend.records.projects import Known, recall
 from ml_backend.settings import Settings
 
 _VIDEOS_TRIED = 3
@@ -91,7 +93,7 @@ def _connections(context: WorkerContext, redis: Redis, named: _Named, project: P
     with contextlib.suppress(RedisError):
         known = recall(redis, str(project.key))
         strangers = [
-            each for each in found if each.state == "connected" and (not known or known.backend_url != each.url)
+            each for each in found if each.state == "connected" and not _reaches_us(context, redis, each, known)
         ]
         for stranger in strangers:
             yield _stranger(named, stranger)
@@ -101,12 +103,17 @@ def _connections(context: WorkerContext, redis: Redis, named: _Named, project: P
         yield _webhook(context, named, project.key.id, connection)
 
 
+def _reaches_us(context: WorkerContext, redis: Redis, connection: Connection, known: Known | None) -> bool:
+    answer = who_answers(context.client, redis, connection)
+    return answer == "us" or (answer == "silent" and known is not None)
+
+
 def _stranger(named: _Named, connection: Connection) -> Check:
     return warning(
         named("connection"),
-        f"Label Studio reaches {connection.url}, but it is not this Coldblitz that answers there under this address.",
-        "Nothing is to be done for another ML backend; a Coldblitz there has another REDIS_URL, or a proxy before it "
-        "that changes the Host header.",
+        f"Label Studio reaches {connection.url}, but it is not this Coldblitz that answers there.",
+        "Nothing is to be done for another ML backend. Two Coldblitz backends on one project are one too many: each trains, "
+        "and shows its own predictions. If it should be this one, it has another REDIS_URL there.",
     )
 
 
@@ -219,5 +226,11 @@ def _pinned(context: WorkerContext, named: _Named, project: Project) -> Check:
     if not is_ours(pinned):
         return warning(
             name, f"{pinned} is pinned, which is not Coldblitz's.", "Choose one of Coldblitz's to see what it predicts."
+        )
+    if pinned != KEYFRAMES_VERSION and not (context.models_dir(str(project.key)) / pinned).is_dir():
+        return warning(
+            name,
+            f"{pinned} is pinned, but no model of that name is here: another Coldblitz made it, or it was imported.",
+            "Nothing is to be done: the next model that is trained here is shown in its place.",
         )
     return ok(name, f"{pinned} is pinned, and {number} tasks have it.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping
 
 from ml_backend.jobs.project_lock import project_lock
@@ -11,19 +10,13 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.records import projects
-
-_OURS = re.compile(r"(cold|blitz|custom-[A-Za-z0-9_]+)-v[0-9]+")
 
 _OTHER = (
     "The label stream shows {}, which this backend has not made. Connect one Coldblitz to a project only; "
     "`coldblitz models activate` shows one of its own versions again."
 )
-
-
-def is_ours(version: str) -> bool:
-    """Whether a model version is one that this backend makes."""
-    return version == KEYFRAMES_VERSION or _OURS.fullmatch(version) is not None
 
 
 def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
@@ -39,7 +32,7 @@ def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
         current = context.client.project(work.id).model_version
         if current != version:
             # Label Studio lists a connected backend's title among the versions, with no prediction.
-            foreign = not is_ours(current) and context.client.versions(work.id).get(current, 0) > 0
+            foreign = not _made_here(context, work, current) and context.client.versions(work.id).get(current, 0) > 0
             if not (version == KEYFRAMES_VERSION and foreign):
                 context.client.pin(work.id, version)
         if version != KEYFRAMES_VERSION:
@@ -50,7 +43,7 @@ def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, i
     """Brings what we hold for active and what the label stream shows together again.
 
     `stored`: the number of predictions of each version. A version of ours that is pinned becomes the active one: Redis
-    was lost, a worker was killed between pinning and noting it, or the admin chose another. One that we have not made
+    was lost, a worker was killed between pinning and noting it, or the admin chose another. One whose model is not here
     is left alone, and told. Where nothing is shown, ours is pinned again. Raises StorageError.
     """
     pinned, active = work.project.model_version, projects.active_version(context.redis, work.key)
@@ -65,10 +58,9 @@ def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, i
 def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored: Mapping[str, int]) -> None:
     redis, pinned, active = context.redis, project.model_version, projects.active_version(context.redis, work.key)
     a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
-    made_here = (context.models_dir(work.key) / pinned).is_dir() if a_model else False
-    foreign = a_model and active is not None and not made_here
-    told = _OTHER.format(pinned) if foreign and pinned != active else None
-    projects.set_problems(redis, work.key, "pin", [told] if told else [])
+    # One that is named as ours are may have been imported with the tasks of another project.
+    foreign = a_model and pinned != active and not _made_here(context, work, pinned)
+    projects.set_problems(redis, work.key, "pin", [_OTHER.format(pinned)] if foreign and active is not None else [])
     if a_model and pinned != active and not foreign:
         if active is not None:
             projects.want(redis, work.key, pinned)
@@ -77,6 +69,11 @@ def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored:
         ours = active or KEYFRAMES_VERSION
         if pinned != ours and stored.get(ours, 0):
             context.client.pin(work.id, ours)
+
+
+def _made_here(context: WorkerContext, work: ProjectWork, version: str) -> bool:
+    """Whether a version is of this backend: suggestions, or a model whose files are here."""
+    return version == KEYFRAMES_VERSION or (is_ours(version) and (context.models_dir(work.key) / version).is_dir())
 
 
 def _nobody_else(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
+from ml_backend.jobs.connection import demand, not_ours
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
-from ml_backend.records import projects, training_choice
+from ml_backend.records import links, projects, training_choice
 from ml_backend.settings import ProjectSettings
 
 
@@ -53,9 +54,22 @@ class ProjectWork:
         return map(self.on, self.config.questions)
 
 
-def open_project(context: WorkerContext, key: str) -> ProjectWork:
-    """Raises Gone when the project is, and LabelConfigError when nothing in it can be predicted."""
-    known = projects.recall(context.redis, key)
+def open_project(context: WorkerContext, key: str, *, sure: bool = False) -> ProjectWork:
+    """Raises Gone when the project is, or has no ML backend entry that reaches us, and LabelConfigError when nothing in it
+    can be predicted.
+
+    `sure`: asks Label Studio whether the entry is still there, instead of what the last reconcile saw.
+    """
+    if links.is_disconnected(context.redis, key) and not sure:
+        raise not_ours(key)
+    project = find_project(context, key)
+    if sure:
+        demand(context, project)
+    return work_on(context, project)
+
+
+def find_project(context: WorkerContext, key: str) -> Project:
+    """Raises Gone when the project is."""
     try:
         project = context.client.project(projects.number_of(key))
     except LabelStudioMissing as error:
@@ -64,5 +78,12 @@ def open_project(context: WorkerContext, key: str) -> ProjectWork:
         raise Gone(
             f"Project {key} is gone; Label Studio has given its number to another one.", "Nothing needs to be done."
         )
+    return project
+
+
+def work_on(context: WorkerContext, project: Project) -> ProjectWork:
+    """Raises LabelConfigError."""
+    key = str(project.key)
+    known = projects.recall(context.redis, key)
     chosen = training_choice.settings_of(context.settings.data_dir, known) if known else ProjectSettings()
     return ProjectWork(key, project, parse_label_config(project.label_config), chosen)

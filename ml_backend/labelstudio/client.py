@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ml_backend.errors import LabelStudioError, PayloadError
+from ml_backend.errors import LabelStudioError, LabelStudioMissing, PayloadError
 from ml_backend.labelstudio.filters import ANNOTATED, condition
 from ml_backend.labelstudio.payloads import ProjectKey
 from ml_backend.labelstudio.task_lists import Task, TaskLists
+from ml_backend.labelstudio.version_names import is_ours
 
 __all__ = ["Client", "Project", "Task", "VideoAddress"]
 
@@ -108,6 +110,29 @@ class Client(TaskLists):
         """Number of stored predictions of each model version."""
         return dict(self._json("GET", f"/api/projects/{project}/model-versions/"))
 
+    def models(self, project: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
+        """Number of stored predictions of each model version, and the ML backends connected to the project, of which none is
+        called for this."""
+        path = f"/api/projects/{project}/model-versions/"
+        answer = self._json("GET", path, {"extended": "true", "include_live_models": "true"})
+        try:
+            return {item["model_version"]: item["count"] for item in answer["static"]}, list(answer["live"])
+        except (KeyError, TypeError) as error:
+            raise self._stranger(path) from error
+
+    def answer_to_versions(self, backend: int) -> tuple[int, list[str]]:
+        """What an ML backend answers when Label Studio asks for its /versions: the status and the versions; a backend without
+        that route is a 404. Raises LabelStudioUnreachable when Label Studio itself does not answer."""
+        response = self._send("GET", f"/api/ml/{backend}/versions", None, None)
+        try:
+            said = response.json()
+        except ValueError:
+            said = None
+        if not isinstance(said, Mapping) or not isinstance(said.get("versions"), list):
+            return (500 if response.status_code == 200 else response.status_code), []
+        # Label Studio makes up the version of a backend that answers 404.
+        return 404 if "message" in said else response.status_code, [str(version) for version in said["versions"]]
+
     def delete_version(self, project: int, version: str) -> None:
         self._json("DELETE", f"/api/projects/{project}/model-versions/", json_body={"model_version": version})
 
@@ -138,18 +163,24 @@ class Client(TaskLists):
         """A Data Manager tab with the annotated tasks that have a timeline of `version` to review.
 
         The label stream never serves an annotated task again. Label Studio's own first tab exists only as long as no
-        other one does, so it is made real beside ours.
+        other one does, so it is made real beside ours. Of a tab that is there only the version changes: whoever has
+        adapted it keeps it as it is.
         """
         path, query = "/api/dm/views/", {"project": project}
-        tabs = {tab["data"].get("title"): tab["id"] for tab in self._json("GET", path, query)}
-        conditions = [ANNOTATED, condition(_VERSIONS, "contains", "List", [version])]
-        ours = {"title": _REVIEW_TAB, "filters": {"conjunction": "and", "items": conditions}}
-        if _REVIEW_TAB in tabs:
-            self._json("PATCH", f"{path}{tabs[_REVIEW_TAB]}/", query, {"data": ours})
+        tabs = list(self._json("GET", path, query))
+        ours = next((tab for tab in tabs if tab["data"].get("title") == _REVIEW_TAB), None)
+        if ours is not None:
+            items = list((ours["data"].get("filters") or {}).get("items") or ())
+            followed = [_of_version(item, version) for item in items]
+            if followed != items:
+                filters = {**ours["data"]["filters"], "items": followed}
+                self._json("PATCH", f"{path}{ours['id']}/", query, {"data": {**ours["data"], "filters": filters}})
             return
         if not tabs:
             self._json("POST", path, query, {**query, "data": {"title": "Default"}})
-        self._json("POST", path, query, {**query, "data": ours})
+        conditions = [ANNOTATED, condition(_VERSIONS, "contains", "List", [version])]
+        filters = {"conjunction": "and", "items": conditions}
+        self._json("POST", path, query, {**query, "data": {"title": _REVIEW_TAB, "filters": filters}})
 
     def backends(self, project: int) -> list[dict[str, Any]]:
         """The ML backends connected to a project. Note that Label Studio calls each one's /health and /setup for this."""
@@ -173,6 +204,10 @@ class Client(TaskLists):
         else:
             self._json("PATCH", f"/api/webhooks/{number}/", json_body=body)
 
+    def delete_webhook(self, number: int) -> None:
+        with suppress(LabelStudioMissing):  # somebody else has deleted it
+            self._json("DELETE", f"/api/webhooks/{number}/")
+
     def video_address(self, value: object) -> VideoAddress | None:
         """The address of a task's video as its data names it, None when it names none."""
         if not isinstance(value, str) or not value.strip():
@@ -193,6 +228,15 @@ class Client(TaskLists):
             )
         except (PayloadError, KeyError, TypeError) as error:
             raise self._stranger("/api/projects/") from error
+
+
+def _of_version(item: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """A condition of the review tab, with `version` in the place of the one before."""
+    value = item.get("value")
+    # A condition on another model's version is somebody's own.
+    ours = isinstance(value, list) and len(value) == 1 and is_ours(str(value[0]))
+    by_version = str(item.get("filter")).endswith(f":{_VERSIONS}") and item.get("operator") == "contains"
+    return {**item, "value": [version]} if ours and by_version else dict(item)
 
 
 def _same_host(one: str, other: str) -> bool:

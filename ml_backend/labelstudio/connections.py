@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ml_backend.labelstudio.client import Client
+from ml_backend.labelstudio.payloads import read_extra_params
 
 # Label Studio calls a backend's /health, then its /setup, whenever it is asked for the state.
 _STATES = {"CO": "connected", "DI": "unreachable", "ER": "unusable", "TR": "connected", "PR": "connected"}
@@ -15,14 +16,18 @@ _STATES = {"CO": "connected", "DI": "unreachable", "ER": "unusable", "TR": "conn
 @dataclass(frozen=True)
 class Connection:
     """An ML backend of a project. `state`: *connected*; *unreachable*, its /health has not answered; *unusable*, its
-    /setup has not; or what Label Studio calls it. `user`: of the login that it is given, None without one.
+    /setup has not; or what Label Studio calls it. `user`: of the login that it is given, None without one. `version`: what
+    its /setup answered last.
     """
 
+    number: int
     url: str
     title: str
     state: str
     error: str
     user: str | None
+    version: str = ""
+    extra_params: object = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,13 @@ class Hook:
 
 
 def connections(client: Client, project: int) -> list[Connection]:
-    """Raises LabelStudioError."""
-    return [_connection(row) for row in client.backends(project)]
+    """After Label Studio has called each of them. Raises LabelStudioError."""
+    return connections_of(client.backends(project))
+
+
+def connections_of(rows: Iterable[Mapping[str, Any]]) -> list[Connection]:
+    """The oldest first."""
+    return sorted(map(_connection, rows), key=lambda connection: connection.number)
 
 
 def hooks(client: Client, project: int) -> list[Hook]:
@@ -47,11 +57,14 @@ def hooks(client: Client, project: int) -> list[Hook]:
 
 def _connection(row: Mapping[str, Any]) -> Connection:
     return Connection(
+        number=int(row.get("id") or 0),
         url=str(row.get("url", "")).rstrip("/"),
         title=str(row.get("title") or ""),
         state=_STATES.get(str(row.get("state")), str(row.get("readable_state"))),
         error=str(row.get("error_message") or ""),
         user=str(row.get("basic_auth_user")) if row.get("auth_method") == "BASIC_AUTH" else None,
+        version=str(row.get("model_version") or ""),
+        extra_params=read_extra_params(row.get("extra_params")),
     )
 
 

@@ -89,7 +89,7 @@ def parse_setup(body: object) -> Setup:
     schema, params = _text(fields, "schema"), fields.get("extra_params")
     if len(schema) > _MOST_CONFIG or len(json.dumps(params)) > _MOST_PARAMS:
         raise PayloadError("The project's label config or extra params are too long.", "Shorten them.")
-    return Setup(ProjectKey.parse(fields.get("project")), schema, _extra_params(params))
+    return Setup(ProjectKey.parse(fields.get("project")), schema, read_extra_params(params))
 
 
 def parse_predict(body: object) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
@@ -150,8 +150,8 @@ def _predict_task(task: object) -> PredictTask:
     return PredictTask(number, frozenset(v for v in versions if isinstance(v, str)))
 
 
-def _extra_params(value: object) -> object:
-    # Label Studio hands on what the form holds: JSON, or the text of it.
+def read_extra_params(value: object) -> object:
+    """Label Studio hands on what the form holds: JSON, or the text of it."""
     if isinstance(value, str) and value.strip():
         try:
             return json.loads(value)

@@ -9,6 +9,7 @@ from redis import Redis
 
 from ml_backend.queueing.replies import text
 from ml_backend.records.projects import number_of
+from ml_backend.records.stored import read_as, read_object
 
 _COMPANIONS = "coldblitz:companions"
 
@@ -32,8 +33,7 @@ def note(redis: Redis, project: str, companion: Known) -> None:
 
 
 def recall(redis: Redis, project: str) -> Known | None:
-    stored = redis.hget(_COMPANIONS, project)
-    return None if stored is None else Known(**json.loads(text(stored)))
+    return read_as(Known, read_object(redis.hget(_COMPANIONS, project)))
 
 
 def forget(redis: Redis, project: str) -> None:
@@ -42,4 +42,5 @@ def forget(redis: Redis, project: str) -> None:
 
 def every(redis: Redis) -> dict[str, Known]:
     """By the keys of their video projects."""
-    return {text(key): Known(**json.loads(text(stored))) for key, stored in redis.hgetall(_COMPANIONS).items()}
+    found = {text(key): read_as(Known, read_object(stored)) for key, stored in redis.hgetall(_COMPANIONS).items()}
+    return {key: known for key, known in found.items() if known is not None}

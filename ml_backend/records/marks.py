@@ -13,9 +13,9 @@ from redis import Redis
 _MARKS = "coldblitz:marks"
 # However quiet Label Studio is, the tasks are compared once more after so long.
 _LOOK_AGAIN_SECONDS = 3600
-_EXPIRE = ("tasks", "images")
+_EXPIRE = ("tasks", "images", "entries")
 # What is seen again by looking.
-SEEN = ("tasks", "cursor", "ids", "trained", "asked", "images")
+SEEN = ("tasks", "cursor", "ids", "trained", "asked", "images", "entries")
 
 
 def get(redis: Redis, key: str, name: str) -> Any:
@@ -24,13 +24,15 @@ def get(redis: Redis, key: str, name: str) -> Any:
     return None if stored is None else json.loads(stored)
 
 
-def put(redis: Redis, key: str, name: str, value: object) -> None:
+def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = None) -> None:
     """`tasks`: state in which every missing prediction had been queued. `cursor`: version, and task up to which they
     have been, while there are more than may wait at once. `ids`: newest task, and number of tasks. `trained`, `asked`:
     state of the annotations that a training knew of, and for which one was queued. `decided`: newest version that was
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
-    `more` while more of them lack than may wait at once."""
-    redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=_LOOK_AGAIN_SECONDS if name in _EXPIRE else None)
+    `more` while more of them lack than may wait at once. `entries`: which ML backend entries reach us. `seconds`: for how
+    long it is remembered, where that is not for good."""
+    kept = _LOOK_AGAIN_SECONDS if name in _EXPIRE else None
+    redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=seconds or kept)
 
 
 def drop(redis: Redis, key: str, *names: str) -> None:

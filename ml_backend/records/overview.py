@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from redis import Redis
 
-from ml_backend.queueing.replies import text
+from ml_backend.records.stored import read_as, read_object
 
 _OVERVIEW = "coldblitz:overview"
 
@@ -31,8 +31,7 @@ def note(redis: Redis, key: str, *, title: str, tasks: int, versions: Mapping[st
 
 def recall(redis: Redis, key: str) -> Overview | None:
     """None before the first reconcile."""
-    stored = redis.hget(_OVERVIEW, key)
-    return None if stored is None else Overview(**json.loads(text(stored)))
+    return read_as(Overview, read_object(redis.hget(_OVERVIEW, key)))
 
 
 def forget(redis: Redis, key: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from redis import Redis
 
 from ml_backend.queueing.replies import text
+from ml_backend.records.stored import read_as, read_object
 from ml_backend.settings import ProjectSettings, parse_project_settings
 
 _PROJECTS = "coldblitz:projects"
@@ -26,12 +27,11 @@ _ASKED = "coldblitz:asked"
 
 @dataclass(frozen=True)
 class Known:
-    """A project that is connected. `backend_url`: the address under which Label Studio reaches us, None when unknown."""
+    """A project whose /setup has reached us, as it was then."""
 
     key: str
     label_config: str
     extra_params: object = None
-    backend_url: str | None = None
 
     @property
     def id(self) -> int:
@@ -57,18 +57,23 @@ def keys_of(keys: Iterable[str], project: str) -> list[str]:
 
 
 def remember(redis: Redis, project: Known) -> bool:
-    """Stores a project; True when something about it is new."""
-    told = json.dumps(asdict(project), sort_keys=True)
-    before = redis.hget(_PROJECTS, project.key)
-    if before is not None and text(before) == told:
+    """Stores a project; True when something about it is new. What another release has stored beside is kept."""
+    before = stored(redis, project.key)
+    told = {**before, **asdict(project)}
+    if told == before:
         return False
-    redis.hset(_PROJECTS, project.key, told)
+    redis.hset(_PROJECTS, project.key, json.dumps(told, sort_keys=True))
     return True
 
 
 def recall(redis: Redis, key: str) -> Known | None:
-    stored = redis.hget(_PROJECTS, key)
-    return None if stored is None else Known(**json.loads(text(stored)))
+    """None for a project that is not known, or of which another release has stored nothing that this one can read."""
+    return read_as(Known, stored(redis, key))
+
+
+def stored(redis: Redis, key: str) -> dict[str, Any]:
+    """All that is stored of a project, also by another release; empty without anything."""
+    return read_object(redis.hget(_PROJECTS, key))
 
 
 def known_keys(redis: Redis) -> list[str]:
@@ -133,9 +138,11 @@ def pins(redis: Redis, key: str) -> dict[str, float]:
     return {text(version): float(when) for version, when in redis.hgetall(f"{_PINS}:{key}").items()}
 
 
-def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str]) -> None:
-    """Replaces what the admin is told about a project by one source (`settings`, `labels`, ...)."""
+def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str], *, instead: bool = False) -> None:
+    """Replaces what the admin is told about a project by one source (`settings`, `labels`, ...), or by all (`instead`)."""
     told = list(sentences)
+    if instead:
+        redis.delete(f"{_PROBLEMS}:{key}")
     if told:
         redis.hset(f"{_PROBLEMS}:{key}", source, json.dumps(told))
     else:
@@ -170,8 +177,13 @@ def tasks_with_findings(redis: Redis, key: str) -> set[int]:
 
 
 def may_ask(redis: Redis, key: str) -> bool:
-    """Whether nobody has asked Label Studio for an unknown project's backends within the last hour."""
+    """Whether nobody has asked Label Studio about an unknown project's backends within the last hour."""
     return bool(redis.set(f"{_ASKED}:{key}", 1, nx=True, ex=3600))
+
+
+def ask_again(redis: Redis, key: str) -> None:
+    """To be called when that was in vain: it may be asked again after a minute."""
+    redis.expire(f"{_ASKED}:{key}", 60)
 
 
 def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.skim import Stream
 from ml_backend.queueing import tally
 from ml_backend.queueing.queue import request as queue
-from ml_backend.records import projects, ready
+from ml_backend.records import links, marks, projects, ready
 from ml_backend.settings import Settings
 
 blueprint = Blueprint("protocol", __name__)
@@ -44,14 +44,21 @@ def health() -> Response:
 
 @blueprint.post("/setup")
 def setup() -> Response:
-    return jsonify(model_version=receive_setup(backend(), json_body(), request.url_root))
+    return jsonify(model_version=receive_setup(backend(), json_body()))
 
 
-def receive_setup(backend: Backend, body: object, url: str) -> str:
-    """Remembers a project, connected at our address `url`, and returns its current version. Raises PayloadError."""
+def receive_setup(backend: Backend, body: object) -> str:
+    """Remembers a project and returns its current version. Raises PayloadError.
+
+    Under which address Label Studio has called us, its ML backend entry says: proxies change what a request shows of it.
+    """
     asked = payloads.parse_setup(body)
-    key = str(asked.project)
-    projects.remember(backend.redis, projects.Known(key, asked.label_config, asked.extra_params, url.rstrip("/")))
+    key, redis = str(asked.project), backend.redis
+    projects.remember(redis, projects.Known(key, asked.label_config, asked.extra_params))
+    links.note_call(redis, key)
+    if links.is_disconnected(redis, key):
+        # Whoever was found in our place may have gone.
+        marks.drop(redis, key, "entries")
     queue(backend.redis, "reconcile", key, again=True)
     return backend.version(key)
 
@@ -97,6 +104,9 @@ def receive_event(backend: Backend, event: Event) -> list[str]:
 
 
 def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
+    if links.is_disconnected(backend.redis, str(event.companion_of or event.project)):
+        # It finds out whether we are back, and takes the webhook away that has brought this.
+        return ("reconcile",)
     if event.companion_of is not None:
         # What else happens to a companion is mostly our own doing, and the reconcile finds the rest.
         return ("train",) if event.action in payloads.ANNOTATION_ACTIONS else ()
@@ -121,7 +131,8 @@ def versions() -> Response:
     project = body.get("project") if isinstance(body, dict) else None
     keys = [str(payloads.ProjectKey.parse(project))] if project is not None else projects.known_keys(backend().redis)
     found = {version for key in keys for version in ready.versions(backend().settings.data_dir, key)}
-    return jsonify(versions=sorted(found), message="Coldblitz makes the next version when annotations are submitted.")
+    listed = [*sorted(found), *links.answer(backend().redis)]
+    return jsonify(versions=listed, message="Coldblitz makes the next version when annotations are submitted.")
 
 
 def _stream() -> Stream:

@@ -25,7 +25,7 @@ ROUTES = rules(create_app(settings_for(Path("nowhere"), redis_url=f"redis://127.
 @pytest.fixture
 def app(redis: Redis, redis_settings: Settings) -> Flask:
     """The real application before a real Redis that knows a project, with a job that waits."""
-    projects.remember(redis, projects.Known(PROJECT, "<View/>", {"sampling": "uniform"}, "http://here:9090"))
+    projects.remember(redis, projects.Known(PROJECT, "<View/>", {"sampling": "uniform"}))
     projects.activate(redis, PROJECT, "cold-v1")
     request(redis, "suggest", PROJECT, 5)
     return create_app(redis_settings)

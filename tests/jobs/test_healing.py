@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from loopback import serving
 from redis import Redis
-from studio import KEY, Studio, drawn
+from studio import BACKEND, KEY, Studio, drawn
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
@@ -23,7 +23,7 @@ from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects
+from ml_backend.records import links, projects
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import read_timeline
 
@@ -52,6 +52,7 @@ def context(
     ]
     studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
     there = {"data_dir": warm(tmp_path / "data"), "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
+    studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
         made = WorkerContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
         for module in ("training.train", "predictions.rollout", "suggestions.suggest"):

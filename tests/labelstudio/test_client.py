@@ -11,6 +11,7 @@ from told_studio import LEGACY, PROJECT, Studio
 
 from ml_backend.errors import LabelStudioError
 from ml_backend.labelstudio.client import Client, Project, Task
+from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.payloads import ProjectKey
 
 
@@ -108,10 +109,45 @@ class TestTheReviewTab:
         conditions = {c["filter"].split(":")[-1]: c["value"] for c in asked["data"]["filters"]["items"]}
         assert conditions == {"total_annotations": 0, "predictions_model_versions": ["cold-v3"]}
 
-    def test_a_second_version_changes_it(self, studio: Studio, client: Client) -> None:
-        ((_, _, title),) = self.saved(studio, client, {"id": 3, "data": {"title": "Default"}})
+    def made(self, studio: Studio, client: Client) -> dict[str, Any]:
+        """The tab as it was made for cold-v3."""
+        self.saved(studio, client, {"id": 3, "data": {"title": "Default"}})
+        [tab] = [body["data"] for method, _, _, body in studio.asked if method == "POST"]
         studio.asked.clear()
-        assert self.saved(studio, client, {"id": 4, "data": {"title": title}}) == [("PATCH", "/api/dm/views/4/", title)]
+        return dict(tab)
+
+    def followed(self, studio: Studio, client: Client, tab: dict[str, Any]) -> list[dict[str, Any]]:
+        """What is written of a tab when cold-v4 comes."""
+        studio.will("GET", "/api/dm/views/", lambda: jsonify([{"id": 4, "data": tab}]))
+        client.save_review_tab(7, "cold-v4")
+        return [body["data"] for method, _, _, body in studio.asked if method == "PATCH"]
+
+    def test_it_follows_the_version(self, studio: Studio, client: Client) -> None:
+        tab = self.made(studio, client)
+        [changed] = self.followed(studio, client, tab)
+        assert [item["value"] for item in changed["filters"]["items"]] == [0, ["cold-v4"]]
+        assert changed["title"] == tab["title"]
+
+    def test_what_people_have_changed_of_it_stays(self, studio: Studio, client: Client) -> None:
+        tab = self.made(studio, client)
+        theirs = {"filter": "filter:tasks:completed_by", "operator": "contains", "type": "List", "value": [2]}
+        tab.update(ordering=["-tasks:updated_at"], hiddenColumns={"explore": ["tasks:inner_id"]})
+        tab["filters"] = {"conjunction": "or", "items": [theirs, *tab["filters"]["items"]]}
+        [changed] = self.followed(studio, client, tab)
+        assert changed["filters"]["items"][0] == theirs
+        assert changed["filters"]["conjunction"] == "or"
+        assert (changed["ordering"], changed["hiddenColumns"]) == (tab["ordering"], tab["hiddenColumns"])
+
+    @pytest.mark.parametrize("items", [[], [condition("predictions_model_versions", "contains", "List", ["yolo"])]])
+    def test_without_our_condition_it_is_left_alone(self, studio: Studio, client: Client, items: list[Any]) -> None:
+        tab = self.made(studio, client)
+        assert self.followed(studio, client, {**tab, "filters": {"conjunction": "and", "items": items}}) == []
+
+    def test_nothing_is_written_when_the_version_is_the_same(self, studio: Studio, client: Client) -> None:
+        tab = self.made(studio, client)
+        studio.will("GET", "/api/dm/views/", lambda: jsonify([{"id": 4, "data": tab}]))
+        client.save_review_tab(7, "cold-v3")
+        assert [method for method, *_ in studio.asked] == ["GET"]
 
 
 class TestPushing:

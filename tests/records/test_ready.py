@@ -82,7 +82,7 @@ class TestReadyPredictions:
 
 class TestProjects:
     def test_a_project_is_remembered_with_its_settings(self, redis: Redis) -> None:
-        known = Known(P, "<View/>", {"sampling": "uniform", "nonsense": 1}, "http://here:9090")
+        known = Known(P, "<View/>", {"sampling": "uniform", "nonsense": 1})
         assert projects.remember(redis, known)
         assert projects.recall(redis, P) == known
         assert projects.known_keys(redis) == [P]
@@ -92,6 +92,20 @@ class TestProjects:
         assert projects.remember(redis, Known(P, "<View/>"))
         assert not projects.remember(redis, Known(P, "<View/>"))
         assert projects.remember(redis, Known(P, "<View><Video/></View>"))
+
+    def test_what_a_newer_release_has_stored_beside_is_kept_and_does_not_confuse(self, redis: Redis) -> None:
+        redis.hset("coldblitz:projects", P, json.dumps({"key": P, "label_config": "<View/>", "colour": "blue"}))
+        known = projects.recall(redis, P)
+        assert known == Known(P, "<View/>")
+        assert projects.remember(redis, Known(P, "<View/>", {"min_frames": 3}))
+        assert projects.stored(redis, P)["colour"] == "blue"
+
+    @pytest.mark.parametrize("said", ["{}", "[]", "null", "not JSON", '{"name": "x"}'])
+    def test_what_this_release_cannot_read_is_unknown(self, redis: Redis, said: str) -> None:
+        redis.hset("coldblitz:projects", P, said)
+        assert projects.recall(redis, P) is None
+        projects.remember(redis, Known(P, "<View/>"))
+        assert projects.recall(redis, P) == Known(P, "<View/>")
 
     def test_a_project_nobody_set_up_is_unknown(self, redis: Redis) -> None:
         assert projects.recall(redis, P) is None

@@ -89,7 +89,7 @@ class TestEveryPage:
 
     @pytest.mark.parametrize("path", ["videos", "models", "quality", "settings"])
     def test_of_a_project_that_was_only_connected(self, client: FlaskClient, redis: Redis, path: str) -> None:
-        projects.remember(redis, projects.Known("9.1", "not even XML", "neither JSON", None))
+        projects.remember(redis, projects.Known("9.1", "not even XML", "neither JSON"))
         assert "Project 9" in page(client, f"/dashboard/projects/9/{path}").text
         assert "Project 9" in page(client, "/").text
 

@@ -15,7 +15,7 @@ from studio_calls import CONFIG, PROJECT, SETUP, P, client
 
 from ml_backend.labelstudio.payloads import companion_mark
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects, ready
+from ml_backend.records import links, marks, projects, ready
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -41,13 +41,11 @@ class TestHealth:
 
 class TestSetup:
     def test_the_project_is_remembered_and_reconciled(self, client: FlaskClient, redis: Redis) -> None:
-        answer = client.post(
-            "/setup", json={**SETUP, "extra_params": {"frames_per_video": 5}}, base_url="http://here:9090"
-        )
+        answer = client.post("/setup", json={**SETUP, "extra_params": {"frames_per_video": 5}})
         assert answer.get_json() == {"model_version": "keyframes-v1"}
         known = projects.recall(redis, P)
         assert known is not None
-        assert (known.label_config, known.backend_url) == (CONFIG, "http://here:9090")
+        assert known.label_config == CONFIG
         assert known.settings.frames_per_video == 5
         assert queued(redis) == ["reconcile"]
 
@@ -55,11 +53,19 @@ class TestSetup:
         projects.activate(redis, P, "cold-v3")
         assert client.post("/setup", json=SETUP).get_json() == {"model_version": "cold-v3"}
 
-    def test_an_address_with_a_path_is_kept(self, client: FlaskClient, redis: Redis) -> None:
-        client.post("/setup", json=SETUP, base_url="http://here:9090/sub/path")
-        known = projects.recall(redis, P)
-        assert known is not None
-        assert known.backend_url == "http://here:9090/sub/path"
+    def test_the_address_of_the_request_is_not_taken_for_ours(self, client: FlaskClient, redis: Redis) -> None:
+        client.post("/setup", json=SETUP, base_url="http://behind-a-proxy:9090/sub/path")
+        kept = b"".join(redis.dump(key) or b"" for key in redis.scan_iter())
+        assert b"behind-a-proxy" not in kept
+
+    def test_one_that_comes_for_a_disconnected_project_has_its_entries_asked_anew(
+        self, client: FlaskClient, redis: Redis
+    ) -> None:
+        links.note(redis, P, links.Link("http://ours", 1, connected=False))
+        marks.put(redis, P, "entries", {"2 http://ours": "other"})
+        client.post("/setup", json=SETUP)
+        assert marks.get(redis, P, "entries") is None
+        assert queued(redis) == ["reconcile"]
 
     def test_the_access_token_is_not_kept(self, client: FlaskClient, redis: Redis) -> None:
         client.post("/setup", json={**SETUP, "access_token": "very-secret"})
@@ -185,12 +191,20 @@ class TestWebhook:
         assert client.post("/webhook", json=pinned).get_json() == {"queued": []}
 
     def test_another_label_config_is_learnt_anew(self, client: FlaskClient, redis: Redis) -> None:
-        projects.remember(redis, projects.Known(P, CONFIG, {"sampling": "uniform"}, "http://here"))
+        projects.remember(redis, projects.Known(P, CONFIG, {"sampling": "uniform"}))
         changed = CONFIG.replace('value="A"', 'value="B"')
         event = {"action": "PROJECT_UPDATED", "project": {**PROJECT, "label_config": changed}}
         client.post("/webhook", json=event)
         assert queued(redis) == ["reconcile", "train"]
-        assert projects.recall(redis, P) == projects.Known(P, changed, {"sampling": "uniform"}, "http://here")
+        assert projects.recall(redis, P) == projects.Known(P, changed, {"sampling": "uniform"})
+
+    @pytest.mark.parametrize("action", ["ANNOTATION_CREATED", "TASKS_CREATED", "START_TRAINING"])
+    def test_events_of_a_disconnected_project_only_have_it_looked_at(
+        self, client: FlaskClient, redis: Redis, action: str
+    ) -> None:
+        links.note(redis, P, links.Link("http://ours", 1, connected=False))
+        client.post("/webhook", json={"action": action, "project": PROJECT})
+        assert queued(redis) == ["reconcile"]
 
     @pytest.mark.parametrize(
         ("action", "kinds"),
@@ -217,6 +231,13 @@ class TestVersions:
         projects.remember(redis, projects.Known(project, CONFIG))
         for answer in (client.get("/versions"), client.post("/versions"), client.post("/versions", json={})):
             assert answer.get_json()["versions"] == ["cold-v1", "keyframes-v1"]
+
+    def test_who_we_are_is_said_only_while_one_of_our_workers_asks(self, client: FlaskClient, redis: Redis) -> None:
+        assert client.get("/versions").get_json()["versions"] == []
+        instance = links.ask(redis)
+        assert client.get("/versions").get_json()["versions"] == [instance] == [links.ask(redis)]
+        redis.delete("coldblitz:asking")
+        assert client.get("/versions").get_json()["versions"] == []
 
     def test_without_projects_there_are_none(self, client: FlaskClient) -> None:
         assert client.get("/versions").get_json()["versions"] == []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
-from ml_backend.jobs.pinning import is_ours
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.records import projects, ready, task_order
 
 # Nobody keeps a task open for longer than this.
@@ -16,13 +16,14 @@ GRACE_SECONDS = 24 * 3600
 _KEPT = 2
 
 
-def retired(pinned: dict[str, float], stored: set[str], now: float) -> list[str]:
+def retired(pinned: dict[str, float], stored: set[str], now: float, made: Collection[str] = ()) -> list[str]:
     """Which of the `stored` versions may go: all but the last two pinned, once the newer of those was pinned a day ago.
 
-    `pinned`: unix time at which each version was pinned. Suggestions and other models' versions always stay, and so
-    does a version newer than the pinned ones, whose roll-out is perhaps under way.
+    `pinned`: unix time at which each version was pinned; `made`: those whose models are here. Suggestions and other models'
+    versions always stay, be they named like ours, and so does a version newer than the pinned ones, whose roll-out is
+    perhaps under way.
     """
-    ours = [version for version in stored if is_ours(version) and version != KEYFRAMES_VERSION]
+    ours = [v for v in stored if is_ours(v) and v != KEYFRAMES_VERSION and (v in pinned or v in made)]
     by_pin = sorted((version for version in ours if version in pinned), key=lambda version: pinned[version])
     if len(by_pin) < _KEPT or now - pinned[by_pin[-1]] < GRACE_SECONDS:
         return []
@@ -35,10 +36,12 @@ def _number(version: str) -> int:
     return int(version.rpartition("-v")[2])
 
 
-def retire(context: WorkerContext, work: ProjectWork, stored: Iterable[str]) -> None:
+def retire(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
     """Deletes those of the `stored` versions that may go from Label Studio and from the files for `/predict`."""
     pinned = projects.pins(context.redis, work.key)
-    for version in retired(pinned, set(stored), time.time()):
+    models = context.models_dir(work.key)
+    made = {version for version in stored if is_ours(version) and (models / version).is_dir()}
+    for version in retired(pinned, set(stored), time.time(), made):
         context.client.delete_version(work.id, version)
         ready.delete(context.settings.data_dir, work.key, version)
         task_order.delete(context.settings.data_dir, work.key, version)

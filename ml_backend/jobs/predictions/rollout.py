@@ -40,7 +40,7 @@ _EACH_TASK = 5.0
 def rollout(project_key: str, version: str) -> str:
     """Predicts every task without a dense annotation and pins the version; videos not embedded yet are embedded first."""
     context = worker_context()
-    work = open_project(context, project_key)
+    work = open_project(context, project_key, sure=True)
     wanted = projects.wanted_version(context.redis, project_key)
     if wanted is not None and wanted != version:
         return f"{version} was overtaken by {wanted}"

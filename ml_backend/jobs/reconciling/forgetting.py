@@ -14,6 +14,7 @@ from ml_backend.queueing.interventions import drop_project, drop_tasks
 from ml_backend.records import (
     companions,
     contact_sheet,
+    links,
     marks,
     overview,
     pictures,
@@ -67,6 +68,7 @@ def forget_project(context: WorkerContext, key: str) -> bool:
     projects.forget(context.redis, key)
     overview.forget(context.redis, key)
     companions.forget(context.redis, key)
+    links.forget(context.redis, key)
     forget_studio(context.redis, key)
     folder = _folders(context) / key
     if not folder.is_dir():

@@ -6,25 +6,33 @@ import logging
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.companion.news import queue_images
+from ml_backend.jobs.connection import Standing, look
 from ml_backend.jobs.filling import queue_missing
-from ml_backend.jobs.pinning import follow_pin, is_ours
+from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.retire import retire
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project_work import find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import forget_deleted_tasks, forget_project, remove_gone
+from ml_backend.jobs.reconciling.leaving import take_leave
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.news import queue_training
 from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.queueing import tally
 from ml_backend.queueing.interventions import retry_mended
 from ml_backend.queueing.queue import request
-from ml_backend.records import overview, projects
+from ml_backend.records import links, overview, projects
 from ml_backend.records.belonging import note_studio, studio_of
 from ml_backend.records.condition import check_disk
 from ml_backend.settings import parse_project_settings
 
 log = logging.getLogger(__name__)
+
+_TWO = (
+    "Another Coldblitz is connected to this project, too, at {}. Each trains, and shows its own predictions instead of the "
+    "other's: remove one of them in Label Studio (the project, Settings, Model)."
+)
 
 
 @job
@@ -36,20 +44,24 @@ def reconcile(project_key: str) -> str:
     context = worker_context()
     redis = context.redis
     try:
-        work = open_project(context, project_key)
+        project = find_project(context, project_key)
     except Gone as gone:
         return _forget(context, project_key, gone)
+    links.let_settle(redis, project_key)
+    standing = look(context, project)
+    if standing.entry is None:
+        return take_leave(context, project)
+    stored = standing.stored
+    try:
+        work = work_on(context, project)
     except LabelConfigError as error:
         projects.set_problems(redis, project_key, "label config", [str(error)])
         raise
     projects.set_problems(redis, project_key, "label config", [])
     note_studio(redis, context.settings, project_key)
     _report_settings(context, project_key)
-    if projects.recall(redis, project_key) is None:
-        # Listing the project's backends makes Label Studio call our /setup, which brings the extra params.
-        context.client.backends(work.id)
+    _report_others(context, project_key, standing)
     mend_webhook(context, work.key, work.id)
-    stored = context.client.versions(work.id)
     follow_pin(context, work, stored)
     newest, tasks = context.client.newest_task(work.id)
     overview.note(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
@@ -89,21 +101,25 @@ def _forget(context: WorkerContext, key: str, gone: Gone) -> str:
 
 @job
 def discover(host: str) -> str:
-    """Reconciles the projects that Redis knows nothing of any more: those that show one of our versions, and those whose
-    ML backend calls our /setup when Label Studio is asked for it. Removes the files of projects that are gone."""
+    """Reconciles the projects that Redis knows nothing of any more: those of which an ML backend entry reaches us. Removes the
+    files of projects that are gone."""
     context = worker_context()
     redis, known = context.redis, set(projects.known_keys(context.redis))
     existing = _existing(context)
-    found = [key for key, each in existing.items() if key not in known and is_ours(each.model_version)]
-    for key in found:
-        request(redis, "reconcile", key, again=True)
     hooked = {hook["project"] for hook in context.client.webhooks() if hook["url"].rstrip("/").endswith("/webhook")}
-    for key in existing.keys() - known - set(found):
-        # Asked rarely: Label Studio calls somebody else's backend as well.
-        if existing[key].key.id in hooked and projects.may_ask(redis, key):
-            context.client.backends(existing[key].key.id)
+    found = 0
+    for key in existing.keys() - known:
+        project = existing[key]
+        # Connecting a backend makes a webhook and chooses its predictions. Asked rarely: somebody else's is called as well.
+        if (project.key.id not in hooked and not project.model_version) or not projects.may_ask(redis, key):
+            continue
+        standing = look(context, project)
+        if standing.entry is not None:
+            found += request(redis, "reconcile", key, again=True) is not None
+        elif not standing.sure:
+            projects.ask_again(redis, key)
     removed = remove_gone(context, existing.keys())
-    return f"found {len(found)} projects at {host}" + (f", removed the files of {removed}" if removed else "")
+    return f"found {found} projects at {host}" + (f", removed the files of {removed}" if removed else "")
 
 
 def _existing(context: WorkerContext) -> dict[str, Project]:
@@ -120,6 +136,12 @@ def _queue_rollout(context: WorkerContext, key: str) -> str | None:
     if wanted is None or wanted == projects.active_version(context.redis, key):
         return None
     return f"{wanted} to roll out" if request(context.redis, "rollout", key, wanted) else None
+
+
+def _report_others(context: WorkerContext, key: str, standing: Standing) -> None:
+    """Another model beside ours is the admin's choice; another Coldblitz makes versions of the same names."""
+    told = [_TWO.format(other.url) for other in standing.others if is_ours(other.version)]
+    projects.set_problems(context.redis, key, "connection", told)
 
 
 def _report_settings(context: WorkerContext, key: str) -> None:

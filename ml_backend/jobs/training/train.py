@@ -50,7 +50,7 @@ def train(project_key: str) -> str:
     ) as ours:
         if not ours:
             return "the training that runs is followed by another one"
-        work = open_project(context, project_key)
+        work = open_project(context, project_key, sure=True)
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
         state = training_state(context, work)
         done = _train(context, work)

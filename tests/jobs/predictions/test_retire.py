@@ -41,7 +41,11 @@ class TestRetiring:
 
     def test_one_that_was_never_pinned_goes_when_it_is_older(self) -> None:
         pinned = self.days_ago(cold_v2=4, cold_v3=3)
-        assert retired(pinned, {*pinned, "cold-v1"}, NOW) == ["cold-v1"]
+        assert retired(pinned, {*pinned, "cold-v1"}, NOW, made={"cold-v1"}) == ["cold-v1"]
+
+    def test_one_that_is_named_like_ours_and_was_made_elsewhere_stays(self) -> None:
+        pinned = self.days_ago(cold_v2=4, cold_v3=3)
+        assert retired(pinned, {*pinned, "cold-v1", "blitz-v1"}, NOW) == []
 
     def test_one_that_is_being_rolled_out_stays(self) -> None:
         pinned = self.days_ago(cold_v2=4, cold_v3=3)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 
 import pytest
-from known_project import queued
+from known_project import predicted, project, queued
 from redis import Redis
 from studio import KEY, Studio
 
@@ -20,8 +19,6 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.records import projects
 from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
-
-BACKEND = "http://backend:9090"
 
 
 def remember(redis: Redis, **more: object) -> None:
@@ -55,12 +52,27 @@ class TestReconciling:
         reconcile(KEY)
         assert queued(redis) == []
 
-    def test_what_a_wiped_redis_knew_is_found_again(self, studio: Studio, redis: Redis) -> None:
+    def test_what_a_wiped_redis_knew_is_found_again(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
         assert studio.project is not None
         studio.project["model_version"] = "cold-v3"
+        (context.models_dir(KEY) / "cold-v3").mkdir(parents=True)
+        studio.backends[0]["extra_params"] = '{"min_frames": 3}'
         reconcile(KEY)
         assert projects.active_version(redis, KEY) == "cold-v3"
-        assert studio.listed_backends == 1, "this makes Label Studio call /setup, which brings the extra params"
+        known = projects.recall(redis, KEY)
+        assert known is not None
+        assert (known.settings.min_frames, known.label_config) == (3, studio.project["label_config"])
+
+    def test_predictions_that_were_imported_under_a_name_of_ours_are_no_model_of_ours(
+        self, studio: Studio, redis: Redis
+    ) -> None:
+        remember(redis)
+        studio.add_task(1)
+        predicted(studio, 1, "cold-v3")
+        project(studio)["model_version"] = "cold-v3"
+        assert reconcile(KEY) == "1 tasks to suggest"
+        assert projects.active_version(redis, KEY) is None
+        assert project(studio)["model_version"] == "cold-v3"
 
     @pytest.mark.parametrize("pinned", ["", "Coldblitz", "keyframes-v1", "detector-7"])
     def test_no_other_pinned_version_is_taken_for_a_model_of_ours(
@@ -105,34 +117,6 @@ class TestReconciling:
         studio.add_task(1)
         assert "gone" in reconcile(KEY)
         assert queued(redis) == []
-
-
-class TestTheWebhook:
-    def test_it_is_made_when_label_studio_did_not(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
-        remember(redis, backend_url=BACKEND)
-        reconcile(KEY)
-        reconcile(KEY)
-        (hook,) = studio.webhooks
-        assert (hook["url"], hook["project"], hook["send_payload"]) == (f"{BACKEND}/webhook", 7, True)
-
-    def test_one_that_is_there_is_left_alone(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
-        remember(redis, backend_url=BACKEND)
-        theirs = {"id": 1, "url": f"{BACKEND}/webhook", "headers": {}}
-        studio.webhooks.append(dict(theirs))
-        reconcile(KEY)
-        assert studio.webhooks == [theirs]
-
-    def test_it_carries_the_login_that_label_studio_leaves_out(
-        self, context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        locked = WorkerContext(replace(context.settings, basic_auth_user="studio", basic_auth_pass="secret"))
-        monkeypatch.setattr("ml_backend.jobs.reconciling.reconcile.worker_context", lambda: locked)
-        remember(redis, backend_url=BACKEND)
-        studio.webhooks.append({"id": 1, "url": f"{BACKEND}/webhook", "headers": {"X-Ours": "kept"}})
-        reconcile(KEY)
-        login = "Basic " + base64.b64encode(b"studio:secret").decode()
-        assert studio.webhooks[0]["headers"] == {"X-Ours": "kept", "Authorization": login}
-        locked.redis.close()
 
 
 class TestLabelStudioIsAway:

@@ -1,0 +1,154 @@
+"""Which projects are ours to work on: those that have an ML backend entry in Label Studio which reaches this very backend.
+
+An address says little: a container gets another one, somebody else gets ours, a proxy shows us a third. So an entry is asked
+through Label Studio for its /versions, and is ours when the answer says who we are.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from redis import Redis
+
+from ml_backend.errors import Gone, LabelStudioError
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Client, Project
+from ml_backend.labelstudio.connections import Connection, connections_of
+from ml_backend.queueing.queue import request
+from ml_backend.records import links, marks, projects
+from ml_backend.records.links import Link
+from ml_backend.records.projects import Known
+
+log = logging.getLogger(__name__)
+
+# Where nobody answered, or another backend for the first time, is asked again after a minute.
+_UNSURE_SECONDS = 60
+_MOST_FORMER = 5
+_NO_ENTRY = "Project {} has no ML backend in Label Studio that reaches this backend."
+_CONNECT = "To work on it, connect it in Label Studio: its settings, Model, Connect Model."
+
+
+# Who answers at an entry: this backend, another one, one that has no /versions (upstream's server has none either), or nobody.
+Answer = Literal["us", "other", "silent", "nobody"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What Label Studio says of a project. `stored`: number of predictions of each version; `entry`: the ML backend that
+    reaches us, None without one; `others`: those that reach another backend; `sure`: whether somebody answered at each."""
+
+    stored: Mapping[str, int]
+    entry: Connection | None
+    others: tuple[Connection, ...]
+    sure: bool
+
+
+def look(context: WorkerContext, project: Project) -> Standing:
+    """Finds out, and notes, whether and through which entry a project reaches us. Asks nothing but a list as long as the
+    entries are the same, but for once an hour. Raises LabelStudioError."""
+    redis, key = context.redis, str(project.key)
+    stored, rows = context.client.models(project.key.id)
+    entries = connections_of(rows)
+    before = links.recall(redis, key)
+    answers = _answers(context, key, entries)
+    ours = [entry for entry in entries if answers[_name(entry)] == "us"]
+    if not ours:
+        ours = [entry for entry in entries if _benefit_of_doubt(context, key, entry, answers, before)][:1]
+    if ours:
+        _note(context, project, ours[0], before, entries, answers[_name(ours[0])])
+    others = tuple(entry for entry in entries if answers[_name(entry)] == "other" and entry not in ours)
+    return Standing(stored, ours[0] if ours else None, others, "nobody" not in answers.values())
+
+
+def demand(context: WorkerContext, project: Project) -> None:
+    """For jobs that change what annotators see. Raises Gone when the project is not ours to work on (any more)."""
+    if look(context, project).entry is None:
+        key = str(project.key)
+        if links.recall(context.redis, key) is not None:
+            request(context.redis, "reconcile", key, again=True)
+        raise not_ours(key)
+
+
+def not_ours(key: str) -> Gone:
+    return Gone(_NO_ENTRY.format(projects.number_of(key)), _CONNECT)
+
+
+def who_answers(client: Client, redis: Redis, entry: Connection) -> Answer:
+    """Asks an ML backend, through Label Studio, who it is."""
+    instance = links.ask(redis)
+    try:
+        status, versions = client.answer_to_versions(entry.number)
+    except LabelStudioError as error:
+        log.info("Nobody knows who answers at %s: %s", entry.url, error.message)
+        return "nobody"
+    if status == 200:
+        return "us" if instance in versions else "other"
+    return "silent" if status in (404, 405) else "nobody"
+
+
+def _answers(context: WorkerContext, key: str, entries: Sequence[Connection]) -> dict[str, Answer]:
+    """Who answered at each entry within the last hour, or does now."""
+    known: dict[str, Answer] = marks.get(context.redis, key, "entries") or {}
+    if known.keys() == {_name(entry) for entry in entries}:
+        return known
+    asked = {_name(entry): who_answers(context.client, context.redis, entry) for entry in entries}
+    marks.put(context.redis, key, "entries", asked, _UNSURE_SECONDS if "nobody" in asked.values() else None)
+    return asked
+
+
+def _benefit_of_doubt(
+    context: WorkerContext, key: str, entry: Connection, answers: Mapping[str, Answer], before: Link | None
+) -> bool:
+    """Whether an entry that has not said that it is ours is taken for it, be it for the time being."""
+    was_ours = before is not None and before.connected and before.url == entry.url
+    if answers[_name(entry)] == "other":
+        # A web process of another release may answer while both are exchanged; it is asked again.
+        return was_ours and before is not None and not before.doubted
+    if was_ours:
+        return True
+    # It cannot say so, but our /setup was called, and there is no other.
+    if len(answers) > 1 or projects.recall(context.redis, key) is None:
+        return False
+    if before is None or before.entry is None:
+        return before is None or before.connected or links.was_called(context.redis, key)
+    return False
+
+
+def _note(
+    context: WorkerContext,
+    project: Project,
+    entry: Connection,
+    before: Link | None,
+    entries: Sequence[Connection],
+    answer: Answer,
+) -> None:
+    redis, key = context.redis, str(project.key)
+    if projects.recall(redis, key) is None:
+        # Redis was lost: what /setup had told.
+        projects.remember(redis, Known(key, project.label_config, entry.extra_params))
+    kept = before or Link()
+    if answer == "us":
+        addresses = {each.url for each in entries}
+        former = dict.fromkeys((*kept.former, *([kept.url] if kept.url else ())))
+        gone = tuple(url for url in former if url not in addresses)[-_MOST_FORMER:]
+        now = Link(entry.url, entry.number, since=kept.since, former=gone)
+    else:
+        now = replace(kept, connected=True, doubted=answer == "other")
+        if now.doubted:
+            marks.put(redis, key, "entries", {_name(entry): answer}, _UNSURE_SECONDS)
+    if not kept.connected:
+        log.info("project %s is connected again, at %s", key, entry.url)
+        now = replace(now, since=time.time())
+        projects.set_problems(redis, key, "connection", [])
+        # Of what happened meanwhile nobody has told us.
+        marks.drop(redis, key, *(name for name in marks.SEEN if name != "entries"))
+    if now != before:
+        links.note(redis, key, now)
+
+
+def _name(entry: Connection) -> str:
+    return f"{entry.number} {entry.url}"

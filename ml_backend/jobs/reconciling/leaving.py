@@ -1,0 +1,43 @@
+"""What is done when Label Studio has let go of us in a project: nothing more, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from ml_backend.jobs.webhooks import remove_webhooks
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Project
+from ml_backend.queueing.interventions import drop_project
+from ml_backend.records import companions, links, marks, overview, projects
+
+_TOLD = (
+    "Label Studio has disconnected this project: nothing of it is trained, predicted or changed. What was learned is kept; "
+    "connect it again (in Label Studio: the project, Settings, Model, Connect Model) to go on where it stopped."
+)
+
+
+def take_leave(context: WorkerContext, project: Project) -> str:
+    """Drops the jobs of a project without an ML backend entry that reaches us, takes our webhooks away and tells the admin.
+
+    One that was never ours is forgotten, but for its files. Raises LabelStudioError.
+    """
+    redis, key = context.redis, str(project.key)
+    link = links.recall(redis, key)
+    drop_project(redis, key)
+    if link is None:
+        projects.forget(redis, key)
+        overview.forget(redis, key)
+        return "not connected to this backend"
+    for number in (project.key.id, *_companion(context, key)):
+        remove_webhooks(context, key, number)
+    if link.connected:
+        links.note(redis, key, replace(link, connected=False, doubted=False, since=time.time()))
+    marks.drop(redis, key, *(name for name in marks.SEEN if name != "entries"))
+    projects.set_problems(redis, key, "connection", [_TOLD], instead=True)
+    return "disconnected in Label Studio"
+
+
+def _companion(context: WorkerContext, key: str) -> tuple[int, ...]:
+    known = companions.recall(context.redis, key)
+    return () if known is None else (known.id,)
