@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
-EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs", "modelfiles"}
+EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs", "modelfiles", "provenance"}
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video", "sampling"},
@@ -50,6 +50,7 @@ MAY_USE: dict[str, set[str]] = {
     "checks": set(),
     "modelfiles": set(),
     "logs": set(),
+    "provenance": set(),
     "annotation": {"video"},
     "sampling": set(),
 }

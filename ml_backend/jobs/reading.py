@@ -22,6 +22,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import Question
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.prior import Prior, prior_for
+from ml_backend.provenance import ModelVersion
 from ml_backend.records import projects
 from sampling.candidates import Candidates
 from sampling.prompted import prompted
@@ -96,7 +97,8 @@ def with_text(
 def read_as_well(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> VideoFeatures:
     """`features` with what the text model sees, in a project where that is of use: without a model yet, or with Cold."""
     version = projects.wanted_version(context.redis, work.key)
-    if version is not None and not version.startswith("cold"):
+    wanted = ModelVersion.parse(version or "")
+    if wanted is not None and wanted.kind != "cold":
         return features
     tell_of_text(context, work.key)
     return with_text_if_it_can(context, work, task, features)

@@ -18,6 +18,7 @@ from typing import Any
 
 from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
 from ml_backend.labelstudio.config import REVIEWED, Question
+from ml_backend.provenance import question_id, suggestion_id
 from ml_backend.video.timeline import StudioFrame
 
 KEYFRAMES_VERSION = "keyframes-v1"
@@ -45,12 +46,12 @@ class Prediction:
 
 def suggestion(task: int, frames: Iterable[StudioFrame]) -> Prediction:
     """One-frame regions without a label, which Label Studio lists as *Empty*: a click seeks, a digit labels."""
-    return Prediction(task, KEYFRAMES_VERSION, tuple(_empty(f"kf-{frame}", frame) for frame in frames), 0.0)
+    return Prediction(task, KEYFRAMES_VERSION, tuple(_empty(suggestion_id(frame), frame) for frame in frames), 0.0)
 
 
 def asked(version: str, frames: Iterable[StudioFrame]) -> tuple[Region, ...]:
     """The same within a predicted timeline: a model's questions, to be put before its regions."""
-    return tuple(_empty(f"kf-{version}-{frame}", frame) for frame in frames)
+    return tuple(_empty(question_id(version, frame), frame) for frame in frames)
 
 
 def _empty(name: str, frame: StudioFrame) -> Region:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Annotation, Region
+from ml_backend.provenance import RegionId
 from ml_backend.video.timeline import StudioGrid
 
 YES, NO, UNKNOWN = 1, 0, -1
@@ -18,11 +18,6 @@ YES, NO, UNKNOWN = 1, 0, -1
 NEARLY_ALL = 0.9
 # Trust in what a model drew and nobody touched: a blind Submit must not become truth.
 UNTOUCHED_WEIGHT = 0.3
-
-SUGGESTION_PREFIX = "kf-"
-_FROM_MODEL = re.compile(r"^(cold|blitz|custom-.+)-v\d+-")
-# The range in the id of a predicted region, as `timeline_prediction` writes it; ids from before that have none.
-_PREDICTED_RANGE = re.compile(r"-\d+_(\d{1,18})_(\d{1,18})$")
 
 # Whose word counts, lowest first. A higher one overrules the lower ones frame by frame.
 UNTOUCHED, SPARSE, DENSE, GROUND_TRUTH = range(4)
@@ -37,7 +32,7 @@ def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Regi
     """
     if annotation.reviewed is not None:
         return annotation.reviewed
-    suggested = [region for region in annotation.regions if region.id.startswith(SUGGESTION_PREFIX)]
+    suggested = [region for region in annotation.regions if is_asked(region)]
     if any(is_from_timeline(region) for region in annotation.regions):
         answered = any(region.labels for region in suggested)
         return not answered or annotation.ground_truth or _is_worked_on(annotation, pushed or {})
@@ -61,8 +56,8 @@ def is_untouched(region: Region, pushed: Mapping[str, Region]) -> bool:
     was = pushed.get(region.id)
     if was is not None:
         return (was.start, was.end, was.labels) == (region.start, region.end, region.labels)
-    predicted = _PREDICTED_RANGE.search(region.id)
-    return predicted is None or (region.start, region.end) == (int(predicted[1]), int(predicted[2]))
+    drawn = RegionId.parse(region.id)
+    return drawn is None or drawn.span in (None, (region.start, region.end))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,19 +196,25 @@ def _pictures(said: _Showings, grid: StudioGrid, exclusive: bool) -> tuple[NDArr
 def _is_worked_on(annotation: Annotation, pushed: Mapping[str, Region]) -> bool:
     """Whether somebody changed the timeline, be it that they drew in it; answers to questions are no such change."""
     return any(
-        region.labels and not region.id.startswith(SUGGESTION_PREFIX) and not is_untouched(region, pushed)
-        for region in annotation.regions
+        region.labels and not is_asked(region) and not is_untouched(region, pushed) for region in annotation.regions
     )
 
 
 def is_question(region: Region) -> bool:
     """Whether it asks about one frame; one that was dragged longer is a region like others."""
-    return region.id.startswith(SUGGESTION_PREFIX) and region.start == region.end
+    return is_asked(region) and region.start == region.end
 
 
 def is_from_timeline(region: Region) -> bool:
     """Whether a model drew this region, be it that somebody changed it since."""
-    return _FROM_MODEL.match(region.id) is not None
+    ours = RegionId.parse(region.id)
+    return ours is not None and not ours.is_asked
+
+
+def is_asked(region: Region) -> bool:
+    """Whether it began as a suggestion or a question."""
+    ours = RegionId.parse(region.id)
+    return ours is not None and ours.is_asked
 
 
 def span_of(region: Region, frames: int) -> slice:

@@ -20,6 +20,7 @@ from ml_backend.learning.versions import (
     publish,
     unwritable,
 )
+from ml_backend.provenance import ModelVersion
 
 # The folder of a version that its file has saved in, and what the card knows of it.
 _LEARNT = "learnt"
@@ -66,9 +67,10 @@ def save_custom(
         "outputs": list(model.labels),
         "ignored": list(model.ignored),
     }
-    numbers = [_number(name) for name in (*(card.name for card in cards), *taken) if name.rpartition("-v")[0] == kind]
+    versions = filter(None, map(ModelVersion.parse, (*(card.name for card in cards), *taken)))
+    numbers = [version.number for version in versions if version.kind == kind]
     card = ModelCard(
-        name=f"{kind}-v{max(numbers, default=0) + 1}",
+        name=str(ModelVersion(kind, max(numbers, default=0) + 1)),
         kind=kind,
         labels=model.project_labels,
         exclusive=exclusive,
@@ -118,14 +120,9 @@ def load_custom_version(root: Path, name: str, predicted_values: Mapping[str, st
 
 def _kind_of(model: CustomModel) -> str:
     """The kind of its versions, which their names begin with."""
-    return f"custom-{re.sub('[^A-Za-z0-9_]+', '_', model.name)}"
+    return f"custom-{re.sub('[^A-Za-z0-9_]+', '_', model.name)[:200]}"
 
 
 def _versions_of(root: Path, model: CustomModel) -> list[ModelCard]:
     kind = _kind_of(model)
     return [card for card in list_versions(root) if card.kind == kind]
-
-
-def _number(name: str) -> int:
-    number = name.rpartition("-v")[2]
-    return int(number) if number.isdigit() else 0

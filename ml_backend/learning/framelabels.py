@@ -19,7 +19,6 @@ from ml_backend.learning.annotation_reading import (
     GROUND_TRUTH,
     NO,
     SPARSE,
-    SUGGESTION_PREFIX,
     UNKNOWN,
     UNTOUCHED,
     UNTOUCHED_WEIGHT,
@@ -34,7 +33,6 @@ from ml_backend.video.timeline import StudioGrid
 
 __all__ = [
     "NO",
-    "SUGGESTION_PREFIX",
     "UNKNOWN",
     "UNTOUCHED_WEIGHT",
     "YES",

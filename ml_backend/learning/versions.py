@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from safetensors.numpy import load, save
 from ml_backend.errors import StorageError
 from ml_backend.learning.modelcard import Learnt as Learnt
 from ml_backend.learning.modelcard import ModelCard as ModelCard
+from ml_backend.provenance import ModelVersion
 
 if TYPE_CHECKING:
     from ml_backend.learning.head import Head
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"^(cold|blitz|custom-[A-Za-z0-9_]+)-v([1-9][0-9]*)$")
 _WEIGHTS, _CARD, _NUMBERS = "head.safetensors", "card.json", "numbers.json"
 
 
@@ -151,7 +150,8 @@ def publish(
 
 def is_custom(version: str) -> bool:
     """Whether a version of this name is a researcher's own file."""
-    return version.startswith("custom-")
+    parsed = ModelVersion.parse(version)
+    return parsed is not None and parsed.is_custom
 
 
 def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
@@ -195,7 +195,7 @@ def _weights(root: Path, card: ModelCard, file: str = _WEIGHTS) -> dict[str, Any
 
 def load_card(root: Path, name: str) -> ModelCard:
     """The model card alone; raises StorageError when it is missing or damaged."""
-    if not _NAME.match(name):
+    if ModelVersion.parse(name) is None:
         raise StorageError(f"“{name}” is no model version.", "Give a name like cold-v3 or blitz-v4.")
     try:
         data = json.loads((root / name / _CARD).read_text(encoding="utf-8"))
@@ -258,7 +258,7 @@ def add_measurements(
 def delete_version(root: Path, name: str) -> None:
     """Remove a version; its number is not used again. Raises StorageError when there is none of that name."""
     folder = root / name
-    if not _NAME.match(name) or not folder.is_dir():
+    if ModelVersion.parse(name) is None or not folder.is_dir():
         raise StorageError(f"There is no model version {name}.", "List the ones there are.")
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".old-") as away:
@@ -274,17 +274,17 @@ def annotations_hash(annotations: Mapping[str, str]) -> str:
 
 
 def _names(root: Path) -> list[str]:
-    return [entry.name for entry in root.iterdir() if _NAME.match(entry.name)] if root.is_dir() else []
+    return [entry.name for entry in root.iterdir() if ModelVersion.parse(entry.name)] if root.is_dir() else []
 
 
 def _number(name: str) -> int:
-    match = _NAME.match(name)
-    return int(match.group(2)) if match else 0
+    parsed = ModelVersion.parse(name)
+    return parsed.number if parsed else 0
 
 
 def _highest(root: Path, taken: Iterable[str]) -> int:
-    numbered = [name for name in (*_names(root), *taken) if not name.startswith("custom-")]
-    return max([_remembered(root), *(_number(name) for name in numbered)])
+    numbered = filter(None, map(ModelVersion.parse, (*_names(root), *taken)))
+    return max([_remembered(root), *(version.number for version in numbered if not version.is_custom)])
 
 
 def _remembered(root: Path) -> int:

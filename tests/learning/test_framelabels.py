@@ -93,7 +93,7 @@ class TestDense:
             (annotation(region(1, 10, "cat"), reviewed=False), False),
             (annotation(region(1, 10, "cat"), region(4, 4, name="kf-1")), False),
             (annotation(model(1, 2, "cat")), True),
-            (annotation(region(1, 2, "cat", name="custom-my-model-v2-0")), True),
+            (annotation(region(1, 2, "cat", name="custom-my_model-v2-0")), True),
             (annotation(), False),
         ],
     )

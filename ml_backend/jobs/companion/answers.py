@@ -14,10 +14,9 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion import Answer
+from ml_backend.provenance import companion_id
 from ml_backend.records import companions, projects
 
-# So that they count as answers to questions, each about one frame.
-_REGION = "kf-companion-{}"
 # More tasks than these are listed instead of asked for one by one.
 _ONE_BY_ONE = 20
 _OTHER_GRID = (
@@ -99,8 +98,9 @@ def sparse_annotations(task: int, answers: Sequence[Answer]) -> tuple[Annotation
 
 def _annotation(task: int, author: int | None, ground_truth: bool, answers: Sequence[Answer]) -> Annotation:
     said = ";".join(f"{answer.id} {answer.updated_at.isoformat()}" for answer in answers)
+    # So that they count as answers to questions, each about one frame.
     regions = (
-        Region(_REGION.format(answer.id), answer.of.frame, answer.of.frame, answer.labels, nothing=not answer.labels)
+        Region(companion_id(answer.id), answer.of.frame, answer.of.frame, answer.labels, nothing=not answer.labels)
         for answer in answers
     )
     times = [answer.lead_time for answer in answers if answer.lead_time is not None]

@@ -14,6 +14,7 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.learning.kappa import cohen_kappa
+from ml_backend.provenance import ModelVersion
 from ml_backend.records import ready, task_view
 from ml_backend.records.stopping_report import Agreed
 
@@ -49,8 +50,8 @@ def agreements(
 
 def _place(version: str) -> tuple[str, int]:
     """Versions that follow each other have the same first: Cold and Blitz are one line, each researcher's file another."""
-    name, _, number = version.rpartition("-v")
-    return name if name not in ("cold", "blitz") else "learnt", int(number) if number.isdecimal() else 0
+    parsed = ModelVersion.parse(version)
+    return (parsed.line, parsed.number) if parsed else (version, 0)
 
 
 def _compare(context: WorkerContext, work: ProjectWork, before: str, after: str) -> Agreed | None:

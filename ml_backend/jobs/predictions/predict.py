@@ -16,6 +16,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked
 from ml_backend.learning.smoothing import runs
 from ml_backend.learning.stopping import changes, doubt
+from ml_backend.provenance import predicted_id
 from ml_backend.records.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline, studio_grid, studio_length
 from sampling.unit import unit
@@ -54,7 +55,7 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
     spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.question.labels]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
     numbered = tuple(
-        Region(f"{version}-{number}_{start}_{end}", start, end, (run.label,), "prediction", run.score)
+        Region(predicted_id(version, number, start, end), start, end, (run.label,), "prediction", run.score)
         for number, ((start, end), run) in enumerate(least_sure_first, start=1)
     )
     frames = questions(found.values, found.exclusive, grid, found.answered, found.features)

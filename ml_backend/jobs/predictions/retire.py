@@ -9,6 +9,7 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.version_names import is_ours
+from ml_backend.provenance import ModelVersion
 from ml_backend.records import projects, ready, task_order
 
 # Nobody keeps a task open for longer than this.
@@ -33,7 +34,8 @@ def retired(pinned: dict[str, float], stored: set[str], now: float, made: Collec
 
 
 def _number(version: str) -> int:
-    return int(version.rpartition("-v")[2])
+    parsed = ModelVersion.parse(version)
+    return parsed.number if parsed else 0
 
 
 def retire(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:

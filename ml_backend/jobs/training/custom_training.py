@@ -29,6 +29,7 @@ from ml_backend.learning.groups import duplicates, held_out_share
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard
+from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects
@@ -201,7 +202,8 @@ def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
         if projects.wanted_version(redis, key) == card.name != active:
             request(redis, "rollout", key, card.name)
         return "which knows these annotations already"
-    comparable = active if active is not None and active.rpartition("-v")[0] == card.kind else None
+    before = ModelVersion.parse(active or "")
+    comparable = active if before is not None and before.kind == card.kind else None
     shown = roll_out_unless_worse(context, work, card, comparable)
     decided(context, work, card)
     return "and is rolled out" if shown else "and is kept back"

@@ -17,6 +17,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions
 from ml_backend.learning.framelabels import FrameLabels, frame_labels
+from ml_backend.provenance import RegionId
 from ml_backend.records import ready
 from ml_backend.video.timeline import Timeline, studio_grid
 
@@ -92,12 +93,11 @@ def labels_of(
 
 def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> dict[str, Region]:
     """The predicted regions that the annotators were shown, by id, as far as they are still at hand."""
-    versions = {
-        region.id.rpartition("-")[0] for a in annotated.annotations for region in a.regions if "-v" in region.id
-    }
+    ids = [RegionId.parse(region.id) for each in annotated.annotations for region in each.regions]
+    versions = {found.version for found in ids if found is not None and found.version is not None}
     found: dict[str, Region] = {}
-    for version in versions:
-        prediction: Mapping[str, Any] | None = ready.load(data_dir, work.key, version, annotated.task.id)
+    for version in sorted(versions):
+        prediction: Mapping[str, Any] | None = ready.load(data_dir, work.key, str(version), annotated.task.id)
         if prediction is not None:
             found.update({region.id: region for region in parse_regions(prediction["result"], work.question)})
     return found

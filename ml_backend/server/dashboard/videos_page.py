@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.queue import request as queue
 from ml_backend.records import contact_sheet, label_report, projects, ready, stopping_report, task_view
 from ml_backend.records.label_report import HumanRegion
@@ -190,7 +191,8 @@ def _shown(project: ProjectPage, task: int, view: TaskView | None) -> Shown:
 
 
 def _number(version: str) -> int:
-    return int(number) if (number := version.rpartition("-v")[2]).isdecimal() else 0
+    parsed = ModelVersion.parse(version)
+    return parsed.number if parsed else 0
 
 
 def _regions(project: ProjectPage, task: int, version: str) -> tuple[Region, ...]:

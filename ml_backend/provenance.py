@@ -1,0 +1,97 @@
+"""Where predictions come from, as their names tell it: model versions, and the ids of regions.
+
+Region ids survive Submit, so they tell which model drew a region, and with which range, when its prediction is long
+deleted. Whoever may annotate can write any id: what is read here is of the form that we write, and safe as a file's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+# A file's name may have 255 bytes; 18 digits fit into 64 bits.
+_VERSION = r"(cold|blitz|custom-[A-Za-z0-9_]{1,200})-v([1-9][0-9]{0,17})"
+_NAME = re.compile(_VERSION)
+_PREDICTED = re.compile(rf"{_VERSION}-([0-9]{{1,18}})_([0-9]{{1,18}})_([0-9]{{1,18}})")
+_FROM_MODEL = re.compile(rf"{_VERSION}-")
+_SUGGESTED = "kf-"
+_ASKED_BY = re.compile(rf"{_SUGGESTED}{_VERSION}-")
+
+
+@dataclass(frozen=True, order=True)
+class ModelVersion:
+    """`cold-v3`, `blitz-v4` or `custom-<name>-v1`. `kind`: what stands before the number."""
+
+    kind: str
+    number: int
+
+    @classmethod
+    def parse(cls, name: str) -> ModelVersion | None:
+        """None for a name that no model of this backend has, that of the keyframe suggestions included."""
+        match = _NAME.fullmatch(name)
+        return cls(match[1], int(match[2])) if match else None
+
+    def __str__(self) -> str:
+        return f"{self.kind}-v{self.number}"
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is a researcher's file rather than a head that was trained here."""
+        return self.kind.startswith("custom-")
+
+    @property
+    def line(self) -> str:
+        """Versions that follow each other have the same: Cold and Blitz share their numbers, each file has its own."""
+        return self.kind if self.is_custom else "learnt"
+
+
+@dataclass(frozen=True)
+class RegionId:
+    """What the id of a region of ours says. Regions that people draw, and those of other models, have none.
+
+    `kind`: a keyframe `suggestion`, which is about one frame and without a label until it is answered, a `question` of a
+    model, which is the same, or a `predicted` region. `version`: the model's, None for a suggestion. `span`: the Label
+    Studio frames that a predicted region had, both included; None in ids from before they told it.
+    """
+
+    kind: Literal["suggestion", "question", "predicted"]
+    version: ModelVersion | None = None
+    span: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> RegionId | None:
+        """None for an id that is not of ours."""
+        if text.startswith(_SUGGESTED):
+            asked = _ASKED_BY.match(text)
+            return cls("question", ModelVersion(asked[1], int(asked[2]))) if asked else cls("suggestion")
+        if drawn := _PREDICTED.fullmatch(text):
+            return cls("predicted", ModelVersion(drawn[1], int(drawn[2])), (int(drawn[4]), int(drawn[5])))
+        if drawn := _FROM_MODEL.match(text):
+            return cls("predicted", ModelVersion(drawn[1], int(drawn[2])))
+        return None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a person is to answer it."""
+        return self.kind != "predicted"
+
+
+def suggestion_id(frame: int) -> str:
+    """Of the suggestion to label a Label Studio frame."""
+    return f"{_SUGGESTED}{frame}"
+
+
+def question_id(version: str, frame: int) -> str:
+    """Of a question of a model version about a Label Studio frame."""
+    return f"{_SUGGESTED}{version}-{frame}"
+
+
+def companion_id(annotation: int) -> str:
+    """Of a frame that was answered as an image, in annotation number `annotation` of the companion project."""
+    return f"{_SUGGESTED}companion-{annotation}"
+
+
+def predicted_id(version: str, number: int, start: int, end: int) -> str:
+    """Of the `number`th region of a predicted timeline, on the Label Studio frames `start`..`end`, both included."""
+    return f"{version}-{number}_{start}_{end}"
