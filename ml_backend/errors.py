@@ -7,7 +7,9 @@
     │   ├── LabelStudioRefused         (setting) 401 or 403: the token is wrong or has no right to this
     │   ├── LabelStudioMissing         404
     │   │   └── Gone                       the project or task that a job is about
-    │   └── LabelConfigError           the label config has nothing for us to predict
+    │   ├── LabelConfigError           the label config has nothing for us to predict
+    │   ├── LabelStudioInvalid         400 or 413: it cannot do anything with what it was sent
+    │   └── PredictionRefused          (passes) it does not take a prediction, which is made anew
     ├── PayloadError               a request that does not look like Label Studio's
     ├── VideoError                 this video cannot be used; others go on
     │   ├── VideoUnreachable           (passes) it could not be fetched now
@@ -73,6 +75,15 @@ class Gone(LabelStudioMissing):
 
 class LabelConfigError(LabelStudioError):
     pass
+
+
+class LabelStudioInvalid(LabelStudioError):
+    pass
+
+
+class PredictionRefused(LabelStudioError):
+    # The label config has changed since it was read, say.
+    passes = True
 
 
 class PayloadError(ColdblitzError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ class Studio(Flask):
         }
         self.tasks: dict[int, dict[str, Any]] = {}
         self.predictions: list[dict[str, Any]] = []
+        self.made = 0
         self.webhooks: list[dict[str, Any]] = []
         # Its ML backends, and what GET /versions is answered at an address; nobody answers at others.
         self.backends: list[dict[str, Any]] = []
@@ -53,6 +56,7 @@ class Studio(Flask):
             ("/api/projects/7/model-versions/", self.versions, "GET", "DELETE"),
             ("/api/tasks", self.list_tasks, "GET"),
             ("/api/predictions/", self.list_predictions, "GET"),
+            ("/api/predictions/<int:number>/", self.delete_prediction, "DELETE"),
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
             ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH", "DELETE"),
             ("/api/dm/views/", self.list_tabs, "GET", "POST"),
@@ -75,8 +79,28 @@ class Studio(Flask):
         return jsonify({**self.project, "total_annotations_number": len(made)})
 
     def import_predictions(self) -> tuple[Response, int]:
-        self.predictions.extend({**item, "id": len(self.predictions) + n} for n, item in enumerate(request.get_json()))
-        return jsonify(created=len(request.get_json())), 201
+        """One task that is not there has all refused; what does not fit the label config is left out without a word."""
+        sent = request.get_json()
+        for number, item in enumerate(sent):
+            if item["task"] not in self.tasks:
+                said = f"Prediction {number}: Invalid task ID {item['task']} - task not found in project"
+                return jsonify(detail="Validation error", validation_errors={"non_field_errors": [said]}), 400
+        kept = [item for item in sent if self.takes(item)]
+        self.predictions.extend(
+            {**item, "id": self.made + n, "created_at": datetime.now(UTC).isoformat()} for n, item in enumerate(kept)
+        )
+        self.made += len(kept)
+        return jsonify(created=len(kept)), 201
+
+    def takes(self, prediction: dict[str, Any]) -> bool:
+        assert self.project is not None
+        known = set(re.findall(r'<Label value="([^"]*)"', self.project["label_config"]))
+        labels = {label for region in prediction["result"] for label in region["value"].get("timelinelabels", [])}
+        return labels <= known and 0 <= prediction.get("score", 0) <= 1
+
+    def delete_prediction(self, number: int) -> tuple[str, int]:
+        self.predictions = [each for each in self.predictions if each["id"] != number]
+        return "", 204
 
     def versions(self) -> Response:
         if request.method == "DELETE":
@@ -114,6 +138,8 @@ class Studio(Flask):
             has = {p["model_version"] for p in self.predictions if p["task"] == task["id"]}
             return bool(has & set(value)) == (operator == "contains")
         number = task["id"] if column == "id" else len(task["annotations"])
+        if operator == "in_list":
+            return number in value
         return bool({"greater": number > value, "equal": number == value, "less_or_equal": number <= value}[operator])
 
     def list_predictions(self) -> Response:

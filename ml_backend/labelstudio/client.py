@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ml_backend.errors import LabelStudioError, LabelStudioMissing, PayloadError
+from ml_backend.errors import LabelStudioInvalid, LabelStudioMissing, PayloadError, PredictionRefused
 from ml_backend.labelstudio.filters import ANNOTATED, condition
 from ml_backend.labelstudio.payloads import ProjectKey
 from ml_backend.labelstudio.task_lists import Task, TaskLists
@@ -73,6 +73,15 @@ class Client(TaskLists):
         """Those above id `after` that nobody has annotated and that have no prediction of a model version, by ascending id."""
         return self._without(project, version, condition("total_annotations", "equal", "Number", 0), after=after)
 
+    def lacking_among(self, project: int, version: str, tasks: Collection[int]) -> set[int]:
+        """Those of `tasks` that are in the project and have no prediction of a model version."""
+        found: set[int] = set()
+        listed = sorted(tasks)
+        for start in range(0, len(listed), _BULK):
+            these = condition("id", "in_list", "Number", listed[start : start + _BULK])
+            found.update(task.id for task in self._without(project, version, these))
+        return found
+
     def _without(self, project: int, version: str, *conditions: dict[str, Any], after: int = 0) -> Iterator[Task]:
         # Label Studio's filter takes cold-v12 for cold-v1; then the list of each task's versions is asked for as well.
         confused = any(version in other and other != version for other in self.versions(project))
@@ -86,17 +95,28 @@ class Client(TaskLists):
             items = self._tasks(project, "id,data", *conditions, lacking, after=after)
         return (Task(item["id"], item["data"]) for item in items)
 
-    def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
-        """Stores predictions. Raises LabelStudioError when Label Studio kept fewer than it was sent."""
-        for start in range(0, len(predictions), _BULK):
-            part = predictions[start : start + _BULK]
-            answer = self._json("POST", f"/api/projects/{project}/import/predictions", json_body=list(part))
+    def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> dict[int, PredictionRefused]:
+        """Stores predictions, all of one model version; returns why Label Studio does not take those that it does not, by their
+        tasks. Whether it refuses them all for the sake of one, or leaves that out without a word: the others are stored."""
+        refused: dict[int, PredictionRefused] = {}
+        parts = [list(predictions[start : start + _BULK]) for start in range(0, len(predictions), _BULK)]
+        while parts:
+            part = parts.pop(0)
+            try:
+                answer = self._json("POST", f"/api/projects/{project}/import/predictions", json_body=part)
+            except LabelStudioInvalid as error:
+                half = len(part) // 2
+                if half:
+                    parts[:0] = [part[:half], part[half:]]
+                else:
+                    refused[part[0]["task"]] = _refused(part[0]["task"], error.message)
+                continue
             created = answer.get("created") if isinstance(answer, Mapping) else None
             if created != len(part):
-                raise LabelStudioError(
-                    f"Label Studio kept {created} of {len(part)} predictions for project {project}.",
-                    "Its label config has probably changed in between; the next reconcile makes them again.",
-                )
+                tasks = [item["task"] for item in part]
+                lost = self.lacking_among(project, part[0]["model_version"], tasks) if created else tasks
+                refused |= {task: _refused(task, "It was dropped without a reason.") for task in lost}
+        return refused
 
     def check_push(self, project: int) -> None:
         """Stores no prediction, as `push` stores some. Raises LabelStudioRefused when the token may not."""
@@ -143,6 +163,10 @@ class Client(TaskLists):
     def serve_uncertain_first(self, project: int) -> None:
         """Has the label stream serve the task first whose prediction of the pinned version has the lowest score."""
         self._json("PATCH", f"/api/projects/{project}/", json_body={"sampling": "Uncertainty sampling"})
+
+    def delete_prediction(self, number: int) -> None:
+        """One that somebody has open must stay: Label Studio then refuses to submit its task."""
+        self._json("DELETE", f"/api/predictions/{number}/")
 
     def predictions(self, task: int) -> list[dict[str, Any]]:
         return list(self._json("GET", "/api/predictions/", {"task": task}))
@@ -228,6 +252,11 @@ class Client(TaskLists):
             )
         except (PayloadError, KeyError, TypeError) as error:
             raise self._stranger("/api/projects/") from error
+
+
+def _refused(task: int, why: str) -> PredictionRefused:
+    remedy = "It is made anew; the label config has probably changed meanwhile."
+    return PredictionRefused(f"Label Studio does not take the prediction of task {task}: {why}", remedy)
 
 
 def _of_version(item: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -6,7 +6,13 @@ import contextlib
 import json
 from collections.abc import Mapping
 
-from ml_backend.errors import LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.errors import (
+    LabelStudioError,
+    LabelStudioInvalid,
+    LabelStudioMissing,
+    LabelStudioRefused,
+    LabelStudioUnreachable,
+)
 from ml_backend.logs import without_secrets
 
 TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
@@ -23,8 +29,8 @@ def refusal(status: int, body: object) -> LabelStudioError:
             "The work is tried again by itself; see Label Studio's log if it stays.",
         )
     remedy = "Check that the project and its tasks still exist."
-    kind = LabelStudioMissing if status == 404 else LabelStudioError
-    return kind(f"Label Studio answered {status} ({said}).", remedy)
+    kinds = {400: LabelStudioInvalid, 404: LabelStudioMissing, 413: LabelStudioInvalid}
+    return kinds.get(status, LabelStudioError)(f"Label Studio answered {status} ({said}).", remedy)
 
 
 def detail(body: object) -> str:

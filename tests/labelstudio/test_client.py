@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Response, jsonify, request
 from told_studio import LEGACY, PROJECT, Studio
 
-from ml_backend.errors import LabelStudioError
+from ml_backend.errors import LabelStudioError, PredictionRefused
 from ml_backend.labelstudio.client import Client, Project, Task
 from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.payloads import ProjectKey
@@ -160,13 +161,54 @@ class TestPushing:
         assert sent == list(range(450))
         assert len(studio.asked) == 3
 
-    @pytest.mark.parametrize("answer", [{"created": 1}, {"created": 0}, {}, []])
-    def test_what_label_studio_drops_without_a_word_is_an_error(
-        self, studio: Studio, client: Client, answer: object
+    def pushed(self, studio: Studio, client: Client, answer: Callable[[list[int]], Any], *tasks: int) -> dict[int, str]:
+        """What is refused when Label Studio answers so to the tasks that it is sent."""
+        studio.will(
+            "POST",
+            "/api/projects/7/import/predictions",
+            lambda: answer([item["task"] for item in request.get_json()]),
+        )
+        refused = client.push(7, [{"task": task, "model_version": "cold-v1"} for task in tasks])
+        assert all(error.passes for error in refused.values()), "made anew, it may be taken"
+        return {task: error.message for task, error in refused.items()}
+
+    def sent(self, studio: Studio) -> list[list[int]]:
+        return [[item["task"] for item in asked[3]] for asked in studio.asked if asked[0] == "POST"]
+
+    @pytest.mark.parametrize("unknown", [[], [4], [1, 8], [1, 2, 3, 4, 5, 6, 7, 8]])
+    def test_one_that_makes_it_refuse_all_holds_up_no_other(
+        self, studio: Studio, client: Client, unknown: list[int]
     ) -> None:
-        studio.will("POST", "/api/projects/7/import/predictions", lambda: (jsonify(answer), 201))
-        with pytest.raises(LabelStudioError, match="of 2 predictions for project 7"):
-            client.push(7, [{"task": 1}, {"task": 2}])
+        stored: list[int] = []
+
+        def answer(tasks: list[int]) -> Any:
+            if set(tasks) & set(unknown):
+                return jsonify(detail=f"task ID {min(set(tasks) & set(unknown))} not found in project 7"), 400
+            stored.extend(tasks)
+            return jsonify(created=len(tasks)), 201
+
+        refused = self.pushed(studio, client, answer, 1, 2, 3, 4, 5, 6, 7, 8)
+        assert stored == [task for task in range(1, 9) if task not in unknown]
+        assert sorted(refused) == unknown
+        assert all(f"task ID {task} not found" in why for task, why in refused.items())
+
+    def test_what_it_drops_without_a_word_is_found_among_the_others(self, studio: Studio, client: Client) -> None:
+        studio.will("GET", "/api/projects/7/model-versions/", lambda: jsonify({"cold-v1": 2}))
+        studio.will("GET", "/api/tasks", lambda: jsonify(tasks=[{"id": 2, "data": {}}], total=1))
+        refused = self.pushed(studio, client, lambda tasks: (jsonify(created=len(tasks) - 1), 201), 1, 2, 3)
+        assert list(refused) == [2]
+        assert self.sent(studio) == [[1, 2, 3]], "what it has kept is not sent again"
+
+    @pytest.mark.parametrize("answer", [{"created": 0}, {}, []])
+    def test_or_it_has_kept_none(self, studio: Studio, client: Client, answer: object) -> None:
+        assert list(self.pushed(studio, client, lambda _: (jsonify(answer), 201), 1, 2)) == [1, 2]
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 409, 500])
+    def test_any_other_refusal_is_of_the_whole(self, studio: Studio, client: Client, status: int) -> None:
+        with pytest.raises(LabelStudioError) as refused:
+            self.pushed(studio, client, lambda _: (jsonify(detail="No."), status), 1, 2)
+        assert not isinstance(refused.value, PredictionRefused)
+        assert self.sent(studio) == [[1, 2]] or status == 401
 
     def test_nothing_is_sent_for_nothing(self, studio: Studio, client: Client) -> None:
         client.push(7, [])

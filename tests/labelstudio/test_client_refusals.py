@@ -13,6 +13,7 @@ from told_studio import LEGACY, PROJECT, Studio
 from ml_backend.errors import (
     ColdblitzError,
     LabelStudioError,
+    LabelStudioInvalid,
     LabelStudioMissing,
     LabelStudioRefused,
     LabelStudioUnreachable,
@@ -24,7 +25,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("status", "error"),
         [
-            (400, LabelStudioError),
+            (400, LabelStudioInvalid),
+            (409, LabelStudioError),
+            (413, LabelStudioInvalid),
             (401, LabelStudioRefused),
             (403, LabelStudioRefused),
             (404, LabelStudioMissing),

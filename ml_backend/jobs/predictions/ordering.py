@@ -4,6 +4,7 @@ later takes its place among them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -52,10 +53,12 @@ class Held:
         self._certainties.append(float(item["score"]))
         self._sketches.append(sketch(embedding))
 
-    def scored(self, data_dir: Path, project: str, version: str) -> Iterator[dict[str, Any]]:
+    def scored(
+        self, data_dir: Path, project: str, version: str, alone: contextlib.AbstractContextManager[None]
+    ) -> Iterator[dict[str, Any]]:
         """The predictions as they were added, each with the score that puts its task into the order of usefulness.
 
-        The order of the `project`'s tasks by this `version` is kept.
+        The order of the `project`'s tasks by this `version` is kept, within `alone`.
         """
         if not self._sketches:
             return
@@ -63,7 +66,8 @@ class Held:
         scores = least_certain_first(self._certainties, sketches)
         rows = np.zeros(len(scores), PLACED)
         rows["task"], rows["score"], rows["sketch"] = self._tasks, scores, sketches
-        task_order.save(data_dir, project, version, rows)
+        with alone:
+            task_order.save(data_dir, project, version, rows)
         try:
             self._file.seek(0)
         except OSError as error:

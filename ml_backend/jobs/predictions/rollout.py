@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from ml_backend.errors import StorageError, VideoError
+from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
@@ -16,7 +16,8 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.ordering import Held, among
 from ml_backend.jobs.predictions.predicted import Predicted
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
-from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing
+from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.labelled import annotated_tasks
@@ -25,13 +26,15 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import has_failed, request, request_after
-from ml_backend.records import projects, ready, task_view
+from ml_backend.records import projects, task_view
 
 log = logging.getLogger(__name__)
 
 _PUSHED_TOGETHER = 100
 # However many tasks there are, so many videos are embedded before it is asked again.
 _EMBEDDED_TOGETHER = 500
+# A researcher's file that fails of so many videos, the first ones, fails of all.
+_HOPELESS = 3
 # Seconds; its embeddings are there.
 _EACH_TASK = 5.0
 
@@ -40,25 +43,42 @@ _EACH_TASK = 5.0
 def rollout(project_key: str, version: str) -> str:
     """Predicts every task without a dense annotation and pins the version; videos not embedded yet are embedded first."""
     context = worker_context()
-    work = open_project(context, project_key, sure=True)
-    wanted = projects.wanted_version(context.redis, project_key)
-    if wanted is not None and wanted != version:
+    redis = context.redis
+
+    def follow() -> None:
+        wanted = projects.wanted_version(redis, project_key) or version
+        if wanted != projects.active_version(redis, project_key):
+            request(redis, "rollout", project_key, wanted)
+
+    with project_lock_if_free(redis, context.settings.data_dir, project_key, "rollout", follow) as ours:
+        if not ours:
+            return f"{version} follows the roll-out that runs"
+        return _roll_out(context, open_project(context, project_key, sure=True), version)
+
+
+def _roll_out(context: WorkerContext, work: ProjectWork, version: str) -> str:
+    redis, key = context.redis, work.key
+    # Asked while no other roll-out can run: one that has waited may have been overtaken.
+    wanted = projects.wanted_version(redis, key)
+    if wanted not in (None, version):
+        request(redis, "rollout", key, wanted)
         return f"{version} was overtaken by {wanted}"
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
     tasks = list(context.client.tasks_without(work.id, version))
     allow(_EACH_TASK * len(tasks))
     if not is_custom(version) and (waiting := _embedding(context, work, version, tasks)):
-        request_after(context.redis, waiting, "rollout", project_key, version)
+        request_after(redis, waiting, "rollout", key, version)
         return f"{version} waits until {len(waiting)} videos are embedded"
-    with project_lock(context.redis, context.settings.data_dir, project_key, "rollout"):
-        pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
-        if context.client.versions(work.id).get(version, 0):
-            pin(context, work, version)
-            context.client.save_review_tab(work.id, version)
-            request(context.redis, "stopping", project_key)
-            want_images(context, work)
-            if work.settings.serve_uncertain_first:
-                context.client.serve_uncertain_first(work.id)
+    pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
+    if context.client.versions(work.id).get(version, 0):
+        pin(context, work, version)
+        request(redis, "stopping", key)
+        want_images(context, work)
+        # Tasks that came meanwhile have got the version before, or none.
+        request(redis, "reconcile", key, again=True)
+        context.client.save_review_tab(work.id, version)
+        if work.settings.serve_uncertain_first:
+            context.client.serve_uncertain_first(work.id)
     return f"predicted {pushed} of {len(tasks)} tasks with {version}"
 
 
@@ -71,20 +91,23 @@ def predict(project_key: str, task_number: int) -> str:
     if version is None:
         return "no model is active yet"
     task = context.client.task(work.id, task_number)
-    with project_lock(context.redis, context.settings.data_dir, project_key, "rollout"):
-        if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
-            return f"task {task.id} has its prediction already"
-        annotated = next(iter(annotated_tasks(context, work, task.id)), None)
-        found = _predictor(context, work, version)(task, annotated)
-        if found is None:
-            return f"task {task.id} is reviewed and needs no prediction"
-        item = _item(context, work, found)
-        if annotated is None and (embedding := found.embedding()) is not None:
+    if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
+        return f"task {task.id} has its prediction already"
+    annotated = next(iter(annotated_tasks(context, work, task.id)), None)
+    found = _predictor(context, work, version)(task, annotated)
+    if found is None:
+        return f"task {task.id} is reviewed and needs no prediction"
+    item = _item(context, work, found)
+    embedding = found.embedding() if annotated is None else None
+    with pushing(context, work):
+        if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
-        _push(context, work, [item])
+        new = push_one(context, work, item)
+    if projects.active_version(context.redis, project_key) != version:
+        request(context.redis, "predict", project_key, task_number)
     want_images(context, work, task.id)
     request(context.redis, "stopping", project_key)
-    return f"predicted task {task.id} with {version}"
+    return f"predicted task {task.id} with {version}" if new else f"task {task.id} has its prediction already"
 
 
 def _predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
@@ -105,20 +128,37 @@ def _embedding(context: WorkerContext, work: ProjectWork, version: str, tasks: I
 
 
 def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:
-    """Predicts and stores; a video that cannot be used is left out and named. Returns how many tasks got theirs."""
+    """Predicts and stores; a video that cannot be used, or a prediction that Label Studio does not take, is left out and named.
+    Returns how many tasks got theirs. Raises CustomModelError when a researcher's file fails of all."""
     annotated = {each.task.id: each for each in annotated_tasks(context, work)}
     items: list[dict[str, Any]] = []
-    unusable: list[str] = []
+    left_out: dict[int, str] = {}
+    failures: list[CustomModelError] = []
+    works = context.client.versions(work.id).get(version, 0) > 0
     pushed = 0
     data_dir = context.settings.data_dir
+
+    def push(some: list[dict[str, Any]]) -> int:
+        with pushing(context, work):
+            done = push_lacking(context, work, some)
+        left_out.update({task: str(error) for task, error in done.refused.items()})
+        return len(done.stored)
+
     with Held(data_dir / "projects" / work.key) as held:
         for position, task in enumerate(tasks, start=1):
             report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
             try:
                 found = predict(task, annotated.get(task.id))
             except VideoError as error:
-                unusable.append(f"Task {task.id} is not predicted: {error}")
+                left_out[task.id] = f"Task {task.id} is not predicted: {error}"
                 continue
+            except CustomModelError as error:
+                failures.append(error)
+                left_out[task.id] = f"Task {task.id} is not predicted: {error}"
+                if len(failures) == _HOPELESS and not works:
+                    raise
+                continue
+            works = True
             if found is None:
                 continue
             item = _item(context, work, found)
@@ -129,14 +169,18 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
             else:
                 items.append(item)
             if len(items) == _PUSHED_TOGETHER:
-                pushed += _push(context, work, items)
+                pushed += push(items)
                 items = []
-        pushed += _push(context, work, items)
-        scored = held.scored(data_dir, work.key, version)
+        if failures and not works:
+            raise failures[-1]
+        pushed += push(items)
+        scored = held.scored(data_dir, work.key, version, pushing(context, work))
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
-            pushed += _push(context, work, batch)
+            pushed += push(batch)
             report(99, f"storing predictions, {pushed} so far")
-    projects.set_problems(context.redis, work.key, "videos", unusable)
+    there = context.client.lacking_among(work.id, version, left_out)
+    told = [text for task, text in sorted(left_out.items()) if task in there]
+    projects.set_problems(context.redis, work.key, "videos", told)
     return pushed
 
 
@@ -144,10 +188,3 @@ def _item(context: WorkerContext, work: ProjectWork, found: Predicted) -> dict[s
     """What is to be pushed of a task; what a page draws of it is kept."""
     task_view.save(context.settings.data_dir, work.key, found.view())
     return found.item()
-
-
-def _push(context: WorkerContext, work: ProjectWork, items: list[dict[str, Any]]) -> int:
-    context.client.push(work.id, items)
-    for item in items:
-        ready.save(context.settings.data_dir, work.key, item)
-    return len(items)

@@ -12,6 +12,7 @@ from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predict import view_of
+from ml_backend.jobs.predictions.pushing import push_one, pushing
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
@@ -21,7 +22,7 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.queueing.queue import request
-from ml_backend.records import projects, ready, task_view
+from ml_backend.records import projects, task_view
 from ml_backend.video.inspection import Finding, damaged, natural_framerate
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
@@ -33,15 +34,14 @@ def suggest(project_key: str, task_number: int) -> str:
     context = worker_context()
     work = open_project(context, project_key)
     task = context.client.task(work.id, task_number)
-    if any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
-        done = f"task {task.id} has its suggestions already"
-    else:
+    done = f"task {task.id} has its suggestions already"
+    if not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
         shown = [work.on(question) for question in work.config.videos]
         parts = [(own.question, suggestion(task.id, suggested_frames(context, own, task))) for own in shown]
         item = joined_json(parts)
-        context.client.push(work.id, [item])
-        ready.save(context.settings.data_dir, project_key, item)
-        done = f"suggested {len(item['result'])} frames of task {task.id}"
+        with pushing(context, work):
+            if push_one(context, work, item):
+                done = f"suggested {len(item['result'])} frames of task {task.id}"
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if projects.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from known_project import predicted, queued
 from loopback import serving
 from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
-from ml_backend.errors import StorageError
+from ml_backend.errors import CustomModelError, StorageError
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
 from ml_backend.jobs.predictions.ordering import Held
+from ml_backend.jobs.predictions.predictor import Predictor, predictor
+from ml_backend.jobs.predictions.pushing import Pushed
 from ml_backend.jobs.predictions.rollout import predict, rollout
+from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records import projects, ready, task_order, task_view
 from ml_backend.records.projects import Known
@@ -192,9 +201,9 @@ def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: Wo
 def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
     context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push, calls = rollouts._push, []
+    push, calls = rollouts.push_lacking, []
 
-    def broken(*arguments: Any) -> int:
+    def broken(*arguments: Any) -> Pushed:
         calls.append(arguments)
         if len(calls) == 3:
             raise SystemExit
@@ -202,7 +211,7 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
 
     with monkeypatch.context() as patched:
         patched.setattr(rollouts, "_PUSHED_TOGETHER", 1)
-        patched.setattr(rollouts, "_push", broken)
+        patched.setattr(rollouts, "push_lacking", broken)
         with pytest.raises(SystemExit):
             rollout(KEY, "cold-v1")
     assert studio.project is not None
@@ -214,10 +223,223 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
     assert studio.project["model_version"] == "cold-v1"
 
 
+def another_version(context: WorkerContext, name: str = "cold-v2") -> None:
+    """A copy of cold-v1 under the next name."""
+    models = context.models_dir(KEY)
+    shutil.copytree(models / "cold-v1", models / name)
+    card = models / name / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "name": name}))
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], object]], None]:
+    """What the given function does, of a task, happens while that task is predicted."""
+
+    def set_up(happens: Callable[[int], object]) -> None:
+        def watched(*arguments: Any) -> Predictor:
+            predict_one = predictor(*arguments)
+
+            def during(task: Task, annotated: Any) -> Any:
+                happens(task.id)
+                return predict_one(task, annotated)
+
+            return during
+
+        monkeypatch.setattr(rollouts, "predictor", watched)
+
+    return set_up
+
+
+class TestSeveralWorkers:
+    def test_each_task_gets_a_version_once_and_a_worker_that_finds_it_rolled_out_goes_on(
+        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+    ) -> None:
+        said: list[str] = []
+        meanwhile(lambda _: said or said.append(rollout(KEY, "cold-v1")))
+        assert rollout(KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
+        assert said == ["cold-v1 follows the roll-out that runs"]
+        assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
+        assert "rollout cold-v1" not in queued(context.redis), "it is done"
+
+    def test_a_task_that_got_it_meanwhile_is_left_alone(
+        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+    ) -> None:
+        """By whoever did not see the lock: a worker on a machine that was cut off from Redis."""
+
+        def elsewhere(task: int) -> None:
+            if task == WAITING:
+                predicted(studio, COPY, "cold-v1")
+
+        meanwhile(elsewhere)
+        assert rollout(KEY, "cold-v1") == "predicted 3 of 4 tasks with cold-v1"
+        assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
+
+    def test_one_that_waited_is_judged_anew_and_does_not_push_aside_a_later_one(
+        self, context: WorkerContext, studio: Studio
+    ) -> None:
+        another_version(context)
+        with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
+            assert rollout(KEY, "cold-v1") == "cold-v1 follows the roll-out that runs"
+            projects.want(context.redis, KEY, "cold-v2")
+        assert rollout(KEY, "cold-v1") == "cold-v1 was overtaken by cold-v2"
+        assert "rollout cold-v2" in queued(context.redis)
+        assert studio.predictions == []
+
+    def test_the_one_that_is_wanted_by_then_follows(
+        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+    ) -> None:
+        another_version(context)
+        said: list[str] = []
+
+        def later(_: int) -> None:
+            if not said:
+                projects.want(context.redis, KEY, "cold-v2")
+                said.append(rollout(KEY, "cold-v2"))
+
+        meanwhile(later)
+        assert rollout(KEY, "cold-v1").startswith("predicted 4")
+        assert said == ["cold-v2 follows the roll-out that runs"]
+        assert studio.project is not None
+        assert studio.project["model_version"] == "cold-v1", "until the other has all its predictions"
+        assert "rollout cold-v2" in queued(context.redis)
+        assert rollout(KEY, "cold-v2").startswith("predicted 4")
+        assert studio.project["model_version"] == "cold-v2"
+
+    def test_new_tasks_are_predicted_side_by_side(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        new = range(11, 20)
+        for task in new:
+            studio.add_task(task, clips[1].path)
+        both = threading.Barrier(2)
+        first = {11, 12}
+
+        def meet(task: int) -> None:
+            if task in first:
+                both.wait(60)
+
+        meanwhile(meet)
+        with ThreadPoolExecutor(2) as workers:
+            said = list(workers.map(lambda task: predict(KEY, task), new))
+        assert said == [f"predicted task {task} with cold-v1" for task in new]
+        assert set(new) < pushed(studio).keys()
+
+    def test_a_new_task_does_not_wait_for_a_roll_out(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        studio.add_task(9, clips[1].path)
+        with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
+            assert predict(KEY, 9) == "predicted task 9 with cold-v1"
+
+    def test_two_workers_at_one_new_task_store_one_prediction(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        studio.add_task(9, clips[1].path)
+        both = threading.Barrier(2)
+        meanwhile(lambda _: both.wait(60))
+        with ThreadPoolExecutor(2) as workers:
+            said = sorted(workers.map(lambda _: predict(KEY, 9), range(2)))
+        assert said == ["predicted task 9 with cold-v1", "task 9 has its prediction already"]
+        assert 9 in pushed(studio)
+
+    def test_a_new_task_of_which_the_version_was_overtaken_meanwhile_is_predicted_again(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        studio.add_task(9, clips[1].path)
+        meanwhile(lambda _: projects.activate(context.redis, KEY, "cold-v2"))
+        predict(KEY, 9)
+        assert "predict 9" in queued(context.redis)
+
+
+class TestWhatCannotBeHad:
+    """One task does not keep the others from their predictions."""
+
+    def test_a_task_that_is_deleted_while_it_is_predicted(
+        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+    ) -> None:
+        meanwhile(lambda _: studio.tasks.pop(COPY, None))
+        assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
+        assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
+        assert studio.project is not None
+        assert studio.project["model_version"] == "cold-v1"
+        assert projects.problems(context.redis) == {}
+
+    def test_a_task_that_is_deleted_while_the_predictions_are_stored(
+        self, context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = context.client.lacking_among
+
+        def lacking(project: int, version: str, tasks: Collection[int]) -> set[int]:
+            found = asked(project, version, tasks)
+            studio.tasks.pop(COPY, None)
+            return found
+
+        monkeypatch.setattr(context.client, "lacking_among", lacking)
+        assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
+        assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
+        assert studio.project is not None
+        assert studio.project["model_version"] == "cold-v1"
+        assert projects.problems(context.redis) == {}
+
+    def test_a_prediction_that_label_studio_does_not_take_is_told(
+        self, context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(studio, "takes", lambda prediction: prediction["task"] != COPY)
+        assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
+        assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
+        assert ready.load(context.settings.data_dir, KEY, "cold-v1", COPY) is None
+        (told,) = projects.problems(context.redis)[KEY]
+        assert f"the prediction of task {COPY}" in told
+
+    @pytest.mark.parametrize("bad", [{COPY}, {LABELLED, WAITING}])
+    def test_a_video_of_which_a_researchers_file_fails_is_told(
+        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None], bad: set[int]
+    ) -> None:
+        def fail(task: int) -> None:
+            if task in bad:
+                raise CustomModelError("It fails of this size.", "Correct it.")
+
+        meanwhile(fail)
+        assert rollout(KEY, "cold-v1").startswith(f"predicted {4 - len(bad)} ")
+        assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN} - bad
+        assert len(projects.problems(context.redis)[KEY]) == len(bad)
+
+    def test_a_researchers_file_that_fails_of_all_is_not_shown(
+        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+    ) -> None:
+        tried: list[int] = []
+
+        def fail(task: int) -> None:
+            tried.append(task)
+            raise CustomModelError("It fails.", "Correct it.")
+
+        meanwhile(fail)
+        with pytest.raises(CustomModelError):
+            rollout(KEY, "cold-v1")
+        assert len(tried) == 3, "it is not tried with all videos"
+        for task in (WAITING, COPY, COPIED_AGAIN):
+            del studio.tasks[task]
+        with pytest.raises(CustomModelError):
+            rollout(KEY, "cold-v1")
+        assert studio.predictions == []
+
+    def test_a_new_task_that_is_deleted_while_it_is_predicted_is_no_failure(
+        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        studio.add_task(9, clips[1].path)
+        meanwhile(lambda task: studio.tasks.pop(task))
+        assert predict(KEY, 9) == "Task 9 is not in project 7. It was probably deleted; nothing is to be done."
+
+
 def test_what_waits_to_be_put_in_order_leaves_no_file_behind(tmp_path: Path) -> None:
     folder = tmp_path / "projects" / KEY
     with Held(folder) as held:
-        assert list(held.scored(tmp_path, KEY, "cold-v1")) == []
+        assert list(held.scored(tmp_path, KEY, "cold-v1", contextlib.nullcontext())) == []
     assert list(folder.iterdir()) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="set DATA_DIR elsewhere"):

@@ -1,0 +1,60 @@
+"""Predictions go into Label Studio once: it would keep a second one of the same version beside the first."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_backend.errors import PredictionRefused
+from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import ready
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """`stored`: tasks that have got their prediction. `refused`: those whose prediction Label Studio does not take. Tasks that
+    are in neither are gone, or had one already."""
+
+    stored: tuple[int, ...]
+    refused: Mapping[int, PredictionRefused] = field(default_factory=dict)
+
+
+def pushing(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:
+    """Nobody else pushes a project's predictions meanwhile. To be held for moments only: everything takes longer to make
+    than to push. Raises StorageError."""
+    return project_lock(context.redis, context.settings.data_dir, work.key, "push")
+
+
+def push_lacking(context: WorkerContext, work: ProjectWork, items: Sequence[Mapping[str, Any]]) -> Pushed:
+    """Stores those predictions, all of one version, whose tasks are there and have none of it, and keeps them for `/predict`.
+
+    To be called within `pushing`: whether a task lacks its prediction is asked where nobody else can make it.
+    """
+    if not items:
+        return Pushed(())
+    lacking = context.client.lacking_among(work.id, items[0]["model_version"], [item["task"] for item in items])
+    wanted = [item for item in items if item["task"] in lacking]
+    refused = context.client.push(work.id, wanted)
+    stored = [item for item in wanted if item["task"] not in refused]
+    for item in stored:
+        ready.save(context.settings.data_dir, work.key, item)
+    return Pushed(tuple(item["task"] for item in stored), refused)
+
+
+def push_one(context: WorkerContext, work: ProjectWork, item: Mapping[str, Any]) -> bool:
+    """Stores one prediction as `push_lacking` does; whether its task had none of its version.
+
+    Raises Gone when the task was deleted meanwhile, and PredictionRefused.
+    """
+    task = item["task"]
+    pushed = push_lacking(context, work, [item])
+    if task in pushed.stored:
+        return True
+    context.client.task(work.id, task)
+    if task in pushed.refused:
+        raise pushed.refused[task]
+    return False
