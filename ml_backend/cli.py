@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from ml_backend.commands.models import app as models
 from ml_backend.commands.request import predict, suggest, train
 from ml_backend.commands.stats import stats
 from ml_backend.errors import ColdblitzError, SettingsError
-from ml_backend.settings import Settings
+from ml_backend.settings import Settings, notes
 
 app = typer.Typer(
     name="coldblitz",
@@ -61,6 +62,8 @@ def web() -> None:
     from ml_backend.serve import check_login, gunicorn
 
     settings = Settings.from_environment()
+    for note in notes():
+        logging.getLogger(__name__).info("%s", note)
     check_login(settings)
     command = gunicorn(settings)
     os.execv(command[0], command)
@@ -86,14 +89,20 @@ def run_worker() -> None:
 
 @app.command()
 def status(
-    url: Annotated[str, typer.Option(envvar="COLDBLITZ_URL", help="The backend's address.")] = "http://localhost:9090",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", envvar="COLDBLITZ_URL", help="The backend's address; without it, this machine's at HOST and PORT."
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print once instead of following.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /jobs once.")] = False,
 ) -> None:
     """What the backend is doing, live. Example: coldblitz status --once"""
     from ml_backend.commands.status import follow
+    from ml_backend.settings import own_address
 
-    follow(url, once=once, as_json=as_json)
+    follow(url or own_address(), once=once, as_json=as_json)
 
 
 @app.command()

@@ -31,20 +31,24 @@ _SECRETS = re.compile(
 )
 _LONGEST = 20_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _NOISY = ("httpx", "httpcore", "urllib3")
 
 
 def set_up(environment: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> None:
-    """Logs from INFO on, to stderr unless `stream` is given. Raises SettingsError for an unknown LOG_FORMAT."""
+    """Logs from LOG_LEVEL on, to stderr unless `stream` is given. Raises SettingsError for an unknown LOG_FORMAT or LOG_LEVEL."""
+    level = (environment.get("LOG_LEVEL") or "info").strip().upper()
+    if level not in _LEVELS:
+        raise SettingsError(f"LOG_LEVEL is {level[:40].lower()!r}.", f"Set it to {', '.join(_LEVELS).lower()}.")
     wanted = environment.get("LOG_FORMAT") or "text"
     if wanted not in ("text", "json"):
         raise SettingsError(f"LOG_FORMAT is {wanted!r}.", "Set it to text or json.")
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(_tell_about)
     handler.setFormatter(_JsonLines() if wanted == "json" else _TextLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
     # Jobs log their own failures, in one line.
     logging.getLogger("rq.worker").setLevel(logging.CRITICAL)
 

@@ -26,7 +26,7 @@ from ml_backend.queueing.deaths import note_end
 from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.queueing.queue import queue_due, request
 from ml_backend.records.projects import known_keys
-from ml_backend.settings import Settings
+from ml_backend.settings import Settings, notes
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,8 @@ class _Child:
 def serve(settings: Settings, web: bool = True, workers: int | None = None) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError and StorageError when it cannot start."""
     logs.hide(*settings.secrets)
+    for note in notes():
+        log.info("%s", note)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

@@ -13,9 +13,18 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from ml_backend.errors import SettingsError
+from ml_backend.transport import check_certificates
 
 GIB = 1024**3
 FramesPerLabel = int | Mapping[str, int]
+# A page of Label Studio, as it stands in a browser's address bar behind the address of Label Studio itself.
+_PAGE = re.compile(r"/(?:projects(?:/\d.*|/?$)|user/.*|organization/?.*$)")
+# How upstream's example backends call them.
+_ALIASES = {
+    "LABEL_STUDIO_URL": "LABEL_STUDIO_HOST",
+    "LABEL_STUDIO_API_KEY": "LABEL_STUDIO_ACCESS_TOKEN",
+    "DATA_DIR": "MODEL_DIR",
+}
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -41,6 +50,12 @@ class Settings:
     workers: int = 1
     cache_max_bytes: int = 20 * GIB
     max_video_bytes: int = 20 * GIB
+    label_studio_host: str | None = None
+
+    @property
+    def label_studio_pages(self) -> str:
+        """The address under which people open Label Studio."""
+        return self.label_studio_host or self.label_studio_url
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -54,15 +69,22 @@ class Settings:
 
         Raises SettingsError when LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is missing or a value has the wrong form.
         """
-        url = environment.get("LABEL_STUDIO_URL", "").rstrip("/")
-        if not url.startswith(("http://", "https://")) or not _host(url):
+        check_certificates(environment)
+        name = _name_of(environment, "LABEL_STUDIO_URL")
+        url = label_studio_address(environment.get(name, ""))
+        if url is None:
+            told = environment.get(name, "").strip()[:200]
             raise SettingsError(
-                f"LABEL_STUDIO_URL is {'not set' if not url else f'{url!r}, which is not an http(s) address'}.",
+                f"{name} is {'not set' if not told else f'{told!r}, which is not an http(s) address'}.",
                 "Set it to the address of your Label Studio, for example http://localhost:8080.",
             )
         if "@" in urlsplit(url).netloc:
-            raise SettingsError("LABEL_STUDIO_URL holds a login.", "Leave it out; the token is login enough.")
-        key = (secret(environment, "LABEL_STUDIO_API_KEY") or "").strip()
+            raise SettingsError(
+                f"{name} holds a login.",
+                "Leave it out: a request carries either a login or Label Studio's token. Where a proxy in front of Label Studio "
+                "asks for one, let it pass /api, /data, /tasks and /projects, or give the address behind it.",
+            )
+        key = (secret(environment, _name_of(environment, "LABEL_STUDIO_API_KEY")) or "").strip()
         if not key:
             raise SettingsError(
                 "LABEL_STUDIO_API_KEY is not set, nor is LABEL_STUDIO_API_KEY_FILE.",
@@ -74,9 +96,10 @@ class Settings:
         return cls(
             label_studio_url=url,
             label_studio_api_key=key,
+            label_studio_host=_public_name(environment, url),
             port=_integer(environment, "PORT", cls.port, 65535),
             host=environment.get("HOST") or cls.host,
-            data_dir=Path(environment.get("DATA_DIR") or cls.data_dir).expanduser().absolute(),
+            data_dir=Path(environment.get(_name_of(environment, "DATA_DIR")) or cls.data_dir).expanduser().absolute(),
             redis_url=secret(environment, "REDIS_URL"),
             basic_auth_user=user,
             basic_auth_pass=password,
@@ -91,6 +114,64 @@ class Settings:
             cache_max_bytes=_integer(environment, "CACHE_MAX_BYTES", cls.cache_max_bytes),
             max_video_bytes=_integer(environment, "MAX_VIDEO_BYTES", cls.max_video_bytes),
         )
+
+
+def label_studio_address(text: str) -> str | None:
+    """The address of Label Studio itself, of one of its pages too, without a slash at its end; None for another text."""
+    text = text.strip()
+    if not text.startswith(("http://", "https://")) or not _host(text):
+        return None
+    address = urlsplit(text)
+    path = (
+        ""
+        if (page := _PAGE.search(address.path)) and not page.start()
+        else address.path[: page.start() if page else None]
+    )
+    return f"{address.scheme}://{address.netloc}{path.rstrip('/')}"
+
+
+def own_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where this machine's backend answers, by HOST and PORT. Raises SettingsError."""
+    host = environment.get("HOST") or Settings.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{_integer(environment, 'PORT', Settings.port, 65535)}"
+
+
+def notes(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """One sentence for each variable that was read by another name or otherwise than it was written, or was not read."""
+    told = []
+    for name, alias in _ALIASES.items():
+        if (taken := _name_of(environment, name)) != name:
+            told.append(f"{taken} was taken for {name}, which is not set.")
+        elif alias != "LABEL_STUDIO_HOST" and _is_set(environment, alias):
+            told.append(f"{alias} is ignored, since {name} is set.")
+    name = _name_of(environment, "LABEL_STUDIO_URL")
+    given, read = environment.get(name, "").strip(), label_studio_address(environment.get(name, ""))
+    if read is not None and given.rstrip("/") != read:
+        told.append(f"{name} was read as {read}.")
+    if (
+        name == "LABEL_STUDIO_URL"
+        and (host := environment.get("LABEL_STUDIO_HOST"))
+        and label_studio_address(host) is None
+    ):
+        told.append("LABEL_STUDIO_HOST is ignored, since it is not an http(s) address.")
+    return told
+
+
+def _public_name(environment: Mapping[str, str], url: str) -> str | None:
+    """What LABEL_STUDIO_HOST says, where it says another address than LABEL_STUDIO_URL."""
+    public = label_studio_address(environment.get("LABEL_STUDIO_HOST", ""))
+    return public if public not in (None, url) and "@" not in urlsplit(public or "").netloc else None
+
+
+def _name_of(environment: Mapping[str, str], name: str) -> str:
+    """`name`, or its alias where that alone is set."""
+    alias = _ALIASES[name]
+    return alias if _is_set(environment, alias) and not _is_set(environment, name) else name
+
+
+def _is_set(environment: Mapping[str, str], name: str) -> bool:
+    return bool(environment.get(name) or environment.get(f"{name}_FILE"))
 
 
 def secret(environment: Mapping[str, str], name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,13 @@ from werkzeug.serving import make_server
 
 
 @contextmanager
-def serving(app: Flask, host: str = "127.0.0.1") -> Iterator[str]:
-    """The address at which `app` answers."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def serving(app: Flask, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address at which `app` answers, by https with `tls`."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://{host}:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://{host}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

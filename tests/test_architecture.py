@@ -13,7 +13,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
-EVERYWHERE = {"errors", "annotation", "settings", "child", "locked", "checks", "logs", "modelfiles", "provenance"}
+EVERYWHERE = {
+    "errors",
+    "annotation",
+    "settings",
+    "child",
+    "locked",
+    "checks",
+    "logs",
+    "modelfiles",
+    "provenance",
+    "transport",
+}
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video", "sampling"},
@@ -51,6 +62,7 @@ MAY_USE: dict[str, set[str]] = {
     "modelfiles": set(),
     "logs": set(),
     "provenance": set(),
+    "transport": set(),
     "annotation": {"video"},
     "sampling": set(),
 }

@@ -126,6 +126,8 @@ class TestStatus:
 
     def test_once_it_is_readable(self, url: str) -> None:
         told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url + "/"})
+        port = CliRunner().invoke(app, ["status", "--once"], env={"PORT": url.rpartition(":")[2]})
+        assert port.output == told.output
         assert told.exit_code == 0
         for part in ("queued 1", "project 7 shows cold-v3", "Extra param 'samplin' is unknown."):
             assert part in told.output

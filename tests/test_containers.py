@@ -73,8 +73,8 @@ def test_our_services_get_settings_that_exist(compose: dict[str, Any], name: str
     assert (settings.basic_auth_user, settings.basic_auth_pass) == ("labelstudio", "password")
     assert settings.device == ("cuda" if name == "worker-gpu" else "auto")
     known = {field.upper() for field in Settings.__dataclass_fields__}
-    # The log is set up before there are settings.
-    assert set(environment) <= known | {"LOG_FORMAT"}
+    # The log is set up before there are settings; libraries read the proxies.
+    assert set(environment) <= known | {"LOG_FORMAT", "LOG_LEVEL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -132,6 +132,23 @@ def test_another_format_is_refused() -> None:
         logs.set_up({"LOG_FORMAT": "xml"})
 
 
+def test_it_may_say_more_or_less(set_up: SetUp) -> None:
+    stream = io.StringIO()
+    set_up("text")
+    logs.set_up({"LOG_LEVEL": "warning"}, stream)
+    logging.getLogger("x").info("trained")
+    assert not stream.getvalue()
+    logs.set_up({"LOG_LEVEL": "DEBUG"}, stream)
+    logging.getLogger("x").debug("looked")
+    logging.getLogger("httpx").info("GET http://studio")
+    assert stream.getvalue().strip().endswith("DEBUG x: looked")
+
+
+def test_another_level_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"LOG_LEVEL is 'loud'.*debug, info"):
+        logs.set_up({"LOG_LEVEL": "loud"})
+
+
 def test_the_settings_know_what_is_secret() -> None:
     environment = {"LABEL_STUDIO_URL": "http://studio", "LABEL_STUDIO_API_KEY": "key", "BASIC_AUTH_USER": "user"}
     more = {"BASIC_AUTH_PASS": "password", "REDIS_URL": "rediss://name:redis-password@redis:6379/0"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.errors import SettingsError
-from ml_backend.settings import BlitzSettings, ProjectSettings, Settings, parse_project_settings
+from ml_backend.settings import BlitzSettings, ProjectSettings, Settings, notes, own_address, parse_project_settings
 
 NEEDED = {"LABEL_STUDIO_URL": "http://localhost:8080", "LABEL_STUDIO_API_KEY": "the-token"}
 
@@ -44,6 +44,7 @@ class TestEnvironment:
                 "WORKERS": "3",
                 "CACHE_MAX_BYTES": "1000",
                 "MAX_VIDEO_BYTES": "100",
+                "LABEL_STUDIO_HOST": "https://label.example/",
             }
         )
         assert settings.label_studio_url == "https://studio.example"
@@ -89,11 +90,81 @@ class TestEnvironment:
         assert refused.value.remedy
         assert "secret" not in str(refused.value)
 
+    @pytest.mark.parametrize(
+        ("copied", "read"),
+        [
+            ("https://studio.example/projects/1/data?tab=2", "https://studio.example"),
+            ("https://studio.example/projects/1", "https://studio.example"),
+            ("https://studio.example/projects/", "https://studio.example"),
+            ("https://studio.example/user/login/?next=/projects/", "https://studio.example"),
+            ("http://studio:8080/organization/", "http://studio:8080"),
+            ("https://example.org/label/projects/12/settings/ml#x", "https://example.org/label"),
+            (" https://example.org/label/?x=1 ", "https://example.org/label"),
+            ("https://example.org/projectsroom/label", "https://example.org/projectsroom/label"),
+        ],
+    )
+    def test_label_studios_address_may_be_that_of_one_of_its_pages(self, copied: str, read: str) -> None:
+        environment = {**NEEDED, "LABEL_STUDIO_URL": copied}
+        assert Settings.from_environment(environment).label_studio_url == read
+        assert notes(environment) == ([f"LABEL_STUDIO_URL was read as {read}."] if copied != read else [])
+
+    def test_names_that_other_backends_use_are_understood_and_that_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("the-token\n")
+        environment = {
+            "LABEL_STUDIO_HOST": "https://studio.example",
+            "LABEL_STUDIO_ACCESS_TOKEN_FILE": str(tmp_path / "token"),
+            "MODEL_DIR": "/srv/models",
+        }
+        settings = Settings.from_environment(environment)
+        assert (settings.label_studio_url, settings.label_studio_host) == ("https://studio.example", None)
+        assert (settings.label_studio_api_key, settings.data_dir) == ("the-token", Path("/srv/models"))
+        assert [note.partition(" was taken for ")[::2] for note in notes(environment)] == [
+            ("LABEL_STUDIO_HOST", "LABEL_STUDIO_URL, which is not set."),
+            ("LABEL_STUDIO_ACCESS_TOKEN", "LABEL_STUDIO_API_KEY, which is not set."),
+            ("MODEL_DIR", "DATA_DIR, which is not set."),
+        ]
+
+    def test_ours_go_first(self) -> None:
+        environment = {**NEEDED, "DATA_DIR": "/srv/data", "LABEL_STUDIO_ACCESS_TOKEN": "another", "MODEL_DIR": "/srv/x"}
+        settings = Settings.from_environment(environment)
+        assert (settings.label_studio_api_key, settings.data_dir) == ("the-token", Path("/srv/data"))
+        assert notes(environment) == [
+            "LABEL_STUDIO_ACCESS_TOKEN is ignored, since LABEL_STUDIO_API_KEY is set.",
+            "MODEL_DIR is ignored, since DATA_DIR is set.",
+        ]
+
+    def test_beside_the_address_the_host_is_label_studios_public_name(self) -> None:
+        """Label Studio itself calls it so: under it people open its pages, and it writes it into addresses of videos."""
+        settings = Settings.from_environment({**NEEDED, "LABEL_STUDIO_HOST": "https://label.example/"})
+        assert settings.label_studio_url == "http://localhost:8080"
+        assert settings.label_studio_host == settings.label_studio_pages == "https://label.example"
+        assert Settings.from_environment(NEEDED).label_studio_pages == "http://localhost:8080"
+
+    def test_a_host_that_is_no_address_is_ignored_as_label_studio_does(self) -> None:
+        environment = {**NEEDED, "LABEL_STUDIO_HOST": "label.example"}
+        assert Settings.from_environment(environment) == Settings.from_environment(NEEDED)
+        assert notes(environment) == ["LABEL_STUDIO_HOST is ignored, since it is not an http(s) address."]
+        assert notes(NEEDED) == []
+
     def test_secrets_never_show(self) -> None:
         secrets = {"BASIC_AUTH_USER": "studio", "BASIC_AUTH_PASS": "secret", "REDIS_URL": "redis://:secret@redis/0"}
         shown = repr(Settings.from_environment({**NEEDED, **secrets}))
         assert "the-token" not in shown
         assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, "http://127.0.0.1:9090"),
+        ({"PORT": "9191"}, "http://127.0.0.1:9191"),
+        ({"HOST": "0.0.0.0", "PORT": ""}, "http://127.0.0.1:9090"),
+        ({"HOST": "::"}, "http://[::1]:9090"),
+        ({"HOST": "10.1.2.3"}, "http://10.1.2.3:9090"),
+    ],
+)
+def test_where_the_backend_of_this_machine_answers(environment: dict[str, str], address: str) -> None:
+    assert own_address(environment) == address
 
 
 SECRETS = ["LABEL_STUDIO_API_KEY", "BASIC_AUTH_PASS", "REDIS_URL"]

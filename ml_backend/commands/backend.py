@@ -14,6 +14,7 @@ import typer
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ml_backend import transport
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
@@ -165,7 +166,7 @@ class There:
         login = (user, password) if user and password else None
         try:
             # Nobody else is to get the login.
-            answer = requests.request(
+            answer = transport.session(self.url).request(
                 method,
                 f"{self.url}{path}",
                 params=query,
@@ -178,8 +179,10 @@ class There:
             if not isinstance(found, dict):
                 raise ValueError("another service")
         except (requests.RequestException, ValueError) as error:
+            reason, remedy = transport.why(error, self.url)
             raise SettingsError(
-                f"No Coldblitz answers at {self.url} ({error}).", "Start it with `make serve`, or give its --url."
+                f"No Coldblitz answers at {self.url} ({reason}).",
+                remedy or "Start it with `make serve`, or give its --url.",
             ) from error
         if answer.status_code == 401:
             raise SettingsError(

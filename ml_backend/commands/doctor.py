@@ -15,7 +15,7 @@ from ml_backend import logs
 from ml_backend.checks import Check, fault_of, ok, warning
 from ml_backend.errors import LabelStudioError, SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.settings import Settings
+from ml_backend.settings import Settings, notes
 
 _SECONDS = 10.0
 _MOST_PROJECTS = 50
@@ -35,7 +35,7 @@ def examine(environment: Mapping[str, str], project: int | None) -> Iterator[Che
         yield check_codecs()
         return
     logs.hide(*settings.secrets)
-    yield ok("environment", "The variables are set and make sense.")
+    yield ok("environment", " ".join(["The variables are set and make sense.", *notes(environment)]))
     yield from check_machine(settings)
     reached = check_label_studio(settings.label_studio_url, _SECONDS)
     yield reached

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
+from ml_backend import transport
 from ml_backend.demo.process import Child, answers, free_port, start, wait_until
 
 
@@ -24,7 +23,7 @@ class Backend:
     child: Child
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.url}{path}", timeout=10)
+        answer = transport.session(self.url).get(f"{self.url}{path}", timeout=10)
         answer.raise_for_status()
         return answer.json()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from ml_backend import transport
 from ml_backend.child import die_with_parent
 from ml_backend.errors import ColdblitzError
 
@@ -63,7 +64,11 @@ def start(name: str, command: Sequence[str | Path], log: Path, environment: Mapp
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=dict(environment),
+            # A proxy of this environment does not reach what listens on this machine.
+            env={
+                **environment,
+                "NO_PROXY": ",".join(filter(None, (environment.get("NO_PROXY"), "localhost,127.0.0.1"))),
+            },
             cwd=folder,
             start_new_session=True,
             preexec_fn=die_with_parent if sys.platform == "linux" else None,
@@ -88,7 +93,7 @@ def wait_until(child: Child, ready: Callable[[], bool], seconds: float) -> None:
 def answers(url: str) -> bool:
     """Whether a GET of `url` is answered with 200 now."""
     try:
-        return requests.get(url, timeout=2).status_code == 200
+        return transport.session(url).get(url, timeout=2).status_code == 200
     except requests.RequestException:
         return False
 

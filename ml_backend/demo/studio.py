@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 
+from ml_backend import transport
 from ml_backend.demo.process import Child, DidNotStart, answers, free_port, start, wait_until
 from ml_backend.errors import SettingsError
 
@@ -67,7 +68,9 @@ class Studio:
         """Calls Label Studio's API as the demo's user; returns the JSON, raises `requests.HTTPError` with the body on
         4xx and 5xx."""
         headers = {"Authorization": f"Token {self.legacy_token}"}
-        answer = requests.request(method, f"{self.url}{path}", headers=headers, timeout=120, **options)
+        answer = transport.session(self.url).request(
+            method, f"{self.url}{path}", headers=headers, timeout=120, **options
+        )
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer)
         return answer.json() if answer.content else None

@@ -10,6 +10,7 @@ import numpy as np
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ml_backend import transport
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError
 from ml_backend.features.backbones import device_for, load_backbone
@@ -18,11 +19,9 @@ from ml_backend.features.weights import find_weights
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.condition import check_disk, check_redis, check_workers, text_state, weights_state
-from ml_backend.settings import Settings
+from ml_backend.settings import Settings, own_address
 from ml_backend.video.codecs import ffmpeg_version, missing_codecs
 from ml_backend.video.decode import PICTURE
-
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def check_machine(settings: Settings) -> Iterator[Check]:
@@ -41,10 +40,9 @@ def check_machine(settings: Settings) -> Iterator[Check]:
 
 
 def _web(settings: Settings) -> Check:
-    host = _EVERYWHERE.get(settings.host, settings.host)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    url = own_address({"HOST": settings.host, "PORT": str(settings.port)})
     try:
-        answer = httpx.get(f"{url}/health", timeout=5)
+        answer = transport.ask("GET", f"{url}/health", timeout=5)
         if answer.status_code == 200 and answer.json().get("model_class") == "Coldblitz":
             return ok("web process", f"It answers at {url}.")
         told = "Something else answers"

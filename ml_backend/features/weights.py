@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from ml_backend import transport
 from ml_backend.errors import WeightsError
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
@@ -73,7 +74,9 @@ def _default(name: str, url: str, cache_dir: Path | None) -> Weights:
     try:
         path = _download(url, places[-1] / file)
     except (requests.RequestException, OSError, ValueError) as error:
-        return Weights(None, "untrained", _warning(f"{url} could not be fetched ({type(error).__name__})", name))
+        return Weights(
+            None, "untrained", _warning(f"{url} could not be fetched ({transport.why(error, url)[0]})", name)
+        )
     return Weights(path, _digest(path))
 
 
@@ -97,7 +100,7 @@ def _download(url: str, target: Path) -> Path:
     digest = hashlib.sha256()
     try:
         with (
-            requests.get(url, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as answer,
+            transport.session(url).get(url, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as answer,
             part.open("wb") as file,
         ):
             answer.raise_for_status()

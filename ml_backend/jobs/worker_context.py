@@ -36,17 +36,20 @@ class WorkerContext:
 
     @cached_property
     def client(self) -> Counting:
-        return Counting(self.settings.label_studio_url, self.settings.label_studio_api_key)
+        settings = self.settings
+        return Counting(settings.label_studio_url, settings.label_studio_api_key, public=settings.label_studio_host)
 
     @cached_property
     def companions(self) -> Companions:
-        return Companions(self.settings.label_studio_url, self.settings.label_studio_api_key)
+        settings = self.settings
+        return Companions(settings.label_studio_url, settings.label_studio_api_key, public=settings.label_studio_host)
 
     @cached_property
     def videos(self) -> VideoFolder:
         root = self.settings.data_dir / "videos"
-        studio = urlsplit(self.settings.label_studio_url).hostname or ""
-        hosts = VideoHosts.of((studio, *self.settings.video_hosts))
+        studio = (self.settings.label_studio_url, self.settings.label_studio_host or "")
+        names = filter(None, (urlsplit(each).hostname for each in studio))
+        hosts = VideoHosts.of((*names, *self.settings.video_hosts))
         return VideoFolder(root, self.settings.cache_max_bytes, self.settings.max_video_bytes, hosts)
 
     @cached_property

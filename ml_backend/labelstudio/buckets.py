@@ -16,6 +16,18 @@ def served_at(project: int, uri: str) -> str:
     return f"/projects/{project}/resolve/?fileuri={base64.urlsafe_b64encode(uri.encode()).decode()}"
 
 
+def path_from_storage(address: str) -> str | None:
+    """The path and query of an address at which a Label Studio serves a file of a bucket; None for any other address."""
+    try:
+        parts = urlsplit(address)
+        found = _SERVED.search(parts.path)
+        if found is None or parts.scheme not in ("http", "https") or "fileuri" not in parse_qs(parts.query):
+            return None
+    except ValueError:
+        return None
+    return f"{parts.path[found.start() :]}?{parts.query}"
+
+
 def in_bucket(value: object) -> str | None:
     """The URI of a video in a bucket of which a task's data say `value`: that itself, or the path at which Label Studio serves
     it. None for anything else."""

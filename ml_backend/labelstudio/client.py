@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ml_backend.errors import LabelStudioInvalid, LabelStudioMissing, PayloadError, PredictionRefused
+from ml_backend.labelstudio.buckets import path_from_storage
 from ml_backend.labelstudio.filters import ANNOTATED, condition
 from ml_backend.labelstudio.payloads import ProjectKey
 from ml_backend.labelstudio.task_lists import Task, TaskLists
@@ -236,9 +237,24 @@ class Client(TaskLists):
         """The address of a task's video as its data names it, None when it names none."""
         if not isinstance(value, str) or not value.strip():
             return None
+        value = value.strip()
         path = value.removeprefix(self.below) if value.startswith(f"{self.below}/") else value
-        url = self.url + path if path.startswith("/") else value.strip()
-        return VideoAddress(url, {"Authorization": self._authorization()} if _same_host(self.url, url) else {})
+        if not path.startswith("/"):
+            path = self._path_served(value) or value
+        url = self.url + path if path.startswith("/") else value
+        is_ours = any(_same_host(ours, url) for ours in (self.url, self.public) if ours)
+        return VideoAddress(url, {"Authorization": self._authorization()} if is_ours else {})
+
+    def _path_served(self, address: str) -> str | None:
+        """The path at which Label Studio serves what has an address under its public name; None for any other.
+
+        Asked for here, it needs no trust in that name: whoever can create tasks can write the path alone as well.
+        """
+        if (served := path_from_storage(address)) is not None:
+            return served
+        if self.public and address.startswith(f"{self.public}/data/"):
+            return address.removeprefix(self.public)
+        return None
 
     def _project(self, item: Mapping[str, Any]) -> Project:
         try:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ml_backend import transport
 from ml_backend.errors import LabelStudioError, LabelStudioMissing
 from ml_backend.labelstudio.client import Client, Project, Task
 from ml_backend.labelstudio.refusals import refusal
@@ -103,13 +104,13 @@ class Intake(Client):
     def _upload(self, project: int, files: Mapping[str, Any]) -> Mapping[str, Any]:
         def send() -> httpx.Response:
             try:
-                return httpx.post(
+                return transport.ask(
+                    "POST",
                     f"{self.url}/api/projects/{project}/import",
                     params={"commit_to_project": "false"},
                     files=files,
                     headers={"Authorization": self._authorization()},
                     timeout=httpx.Timeout(self._timeout, read=_UPLOAD_SECONDS),
-                    verify=self._tls,
                 )
             except httpx.HTTPError as error:
                 raise self._unreachable(error) from error
@@ -118,7 +119,7 @@ class Intake(Client):
         if response.status_code == 401 and self._forget_access():
             response = send()
         if response.status_code >= 400:
-            raise refusal(response.status_code, response.text)
+            raise refusal(response.status_code, response.text, response.headers)
         self._refuse_redirect(response)
         try:
             answer = response.json()

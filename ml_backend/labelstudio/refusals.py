@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ml_backend.errors import (
     LabelStudioError,
@@ -18,8 +19,23 @@ from ml_backend.logs import without_secrets
 TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
 
 
-def refusal(status: int, body: object) -> LabelStudioError:
+# A request has one Authorization header.
+LOGIN_REMEDY = (
+    "Label Studio's token needs the header that such a login takes: let the proxy pass /api, /data, /tasks and /projects "
+    "without a login, or set LABEL_STUDIO_URL to the address behind it."
+)
+
+
+def asks_for_login(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether something in front of Label Studio asks for a user name and a password."""
+    challenge = next((value for name, value in headers.items() if name.lower() == "www-authenticate"), "")
+    return status == 401 and challenge.lower().startswith(("basic", "digest", "negotiate", "ntlm"))
+
+
+def refusal(status: int, body: object, headers: Mapping[str, str] = MappingProxyType({})) -> LabelStudioError:
     """The error of an answer with a status of 400 or more: whether trying again can help, and what to do."""
+    if asks_for_login(status, headers):
+        return LabelStudioRefused("A proxy in front of Label Studio asks for a login.", LOGIN_REMEDY)
     said = detail(body)
     if status in (401, 403):
         return LabelStudioRefused(f"Label Studio refused the token ({status}: {said}).", TOKEN_REMEDY)

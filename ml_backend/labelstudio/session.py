@@ -10,26 +10,29 @@ import httpx
 from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
 
+from ml_backend import transport
 from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.labelstudio.refusals import TOKEN_REMEDY, detail, refusal
+from ml_backend.labelstudio.refusals import TOKEN_REMEDY, asks_for_login, detail, refusal
 
 _PAGE = 100
 
 
 class Session:
-    """`api_key`: a personal access token or a legacy token; the SDK tells them apart. `timeout`: seconds for each request.
+    """`api_key`: a personal access token or a legacy token; the SDK tells them apart. `public`: another address that Label Studio
+    has for people. `timeout`: seconds for each request.
 
     Every method raises LabelStudioUnreachable when trying again can help, LabelStudioRefused on 401 and 403, and
     LabelStudioError on any other refusal.
     """
 
-    def __init__(self, url: str, api_key: str, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, api_key: str, timeout: float = 60.0, public: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self.public = public.rstrip("/") if public else None
         self._timeout = timeout
-        # Made once: reading the certificates takes longer than most requests.
-        self._tls = httpx.create_ssl_context()
         # The SDK would follow a redirect, and bring a personal access token to whatever host it names.
-        exchange = httpx.Client(timeout=timeout, verify=self._tls, event_hooks={"response": [self._refuse_redirect]})
+        exchange = transport.client(
+            self.url, timeout=timeout, event_hooks={"response": [self._refuse_redirect, self._refuse_login]}
+        )
         try:
             # Without the slash it would leave out the path below which Label Studio lies.
             self._sdk: Any = SDK(base_url=f"{self.url}/", api_key=api_key, httpx_client=exchange)  # type: ignore[no-untyped-call]
@@ -45,7 +48,7 @@ class Session:
         try:
             return str(self._sdk._client_wrapper.get_headers()["Authorization"])
         except ApiError as error:
-            raise refusal(error.status_code or 401, error.body) from error
+            raise refusal(error.status_code or 401, error.body, error.headers or {}) from error
         except (httpx.HTTPError, ValueError) as error:
             raise self._unreachable(error) from error
 
@@ -66,7 +69,7 @@ class Session:
         if response.status_code == 401 and self._forget_access():
             response = self._send(method, path, query, json_body)
         if response.status_code >= 400:
-            raise refusal(response.status_code, response.text)
+            raise refusal(response.status_code, response.text, response.headers)
         # Followed, it would turn a POST into a GET and lose the token.
         self._refuse_redirect(response)
         if not response.content:
@@ -78,14 +81,13 @@ class Session:
 
     def _send(self, method: str, path: str, query: Mapping[str, Any] | None, json_body: object) -> httpx.Response:
         try:
-            return httpx.request(
+            return transport.ask(
                 method,
                 self.url + path,
                 params=query,
                 json=json_body,
                 headers={"Authorization": self._authorization()},
                 timeout=self._timeout,
-                verify=self._tls,
             )
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
@@ -103,6 +105,11 @@ class Session:
                 "Set LABEL_STUDIO_URL to the address that Label Studio really has.",
             )
 
+    def _refuse_login(self, response: httpx.Response) -> None:
+        """The SDK would take the proxy's page for Label Studio's JSON."""
+        if asks_for_login(response.status_code, response.headers):
+            raise refusal(response.status_code, "", response.headers)
+
     def _stranger(self, path: str) -> LabelStudioError:
         return LabelStudioError(
             f"{self.url} answered {path} with something that Label Studio would not.",
@@ -110,7 +117,8 @@ class Session:
         )
 
     def _unreachable(self, error: Exception) -> LabelStudioUnreachable:
+        reason, remedy = transport.why(error, self.url)
         return LabelStudioUnreachable(
-            f"Label Studio at {self.url} does not answer ({type(error).__name__}).",
-            "Check that it runs and that LABEL_STUDIO_URL is right; the work is tried again by itself.",
+            f"Label Studio at {self.url} does not answer ({reason}).",
+            f"{(remedy or 'Check that it runs and that LABEL_STUDIO_URL is right.').rstrip('.')}; the work is tried again by itself.",
         )

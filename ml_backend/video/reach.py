@@ -6,7 +6,6 @@ it is looked up. So each connection looks its host up once, checks what it found
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -17,13 +16,13 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util import parse_url
 from urllib3.util.connection import create_connection
 
+from ml_backend import transport
 from ml_backend.errors import VideoRefused
 
 _TIMEOUT = (10, 60)
@@ -135,26 +134,28 @@ def _without_access(parameter: re.Match[str]) -> str:
     return f"{mark}{name}=…" if value and _GIVES_ACCESS.search(name) else parameter[0]
 
 
+def why(error: Exception, url: str, hosts: VideoHosts) -> tuple[str, str | None]:
+    """Why an address, asked for because of `url`, cannot be reached, and what to do where that is known."""
+    asked = getattr(getattr(error, "request", None), "url", None)
+    at = asked if isinstance(asked, str) else url
+    host = parse_url(at).host or ""
+    is_trusted = hosts.trusts(host)
+    reason, remedy = transport.why(error, at, proxied=is_trusted)
+    if remedy is None and not is_trusted and transport.proxy_of(at):
+        remedy = f"The proxy is used only for Label Studio and for what VIDEO_HOSTS names; add {host} to it"
+    return (reason if _origin(at) == _origin(url) else f"it leads to {host}, {reason}"), remedy
+
+
 def _ask(url: str, headers: Mapping[str, str], hosts: VideoHosts) -> requests.Response:
-    session = requests.Session()
-    # The environment's proxies would connect for us, to what they look up, and .netrc holds logins of other servers.
-    session.trust_env = False
-    proxies: Mapping[str, str] = {}
     if hosts.trusts(parse_url(url).host or ""):
-        proxies = get_environ_proxies(url)
+        session = transport.session(url)
     else:
+        # A proxy would connect for us, to what it looks up.
+        session = requests.Session()
+        session.trust_env = False
         session.mount("http://", _checking(hosts))
         session.mount("https://", _checking(hosts))
-    certificates = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    return session.get(
-        url,
-        headers=dict(headers),
-        stream=True,
-        timeout=_TIMEOUT,
-        allow_redirects=False,
-        proxies=dict(proxies),
-        verify=certificates,
-    )
+    return session.get(url, headers=dict(headers), stream=True, timeout=_TIMEOUT, allow_redirects=False)
 
 
 def _checking(hosts: VideoHosts) -> HTTPAdapter:
@@ -189,7 +190,7 @@ def _checking(hosts: VideoHosts) -> HTTPAdapter:
     class SecurePool(HTTPSConnectionPool):
         ConnectionCls = Secure
 
-    adapter = HTTPAdapter()
+    adapter = transport.TrustingAdapter()
     pools: Any = adapter.poolmanager
     pools.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
     return adapter

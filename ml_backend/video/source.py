@@ -21,7 +21,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ml_backend.errors import StorageError, VideoRefused, VideoUnreachable
-from ml_backend.video.reach import VideoHosts, get, shown
+from ml_backend.video.reach import VideoHosts, get, shown, why
 
 _CHUNK = 1 << 20
 # A server that brings less than this for so long would keep a worker busy for days.
@@ -127,7 +127,7 @@ class VideoFolder:
             os.replace(part, self.root / content)
             self._remember(url, {"content": content, "stamp": stamp, "bytes": received})
         except (requests.RequestException, HTTPError) as error:
-            raise _unreachable(url, error) from error
+            raise self._unreachable(url, error) from error
         except OSError as error:
             raise StorageError(
                 f"The video could not be written to {self.root} ({error.strerror}).",
@@ -146,8 +146,15 @@ class VideoFolder:
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
             raise VideoRefused(f"{shown(url)!r} is not an address.", "Correct the task's data.") from error
         except requests.RequestException as error:
-            raise _unreachable(url, error) from error
+            raise self._unreachable(url, error) from error
         return _judged(url, response)
+
+    def _unreachable(self, url: str, error: Exception) -> VideoUnreachable:
+        reason, remedy = why(error, url, self._hosts)
+        return VideoUnreachable(
+            f"{shown(url)} cannot be reached ({reason}).",
+            f"{(remedy or 'Check the address and the network.').rstrip('.')}; it is tried again by itself.",
+        )
 
     def _evict(self, keep: str) -> None:
         files = []
@@ -206,7 +213,8 @@ def _judged(url: str, response: requests.Response) -> requests.Response:
         response.close()
         raise VideoRefused(
             f"The server of {shown(url)} refused it ({response.status_code}).",
-            "The token of LABEL_STUDIO_API_KEY must be allowed to see the project; a video elsewhere must be public.",
+            "The token of LABEL_STUDIO_API_KEY must be allowed to see the project, LABEL_STUDIO_HOST must be Label Studio's public "
+            "name where it has another than LABEL_STUDIO_URL, and a video elsewhere must be public.",
         )
     if response.status_code >= 500 or response.status_code == 429:
         response.close()
@@ -239,10 +247,3 @@ def _number(text: str) -> int | None:
 
 def _empty(url: str) -> VideoRefused:
     return VideoRefused(f"{shown(url)} is an empty file.", "Upload the video again.")
-
-
-def _unreachable(url: str, error: Exception) -> VideoUnreachable:
-    return VideoUnreachable(
-        f"{shown(url)} cannot be reached ({type(error).__name__}).",
-        "Check the address and the network; it is tried again by itself.",
-    )

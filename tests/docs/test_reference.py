@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ml_backend.settings import BlitzSettings, ProjectSettings, Settings
+from ml_backend.settings import _ALIASES, BlitzSettings, ProjectSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +41,9 @@ class TestReadme:
     def test_every_variable_has_a_line(self) -> None:
         used = set(
             re.findall(r"""(?:environ(?:ment)?\.get\(|environment, )"([A-Z_]+)\"""", sources("settings", "logs"))
+        )
+        assert {*_ALIASES.values(), "CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"} <= set(
+            re.findall(r"`([A-Z_]+)`", self.README)
         )
         assert used >= {field.name.upper() for field in fields(Settings)}
         assert used <= rows(self.README)

@@ -36,6 +36,12 @@ def test_under_its_own_name_alone(settings: Settings) -> None:
         WorkerContext(settings).videos.fetch(f"{url}/a.mp4", {})
 
 
+def test_or_under_its_public_name(settings: Settings) -> None:
+    named = replace(settings, label_studio_url="http://studio.example", label_studio_host="https://localhost")
+    with serving(videos, host="localhost") as url:
+        assert WorkerContext(named).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"
+
+
 @pytest.mark.parametrize("allowed", ["127.0.0.1", "127.0.0.0/8", "localhost"])
 def test_so_may_hosts_that_the_admin_allows(settings: Settings, allowed: str) -> None:
     elsewhere = replace(settings, label_studio_url="https://studio.example", video_hosts=(allowed,))

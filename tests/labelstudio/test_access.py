@@ -8,10 +8,13 @@ import pytest
 from flask import Flask, Response, jsonify, request
 from loopback import closed_port, serving, silent_port
 
+from ml_backend.errors import LabelStudioRefused
 from ml_backend.labelstudio.access import check_label_studio, check_token
+from ml_backend.labelstudio.client import Client
 
 PERSONAL = "eyJh.eyJ0.c2ln"
 SECONDS = 0.5
+PERSONAL_FOR_THE_SDK = "eyJhbGciOiJIUzI1NiJ9.eyJ0b2tlbl90eXBlIjogInJlZnJlc2giLCAiZXhwIjogOTk5OTk5OTk5OX0.c2ln"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,27 @@ def url() -> Iterator[str]:
 
     with serving(app) as address:
         yield address
+
+
+@pytest.fixture
+def behind_a_login() -> Iterator[str]:
+    app = Flask("proxy")
+
+    @app.before_request
+    def refuse() -> Response:
+        return Response("who are you?", status=401, headers={"WWW-Authenticate": 'Basic realm="lab"'})
+
+    with serving(app) as address:
+        yield address
+
+
+def test_a_login_in_front_of_it_is_told_since_no_token_gets_through(behind_a_login: str) -> None:
+    for check in (check_label_studio(behind_a_login, SECONDS), check_token(behind_a_login, PERSONAL, SECONDS)):
+        assert "asks for a login" in check.message
+        assert "/api" in check.remedy
+    for key in ("0123abcd", PERSONAL_FOR_THE_SDK):
+        with pytest.raises(LabelStudioRefused, match="asks for a login"):
+            list(Client(behind_a_login, key).projects())
 
 
 def test_a_label_studio_says_which_it_is(url: str) -> None:

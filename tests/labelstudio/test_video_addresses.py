@@ -49,6 +49,50 @@ class TestVideoAddresses:
         assert address.url == value
         assert address.headers == {}
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "https://label.example/tasks/5/resolve/?fileuri=czM6Ly9i",
+            "https://label.example/below/projects/7/presign/?fileuri=czM6Ly9i&x=1",
+            "http://127.0.0.1:1/tasks/5/resolve/?fileuri=czM6Ly9i",
+        ],
+    )
+    def test_what_label_studio_fetches_from_a_bucket_is_asked_for_where_it_is_reached(
+        self, client: Client, value: str
+    ) -> None:
+        """It writes its public name into these; whatever that is, the token goes to LABEL_STUDIO_URL alone."""
+        address = client.video_address(value)
+        assert address is not None
+        assert address.url == client.url + value[value.index("/tasks" if "/tasks" in value else "/projects") :]
+        assert address.headers == {"Authorization": f"Token {LEGACY}"}
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "https://elsewhere.example/tasks/5/resolve/",
+            "ftp://elsewhere.example/tasks/5/resolve/?fileuri=czM6Ly9i",
+            "https://elsewhere.example/tasks/x/resolve/?fileuri=czM6Ly9i",
+            "https://elsewhere.example/a.mp4?of=/tasks/5/resolve/?fileuri=czM6Ly9i",
+        ],
+    )
+    def test_what_only_looks_like_that_stays_where_it_is(self, client: Client, value: str) -> None:
+        address = client.video_address(value)
+        assert address is not None
+        assert (address.url, address.headers) == (value, {})
+
+    def test_under_its_public_name_label_studio_is_the_same(self, client: Client) -> None:
+        public = Client(client.url, LEGACY, public="https://label.example/ls/")
+        found = public.video_address("https://label.example/ls/data/upload/7/a.mp4")
+        assert found is not None
+        assert (found.url, len(found.headers)) == (f"{client.url}/data/upload/7/a.mp4", 1)
+        beside = public.video_address("https://label.example/films/a.mp4")
+        assert beside is not None
+        assert (beside.url, len(beside.headers)) == ("https://label.example/films/a.mp4", 1)
+        for other in ("http://label.example/ls/data/a.mp4", "https://label.example.org/ls/data/a.mp4"):
+            elsewhere = public.video_address(other)
+            assert elsewhere is not None
+            assert (elsewhere.url, elsewhere.headers) == (other, {})
+
     @pytest.mark.parametrize("value", [None, "", "  ", 5, ["a.mp4"], {"url": "a.mp4"}])
     def test_a_task_without_an_address_has_none(self, client: Client, value: object) -> None:
         assert client.video_address(value) is None

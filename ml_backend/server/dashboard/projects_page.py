@@ -48,7 +48,7 @@ class Row:
 
     @property
     def companion_page(self) -> str | None:
-        return pages.project_page(backend().settings.label_studio_url, self.companion.id) if self.companion else None
+        return pages.project_page(backend().settings.label_studio_pages, self.companion.id) if self.companion else None
 
     @property
     def active(self) -> Mapping[str, Any] | None:

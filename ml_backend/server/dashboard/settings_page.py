@@ -53,8 +53,8 @@ def settings_page(project_id: int) -> str:
         recommended=recommended_config(
             project.colours or _EXAMPLE, framerate, project.question.video_key if project.question else "video"
         ),
-        labeling=pages.settings_page(backend().settings.label_studio_url, project.id, "labeling"),
-        model=pages.settings_page(backend().settings.label_studio_url, project.id, "ml"),
+        labeling=pages.settings_page(backend().settings.label_studio_pages, project.id, "labeling"),
+        model=pages.settings_page(backend().settings.label_studio_pages, project.id, "ml"),
     )
 
 

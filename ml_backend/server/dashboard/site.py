@@ -84,10 +84,10 @@ class ProjectPage:
 
     @property
     def page(self) -> str:
-        return pages.project_page(backend().settings.label_studio_url, self.id)
+        return pages.project_page(backend().settings.label_studio_pages, self.id)
 
     def task_page(self, task: int) -> str:
-        return pages.task_page(backend().settings.label_studio_url, self.id, task)
+        return pages.task_page(backend().settings.label_studio_pages, self.id, task)
 
     def colour(self, label: str) -> str:
         return self.colours.get(label, "#808080")

@@ -1,0 +1,174 @@
+"""How every connection to another server is made: which certificates are trusted, through which proxy it goes, and why it failed.
+
+`CA_BUNDLE` names certificates that are trusted beside those of the public authorities; so do `SSL_CERT_FILE` and
+`REQUESTS_CA_BUNDLE`. `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are followed; this machine is never reached by a proxy.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import certifi
+import httpx
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
+
+from ml_backend.errors import SettingsError
+
+_BUNDLES = ("CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_UNTRUSTED = (
+    "Set CA_BUNDLE to a file with the certificate of the authority that signed it, or with that certificate itself."
+)
+
+
+def check_certificates(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises SettingsError when what CA_BUNDLE, or another such variable, names holds no certificates."""
+    _context(_bundles(environment))
+
+
+def certificates() -> ssl.SSLContext:
+    """What is trusted, for clients of httpx. Raises SettingsError."""
+    return _context(_bundles(os.environ))
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy by which `url` is reached, None when directly. Raises SettingsError for a kind that is not supported."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return None
+    if _is_this_machine(host):
+        return None
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if proxy is None:
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if not proxy.startswith(("http://", "https://")):
+        raise SettingsError(
+            f"The proxy for {host} is {_without_login(proxy)}, and only http:// and https:// proxies are supported.",
+            f"Set HTTP_PROXY and HTTPS_PROXY to such a one, or add {host} to NO_PROXY.",
+        )
+    return proxy
+
+
+def ask(method: str, url: str, **options: Any) -> httpx.Response:
+    """One request with httpx, whose options it takes. Raises httpx.HTTPError, and SettingsError."""
+    return httpx.request(method, url, verify=certificates(), proxy=proxy_of(url), trust_env=False, **options)
+
+
+def client(url: str, **options: Any) -> httpx.Client:
+    """A client of httpx for the host of `url` alone. Raises SettingsError."""
+    return httpx.Client(verify=certificates(), proxy=proxy_of(url), trust_env=False, **options)
+
+
+def session(url: str) -> requests.Session:
+    """A session of requests for the host of `url` alone. Raises SettingsError."""
+    # What it would take from the environment is put in here, but for the logins of other servers in .netrc.
+    made = requests.Session()
+    made.trust_env = False
+    made.mount("https://", TrustingAdapter())
+    if proxy := proxy_of(url):
+        made.proxies = {"http": proxy, "https": proxy}
+    return made
+
+
+class TrustingAdapter(HTTPAdapter):
+    """Trusts what `certificates` does."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=certificates())
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """The context has them already."""
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=certificates())
+
+
+def why(error: BaseException, url: str, *, proxied: bool = True) -> tuple[str, str | None]:
+    """Why a request of `url` failed, for a sentence's brackets, and what to do, where the certificate or the proxy is the reason."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = (cause.verify_message or str(cause)).rstrip(".")
+            return f"its certificate is not trusted: {reason}", _remedy_of(reason)
+        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
+            return "it does not speak https", "Write http:// in the address, or give the port at which it speaks https."
+    try:
+        proxy = proxy_of(url) if proxied else None
+    except SettingsError as refused:
+        return refused.message.rstrip("."), refused.remedy
+    if proxy is not None and _is_about_connecting(error):
+        host = urlsplit(url).hostname
+        return (
+            f"through the proxy {_without_login(proxy)}: {type(error).__name__}",
+            f"Correct HTTP_PROXY and HTTPS_PROXY, or add {host} to NO_PROXY.",
+        )
+    return type(error).__name__, None
+
+
+def _remedy_of(reason: str) -> str:
+    if "expired" in reason:
+        return "Renew the certificate there."
+    if "mismatch" in reason:
+        return "Use the name that the certificate was made for, or make it for this name."
+    return _UNTRUSTED
+
+
+def _is_about_connecting(error: BaseException) -> bool:
+    return isinstance(error, httpx.TransportError | requests.ConnectionError | requests.Timeout)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it: urllib3 and requests hand theirs on as arguments."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop(0)
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _bundles(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, environment[name]) for name in _BUNDLES if environment.get(name))
+
+
+@lru_cache(maxsize=8)
+def _context(bundles: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+    # Reading the certificates takes longer than most requests.
+    context = ssl.create_default_context(cafile=certifi.where())
+    for name, given in bundles:
+        path = os.path.expanduser(given)
+        try:
+            if os.path.isdir(path):
+                context.load_verify_locations(capath=path)
+            else:
+                context.load_verify_locations(cafile=path)
+        except OSError as error:  # ssl.SSLError is one
+            reason = "no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise SettingsError(
+                f"{name} is {given}, which cannot be used ({reason}).",
+                "Set it to a file with certificates, each between BEGIN CERTIFICATE and END CERTIFICATE.",
+            ) from error
+    return context
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _without_login(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
