@@ -14,6 +14,7 @@ from ml_backend.errors import VideoError
 from ml_backend.export.runs import Run, runs_of
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
 from ml_backend.jobs.worker_context import WorkerContext
@@ -53,7 +54,8 @@ def open_work(context: WorkerContext, number: int) -> ProjectWork:
     with suppress(RedisError):
         known = projects.recall(context.redis, str(project.key))
     settings = known.settings if known else ProjectSettings()
-    return ProjectWork(str(project.key), project, parse_label_config(project.label_config), settings)
+    config = with_task_labels(context, project, parse_label_config(project.label_config))
+    return ProjectWork(str(project.key), project, config, settings)
 
 
 def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Iterator[Video]:

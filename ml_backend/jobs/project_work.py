@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
+from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
@@ -86,4 +87,5 @@ def work_on(context: WorkerContext, project: Project) -> ProjectWork:
     key = str(project.key)
     known = projects.recall(context.redis, key)
     chosen = training_choice.settings_of(context.settings.data_dir, known) if known else ProjectSettings()
-    return ProjectWork(key, project, parse_label_config(project.label_config), chosen)
+    config = with_task_labels(context, project, parse_label_config(project.label_config))
+    return ProjectWork(key, project, config, chosen)

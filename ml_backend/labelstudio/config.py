@@ -42,7 +42,7 @@ class Question:
     `predicted_values`: a model's words (a comma between several) to the label that has this attribute.
     `colours`: what each label that has one has for `background`, as it is written.
     `wording`: of each label with an `alias` or a `hint`, what people read: its `value`, then the hint if there is one.
-    `alone`: whether the config has no other question.
+    `alone`: whether the config has no other question. `fixed`: how many of the labels are in the config.
     """
 
     from_name: str
@@ -58,6 +58,13 @@ class Question:
     colours: Mapping[str, str] = field(default_factory=dict)
     wording: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alone: bool = True
+    fixed: int | None = None
+
+    def labels_of(self, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """The labels that a task may get: those of the config, and those that it brings along itself."""
+        if not self.labels_from:
+            return self.labels
+        return tuple(dict.fromkeys((*self.labels[: self.fixed], *self.labels_in(data))))
 
     @property
     def tag(self) -> str:
@@ -127,7 +134,13 @@ class LabelConfig:
         return replace(
             self,
             questions=tuple(
-                replace(each, labels=tuple(dict.fromkeys((*each.labels, *found.get(each.from_name, ())))))
+                replace(
+                    each,
+                    labels=tuple(dict.fromkeys((*each.labels, *found.get(each.from_name, ())))),
+                    fixed=len(each.labels),
+                )
+                if each.labels_from
+                else each
                 for each in self.questions
             ),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,11 +84,14 @@ class WholeHead:
                 found[position] = asked[0]
         return found
 
-    def answer(self, probabilities: Floats) -> tuple[str, ...]:
-        """The labels that hold: of an exclusive question the most probable one, else all that are more probable than not."""
+    def answer(self, probabilities: Floats, allowed: Collection[str]) -> tuple[str, ...]:
+        """The labels that hold, of those that are allowed: of an exclusive question the most probable one, else all that are
+        more probable than not."""
+        ranked = sorted(zip(self.labels, probabilities.tolist(), strict=True), key=lambda pair: -pair[1])
+        possible = [(label, p) for label, p in ranked if label in allowed and p > 0]
         if self.exclusive:
-            return (self.labels[int(probabilities.argmax())],)
-        return tuple(label for label, p in zip(self.labels, probabilities, strict=True) if p > 0.5)
+            return tuple(label for label, _ in possible[:1])
+        return tuple(label for label, p in possible if p > 0.5)
 
     def certainty(self, probabilities: Floats) -> float:
         """How sure it is of the whole answer, in 0..1."""

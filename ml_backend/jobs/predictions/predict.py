@@ -52,7 +52,8 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
         found.values, found.labels, found.exclusive, min_frames=settings.min_frames, fill_gaps=settings.fill_gaps
     )
     grid = studio_grid(found.timeline, work.question.framerate_of(task.data))
-    spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in work.question.labels]
+    allowed = work.question.labels_of(task.data)
+    spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in allowed]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
     numbered = tuple(
         Region(predicted_id(version, number, start, end), start, end, (run.label,), "prediction", run.score)

@@ -36,7 +36,8 @@ class WholeProbabilities:
         return 1.0 if self.said else self.head.certainty(self.values)
 
     def prediction(self, task: Task, labels: tuple[str, ...]) -> Prediction:
-        answer = self.said or tuple(label for label in self.head.answer(self.values) if label in labels)
+        """With one of `labels`, or some of them."""
+        answer = self.said or self.head.answer(self.values, labels)
         score = 1.0 if self.said else self.certainty
         whole = WholeVideo(whole_id(self.version, answer), answer, "prediction", score)
         return Prediction(task.id, self.version, (), self.certainty, whole)
@@ -66,7 +67,7 @@ class Predicted:
             if part.frames is not None:
                 found.append((work.question, timeline_prediction(work, self.version, self.task, part.frames)))
             elif part.whole is not None:
-                found.append((work.question, part.whole.prediction(self.task, work.question.labels)))
+                found.append((work.question, part.whole.prediction(self.task, work.question.labels_of(self.task.data))))
         return joined_json(found)
 
     def view(self) -> TaskView:

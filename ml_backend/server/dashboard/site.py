@@ -21,7 +21,7 @@ from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.colours import colours_of
 from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
-from ml_backend.records import overview, projects
+from ml_backend.records import overview, projects, task_labels
 from ml_backend.server.dashboard import charts, words
 from ml_backend.server.protocol import backend
 
@@ -65,9 +65,10 @@ class ProjectPage:
     def config(self) -> LabelConfig | None:
         """None when it has nothing to predict; the project's problems say so."""
         try:
-            return parse_label_config(self.known.label_config)
+            config = parse_label_config(self.known.label_config)
         except LabelConfigError:
             return None
+        return config.with_labels(task_labels.load(backend().settings.data_dir, self.key) or {})
 
     @cached_property
     def colours(self) -> dict[str, str]:
