@@ -20,16 +20,18 @@ class Region:
 
     `labels` is empty for a suggestion that nobody answered, and where somebody said that no label holds: then `nothing`
     is true. `id` is Label Studio's region id, which survives Submit; ours tell where a region came from (`kf-…`, `cold-v3-…`),
-    and with which range a model drew it. `origin` is Label Studio's word; an edge that was dragged still says `prediction`.
+    and with which range a model drew it. `origin` is Label Studio's word; an edge that was dragged still says `prediction`,
+    and what was copied or imported says nothing (None). `reviewed`: somebody ticked *reviewed* on this region.
     """
 
     id: str
     start: StudioFrame
     end: StudioFrame
     labels: tuple[str, ...]
-    origin: Origin = "manual"
+    origin: Origin | None = "manual"
     score: float | None = None
     nothing: bool = False
+    reviewed: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class WholeVideo:
 
     id: str
     labels: tuple[str, ...]
-    origin: Origin = "manual"
+    origin: Origin | None = "manual"
     score: float | None = None
 
 
@@ -49,7 +51,7 @@ class Annotation:
 
     `reviewed` is the explicit mark of the label config's *reviewed* choice: None when the config has none or it was not answered.
     `lead_time`: seconds that it took, None where Label Studio does not know. `whole`: the answer about the whole video,
-    where that is the question and it was answered.
+    where that is the question and it was answered. `from_prediction`: it began from a prediction that Label Studio still has.
     """
 
     id: int
@@ -61,3 +63,4 @@ class Annotation:
     reviewed: bool | None = None
     lead_time: float | None = None
     whole: WholeVideo | None = None
+    from_prediction: bool = False

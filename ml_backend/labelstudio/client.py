@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,8 @@ from ml_backend.labelstudio.version_names import is_ours
 __all__ = ["Client", "Project", "Task", "VideoAddress"]
 
 _BULK = 200
+# More tasks than these are listed instead of asked for one by one.
+_ONE_BY_ONE = 20
 _VERSIONS = "predictions_model_versions"
 _REVIEW_TAB = "To review"
 # Of each project in a list: without those numbers that take Label Studio long to count.
@@ -171,6 +173,19 @@ class Client(TaskLists):
 
     def predictions(self, task: int) -> list[dict[str, Any]]:
         return list(self._json("GET", "/api/predictions/", {"task": task}))
+
+    def others_predictions(self, project: int, tasks: Collection[int]) -> dict[int, list[list[dict[str, Any]]]]:
+        """The results of what other models have predicted of annotated tasks, by the task's id; few are asked for one by one."""
+        found: dict[int, list[list[dict[str, Any]]]] = {}
+        if len(tasks) <= _ONE_BY_ONE:
+            items: Iterable[tuple[int, list[dict[str, Any]]]] = ((task, self.predictions(task)) for task in tasks)
+        else:
+            listed = self._tasks(project, "id,predictions,result,model_version", ANNOTATED, page=_BULK)
+            items = ((item["id"], item.get("predictions") or []) for item in listed if item["id"] in tasks)
+        for task, predictions in items:
+            results = [p["result"] for p in predictions if not is_ours(str(p.get("model_version")))]
+            found[task] = [result for result in results if isinstance(result, list)]
+        return found
 
     def untouched_prediction(self, project: int, task: int, version: str) -> int | None:
         """Id of a task's prediction of `version`; None without one, or when somebody has begun to work on the task."""

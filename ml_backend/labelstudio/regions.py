@@ -11,7 +11,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -135,8 +135,8 @@ def parse_regions(result: Sequence[Mapping[str, Any]], question: Question) -> tu
     """The regions of a result on the timeline of a question; items of other controls are left out."""
     if question.kind != "timeline":
         return ()
-    first_of = _first_controls(result)
-    return tuple(region for item in result for region in _regions(item, question, first_of))
+    first_of, looked_at = _first_controls(result), _reviewed_regions(result, question)
+    return tuple(region for item in result for region in _regions(item, question, first_of, looked_at))
 
 
 def parse_whole(result: Sequence[Mapping[str, Any]], question: Question) -> WholeVideo | None:
@@ -159,8 +159,10 @@ def parse_whole(result: Sequence[Mapping[str, Any]], question: Question) -> Whol
 
 def is_untouched_whole(whole: WholeVideo) -> bool:
     """Whether a model gave this answer about the whole video and nobody changed it."""
+    if whole.origin == "prediction-changed":
+        return False
     said = re.fullmatch(r".+-v[0-9]+-whole_([0-9a-f]{8})", whole.id[:_LONGEST_ID])
-    return whole.origin == "prediction" and said is not None and said[1] == _checksum(whole.labels)
+    return whole.origin == "prediction" if said is None else said[1] == _checksum(whole.labels)
 
 
 def _annotation(task: int, item: Mapping[str, Any], question: Question) -> Annotation:
@@ -175,11 +177,14 @@ def _annotation(task: int, item: Mapping[str, Any], question: Question) -> Annot
         ground_truth=bool(item.get("ground_truth")),
         reviewed=_reviewed(result, question),
         whole=parse_whole(result, question),
+        from_prediction=item.get("parent_prediction") is not None,
         lead_time=float(seconds) if isinstance(seconds, int | float) else None,
     )
 
 
-def _regions(item: Mapping[str, Any], question: Question, first_of: Mapping[str, str]) -> Iterable[Region]:
+def _regions(
+    item: Mapping[str, Any], question: Question, first_of: Mapping[str, str], looked_at: Collection[str]
+) -> Iterable[Region]:
     value = item.get("value")
     if (
         item.get("type") != "timelinelabels"
@@ -188,6 +193,7 @@ def _regions(item: Mapping[str, Any], question: Question, first_of: Mapping[str,
     ):
         return
     labels = tuple(map(str, _list(value.get("timelinelabels"))))
+    reviewed = str(item.get("id", "")) in looked_at
     number, ours = _own_id(str(item.get("id", "")), question)
     # An id without a tag belongs to the control whose item comes first: the editor adds those of others behind it.
     if ours and first_of.get(number, question.from_name) != question.from_name:
@@ -206,6 +212,8 @@ def _regions(item: Mapping[str, Any], question: Question, first_of: Mapping[str,
             labels=labels,
             origin=_origin(item, ours),
             score=_score(item),
+            nothing=reviewed and not labels,
+            reviewed=reviewed,
         )
 
 
@@ -232,9 +240,12 @@ def _by_hand(number: str) -> tuple[str, bool]:
     return (number, True) if number.startswith("kf-") else (f"by-hand-{number}", False)
 
 
-def _origin(item: Mapping[str, Any], ours: bool) -> Origin:
+def _origin(item: Mapping[str, Any], ours: bool) -> Origin | None:
+    """None where Label Studio does not say: of regions that it copied from a prediction, and of imported ones."""
     origin = item.get("origin")
-    return origin if ours and origin in _ORIGINS else "manual"
+    if not ours or (origin is not None and origin not in _ORIGINS):
+        return "manual"
+    return origin
 
 
 def _score(item: Mapping[str, Any]) -> float | None:
@@ -248,12 +259,26 @@ def _list(value: object) -> list[Any]:
 
 
 def _reviewed(result: Sequence[Mapping[str, Any]], question: Question) -> bool | None:
-    if question.reviewed_control is None:
-        return None
-    answers = [
-        str(choice).lower()
-        for item in result
-        if item.get("from_name") == question.reviewed_control and isinstance(item.get("value"), Mapping)
-        for choice in _list(item["value"].get("choices"))
-    ]
+    """The answer about the whole video; that about a region, where the control is there for each of them, is none."""
+    answers = [answer for about, said in _review_answers(result, question) if about is None for answer in said]
     return REVIEWED in answers if answers else None
+
+
+def _reviewed_regions(result: Sequence[Mapping[str, Any]], question: Question) -> set[str]:
+    """The ids of the regions on which *reviewed* is ticked."""
+    return {about for about, said in _review_answers(result, question) if about is not None and REVIEWED in said}
+
+
+def _review_answers(
+    result: Sequence[Mapping[str, Any]], question: Question
+) -> Iterable[tuple[str | None, tuple[str, ...]]]:
+    """The answers of the *reviewed* control, in lower case, each with the id of the region that it is about, if it is."""
+    if question.reviewed_control is None:
+        return
+    timeline = _first_controls(result)
+    for item in result:
+        value = item.get("value")
+        if item.get("from_name") == question.reviewed_control and isinstance(value, Mapping):
+            number = str(item.get("id", ""))
+            about = number if "ranges" in value or number in timeline else None
+            yield about, tuple(str(choice).lower() for choice in _list(value.get("choices")))

@@ -15,7 +15,9 @@ _PAGE = 100
 _PAGE_OF_PREDICTIONS = 200
 _PAGE_OF_IDS = 10_000
 # Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
-_WITH_ANNOTATIONS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time"
+_WITH_ANNOTATIONS = (
+    "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time,parent_prediction"
+)
 
 
 @dataclass(frozen=True)

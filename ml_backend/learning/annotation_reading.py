@@ -28,7 +28,8 @@ def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Regi
 
     An explicit mark wins. Else one that began from a full timeline prediction is dense, unless questions were answered
     in it and the timeline was left as it was; one that began from keyframe suggestions is sparse, and a hand-made one is
-    dense when its regions cover nearly all of the video. `pushed`: as for `frame_labels`.
+    dense when its regions cover nearly all of the video, of which somebody must have touched one. `pushed`: as for
+    `frame_labels`.
     """
     if annotation.reviewed is not None:
         return annotation.reviewed
@@ -36,7 +37,7 @@ def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Regi
     if any(is_from_timeline(region) for region in annotation.regions):
         answered = any(region.labels for region in suggested)
         return not answered or annotation.ground_truth or _is_worked_on(annotation, pushed or {})
-    if suggested:
+    if suggested or not _is_worked_on(annotation, pushed or {}):
         return False
     covered = np.zeros(len(grid.shown), bool)
     for region in annotation.regions:
@@ -46,18 +47,31 @@ def is_dense(annotation: Annotation, grid: StudioGrid, pushed: Mapping[str, Regi
 
 
 def is_untouched(region: Region, pushed: Mapping[str, Region]) -> bool:
-    """Whether a model drew this region and nobody changed it.
+    """Whether a model drew this region, and nobody changed it or ticked *reviewed* on it.
 
-    Label Studio leaves `origin` alone when an edge is dragged, so the range is compared with what was `pushed`
-    (region id to region), or where that is no longer at hand with the range in the region's id.
+    Label Studio leaves `origin` alone when an edge is dragged, and forgets it when it makes annotations of predictions. So
+    the region is compared with what was `pushed` (region id to region), or where that is no longer at hand with the
+    range in the region's id. Of another model's region that is not at hand `origin` alone tells.
     """
-    if region.origin != "prediction" or not is_from_timeline(region):
+    return not region.reviewed and _is_as_drawn(region, pushed)
+
+
+def _is_as_drawn(region: Region, pushed: Mapping[str, Region]) -> bool:
+    if region.origin == "prediction-changed" or is_asked(region):
         return False
     was = pushed.get(region.id)
     if was is not None:
         return (was.start, was.end, was.labels) == (region.start, region.end, region.labels)
     drawn = RegionId.parse(region.id)
-    return drawn is None or drawn.span in (None, (region.start, region.end))
+    if drawn is None:
+        return region.origin == "prediction"
+    return drawn.span in (None, (region.start, region.end))
+
+
+def is_from_model(region: Region, pushed: Mapping[str, Region]) -> bool:
+    """Whether any model drew this region, be it that somebody changed it since; the answer to a question is a person's."""
+    foreign = region.id in pushed or region.origin in ("prediction", "prediction-changed")
+    return is_from_timeline(region) or (foreign and not is_asked(region))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +106,16 @@ def read_annotation(
     default_label: str | None,
     exclusive: bool,
     pushed: Mapping[str, Region],
+    whole: bool | None = None,
 ) -> Reading:
     """What an annotation says of the pictures that Label Studio shows, in order.
 
     A picture that Label Studio shows several times is what its labelled showings say: one that nobody labelled was not
-    asked about. Where they contradict each other it is unknown. The parameters are those of `frame_labels`.
+    asked about. Where they contradict each other it is unknown. The parameters are those of `frame_labels`, `whole` being
+    its `dense`.
     """
-    dense = is_dense(annotation, grid, pushed)
-    from_model = any(is_from_timeline(region) for region in annotation.regions)
+    dense = whole if whole is not None and annotation.reviewed is None else is_dense(annotation, grid, pushed)
+    from_model = any(is_from_model(region, pushed) for region in annotation.regions)
     blind = dense and from_model and annotation.reviewed is not True
     said = _showings(annotation, len(grid), labels, default_label, exclusive, pushed, dense, blind)
     judged = dense and (not blind or annotation.ground_truth or _is_worked_on(annotation, pushed))
@@ -138,8 +154,8 @@ def _showings(
             (predicted if untouched else yes)[span, column] = True
         if not untouched:
             touched[span] = True
-        # The answer to a question about one frame is the whole answer for it.
-        if exclusive or is_question(region):
+        # The answer to a question about one frame is the whole answer for it, and so is a region that was reviewed.
+        if exclusive or is_question(region) or region.reviewed:
             answered[span] = True
     # So it also outdoes what a model says of that frame.
     yes |= predicted & ~asked[:, None]
@@ -196,7 +212,7 @@ def _pictures(said: _Showings, grid: StudioGrid, exclusive: bool) -> tuple[NDArr
 def _is_worked_on(annotation: Annotation, pushed: Mapping[str, Region]) -> bool:
     """Whether somebody changed the timeline, be it that they drew in it; answers to questions are no such change."""
     return any(
-        region.labels and not is_asked(region) and not is_untouched(region, pushed) for region in annotation.regions
+        region.labels and not is_asked(region) and not _is_as_drawn(region, pushed) for region in annotation.regions
     )
 
 

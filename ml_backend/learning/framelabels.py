@@ -122,6 +122,7 @@ def frame_labels(
     *,
     exclusive: bool | None = None,
     pushed: Mapping[str, Region] | None = None,
+    dense: bool | None = None,
 ) -> FrameLabels:
     """What all annotations of one task say together.
 
@@ -129,11 +130,12 @@ def frame_labels(
     sparse ones, then what was taken over from a model unchanged in a dense one. `default_label` is what the gaps of dense annotations
     stand for; without it they mean none of the labels. `exclusive` None decides from these annotations: pass the
     project's answer (`is_exclusive` over all of its annotations) where it is known. `pushed` are the regions that were
-    given to the annotators, by id; it lets dragged ones count as touched.
+    given to the annotators, by id; it lets dragged ones count as touched. `dense`: what all annotations are that are not
+    marked otherwise; what a model drew and nobody touched stays its word.
     """
     names = tuple(labels)
     one_label = is_exclusive(annotations) if exclusive is None else exclusive
-    readings = [read_annotation(a, grid, names, default_label, one_label, pushed or {}) for a in annotations]
+    readings = [read_annotation(a, grid, names, default_label, one_label, pushed or {}, dense) for a in annotations]
     shown, count = np.unique(grid.shown), len(names)
     values: NDArray[np.int8] = np.full((len(shown), count), UNKNOWN, np.int8)
     weight: NDArray[np.float32] = np.zeros(len(shown), np.float32)
@@ -151,8 +153,8 @@ def frame_labels(
         weight = np.where(spoken.any(axis=1), trust, weight).astype(np.float32)
     foreign = {label for a in annotations for region in a.regions for label in region.labels} - set(names)
     on_file, file_weight = _to_frame_indices(values, weight, shown, len(grid.timeline), one_label)
-    dense = [r for r in readings if r.dense]
-    return FrameLabels(names, on_file, file_weight, bool(dense), any(r.judged for r in dense), tuple(sorted(foreign)))
+    whole = [r for r in readings if r.dense]
+    return FrameLabels(names, on_file, file_weight, bool(whole), any(r.judged for r in whole), tuple(sorted(foreign)))
 
 
 def _majority(said: NDArray[np.int8], exclusive: bool) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

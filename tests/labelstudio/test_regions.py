@@ -105,7 +105,7 @@ class TestPredictions:
                 start=st.integers(1, 50).map(StudioFrame),
                 end=st.integers(51, 100).map(StudioFrame),
                 labels=st.lists(st.sampled_from(["cat", "dog"]), unique=True).map(tuple),
-                origin=st.just("manual"),
+                origin=st.none(),
                 score=st.none() | st.floats(0, 1).map(lambda score: round(score, 6)),
             )
         )
@@ -290,3 +290,66 @@ class TestSeveralQuestions:
     def test_what_is_no_choice_answers_nothing(self, choices: object) -> None:
         item = {"type": "choices", "from_name": "kind", "value": {"choices": choices}}
         assert parse_whole([item], self.KIND) is None
+
+
+class TestCopiedRegions:
+    def test_what_label_studio_copies_from_a_prediction_has_no_origin(self) -> None:
+        (copied,) = parse_regions([{**item(), "origin": None}], CONFIG)
+        (silent,) = parse_regions([{key: value for key, value in item().items() if key != "origin"}], CONFIG)
+        assert copied.origin is None
+        assert silent.origin is None
+        assert parse_regions([item(origin="made up")], CONFIG)[0].origin == "manual"
+
+    def test_an_annotation_knows_that_it_began_from_a_prediction(self) -> None:
+        common = {"id": 1, "updated_at": "2026-01-01T00:00:00Z", "result": []}
+        made = parse_annotations(
+            5, [{**common, "parent_prediction": 12}, {**common, "parent_prediction": None}], CONFIG
+        )
+        assert [each.from_prediction for each in made] == [True, False]
+
+    @pytest.mark.parametrize(
+        ("name", "origin", "untouched"),
+        [
+            (whole_id("cold-v3", ["cat"]), "prediction", True),
+            (whole_id("cold-v3", ["cat"]), None, True),
+            (whole_id("cold-v3", ["dog"]), None, False),
+            (whole_id("cold-v3", ["cat"]), "prediction-changed", False),
+            ("of-yolo", "prediction", True),
+            ("of-yolo", "prediction-changed", False),
+            ("by-hand", "manual", False),
+        ],
+    )
+    def test_an_answer_about_a_whole_video_that_nobody_gave(self, name: str, origin: Any, untouched: bool) -> None:
+        assert is_untouched_whole(WholeVideo(name, ("cat",), origin)) is untouched
+
+
+class TestReviewedOnARegion:
+    """`<Choices perRegion="true">`: the answer has the id and the range of its region."""
+
+    def ticked(self, name: str, *choices: str) -> dict[str, Any]:
+        value = {"ranges": [{"start": 3, "end": 9}], "choices": list(choices)}
+        return {"id": name, "from_name": "state", "to_name": "film", "type": "choices", "value": value}
+
+    def read(self, *result: dict[str, Any]) -> Any:
+        (made,) = parse_annotations(
+            5, [{"id": 1, "updated_at": "2026-01-01T00:00:00Z", "result": list(result)}], CONFIG
+        )
+        return made
+
+    def test_it_is_about_that_region_and_not_about_the_video(self) -> None:
+        made = self.read(item(id="x1"), item(id="x2"), self.ticked("x1", "Reviewed"))
+        assert made.reviewed is None
+        assert [each.reviewed for each in made.regions] == [True, False]
+
+    def test_also_where_the_answer_repeats_the_region_s_id_alone(self) -> None:
+        bare = {**self.ticked("x1", "reviewed"), "value": {"choices": ["reviewed"]}}
+        made = self.read(item(id="x1"), bare)
+        assert (made.reviewed, made.regions[0].reviewed) == (None, True)
+
+    def test_another_answer_of_the_control_is_no_review(self) -> None:
+        made = self.read(item(id="x1"), self.ticked("x1", "broken"))
+        assert (made.reviewed, made.regions[0].reviewed) == (None, False)
+
+    def test_a_suggestion_without_a_label_was_found_to_show_none(self) -> None:
+        made = self.read(item(3, 3, (), id="kf-3"), self.ticked("kf-3", "reviewed"))
+        assert made.regions[0].nothing

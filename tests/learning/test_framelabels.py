@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -229,6 +230,88 @@ class TestQuestions:
         cat = annotation(question(4, "cat"), number=2)
         assert drawn(read(nothing, cat)) == "??????????"
         assert drawn(read(nothing, cat, replace(nothing, id=3))) == "???.??????"
+
+
+class TestPredictionsThatNobodyLookedAt:
+    """Label Studio makes annotations of predictions, and people submit those of other models as they are."""
+
+    pushed: ClassVar = {
+        "cold-v3-1": model(1, 6, "cat"),
+        "yolo-a": region(1, 10, "dog", name="yolo-a", origin="prediction"),
+    }
+
+    def read(self, *made: Annotation, dense: bool | None = None) -> FrameLabels:
+        return frame_labels(made, grid(10), LABELS, pushed=self.pushed, dense=dense)
+
+    @pytest.mark.parametrize("name", ["cold-v3-1", "cold-v3-2_1_6"])
+    def test_a_timeline_that_was_copied_without_its_origin_is_a_blind_submit(self, name: str) -> None:
+        copied = annotation(replace(region(1, 6, "cat", name=name), origin=None))
+        for known in (self.read(copied), self.read(copied, dense=True)):
+            assert known.weight == pytest.approx(np.full(10, UNTOUCHED_WEIGHT))
+            assert not known.judged
+
+    def test_its_questions_are_not_answered_by_copying_them(self) -> None:
+        copied = annotation(
+            replace(model(1, 6, "cat"), origin=None),
+            replace(question(3), origin=None),
+            replace(question(8), origin=None),
+        )
+        assert drawn(self.read(copied)) == "cc?ccc.?.."
+
+    def test_another_models_timeline_that_was_submitted_as_it_is_says_nothing(self) -> None:
+        blind = annotation(region(1, 10, "dog", name="9f-x", origin="prediction"))
+        assert drawn(self.read(blind)) == "??????????"
+        assert not self.read(blind).dense
+
+    def test_also_when_it_was_copied(self) -> None:
+        copied = annotation(replace(region(1, 10, "dog", name="yolo-a"), origin=None))
+        assert drawn(self.read(copied)) == "??????????"
+
+    def test_changed_it_is_a_persons_word(self) -> None:
+        relabelled = annotation(region(1, 10, "cat", name="9f-x", origin="prediction-changed"))
+        dragged = annotation(region(1, 9, "dog", name="yolo-a", origin="prediction"))
+        assert drawn(self.read(relabelled)) == "cccccccccc"
+        assert self.read(relabelled).weight.min() == 1
+        assert drawn(self.read(dragged)) == "ddddddddd."
+        assert self.read(dragged).judged
+
+    def test_beside_what_was_changed_the_rest_of_it_stays_a_models_word(self) -> None:
+        made = annotation(
+            region(1, 5, "cat", name="9f-x", origin="prediction-changed"),
+            region(6, 10, "dog", name="9f-y", origin="prediction"),
+        )
+        assert drawn(self.read(made)) == "cccccddddd"
+        assert self.read(made).weight == pytest.approx([1] * 5 + [UNTOUCHED_WEIGHT] * 5)
+
+    def test_imported_annotations_are_peoples(self) -> None:
+        imported = annotation(replace(region(1, 10, "cat", name="import-1"), origin=None))
+        assert drawn(self.read(imported)) == "cccccccccc"
+        assert self.read(imported).judged
+
+    def test_a_whole_video_that_is_marked_as_reviewed_counts_fully_whoever_drew_it(self) -> None:
+        said = annotation(region(1, 5, "dog", name="9f-x", origin="prediction"), reviewed=True)
+        assert drawn(self.read(said)) == "ddddd....."
+        assert self.read(said).judged
+
+
+class TestRegionsMarkedAsReviewed:
+    def test_its_frames_were_looked_at_and_no_others(self) -> None:
+        known = read(annotation(replace(model(1, 4, "cat"), reviewed=True), model(5, 8, "dog")))
+        assert drawn(known) == "ccccdddd.."
+        assert known.weight == pytest.approx([1] * 4 + [UNTOUCHED_WEIGHT] * 6)
+        assert not known.judged
+
+    def test_where_several_labels_may_hold_no_other_holds_there(self) -> None:
+        known = read(annotation(replace(region(1, 4, "cat"), reviewed=True), region(7, 8, "cat")), exclusive=False)
+        assert known.values[0].tolist() == [1, 0]
+        assert known.values[6].tolist() == [1, -1]
+
+    def test_another_models_region_becomes_a_persons_word(self) -> None:
+        said = annotation(replace(region(1, 4, "cat", name="9f", origin="prediction"), reviewed=True))
+        assert drawn(read(said)) == "cccc??????"
+
+    def test_one_without_a_label_says_that_none_holds(self) -> None:
+        assert drawn(read(annotation(replace(region(3, 3, name="kf-3"), reviewed=True, nothing=True)))) == "??.???????"
 
 
 class TestSeveral:

@@ -11,7 +11,7 @@ from ml_backend.annotation import Region
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.learning.framelabels import is_from_timeline, is_untouched
+from ml_backend.learning.annotation_reading import is_from_model, is_untouched
 from ml_backend.records.label_report import Author, HumanRegion, LabelReport, save
 
 
@@ -54,7 +54,7 @@ def _regions(annotated: Annotated, pushed: Mapping[str, Region]) -> list[HumanRe
 def _source(region: Region, pushed: Mapping[str, Region]) -> str:
     if is_untouched(region, pushed):
         return "accepted"
-    return "changed" if is_from_timeline(region) else "person"
+    return "changed" if is_from_model(region, pushed) else "person"
 
 
 def _authors(

@@ -26,12 +26,14 @@ from ml_backend.video.timeline import Timeline, studio_grid
 class Annotated:
     """A task and its annotations, as far as they are about one question.
 
-    `items`: Label Studio's own JSON of them, kept where a config has several questions.
+    `items`: Label Studio's own JSON of them, kept where a config has several questions. `shown`: the results of what other
+    models have predicted of the task, where an annotation has regions of theirs.
     """
 
     task: Task
     annotations: tuple[Annotation, ...]
     items: tuple[Mapping[str, Any], ...] = ()
+    shown: tuple[Sequence[Mapping[str, Any]], ...] = ()
 
     def about(self, question: Question) -> Annotated:
         """The same annotations, read for another question."""
@@ -46,11 +48,29 @@ def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None 
         found.id: Annotated(found, parse_annotations(found.id, items, work.question), tuple(items) if keep else ())
         for found, items in context.client.annotated(work.id, task)
     }
+    questions = work.config.questions if keep else ()
+    of_others = [
+        number
+        for number, each in read.items()
+        if _has_others_regions(each) or any(_has_others_regions(each.about(question)) for question in questions)
+    ]
+    for number, shown in context.client.others_predictions(work.id, of_others).items():
+        read[number] = replace(read[number], shown=tuple(shown))
     known = {number: each.task for number, each in read.items()}
     for found, answers in answered_frames(context, work, known, task):
         before = read.get(found.id, Annotated(found, ()))
         read[found.id] = replace(before, annotations=(*before.annotations, *answers))
     return [read[number] for number in sorted(read) if read[number].annotations]
+
+
+def _has_others_regions(annotated: Annotated) -> bool:
+    """Whether there are regions that another model may have drawn: only its prediction tells whether they were changed."""
+    return any(
+        (region.origin == "prediction" or (region.origin is None and annotation.from_prediction))
+        and RegionId.parse(region.id) is None
+        for annotation in annotated.annotations
+        for region in annotation.regions
+    )
 
 
 def annotated_for(work: ProjectWork, annotated: Sequence[Annotated]) -> list[Annotated]:
@@ -78,16 +98,14 @@ def labels_of(
 ) -> FrameLabels:
     """What the annotations of one task say of each frame of its video."""
     grid = studio_grid(timeline, work.question.framerate_of(annotated.task.data))
-    marked = [
-        replace(each, reviewed=work.settings.dense) if each.reviewed is None else each for each in annotated.annotations
-    ]
     return frame_labels(
-        marked,
+        annotated.annotations,
         grid,
         work.question.labels,
         work.settings.default_label,
         exclusive=exclusive,
         pushed=pushed_regions(context.settings.data_dir, work, annotated),
+        dense=work.settings.dense,
     )
 
 
@@ -100,4 +118,6 @@ def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> d
         prediction: Mapping[str, Any] | None = ready.load(data_dir, work.key, str(version), annotated.task.id)
         if prediction is not None:
             found.update({region.id: region for region in parse_regions(prediction["result"], work.question)})
+    for result in annotated.shown:
+        found.update({region.id: region for region in parse_regions(result, work.question)})
     return found

@@ -96,7 +96,9 @@ def _material(
     with part(0, 30 if may_tune else 90):
         videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
     if is_main:
-        note_labelled(context, work, annotated, [video.task for video in videos if video.labels.dense])
+        note_labelled(
+            context, work, annotated, [video.task for video in videos if video.labels.dense and video.labels.judged]
+        )
     kind = kind_for(work.settings.mode, videos)
     prompts = None
     if kind == "cold":

@@ -90,6 +90,29 @@ class TestWhatPeopleHaveLabelled:
         found = label_report.regions_of(context.settings.data_dir, KEY, 1)
         assert [each.source for each in found] == ["accepted", "changed"]
 
+    def test_what_was_copied_or_is_another_models_is_not_called_changed(
+        self, context: WorkerContext, work: ProjectWork
+    ) -> None:
+        copied = replace(region("cold-v1-1_1_10", 1, 10), origin=None)
+        others = region("yolo-1", 20, 30, origin="prediction")
+        dragged = region("yolo-2", 40, 55, origin="prediction")
+        relabelled = region("yolo-3", 60, 70, origin="prediction-changed")
+        imported = replace(region("import-1", 80, 90), origin=None)
+        shown = [
+            {
+                "id": name,
+                "type": "timelinelabels",
+                "from_name": "events",
+                "to_name": "film",
+                "value": {"ranges": [{"start": start, "end": start + 10}], "timelinelabels": ["cat"]},
+            }
+            for name, start in (("yolo-1", 20), ("yolo-2", 40))
+        ]
+        made = replace(annotated(1, 11, copied, others, dragged, relabelled, imported), shown=(shown,))
+        note_labelled(context, work, [made], [])
+        found = label_report.regions_of(context.settings.data_dir, KEY, 1)
+        assert [each.source for each in found] == ["accepted", "accepted", "changed", "changed", "person"]
+
     def test_people_have_their_names_and_the_time_that_they_took(
         self, context: WorkerContext, work: ProjectWork, studio: Studio
     ) -> None:
