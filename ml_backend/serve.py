@@ -166,7 +166,7 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
 
 def _convert_ahead(settings: Settings, children: list[_Child]) -> None:
     """The first video then need not wait ten seconds for it, and no worker holds the gigabyte that it takes."""
-    if not any((settings.data_dir / "weights").glob(f"{settings.backbone}-*.xml")):
+    if not any((settings.data_dir / "weights").glob(f"{settings.backbone.replace('/', '_')}-*.xml")):
         command = [sys.executable, "-m", "ml_backend.features.ahead"]
         children.append(_Child("conversion of the backbone", command, start_child(command), lasting=False))
 

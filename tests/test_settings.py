@@ -38,6 +38,7 @@ class TestEnvironment:
                 "VIDEO_HOSTS": "files.example, 10.1.2.3 10.2.0.0/16",
                 "BACKBONE": "resnet18",
                 "BACKBONE_WEIGHTS": "none",
+                "BACKBONE_LICENSE": "cc-by-nc-4.0",
                 "DEVICE": "cpu",
                 "CUSTOM_MODEL": "/srv/model.py",
                 "TEXT_MODEL": "/srv/clip",

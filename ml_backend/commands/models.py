@@ -19,6 +19,9 @@ Project = Annotated[str, typer.Argument(help="The project's number in Label Stud
 Version = Annotated[str, typer.Argument(help="A model version, for example cold-v3.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+# Kept with a version's settings, and shown apart from them.
+_OF_THE_BACKBONE = ("fingerprint", "backbone_trained", "backbone_source", "backbone_license")
+
 
 @app.command(name="list")
 def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
@@ -87,7 +90,7 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
     settings = card["settings"]
     ids = ", ".join(sorted(card["annotations"], key=lambda number: (len(number), number)))
     seconds, size = card["train_seconds"], card["file_bytes"]
-    asked = {name: value for name, value in settings.items() if name not in ("fingerprint", "backbone_trained")}
+    asked = {name: value for name, value in settings.items() if name not in _OF_THE_BACKBONE}
     found = {
         "kind": card["kind"],
         "created": card["created"],
@@ -96,13 +99,24 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
         "learnt from": f"{card['labelled_frames']} frames of {card['videos']} videos",
         "annotations": f"{len(card['annotations'])}, hash {card['annotations_hash']}" + (f": {ids}" if ids else ""),
         "backbone": card["backbone"] + (" (untrained)" if settings.get("backbone_trained") is False else ""),
+        "its weights": settings.get("backbone_source") or "not noted",
+        "their license": settings.get("backbone_license") or "not noted",
         "settings": ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None) or "none",
         "seed": str(card["seed"]),
         "training": "not measured" if seconds is None else f"{seconds:.2f} s",
         "file": ("" if size is None else f"{size / 1e6:.2f} MB, ") + f"sha256 {card['weights_sha256']}",
     }
     if card["kind"].startswith("custom-"):
-        for learnt in ("learnt from", "annotations", "backbone", "settings", "seed", "training"):
+        for learnt in (
+            "learnt from",
+            "annotations",
+            "backbone",
+            "its weights",
+            "their license",
+            "settings",
+            "seed",
+            "training",
+        ):
             del found[learnt]
     return found
 

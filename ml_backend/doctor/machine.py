@@ -68,8 +68,9 @@ def check_backbone(settings: Settings) -> Iterator[Check]:
     try:
         device = device_for(settings.device)
         yield ok("device", "A GPU embeds the frames." if device == "cuda" else "The processor embeds the frames.")
-        found = find_weights(settings.backbone, settings.backbone_weights, cache)
-        backbone = load_backbone(settings.backbone, settings.backbone_weights, settings.device, cache)
+        of = settings.backbone, settings.backbone_weights
+        found = find_weights(*of, cache, settings.backbone_license)
+        backbone = load_backbone(*of, settings.device, cache, settings.backbone_license)
         backbone.embed(np.zeros((1, PICTURE, PICTURE, 3), np.uint8))
     except ColdblitzError as error:
         yield fault_of("weights", error)

@@ -22,7 +22,8 @@ def convert_ahead(settings: Settings) -> None:
     """Nothing is done where the backbone is converted already, or runs on a GPU. Raises WeightsError and SettingsError."""
     folder = settings.data_dir / "weights"
     if device_for(settings.device) == "cpu":
-        converted(settings.backbone, find_weights(settings.backbone, settings.backbone_weights, folder), folder)
+        weights = find_weights(settings.backbone, settings.backbone_weights, folder, settings.backbone_license)
+        converted(settings.backbone, weights, folder)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Frozen networks that turn pictures into embeddings: several layers of a torchvision classifier, on CPU or GPU."""
+"""Frozen networks that turn pictures into embeddings: several layers of one, on CPU or GPU."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
 from ml_backend.features.runtimes import on_cpu, on_gpu
-from ml_backend.features.weights import find_weights
+from ml_backend.features.weights import digest, find_weights
 from ml_backend.video.decode import PICTURE, SCALER
 
 _VERSION = 2
+# What processors calculate in: of 100 frames 99 or more get the same label, whichever of them embedded the video.
+_NUMBERS = ("bf16", "f16", "f32", "cuda-fp16")
+_FORMAT = re.compile(rf"-(?:{'|'.join(_NUMBERS)})(?=-v\d+$)")
 _DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, Windows
 
 
@@ -25,7 +29,7 @@ class Backbone:
 
     `embed`: (b, 160, 160, 3) uint8 RGB to per block (b, d) float32: `appearance`, `middle`, `early`.
     `batch`: how many pictures it takes best at a time. `trained` is False, with the reason and the remedy in `warning`,
-    when no weights were to be had.
+    when no weights were to be had. `licence`, `source`: of the weights, empty where nobody says.
     """
 
     name: str
@@ -34,6 +38,24 @@ class Backbone:
     warning: str | None
     batch: int
     embed: Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]] = field(repr=False)
+    licence: str = ""
+    source: str = ""
+
+    @property
+    def network(self) -> str:
+        """`key` without the number format: what heads carry over between."""
+        return network_of(self.key)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """`key`, then those of the same network on other processors: their features are good enough for its heads."""
+        network, _, version = self.network.rpartition("-")
+        return self.key, *(key for each in _NUMBERS if (key := f"{network}-{each}-{version}") != self.key)
+
+
+def network_of(key: str) -> str:
+    """A backbone's key without the number format that its processor calculates in."""
+    return _FORMAT.sub("", key)
 
 
 def load_backbone(
@@ -41,14 +63,17 @@ def load_backbone(
     weights: str = "default",
     device: str = "auto",
     cache_dir: Path | None = None,
+    accepted: str | None = None,
+    tuned: Path | None = None,
 ) -> Backbone:
-    """torchvision's classifier `name`, loaded once per process.
+    """torchvision's classifier `name`, timm's `timm/<name>` or transformers' `hf/<name>`, loaded once per process.
 
-    `weights`: `default` (torchvision's own from the local cache or the network; untrained with a warning when there is
-    neither), `none`, or the path of a state dict. `device`: `auto`, `cpu` or `cuda`. `cache_dir` keeps downloads and
+    `weights`: `default` (its makers' own from the local cache or the network; torchvision's untrained with a warning when
+    there is neither), `none`, or the path of a state dict or folder. `accepted`: a licence that the admin has read. `tuned`: the
+    state dict of a network that was fine-tuned from these. `device`: `auto`, `cpu` or `cuda`. `cache_dir` keeps downloads and
     converted models. Raises WeightsError, and SettingsError for a device that is not there.
     """
-    return _load(name, weights, device_for(device), cache_dir)
+    return _load(name, weights, device_for(device), cache_dir, accepted, tuned)
 
 
 def device_for(device: str) -> str:
@@ -68,8 +93,15 @@ def device_for(device: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _load(name: str, weights: str, device: str, cache_dir: Path | None) -> Backbone:
-    found = find_weights(name, weights, cache_dir)
+def _load(
+    name: str, weights: str, device: str, cache_dir: Path | None, accepted: str | None, tuned: Path | None
+) -> Backbone:
+    if tuned is not None and not name.startswith(("timm/", "hf/")):
+        weights, tuned = str(tuned), None
+    found = find_weights(name, weights, cache_dir, accepted)
+    if tuned is not None:
+        found = replace(found, tuned=tuned, warning=None, digest=digest(tuned))
     run, numbers, batch = on_gpu(name, found, cache_dir) if device == "cuda" else on_cpu(name, found, cache_dir)
     key = f"{name}-{found.digest}-{PICTURE}-{SCALER}-{numbers}-v{_VERSION}"
-    return Backbone(name, key, found.path is not None, found.warning, batch, run)
+    trained = found.path is not None or found.tuned is not None
+    return Backbone(name, key, trained, found.warning, batch, run, found.licence, found.source)

@@ -1,4 +1,4 @@
-"""torchvision's networks as OpenVINO runs them: converted once per folder, ahead of the first job where there is time.
+"""Networks as OpenVINO runs them: converted once per folder, ahead of the first job where there is time.
 
 Converting takes torch, ten seconds and most of a gigabyte; reading what was converted takes a tenth of a second.
 """
@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 from ml_backend.features.silent_openvino import ov
-from ml_backend.features.weights import Weights
+from ml_backend.features.weights import Weights, file_name
 from ml_backend.locked import locked
 from ml_backend.video.decode import PICTURE
 
@@ -22,14 +22,14 @@ CPU_BATCH = 4
 
 
 def converted(name: str, weights: Weights, cache_dir: Path | None) -> ov.Model:
-    """torchvision's `name` with these weights, (4, 160, 160, 3) uint8 in: from `cache_dir`, or converted and put there.
+    """The network `name` with these weights, (4, 160, 160, 3) uint8 in: from `cache_dir`, or converted and put there.
 
     Processes that share the folder convert it once between them; one that cannot be read is converted again. Raises
     WeightsError.
     """
     if cache_dir is None:
         return _convert(name, weights)
-    path = cache_dir / f"{name}-{weights.digest}.xml"
+    path = cache_dir / f"{file_name(name, weights.digest)}.xml"
     if (known := _read(path)) is not None:
         return known
     with locked(path.with_suffix(".lock")):
@@ -60,7 +60,8 @@ def _convert(name: str, weights: Weights) -> ov.Model:
     taps = Taps.of(name, build(name, weights))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is what torch is about to replace, and what OpenVINO reads best
-        example = torch.zeros(1, PICTURE, PICTURE, 3, dtype=torch.uint8)
+        # As many as will run: some networks keep the number of pictures that they were traced with.
+        example = torch.zeros(CPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8)
         # Tracing a second time to compare takes as long again, and nothing here depends on what a picture shows.
         traced = torch.jit.trace(taps, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example)

@@ -50,6 +50,22 @@ class TextModel:
     words: Callable[[Sequence[str]], Floats] = field(repr=False)
 
 
+def text_model_beside(backbone: str, weights: str) -> str | None:
+    """The text model that the folder of the backbone `hf/<name>` holds as well; None for one of pictures alone, or without
+    its words.
+
+    One that is fetched by name was fetched with its words, and is found by that name again.
+    """
+    folder = Path(weights).expanduser()
+    if weights != "default":
+        with contextlib.suppress(WeightsError):
+            _check(folder)
+            return str(folder)
+        return None
+    name = backbone.removeprefix("hf/")
+    return name if "clip" in name.lower() and "siglip" not in name.lower() else None
+
+
 def load_text_model(name: str, device: str, cache_dir: Path) -> TextModel:
     """The CLIP model `name`: a folder, or a name on Hugging Face, which is fetched into `cache_dir` once.
 

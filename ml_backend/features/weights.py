@@ -1,4 +1,4 @@
-"""A backbone's weights: torchvision's own, a file, or none; and what to say when they cannot be had.
+"""A backbone's weights: its makers' own, a file or folder, or none; under which licence; and what to say when there are none.
 
 Without torch for the usual backbones: loading it takes seconds and half a gigabyte, and a network that was converted once
 does not need it.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
@@ -29,20 +30,58 @@ FILES = {
 }
 
 
+# Those that allow every use that gives credit.
+_FREE = re.compile(
+    r"(apache-2\.0|mit|bsd(-[23]-clause(-clear)?)?|isc|zlib|unlicense|cc0-1\.0|cc-by(-sa)?-[34]\.0|unknown|)"
+)
+# torchvision's own weights that were made with SWAG's.
+_SWAG = {"vit_h_14", "regnet_y_128gf"}
+
+
 @dataclass(frozen=True)
 class Weights:
-    """Where a backbone's weights come from. `path` is None for an untrained one; `warning` says what is wrong with that."""
+    """Where a backbone's weights come from. `path` is None for an untrained one; `warning` says what is wrong with that.
+
+    `licence`: of the weights, by its usual short name, empty where nobody says. `source`: where they came from. `tuned`: a state
+    dict that takes their place, of a network that was fine-tuned from them.
+    """
 
     path: Path | None
     digest: str
     warning: str | None = None
+    licence: str = ""
+    source: str = ""
+    tuned: Path | None = None
 
 
-def find_weights(name: str, weights: str, cache_dir: Path | None) -> Weights:
-    """Resolves `default`, `none` or a path for torchvision's model `name`. Raises WeightsError."""
+def find_weights(name: str, weights: str, cache_dir: Path | None, accepted: str | None = None) -> Weights:
+    """Resolves `default`, `none` or a path for torchvision's model `name`, `timm/<name>` or `hf/<name>`.
+
+    `accepted`: a licence that the admin has read. Raises WeightsError, also for weights that need such a word.
+    """
+    found = _find(name, weights, cache_dir)
+    if not _FREE.fullmatch(found.licence.lower()) and found.licence.lower() != (accepted or "").lower():
+        raise WeightsError(
+            f"The weights of {name} are under the licence {found.licence}, which may not allow what you do with them.",
+            f"Read it ({found.source}), and set BACKBONE_LICENSE={found.licence} if it does, or choose another BACKBONE.",
+        )
+    # Older versions took its height for its channels: what they have stored and converted is not used.
+    return replace(found, digest=f"{found.digest}-nhwc") if name.startswith("swin_") else found
+
+
+def file_name(name: str, digest: str) -> str:
+    """What the converted network is called on disk, without its suffix."""
+    return f"{name.replace('/', '_')}-{digest}"
+
+
+def _find(name: str, weights: str, cache_dir: Path | None) -> Weights:
+    if name.startswith(("timm/", "hf/")):
+        from ml_backend.features.hub import find_hub_weights
+
+        return find_hub_weights(name, weights, cache_dir)
     url = _SERVER + FILES[name] if name in FILES else _other(name)
     if weights == "none":
-        return Weights(None, "untrained", _warning("BACKBONE_WEIGHTS is none", name))
+        return Weights(None, "untrained", untrained_warning("BACKBONE_WEIGHTS is none", name))
     if weights != "default":
         path = Path(weights).expanduser()
         if not path.is_file():
@@ -50,7 +89,7 @@ def find_weights(name: str, weights: str, cache_dir: Path | None) -> Weights:
                 f"BACKBONE_WEIGHTS names {weights}, which is not a file.",
                 "Give a state dict's path, `default` or `none`.",
             )
-        return Weights(path, _digest(path))
+        return Weights(path, digest(path), source=str(path))
     return _default(name, url, cache_dir)
 
 
@@ -60,30 +99,33 @@ def _other(name: str) -> str:
 
     if name not in models.list_models(module=models):
         raise WeightsError(
-            f"BACKBONE is {name!r}, which torchvision's classifiers do not include.", f"Use one of {', '.join(FILES)}."
+            f"BACKBONE is {name!r}, which torchvision's classifiers do not include.",
+            f"Use one of {', '.join(FILES)}, timm/<name>, or hf/<name>.",
         )
     return str(models.get_model_weights(name).DEFAULT.url)
 
 
 def _default(name: str, url: str, cache_dir: Path | None) -> Weights:
     file = url.rsplit("/", 1)[-1]
+    licence = "cc-by-nc-4.0" if name in _SWAG else "bsd-3-clause"
     places = [_torch_cache(), *([cache_dir] if cache_dir else [])]
     for place in places:
         if (place / file).is_file():
-            return Weights(place / file, _digest(place / file))
+            return Weights(place / file, digest(place / file), None, licence, url)
     try:
         path = _download(url, places[-1] / file)
     except (requests.RequestException, OSError, ValueError) as error:
         return Weights(
-            None, "untrained", _warning(f"{url} could not be fetched ({transport.why(error, url)[0]})", name)
+            None, "untrained", untrained_warning(f"{url} could not be fetched ({transport.why(error, url)[0]})", name)
         )
-    return Weights(path, _digest(path))
+    return Weights(path, digest(path), None, licence, url)
 
 
-def _warning(reason: str, name: str) -> str:
+def untrained_warning(reason: str, name: str) -> str:
+    maker = "timm" if name.startswith("timm/") else "torchvision"
     return (
         f"The backbone {name} is untrained, because {reason}: it is good enough for a demonstration only. "
-        f"Set BACKBONE_WEIGHTS to a file with torchvision's weights for {name}, or let the backend reach the network once."
+        f"Set BACKBONE_WEIGHTS to a file with {maker}'s weights for {name}, or let the backend reach the network once."
     )
 
 
@@ -116,6 +158,7 @@ def _download(url: str, target: Path) -> Path:
     return target
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """First digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

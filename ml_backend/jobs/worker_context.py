@@ -67,7 +67,11 @@ class WorkerContext:
         settings = self.settings
         try:
             loaded = load_backbone(
-                settings.backbone, settings.backbone_weights, settings.device, settings.data_dir / "weights"
+                settings.backbone,
+                settings.backbone_weights,
+                settings.device,
+                settings.data_dir / "weights",
+                settings.backbone_license,
             )
         except ColdblitzError as error:
             note_weights(self.redis, error)
@@ -78,12 +82,15 @@ class WorkerContext:
     @cached_property
     def text(self) -> TextModel | ColdblitzError | None:
         """The network that reads labels; None when there is none, and what is wrong with it when it cannot be loaded."""
-        name = self.settings.text_model
-        if name is None:
-            return None
         # transformers takes seconds to import.
         from ml_backend.features.backbones import device_for
-        from ml_backend.features.text import load_text_model
+        from ml_backend.features.text import load_text_model, text_model_beside
+
+        name = self.settings.text_model
+        if name is None and self.settings.backbone.startswith("hf/"):
+            name = text_model_beside(self.settings.backbone, self.settings.backbone_weights)
+        if name is None:
+            return None
 
         try:
             loaded = load_text_model(name, device_for(self.settings.device), self.settings.data_dir / "weights")

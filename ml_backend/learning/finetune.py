@@ -134,10 +134,10 @@ class _Training:
 
         # The last layer alone: what it knows nothing of yet must not spoil the others.
         self.network.requires_grad_(False).eval()
-        optimizer, schedule = self._optimizer([(self.last, 1.0)], steps)
+        optimizer, schedule = self._optimizer([(list(self.last.parameters()), 1.0)], steps)
         curve.append({"epoch": 0, "train_loss": epoch(optimizer, schedule), **self._measure(validation)})
         self.network.requires_grad_(True)
-        parts = [*zip(self.network.stages, _SHARES, strict=True), (self.last, 1.0)]
+        parts = [*zip(self.network.thirds(), _SHARES, strict=True), (list(self.last.parameters()), 1.0)]
         optimizer, schedule = self._optimizer(parts, steps * self.settings.cycles)
         best, state = 0, self._state()
         for number in range(1, self.settings.cycles + 1):
@@ -152,11 +152,11 @@ class _Training:
         return Tuned(state, curve, best)
 
     def _optimizer(
-        self, parts: Sequence[tuple[nn.Module, float]], steps: int
+        self, parts: Sequence[tuple[list[nn.Parameter], float]], steps: int
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        groups = [{"params": list(module.parameters()), "lr": _STEP * share} for module, share in parts]
+        groups = [{"params": parameters, "lr": _STEP * share} for parameters, share in parts if parameters]
         optimizer = torch.optim.AdamW(groups, weight_decay=_DECAY)
-        largest = [_STEP * share for _, share in parts]
+        largest = [_STEP * share for parameters, share in parts if parameters]
         # One more, since the schedule moves on after the last step as well.
         return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, largest, total_steps=steps + 1)
 

@@ -119,7 +119,8 @@ def note_text(redis: Redis, state: Check) -> None:
 def check_text(redis: Redis, name: str | None) -> Check:
     """The worst that the living workers have said of the text model called `name`."""
     if name is None:
-        return text_state(None)
+        # Unless a backbone reads words as well.
+        return _worst_noted(redis, _TEXT, text_state(None))
     return _worst_noted(
         redis, _TEXT, ok("text", "No worker has needed the text model yet; it is loaded with the first video.")
     )

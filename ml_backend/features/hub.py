@@ -1,0 +1,170 @@
+"""Backbones of timm and of transformers: where their weights lie, fetched once or in a folder, and under which licence.
+
+Only JSON and safetensors are read, or a state dict without anything that runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_backend.errors import WeightsError
+from ml_backend.features.weights import Weights, untrained_warning
+
+CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+_READ = (CONFIG, PREPROCESSOR, WEIGHTS)
+# What a text model beside a vision tower reads, and what says under which licence the weights are.
+_BESIDE = ("README.md", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
+_FETCH_SECONDS = 5
+# Model types whose weights are under a licence of their own, for a folder that says nothing.
+_OWN_LICENCES = {"dinov3_vit": "dinov3-license", "dinov3_convnext": "dinov3-license"}
+
+
+def find_hub_weights(name: str, weights: str, cache_dir: Path | None) -> Weights:
+    """Of `timm/<name>` or `hf/<name>`: a folder, or a state dict for timm; fetched once for `default`. Raises WeightsError."""
+    family, _, model = name.partition("/")
+    about = _timm_config(model) if family == "timm" else {}
+    if weights == "none" and family == "timm":
+        return Weights(None, "untrained", untrained_warning("BACKBONE_WEIGHTS is none", name))
+    if weights == "none":
+        raise WeightsError(
+            f"BACKBONE is {name}, and BACKBONE_WEIGHTS is none: a model of transformers is made from its folder.",
+            "Give the folder, or unset BACKBONE_WEIGHTS to have it fetched.",
+        )
+    if weights == "default":
+        source = str(about.get("hf_hub_id") or "") if family == "timm" else model
+        folder = _fetched(name, source, cache_dir)
+        return _of_folder(name, folder, f"https://huggingface.co/{source}", str(about.get("license") or ""))
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        return _of_folder(name, path, str(path), "")
+    if path.is_file() and family == "timm":
+        return Weights(path, digest_of([path]), source=str(path), licence=_tagged_licence(model, about))
+    raise WeightsError(
+        f"BACKBONE_WEIGHTS names {weights}, which is no {'file or folder' if family == 'timm' else 'folder'}.",
+        _remedy(family),
+    )
+
+
+def config_of(folder: Path, file: str = CONFIG) -> dict[str, Any]:
+    """What a JSON file in a model's folder says. Raises WeightsError."""
+    try:
+        found = json.loads((folder / file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{folder / file} cannot be read ({type(error).__name__}).", "Copy the whole folder again."
+        ) from error
+    if not isinstance(found, dict):
+        raise WeightsError(f"{folder / file} is not a JSON object.", "Copy the whole folder again.")
+    return found
+
+
+def digest_of(files: list[Path]) -> str:
+    """First digits of one SHA-256 over all of them."""
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:12]
+
+
+def needed(module: str, extra: str) -> Any:
+    """The module, which comes with an extra. Raises WeightsError when it is not installed."""
+    try:
+        return __import__(module)
+    except ImportError as error:
+        raise WeightsError(
+            f"BACKBONE needs {module}, which is not installed ({error}).",
+            f"Install it beside Coldblitz: pip install 'coldblitz[{extra}]'.",
+        ) from error
+
+
+def _timm_config(model: str) -> dict[str, Any]:
+    """What timm knows of a model's own weights. Raises WeightsError for a model that it does not know."""
+    timm = needed("timm", "timm")
+    plain, _, tag = model.partition(".")
+    if not timm.is_model(plain):
+        near = difflib.get_close_matches(plain, timm.list_models(), 3, 0.5) or ["vit_small_patch14_dinov2"]
+        raise WeightsError(
+            f"BACKBONE is timm/{model}, which timm {timm.__version__} does not know.",
+            f"Use a name such as {', '.join(f'timm/{each}' for each in near)}.",
+        )
+    try:
+        found = timm.get_pretrained_cfg(model, allow_unregistered=True)
+    except RuntimeError:
+        found = None
+    if tag and found is None:
+        raise WeightsError(
+            f"timm has no weights {tag!r} for {plain}.",
+            f"Use one of {', '.join(timm.list_pretrained(f'{plain}.*')[:6]) or 'another model’s'}.",
+        )
+    return dict(found.to_dict()) if found is not None else {}
+
+
+def _tagged_licence(model: str, about: Mapping[str, Any]) -> str:
+    """Of a file: only a name with a tag says which weights it holds."""
+    return str(about.get("license") or "") if "." in model else ""
+
+
+def _fetched(name: str, source: str, cache_dir: Path | None) -> Path:
+    if not source or source.count("/") != 1:
+        raise WeightsError(f"There are no weights to fetch for {name}.", _remedy(name.partition("/")[0]))
+    from huggingface_hub import snapshot_download
+
+    reason = ""
+    for offline in (True, False):
+        try:
+            folder = Path(
+                snapshot_download(
+                    source,
+                    cache_dir=cache_dir,
+                    allow_patterns=[*_READ, *_BESIDE],
+                    local_files_only=offline,
+                    etag_timeout=_FETCH_SECONDS,
+                )
+            )
+        except Exception as error:  # it raises a dozen kinds, some of them of the libraries below it
+            reason = type(error).__name__
+            continue
+        # One that was broken off is completed.
+        if not offline or (folder / WEIGHTS).is_file():
+            return folder
+    raise WeightsError(
+        f"The weights of {name} could not be fetched from huggingface.co/{source} ({reason}).",
+        f"Let a worker reach the network once, or copy them: {_remedy(name.partition('/')[0])}",
+    )
+
+
+def _remedy(family: str) -> str:
+    if family == "timm":
+        return "Set BACKBONE_WEIGHTS to a folder with config.json and model.safetensors as timm saves them, or a state dict."
+    return "Set BACKBONE_WEIGHTS to a folder with config.json and model.safetensors as transformers saves them."
+
+
+def _of_folder(name: str, folder: Path, source: str, licence: str) -> Weights:
+    files = [folder / file for file in _READ if (folder / file).is_file()]
+    if folder / WEIGHTS not in files or folder / CONFIG not in files:
+        missing = WEIGHTS if folder / WEIGHTS not in files else CONFIG
+        raise WeightsError(f"{folder} has no {missing}.", _remedy(name.partition("/")[0]))
+    said = config_of(folder)
+    own = str(said.get("pretrained_cfg", {}).get("license") or _OWN_LICENCES.get(str(said.get("model_type")), ""))
+    return Weights(folder, digest_of(files), source=source, licence=_readme_licence(folder) or own or licence)
+
+
+def _readme_licence(folder: Path) -> str:
+    """What the model card of a folder says at its top; empty without one."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:20_000]
+    except OSError:
+        return ""
+    head = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
+    if head is None:
+        return ""
+    said = dict(re.findall(r"^(license|license_name): *[\"']?([^\"'\n#]+)", head[1], re.MULTILINE))
+    licence = said.get("license", "").strip()
+    return str(said.get("license_name", licence)).strip() if licence in ("other", "") else str(licence)
