@@ -158,7 +158,7 @@ def _good(track: Track) -> Candidates:
 def _not_asked_yet(track: Track, chosen: Frames, others: Candidates) -> Frames:
     grid = studio_grid(track.features.timeline, DEFAULT_FRAMERATE)
     with TemporaryDirectory() as folder:
-        return not_asked_yet(Asked(Path(folder), "1.1"), 1, track.features, BACKBONE, grid, chosen, others)
+        return not_asked_yet(Asked(Path(folder), "1.1"), 1, track.features, (BACKBONE,), grid, chosen, others)
 
 
 def _farthest(track: Track, count: int, seed: int, seeds: int) -> Frames:

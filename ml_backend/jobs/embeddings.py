@@ -29,11 +29,12 @@ def task_features(
     Raises VideoError, WeightsError, LabelStudioError."""
     used = backbone or context.backbone
     content = context.videos.content_of(video_address(context, question, task).url)
-    if content is not None and (features := context.store.load(content, used.key)) is not None:
+    if content is not None and (features := _stored(context, content, used)) is not None:
         return features
     with part(0, 10):
         video = task_video(context, question, task, progress)
-    known = context.store.has(video.content, used.key)
+    if (features := _stored(context, video.content, used)) is not None:
+        return features
     started = time.monotonic()
     with naming(task, question, video), part(10, 100):
         features = video_features(
@@ -43,9 +44,14 @@ def task_features(
             video.content,
             lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
         )
-    if not known:
-        tally.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
+    tally.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
     return features
+
+
+def _stored(context: WorkerContext, content: str, backbone: Backbone) -> VideoFeatures | None:
+    """What the backbone sees of a video, as a worker on whatever processor has kept it."""
+    found = (context.store.load(content, key) for key in backbone.keys if context.store.has(content, key))
+    return next((features for features in found if features is not None), None)
 
 
 def tell_of_weights(context: WorkerContext, key: str) -> None:
@@ -76,4 +82,4 @@ def has_features(context: WorkerContext, question: Question, task: Task, backbon
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
     address = context.client.video_address(question.video_of(task.data))
     content = context.videos.content_of(address.url) if address else None
-    return content is not None and context.store.has(content, (backbone or context.backbone).key)
+    return content is not None and any(context.store.has(content, key) for key in (backbone or context.backbone).keys)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml_backend.errors import StorageError, WeightsError
-from ml_backend.features.backbones import Backbone, load_backbone
+from ml_backend.features.backbones import Backbone, load_backbone, network_of
+from ml_backend.features.weights import file_name
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import keep_networks, network_weights
@@ -16,12 +17,32 @@ def load_network(context: WorkerContext, project_key: str, digest: str) -> Backb
     """A fine-tuned network, run like the frozen one. Raises StorageError."""
     settings = context.settings
     weights = network_weights(context.models_dir(project_key), digest)
-    return load_backbone(settings.backbone, str(weights), settings.device, settings.data_dir / "weights")
+    return load_backbone(
+        settings.backbone,
+        settings.backbone_weights,
+        settings.device,
+        settings.data_dir / "weights",
+        settings.backbone_license,
+        weights,
+    )
 
 
 def backbone_of(context: WorkerContext, work: ProjectWork, card: ModelCard) -> Backbone:
-    """Raises StorageError when the version's own network is gone."""
+    """The network that a version's head was trained on. Raises StorageError when the version's own network is gone, or the
+    backbone is not the one that it was trained with: its answers would be wrong and sure."""
     digest = card.network.get("digest")
+    name = context.settings.backbone
+    same = (
+        str(card.network["base"]).startswith(f"{name}-")
+        if digest
+        else network_of(card.backbone) == context.backbone.network
+    )
+    if not same:
+        raise StorageError(
+            f"{card.name} was trained on what the backbone {network_of(card.backbone)} sees, and the backbone is now "
+            f"{context.backbone.network}, so it cannot predict.",
+            "A new version is trained by itself; to go on with this one, set BACKBONE and BACKBONE_WEIGHTS back.",
+        )
     return load_network(context, work.key, str(digest)) if digest else context.backbone
 
 
@@ -44,5 +65,7 @@ def forget_networks(context: WorkerContext, project_key: str, keep: str) -> None
     models: Path = context.models_dir(project_key)
     used = {str(card.network["digest"]) for card in list_versions(models) if card.network}
     for digest in keep_networks(models, {*used, keep}):
-        for path in (context.settings.data_dir / "weights").glob(f"{context.settings.backbone}-{digest}.*"):
+        for path in (context.settings.data_dir / "weights").glob(
+            f"{file_name(context.settings.backbone, digest)}[.-]*"
+        ):
             path.unlink(missing_ok=True)

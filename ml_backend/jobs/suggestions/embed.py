@@ -62,7 +62,7 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
     grid = studio_grid(features.timeline, work.question.framerate_of(task.data))
     if trained:
         asked = Asked(context.settings.data_dir, work.key)
-        chosen = not_asked_yet(asked, task.id, features, context.backbone.key, grid, chosen, good)
+        chosen = not_asked_yet(asked, task.id, features, context.backbone.keys, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
     stored = ready.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
     # Those of another video of the task stay.

@@ -47,19 +47,21 @@ def not_asked_yet(
     asked: Asked,
     task: int,
     features: VideoFeatures,
-    backbone: str,
+    backbone: tuple[str, ...],
     grid: StudioGrid,
     chosen: Frames,
     others: Candidates,
 ) -> Frames:
-    """Those of the frames `chosen` of a task's video, as the `backbone` of this key sees it, that no other suggestion shows,
-    one at least; and notes what was found.
+    """Those of the frames `chosen` of a task's video, as a backbone of these keys sees it (`Backbone.keys`), that no other
+    suggestion shows, one at least; and notes what was found.
 
     In the place of those that it leaves out come `others`, embedded frames, as far as they show something new. Of a copy of
     another task's video only one frame is asked about, the furthest in time from those asked about there. Raises
     StorageError.
     """
-    data_dir, project, network = asked.data_dir, asked.project, zlib.crc32(backbone.encode())
+    data_dir, project = asked.data_dir, asked.project
+    networks = [zlib.crc32(key.encode()) for key in backbone]
+    network = networks[0]
     rows = _described(task, features, grid, chosen, network)
     with pictures.writing(data_dir, project):
         known = pictures.pictures(data_dir, project)
@@ -69,7 +71,7 @@ def not_asked_yet(
         if len(asked_there):
             _compare_times(rows, asked_there)
         else:
-            comparable = np.flatnonzero(elsewhere & (known["backbone"] == network))
+            comparable = np.flatnonzero(elsewhere & np.isin(known["backbone"], networks))
             best = _compare(rows, known, comparable)
             if missing := int((rows["same_task"] != NONE).sum()):
                 kept = chosen[rows["same_task"] == NONE]

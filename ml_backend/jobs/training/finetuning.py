@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
-from ml_backend.features.backbones import Backbone
+from ml_backend.features.backbones import Backbone, network_of
 from ml_backend.jobs.own_network import forget_networks, load_network
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report, show_curve
@@ -119,7 +119,8 @@ def worth_using(redis: Redis, key: str, tuned: Mapping[str, Any], frozen: Mappin
 def outgrown(network: Network, purpose: Mapping[str, Any], base: str, videos: int) -> bool:
     """Whether the network was made for something else, or there are a quarter more videos than it was made with."""
     known = len(network.trained_on) + len(network.validated_on)
-    return (network.purpose, network.base) != (purpose, base) or videos >= _GROWN * known
+    same = network.purpose == purpose and network_of(network.base) == network_of(base)
+    return not same or videos >= _GROWN * known
 
 
 def _train(
@@ -152,7 +153,8 @@ def _train(
     learnt = pictures(training, shown * settings.cycles, "train the network on", 0, 8)
     judged = pictures(validation, VALIDATION, "judge the network by", 8, 10)
     kept = context.settings.data_dir / "weights"
-    weights = find_weights(context.settings.backbone, context.settings.backbone_weights, kept)
+    of = context.settings
+    weights = find_weights(of.backbone, of.backbone_weights, kept, of.backbone_license)
     started = time.monotonic()
     tuned = finetune(
         context.settings.backbone,

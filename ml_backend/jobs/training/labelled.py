@@ -83,13 +83,13 @@ def annotated_for(work: ProjectWork, annotated: Sequence[Annotated]) -> list[Ann
     return [own for each in annotated if (own := each.about(work.question)).annotations]
 
 
-def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone_key: str) -> str:
+def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str) -> str:
     """The same for the same annotations, labels, settings and backbone: nothing to train then."""
     said = sorted((a.id, a.updated_at.isoformat()) for each in annotated for a in each.annotations)
     labels: Any = work.question.labels
     if len(work.config.questions) > 1:
         labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
-    text = json.dumps([said, labels, repr(work.settings), backbone_key])
+    text = json.dumps([said, labels, repr(work.settings), backbone])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -67,7 +67,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         note_labelled(context, work, (), ())
         return "nothing is annotated yet"
     tell_of_weights(context, key)
-    mark = fingerprint(work, annotated, context.backbone.key)
+    mark = fingerprint(work, annotated, context.backbone.network)
     models = context.models_dir(key)
     newest = newest_learnt(models)
     known = newest is not None and newest.settings.get("fingerprint") == mark
@@ -91,7 +91,13 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         first.head,
         backbone=first.backbone,
         annotations={str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
-        settings={**asdict(work.settings), "fingerprint": mark, "backbone_trained": context.backbone.trained},
+        settings={
+            **asdict(work.settings),
+            "fingerprint": mark,
+            "backbone_trained": context.backbone.trained,
+            "backbone_source": context.backbone.source,
+            "backbone_license": context.backbone.licence,
+        },
         metrics=first.metrics,
         curves=first.curves,
         network=first.network,

@@ -38,7 +38,7 @@ class Project:
         self, number: int, features: VideoFeatures, chosen: np.ndarray = CHOSEN, others: Candidates = NO_OTHERS
     ) -> list[int]:
         grid = studio_grid(features.timeline, 25)
-        return not_asked_yet(Asked(self.folder, P), number, features, self.network, grid, chosen, others).tolist()
+        return not_asked_yet(Asked(self.folder, P), number, features, (self.network,), grid, chosen, others).tolist()
 
     def ask_first(self, number: int, path: Path, chosen: np.ndarray = CHOSEN) -> list[int]:
         """Before the video is embedded."""
