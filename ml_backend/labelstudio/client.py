@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +55,15 @@ class VideoAddress:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Doubled:
+    """`predictions`: number and unix time of each that a task has of one model version, the newest last."""
+
+    task: int
+    predictions: tuple[tuple[int, float], ...]
+    has_draft: bool
+
+
 class Client(TaskLists):
     """One Label Studio, reached with one token (personal access token or legacy token).
 
@@ -84,6 +94,25 @@ class Client(TaskLists):
             these = condition("id", "in_list", "Number", listed[start : start + _BULK])
             found.update(task.id for task in self._without(project, version, these))
         return found
+
+    def number_lacking(self, project: int, version: str) -> int:
+        """How many tasks have no prediction of a model version, nor of one whose name its name is a part of."""
+        return self._first(project, "id", "tasks:id", condition(_VERSIONS, "not_contains", "List", [version]))[1]
+
+    def doubled(self, project: int, version: str) -> Iterator[Doubled]:
+        """The tasks that have several predictions of a model version."""
+        include = "id,draft_exists,predictions,model_version,created_at"
+        seen: set[int] = set()
+        for item in self._tasks(project, include, condition(_VERSIONS, "contains", "List", [version])):
+            found = sorted(
+                (int(each["id"]), datetime.fromisoformat(each["created_at"]).timestamp())
+                for each in item["predictions"]
+                if each["model_version"] == version
+            )
+            # Label Studio lists a task once for each of its predictions.
+            if len(found) > 1 and item["id"] not in seen:
+                yield Doubled(item["id"], tuple(found), bool(item["draft_exists"]))
+            seen.add(item["id"])
 
     def _without(self, project: int, version: str, *conditions: dict[str, Any], after: int = 0) -> Iterator[Task]:
         # Label Studio's filter takes cold-v12 for cold-v1; then the list of each task's versions is asked for as well.

@@ -136,6 +136,12 @@ def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bo
     return any(_status(job) == JobStatus.FAILED for job in existing(redis, slots(kind, project, *subject)))
 
 
+def last_failure(redis: Redis, kind: str, project: str, *subject: str | int) -> Job | None:
+    """The failed job of a kind and subject, None when there is none."""
+    failed = [job for job in existing(redis, slots(kind, project, *subject)) if _status(job) == JobStatus.FAILED]
+    return max(failed, key=lambda job: job.ended_at or job.created_at, default=None)
+
+
 def queue_due(redis: Redis) -> int:
     """Queues the failed jobs whose time to be tried again has come; returns how many. Any number of processes may call it.
 

@@ -15,7 +15,7 @@ _MARKS = "coldblitz:marks"
 _LOOK_AGAIN_SECONDS = 3600
 _EXPIRE = ("tasks", "images", "entries")
 # What is seen again by looking.
-SEEN = ("tasks", "cursor", "ids", "trained", "asked", "images", "entries")
+SEEN = ("tasks", "cursor", "ids", "trained", "asked", "images", "entries", "rollout", "doubles")
 
 
 def get(redis: Redis, key: str, name: str) -> Any:
@@ -29,7 +29,10 @@ def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = 
     have been, while there are more than may wait at once. `ids`: newest task, and number of tasks. `trained`, `asked`:
     state of the annotations that a training knew of, and for which one was queued. `decided`: newest version that was
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
-    `more` while more of them lack than may wait at once. `entries`: which ML backend entries reach us. `seconds`: for how
+    `more` while more of them lack than may wait at once. `entries`: which ML backend entries reach us.
+    `rollout`: a version
+    whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
+    no task had two of one version. `seconds`: for how
     long it is remembered, where that is not for good."""
     kept = _LOOK_AGAIN_SECONDS if name in _EXPIRE else None
     redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=seconds or kept)

@@ -9,8 +9,10 @@ from ml_backend.jobs.companion.news import queue_images
 from ml_backend.jobs.connection import Standing, look
 from ml_backend.jobs.filling import queue_missing
 from ml_backend.jobs.pinning import follow_pin
+from ml_backend.jobs.predictions.doubles import remove_doubles
 from ml_backend.jobs.predictions.retire import retire
 from ml_backend.jobs.project_work import find_project, work_on
+from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
 from ml_backend.jobs.reconciling.forgetting import forget_deleted_tasks, forget_project, remove_gone
 from ml_backend.jobs.reconciling.leaving import take_leave
 from ml_backend.jobs.run import job, report
@@ -72,10 +74,12 @@ def reconcile(project_key: str) -> str:
         queue_missing(context, work, newest, tasks, stored),
         queue_training(context, work),
         queue_images(context, work, newest, stored),
-        _queue_rollout(context, project_key),
+        queue_rollout(redis, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
         done.append(f"{again} jobs tried again")
+    if doubles := remove_doubles(context, work, tasks, stored):
+        done.append(f"{doubles} second predictions")
     retire(context, work, stored)
     found = [each for each in done if each]
     projects.note_reconciled(redis, project_key)
@@ -128,14 +132,6 @@ def _existing(context: WorkerContext) -> dict[str, Project]:
         return {str(each.key): each for each in context.client.projects()}
     except LabelStudioMissing as error:
         raise LabelStudioError(error.message, "Check that LABEL_STUDIO_URL is the address of Label Studio.") from error
-
-
-def _queue_rollout(context: WorkerContext, key: str) -> str | None:
-    """A roll-out that broke off, be it that its job was lost, is begun again; one that failed for good is not."""
-    wanted = projects.wanted_version(context.redis, key)
-    if wanted is None or wanted == projects.active_version(context.redis, key):
-        return None
-    return f"{wanted} to roll out" if request(context.redis, "rollout", key, wanted) else None
 
 
 def _report_others(context: WorkerContext, key: str, standing: Standing) -> None:
