@@ -107,10 +107,12 @@ class Question:
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """`questions`: at least one, in the order of the config. `left_alone`: what else it asks, a sentence each."""
+    """`questions`: at least one, in the order of the config. `left_alone`: what else it asks, a sentence each. `names`: of all
+    tags that have one."""
 
     questions: tuple[Question, ...]
     left_alone: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
 
     @property
     def main(self) -> Question:
@@ -174,7 +176,8 @@ def parse_label_config(xml: str) -> LabelConfig:
     if not questions:
         raise LabelConfigError(_nothing(objects, others), _HOW_TO_MEND)
     alone = len(questions) == 1
-    return LabelConfig(tuple(replace(each, alone=alone) for each in questions), tuple(others))
+    names = frozenset(name for each in elements if (name := _attribute(each, "name")) is not None)
+    return LabelConfig(tuple(replace(each, alone=alone) for each in questions), tuple(others), names)
 
 
 def _nothing(objects: Mapping[str, ElementTree.Element], others: Sequence[str]) -> str:

@@ -11,13 +11,14 @@ import json
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
-from ml_backend.labelstudio.config import REVIEWED, Question
+from ml_backend.labelstudio.config import REVIEWED, LabelConfig, Question
 from ml_backend.provenance import question_id, suggestion_id
 from ml_backend.video.timeline import StudioFrame
 
@@ -163,6 +164,18 @@ def is_untouched_whole(whole: WholeVideo) -> bool:
         return False
     said = re.fullmatch(r".+-v[0-9]+-whole_([0-9a-f]{8})", whole.id[:_LONGEST_ID])
     return whole.origin == "prediction" if said is None else said[1] == _checksum(whole.labels)
+
+
+def stray_controls(items: Iterable[Mapping[str, Any]], config: LabelConfig) -> Counter[str]:
+    """How many timeline regions and choices of annotations are on which control that the label config does not have."""
+    return Counter(
+        str(item.get("from_name"))
+        for annotation in items
+        if not annotation.get("was_cancelled")
+        for item in _list(annotation.get("result"))
+        if isinstance(item, Mapping) and item.get("type") in ("timelinelabels", "choices")
+        if str(item.get("from_name")) not in config.names
+    )
 
 
 def _annotation(task: int, item: Mapping[str, Any], question: Question) -> Annotation:

@@ -29,8 +29,8 @@ def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = 
     have been, while there are more than may wait at once. `ids`: newest task, and number of tasks. `trained`, `asked`:
     state of the annotations that a training knew of, and for which one was queued. `decided`: newest version that was
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
-    `more` while more of them lack than may wait at once. `entries`: which ML backend entries reach us.
-    `rollout`: a version
+    `more` while more of them lack than may wait at once. `entries`: which ML backend entries reach us. `controls`: those of
+    the label config that suggestions were made for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
     no task had two of one version. `seconds`: for how
     long it is remembered, where that is not for good."""
@@ -40,5 +40,5 @@ def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = 
 
 def drop(redis: Redis, key: str, *names: str) -> None:
     """Those marks of a project; without names all of them."""
-    for name in names or (*SEEN, "decided"):
+    for name in names or (*SEEN, "decided", "controls"):
         redis.delete(f"{_MARKS}:{key}:{name}")

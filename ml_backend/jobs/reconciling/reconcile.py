@@ -13,6 +13,7 @@ from ml_backend.jobs.predictions.doubles import remove_doubles
 from ml_backend.jobs.predictions.retire import retire
 from ml_backend.jobs.project_work import find_project, work_on
 from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
+from ml_backend.jobs.reconciling.controls import follow_controls
 from ml_backend.jobs.reconciling.forgetting import forget_deleted_tasks, forget_project, remove_gone
 from ml_backend.jobs.reconciling.leaving import take_leave
 from ml_backend.jobs.run import job, report
@@ -53,7 +54,7 @@ def reconcile(project_key: str) -> str:
     standing = look(context, project)
     if standing.entry is None:
         return take_leave(context, project)
-    stored = standing.stored
+    stored = dict(standing.stored)
     try:
         work = work_on(context, project)
     except LabelConfigError as error:
@@ -64,12 +65,14 @@ def reconcile(project_key: str) -> str:
     _report_settings(context, project_key)
     _report_others(context, project_key, standing)
     mend_webhook(context, work.key, work.id)
+    renamed = follow_controls(context, work, stored)
     follow_pin(context, work, stored)
     newest, tasks = context.client.newest_task(work.id)
     overview.note(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
     deleted = forget_deleted_tasks(context, work, newest, tasks)
     report(10, "comparing tasks and annotations")
     done = [
+        renamed,
         f"{deleted} deleted tasks" if deleted else None,
         queue_missing(context, work, newest, tasks, stored),
         queue_training(context, work),

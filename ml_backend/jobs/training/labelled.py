@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import Question
-from ml_backend.labelstudio.regions import parse_annotations, parse_regions
+from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
 from ml_backend.learning.framelabels import FrameLabels, frame_labels
 from ml_backend.provenance import RegionId
 from ml_backend.records import ready
@@ -27,13 +27,15 @@ class Annotated:
     """A task and its annotations, as far as they are about one question.
 
     `items`: Label Studio's own JSON of them, kept where a config has several questions. `shown`: the results of what other
-    models have predicted of the task, where an annotation has regions of theirs.
+    models have predicted of the task, where an annotation has regions of theirs. `strays`: how many regions are on controls
+    that the label config does not have.
     """
 
     task: Task
     annotations: tuple[Annotation, ...]
     items: tuple[Mapping[str, Any], ...] = ()
     shown: tuple[Sequence[Mapping[str, Any]], ...] = ()
+    strays: Mapping[str, int] = field(default_factory=dict)
 
     def about(self, question: Question) -> Annotated:
         """The same annotations, read for another question."""
@@ -45,7 +47,12 @@ def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None 
     labelled in the companion project."""
     keep = len(work.config.questions) > 1
     read = {
-        found.id: Annotated(found, parse_annotations(found.id, items, work.question), tuple(items) if keep else ())
+        found.id: Annotated(
+            found,
+            parse_annotations(found.id, items, work.question),
+            tuple(items) if keep else (),
+            strays=stray_controls(items, work.config),
+        )
         for found, items in context.client.annotated(work.id, task)
     }
     questions = work.config.questions if keep else ()

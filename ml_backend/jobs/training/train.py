@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,10 @@ _BURST = 1.0, 5.0
 # In a companion project each frame is an annotation; a version for each of them would be too many.
 _BURST_OF_FRAMES = 3.0, 15.0
 
+_STRAY = (
+    "Annotations have {} regions on the control “{}”, which the label config does not have any more, so nothing is learnt from "
+    "them. Rename the control back, or give a new one this name."
+)
 _NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
 
 
@@ -67,6 +72,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         note_labelled(context, work, (), ())
         return "nothing is annotated yet"
     tell_of_weights(context, key)
+    _tell_of_strays(context, work, annotated)
     mark = fingerprint(work, annotated, context.backbone.network)
     models = context.models_dir(key)
     newest = newest_learnt(models)
@@ -111,6 +117,13 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     frames = sum(each.labelled_frames for each in learnt)
     trained = f"trained {card.name} on {frames} frames of {max(each.videos for each in learnt)} videos"
     return f"{trained}, {_decide(context, work, card)}"
+
+
+def _tell_of_strays(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated]) -> None:
+    """Says which regions are on a control that was renamed or removed: nothing is learnt from them."""
+    strays: Counter[str] = sum((Counter(each.strays) for each in annotated), Counter())
+    told = [_STRAY.format(number, control) for control, number in sorted(strays.items())]
+    projects.set_problems(context.redis, work.key, "controls", told)
 
 
 def _learn_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,8 +59,8 @@ def result_of(task: int, clip: Clip) -> list[dict[str, Any]]:
     return [*result, {"id": "c", "type": "choices", "from_name": "clip", "value": {"choices": [chosen]}}]
 
 
-@pytest.fixture
-def studio(clips: list[Clip]) -> Studio:
+def opened(clips: list[Clip]) -> Studio:
+    """Frames of four of six videos are labelled, and these videos' classes chosen."""
     studio = Studio()
     assert studio.project is not None
     studio.project["label_config"] = CONFIG
@@ -72,24 +73,48 @@ def studio(clips: list[Clip]) -> Studio:
 
 
 @pytest.fixture
-def context(
-    studio: Studio,
-    redis: Redis,
+def studio(clips: list[Clip]) -> Studio:
+    return opened(clips)
+
+
+def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
+    here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
+    return WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def embedded(
+    clips: list[Clip],
     redis_settings: Settings,
     warm: Callable[[Path], Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WorkerContext]:
-    """With all videos embedded."""
-    with serving(studio) as url:
-        here = {"label_studio_url": url, "data_dir": warm(tmp_path), "redis_url": redis_url(redis_settings)}
-        made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        projects.remember(redis, Known(KEY, CONFIG))
-        for module in ("training.train", "training.evaluate", "predictions.rollout"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A data folder with the embeddings of all videos."""
+    data = warm(tmp_path_factory.mktemp("data"))
+    with serving(opened(clips)) as url:
+        made = worker(redis_settings, url, data)
         work = open_project(made, KEY)
         for task in made.client.tasks(work.id):
             task_features(made, work.question, task)
+        made.redis.close()
+    return data
+
+
+@pytest.fixture
+def context(
+    embedded: Path,
+    studio: Studio,
+    redis: Redis,
+    redis_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[WorkerContext]:
+    shutil.copytree(embedded, tmp_path / "data")
+    with serving(studio) as url:
+        made = worker(redis_settings, url, tmp_path / "data")
+        projects.remember(redis, Known(KEY, CONFIG))
+        for module in ("training.train", "training.evaluate", "predictions.rollout"):
+            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()
 
@@ -204,3 +229,17 @@ def test_a_second_control_put_in_front_of_an_old_model_takes_nothing_from_it(
     (prediction,) = (each for each in studio.predictions if each["task"] == 5)
     assert {item["from_name"] for item in prediction["result"]} == {"road"}
     assert said(prediction["result"], "road") <= {"free", "ball"}
+
+
+def test_regions_on_a_control_that_was_renamed_are_told(context: WorkerContext, studio: Studio, redis: Redis) -> None:
+    assert studio.project is not None
+    studio.project["label_config"] = CONFIG.replace('name="road"', 'name="street"')
+    train(KEY)
+    number = sum(
+        item["from_name"] == "road" for task in ANSWERED for item in studio.tasks[task]["annotations"][0]["result"]
+    )
+    (sentences,) = projects.problems(redis).values()
+    assert any(f"{number} regions on the control “road”" in sentence for sentence in sentences)
+    studio.project["label_config"] = CONFIG
+    train(KEY)
+    assert not any("the control “road”" in sentence for told in projects.problems(redis).values() for sentence in told)

@@ -1,0 +1,35 @@
+"""What was made for a label config that has changed since: suggestions name its controls and its video."""
+
+from __future__ import annotations
+
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.queueing.queue import request
+from ml_backend.records import marks, projects, ready
+
+
+def follow_controls(context: WorkerContext, work: ProjectWork, stored: dict[str, int]) -> str | None:
+    """Has predictions made anew when a control or a `<Video>` was renamed: Label Studio shows those with other names nowhere.
+
+    `stored`: the number of predictions of each version, from which those that are deleted are taken. What is only added to a
+    config changes nothing of what is there. Returns what was done, if anything.
+    """
+    redis, key = context.redis, work.key
+    now = [[each.from_name, each.to_name, each.video, each.kind] for each in work.config.questions]
+    before = marks.get(redis, key, "controls")
+    if before == now:
+        return None
+    if before is not None and any(each not in now for each in before):
+        active = projects.active_version(redis, key)
+        for version in filter(None, (KEYFRAMES_VERSION, active)):
+            # Whoever has such a task open cannot submit it: the editor that they have open is the old one.
+            if stored.pop(version, 0):
+                context.client.delete_version(work.id, version)
+            ready.delete(context.settings.data_dir, key, version)
+        marks.drop(redis, key, "tasks", "cursor", "trained")
+        if active is not None:
+            projects.want(redis, key, active)
+            request(redis, "rollout", key, active, again=True)
+    marks.put(redis, key, "controls", now)
+    return None if before is None else "the label config's controls have changed"
