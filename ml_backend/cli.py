@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from ml_backend import logs
@@ -18,6 +17,7 @@ from ml_backend.commands.import_videos import import_videos
 from ml_backend.commands.models import app as models
 from ml_backend.commands.request import predict, suggest, train
 from ml_backend.commands.stats import stats
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.settings import Settings, notes
 
@@ -37,7 +37,7 @@ def main() -> None:
         app()
     except ColdblitzError as error:
         told = Text.assemble((" ".join(error.message.split()), "red"), " ", " ".join(error.remedy.split()))
-        Console(stderr=True).print(told, soft_wrap=True)
+        terminal(stderr=True).print(told, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -47,10 +47,11 @@ def serve() -> None:
     from ml_backend.serve import serve
 
     settings = Settings.from_environment()
-    Console(stderr=True).print(
-        f"Coldblitz at [bold]http://{settings.host}:{settings.port}[/bold] for {settings.label_studio_url}\n"
-        "Paste this address in Label Studio: project, Settings, Model, Connect Model."
+    told = Text.assemble(
+        "Coldblitz at ", (f"http://{settings.host}:{settings.port}", "bold"), f" for {settings.label_studio_url}"
     )
+    terminal(stderr=True).print(told, soft_wrap=True)
+    terminal(stderr=True).print("Paste this address in Label Studio: project, Settings, Model, Connect Model.")
     serve(settings)
 
 

@@ -52,6 +52,7 @@ class Settings:
     cache_max_bytes: int = 20 * GIB
     max_video_bytes: int = 20 * GIB
     label_studio_host: str | None = None
+    public_hosts: tuple[str, ...] = ()
 
     @property
     def label_studio_pages(self) -> str:
@@ -94,6 +95,13 @@ class Settings:
         user, password = environment.get("BASIC_AUTH_USER") or None, secret(environment, "BASIC_AUTH_PASS")
         if (user is None) != (password is None):
             raise SettingsError("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set.", "Set both, or neither.")
+        if max(map(ord, f"{user}{password}"), default=0) > 255:
+            raise SettingsError(
+                "BASIC_AUTH_USER or BASIC_AUTH_PASS has a character that Label Studio cannot send in a login.",
+                "Use letters, digits and signs of Western European languages (Latin-1) only; € is not among them.",
+            )
+        if ":" in (user or ""):
+            raise SettingsError("BASIC_AUTH_USER has a colon, which ends a login's user name.", "Choose another.")
         return cls(
             label_studio_url=url,
             label_studio_api_key=key,
@@ -106,6 +114,7 @@ class Settings:
             basic_auth_pass=password,
             allow_no_login=_yes(environment, "ALLOW_NO_LOGIN"),
             video_hosts=_hosts(environment, "VIDEO_HOSTS"),
+            public_hosts=_hosts(environment, "PUBLIC_HOSTS"),
             backbone=environment.get("BACKBONE") or cls.backbone,
             backbone_weights=environment.get("BACKBONE_WEIGHTS") or cls.backbone_weights,
             backbone_license=environment.get("BACKBONE_LICENSE") or None,

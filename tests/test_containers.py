@@ -74,7 +74,7 @@ def test_our_services_get_settings_that_exist(compose: dict[str, Any], name: str
     assert settings.device == ("cuda" if name == "worker-gpu" else "auto")
     known = {field.upper() for field in Settings.__dataclass_fields__}
     # The log is set up before there are settings; libraries read the proxies.
-    assert set(environment) <= known | {"LOG_FORMAT", "LOG_LEVEL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+    assert set(environment) <= known | {"LOG_FORMAT", "LOG_LEVEL", "CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -46,6 +46,7 @@ class TestEnvironment:
                 "CACHE_MAX_BYTES": "1000",
                 "MAX_VIDEO_BYTES": "100",
                 "LABEL_STUDIO_HOST": "https://label.example/",
+                "PUBLIC_HOSTS": "coldblitz.example",
             }
         )
         assert settings.label_studio_url == "https://studio.example"
@@ -82,6 +83,9 @@ class TestEnvironment:
             ({"VIDEO_HOSTS": "10.0.0.0/33"}, "VIDEO_HOSTS"),
             ({"VIDEO_HOSTS": "10.0.0.256"}, "VIDEO_HOSTS"),
             ({"BASIC_AUTH_USER": "studio"}, "BASIC_AUTH_PASS"),
+            ({"BASIC_AUTH_USER": "studio", "BASIC_AUTH_PASS": "secret€"}, "character that Label Studio cannot send"),
+            ({"BASIC_AUTH_USER": "a:b", "BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER has a colon"),
+            ({"PUBLIC_HOSTS": "http://coldblitz.example"}, "PUBLIC_HOSTS"),
             ({"BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER"),
         ],
     )

@@ -13,6 +13,7 @@ import requests
 import typer
 from redis import Redis
 from redis.exceptions import RedisError
+from requests.auth import HTTPBasicAuth
 
 from ml_backend import transport
 from ml_backend.errors import SettingsError
@@ -163,7 +164,8 @@ class There:
     def call(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
         """The JSON object of an answer. Raises SettingsError, with the backend's own words when it refuses."""
         user, password = os.environ.get("BASIC_AUTH_USER"), secret(os.environ, "BASIC_AUTH_PASS")
-        login = (user, password) if user and password else None
+        # As text, requests would send Latin-1, which not every password is.
+        login = HTTPBasicAuth(user.encode(), password.encode()) if user and password else None
         try:
             # Nobody else is to get the login.
             answer = transport.session(self.url).request(

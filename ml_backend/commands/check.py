@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.settings import Settings
 from ml_backend.video.inspection import Finding, inspect
@@ -55,7 +55,7 @@ def check_tasks(settings: Settings, project: int, task: int | None, thorough: bo
 
 def report(checked: Iterator[Checked], as_json: bool) -> bool:
     """Prints what was found as it comes; True when no video has an error."""
-    console = Console()
+    console = terminal()
     rows = []
     well = True
     for each in checked:

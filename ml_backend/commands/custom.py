@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError
 from ml_backend.settings import Settings
 
@@ -48,12 +48,12 @@ def check(
     except ColdblitzError as error:
         if not as_json:
             raise
-        Console().print_json(json.dumps({"usable": False, "error": error.message, "remedy": error.remedy}))
+        terminal().print_json(json.dumps({"usable": False, "error": error.message, "remedy": error.remedy}))
         raise SystemExit(1) from None
     if as_json:
-        Console().print_json(json.dumps({"usable": True, **asdict(found)}))
+        terminal().print_json(json.dumps({"usable": True, **asdict(found)}))
     else:
-        _print(found, Console())
+        _print(found, terminal())
 
 
 def _of_project(project: int | None) -> tuple[tuple[str, ...] | None, dict[str, str] | None]:
@@ -87,7 +87,7 @@ def _print(found: CustomCheck, console: Console) -> None:
         ),
     ):
         console.print(Text(f"  {name:<10}{value}"))
-    table = Table("frame", "second", *map(escape, found.labels))
+    table = Table("frame", "second", *found.labels)
     for row in found.first:
         table.add_row(str(row.index), f"{row.seconds:.3f}", *(f"{p:.3f}" for p in row.probabilities))
     console.print(table)

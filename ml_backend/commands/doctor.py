@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from redis import Redis
-from rich.console import Console
 from rich.text import Text
 
 from ml_backend import logs
 from ml_backend.checks import Check, fault_of, ok, warning
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import LabelStudioError, SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings, notes
@@ -75,7 +75,7 @@ def _projects(settings: Settings, number: int | None) -> Iterator[Check]:
 
 def report(checks: Iterator[Check], as_json: bool) -> bool:
     """Prints what was found as it comes; True when there is no fault."""
-    console = Console()
+    console = terminal()
     found = []
     for check in checks:
         found.append(check)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from ml_backend.commands.terminal import progress_bars, terminal
 from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
 
@@ -93,7 +92,7 @@ def _shares(text: str | None) -> tuple[float, float, float] | None:
 
 @contextmanager
 def _bar(quiet: bool) -> Iterator[Bar]:
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+    with progress_bars(quiet) as progress:
 
         def begin(text: str, total: int | None) -> Step:
             row = progress.add_task(text, total=total)
@@ -103,7 +102,7 @@ def _bar(quiet: bool) -> Iterator[Bar]:
 
 
 def _tell(written: dict[str, Any], output: Path, as_json: bool) -> None:
-    console = Console()
+    console = terminal()
     if as_json:
         console.print_json(json.dumps({"output": str(output), **written}))
         return

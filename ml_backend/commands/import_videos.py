@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
+from ml_backend.commands.terminal import progress_bars, terminal
 from ml_backend.errors import LabelConfigError, SettingsError
 from ml_backend.settings import Settings
 
@@ -72,7 +72,7 @@ def import_videos(
     arrivals = Arrivals(watch) if watch is not None else None
     if arrivals is not None:
         arrivals.poll()
-    console = Console()
+    console = terminal()
     outcomes: list[Outcome] = []
     with _bars(as_json) as bar:
         importer, config = _importer(settings, project, recipe, _root(link, root), allow_duplicates, bar)
@@ -197,7 +197,7 @@ def _tell(console: Console, outcome: Outcome) -> None:
 
 @contextmanager
 def _bars(quiet: bool) -> Iterator[Bar]:
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+    with progress_bars(quiet) as progress:
 
         @contextmanager
         def begin(text: str, total: int) -> Iterator[Callable[[int], None]]:

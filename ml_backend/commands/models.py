@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ml_backend.commands.backend import Url, backend
+from ml_backend.commands.terminal import terminal
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)
 
@@ -28,7 +27,7 @@ def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
     """All versions, the oldest first. Example: coldblitz models list 1"""
     rows = backend(url).models(project)
     if as_json:
-        Console().print_json(json.dumps(rows))
+        terminal().print_json(json.dumps(rows))
         return
     table = Table("version", "active", "videos", "labelled frames", "macro-F1 on held-out videos", "created")
     for row in rows:
@@ -40,7 +39,7 @@ def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
             _score(row["macro_f1"], row["macro_f1_interval"]),
             row["created"],
         )
-    Console().print(table)
+    terminal().print(table)
 
 
 @app.command()
@@ -48,10 +47,10 @@ def show(project: Project, version: Version, url: Url = None, as_json: AsJson = 
     """A version's model card. Example: coldblitz models show 1 cold-v3"""
     card = backend(url).model_card(project, version)
     if as_json:
-        Console().print_json(json.dumps(card))
+        terminal().print_json(json.dumps(card))
         return
     for table in _tables(card):
-        Console().print(table)
+        terminal().print(table)
 
 
 @app.command()
@@ -69,7 +68,7 @@ def delete(project: Project, version: Version, url: Url = None, as_json: AsJson 
 
 
 def _tell(done: Mapping[str, str], sentence: str, as_json: bool) -> None:
-    Console().print_json(json.dumps(done)) if as_json else Console().print(sentence)
+    terminal().print_json(json.dumps(done)) if as_json else terminal().print(sentence)
 
 
 def _tables(card: Mapping[str, Any]) -> Iterator[Table]:
@@ -142,7 +141,7 @@ def _label_table(labels: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table("label", "precision", "recall", "F1", "95 % interval", "frames", title="Each label")
     for label, row in labels.items():
         table.add_row(
-            escape(label),
+            label,
             *(_number(row[name]) for name in ("precision", "recall", "f1")),
             _interval(row.get("f1_interval")),
             str(row["support"]),
@@ -151,7 +150,7 @@ def _label_table(labels: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _confusion(confusion: Mapping[str, Sequence[Any]]) -> Table:
-    names = [escape(label) for label in confusion["labels"]]
+    names = list(confusion["labels"])
     table = Table("true \\ predicted", *names, title="Confusion, in frames")
     for label, counts in zip(names, confusion["counts"], strict=True):
         table.add_row(label, *map(str, counts))
@@ -180,7 +179,7 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> Table:
 def _pairs(title: str, rows: Mapping[str, str]) -> Table:
     table = Table(title=title, show_header=False)
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     return table
 
 

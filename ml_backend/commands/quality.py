@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console, Group
-from rich.markup import escape
+from rich.console import Group
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 from ml_backend.commands.backend import Backend
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
 from ml_backend.records.quality_report import QualityReport, SuspectRow, parse
 
@@ -25,7 +25,7 @@ def print_report(backend: Backend, project: str, as_json: bool) -> None:
         raise SettingsError(
             f"The labels of project {project} have not been looked at yet.", "That is done after a training; annotate."
         )
-    console = Console()
+    console = terminal()
     if as_json:
         console.print_json(json.dumps(found))
     else:
@@ -43,8 +43,8 @@ def _suspects(report: QualityReport) -> Group:
             Text(f"{row.task} ({row.video})", style=Style(link=row.url)),
             f"{row.first_second:.2f} to {row.last_second:.2f}",
             f"{row.start} to {row.end}",
-            escape(", ".join(row.given) or NONE),
-            escape(", ".join(row.expected) or NONE),
+            ", ".join(row.given) or NONE,
+            ", ".join(row.expected) or NONE,
             f"{row.doubt:.2f}",
             _about(row),
         )
@@ -66,10 +66,10 @@ def _agreement(report: QualityReport) -> Group:
         return Group(Text(title, style="bold"), Text("No annotator can be compared with anybody."))
     table = Table("of", "with others", "with the model", title=title)
     for label, kappa in report.label_kappa.items():
-        table.add_row(escape(label), _kappa(kappa), "")
+        table.add_row(label, _kappa(kappa), "")
     for number in people:
         name = report.names.get(number, f"user {number}")
-        table.add_row(escape(name), _kappa(report.annotator_kappa.get(number)), _kappa(report.model_kappa.get(number)))
+        table.add_row(name, _kappa(report.annotator_kappa.get(number)), _kappa(report.model_kappa.get(number)))
     return Group(table)
 
 

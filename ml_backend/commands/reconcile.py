@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ml_backend.commands.backend import Backend, ended
+from ml_backend.commands.terminal import terminal
 
 
 def reconcile(backend: Backend, project: str | None, *, thorough: bool, seconds: float) -> list[dict[str, Any]]:
@@ -24,10 +24,10 @@ def reconcile(backend: Backend, project: str | None, *, thorough: bool, seconds:
 def report(rows: list[dict[str, Any]], as_json: bool, *, of: str = "project", told: str = "what was missing") -> bool:
     """Prints what became of jobs, each named by its column `of`; returns whether all are finished."""
     if as_json:
-        Console().print_json(json.dumps(rows))
+        terminal().print_json(json.dumps(rows))
     else:
         table = Table(of, "state", told)
         for row in rows:
             table.add_row(row[of], row["state"], row["text"])
-        Console().print(table)
+        terminal().print(table)
     return all(row["state"] == "finished" for row in rows)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError, StorageError
 from ml_backend.settings import Settings
 
@@ -38,13 +39,13 @@ def stats(
     settings = Settings.from_environment()
     client = Counting(settings.label_studio_url, settings.label_studio_api_key)
     question = parse_label_config(client.project(project).label_config).main
-    with Console(stderr=True, quiet=as_json).status("reading the project's tasks"):
+    with terminal(stderr=True, quiet=as_json).status("reading the project's tasks"):
         work = list(client.work(project, question))
         found = count(work, question.labels, client.names())
     if geo is not None:
         places = geojson(work, lambda task: task_page(client.url, project, task))
         _write(geo, places)
-    console = Console()
+    console = terminal()
     if as_json:
         console.print_json(json.dumps(asdict(found)))
         return

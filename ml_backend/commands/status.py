@@ -6,13 +6,14 @@ import json
 import time
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from ml_backend.commands.backend import There
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
 
 _EVERY = 0.5
@@ -21,7 +22,7 @@ _SHOWN = 8
 
 def follow(url: str, *, once: bool, as_json: bool) -> None:
     """Prints once, or follows until Ctrl+C. Raises SettingsError when no backend answers at `url`."""
-    console = Console()
+    console = terminal()
     jobs = _jobs(url)
     if as_json:
         console.print_json(json.dumps(jobs))

@@ -49,6 +49,12 @@ def recall(redis: Redis, key: str) -> Link | None:
     return Link(url=url) if isinstance(url, str) else None
 
 
+def addresses(redis: Redis) -> set[str]:
+    """Those under which Label Studio reaches us, by its ML backend entries."""
+    found = (recall(redis, key) for key in map(text, redis.hkeys(_LINKS)))
+    return {link.url for link in found if link is not None and link.url and link.connected and not link.doubted}
+
+
 def note(redis: Redis, key: str, link: Link) -> None:
     redis.hset(_LINKS, key, json.dumps(asdict(link)))
 

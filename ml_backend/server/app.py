@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import links
 from ml_backend.server import asking, exports, models, progress, protocol
 from ml_backend.server.browsers import protect_browsers
 from ml_backend.server.dashboard import pages
@@ -37,7 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.hide(*settings.secrets)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
-    app.extensions["coldblitz"] = protocol.Backend(settings, Redis.from_url(redis_url(settings), socket_timeout=5))
+    redis = Redis.from_url(redis_url(settings), socket_timeout=5)
+    app.extensions["coldblitz"] = protocol.Backend(settings, redis)
     # The measuring first, so that it sees what the others refuse.
     add_metrics(app, settings)
     keep_threads_for_health(app)
@@ -49,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(exports.blueprint)
     app.register_blueprint(pages.blueprint)
     add_login(app, settings)
-    protect_browsers(app, has_login=settings.basic_auth_user is not None)
+    protect_browsers(app, settings, connected=lambda: links.addresses(redis))
     app.register_error_handler(ColdblitzError, _refused)
     app.register_error_handler(RedisError, _without_redis)
     app.register_error_handler(HTTPException, _http_error)

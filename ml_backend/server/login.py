@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
@@ -98,11 +100,24 @@ def add_login(app: Flask, settings: Settings) -> None:
 
 
 def _is_right(user: str, password: str) -> bool:
-    given = request.authorization
-    # Both are always compared, so that the time tells nothing.
-    right_user = hmac.compare_digest((given.username or "" if given else "").encode(), user.encode())
-    right_password = hmac.compare_digest((given.password or "" if given else "").encode(), password.encode())
-    return given is not None and given.type == "basic" and right_user and right_password
+    scheme, _, sent = request.headers["Authorization"].partition(" ")
+    try:
+        given = base64.b64decode(sent.strip(), validate=True)
+    except ValueError:
+        given = b""
+    # Browsers and curl send UTF-8, Label Studio Latin-1. All are always compared, so that the time tells nothing.
+    right = [hmac.compare_digest(given, login) for login in _as_sent(f"{user}:{password}")]
+    return scheme.lower() == "basic" and any(right)
+
+
+def _as_sent(login: str) -> list[bytes]:
+    """`login` in each encoding that there is for it, and its characters composed or not."""
+    forms = {unicodedata.normalize(form, login) for form in ("NFC", "NFD")} | {login}
+    return [form.encode() for form in forms] + [form.encode("latin-1") for form in forms if _is_latin(form)]
+
+
+def _is_latin(text: str) -> bool:
+    return max(map(ord, text), default=0) < 256
 
 
 def _locked(seconds: float) -> tuple[Response, int, dict[str, str]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import unicodedata
 from dataclasses import replace
 
+import httpx
 import pytest
+import requests
 from flask.testing import FlaskClient
+from loopback import serving
 from redis import Redis
 from werkzeug.test import TestResponse
 
@@ -59,6 +64,34 @@ class TestGuessing:
         headers, client = {"Authorization": header}, {"REMOTE_ADDR": "192.0.2.1"}
         tries = [locked.get("/jobs", headers=headers, environ_overrides=client).status_code for _ in range(11)]
         assert tries == [401] * 10 + [429]
+
+
+class TestEncodings:
+    """Browsers and curl send the login in UTF-8, Label Studio in Latin-1; some keyboards write é as two characters."""
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    @pytest.mark.parametrize("password", ["pässword", "señor:ÿ", "plain", "cafe\u0301"])
+    def test_each_is_understood(self, redis: Redis, redis_settings: Settings, password: str, encoding: str) -> None:
+        client = create_app(replace(redis_settings, basic_auth_user="jürgen", basic_auth_pass=password)).test_client()
+        sent = unicodedata.normalize("NFC", f"jürgen:{password}").encode(encoding)
+        assert self.status(client, sent) == 200
+        assert self.status(client, sent + b"x") == 401
+        assert self.status(client, sent[:-1]) == 401
+
+    @pytest.mark.parametrize("sent", [b"", b":", b"studio", b"\xff\xfe", "studio:pässword".encode("utf-16")])
+    def test_nothing_else_is(self, locked: FlaskClient, sent: bytes) -> None:
+        assert self.status(locked, sent) == 401
+
+    @staticmethod
+    def status(client: FlaskClient, sent: bytes) -> int:
+        header = f"Basic {base64.b64encode(sent).decode()}"
+        return client.get("/jobs", headers={"Authorization": header}).status_code
+
+    def test_as_requests_sends_it_for_label_studio(self, redis: Redis, redis_settings: Settings) -> None:
+        app = create_app(replace(redis_settings, basic_auth_user=RIGHT[0], basic_auth_pass=RIGHT[1]))
+        with serving(app) as url:
+            assert requests.get(f"{url}/jobs", auth=RIGHT, timeout=10).status_code == 200
+            assert httpx.get(f"{url}/jobs", auth=RIGHT).status_code == 200
 
 
 class Clock:
