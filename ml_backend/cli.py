@@ -111,7 +111,9 @@ def check(
     files: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
     project: Annotated[int | None, typer.Option(help="All videos of a project of Label Studio.")] = None,
     task: Annotated[int | None, typer.Option(help="With --project: the video of one task.")] = None,
-    framerate: Annotated[float | None, typer.Option(help="For files: the <Video> tag's framerate.")] = None,
+    framerate: Annotated[
+        float | None, typer.Option(help="For files: the <Video> tag's framerate; below 1, seconds a frame.")
+    ] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Decode every frame, to find damage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

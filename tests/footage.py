@@ -17,8 +17,8 @@ from flask import Flask, Response, jsonify, redirect, request
 from loopback import serving
 
 from ml_backend.features.store import FeatureStore
-from ml_backend.importing.bring import Importer
 from ml_backend.importing.holdings import holdings
+from ml_backend.importing.importer import Importer
 from ml_backend.importing.recipe import Recipe
 from ml_backend.labelstudio.intake import Intake
 from ml_backend.video.reach import VideoHosts

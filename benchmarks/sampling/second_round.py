@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import Track, answers, f1
 from ml_backend.jobs.predictions.questions import questions
-from ml_backend.video.inspection import natural_framerate
+from ml_backend.video.rates import natural_framerate
 from ml_backend.video.timeline import studio_grid
 
 FIRST, ROUNDS = 10, 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
+from ml_backend.readable import readable, readable_path
 from ml_backend.settings import Settings
 from ml_backend.video.inspection import Finding, inspect
 
@@ -26,11 +28,18 @@ class Checked:
 
 
 def check_files(paths: list[Path], framerate: float | None, thorough: bool) -> Iterator[Checked]:
-    """Raises SettingsError for a path that is no file."""
+    """`framerate`: as it is written into the `<Video>` tag. Raises SettingsError for a path that is no file, and for a
+    framerate that is none."""
+    if framerate is not None and not (math.isfinite(framerate) and framerate > 0):
+        raise SettingsError(f"A framerate is a positive number, not {framerate:g}.", "Write --framerate 25")
+    if framerate is not None and framerate < 1:
+        # As Label Studio reads it: seconds a frame.
+        framerate = 1 / framerate
     for path in paths:
         if not path.is_file():
-            raise SettingsError(f"{path} is not a file.", "Give a video file, --task or --project.")
-        yield Checked(str(path), inspect(path, framerate, thorough=thorough))
+            raise SettingsError(f"{readable(str(path))} is not a file.", "Give a video file, --task or --project.")
+        with readable_path(path) as opened:
+            yield Checked(readable(str(path)), inspect(opened, framerate, thorough=thorough))
 
 
 def check_tasks(settings: Settings, project: int, task: int | None, thorough: bool) -> Iterator[Checked]:

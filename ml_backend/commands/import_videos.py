@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,11 +19,14 @@ from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
     from ml_backend.importing.arrivals import Arrivals
-    from ml_backend.importing.bring import Bar, Importer, Outcome
+    from ml_backend.importing.bring import Outcome
+    from ml_backend.importing.importer import Bar, Importer
     from ml_backend.importing.recipe import Recipe
     from ml_backend.labelstudio.config import Question
 
 _WATCH_SECONDS = 2.0
+# So many files that are no videos are named.
+_NAMED = 5
 _ROOT = "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"
 _COLOURS = {"imported": "green", "present": "dim", "duplicate": "yellow", "refused": "red"}
 
@@ -41,6 +43,10 @@ def import_videos(
     ] = False,
     clip: Annotated[str | None, typer.Option(help="A stretch of each: 00:10-00:40")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="At most so many frames a second.")] = None,
+    raw_fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=240, help="Of raw streams (.h264, .mjpeg), which do not say: 25 if not given."),
+    ] = None,
     segment: Annotated[str | None, typer.Option(help="Cut each into tasks of this length: 60s")] = None,
     link: Annotated[
         Link | None, typer.Option(help="Do not upload: the files lie below the folder that Label Studio serves.")
@@ -63,11 +69,12 @@ def import_videos(
     from ml_backend.importing.bring import bring, summary
 
     settings = Settings.from_environment()
-    recipe = _recipe(clip, segment, fps, fix)
-    given = list(chain.from_iterable(_expanded(each) for each in files or ()))
+    recipe = _recipe(clip, segment, fps, fix, raw_fps)
+    given, skipped = _expanded(files or ())
     if not given and watch is None:
+        none = f" {_not_videos(skipped)}" if skipped else ""
         raise SettingsError(
-            "There is nothing to import.", "Name files, folders with videos, addresses, or --watch FOLDER."
+            f"There is nothing to import.{none}", "Name files, folders with videos, addresses, or --watch FOLDER."
         )
     arrivals = Arrivals(watch) if watch is not None else None
     if arrivals is not None:
@@ -87,8 +94,12 @@ def import_videos(
     advice = _advice(config)
     if as_json:
         rows = [asdict(each) for each in outcomes]
-        console.print_json(json.dumps({"videos": rows, "counts": summary(outcomes), "advice": advice}))
+        console.print_json(
+            json.dumps({"videos": rows, "counts": summary(outcomes), "advice": advice, "skipped": skipped})
+        )
     else:
+        if skipped:
+            console.print(f"skipped   {_not_videos(skipped)}", style="yellow", markup=False)
         said = ", ".join(f"{count} {state}" for state, count in summary(outcomes).items() if count)
         console.print(f"project {project}: {said}", markup=False)
         if advice and any(each.state == "imported" for each in outcomes):
@@ -120,8 +131,8 @@ def _watch(arrivals: Arrivals, importer: Importer, console: Console, as_json: bo
 def _importer(
     settings: Settings, number: int, recipe: Recipe, root: Path | None, allow_duplicates: bool, bar: Bar
 ) -> tuple[Importer, Question | LabelConfigError]:
-    from ml_backend.importing.bring import Importer
     from ml_backend.importing.holdings import holdings
+    from ml_backend.importing.importer import Importer
     from ml_backend.jobs.worker_context import WorkerContext
     from ml_backend.labelstudio.config import parse_label_config
     from ml_backend.labelstudio.intake import Intake
@@ -146,18 +157,33 @@ def _importer(
     return importer, config
 
 
-def _recipe(clip: str | None, segment: str | None, fps: float | None, fix: bool) -> Recipe:
+def _recipe(clip: str | None, segment: str | None, fps: float | None, fix: bool, raw_fps: float | None) -> Recipe:
     from ml_backend.importing.recipe import Recipe, parse_clip, parse_segment
 
-    return Recipe(parse_clip(clip) if clip else None, parse_segment(segment) if segment else None, fps, fix)
+    return Recipe(parse_clip(clip) if clip else None, parse_segment(segment) if segment else None, fps, fix, raw_fps)
 
 
-def _expanded(given: str) -> list[str]:
-    from ml_backend.importing.arrivals import files_in
+def _expanded(given: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
+    """Files and addresses, folders replaced by their videos, and the names of what else is in those."""
+    from ml_backend.importing.arrivals import sorted_out
+    from ml_backend.readable import readable
 
-    if "://" in given or not Path(given).is_dir():
-        return [given]
-    return [str(path) for path in files_in(Path(given))]
+    found: list[str] = []
+    skipped: list[str] = []
+    for each in given:
+        if "://" in each or not Path(each).is_dir():
+            found.append(each)
+            continue
+        videos, others = sorted_out(Path(each))
+        found += map(str, videos)
+        skipped += (readable(str(path)) for path in others)
+    return found, skipped
+
+
+def _not_videos(skipped: list[str]) -> str:
+    names = [Path(path).name for path in skipped[:_NAMED]]
+    more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+    return f"{', '.join(names)}{more}: no videos." if len(skipped) > 1 else f"{names[0]} is not a video."
 
 
 def _root(link: Link | None, root: Path | None) -> Path | None:

@@ -14,7 +14,8 @@ from ml_backend.export.names import folder_names, stem
 from ml_backend.export.project import Video
 from ml_backend.export.runs import Run
 from ml_backend.export.target import opened
-from ml_backend.video.decode import decode_whole, upright
+from ml_backend.video.fitting import Fitting, even, tag
+from ml_backend.video.whole_frames import Coded, decode_whole
 
 
 def write_clips(
@@ -85,7 +86,8 @@ def _cut(file: Path, video: Video, runs: Sequence[Run], scratch: Path) -> list[P
 
 
 class _Clip:
-    """An H.264 file that begins with its first frame at 0 and keeps the times between frames."""
+    """An H.264 file that begins with its first frame at 0 and keeps the times between frames. Frames of other sizes are fitted into
+    that of the first."""
 
     def __init__(self, path: Path, video: Video, run: Run) -> None:
         self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
@@ -94,19 +96,20 @@ class _Clip:
         self._start = int(self._times[run.start])
         self._stream: VideoStream | None = None
 
-    def add(self, index: int, frame: av.VideoFrame) -> None:
-        picture = upright(frame)
-        # H.264 in 4:2:0 has even sides only.
-        height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
+    def add(self, index: int, frame: Coded) -> None:
         if self._stream is None:
             self._stream = self._container.add_stream("libx264", options={"crf": "18", "preset": "veryfast"})
-            self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, "yuv420p"
+            size = even(frame.size)
+            self._fitting = Fitting(size)
+            (self._stream.width, self._stream.height), self._stream.pix_fmt = size, "yuv420p"
             self._stream.codec_context.time_base = self._base
-        made = av.VideoFrame.from_ndarray(picture[:height, :width].copy(), format="rgb24")
+            tag(self._stream, frame)
+        made = self._fitting.fit(frame)
         made.pts, made.time_base = int(self._times[index]) - self._start, self._base
         self._container.mux(self._stream.encode(made))
 
     def close(self) -> None:
         if self._stream is not None:
             self._container.mux(self._stream.encode(None))
+            self._fitting.close()
         self._container.close()

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from ml_backend.features.hashing import HASH_INPUT, phash
-from ml_backend.video.decode import decode_whole, upright
 from ml_backend.video.timeline import Timeline
+from ml_backend.video.whole_frames import Coded, decode_whole, upright
 
 # As good as the video mostly is; OpenCV's own default is 95, half as large again.
 QUALITY = 92
@@ -45,7 +44,7 @@ def _next(pending: deque[tuple[int, Future[tuple[bytes, int]]]]) -> tuple[int, b
     return index, *job.result()
 
 
-def _encoded(frame: VideoFrame, hashed: bool) -> tuple[bytes, int]:
+def _encoded(frame: Coded, hashed: bool) -> tuple[bytes, int]:
     picture = upright(frame, "bgr24")
     _, coded = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
     return coded.tobytes(), _hash(picture) if hashed else 0

@@ -12,7 +12,8 @@ from ml_backend.features.blocks import TextView, VideoFeatures
 from ml_backend.features.hashing import sampled_frames
 from ml_backend.features.store import FeatureStore
 from ml_backend.features.text import TextModel
-from ml_backend.video.decode import decode_sized, in_background
+from ml_backend.video.decode import in_background
+from ml_backend.video.whole_frames import decode_sized
 from sampling.spacing import nearest
 
 FRAMES_PER_SECOND = 2.0

@@ -6,40 +6,50 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ml_backend.errors import SettingsError
+from ml_backend.errors import SettingsError, VideoUnreadable
+from ml_backend.readable import readable, readable_path
+from ml_backend.video.container import open_video
 
-ENDINGS = {
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".qt",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".mts",
-    ".m2ts",
-    ".wmv",
-    ".flv",
-}
+# Of files that hold moving pictures.
+_MP4 = ".mp4 .m4v .mov .qt .f4v .3gp .3gpp .3g2 .insv .lrv"
+_OTHER = ".mkv .webm .avi .divx .wmv .asf .flv .ogv .ogg .mxf .dv .dif .nut .y4m .ivf"
+_MPEG = ".mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2t .m2ts .mod .tod"
+_RAW = ".h264 .264 .avc .h265 .265 .hevc .mjpeg .mjpg .obu .vc1"
+ENDINGS = frozenset(" ".join((_MP4, _OTHER, _MPEG, _RAW)).split())
 _State = tuple[int, int]
 
 
 def files_in(folder: Path) -> list[Path]:
     """Its videos, by their endings, without those of its folders and hidden ones. Raises SettingsError when it cannot be
     read."""
+    return [path for path in _visible_in(folder) if path.suffix.lower() in ENDINGS]
+
+
+def sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
+    """A folder's videos, by their endings or else by their contents, and its other files; without those of its folders and
+    hidden ones. Raises SettingsError when it cannot be read."""
+    videos: list[Path] = []
+    others: list[Path] = []
+    for path in _visible_in(folder):
+        (videos if path.suffix.lower() in ENDINGS or _is_video(path) else others).append(path)
+    return videos, others
+
+
+def _visible_in(folder: Path) -> list[Path]:
     try:
-        return sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
-        )
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     except OSError as error:
         raise SettingsError(
-            f"The folder {folder} cannot be read ({error.strerror}).", "Check its name and its rights."
+            f"The folder {readable(str(folder))} cannot be read ({error.strerror}).", "Check its name and its rights."
         ) from error
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        with readable_path(path) as opened, open_video(opened):
+            return True
+    except (VideoUnreadable, OSError):
+        return False
 
 
 class Arrivals:

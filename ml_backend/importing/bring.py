@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from ml_backend.errors import (
     ColdblitzError,
@@ -18,29 +17,27 @@ from ml_backend.errors import (
     LabelStudioRefused,
     LabelStudioUnreachable,
     SettingsError,
-    StorageError,
-    VideoRefused,
 )
 from ml_backend.features.signatures import signature
 from ml_backend.importing.encode import encode, frames_of
-from ml_backend.importing.holdings import RECORD, Holdings, Record
+from ml_backend.importing.holdings import RECORD, Record
+from ml_backend.importing.importer import Importer
 from ml_backend.importing.leftovers import noted, remove_leftovers
 from ml_backend.importing.metadata import Taken, read_taken
-from ml_backend.importing.recipe import Part, Recipe, parts, target_rate
-from ml_backend.labelstudio.buckets import SCHEMES, served_at
-from ml_backend.labelstudio.file_names import name_in
-from ml_backend.labelstudio.intake import UPLOADABLE, Intake, Upload
-from ml_backend.video.inspection import Finding, inspect, natural_framerate
-from ml_backend.video.source import VideoFile, VideoFolder
+from ml_backend.importing.origins import Origin, content_of, name_of, open_origin, repacked, upload_name
+from ml_backend.importing.recipe import Part, parts, refuse_too_short, target_rate
+from ml_backend.labelstudio.intake import Upload
+from ml_backend.video.inspection import Finding, inspect
+from ml_backend.video.rates import natural_framerate, usual_lasting
 from ml_backend.video.timeline import Timeline, read_timeline
 
 State = Literal["imported", "present", "duplicate", "refused"]
-Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 # What encoding again at a constant rate mends.
 _MENDED = {
     "not-playable",
     "pixels",
+    "hdr",
     "open-gop",
     "matroska",
     "late-start",
@@ -52,8 +49,8 @@ _MENDED = {
     "few-key-frames",
     "early-key-frames",
 }
-# The same boxes as MP4 under another name, which Label Studio refuses.
-_AS_MP4 = (".mov", ".m4v", ".qt")
+_LET_FIX = " Or let --fix do so."
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,74 +66,75 @@ class Outcome:
     passes: bool = False
 
 
-@dataclass(frozen=True)
-class Importer:
-    """`root`: Label Studio's document root when files are to be linked, else they are uploaded. `scratch`: where files are
-    made. `video_key`, `fps_key`: where a task's data name the video and its frame rate."""
-
-    intake: Intake
-    project: int
-    video_key: str
-    fps_key: str
-    holdings: Holdings
-    recipe: Recipe
-    scratch: Path
-    videos: VideoFolder
-    root: Path | None
-    allow_duplicates: bool
-    bar: Bar
-
-
-@dataclass(frozen=True)
-class _Source:
-    """`address`: of a video that Label Studio is to fetch by itself, when it is used as it is."""
-
-    path: Path
-    name: str
-    content: str
-    address: str | None
-
-
 def bring(importer: Importer, given: str) -> Iterator[Outcome]:
     """What becomes of a file, or of the video at an address: one outcome, or one for each part.
 
     Raises LabelStudioRefused when the token may not import, since nothing else will be imported either.
     """
-    name, recipe = _name(given), importer.recipe
+    name, recipe = name_of(given), importer.recipe
     if not recipe.cuts and recipe.fps is None and (task := importer.holdings.task_at(given)) is not None:
         yield _present(name, task)
         return
     try:
-        yield from _bring(importer, _source(importer, given, name))
+        with open_origin(importer, given) as source:
+            yield from _bring(importer, source)
     except LabelStudioRefused:
         raise
     except ColdblitzError as error:
         yield Outcome(name, "refused", None, f"{error.message} {error.remedy}", passes=error.passes)
+    except Exception as error:
+        # The others go on, whatever is wrong with this one.
+        log.exception("import of %s", name)
+        message = f"{name} cannot be imported ({type(error).__name__}: {error})."
+        yield Outcome(name, "refused", None, f"{message} Convert it with another program, and report this.")
 
 
-def _bring(importer: Importer, source: _Source) -> Iterator[Outcome]:
+def _bring(importer: Importer, source: Origin) -> Iterator[Outcome]:
     recipe, name = importer.recipe, source.name
     at_most = f"@{recipe.fps:g}" if recipe.fps is not None else ""
+    if recipe.raw_fps is not None and any(each.kind == "raw" for each in inspect(source.path)):
+        at_most += f"~{recipe.raw_fps:g}"
     if not recipe.cuts and (task := importer.holdings.task_of(source.content, at_most)) is not None:
         yield _present(name, task)
         return
     findings = tuple(_named(each, source) for each in inspect(source.path))
+    raw = bool(findings) and findings[0].kind == "raw"
+    if raw and (recipe.fix or recipe.cuts):
+        source = repacked(importer, source)
+        findings = tuple(_named(each, source) for each in inspect(source.path))
+    try:
+        yield from _looked_at(importer, source, findings, at_most)
+    finally:
+        if source.raw:
+            source.path.unlink(missing_ok=True)
+
+
+def _looked_at(importer: Importer, source: Origin, findings: tuple[Finding, ...], at_most: str) -> Iterator[Outcome]:
+    recipe, name = importer.recipe, source.name
     faults = [each for each in findings if each.severity == "error"]
-    if any(each.kind == "unreadable" for each in faults):
-        yield Outcome(name, "refused", None, f"{faults[0].message} {faults[0].remedy}", findings)
+    if any(each.kind in ("unreadable", "raw") for each in faults):
+        message = f"{faults[0].message} {faults[0].remedy}" + (_LET_FIX if faults[0].kind == "raw" else "")
+        yield Outcome(name, "refused", None, message, findings)
         return
     timeline = read_timeline(source.path)
-    times, natural = timeline.microseconds / 1e6, natural_framerate(timeline) or 25.0
+    times, natural, lasting = timeline.microseconds / 1e6, natural_framerate(timeline) or 25.0, usual_lasting(timeline)
     slower = recipe.fps is not None and recipe.fps < 0.99 * natural
-    rate = target_rate(natural, all(each.kind != "variable-rate" for each in findings), recipe.fps)
-    wanted = parts(recipe, float(times[0]), float(times[-1]) + 1 / natural, name)
+    rate = target_rate(timeline, all(each.kind != "variable-rate" for each in findings), recipe.fps)
+    refuse_too_short(recipe, lasting, name)
+    wanted = parts(recipe, float(times[0]), float(times[-1]) + lasting, name)
     taken = read_taken(source.path)
-    if not recipe.cuts and not slower and not (recipe.fix and any(each.kind in _MENDED for each in findings)):
+    stays = source.address is not None or (importer.root is not None and not source.raw)
+    called = source.name if stays else upload_name(source)
+    mend = recipe.fix and (called is None or any(each.kind in _MENDED for each in findings))
+    if not recipe.cuts and not slower and not mend:
         if faults:
-            message = f"{faults[0].message} {faults[0].remedy} Or let --fix do so."
-            yield Outcome(name, "refused", None, message, findings)
-            return
-        yield _as_it_is(importer, source, timeline, natural, taken, findings, at_most)
+            yield Outcome(name, "refused", None, f"{faults[0].message} {faults[0].remedy}{_LET_FIX}", findings)
+        elif called is None:
+            message = f"Label Studio takes no {Path(name).suffix or 'nameless'} files as uploads."
+            remedy = "Let --fix encode it as MP4, or bring it in by its address or with --link."
+            yield Outcome(name, "refused", None, f"{message} {remedy}", findings)
+        else:
+            yield _as_it_is(importer, source, called, timeline, natural, taken, findings, at_most)
         return
     missing = []
     for part in wanted:
@@ -161,7 +159,8 @@ def _bring(importer: Importer, source: _Source) -> Iterator[Outcome]:
 
 def _as_it_is(
     importer: Importer,
-    source: _Source,
+    source: Origin,
+    called: str,
     timeline: Timeline,
     natural: float,
     taken: Taken,
@@ -170,24 +169,19 @@ def _as_it_is(
 ) -> Outcome:
     if (twin := _twin(importer, source, source.path, timeline, source.name)) is not None:
         return twin
-    upload_name = source.name
-    if source.address is None and importer.root is None:
-        ending = Path(source.name).suffix.lower()
-        if ending in _AS_MP4:
-            upload_name = f"{Path(source.name).stem}.mp4"
-        elif ending not in UPLOADABLE:
-            message = f"Label Studio takes no {ending or 'nameless'} files as uploads."
-            remedy = "Let --fix encode it as MP4, or bring it in by its address or with --link."
-            return Outcome(source.name, "refused", None, f"{message} {remedy}", findings)
-    record = Record(source.content, part, source.content, signature(source.path, timeline))
+    content = content_of(source.path) if source.raw else source.content
+    record = Record(source.content, part, content, signature(source.path, timeline))
     data = {importer.fps_key: natural, "name": source.name, **_said(taken, 0.0)}
-    task = _place(importer, source.path, upload_name, source.address, data, record)
+    path = source.path
+    if source.raw and importer.root is not None and source.beside is not None:
+        path = Path(shutil.move(path, source.beside.with_name(f"{called[:-4]}.fixed.{source.content[:8]}.mp4")))
+    task = _place(importer, path, called, source.address, data, record)
     return Outcome(source.name, "imported", task, "", findings)
 
 
 def _made(
     importer: Importer,
-    source: _Source,
+    source: Origin,
     part: Part,
     at_most: str,
     target: Path,
@@ -197,7 +191,7 @@ def _made(
     if part.name and (twin := _twin(importer, source, target, timeline, title)):
         _done_with(importer, target)
         return twin
-    record = Record(source.content, part.name + at_most, _content(target), signature(target, timeline))
+    record = Record(source.content, part.name + at_most, content_of(target), signature(target, timeline))
     fps = natural_framerate(timeline) or 25.0
     data = {importer.fps_key: fps, "name": title, **_said(taken, part.start if part.name else 0.0)}
     ending = f".{part.name}.mp4" if part.name else ".mp4"
@@ -206,7 +200,7 @@ def _made(
     return Outcome(title, "imported", task)
 
 
-def _twin(importer: Importer, source: _Source, path: Path, timeline: Timeline, title: str) -> Outcome | None:
+def _twin(importer: Importer, source: Origin, path: Path, timeline: Timeline, title: str) -> Outcome | None:
     if importer.allow_duplicates:
         return None
     task = importer.holdings.alike(signature(path, timeline), source.content)
@@ -262,70 +256,11 @@ def _upload(importer: Importer, path: Path, name: str) -> Upload:
         ) from error
 
 
-def _source(importer: Importer, given: str, name: str) -> _Source:
-    if "://" not in given:
-        path = Path(given)
-        try:
-            with importer.bar(f"reading {name}", path.stat().st_size) as step:
-                return _Source(path, name, _content(path, step), None)
-        except OSError as error:
-            raise StorageError(
-                f"{path} cannot be read ({error.strerror}).", "Check its name and its rights."
-            ) from error
-    with importer.bar(f"fetching {name}", 100) as step:
-        file, address = _fetched(importer, given, lambda share: step(round(100 * share)))
-    return _Source(file.path, name, file.content, address)
-
-
-def _fetched(importer: Importer, given: str, progress: Callable[[float], None]) -> tuple[VideoFile, str]:
-    """The video at an address, and the address for a task's data: of one in a bucket that a storage of the project has, its
-    URI, which Label Studio resolves for everybody; of another public object in S3 its address in the web."""
-    scheme, remedy = urlsplit(given).scheme, ""
-    if scheme in SCHEMES:
-        remedy = "Connect its bucket as a source storage of the project in Label Studio (Settings, Cloud Storage)."
-        served = importer.intake.video_address(served_at(importer.project, given))
-        try:
-            if served is not None:
-                return importer.videos.fetch(served.url, served.headers, progress), given
-        except VideoRefused as error:
-            if scheme != "s3":
-                raise VideoRefused(f"Label Studio does not find {given}.", remedy) from error
-    address = _web_address(given)
-    try:
-        return importer.videos.fetch(address, {}, progress), address
-    except VideoRefused as error:
-        raise VideoRefused(error.message, remedy or error.remedy) from error
-
-
-def _web_address(given: str) -> str:
-    """Of a public object in S3, its address in the web."""
-    address = urlsplit(given)
-    if address.scheme == "s3":
-        return f"https://{address.netloc}.s3.amazonaws.com{address.path}"
-    if address.scheme not in ("http", "https"):
-        raise VideoRefused(f"{given} is not an address of a video.", "Give http://, https:// or s3://, or a file.")
-    return given
-
-
-def _name(given: str) -> str:
-    return name_in(given) if "://" in given else Path(given).name
-
-
-def _content(path: Path, step: Callable[[int], None] = lambda done: None) -> str:
-    digest, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            done += len(chunk)
-            step(done)
-    return digest.hexdigest()
-
-
-def _target(importer: Importer, source: _Source, part: Part, at_most: str, rate: Fraction) -> Path:
+def _target(importer: Importer, source: Origin, part: Part, at_most: str, rate: Fraction) -> Path:
     """The same for the same work: beside a linked file, where it stays, else below `scratch` until it is uploaded."""
-    if importer.root is not None and source.address is None:
-        kind = f"{part.name or 'fixed'}{at_most.replace('@', '.')}"
-        return source.path.with_name(f"{source.path.stem}.{kind}.{source.content[:8]}.mp4")
+    if importer.root is not None and source.beside is not None:
+        kind = f"{part.name or 'fixed'}{at_most.replace('@', '.').replace('~', '.')}"
+        return source.beside.with_name(f"{source.beside.stem}.{kind}.{source.content[:8]}.mp4")
     exact = f"{rate.numerator}-{rate.denominator}"
     return importer.scratch / f"{source.content[:16]}.{part.name or 'whole'}.{exact}.mp4"
 
@@ -354,7 +289,7 @@ def _present(name: str, task: int) -> Outcome:
     return Outcome(name, "present", task, f"{name} is task {task} already.")
 
 
-def _named(finding: Finding, source: _Source) -> Finding:
+def _named(finding: Finding, source: Origin) -> Finding:
     cached = source.path.name
     return replace(
         finding,

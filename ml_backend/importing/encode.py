@@ -9,22 +9,20 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
-from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError, VideoUnreadable
 from ml_backend.importing.recipe import Part
 from ml_backend.video.container import open_video
-from ml_backend.video.decode import decode_whole, upright
+from ml_backend.video.fitting import Fitting, Size, canvas, tag
+from ml_backend.video.rates import shown_at
 from ml_backend.video.timeline import Timeline
+from ml_backend.video.whole_frames import Coded, decode_whole
 
 # Steps between frames are quick for an annotator when key frames are close.
 _KEY_FRAME_SECONDS = 2
 _QUALITY = {"crf": "18", "preset": "veryfast"}
-_TOLERANCE = 0.45
 
 
 def encode(
@@ -41,10 +39,11 @@ def encode(
     far, of `frames_of` in all. Raises VideoUnreadable, and StorageError when a target cannot be written; no target is ever
     there half.
     """
-    shown = [_shown(timeline, part, rate) for part in parts]
+    times = timeline.microseconds / 1e6
+    shown = [shown_at(times, part.start, rate, frames_of(part, rate)) for part in parts]
     done = 0
-    frames = decode_whole(path, timeline)
-    held: VideoFrame | None = None
+    frames, size = decode_whole(path, timeline), canvas(path)
+    held: Coded | None = None
     at = -1
     for part, target, wanted in zip(parts, targets, shown, strict=True):
         scratch = target.with_name(f"{target.name}.part")
@@ -52,7 +51,7 @@ def encode(
             target.parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
                 sound = stack.enter_context(_Sound(path, part))
-                writer = stack.enter_context(_Writer(scratch, rate, sound))
+                writer = stack.enter_context(_Writer(scratch, rate, size, sound))
                 for number, index in enumerate(wanted.tolist()):
                     while at < index:
                         following = next(frames, None)
@@ -83,14 +82,6 @@ def encode(
 def frames_of(part: Part, rate: Fraction) -> int:
     """How many frames a part has at `rate`."""
     return max(1, round((part.stop - part.start) * float(rate)))
-
-
-def _shown(timeline: Timeline, part: Part, rate: Fraction) -> NDArray[np.int64]:
-    """(k,) for each target frame the frame that is shown then; a little later counts as then, since times are rounded."""
-    times = timeline.microseconds / 1e6
-    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    moments = part.start + np.arange(frames_of(part, rate)) / float(rate)
-    return np.maximum(np.searchsorted(times, moments + _TOLERANCE * min(usual, 1 / float(rate)), side="right") - 1, 0)
 
 
 class _Sound:
@@ -144,8 +135,10 @@ def _heard(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
 class _Writer:
     """One MP4 file."""
 
-    def __init__(self, path: Path, rate: Fraction, sound: _Sound) -> None:
+    def __init__(self, path: Path, rate: Fraction, size: Size, sound: _Sound) -> None:
         self._rate = rate
+        self._size = size
+        self._fitting = Fitting(size)
         self._sound = sound
         self._path = path
         self._container: OutputContainer | None = None
@@ -156,20 +149,17 @@ class _Writer:
         self._video = self._container.add_stream("libx264", rate=self._rate, options=options)
         self._video.pix_fmt = "yuv420p"
         self._audio = self._container.add_stream("aac", rate=self._sound.rate) if self._sound.rate else None
-        self._sized = False
+        self._tagged = False
         return self
 
-    def add(self, number: int, frame: VideoFrame) -> None:
+    def add(self, number: int, frame: Coded) -> None:
         """The frame with this number, and the sound that goes with it."""
         assert self._container is not None
-        picture = frame
-        if round(frame.rotation / 90) % 4:
-            picture = VideoFrame.from_ndarray(upright(frame), format="rgb24")
-        if not self._sized:
-            # H.264 in 4:2:0 has even sides only.
-            self._video.width, self._video.height = max(2, picture.width // 2 * 2), max(2, picture.height // 2 * 2)
-            self._sized = True
-        made = picture.reformat(self._video.width, self._video.height, "yuv420p")
+        if not self._tagged:
+            self._video.width, self._video.height = self._size
+            tag(self._video, frame)
+            self._tagged = True
+        made = self._fitting.fit(frame)
         made.pts, made.time_base = number, 1 / self._rate
         # Else each is encoded as the kind of frame that it was.
         made.pict_type = av.video.frame.PictureType.NONE
@@ -191,4 +181,5 @@ class _Writer:
                     if stream is not None:
                         self._container.mux(stream.encode(None))
         finally:
+            self._fitting.close()
             self._container.close()

@@ -9,18 +9,22 @@ from fractions import Fraction
 from itertools import pairwise
 
 from ml_backend.errors import SettingsError, VideoRefused
+from ml_backend.video.rates import constant_rate, exact, own_rate
+from ml_backend.video.timeline import Timeline
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`clip`: seconds from and to; `segment`: seconds a part; `fps`: frames a second at most. None leaves it as it is."""
+    """`clip`: seconds from and to; `segment`: seconds a part; `fps`: frames a second at most. None leaves it as it is.
+    `raw_fps`: frames a second of raw streams, which do not say."""
 
     clip: tuple[float, float] | None = None
     segment: float | None = None
     fps: float | None = None
     fix: bool = False
+    raw_fps: float | None = None
 
     @property
     def cuts(self) -> bool:
@@ -59,20 +63,20 @@ def _part(start: float, stop: float) -> Part:
     return Part(start, stop, f"{start:.3f}".rstrip("0").rstrip(".") + "-" + f"{stop:.3f}".rstrip("0").rstrip("."))
 
 
-def target_rate(natural: float, even: bool, fps: float | None) -> Fraction:
-    """The constant rate to encode at: the video's own when its frames are `even`ly spaced, else the next common one;
-    at most `fps`."""
-    common = next((rate for rate in (24, 25, 30, 50, 60) if rate >= 0.98 * natural), 60)
-    rate = _exact(natural) if even else Fraction(common)
-    return min(rate, _exact(fps)) if fps is not None else rate
+def refuse_too_short(recipe: Recipe, lasting: float, file: str) -> None:
+    """Raises VideoRefused when parts are asked for in which hardly more than one picture, each `lasting` seconds, is seen."""
+    if recipe.segment is not None and recipe.segment < 2 * lasting:
+        raise VideoRefused(
+            f"A picture of {file} lasts {lasting:g} s, so that a part of {recipe.segment:g} s shows one.",
+            f"Give --segment {math.ceil(10 * lasting)}s or more.",
+        )
 
 
-def _exact(rate: float) -> Fraction:
-    """The common rate meant by a rounded number: 29.97 is 30000/1001."""
-    ntsc = Fraction(round(rate * 1.001) * 1000, 1001)
-    if ntsc and abs(float(ntsc) / rate - 1) < 1e-5:
-        return ntsc
-    return Fraction(rate).limit_denominator(1000)
+def target_rate(timeline: Timeline, even: bool, fps: float | None) -> Fraction:
+    """The constant rate to encode at: the video's own when its frames are `even`ly spaced, else the lowest that shows all of
+    them; at most `fps`."""
+    rate = own_rate(timeline) if even else constant_rate(timeline)[0]
+    return min(rate, exact(fps)) if fps is not None else rate
 
 
 def parse_clip(text: str) -> tuple[float, float]:

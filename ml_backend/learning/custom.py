@@ -30,8 +30,8 @@ from ml_backend.learning.customfile import (
 )
 from ml_backend.learning.onepicture import answers
 from ml_backend.modelfiles import SUFFIXES
-from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import Timeline
+from ml_backend.video.whole_frames import decode_sized
 
 BATCH = 32
 

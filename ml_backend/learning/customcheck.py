@@ -24,8 +24,8 @@ from ml_backend.learning.custom import (
 )
 from ml_backend.learning.customfile import listed
 from ml_backend.learning.customfit import fit
-from ml_backend.video.decode import decode_sized
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
+from ml_backend.video.whole_frames import decode_sized
 
 # Three batches: enough to time the model, and soon over with a slow one.
 FRAMES = 3 * BATCH

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
 from ml_backend.learning.examples import Examples, LabelledVideo, examples, thin
-from ml_backend.video.decode import decode_sized
+from ml_backend.video.whole_frames import decode_sized
 
 # What the pictures of one training may take on disk.
 MOST_BYTES = 4 * 1024**3

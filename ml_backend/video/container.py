@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -17,10 +18,12 @@ from av.video.stream import VideoStream
 
 from ml_backend.errors import VideoUnreadable
 
+# What browsers can play; the last one only some.
+PLAYABLE = ("h264", "vp8", "vp9", "av1", "hevc")
+# Pictures one after the other, without times.
+RAW = ("h264", "hevc", "m4v", "mpegvideo", "mjpeg", "obu", "vc1")
 # Among those left out are playlists (hls, dash, concat, sdp), which name other files, and pictures.
-_CONTAINERS = (
-    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,flv,ogg,asf,mxf,dv,nut,yuv4mpegpipe"
-)
+_CONTAINERS = ",".join(("mov,mp4,matroska,webm,avi,mpegts,mpeg,ivf,flv,ogg,asf,mxf,dv,nut,yuv4mpegpipe", *RAW))
 _OPENING = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS, "enable_drefs": "0"}
 # 8192 x 4352. A damaged header may promise pictures that fill the memory.
 MOST_PIXELS = 8192 * 4352
@@ -31,7 +34,7 @@ _SECONDS = 60.0
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The opened container of `path` and the stream that a browser shows: the first that is not a cover picture.
+    """The opened container of `path` and the stream that a browser shows, see `_shown`.
 
     Raises `VideoUnreadable` when the file is empty, is not a video, holds sound only, or has pictures of more than
     `MOST_PIXELS`; where the pictures grow beyond that later in the file, they do not decode.
@@ -40,28 +43,54 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise VideoUnreadable(f"{path.name} is empty (0 bytes).", "Upload it again.")
     try:
         # With the protocol, so that no name is taken for another one's ("concat:a.mp4").
-        container = av.open(f"file:{path}", options=_OPENING | _DECODING, timeout=_SECONDS)
+        container = av.open(f"file:{path}", options=_OPENING | _DECODING, timeout=_SECONDS, metadata_errors="replace")
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise VideoUnreadable(
             f"{path.name} is not a video, or its header is damaged.",
             "Check that it plays in a browser, and upload it again.",
         ) from error
     with container:
-        for stream in container.streams.video:
-            if stream.disposition & Disposition.attached_pic:
-                continue
-            # PyAV gives none for a codec that its FFmpeg does not know, whatever its type hints say.
-            if getattr(stream, "codec_context", None) is None:
-                raise VideoUnreadable(
-                    f"The pictures of {path.name} are coded in a way that cannot be decoded.",
-                    "Encode it again as H.264, or upload it again if it plays elsewhere.",
-                )
-            if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
-                raise VideoUnreadable(
-                    f"{path.name} has pictures of {stream.codec_context.width} x {stream.codec_context.height}, which is too large.",
-                    "Encode it smaller: 8K is the most.",
-                )
-            stream.codec_context.options = _DECODING
-            yield container, stream
-            return
-    raise VideoUnreadable(f"{path.name} holds no pictures.", "Upload a file with a video stream.")
+        stream = _shown(container)
+        if stream is None:
+            raise VideoUnreadable(f"{path.name} holds no pictures.", "Upload a file with a video stream.")
+        if not _is_known(stream):
+            raise VideoUnreadable(
+                f"The pictures of {path.name} are coded in a way that cannot be decoded.",
+                "Encode it again as H.264, or upload it again if it plays elsewhere.",
+            )
+        if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
+            raise VideoUnreadable(
+                f"{path.name} has pictures of {stream.codec_context.width} x {stream.codec_context.height}, which is too large.",
+                "Encode it smaller: 8K is the most.",
+            )
+        stream.codec_context.options = _DECODING
+        yield container, stream
+
+
+def is_raw(container: InputContainer) -> bool:
+    """Whether it is a stream of pictures alone, without the times at which to show them."""
+    return container.format.name in RAW
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """How much wider than high a pixel is shown."""
+    aspect = stream.sample_aspect_ratio if _is_known(stream) else None
+    return aspect if aspect else Fraction(1)
+
+
+def _shown(container: InputContainer) -> VideoStream | None:
+    """The first stream that a browser can play, cover pictures aside: it passes over others, such as the thumbnails that
+    cameras put in front. Where there is none, the stream that other players show."""
+    streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    for codecs in (PLAYABLE[:-1], PLAYABLE[-1:]):
+        for stream in streams:
+            if _is_known(stream) and stream.codec_context.codec.canonical_name in codecs:
+                return stream
+    best = container.streams.best("video")
+    known = [each for each in streams if _is_known(each)]
+    return best if isinstance(best, VideoStream) and best in known else next(iter([*known, *streams]), None)
+
+
+def _is_known(stream: VideoStream) -> bool:
+    # PyAV gives none for a codec that its FFmpeg does not know, whatever its type hints say.
+    return getattr(stream, "codec_context", None) is not None

@@ -11,13 +11,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -40,6 +41,8 @@ _FULL = ("yuvj420p", "yuvj422p", "yuvj444p", "gray")
 _JPEG_RANGE = 2
 # No codec decodes a frame more than so many places away from where it is shown.
 _REORDERED = 16
+# How many frames earlier a seek is tried again that landed too late.
+_EARLIER = (32, 128, 512)
 _STRETCH = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 Skip = Literal["none", "nonref", "nonkey"]
@@ -110,7 +113,7 @@ class Scaler:
         small = self._to_rgb.reformat(
             frame, PICTURE, PICTURE, "rgb24", interpolation=Interpolation.FAST_BILINEAR, threads=1
         )
-        return _turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+        return turned(np.asarray(small.to_ndarray(), np.uint8), frame)
 
     def grey(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """(64, 64) uint8, full range."""
@@ -128,10 +131,10 @@ class Scaler:
                 frame, GREY, GREY, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
             )
             grey = small.to_ndarray()[:GREY]
-        return _turned(np.asarray(grey, np.uint8), frame)
+        return turned(np.asarray(grey, np.uint8), frame)
 
 
-def _turned(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+def turned(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
@@ -156,30 +159,25 @@ def decode(
     """
     scaler = Scaler()
     end = FrameIndex(len(timeline) - 1) if last is None else last
-    at, seen = -1, False
+    seen = False
     with open_video(path) as (container, stream):
+        if skip == "nonref" and is_counted(container, stream):
+            skip = "none"
         stream.thread_type = "AUTO"
         stream.codec_context.options |= {"skip_loop_filter": "all" if skip == "nonkey" else "noref"}
         if skip == "nonref":
             stream.codec_context.skip_frame = "NONREF"
+        frames = placed(container, stream, timeline, only_keys=skip == "nonkey")
         if first:
             # Some containers seek by decoding times, and a frame may be decoded after a key frame that is shown after it.
-            container.seek(int(timeline.pts[max(first - _REORDERED, 0)]), stream=stream)
-        packets = container.demux(stream)
-        if skip == "nonkey":
-            # The decoder would skip the others itself, but hand key frames to one thread at a time; the empty one ends it.
-            packets = (packet for packet in packets if packet.is_keyframe or not packet.size)
-        for frame in _frames(packets):
+            frames = placed_from(container, stream, timeline, first, first - _REORDERED, only_keys=skip == "nonkey")
+        for index, frame in frames:
             if pulse is not None:
                 pulse.beat()
-            if first and at < 0 and not _has(timeline, frame.pts):
-                continue  # behind a seek there is nothing to count from
-            at = _index(timeline, frame.pts, at)
-            if at > end:
+            if index > end:
                 break
             seen = True
-            index = FrameIndex(at)
-            if at < first or (wanted is not None and not wanted(index)):
+            if index < first or (wanted is not None and not wanted(index)):
                 continue
             picture = Picture(index, frame, scaler)
             if picture.nbytes > _KEPT_BYTES:
@@ -191,73 +189,7 @@ def decode(
         )
 
 
-def decode_sized(
-    path: Path, timeline: Timeline, size: tuple[int, int], wanted: Callable[[FrameIndex], bool] | None = None
-) -> Iterator[tuple[FrameIndex, NDArray[np.uint8]]]:
-    """Yields the index and the (height, width, 3) uint8 RGB picture of every frame, or of those `wanted`, `size` being
-    (height, width).
-
-    For models that want pictures of their own size. Raises VideoUnreadable as `decode` does.
-    """
-    reformatter = VideoReformatter()
-    for index, frame in decode_whole(path, timeline):
-        if wanted is not None and not wanted(index):
-            continue
-        height, width = size if round(frame.rotation / 90) % 2 == 0 else size[::-1]
-        small = reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR)
-        yield index, _turned(np.asarray(small.to_ndarray(), np.uint8), frame)
-
-
-def decode_whole(path: Path, timeline: Timeline) -> Iterator[tuple[FrameIndex, VideoFrame]]:
-    """Yields the index of every frame and the frame as it was coded, see `upright`. Raises VideoUnreadable as `decode` does."""
-    at = -1
-    with open_video(path) as (container, stream):
-        stream.thread_type = "AUTO"
-        for frame in _frames(container.demux(stream)):
-            at = _index(timeline, frame.pts, at)
-            if at >= len(timeline):
-                break
-            yield FrameIndex(at), frame
-    if at < 0:
-        raise VideoUnreadable(
-            f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
-        )
-
-
-def decode_exactly(
-    path: Path, timeline: Timeline, frames: Collection[int], keys: NDArray[np.int64]
-) -> Iterator[tuple[FrameIndex, VideoFrame]]:
-    """Yields the index of each of `frames` and the frame as it was coded, see `upright`, in the order they are shown; those
-    that do not decode are left out.
-
-    One pass, which leaps to the last key frame before the next frame wherever there is one. `keys`: (k,) int64 ticks, the
-    ascending times of the key frames. Raises VideoUnreadable when `path` is no video.
-    """
-    at, leapt, frame = -1, False, None
-    with open_video(path) as (container, stream):
-        stream.thread_type = "AUTO"
-        decoded = _frames(container.demux(stream))
-        for index in sorted(frames):
-            here, key = np.searchsorted(keys, timeline.pts[[max(at, 0), index]], "right")
-            if at < index and here < key:
-                # To the key frame itself: some containers go by decoding times, and from a frame that is shown just
-                # before the next key frame, but decoded after it, would go to that one.
-                container.seek(int(keys[key - 1]), stream=stream)
-                decoded, at, leapt = _frames(container.demux(stream)), -1, True
-            while at < index and (frame := next(decoded, None)) is not None:
-                # Behind a seek there is nothing to count from.
-                if not leapt or at >= 0 or _has(timeline, frame.pts):
-                    at = _index(timeline, frame.pts, at)
-            if at == index and frame is not None:
-                yield FrameIndex(at), frame
-
-
-def upright(frame: VideoFrame, order: Literal["rgb24", "bgr24"] = "rgb24") -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 of a whole frame, turned the way a browser shows it."""
-    return _turned(np.asarray(frame.to_ndarray(format=order), np.uint8), frame)
-
-
-def _frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:
+def decoded_frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:
     while True:
         try:
             packet = next(packets)
@@ -271,17 +203,72 @@ def _frames(packets: Iterator[av.Packet[VideoStream]]) -> Iterator[VideoFrame]:
             continue
 
 
-def _has(timeline: Timeline, pts: int | None) -> bool:
+def is_counted(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether times of decoded frames are only guessed, so that frames have to be counted: AVI says when a frame is decoded,
+    not when it is shown."""
+    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+
+
+def placed(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    *,
+    only_keys: bool = False,
+    leapt: bool = False,
+) -> Iterator[tuple[FrameIndex, VideoFrame]]:
+    """Decoded frames from where the container stands, each with its index. `leapt`: behind a seek, where frames whose time is
+    none of the timeline's are left out until there is one to count from."""
+    packets = container.demux(stream)
+    if only_keys:
+        # The decoder would skip the others itself, but hand key frames to one thread at a time; the empty one ends it.
+        packets = (packet for packet in packets if packet.is_keyframe or not packet.size)
+    counted, at = is_counted(container, stream) and not only_keys, -1
+    for frame in decoded_frames(packets):
+        if leapt and at < 0 and not _has_time(timeline, frame.pts):
+            continue
+        at = at + 1 if counted else _place(timeline, frame.pts, at)
+        yield FrameIndex(at), frame
+
+
+def placed_from(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    index: int,
+    start: int,
+    *,
+    only_keys: bool = False,
+) -> Iterator[tuple[FrameIndex, VideoFrame]]:
+    """As `placed`, after a seek to frame `start`, from a frame at or before `index` on. Where there is no index of key frames,
+    as in MPEG-TS, a seek lands behind the one that is needed: then it begins earlier."""
+    # What has to be counted is counted from the beginning.
+    counted = is_counted(container, stream)
+    for earlier in (len(timeline),) if counted else (0, *_EARLIER, len(timeline)):
+        target = int(timeline.pts[start - earlier]) if start > earlier else int(min(timeline.pts[0], 0))
+        try:
+            container.seek(target, stream=stream)
+        except av.error.FFmpegError:
+            continue
+        frames = placed(container, stream, timeline, only_keys=only_keys, leapt=not counted)
+        found = next(frames, None)
+        if found is not None and (found[0] <= index or start <= earlier):
+            yield found
+            yield from frames
+            return
+
+
+def _has_time(timeline: Timeline, pts: int | None) -> bool:
     at = int(np.searchsorted(timeline.pts, pts)) if pts is not None else len(timeline)
     return at < len(timeline) and int(timeline.pts[at]) == pts
 
 
-def _index(timeline: Timeline, pts: int | None, last: int) -> int:
+def _place(timeline: Timeline, pts: int | None, last: int) -> int:
     if pts is None:
         return last + 1
     index = int(np.searchsorted(timeline.pts, pts))
     # Two frames may share a time, and a decoder may shift all times: then frames are counted.
-    return index if index > last and _has(timeline, pts) else last + 1
+    return index if index > last and _has_time(timeline, pts) else last + 1
 
 
 def in_background(

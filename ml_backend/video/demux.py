@@ -6,7 +6,7 @@ discarded frames come out alike. It never moves a video that starts late or whos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.container import open_video
+from ml_backend.video.container import is_raw, open_video
 
 # When Label Studio asks for the duration, Chromium has decoded this many frames and queued this much more; a duration
 # that ends before the last of them is corrected.
@@ -55,9 +55,19 @@ class Demuxed:
     packets: Packets
 
 
+class RawStream(VideoUnreadable):
+    """A file of pictures without the times at which to show them."""
+
+
 def demux(path: Path) -> Demuxed:
-    """Reads all packets of the pictures of `path`. Raises `VideoUnreadable` when it is not a video or holds no frame."""
+    """Reads all packets of the pictures of `path`. Raises `VideoUnreadable` when it is not a video or holds no frame, and
+    `RawStream` when these have no times."""
     with open_video(path) as (container, stream):
+        if is_raw(container):
+            raise RawStream(
+                f"{path.name} is a raw {stream.codec_context.codec.canonical_name} stream: its pictures have no times.",
+                f"Put it into an MP4 file, at 30 frames a second for example: ffmpeg -r 30 -i {path.name} -c copy OUTPUT.mp4",
+            )
         time_base = stream.time_base or Fraction(1, 90_000)
         packets = _read_packets(path, container, stream)
         pts = np.sort(packets.pts)
@@ -95,7 +105,17 @@ def _read_packets(path: Path, container: InputContainer, stream: VideoStream) ->
     except av.error.FFmpegError:
         pass  # a damaged end: what was read before it counts
     times = (np.array(pts, dtype=np.int64), np.array(dts, dtype=np.int64), np.array(key, dtype=np.bool_))
-    return Packets(*times, np.array(every, dtype=np.int64), last_lasts[1])
+    packets = Packets(*times, np.array(every, dtype=np.int64), last_lasts[1])
+    return _even(packets) if container.format.name == "avi" and len(pts) == len(every) and pts else packets
+
+
+def _even(packets: Packets) -> Packets:
+    """AVI says when frames are decoded. FFmpeg guesses from that when they are shown, at the end of a file with reordered
+    frames wrongly: they are shown as evenly as they are decoded."""
+    order = np.argsort(packets.pts, kind="stable")
+    slots, pts = np.sort(packets.dts), packets.pts.copy()
+    pts[order] = slots - slots[0] + packets.pts.min()
+    return replace(packets, pts=pts, every=pts)
 
 
 def _dropped_by_the_decoder(container: InputContainer, stream: VideoStream, packets: Packets) -> NDArray[np.int64]:

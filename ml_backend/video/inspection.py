@@ -16,18 +16,20 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.container import open_video
-from ml_backend.video.demux import Demuxed, demux
+from ml_backend.video.colour import transfer
+from ml_backend.video.container import PLAYABLE, open_video, pixel_aspect
+from ml_backend.video.demux import Demuxed, RawStream, demux
+from ml_backend.video.rates import constant_rate, natural_framerate, same, unreachable, usual_lasting
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, Timeline, studio_grid
 
 Severity = Literal["note", "warning", "error"]
 
-_PLAYS = {"h264", "vp8", "vp9", "av1"}
 # What all browsers' H.264 decoders take: 8 bits, colours at half resolution.
 _H264_PIXELS = ("yuv420p", "yuvj420p", None)
 _CONTAINERS = {"mov", "mp4", "webm", "matroska"}
 _SOUND_OFFSET = 0.05  # seconds; less is not heard
-_KEY_FRAME_GAP = 10.0  # seconds; a browser decodes all of it for one step of the annotator
+# A browser decodes all that lies between key frames for one step of the annotator. So few frames take it no time.
+_KEY_FRAME_GAP, _FEW_FRAMES = 10.0, 60
 _LONG = 2 * 3600.0
 _AS_MP4 = "ffmpeg -i INPUT -c:v libx264 -pix_fmt yuv420p -c:a aac OUTPUT.mp4"
 
@@ -57,6 +59,7 @@ def inspect(path: Path, framerate: float | None = None, *, thorough: bool = Fals
             playing = _playing(path, container, stream, video)
             findings = [
                 *playing,
+                *_shown(stream),
                 *_beginning(timeline, video, natural),
                 *_rate(timeline, natural, framerate),
                 *_ending(path, container, stream, timeline, video, natural),
@@ -65,50 +68,14 @@ def inspect(path: Path, framerate: float | None = None, *, thorough: bool = Fals
             ]
         if thorough:
             findings += _decoded(path, timeline)
+    except RawStream as error:
+        return (Finding("raw", error.message, error.remedy, "error"),)
     except VideoUnreadable as error:
         return (Finding("unreadable", error.message, error.remedy, "error"),)
     if any(finding.kind == "not-playable" for finding in playing):
         findings = [finding for finding in findings if finding.kind != "early-key-frames"]
     order: tuple[Severity, ...] = ("error", "warning", "note")
     return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
-
-
-def natural_framerate(timeline: Timeline) -> float | None:
-    """The `framerate` to put into the `<Video>` tag: of the video's average rate, its usual rate and the common rates near
-    them, the one at which most frames can be gone to, in as few digits as do it; None for a single frame."""
-    times = timeline.microseconds / 1e6
-    gaps = np.diff(times)
-    if not len(gaps) or not (gaps > 0).any():
-        return None
-    usual = float(np.median(gaps[gaps > 0]))
-    # Without the gaps where a frame was left out; between two kinds of gaps the median may be like none of them.
-    near = gaps[np.abs(gaps - usual) < usual / 2]
-    measured = (len(gaps) / float(gaps.sum()), 1 / (float(near.mean()) if len(near) else usual))
-    candidates = [
-        (rate, rough) for rough in measured for rate in (_common(rough), rough) if rate is not None and rate >= 1
-    ]
-    if not candidates:
-        return None
-    # Among equals a common rate is likelier to be meant.
-    fewest, _, best = min((_unreachable(timeline, rate), rate == rough, rate) for rate, rough in candidates)
-    short = (round(best, digits) for digits in range(6))
-    return next((rate for rate in short if _same(rate, best) and _unreachable(timeline, rate) <= fewest), best)
-
-
-def _common(rate: float) -> float | None:
-    near = [candidate for whole in (round(rate), round(rate * 1.001)) for candidate in (float(whole), whole / 1.001)]
-    near += [round(rate * 2) / 2] if rate < 20 else []
-    close = [candidate for candidate in near if abs(candidate / rate - 1) < 0.001]
-    return min(close, key=lambda candidate: abs(candidate - rate), default=None)
-
-
-def _same(rate: float, other: float) -> bool:
-    return abs(rate / other - 1) < 1e-4
-
-
-def _unreachable(timeline: Timeline, framerate: float) -> int:
-    """How many frames no Label Studio frame shows."""
-    return len(timeline) - len(np.unique(studio_grid(timeline, framerate).shown))
 
 
 def _playing(path: Path, container: InputContainer, stream: VideoStream, video: Demuxed) -> list[Finding]:
@@ -119,7 +86,7 @@ def _playing(path: Path, container: InputContainer, stream: VideoStream, video: 
             "The video is H.265 (HEVC), which many browsers cannot play: those show Label Studio without a picture."
         )
         return [Finding("not-playable", message, encode, "error")]
-    if codec not in _PLAYS:
+    if codec not in PLAYABLE:
         return [
             Finding(
                 "not-playable", f"Browsers cannot play {codec} video: Label Studio shows no picture.", encode, "error"
@@ -146,6 +113,24 @@ def _playing(path: Path, container: InputContainer, stream: VideoStream, video: 
         message = "Label Studio does not take .mkv files as uploads, and Firefox does not play them."
         remedy = f"Bring it in by its address or from a storage, or put it into an MP4 file: ffmpeg -i {path.name} -c copy OUTPUT.mp4"
         findings.append(Finding("matroska", message, remedy, "note"))
+    return findings
+
+
+def _shown(stream: VideoStream) -> list[Finding]:
+    """What players do to the pictures."""
+    findings = []
+    kind, aspect = transfer(stream.codec_context.color_trc), pixel_aspect(stream)
+    if kind is not None:
+        message = f"The video is HDR ({kind}): browsers show its colors differently from one screen to the next."
+        remedy = "Labels are not touched by that. To give it ordinary colors, import it with --fix."
+        findings.append(Finding("hdr", message, remedy, "note"))
+    if aspect != 1:
+        width, height = stream.codec_context.width, stream.codec_context.height
+        message = (
+            f"The pixels are not square: {width} x {height} of them are shown as {round(width * aspect)} x {height}."
+        )
+        remedy = "Nothing to do here: browsers, exports and --fix show it right."
+        findings.append(Finding("pixel-aspect", message, remedy, "note"))
     return findings
 
 
@@ -183,14 +168,15 @@ def _beginning(timeline: Timeline, video: Demuxed, natural: float | None) -> lis
     if twice:
         message = f"{twice} frames have the same time as the one before them, so that nobody sees them."
         findings.append(
-            Finding("same-time", message, f"Encode it again at a constant rate: {_constant(natural)}", "note")
+            Finding("same-time", message, f"Encode it again at a constant rate: {_constant(timeline)[0]}", "note")
         )
     return findings
 
 
-def _constant(natural: float | None) -> str:
-    rate = next((common for common in (24, 25, 30, 50, 60) if natural and common >= 0.98 * natural), 60)
-    return f"ffmpeg -i INPUT -vf fps={rate} -c:v libx264 OUTPUT.mp4"
+def _constant(timeline: Timeline) -> tuple[str, Fraction, int]:
+    """The command, its rate, and how many frames even that does not reach."""
+    rate, missed = constant_rate(timeline)
+    return f"ffmpeg -i INPUT -vf fps={rate} -c:v libx264 OUTPUT.mp4", rate, missed
 
 
 def _rate(timeline: Timeline, natural: float | None, framerate: float | None) -> list[Finding]:
@@ -200,17 +186,29 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     gaps = np.diff(timeline.microseconds)
     usual = float(np.median(gaps))
     uneven = int((np.abs(gaps - usual) > np.maximum(0.1 * usual, 1500)).sum())
-    missed = _unreachable(timeline, natural)
+    missed = unreachable(timeline, natural)
+    lasting = usual_lasting(timeline)
+    if lasting > 1:
+        message = f"A frame lasts {_number(round(lasting, 2))} s, and Label Studio counts at least one frame a second."
+        remedy = f"Nothing to do here: at 1 frame a second each picture is counted about {round(lasting)} times."
+        findings.append(Finding("time-lapse", message, remedy, "note"))
     if uneven:
         shortest, longest = gaps.min() / 1000, gaps.max() / 1000
         message = f"The frame rate varies: frames last from {shortest:.0f} to {longest:.0f} ms."
         if missed:
             message += f" Even at {_number(natural)} frames a second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
-        remedy = f"Labels stay on the frames that were seen; to reach every frame, encode it at a constant rate: {_constant(natural)}"
+        remedy = "Labels stay on the frames that were seen"
+        if missed:
+            command, rate, left = _constant(timeline)
+            most = "every frame" if not left else f"all frames but {left}"
+            remedy += f"; to reach {most}, count {_number(float(rate))} frames a second in the <Video> tag (framerate) before "
+            remedy += f"labeling begins, or encode it at that rate: {command}"
+        else:
+            remedy += "."
         findings.append(Finding("variable-rate", message, remedy, "warning" if missed > len(timeline) / 50 else "note"))
-    if framerate is None or _same(framerate, natural):
+    if framerate is None or same(framerate, natural):
         return findings
-    lost = _unreachable(timeline, framerate)
+    lost = unreachable(timeline, framerate)
     beyond = float(timeline.duration) * framerate > MOST_STUDIO_FRAMES
     message = f"Label Studio counts {_number(framerate)} frames a second, the video has {_number(natural)}: "
     if lost > missed:
@@ -238,7 +236,8 @@ def _ending(
         "Upload it again; until then the frames that are there are used, of which browsers may not show the last ones."
     )
     announced, held = stream.frames, len(video.packets.every)
-    if announced > held:
+    # The header of an AVI file says how many ticks of its clock there are.
+    if announced > held and container.format.name != "avi":
         message = f"The end of {path.name} is missing: it announces {announced} frames and holds {held}."
         return [Finding("broken-tail", message, again, "warning")]
     if container.duration is None:
@@ -256,8 +255,9 @@ def _ending(
         return []
     grid = studio_grid(timeline, natural)
     last = grid.frame(grid.index(StudioFrame(len(grid))))
-    ghosts = len(grid) - (last or len(grid))
-    if not ghosts:
+    counted = max(1, round(usual_lasting(timeline) * natural))
+    ghosts = len(grid) - (last or len(grid)) + 1 - counted
+    if ghosts < 1:
         return []
     frames = "1 frame" if ghosts == 1 else f"{ghosts} frames"
     message = (
@@ -286,9 +286,11 @@ def _sound(container: InputContainer, timeline: Timeline) -> list[Finding]:
 def _moving_about(timeline: Timeline, video: Demuxed) -> list[Finding]:
     findings = []
     times = timeline.microseconds / 1e6
-    keys = np.sort(video.packets.pts[video.packets.key]) * float(video.time_base)
-    gap = float(np.diff([*keys, times[-1]]).max()) if len(keys) else float(times[-1] - times[0])
-    if gap > _KEY_FRAME_GAP:
+    keys = np.sort(video.packets.pts[video.packets.key])
+    edges = np.append(keys if len(keys) else video.pts[:1], video.pts[-1])
+    gap = float(np.diff(edges).max()) * float(video.time_base)
+    frames = int(np.diff(np.searchsorted(video.pts, edges)).max())
+    if gap > _KEY_FRAME_GAP and frames > _FEW_FRAMES:
         message = f"There are up to {gap:.0f} s between key frames, all of which a browser decodes to go to one frame: it is slow to label."
         remedy = "Encode it with more key frames: ffmpeg -i INPUT -c:v libx264 -g 50 OUTPUT.mp4"
         findings.append(Finding("few-key-frames", message, remedy, "warning"))
@@ -316,8 +318,8 @@ def damaged(name: str, missing: int, frames: int, last: float) -> Finding:
 
 
 def _decoded(path: Path, timeline: Timeline) -> list[Finding]:
-    """Decodes everything and tells where it stops or what is left out."""
-    frames, last = 0, Fraction(0)
+    """Decodes everything and tells where it stops, what is left out and whether the pictures change their size."""
+    frames, last, sizes = 0, Fraction(0), dict[str, None]()
     with open_video(path) as (container, stream):
         stream.thread_type = "AUTO"
         try:
@@ -325,13 +327,21 @@ def _decoded(path: Path, timeline: Timeline) -> list[Finding]:
                 try:
                     for frame in packet.decode():
                         frames += 1
+                        sizes[f"{frame.width} x {frame.height}"] = None
                         last = max(last, (frame.pts or 0) * timeline.time_base)
                 except av.error.FFmpegError:
                     continue
         except av.error.FFmpegError:
             pass
     missing = len(timeline) - frames
-    return [damaged(path.name, missing, len(timeline), float(last))] if missing > 0 else []
+    findings = [damaged(path.name, missing, len(timeline), float(last))] if missing > 0 else []
+    if len(sizes) > 1:
+        message = f"The pictures change their size: {', '.join(sizes)}."
+        remedy = (
+            "Nothing to do for a timeline; with --fix, all get the largest, with black beside what does not fill it."
+        )
+        findings.append(Finding("sizes", message, remedy, "note"))
+    return findings
 
 
 def _number(rate: float) -> str:

@@ -25,7 +25,7 @@ from ml_backend.features.prompts import NEUTRAL, TEMPLATES, prompts_of, sentence
 from ml_backend.features.store import FeatureStore
 from ml_backend.features.text import TextModel, load_text_model
 from ml_backend.features.textview import FRAMES_PER_SECOND, frames_to_look_at, known_view, text_view
-from ml_backend.video.decode import decode_sized
+from ml_backend.video.whole_frames import decode_sized
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,12 @@ from flask import Flask, Response, abort, request
 from footage import Film, Import, Studio
 from loopback import closed_port, serving
 
-from ml_backend.importing.bring import Importer, Outcome, bring
+from ml_backend.importing.bring import Outcome, bring
+from ml_backend.importing.importer import Importer
 from ml_backend.importing.leftovers import noted, remove_leftovers
 from ml_backend.importing.recipe import Recipe
-from ml_backend.video.inspection import inspect, natural_framerate
+from ml_backend.video.inspection import inspect
+from ml_backend.video.rates import natural_framerate
 from ml_backend.video.timeline import read_timeline
 
 

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import accumulate
 
+import numpy as np
 import pytest
 
 from ml_backend.errors import SettingsError, VideoRefused
-from ml_backend.importing.recipe import Recipe, parse_clip, parse_segment, parse_time, parts, target_rate
+from ml_backend.importing.recipe import (
+    Recipe,
+    parse_clip,
+    parse_segment,
+    parse_time,
+    parts,
+    refuse_too_short,
+    target_rate,
+)
+from ml_backend.video.rates import shown_at, unreachable, usual_lasting
+from ml_backend.video.timeline import Timeline
 
 
 @pytest.mark.parametrize(
@@ -50,10 +62,52 @@ def test_a_clip_behind_the_end_is_refused() -> None:
         spans(Recipe(clip=(200, 300)))
 
 
-def test_a_constant_rate_is_kept_and_others_go_to_the_next_common_one() -> None:
-    assert target_rate(29.97, True, None) == Fraction(30000, 1001)
-    assert target_rate(25, True, None) == 25
-    assert target_rate(12.5, True, None) == Fraction(25, 2)
-    assert target_rate(27, False, None) == 30
-    assert target_rate(25, True, 10) == 10
-    assert target_rate(10, True, 25) == 10
+def shown(*gaps: Fraction | int, times: int = 100) -> Timeline:
+    """Frames that last so many seconds each, over and over."""
+    *moments, end = accumulate([Fraction(gap) for gap in gaps] * times, initial=Fraction(0))
+    return Timeline(np.array([round(at * 90_000) for at in moments]), Fraction(1, 90_000), end)
+
+
+def at(rate: Fraction | int) -> Timeline:
+    return shown(1 / Fraction(rate))
+
+
+def test_a_constant_rate_is_kept_however_slow() -> None:
+    assert target_rate(at(Fraction(30000, 1001)), True, None) == Fraction(30000, 1001)
+    assert target_rate(at(25), True, None) == 25
+    assert target_rate(at(Fraction(25, 2)), True, None) == Fraction(25, 2)
+    assert target_rate(at(Fraction(1, 5)), True, None) == Fraction(1, 5)
+    assert target_rate(at(Fraction(1, 60)), True, None) == Fraction(1, 60)
+
+
+def test_at_most_so_many_are_left() -> None:
+    assert target_rate(at(25), True, 10) == 10
+    assert target_rate(at(10), True, 25) == 10
+
+
+@pytest.mark.parametrize(
+    ("gaps", "rate"),
+    [
+        # At 30 some would begin just between two.
+        ((Fraction(1, 20), Fraction(1, 10), Fraction(1, 30), Fraction(1, 20)), 48),
+        ((Fraction(1, 30), Fraction(1, 60)), 60),
+        ((Fraction(38, 1000), Fraction(36, 1000)), 27),
+        # A time-lapse that is not quite regular does not become a film.
+        ((4, 5, 6), Fraction(1, 5)),
+    ],
+)
+def test_a_varying_rate_becomes_the_lowest_that_shows_every_frame(
+    gaps: tuple[Fraction, ...], rate: Fraction | int
+) -> None:
+    timeline = shown(*gaps)
+    assert target_rate(timeline, False, None) == rate
+    times = timeline.microseconds / 1e6
+    frames = round((times[-1] + usual_lasting(timeline)) * rate)
+    assert len(np.unique(shown_at(times, 0.0, Fraction(rate), frames))) == len(timeline)
+    assert unreachable(timeline, max(rate, 1)) == 0
+
+
+def test_parts_in_which_nothing_could_change_are_refused() -> None:
+    with pytest.raises(VideoRefused, match=r"A picture of film lasts 5 s.*--segment 50s"):
+        refuse_too_short(Recipe(segment=3), 5.0, "film")
+    refuse_too_short(Recipe(segment=60), 5.0, "film")

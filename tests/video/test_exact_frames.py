@@ -11,9 +11,10 @@ from numbered import numbered_video
 
 from benchmarks.alignment.barcode import read_picture
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.decode import decode, decode_exactly, upright
+from ml_backend.video.decode import decode
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
+from ml_backend.video.whole_frames import decode_exactly, decode_whole, upright
 
 FRAMES = 120
 
@@ -27,7 +28,7 @@ def numbers(path: Path, frames: Collection[int], timeline: Timeline | None = Non
 
 
 @pytest.mark.parametrize("options", [{"g": "12"}, {"g": "250"}, {"g": "12", "x264-params": "open-gop=1"}], ids=str)
-@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts", "film.avi", "film.flv"])
 def test_each_is_the_very_frame_wherever_the_key_frames_are(tmp_path: Path, options: dict[str, str], name: str) -> None:
     path = numbered_video(tmp_path / name, FRAMES, **options)
     random = np.random.default_rng(0)
@@ -36,13 +37,27 @@ def test_each_is_the_very_frame_wherever_the_key_frames_are(tmp_path: Path, opti
         assert numbers(path, frames) == [(frame, frame) for frame in frames]
 
 
+@pytest.mark.parametrize("name", ["film.mp4", "film.ts", "film.m2ts", "film.avi", "film.flv"])
+def test_no_frame_is_lost_or_moved_wherever_a_container_lands(tmp_path: Path, name: str) -> None:
+    """MPEG-TS has no index of key frames, and AVI says only when a frame is decoded."""
+    path = numbered_video(tmp_path / name, FRAMES, g="25")
+    timeline = read_timeline(path)
+    whole = [
+        (int(index), read_picture(np.asarray(upright(one)[..., 0]))) for index, one in decode_whole(path, timeline)
+    ]
+    assert whole == [(frame, frame) for frame in range(FRAMES)]
+    for first in map(FrameIndex, (0, 1, 20, 60, 99, 117)):
+        last = FrameIndex(first + 2)
+        assert [one.index for one in decode(path, timeline, first=first, last=last)] == [*range(first, last + 1)]
+
+
 def test_only_what_is_needed_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = numbered_video(tmp_path / "film.mp4", FRAMES, g="12", sc_threshold="0")
     counted: list[int] = []
     from ml_backend.video import decode
 
-    whole = decode._index
-    monkeypatch.setattr(decode, "_index", lambda *of: counted.append(1) or whole(*of))
+    whole = decode._place
+    monkeypatch.setattr(decode, "_place", lambda *of: counted.append(1) or whole(*of))
     assert numbers(path, [2, 100]) == [(2, 2), (100, 100)]
     # Frame 100 lies in the group of pictures that begins at 96.
     assert len(counted) <= 3 + 5 + 2

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
@@ -27,9 +26,9 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import list_versions
 from ml_backend.queueing.queue import request, waiting
 from ml_backend.records import companions, marks, projects
-from ml_backend.video.decode import decode_exactly, upright
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import Timeline, studio_grid
+from ml_backend.video.whole_frames import Coded, decode_exactly, upright
 
 # A frame of 1080p takes 100 to 300 KB; nobody labels a frame better for more pixels.
 _QUALITY, _LONGEST_SIDE = 85, 1920
@@ -165,7 +164,7 @@ def _pictures(context: WorkerContext, work: ProjectWork, asked: Asked, frames: S
         ]
 
 
-def _jpeg(frame: VideoFrame) -> bytes:
+def _jpeg(frame: Coded) -> bytes:
     picture: NDArray[np.uint8] = upright(frame, "bgr24")
     height, width = picture.shape[:2]
     share = min(1.0, _LONGEST_SIDE / max(height, width))

@@ -17,8 +17,9 @@ from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.records import ready
 from ml_backend.records.contact_sheet import ContactSheet, save
-from ml_backend.video.decode import Skip, decode, decode_whole, upright
+from ml_backend.video.decode import Skip, decode
 from ml_backend.video.timeline import FrameIndex, StudioGrid, Timeline, read_timeline, studio_grid
+from ml_backend.video.whole_frames import decode_whole, upright
 
 _SPREAD, _MOST_SUGGESTED, _COLUMNS, _WIDTH = 40, 60, 10, 160
 # A longer video is not decoded for this; its key frames do.

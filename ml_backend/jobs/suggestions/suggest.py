@@ -23,7 +23,8 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects, task_view
-from ml_backend.video.inspection import Finding, damaged, natural_framerate
+from ml_backend.video.inspection import Finding, damaged
+from ml_backend.video.rates import natural_framerate
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
 
