@@ -166,7 +166,7 @@ def _recipe(clip: str | None, segment: str | None, fps: float | None, fix: bool,
 def _expanded(given: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
     """Files and addresses, folders replaced by their videos, and the names of what else is in those."""
     from ml_backend.importing.arrivals import sorted_out
-    from ml_backend.readable import readable
+    from ml_backend.video.names import readable
 
     found: list[str] = []
     skipped: list[str] = []
