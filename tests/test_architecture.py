@@ -33,7 +33,7 @@ MAY_USE: dict[str, set[str]] = {
     "queueing": {"labelstudio", "video"},
     "records": {"queueing", "learning", "video"},
     "jobs": {"records", "queueing", "labelstudio", "learning", "features", "video", "sampling"},
-    "export": {"jobs", "records", "labelstudio", "learning", "features", "video"},
+    "export": {"jobs", "records", "queueing", "labelstudio", "learning", "features", "video"},
     "importing": {"labelstudio", "features", "video"},
     "stats": {"labelstudio"},
     "doctor": {"jobs", "records", "queueing", "features", "video", "labelstudio"},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ml_backend.export.choose import Choice
 from ml_backend.export.write import Step, write_export
-from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import worker_context
+from ml_backend.queueing.queue import request
 from ml_backend.records import exports
 
 
@@ -19,11 +20,18 @@ def export(project: str, name: str) -> str:
     """
     context = worker_context()
     work = open_project(context, project)
+    redis = context.redis
     final = exports.path(context.settings.data_dir, project, name)
     # The older one is there to be had until the new one is whole.
     fresh = final.with_name(f"new-{final.name}")
-    # It may be asked for again while it is being made.
-    with project_lock(context.redis, context.settings.data_dir, project, f"export-{name}"):
+
+    def again() -> None:
+        request(redis, "export", project, name)
+
+    # It may be asked for again while it is being made: then once more, with what is labelled by then.
+    with project_lock_if_free(redis, context.settings.data_dir, project, f"export-{name}", again) as ours:
+        if not ours:
+            return f"{name} is being made, and once more after that"
         fresh.unlink(missing_ok=True)
         written = write_export(context, work, fresh, None, Choice(every=exports.every(name)), _bar)
         fresh.replace(final)

@@ -1,9 +1,10 @@
-"""The exports of the dashboard: asked for again while one is made, the next one waits for it."""
+"""The exports of the dashboard: asked for again while one is made, it is made once more afterwards, and nobody waits for it."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from numbered import numbered_video
@@ -11,8 +12,10 @@ from redis import Redis
 from studio import CONFIG, KEY, Studio
 from workroom import context, redis, redis_settings, studio
 
+from ml_backend.export import job as exporting
 from ml_backend.export.job import export
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.queueing.queue import listing
 from ml_backend.records import exports, projects
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
@@ -26,7 +29,7 @@ ANSWER = {
 
 
 @pytest.mark.parametrize(("name", "made"), [("labels.csv", "60 rows"), ("frames.zip", "60 pictures")])
-def test_one_that_is_asked_for_while_it_is_made_is_whole_each_time(
+def test_one_that_is_asked_for_while_it_is_made_is_whole_and_made_once_more(
     context: WorkerContext,
     studio: Studio,
     redis: Redis,
@@ -41,6 +44,16 @@ def test_one_that_is_asked_for_while_it_is_made_is_whole_each_time(
         studio.tasks[task]["annotations"][0]["result"] = [ANSWER]
     projects.remember(redis, projects.Known(KEY, CONFIG))
     monkeypatch.setattr("ml_backend.export.job.worker_context", lambda: context)
+    write = exporting.write_export
+
+    def asked_meanwhile(*arguments: Any) -> dict[str, Any]:
+        assert export(KEY, name) == f"{name} is being made, and once more after that"
+        return write(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting, "write_export", asked_meanwhile)
+        assert export(KEY, name) == f"{name}: {made}"
+    assert [row["kind"] for row in listing(redis)["queued"]] == ["export"]
     with ThreadPoolExecutor(3) as workers:
-        assert list(workers.map(lambda _: export(KEY, name), range(3))) == [f"{name}: {made}"] * 3
+        assert f"{name}: {made}" in workers.map(lambda _: export(KEY, name), range(3))
     assert [file.name for file in exports.made(tmp_path, KEY)] == [name]
