@@ -5,6 +5,8 @@ The servers, the certificates and the proxies are real.
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -274,3 +276,19 @@ def test_weights_are_fetched_like_everything_else(
         pytest.raises(ValueError, match="something else"),
     ):
         _download(f"{url}/a.mp4", tmp_path / f"net-{digest}.pth")
+
+
+# `reach` connects by itself, to addresses that it has checked.
+CONNECTING = {"ml_backend/transport.py", "ml_backend/video/reach.py"}
+
+
+def test_nothing_connects_past_it() -> None:
+    root = Path(__file__).resolve().parents[1]
+    past = re.compile(
+        r"(?:httpx\d?|requests)\.(?:get|post|put|patch|delete|head|request|stream|Client|Session)|url(?:open|retrieve)"
+    )
+    for path in sorted((root / "ml_backend").rglob("*.py")):
+        if str(path.relative_to(root)) not in CONNECTING:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    assert not past.fullmatch(ast.unparse(node.func)), f"{path}:{node.lineno}"
