@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from ml_backend import logs
+from ml_backend.commands.backbones import app as backbones
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.custom import app as custom
 from ml_backend.commands.export import export
@@ -170,6 +171,7 @@ for _command in (suggest, train, predict, export, stats):
     app.command()(_command)
 app.command(name="import")(import_videos)
 app.add_typer(custom, name="custom")
+app.add_typer(backbones, name="backbones")
 
 
 @app.command()

@@ -84,6 +84,18 @@ def needed(module: str, extra: str) -> Any:
         ) from error
 
 
+def backbone_names() -> tuple[list[str], str]:
+    """Those of torchvision and of timm, and what to do for more of them, empty when nothing is lacking."""
+    from torchvision import models
+
+    names = list(models.list_models(module=models))
+    try:
+        timm = needed("timm", "timm")
+    except WeightsError as error:
+        return names, error.remedy
+    return [*names, *(f"timm/{name}" for name in timm.list_pretrained())], ""
+
+
 def _timm_config(model: str) -> dict[str, Any]:
     """What timm knows of a model's own weights. Raises WeightsError for a model that it does not know."""
     timm = needed("timm", "timm")
