@@ -20,8 +20,9 @@ from ml_backend.learning.bench import Sample, measure
 from ml_backend.learning.examples import examples, thin
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.settings import Settings
-from ml_backend.video.decode import PICTURE, decode_sized
+from ml_backend.video.decode import PICTURE
 from ml_backend.video.timeline import read_timeline
+from ml_backend.video.whole_frames import decode_sized
 
 __all__ = ["backbone_names", "bench_sample", "compared"]
 
