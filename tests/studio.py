@@ -56,7 +56,7 @@ class Studio(Flask):
             ("/api/projects/7/model-versions/", self.versions, "GET", "DELETE"),
             ("/api/tasks", self.list_tasks, "GET"),
             ("/api/predictions/", self.list_predictions, "GET"),
-            ("/api/predictions/<int:number>/", self.delete_prediction, "DELETE"),
+            ("/api/predictions/<int:number>/", self.change_prediction, "PATCH", "DELETE"),
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
             ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH", "DELETE"),
             ("/api/dm/views/", self.list_tabs, "GET", "POST"),
@@ -98,10 +98,6 @@ class Studio(Flask):
         labels = {label for region in prediction["result"] for label in region["value"].get("timelinelabels", [])}
         return labels <= known and 0 <= prediction.get("score", 0) <= 1
 
-    def delete_prediction(self, number: int) -> tuple[str, int]:
-        self.predictions = [each for each in self.predictions if each["id"] != number]
-        return "", 204
-
     def versions(self) -> Response:
         if request.method == "DELETE":
             gone = request.get_json()["model_version"]
@@ -137,6 +133,8 @@ class Studio(Flask):
         if column == "predictions_model_versions":
             has = {p["model_version"] for p in self.predictions if p["task"] == task["id"]}
             return bool(has & set(value)) == (operator == "contains")
+        if column == "updated_at":
+            return bool(task["updated_at"] > value)
         number = task["id"] if column == "id" else len(task["annotations"])
         if operator == "in_list":
             return number in value
@@ -144,6 +142,16 @@ class Studio(Flask):
 
     def list_predictions(self) -> Response:
         return jsonify([p for p in self.predictions if p["task"] == int(request.args["task"])])
+
+    def change_prediction(self, number: int) -> Any:
+        [prediction] = [p for p in self.predictions if p["id"] == number] or [None]
+        if prediction is None:
+            abort(404)
+        if request.method == "DELETE":
+            self.predictions.remove(prediction)
+            return "", 204
+        prediction.update(request.get_json())
+        return jsonify(prediction)
 
     def list_webhooks(self) -> Any:
         if request.method == "GET":
@@ -204,10 +212,23 @@ class Studio(Flask):
         answer = Response(content, mimetype="video/mp4")
         return answer.make_conditional(request.environ, accept_ranges=True, complete_length=len(content))
 
+    def delete_task(self, number: int) -> None:
+        """Its predictions go with it."""
+        del self.tasks[number]
+        self.predictions = [p for p in self.predictions if p["task"] != number]
+
+    def exchange(self, number: int, video: Path | None, *, name: str, when: str, fps: float = 25) -> None:
+        """Another video for a task, under the address that `name` makes."""
+        self.tasks[number]["data"] = {"video": f"/data/upload/7/{name}", "fps": fps}
+        self.tasks[number]["updated_at"] = when
+        if video is not None:
+            self.files[name] = video
+
     def add_task(self, number: int, video: Path | None = None, annotations: int = 0) -> None:
         data = {"video": f"/data/upload/7/{number}.mp4"}
         made = [{"id": n, "result": [], "updated_at": "2026-01-31T12:00:00Z"} for n in range(annotations)]
         more: dict[str, Any] = {"annotations": made, "drafts": [], "predictions": []}
-        self.tasks[number] = {"id": number, "data": data, "updated_at": "2026-01-31T12:00:00Z", **more}
+        when = {"created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z"}
+        self.tasks[number] = {"id": number, "data": data, **when, **more}
         if video is not None:
             self.files[f"{number}.mp4"] = video

@@ -20,11 +20,11 @@ KINDS = ("suggest", "predict")
 
 
 def queue_missing(
-    context: WorkerContext, work: ProjectWork, newest: int, tasks: int, stored: Mapping[str, int]
+    context: WorkerContext, work: ProjectWork, changed: str, tasks: int, stored: Mapping[str, int]
 ) -> str | None:
     """Queues one job for each unannotated task without the prediction it should have, as far as there is room.
 
-    `newest`: highest task id, `tasks`: their number, `stored`: predictions of each version; when none of these, nor the
+    `changed`: when a task changed last, `tasks`: their number, `stored`: predictions of each version; when none of these, nor the
     number of annotations, has changed since all that was missing had been queued, Label Studio is not asked. Returns
     what was done, if anything.
     """
@@ -32,7 +32,7 @@ def queue_missing(
     kind, wanted = ("suggest", KEYFRAMES_VERSION) if version is None else ("predict", version)
     begun = marks.get(redis, work.key, "cursor")
     after = begun[1] if begun and begun[0] == wanted else 0
-    state = [wanted, newest, tasks, stored.get(wanted, 0), *work.project.counts]
+    state = [wanted, changed, tasks, stored.get(wanted, 0), *work.project.counts]
     if not begun and marks.get(redis, work.key, "tasks") == state:
         return None
     room = WINDOW - waiting(redis, kind) if scheduled(redis, kind) < _MOST_SCHEDULED else 0

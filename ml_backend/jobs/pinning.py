@@ -32,7 +32,7 @@ def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
         current = context.client.project(work.id).model_version
         if current != version:
             # Label Studio lists a connected backend's title among the versions, with no prediction.
-            foreign = not _made_here(context, work, current) and context.client.versions(work.id).get(current, 0) > 0
+            foreign = not made_here(context, work.key, current) and context.client.versions(work.id).get(current, 0) > 0
             if not (version == KEYFRAMES_VERSION and foreign):
                 context.client.pin(work.id, version)
         if version != KEYFRAMES_VERSION:
@@ -59,7 +59,7 @@ def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored:
     redis, pinned, active = context.redis, project.model_version, projects.active_version(context.redis, work.key)
     a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
     # One that is named as ours are may have been imported with the tasks of another project.
-    foreign = a_model and pinned != active and not _made_here(context, work, pinned)
+    foreign = a_model and pinned != active and not made_here(context, work.key, pinned)
     projects.set_problems(redis, work.key, "pin", [_OTHER.format(pinned)] if foreign and active is not None else [])
     if a_model and pinned != active and not foreign:
         if active is not None:
@@ -71,9 +71,9 @@ def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored:
             context.client.pin(work.id, ours)
 
 
-def _made_here(context: WorkerContext, work: ProjectWork, version: str) -> bool:
+def made_here(context: WorkerContext, key: str, version: str) -> bool:
     """Whether a version is of this backend: suggestions, or a model whose files are here."""
-    return version == KEYFRAMES_VERSION or (is_ours(version) and (context.models_dir(work.key) / version).is_dir())
+    return version == KEYFRAMES_VERSION or (is_ours(version) and (context.models_dir(key) / version).is_dir())
 
 
 def _nobody_else(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:

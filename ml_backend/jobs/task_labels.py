@@ -15,7 +15,7 @@ def with_task_labels(context: WorkerContext, project: Project, config: LabelConf
         return config
     number, key = project.key.id, str(project.key)
     sources = [[question.from_name, list(question.labels_from)] for question in dynamic]
-    state = [*context.client.newest_task(number), context.client.last_changed(number), sources]
+    state = [*context.client.last_changed(number), sources]
     found = task_labels.load(context.settings.data_dir, key, state)
     if found is None:
         brought: dict[str, dict[str, None]] = {question.from_name: {} for question in dynamic}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 # Of what a source storage holds.
 SCHEMES = ("s3", "gs", "azure-blob")
+# What clouds add to an address: for how long it holds, and who says so.
+_SIGNED = re.compile(
+    r"x-(amz|goog|ms)-.*|signature|expires|awsaccesskeyid|googleaccessid|key-pair-id|policy|sig|s[eprtv]|skoid|sktid|ske|sks|skt|skv"
+)
 _SERVED = re.compile(r"/(?:tasks|projects)/\d+/(?:resolve|presign)/")
 
 
@@ -40,3 +44,16 @@ def in_bucket(value: object) -> str | None:
         return value if urlsplit(value).scheme in SCHEMES else None
     except (ValueError, KeyError):
         return None
+
+
+def lasting(value: str) -> str:
+    """What stays the same of an address for as long as it names the same video: without a signature, which each reading of
+    the task may renew."""
+    if (uri := in_bucket(value)) is not None:
+        return uri
+    try:
+        address = urlsplit(value)
+        kept = [(name, said) for name, said in parse_qsl(address.query, True) if not _SIGNED.fullmatch(name.lower())]
+    except ValueError:
+        return value
+    return address._replace(query=urlencode(kept)).geturl()

@@ -14,7 +14,7 @@ from ml_backend.errors import LabelStudioInvalid, LabelStudioMissing, PayloadErr
 from ml_backend.labelstudio.buckets import path_from_storage
 from ml_backend.labelstudio.filters import ANNOTATED, condition
 from ml_backend.labelstudio.payloads import ProjectKey
-from ml_backend.labelstudio.task_lists import Task, TaskLists
+from ml_backend.labelstudio.task_lists import TASK, Task, TaskLists, task_of
 from ml_backend.labelstudio.version_names import is_ours
 
 __all__ = ["Client", "Project", "Task", "VideoAddress"]
@@ -118,14 +118,14 @@ class Client(TaskLists):
         # Label Studio's filter takes cold-v12 for cold-v1; then the list of each task's versions is asked for as well.
         confused = any(version in other and other != version for other in self.versions(project))
         if confused:
-            found = self._tasks(project, f"id,data,{_VERSIONS}", *conditions, after=after)
+            found = self._tasks(project, f"{TASK},{_VERSIONS}", *conditions, after=after)
             items: Iterator[dict[str, Any]] = (
                 item for item in found if version not in re.split(r"[,\s]+", str(item[_VERSIONS]))
             )
         else:
             lacking = condition(_VERSIONS, "not_contains", "List", [version])
-            items = self._tasks(project, "id,data", *conditions, lacking, after=after)
-        return (Task(item["id"], item["data"]) for item in items)
+            items = self._tasks(project, TASK, *conditions, lacking, after=after)
+        return map(task_of, items)
 
     def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> dict[int, PredictionRefused]:
         """Stores predictions, all of one model version; returns why Label Studio does not take those that it does not, by their

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from xml.etree import ElementTree
 
 from ml_backend.errors import LabelConfigError
+from ml_backend.labelstudio.buckets import lasting
 from ml_backend.labelstudio.variables import resolved, variables
 
 DEFAULT_FRAMERATE = 24.0
@@ -130,6 +131,10 @@ class LabelConfig:
         for each in (self.main, *self.timelines, *self.questions):
             first_of.setdefault(each.video, each)
         return tuple(first_of.values())
+
+    def shown(self, data: Mapping[str, Any]) -> list[tuple[str, float]]:
+        """What a task shows, however it is signed: the address of each video, and the frame rate at which it is counted."""
+        return [(lasting(each.video_of(data) or ""), each.framerate_of(data)) for each in self.videos]
 
     def with_labels(self, found: Mapping[str, Sequence[str]]) -> LabelConfig:
         """With the labels that tasks bring along, by the question's `from_name`, after those that it has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -66,10 +66,13 @@ class Setup:
 
 @dataclass(frozen=True)
 class PredictTask:
-    """One task of `POST /predict`; `versions` are the model versions it already has a prediction of."""
+    """One task of `POST /predict`; `versions` are the model versions it already has a prediction of. `data` and `created` as
+    in a `Task`."""
 
     id: int
     versions: frozenset[str]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    created: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,11 +146,13 @@ def _predict_task(task: object) -> PredictTask:
     number = fields.get("id")
     if not isinstance(number, int):
         raise PayloadError(f"A task's id is {number!r}, not a number.", _REMEDY)
-    predictions = fields.get("predictions")
+    predictions, data = fields.get("predictions"), fields.get("data")
     if not predictions or not isinstance(predictions, list):
-        return PredictTask(number, _NONE)
-    versions = {p.get("model_version") for p in predictions if isinstance(p, dict)}
-    return PredictTask(number, frozenset(v for v in versions if isinstance(v, str)))
+        named = _NONE
+    else:
+        versions = {p.get("model_version") for p in predictions if isinstance(p, dict)}
+        named = frozenset(v for v in versions if isinstance(v, str))
+    return PredictTask(number, named, data if isinstance(data, dict) else {}, str(fields.get("created_at") or ""))
 
 
 def read_extra_params(value: object) -> object:

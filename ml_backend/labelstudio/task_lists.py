@@ -14,18 +14,26 @@ from ml_backend.labelstudio.session import Session
 _PAGE = 100
 _PAGE_OF_PREDICTIONS = 200
 _PAGE_OF_IDS = 10_000
+_PAGE_OF_TASKS = 1_000
+# What a `Task` is made of.
+TASK = "id,data,created_at"
 # Label Studio applies this list to the annotations as well as to the task; predictions, which are large, stay out.
-_WITH_ANNOTATIONS = (
-    "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time,parent_prediction"
-)
+_WITH_ANNOTATIONS = "id,data,created_at,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time,parent_prediction"
 
 
 @dataclass(frozen=True)
 class Task:
-    """`data` is the task's own data: the video's address and whatever the label config refers to."""
+    """`data` is the task's own data: the video's address and whatever the label config refers to. `created`: when it was made,
+    as Label Studio writes it; it tells the task from a later one with its number. Empty where nobody has asked for it."""
 
     id: int
     data: Mapping[str, Any]
+    created: str = ""
+
+
+def task_of(item: Mapping[str, Any]) -> Task:
+    """From what Label Studio lists when it is asked for `TASK`."""
+    return Task(item["id"], item["data"], str(item.get("created_at") or ""))
 
 
 class TaskLists(Session):
@@ -33,8 +41,8 @@ class TaskLists(Session):
 
     def tasks(self, project: int) -> Iterator[Task]:
         """All tasks of the project."""
-        for item in self._tasks(project, "id,data"):
-            yield Task(item["id"], item["data"])
+        for item in self._tasks(project, TASK):
+            yield task_of(item)
 
     def task_ids(self, project: int) -> Iterator[int]:
         """The ids of all tasks, ascending, in few requests."""
@@ -50,6 +58,22 @@ class TaskLists(Session):
         """How many tasks have at most this id: fewer than before when some of them were deleted."""
         return self._first(project, "id", "tasks:id", condition("id", "less_or_equal", "Number", task))[1]
 
+    def last_changed(self, project: int) -> tuple[str, int]:
+        """When a task changed last, as Label Studio writes it ("" without any), and the number of tasks.
+
+        A task's `updated_at` moves as said of `last_annotated`, and when its data or one of its predictions are changed.
+        """
+        item, total = self._first(project, "id,updated_at", "-tasks:updated_at")
+        return (str(item["updated_at"]) if item else ""), total
+
+    def changed_since(self, project: int, since: str | None, up_to: int) -> Iterator[Task]:
+        """Tasks with an id of at most `up_to` that changed after a time that `last_changed` told, or all such."""
+        conditions = [condition("id", "less_or_equal", "Number", up_to)]
+        if since:
+            conditions.append(condition("updated_at", "greater", "Datetime", since))
+        for item in self._tasks(project, TASK, *conditions, page=_PAGE_OF_TASKS):
+            yield task_of(item)
+
     def last_annotated(self, project: int) -> tuple[str, int]:
         """When an annotated task changed last, as Label Studio writes it ("" without any), and how many are annotated.
 
@@ -60,25 +84,19 @@ class TaskLists(Session):
         item, total = self._first(project, "id,updated_at", "-tasks:updated_at", ANNOTATED)
         return (str(item["updated_at"]) if item else ""), total
 
-    def last_changed(self, project: int) -> str:
-        """When a task changed last, its data included, as Label Studio writes it; "" without any."""
-        item, _ = self._first(project, "id,updated_at", "-tasks:updated_at")
-        return str(item["updated_at"]) if item else ""
-
     def task(self, project: int, number: int) -> Task:
         """One task. Raises Gone when it is gone.
 
         From the list: asking for the task by itself makes Label Studio call our /setup and /predict first.
         """
-        item = self._task(project, number, "id,data")
-        return Task(item["id"], item["data"])
+        return task_of(self._task(project, number, TASK))
 
     def annotated(self, project: int, task: int | None = None) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
         """Every task with an annotation, or `task` if it has one, and its annotations as Label Studio gives them."""
         this = () if task is None else (condition("id", "equal", "Number", task),)
         for item in self._tasks(project, _WITH_ANNOTATIONS, ANNOTATED, *this):
             yield (
-                Task(item["id"], item["data"]),
+                task_of(item),
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],
             )
 

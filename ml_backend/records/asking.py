@@ -50,7 +50,7 @@ def reconcile(redis: Redis, label_studio_url: str, project: str | None, *, thoro
         )
     if thorough:
         for key in keys:
-            marks.drop(redis, key, *marks.SEEN)
+            marks.drop(redis, key, *marks.SEEN, "since")
     jobs = {key: request(redis, "reconcile", key, again=True) for key in keys}
     if project is None:
         jobs[label_studio_url] = request(redis, "discover", label_studio_url, again=True)

@@ -26,7 +26,8 @@ def get(redis: Redis, key: str, name: str) -> Any:
 
 def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = None) -> None:
     """`tasks`: state in which every missing prediction had been queued. `cursor`: version, and task up to which they
-    have been, while there are more than may wait at once. `ids`: newest task, and number of tasks. `trained`, `asked`:
+    have been, while there are more than may wait at once. `ids`: newest task, number of
+    tasks, and when one changed last; `since`: the last time up to which changed tasks were compared. `trained`, `asked`:
     state of the annotations that a training knew of, and for which one was queued. `decided`: newest version that was
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
     `more` while more of them lack than may wait at once. `entries`: which ML backend entries reach us. `controls`: those of
@@ -40,5 +41,5 @@ def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = 
 
 def drop(redis: Redis, key: str, *names: str) -> None:
     """Those marks of a project; without names all of them."""
-    for name in names or (*SEEN, "decided", "controls"):
+    for name in names or (*SEEN, "decided", "controls", "since"):
         redis.delete(f"{_MARKS}:{key}:{name}")

@@ -9,14 +9,16 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from redis import Redis
 from werkzeug.exceptions import UnsupportedMediaType
 
-from ml_backend.errors import PayloadError
+from ml_backend.errors import LabelConfigError, PayloadError
 from ml_backend.labelstudio import payloads
+from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.payloads import Event, PredictTask, ProjectKey
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.skim import Stream
 from ml_backend.queueing import tally
 from ml_backend.queueing.queue import request as queue
-from ml_backend.records import links, marks, projects, ready
+from ml_backend.records import identities, links, marks, projects, ready
+from ml_backend.records.identities import Identity
 from ml_backend.settings import Settings
 
 blueprint = Blueprint("protocol", __name__)
@@ -81,9 +83,25 @@ def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence
     version = backend.version(key)
     wanted = [task.id for task in tasks if version not in task.versions]
     found = ready.answers(backend.settings.data_dir, key, version, wanted)
+    for task in _others(backend, key, [task for task in tasks if task.id in found]):
+        del found[task]
     if any(task not in found for task in wanted):
         queue(backend.redis, "reconcile", key)
     return [found.get(task.id, _NOTHING_YET) for task in tasks]
+
+
+def _others(backend: Backend, key: str, tasks: Sequence[PredictTask]) -> list[int]:
+    """Those whose number was another task's, or that showed another video, when their predictions were made."""
+    known = identities.recall(backend.settings.data_dir, key, [task.id for task in tasks])
+    project = projects.recall(backend.redis, key) if known else None
+    try:
+        config = parse_label_config(project.label_config) if project else None
+    except LabelConfigError:
+        config = None
+    if config is None:
+        return []
+    now = {task.id: Identity.of(task.created, config.shown(task.data)) for task in tasks if task.id in known}
+    return [task for task, identity in now.items() if identity != known[task]]
 
 
 @blueprint.post("/webhook")

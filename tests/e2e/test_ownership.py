@@ -30,7 +30,7 @@ def test_a_second_backend_touches_only_the_project_that_it_is_connected_to(
     production = open_project(clips[:2])
     production.suggestions()
     production.answer(production.tasks[0], clips[0])
-    version, _ = production.timelines()
+    production.timelines()
     production.wait_for("end of all jobs", lambda: production.backend.idle)
     before = state(production)
 
@@ -41,12 +41,6 @@ def test_a_second_backend_touches_only_the_project_that_it_is_connected_to(
     assert state(production) == before
     assert projects_of(another) == {theirs.project}
     assert theirs.project not in projects_of(production.backend)
-
-    # Nor does it when it has forgotten everything, and has to look for its projects.
-    production.answer(production.tasks[1], clips[1])
-    newer, _ = production.timelines(newer_than=version)
-    assert newer != version
-    assert projects_of(another) == {theirs.project}
 
 
 def test_a_project_that_lets_go_of_us_is_let_go_and_connecting_it_again_brings_all_back(
@@ -66,10 +60,8 @@ def test_a_project_that_lets_go_of_us_is_let_go_and_connecting_it_again_brings_a
     told = loop.wait_for("word to the admin", lambda: problems(loop))
     assert "disconnected" in told[0]
 
-    body = {"model_version": SUGGESTIONS}
-    loop.studio.call("DELETE", f"/api/projects/{loop.project}/model-versions/", json=body)
     before = state(loop)
-    annotate(loop, second)
+    loop.answer(second, clips[1])
     requests.post(f"{loop.backend.url}/webhook", json=event(loop), timeout=10).raise_for_status()
     reconcile(loop.backend, loop.project)
     loop.wait_for("end of all jobs", lambda: loop.backend.idle)
@@ -82,11 +74,69 @@ def test_a_project_that_lets_go_of_us_is_let_go_and_connecting_it_again_brings_a
     assert not any("disconnected" in sentence for sentence in problems(loop) or [])
 
 
-def annotate(loop: Loop, task: int) -> None:
-    """Label one stretch of the task's video by hand."""
-    value = {"ranges": [{"start": 1, "end": 10}], "timelinelabels": ["car"]}
-    region = {"id": "mine", "type": "timelinelabels", "value": value, "from_name": "labels", "to_name": "video"}
-    loop.studio.post(f"/api/tasks/{task}/annotations/", {"result": [{**region, "origin": "manual"}]})
+@pytest.mark.parametrize("where", ["in place of a broken video", "in place of a good one"])
+def test_a_new_task_that_gets_the_number_of_a_deleted_one_gets_suggestions_of_its_own_video(
+    open_project: OpenProject, clips: list[Clip], served_elsewhere: str, where: str
+) -> None:
+    folder = clips[0].path.parent
+    (folder / "broken.mp4").write_bytes(b"not a video" * 1000)
+    first = "broken.mp4" if "broken" in where else clips[0].path.name
+    loop = open_project(data=[{"video": f"{served_elsewhere}/{first}", "fps": float(clips[0].fps)}])
+    [task] = loop.tasks
+    loop.wait_for("its end", lambda: failed(loop, task) if "broken" in where else loop.regions(SUGGESTIONS))
+    loop.studio.call("DELETE", f"/api/tasks/{task}/")
+    data = {"video": f"{served_elsewhere}/{clips[1].path.name}", "fps": 5}
+    assert loop.studio.import_tasks(loop.project, [data]) == [task], "as SQLite does"
+    check_frames(loop.suggestions()[task], 5, clips[1])
+
+
+def test_another_video_of_a_task_is_suggested_anew(
+    open_project: OpenProject, clips: list[Clip], served_elsewhere: str
+) -> None:
+    loop = open_project(data=[{"video": f"{served_elsewhere}/{clips[0].path.name}", "fps": float(clips[0].fps)}])
+    [task] = loop.tasks
+    loop.suggestions()
+    loop.wait_for("end of all jobs", lambda: loop.backend.idle)
+    [before] = loop.studio.predictions(task)
+    data = {"video": f"{served_elsewhere}/{clips[1].path.name}", "fps": 5}
+    loop.studio.call("PATCH", f"/api/tasks/{task}/", json={"data": data})
+    reconcile(loop.backend, loop.project)
+
+    def renewed() -> dict[str, object] | None:
+        found = loop.studio.predictions(task)
+        return found[0] if [each["result"] for each in found] != [before["result"]] else None
+
+    after = loop.wait_for("other suggestions", renewed)
+    assert after["id"] == before["id"], "who has the task open can still submit"
+    check_frames(loop.suggestions()[task], 5, clips[1])
+
+
+def test_imported_predictions_under_a_name_of_ours_are_left_alone(
+    open_project: OpenProject, clips: list[Clip], served_elsewhere: str
+) -> None:
+    loop = open_project()
+    data = {"video": f"{served_elsewhere}/{clips[0].path.name}", "fps": float(clips[0].fps)}
+    value = {"ranges": [{"start": 1, "end": 9}], "timelinelabels": ["car"]}
+    region = {"id": "cold-v3-1", "type": "timelinelabels", "from_name": "labels", "to_name": "video", "value": value}
+    theirs = {"model_version": "cold-v3", "score": 0.5, "result": [region]}
+    path = f"/api/projects/{loop.project}/import?return_task_ids=true"
+    [task] = loop.studio.post(path, [{"data": data, "predictions": [theirs]}])["task_ids"]
+    found = Loop(loop.studio, loop.backend, loop.project, (task,))
+    assert found.suggestions()[task], "there is no such model, so it is suggested"
+    versions = {each["model_version"]: each["result"] for each in loop.studio.predictions(task)}
+    assert versions["cold-v3"] == [region]
+
+
+def failed(loop: Loop, task: int) -> bool:
+    jobs = loop.backend.jobs()["failed"]
+    return any(job["task"] == task and job["project"].startswith(f"{loop.project}.") for job in jobs)
+
+
+def check_frames(regions: list[dict[str, object]], fps: int, clip: Clip) -> None:
+    """The suggestions lie within a clip that is counted at so many frames a second."""
+    frames = [region["value"]["ranges"][0]["start"] for region in regions]  # type: ignore[index]
+    assert frames
+    assert max(frames) <= len(clip.labels) * fps / float(clip.fps)
 
 
 def event(loop: Loop) -> dict[str, object]:

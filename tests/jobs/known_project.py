@@ -27,7 +27,8 @@ def do_all(redis: Redis, studio: Studio, version: str = "keyframes-v1") -> None:
 
 
 def predicted(studio: Studio, task: int, version: str) -> None:
-    studio.predictions.append({"id": len(studio.predictions), "task": task, "model_version": version, "result": []})
+    number = max((p["id"] for p in studio.predictions), default=0) + 1
+    studio.predictions.append({"id": number, "task": task, "model_version": version, "result": []})
 
 
 def annotate(studio: Studio, task: int, when: str) -> None:

@@ -13,9 +13,11 @@ from loopback import closed_port
 from redis import Redis
 from studio_calls import CONFIG, PROJECT, SETUP, P, client
 
+from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.payloads import companion_mark
 from ml_backend.queueing.queue import listing
-from ml_backend.records import links, marks, projects, ready
+from ml_backend.records import identities, links, marks, projects, ready
+from ml_backend.records.identities import Identity
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -138,6 +140,22 @@ class TestPredict:
     ) -> None:
         self.save(redis_settings, 51, result=[])
         assert self.ask(client, 51) == [[]]
+
+    def test_what_was_made_for_another_task_of_that_number_or_another_video_is_not_given(
+        self, client: FlaskClient, redis_settings: Settings, redis: Redis
+    ) -> None:
+        client.post("/setup", json=SETUP)
+        config, made = parse_label_config(CONFIG), "2026-01-31T12:00:00Z"
+        data = {"video": "/data/upload/7/a.mp4"}
+        for task in (55, 56, 57):
+            self.save(redis_settings, task)
+            identities.note(redis_settings.data_dir, P, {task: Identity.of(made, config.shown(data))})
+        same = {"id": 55, "created_at": made, "data": data}
+        later = {"id": 56, "created_at": "2026-02-01T12:00:00Z", "data": data}
+        exchanged = {"id": 57, "created_at": made, "data": {"video": "/data/upload/7/b.mp4"}}
+        found = self.ask(client, later, same, exchanged)
+        assert [bool(item) for item in found] == [False, True, False]
+        assert queued(redis) == ["reconcile"]
 
     def test_scores_are_numbers(self, client: FlaskClient, redis_settings: Settings) -> None:
         self.save(redis_settings, 61, score=0.25)

@@ -94,8 +94,8 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
     """Queues the tasks whose frames lack an image, and removes images of which nobody needs an answer any more."""
     # A task that finds no room meanwhile puts it back, and may be too late for this comparison.
     marks.drop(context.redis, work.key, "images")
-    newest, _ = context.client.newest_task(work.id)
-    state = images_state(context, work, newest, context.client.versions(work.id))
+    changed, _ = context.client.last_changed(work.id)
+    state = images_state(context, work, changed, context.client.versions(work.id))
     room = WINDOW - waiting(context.redis, "companion")
     images = context.companions.images(project.key.id)
     wanted: set[Frame] = set()

@@ -22,10 +22,10 @@ def want_images(context: WorkerContext, work: ProjectWork, task: int | None = No
         request(context.redis, "companion", work.key, *(() if task is None else (task,)))
 
 
-def queue_images(context: WorkerContext, work: ProjectWork, newest: int, stored: Mapping[str, int]) -> str | None:
+def queue_images(context: WorkerContext, work: ProjectWork, changed: str, stored: Mapping[str, int]) -> str | None:
     """Queues a comparison unless the last one saw all there is; returns what was done, if anything.
 
-    `newest`: highest task id, `stored`: predictions of each version.
+    `changed`: when a task changed last, `stored`: predictions of each version.
     """
     redis, key = context.redis, work.key
     if not work.settings.companion:
@@ -33,14 +33,14 @@ def queue_images(context: WorkerContext, work: ProjectWork, newest: int, stored:
         for source in ("companion", "companion framerate"):
             projects.set_problems(redis, key, source, [])
         return None
-    if marks.get(redis, key, "images") == images_state(context, work, newest, stored):
+    if marks.get(redis, key, "images") == images_state(context, work, changed, stored):
         return None
     return "images of suggested frames" if request(redis, "companion", key) else None
 
 
-def images_state(context: WorkerContext, work: ProjectWork, newest: int, stored: Mapping[str, int]) -> list[object]:
+def images_state(context: WorkerContext, work: ProjectWork, changed: str, stored: Mapping[str, int]) -> list[object]:
     """The same while nothing has changed in either project that the images follow."""
     known = companions.recall(context.redis, work.key)
     version = projects.active_version(context.redis, work.key)
     images = list(context.client.newest_task(known.id)) if known is not None else None
-    return [newest, dict(stored), version, work.project.label_config, list(work.project.counts), images]
+    return [changed, dict(stored), version, work.project.label_config, list(work.project.counts), images]

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_backend.errors import PredictionRefused
+from ml_backend.errors import LabelStudioMissing, PredictionRefused
+from ml_backend.jobs.identity import note
+from ml_backend.jobs.pinning import made_here
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Task
 from ml_backend.records import ready
 
 
@@ -58,3 +61,26 @@ def push_one(context: WorkerContext, work: ProjectWork, item: Mapping[str, Any])
     if task in pushed.refused:
         raise pushed.refused[task]
     return False
+
+
+def renew(context: WorkerContext, work: ProjectWork, task: Task, item: Mapping[str, Any] | None) -> bool:
+    """Puts the prediction of a task that shows another video in the place of the old one of its version, so that whoever has it
+    open can still submit, and deletes those of our other versions. `item` None: it needs none. Returns whether it has one.
+
+    To be called within `pushing`. Raises as `push_one` does.
+    """
+    version = item["model_version"] if item is not None else None
+    there = False
+    for old in context.client.predictions(task.id):
+        named = str(old.get("model_version"))
+        if item is not None and named == version and not there:
+            context.client.replace_prediction(old["id"], item)
+            ready.save(context.settings.data_dir, work.key, item)
+            there = True
+        elif made_here(context, work.key, named):
+            with contextlib.suppress(LabelStudioMissing):  # somebody else has deleted it
+                context.client.delete_prediction(old["id"])
+    if item is not None and not there:
+        push_one(context, work, item)
+    note(context, work, task)
+    return item is not None

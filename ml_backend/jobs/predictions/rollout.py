@@ -11,12 +11,13 @@ from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
+from ml_backend.jobs.identity import begin
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.ordering import Held, among
 from ml_backend.jobs.predictions.predicted import Predicted
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
-from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing
+from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing, renew
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
@@ -91,18 +92,23 @@ def predict(project_key: str, task_number: int) -> str:
     if version is None:
         return "no model is active yet"
     task = context.client.task(work.id, task_number)
-    if any(p.get("model_version") == version for p in context.client.predictions(task.id)):
+    another = task.id in begin(context, work, [task])
+    there = any(p.get("model_version") == version for p in context.client.predictions(task.id))
+    if there and not another:
         return f"task {task.id} has its prediction already"
     annotated = next(iter(annotated_tasks(context, work, task.id)), None)
     found = _predictor(context, work, version)(task, annotated)
     if found is None:
+        if another:
+            with pushing(context, work):
+                renew(context, work, task, None)
         return f"task {task.id} is reviewed and needs no prediction"
     item = _item(context, work, found)
     embedding = found.embedding() if annotated is None else None
     with pushing(context, work):
         if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
-        new = push_one(context, work, item)
+        new = renew(context, work, task, item) if another else push_one(context, work, item)
     if projects.active_version(context.redis, project_key) != version:
         request(context.redis, "predict", project_key, task_number)
     want_images(context, work, task.id)
@@ -137,6 +143,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
     works = context.client.versions(work.id).get(version, 0) > 0
     pushed = 0
     data_dir = context.settings.data_dir
+    begin(context, work, tasks)
 
     def push(some: list[dict[str, Any]]) -> int:
         with pushing(context, work):

@@ -6,23 +6,15 @@ import logging
 import shutil
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from ml_backend.jobs.identity import begin, forget_tasks, identity_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.queueing.interventions import drop_project, drop_tasks
-from ml_backend.records import (
-    companions,
-    contact_sheet,
-    links,
-    marks,
-    overview,
-    pictures,
-    projects,
-    ready,
-    task_order,
-    task_view,
-)
+from ml_backend.queueing.interventions import drop_project
+from ml_backend.records import companions, identities, links, marks, overview, projects, ready
 from ml_backend.records.belonging import forget_studio, studio_of
 
 log = logging.getLogger(__name__)
@@ -31,31 +23,55 @@ log = logging.getLogger(__name__)
 # must not cost the models that were trained for it.
 _KEPT_SECONDS = 24 * 3600
 _GONE = ".gone"
+_COMPARED_TOGETHER = 1000
 
 
-def forget_deleted_tasks(context: WorkerContext, work: ProjectWork, newest: int, tasks: int) -> int:
-    """Removes the files and failures of tasks that are gone; returns of how many.
+@dataclass(frozen=True)
+class Compared:
+    """`changed`: when a task changed last; `tasks`: how many there are; `deleted`: how many of those that we knew are gone or
+    have given their number to another; `renewed`: those that show another video."""
 
-    Ids only grow, so some are gone when there are fewer up to the newest one of the last time; only then are the ids listed.
+    changed: str
+    tasks: int
+    deleted: int = 0
+    renewed: tuple[int, ...] = ()
+
+
+def compare_tasks(context: WorkerContext, work: ProjectWork) -> Compared:
+    """Removes the files and failures of tasks that are gone, and of other videos that tasks showed before.
+
+    Tasks are listed only when one has changed since the last time, and of those that were known then. Some are gone when
+    there are fewer up to the newest one of the last time. Raises LabelStudioError, StorageError.
     """
-    before = marks.get(context.redis, work.key, "ids")
-    if before == [newest, tasks]:
-        return 0
+    redis, key, data_dir = context.redis, work.key, context.settings.data_dir
+    changed, tasks = context.client.last_changed(work.id)
+    before = marks.get(redis, key, "ids")
+    if before and before[1:] == [tasks, changed]:
+        return Compared(changed, tasks)
+    newest, _ = context.client.newest_task(work.id)
     gone: set[int] = set()
     if before is None or context.client.number_up_to(work.id, before[0]) < before[1]:
-        kept = ready.tasks(context.settings.data_dir, work.key) | projects.tasks_with_findings(context.redis, work.key)
+        kept = ready.tasks(data_dir, key) | projects.tasks_with_findings(redis, key)
         gone = kept.difference(context.client.task_ids(work.id)) if kept else set()
-    for task in gone:
-        ready.delete_task(context.settings.data_dir, work.key, task)
-        task_view.delete(context.settings.data_dir, work.key, task)
-        contact_sheet.delete(context.settings.data_dir, work.key, task)
-        projects.note_findings(context.redis, work.key, task, [])
-    if gone:
-        drop_tasks(context.redis, work.key, gone)
-        pictures.drop(context.settings.data_dir, work.key, gone)
-        task_order.drop(context.settings.data_dir, work.key, gone)
-    marks.put(context.redis, work.key, "ids", [newest, tasks])
-    return len(gone)
+        forget_tasks(context, key, gone)
+    others, renewed = _others(context, work, marks.get(redis, key, "since"))
+    marks.put(redis, key, "ids", [newest, tasks, changed])
+    marks.put(redis, key, "since", changed)
+    return Compared(changed, tasks, len(gone) + others, tuple(sorted(renewed)))
+
+
+def _others(context: WorkerContext, work: ProjectWork, since: str | None) -> tuple[int, set[int]]:
+    """How many of the tasks that changed `since` are not those that had their numbers before, and which show another video."""
+    data_dir, renewed, others = context.settings.data_dir, set[int](), 0
+    highest = identities.highest(data_dir, work.key)
+    tasks = context.client.changed_since(work.id, since, highest) if highest else iter(())
+    while batch := {task.id: task for task in islice(tasks, _COMPARED_TOGETHER)}:
+        known = identities.recall(data_dir, work.key, batch)
+        another = [batch[task] for task, said in known.items() if said != identity_of(work, batch[task])]
+        found = begin(context, work, another)
+        renewed |= found
+        others += len(another) - len(found)
+    return others, renewed
 
 
 def forget_project(context: WorkerContext, key: str) -> bool:

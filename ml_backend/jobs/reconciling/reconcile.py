@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.companion.news import queue_images
@@ -14,7 +15,7 @@ from ml_backend.jobs.predictions.retire import retire
 from ml_backend.jobs.project_work import find_project, work_on
 from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
 from ml_backend.jobs.reconciling.controls import follow_controls
-from ml_backend.jobs.reconciling.forgetting import forget_deleted_tasks, forget_project, remove_gone
+from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone
 from ml_backend.jobs.reconciling.leaving import take_leave
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.news import queue_training
@@ -67,16 +68,17 @@ def reconcile(project_key: str) -> str:
     mend_webhook(context, work.key, work.id)
     renamed = follow_controls(context, work, stored)
     follow_pin(context, work, stored)
-    newest, tasks = context.client.newest_task(work.id)
+    compared = compare_tasks(context, work)
+    changed, tasks = compared.changed, compared.tasks
     overview.note(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
-    deleted = forget_deleted_tasks(context, work, newest, tasks)
     report(10, "comparing tasks and annotations")
     done = [
         renamed,
-        f"{deleted} deleted tasks" if deleted else None,
-        queue_missing(context, work, newest, tasks, stored),
+        f"{compared.deleted} deleted tasks" if compared.deleted else None,
+        _queue_renewed(context, project_key, compared.renewed),
+        queue_missing(context, work, changed, tasks, stored),
         queue_training(context, work),
-        queue_images(context, work, newest, stored),
+        queue_images(context, work, changed, stored),
         queue_rollout(redis, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
@@ -135,6 +137,13 @@ def _existing(context: WorkerContext) -> dict[str, Project]:
         return {str(each.key): each for each in context.client.projects()}
     except LabelStudioMissing as error:
         raise LabelStudioError(error.message, "Check that LABEL_STUDIO_URL is the address of Label Studio.") from error
+
+
+def _queue_renewed(context: WorkerContext, key: str, tasks: Sequence[int]) -> str | None:
+    kind = "suggest" if projects.active_version(context.redis, key) is None else "predict"
+    for task in tasks:
+        request(context.redis, kind, key, task, again=True)
+    return f"{len(tasks)} tasks with another video to {kind}" if tasks else None
 
 
 def _report_others(context: WorkerContext, key: str, standing: Standing) -> None:

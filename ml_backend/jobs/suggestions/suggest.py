@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.companion.news import want_images
+from ml_backend.jobs.identity import begin
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predict import view_of
-from ml_backend.jobs.predictions.pushing import push_one, pushing
+from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
@@ -31,17 +32,18 @@ from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timel
 
 @job
 def suggest(project_key: str, task_number: int) -> str:
-    """Pushes the keyframe suggestions of one task, once."""
+    """Pushes the keyframe suggestions of one task, once for each video that it shows."""
     context = worker_context()
     work = open_project(context, project_key)
     task = context.client.task(work.id, task_number)
     done = f"task {task.id} has its suggestions already"
-    if not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
+    another = task.id in begin(context, work, [task])
+    if another or not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
         shown = [work.on(question) for question in work.config.videos]
         parts = [(own.question, suggestion(task.id, suggested_frames(context, own, task))) for own in shown]
         item = joined_json(parts)
         with pushing(context, work):
-            if push_one(context, work, item):
+            if renew(context, work, task, item) if another else push_one(context, work, item):
                 done = f"suggested {len(item['result'])} frames of task {task.id}"
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if projects.active_version(context.redis, project_key) is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.companion.answers import answered_frames
+from ml_backend.jobs.identity import identity_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
@@ -91,12 +92,13 @@ def annotated_for(work: ProjectWork, annotated: Sequence[Annotated]) -> list[Ann
 
 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str) -> str:
-    """The same for the same annotations, labels, settings and backbone: nothing to train then."""
+    """The same for the same annotations, videos, labels, settings and backbone: nothing to train then."""
     said = sorted((a.id, a.updated_at.isoformat()) for each in annotated for a in each.annotations)
     labels: Any = work.question.labels
     if len(work.config.questions) > 1:
         labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
-    text = json.dumps([said, labels, repr(work.settings), backbone])
+    shown = sorted((each.task.id, identity_of(work, each.task).video) for each in annotated)
+    text = json.dumps([said, shown, labels, repr(work.settings), backbone])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

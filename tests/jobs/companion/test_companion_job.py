@@ -339,7 +339,7 @@ class TestReconciling:
 
         def compared() -> bool:
             work, stored = opened(context), context.client.versions(7)
-            return queue_images(context, work, 5, stored) is not None
+            return queue_images(context, work, context.client.last_changed(7)[0], stored) is not None
 
         assert compared()
         companion(KEY)

@@ -28,7 +28,7 @@ class TestNothingHasChanged:
         studio.listed.clear()
         assert reconcile(KEY) == CALM
         assert queued(redis) == []
-        assert studio.listed == ["-tasks:id", "-tasks:updated_at"], "the newest task, and the one that changed last"
+        assert studio.listed == ["-tasks:updated_at"] * 2, "of all the one that changed last, and of those annotated"
 
     def test_after_an_hour_the_tasks_are_compared_all_the_same(self, studio: Studio, redis: Redis) -> None:
         studio.add_task(1)

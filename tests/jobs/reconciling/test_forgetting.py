@@ -32,6 +32,7 @@ class TestTasksThatAreGone:
         reconcile(KEY)
         del studio.tasks[2]
         studio.add_task(4)  # as many as before
+        studio.tasks[4]["updated_at"] = "2026-02-01T00:00:00Z"
         assert "1 deleted tasks" in reconcile(KEY)
         assert ready.tasks(context.settings.data_dir, KEY) == {1, 3}
         assert projects.tasks_with_findings(redis, KEY) == {1, 3}

@@ -1,0 +1,248 @@
+"""Whose number was another task's, and who shows another video, never gets what was made for the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from known_project import annotate, predicted, project, queued
+from numbered import numbered_video
+from redis import Redis
+from studio import KEY, Studio
+
+from ml_backend.errors import VideoError
+from ml_backend.jobs.identity import begin
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.suggestions.suggest import suggest
+from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.records import contact_sheet, identities, marks, projects, ready, task_view
+from ml_backend.records.projects import Known
+
+pytestmark = pytest.mark.usefixtures("context", "known")
+LATER, LATEST = "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A short one, and a long one."""
+    folder = tmp_path_factory.mktemp("films")
+    return numbered_video(folder / "short.mp4", 30), numbered_video(folder / "long.mp4", 90)
+
+
+def suggested(studio: Studio, task: int) -> list[int]:
+    """The frames that Label Studio shows as suggestions of a task."""
+    found = [p for p in studio.predictions if p["task"] == task and p["model_version"] == "keyframes-v1"]
+    return [region["value"]["ranges"][0]["start"] for p in found for region in p["result"]]
+
+
+def kept(context: WorkerContext, task: int) -> list[str]:
+    """What there is of a task in files and in Redis."""
+    data_dir = context.settings.data_dir
+    return [
+        name
+        for name, there in (
+            ("predictions", task in ready.tasks(data_dir, KEY)),
+            ("view", task_view.load(data_dir, KEY, task) is not None),
+            ("sheet", contact_sheet.load(data_dir, KEY, task) is not None),
+            ("findings", task in projects.tasks_with_findings(context.redis, KEY)),
+        )
+        if there
+    ]
+
+
+class TestANumberThatIsUsedAgain:
+    """SQLite, Label Studio's default, gives the number of a deleted newest task to the next one."""
+
+    def replace_newest(self, studio: Studio, task: int, video: Path) -> None:
+        studio.delete_task(task)
+        studio.add_task(task, video)
+        studio.tasks[task].update(created_at=LATER, updated_at=LATER)
+        studio.exchange(task, video, name="another.mp4", when=LATER)
+
+    def test_a_good_video_in_the_place_of_a_broken_one_gets_its_suggestions(
+        self, studio: Studio, redis: Redis, films: tuple[Path, Path], tmp_path: Path, work: Any
+    ) -> None:
+        (broken := tmp_path / "broken.mp4").write_bytes(b"not a video" * 1000)
+        studio.add_task(1, broken)
+        redis.rpush(f"do:{KEY}", "fail for good")
+        reconcile(KEY)
+        work()
+        with pytest.raises(VideoError):
+            suggest(KEY, 1)
+        assert reconcile(KEY) == "nothing has changed"
+        self.replace_newest(studio, 1, films[0])
+        assert "1 tasks to suggest" in reconcile(KEY)
+        assert queued(redis) == ["suggest 1"]
+        suggest(KEY, 1)
+        assert suggested(studio, 1)
+
+    def test_nothing_of_the_old_one_is_kept(
+        self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path]
+    ) -> None:
+        studio.add_task(1, films[1])
+        suggest(KEY, 1)
+        before = suggested(studio, 1)
+        projects.note_findings(redis, KEY, 1, [{"kind": "rate"}])
+        assert max(before) > 30
+        reconcile(KEY)
+        self.replace_newest(studio, 1, films[0])
+        assert "1 deleted tasks" in reconcile(KEY)
+        assert kept(context, 1) == []
+        suggest(KEY, 1)
+        assert 0 < max(suggested(studio, 1)) <= 30
+
+    def test_a_job_finds_out_before_any_reconcile(
+        self, context: WorkerContext, studio: Studio, films: tuple[Path, Path]
+    ) -> None:
+        studio.add_task(1, films[1])
+        suggest(KEY, 1)
+        self.replace_newest(studio, 1, films[0])
+        suggest(KEY, 1)
+        assert 0 < max(suggested(studio, 1)) <= 30
+
+    def test_predictions_that_it_brings_along_are_left_alone(self, studio: Studio, films: tuple[Path, Path]) -> None:
+        studio.add_task(1, films[1])
+        suggest(KEY, 1)
+        self.replace_newest(studio, 1, films[0])
+        for version in ("keyframes-v1", "yolo-8"):
+            predicted(studio, 1, version)
+        before = [dict(p) for p in studio.predictions]
+        assert "already" in suggest(KEY, 1)
+        assert studio.predictions == before
+
+
+class TestAnotherVideo:
+    """Label Studio sends no event when a task's data are changed."""
+
+    @pytest.fixture
+    def task(self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path]) -> int:
+        """It has its suggestions, and nothing is left to do."""
+        for number in (1, 2):
+            studio.add_task(number, films[1])
+            suggest(KEY, number)
+        reconcile(KEY)
+        for key in redis.scan_iter("rq:*"):
+            redis.delete(key)
+        assert reconcile(KEY) == "nothing has changed"
+        return 1
+
+    def test_is_suggested_anew_in_the_same_place(
+        self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+    ) -> None:
+        before = {p["id"] for p in studio.predictions}
+        studio.exchange(task, films[0], name="another.mp4", when=LATER)
+        assert "1 tasks with another video to suggest" in reconcile(KEY)
+        assert queued(redis) == ["suggest 1"]
+        assert kept(context, task) == []
+        suggest(KEY, task)
+        assert 0 < max(suggested(studio, task)) <= 30
+        assert {p["id"] for p in studio.predictions} == before, "who has the task open can still submit"
+        assert reconcile(KEY) == "nothing has changed"
+
+    def test_at_another_frame_rate_is_another_one(self, studio: Studio, redis: Redis, task: int) -> None:
+        projects.remember(redis, Known(KEY, "<View/>", {"sampling": "uniform"}))
+        project(studio)["label_config"] = project(studio)["label_config"].replace('"25"', '"$fps"')
+        begun = dict(studio.tasks[2]["data"])
+        suggest(KEY, 2)
+        studio.tasks[2]["data"] = {**begun, "fps": 50}
+        suggest(KEY, 2)
+        assert max(suggested(studio, 2)) > 90
+
+    def test_predictions_of_our_other_versions_go_and_those_of_other_models_stay(
+        self, context: WorkerContext, studio: Studio, films: tuple[Path, Path], task: int
+    ) -> None:
+        (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
+        for version in ("cold-v1", "cold-v9", "yolo-8"):
+            predicted(studio, task, version)
+        studio.exchange(task, films[0], name="another.mp4", when=LATER)
+        suggest(KEY, task)
+        assert sorted(p["model_version"] for p in studio.predictions if p["task"] == task) == [
+            "cold-v9",
+            "keyframes-v1",
+            "yolo-8",
+        ]
+
+    def test_a_changed_note_or_a_new_signature_is_none(self, studio: Studio, redis: Redis, task: int) -> None:
+        data = studio.tasks[task]["data"]
+        data["note"] = "cloudy"
+        data["video"] += "?X-Amz-Signature=123&Expires=5"
+        studio.tasks[task]["updated_at"] = LATER
+        assert reconcile(KEY) == "nothing has changed"
+        assert "already" in suggest(KEY, task)
+
+    def test_once_a_model_is_active_is_predicted_anew_even_when_annotated(
+        self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+    ) -> None:
+        projects.activate(redis, KEY, "cold-v1")
+        for number in (1, 2):
+            predicted(studio, number, "cold-v1")
+        annotate(studio, task, LATER)
+        reconcile(KEY)
+        studio.exchange(task, films[0], name="another.mp4", when=LATEST)
+        assert "1 tasks with another video to predict" in reconcile(KEY)
+        assert "predict 1" in queued(redis)
+
+    def test_that_cannot_be_used_is_tried_again_when_it_is_changed_again(
+        self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int, tmp_path: Path
+    ) -> None:
+        (broken := tmp_path / "broken.mp4").write_bytes(b"not a video" * 1000)
+        studio.exchange(task, broken, name="broken.mp4", when=LATER)
+        reconcile(KEY)
+        with pytest.raises(VideoError):
+            suggest(KEY, task)
+        studio.exchange(task, films[0], name="good.mp4", when=LATEST)
+        assert "1 tasks with another video" in reconcile(KEY)
+        suggest(KEY, task)
+        assert 0 < max(suggested(studio, task)) <= 30
+
+    def test_is_found_though_redis_was_lost_meanwhile(
+        self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+    ) -> None:
+        studio.exchange(task, films[0], name="another.mp4", when=LATER)
+        redis.flushall()
+        assert "1 tasks with another video to suggest" in reconcile(KEY)
+
+    def test_trains_anew(self, context: WorkerContext, studio: Studio, films: tuple[Path, Path], task: int) -> None:
+        annotate(studio, task, LATER)
+        work = open_project(context, KEY)
+        before = fingerprint(work, annotated_tasks(context, work), "resnet")
+        studio.exchange(task, films[0], name="another.mp4", when=LATEST)
+        assert fingerprint(work, annotated_tasks(context, work), "resnet") != before
+
+    def test_which_came_while_a_job_was_at_work_is_not_missed(
+        self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+    ) -> None:
+        work = open_project(context, KEY)
+        read = context.client.task(7, task)
+        studio.exchange(task, films[0], name="another.mp4", when=LATER)
+        assert begin(context, work, [read]) == set()
+        assert "1 tasks with another video" in reconcile(KEY)
+
+
+class TestWhatItCosts:
+    def test_only_tasks_that_changed_and_were_known_are_listed(
+        self, context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for task in range(1, 31):
+            studio.add_task(task)
+        work = open_project(context, KEY)
+        begin(context, work, context.client.tasks(7))
+        reconcile(KEY)
+        listed: list[int] = []
+        recall = identities.recall
+
+        def noted(data_dir: Path, key: str, tasks: Any) -> Any:
+            listed.extend(tasks)
+            return recall(data_dir, key, tasks)
+
+        monkeypatch.setattr(identities, "recall", noted)
+        for task in range(31, 61):
+            studio.add_task(task)
+            studio.tasks[task].update(created_at=LATER, updated_at=LATER)
+        studio.tasks[5]["updated_at"] = LATER
+        reconcile(KEY)
+        assert listed == [5]
+        assert marks.get(redis, KEY, "since") == LATER
