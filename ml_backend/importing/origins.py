@@ -98,7 +98,7 @@ def _fetched(importer: Importer, given: str, progress: Callable[[float], None]) 
         served = importer.intake.video_address(served_at(importer.project, given))
         try:
             if served is not None:
-                return importer.videos.fetch(served.url, served.headers, progress), given
+                return importer.videos.fetch(served.url, served.headers, progress, served.renew), given
         except VideoRefused as error:
             if scheme != "s3":
                 raise VideoRefused(f"Label Studio does not find {given}.", remedy) from error

@@ -29,7 +29,10 @@ def task_video(context: WorkerContext, question: Question, task: Task, progress:
     """Raises VideoError and LabelStudioError."""
     address, started = video_address(context, question, task), time.monotonic()
     video = context.videos.fetch(
-        address.url, address.headers, lambda share: progress(100 * share, f"fetching the video of task {task.id}")
+        address.url,
+        address.headers,
+        lambda share: progress(100 * share, f"fetching the video of task {task.id}"),
+        address.renew,
     )
     # How long that takes is the network's affair.
     allow(time.monotonic() - started)

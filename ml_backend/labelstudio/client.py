@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,10 +49,12 @@ class Project:
 
 @dataclass(frozen=True)
 class VideoAddress:
-    """Where a task's video is, with the headers that fetch it: the token, for the Label Studio host alone."""
+    """Where a task's video is, with the headers that fetch it: the token, for the Label Studio host alone. `renew` gives those
+    of a new token, none where no other can be had."""
 
     url: str
     headers: Mapping[str, str]
+    renew: Callable[[], Mapping[str, str]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -287,7 +289,13 @@ class Client(TaskLists):
             path = self._path_served(value) or value
         url = self.url + path if path.startswith("/") else value
         is_ours = any(_same_host(ours, url) for ours in (self.url, self.public) if ours)
-        return VideoAddress(url, {"Authorization": self._authorization()} if is_ours else {})
+        return VideoAddress(url, self._headers(), self._renewed) if is_ours else VideoAddress(url, {})
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": self._authorization()}
+
+    def _renewed(self) -> dict[str, str]:
+        return self._headers() if self._forget_access() else {}
 
     def _path_served(self, address: str) -> str | None:
         """The path at which Label Studio serves what has an address under its public name; None for any other.

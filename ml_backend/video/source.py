@@ -43,6 +43,10 @@ class VideoFile:
 _INTERNET_ALONE = VideoHosts()
 
 
+class _Unauthorized(VideoRefused):
+    """401: with another token it may be given."""
+
+
 class VideoFolder:
     """The fetched videos below `root`, at most `max_bytes` of them; the least recently used go first.
 
@@ -60,12 +64,27 @@ class VideoFolder:
         record = self._record(url)
         return str(record["content"]) if record else None
 
-    def fetch(self, url: str, headers: Mapping[str, str], progress: Callable[[float], None] | None = None) -> VideoFile:
+    def fetch(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        progress: Callable[[float], None] | None = None,
+        renew: Callable[[], Mapping[str, str]] | None = None,
+    ) -> VideoFile:
         """The video at `url`, downloaded unless the copy at hand is still what the server has.
 
-        `headers` go to the scheme, host and port of `url` alone: a redirect elsewhere loses them. Raises VideoUnreachable,
-        VideoRefused and StorageError.
+        `headers` go to the scheme, host and port of `url` alone: a redirect elsewhere loses them. `renew` gives others when
+        these are not taken any more, none when there are none. Raises VideoUnreachable, VideoRefused and StorageError.
         """
+        try:
+            return self._fetch(url, headers, progress)
+        except _Unauthorized as error:
+            fresh = renew() if renew else {}
+            if not fresh:
+                raise VideoRefused(error.message, error.remedy) from error
+        return self._fetch(url, fresh, progress)
+
+    def _fetch(self, url: str, headers: Mapping[str, str], progress: Callable[[float], None] | None) -> VideoFile:
         size, stamp = self._probe(url, headers)
         record = self._record(url)
         if record and record["stamp"] == stamp and stamp is not None:
@@ -211,7 +230,8 @@ def _judged(url: str, response: requests.Response) -> requests.Response:
     """The answer, when it is a file. Raises VideoRefused and VideoUnreachable."""
     if response.status_code in (401, 403):
         response.close()
-        raise VideoRefused(
+        refused = _Unauthorized if response.status_code == 401 else VideoRefused
+        raise refused(
             f"The server of {shown(url)} refused it ({response.status_code}).",
             "The token of LABEL_STUDIO_API_KEY must be allowed to see the project, LABEL_STUDIO_HOST must be Label Studio's public "
             "name where it has another than LABEL_STUDIO_URL, and a video elsewhere must be public.",

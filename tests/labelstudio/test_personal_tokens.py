@@ -10,7 +10,7 @@ import jwt
 import pytest
 from flask import jsonify, redirect
 from loopback import serving
-from told_studio import PROJECT, Studio
+from told_studio import LEGACY, PROJECT, Studio
 
 from ml_backend.errors import ColdblitzError, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.labelstudio.client import Client
@@ -74,6 +74,27 @@ class TestPersonalAccessTokens:
         studio.will("GET", "/api/projects/7/", project)
         assert Client(url, personal_token()).project(7).title == "A street"
         assert studio.authorization == f"Bearer {fresh}"
+
+    def test_one_that_ends_while_a_video_is_fetched_is_exchanged_again(self, studio: Studio, url: str) -> None:
+        ended, fresh = personal_token(300, "ended"), personal_token(300, "fresh")
+        exchanged = iter((ended, fresh))
+        studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=next(exchanged)))
+        address = Client(url, personal_token()).video_address("/data/upload/7/film.mp4")
+        assert address is not None
+        assert address.headers == {"Authorization": f"Bearer {ended}"}
+        assert address.renew is not None
+        assert address.renew() == {"Authorization": f"Bearer {fresh}"}
+
+    def test_for_a_legacy_token_and_for_another_host_there_is_no_other(self, url: str) -> None:
+        ours, elsewhere = (
+            Client(url, LEGACY).video_address("/data/a.mp4"),
+            Client(url, LEGACY).video_address("http://x.y/a.mp4"),
+        )
+        assert ours is not None
+        assert ours.renew is not None
+        assert ours.renew() == {}
+        assert elsewhere is not None
+        assert elsewhere.renew is None
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     def test_a_redirect_does_not_bring_it_to_another_host(self, studio: Studio, url: str, status: int) -> None:

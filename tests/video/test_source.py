@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask, Response, redirect, request
@@ -369,3 +369,32 @@ class TestTheFolder:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert left_over(folder) == []
         assert folder.fetch(url, {}).path.read_bytes() == VIDEO
+
+
+class TestATokenThatEnds:
+    """Label Studio's last five minutes; a queue of videos takes longer."""
+
+    FRESH: ClassVar = {"Authorization": "Bearer fresh"}
+
+    @pytest.mark.parametrize("taken", [0, 1], ids=["before the first byte", "between the two requests"])
+    def test_is_renewed_and_the_video_comes(self, server: Server, url: str, folder: VideoFolder, taken: int) -> None:
+        give = ranges(VIDEO)
+
+        def reply() -> Any:
+            old = request.headers["Authorization"] == TOKEN["Authorization"]
+            return ("ended", 401) if old and len(server.asked) > taken else give()
+
+        server.reply = reply
+        renewed: list[int] = []
+        video = folder.fetch(url, TOKEN, renew=lambda: renewed.append(1) or self.FRESH)  # type: ignore[func-returns-value]
+        assert video.path.read_bytes() == VIDEO
+        assert renewed == [1]
+
+    @pytest.mark.parametrize("fresh", [{}, {"Authorization": "Bearer wrong"}])
+    def test_is_told_when_no_other_is_taken(
+        self, server: Server, url: str, folder: VideoFolder, fresh: dict[str, str]
+    ) -> None:
+        server.reply = lambda: ("no", 401)
+        with pytest.raises(VideoRefused, match="401"):
+            folder.fetch(url, TOKEN, renew=lambda: fresh)
+        assert len(server.asked) == 1 + bool(fresh)
