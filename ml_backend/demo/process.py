@@ -55,6 +55,9 @@ class Child:
             self.process.wait()
 
 
+_started: list[Child] = []
+
+
 def start(name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str], folder: Path) -> Child:
     """Starts `command` in its own session, its output appended to `log`; it is told to stop when we die."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,21 @@ def start(name: str, command: Sequence[str | Path], log: Path, environment: Mapp
             start_new_session=True,
             preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
-    return Child(name, process, log)
+    child = Child(name, process, log)
+    _started.append(child)
+    return child
+
+
+def stop_all(seconds: float) -> None:
+    """Asks all that run to end at once, also those that are still starting, and ends those that have not after `seconds`."""
+    running = [child for child in _started if child.running]
+    for child in running:
+        child.process.terminate()
+    limit = time.monotonic() + seconds
+    while any(child.running for child in running) and time.monotonic() < limit:
+        time.sleep(0.05)
+    for child in running:
+        child.kill()
 
 
 def wait_until(child: Child, ready: Callable[[], bool], seconds: float) -> None:

@@ -10,8 +10,8 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -21,13 +21,14 @@ import typer
 from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, Clip, make_clips
 from ml_backend.demo.loop import DidNotHappen, Loop, right_frames
-from ml_backend.demo.process import DidNotStart
+from ml_backend.demo.process import DidNotStart, stop_all
 from ml_backend.demo.project import find_videos, label_config, local_file_tasks, upload_tasks
 from ml_backend.demo.studio import REACH_LOCAL_BACKEND, Studio, label_studio
 from ml_backend.errors import ColdblitzError, SettingsError
 
 ENOUGH = 0.95  # share of the frames nobody labelled that the first model must get right
 _ANNOTATED = 2
+_STOP_SECONDS = 8.5
 _BEGUN = time.monotonic()  # this module is loaded when the demo begins
 
 
@@ -41,7 +42,7 @@ def main(videos: Path | None, check: bool) -> int:
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with ExitStack() as stack:
+        with ExitStack() as stack, _stopping_together():
             if check and videos:
                 raise SettingsError("The labels of your own videos are not known.", "Leave VIDEOS or CHECK=1 out.")
             if check:
@@ -65,6 +66,17 @@ def main(videos: Path | None, check: bool) -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
+
+
+@contextmanager
+def _stopping_together() -> Iterator[None]:
+    """Whoever stops us waits ten seconds, which on a busy machine is too short for one server after the other."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stop_all(_STOP_SECONDS)
+        raise
 
 
 def _say(text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_backend.demo.process import DidNotStart, free_port, start, wait_until
+from ml_backend.demo.process import DidNotStart, free_port, start, stop_all, wait_until
 
 
 def _python(program: str, folder: Path) -> tuple[str, list[str], Path, dict[str, str], Path]:
@@ -51,6 +51,22 @@ def test_what_ignores_a_request_to_stop_is_ended_with_its_children(tmp_path: Pat
     wait_until(child, lambda: child.last_lines().count("deaf") == 2, 20)
     assert child.stop(seconds=0.2) == -signal.SIGKILL
     assert _ends(lambda: not _running_members(child.process.pid))
+
+
+def test_all_are_asked_at_once_and_those_that_do_not_end_are_ended(tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf.py"
+    deaf.write_text(_DEAF)
+    children = [
+        start("Deaf", [sys.executable, deaf, "child"], tmp_path / f"{n}", os.environ, tmp_path) for n in range(3)
+    ]
+    polite = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(7)); print('polite', flush=True); time.sleep(60)"
+    children.append(start("Polite", [sys.executable, "-c", polite], tmp_path / "3", os.environ, tmp_path))
+    for child in children:
+        wait_until(child, lambda child=child: child.last_lines() != "", 20)
+    begun = time.monotonic()
+    stop_all(3)
+    assert [child.process.returncode for child in children] == [-signal.SIGKILL] * 3 + [7]
+    assert time.monotonic() - begun < 6, "not one after the other"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's notice of a parent's death is Linux's")
