@@ -78,8 +78,14 @@ def studio(clips: list[Clip]) -> Studio:
 
 
 def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
+    """With all videos embedded, or fetched where the folder has their embeddings."""
     here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
-    return WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+    made = WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+    projects.remember(made.redis, Known(KEY, CONFIG))
+    work = open_project(made, KEY)
+    for task in made.client.tasks(work.id):
+        task_features(made, work.question, task)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +98,7 @@ def embedded(
     """A data folder with the embeddings of all videos."""
     data = warm(tmp_path_factory.mktemp("data"))
     with serving(opened(clips)) as url:
-        made = worker(redis_settings, url, data)
-        work = open_project(made, KEY)
-        for task in made.client.tasks(work.id):
-            task_features(made, work.question, task)
-        made.redis.close()
+        worker(redis_settings, url, data).redis.close()
     return data
 
 
@@ -112,7 +114,6 @@ def context(
     shutil.copytree(embedded, tmp_path / "data")
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
-        projects.remember(redis, Known(KEY, CONFIG))
         for module in ("training.train", "training.evaluate", "predictions.rollout"):
             monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
