@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from statistics import median
 from typing import Any, Literal
 
+from ml_backend.annotation import Annotation
+from ml_backend.labelstudio.config import LabelConfig, Question
 from ml_backend.labelstudio.counting import Done, TaskWork
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 
@@ -32,7 +34,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Stats:
-    """`labels`: of each label its regions and their Label Studio frames. `days`: by date in UTC, in order."""
+    """`labels`: of each label its regions and their Label Studio frames; of a class of whole videos its `videos`. `days`: by
+    date in UTC, in order. `controls`: the labels of the config's other questions, by control; `labels` is about the main one.
+    """
 
     tasks: int
     states: Mapping[State, int]
@@ -41,23 +45,25 @@ class Stats:
     annotators: Mapping[str, Row]
     days: Mapping[str, Row]
     total: Row
+    controls: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
 
 
-def count(work: Iterable[TaskWork], labels: Sequence[str], names: Mapping[int, str]) -> Stats:
-    """`labels`: of the label config, which are counted even when nobody used them; `names`: of annotators by their ids."""
+def count(work: Iterable[TaskWork], config: LabelConfig, names: Mapping[int, str]) -> Stats:
+    """Labels of the `config` are counted even when nobody used them. `names`: of annotators by their ids."""
     states, skipped, tasks = Counter[State](), 0, 0
-    regions, frames = Counter[str](), Counter[str]()
+    main = config.main.from_name
     done: list[Done] = []
     for each in work:
         tasks += 1
         states[state_of(each)] += 1
         skipped += each.skipped
         done += each.done
-        for one in each.done:
-            for region in one.annotation.regions:
-                for label in region.labels:
-                    regions[label] += 1
-                    frames[label] += region.end - region.start + 1
+    labels = {
+        each.from_name: _labels(
+            each, [one.annotation if each.from_name == main else one.others[each.from_name] for one in done]
+        )
+        for each in config.questions
+    }
 
     def author(one: Done) -> str:
         number = one.annotation.author
@@ -67,11 +73,27 @@ def count(work: Iterable[TaskWork], labels: Sequence[str], names: Mapping[int, s
         tasks,
         {state: states[state] for state in STATES},
         skipped,
-        {label: {"regions": regions[label], "frames": frames[label]} for label in dict.fromkeys([*labels, *regions])},
+        labels.pop(main),
         _rows(done, author),
         _rows(done, lambda one: one.made.astimezone(UTC).date().isoformat()),
         _row(done),
+        labels,
     )
+
+
+def _labels(question: Question, said: Sequence[Annotation]) -> dict[str, dict[str, int]]:
+    """How often each label of a question was given."""
+    if question.kind == "choices":
+        chosen = Counter(label for each in said if each.whole is not None for label in each.whole.labels)
+        return {label: {"videos": chosen[label]} for label in dict.fromkeys([*question.labels, *chosen])}
+    regions, frames = Counter[str](), Counter[str]()
+    for each in said:
+        for region in each.regions:
+            for label in region.labels:
+                regions[label] += 1
+                frames[label] += region.end - region.start + 1
+    every = dict.fromkeys([*question.labels, *regions])
+    return {label: {"regions": regions[label], "frames": frames[label]} for label in every}
 
 
 def state_of(work: TaskWork) -> State:
@@ -116,7 +138,7 @@ def _rows(done: Iterable[Done], key: Callable[[Done], str]) -> dict[str, Row]:
 
 def _row(done: Sequence[Done]) -> Row:
     times = [one.annotation.lead_time for one in done if one.annotation.lead_time is not None]
-    regions = [region for one in done for region in one.annotation.regions if region.labels]
+    regions = [region for one in done for region in one.regions if region.labels]
     return Row(
         annotations=len(done),
         tasks=len({one.annotation.task for one in done}),

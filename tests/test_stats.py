@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ml_backend.annotation import Annotation, Region
+from ml_backend.annotation import Annotation, Region, WholeVideo
+from ml_backend.labelstudio.config import LabelConfig, parse_label_config
 from ml_backend.labelstudio.counting import Done, TaskWork
 from ml_backend.stats import count, geojson, state_of
 from ml_backend.video.timeline import StudioFrame
@@ -27,6 +28,13 @@ def task(number: int, *work: Done, versions: tuple[str, ...] = (), skipped: int 
     return TaskWork(number, data, work, skipped, frozenset(versions))
 
 
+def config(*labels: str) -> LabelConfig:
+    items = "".join(f'<Label value="{label}"/>' for label in labels)
+    return parse_label_config(
+        f"""<View><TimelineLabels name="t" toName="v">{items}</TimelineLabels><Video name="v" value="$video"/></View>"""
+    )
+
+
 def test_a_task_is_in_the_last_state_that_holds() -> None:
     answered = done(1, 3, 1, 1.0, [(1, 2, "cat")])
     assert state_of(task(1)) == "none"
@@ -43,7 +51,7 @@ def test_annotators_days_and_labels_add_up_to_the_whole() -> None:
         task(2, done(2, 3, 2, None, [(1, 1, "dog"), (3, 4, "dog")])),
         task(3),
     ]
-    found = count(work, ("cat", "dog", "cow"), {3: "Ada", 5: "nobody"})
+    found = count(work, config("cat", "dog", "cow"), {3: "Ada", 5: "nobody"})
     assert (found.tasks, found.skipped, found.states["labelled"], found.states["none"]) == (3, 1, 2, 1)
     assert found.labels == {
         "cat": {"regions": 2, "frames": 15},
@@ -66,7 +74,7 @@ def test_annotators_days_and_labels_add_up_to_the_whole() -> None:
 
 
 def test_an_empty_project_has_nothing_to_tell() -> None:
-    found = count([], (), {})
+    found = count([], config("cat"), {})
     assert (found.tasks, found.total.annotations, found.total.median_seconds) == (0, 0, None)
 
 
@@ -86,3 +94,22 @@ def test_places_are_geojson_with_longitude_first() -> None:
         "name": "a.mp4",
         "recorded": "2026-05-01T20:30:00+00:00",
     }
+
+
+def test_labels_of_the_same_name_in_two_controls_are_counted_apart() -> None:
+    asked = parse_label_config(
+        """<View><TimelineLabels name="t" toName="v"><Label value="cat"/></TimelineLabels>
+        <TimelineLabels name="u" toName="v"><Label value="cat"/></TimelineLabels>
+        <Choices name="c" toName="v"><Choice value="day"/><Choice value="night"/></Choices>
+        <Video name="v" value="$video"/></View>"""
+    )
+    one = done(1, 3, 1, 10.0, [(1, 10, "cat")])
+    other = done(1, 3, 1, 10.0, [(1, 2, "cat")]).annotation
+    whole = Annotation(1, 1, (), one.made, 3, whole=WholeVideo("c", ("day",)))
+    found = count([task(1, Done(one.annotation, one.made, {"u": other, "c": whole}))], asked, {})
+    assert found.labels == {"cat": {"regions": 1, "frames": 10}}
+    assert found.controls == {
+        "u": {"cat": {"regions": 1, "frames": 2}},
+        "c": {"day": {"videos": 1}, "night": {"videos": 0}},
+    }
+    assert (found.total.annotations, found.total.regions, found.total.frames) == (1, 2, 12)

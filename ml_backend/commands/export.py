@@ -54,6 +54,9 @@ def export(
         str | None, typer.Option(help="Shares of train, val and test, by whole videos: 0.8,0.1,0.1")
     ] = None,
     license: Annotated[str | None, typer.Option(help="Noted on the data set's card.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="Of several controls the one to export; a table has all of them without this.")
+    ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Say what would be written, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -66,7 +69,7 @@ def export(
     from ml_backend.jobs.worker_context import WorkerContext
 
     context = WorkerContext(Settings.from_environment())
-    work = open_work(context, project)
+    work = open_work(context, project, control)
     choice = Choice(every, max_per_label, source.value, min_confidence, none, near, _shares(split))
     with _bar(as_json) as bar:
         written = write_export(

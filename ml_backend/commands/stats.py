@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -38,10 +39,10 @@ def stats(
         raise SettingsError(f"{geo} is there already.", "Remove it, or give another name.")
     settings = Settings.from_environment()
     client = Counting(settings.label_studio_url, settings.label_studio_api_key)
-    question = parse_label_config(client.project(project).label_config).main
+    config = parse_label_config(client.project(project).label_config)
     with terminal(stderr=True, quiet=as_json).status("reading the project's tasks"):
-        work = list(client.work(project, question))
-        found = count(work, question.labels, client.names())
+        work = list(client.work(project, config))
+        found = count(work, config, client.names())
     if geo is not None:
         places = geojson(work, lambda task: task_page(client.url, project, task))
         _write(geo, places)
@@ -67,10 +68,12 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
 def _tell(console: Console, found: Stats) -> None:
     states = ", ".join(f"{number} {state}" for state, number in found.states.items())
     console.print(f"{found.tasks} tasks: {states}; skipped {found.skipped} times", markup=False)
-    labels = Table("label", "regions", "frames", box=None, pad_edge=False)
-    for label, used in found.labels.items():
-        labels.add_row(Text(label), str(used["regions"]), str(used["frames"]))
-    console.print(labels)
+    for control, labels in {"": found.labels, **found.controls}.items():
+        columns = list(next(iter(labels.values()), {}))
+        table = Table(escape(f"label of {control}") if control else "label", *columns, box=None, pad_edge=False)
+        for label, used in labels.items():
+            table.add_row(Text(label), *(str(used[column]) for column in columns))
+        console.print(table)
     people = {"annotator": found.annotators, "day": found.days}
     for title, rows in people.items():
         table = Table(title, *_COLUMNS, box=None, pad_edge=False)

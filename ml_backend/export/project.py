@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from redis.exceptions import RedisError
 
-from ml_backend.errors import VideoError
-from ml_backend.export.runs import Run, runs_of
+from ml_backend.annotation import Annotation
+from ml_backend.errors import SettingsError, VideoError
+from ml_backend.export.runs import Run, runs_of, whole_runs
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.task_labels import with_task_labels
@@ -20,8 +21,9 @@ from ml_backend.jobs.videos import naming, task_video, video_address, video_name
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import parse_label_config
-from ml_backend.labelstudio.regions import parse_annotations, parse_regions
+from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
 from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.learning.whole import whole_labels
 from ml_backend.records import projects
 from ml_backend.settings import ProjectSettings
 from ml_backend.video.source import VideoFile
@@ -44,10 +46,10 @@ class Video:
     annotators: tuple[int, ...]
 
 
-def open_work(context: WorkerContext, number: int) -> ProjectWork:
-    """A project by its number, with its settings when the backend's Redis can be asked for them.
+def open_work(context: WorkerContext, number: int, control: str | None = None) -> ProjectWork:
+    """A project by its number, with its settings when the backend's Redis can be asked for them; about `control` if given.
 
-    Raises LabelStudioError, LabelConfigError when it has nothing to export.
+    Raises LabelStudioError, LabelConfigError when it has nothing to export, and SettingsError when it has no such control.
     """
     project = context.client.project(number)
     known = None
@@ -55,38 +57,86 @@ def open_work(context: WorkerContext, number: int) -> ProjectWork:
         known = projects.recall(context.redis, str(project.key))
     settings = known.settings if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
-    return ProjectWork(str(project.key), project, config, settings)
+    work = ProjectWork(str(project.key), project, config, settings)
+    if control is None:
+        return work
+    names = [question.from_name for question in config.questions]
+    if control not in names:
+        raise SettingsError(f"The label config has no control “{control}”.", f"Name one of these: {', '.join(names)}.")
+    return work.on(config.questions[names.index(control)])
 
 
-def videos(context: WorkerContext, work: ProjectWork, skipped: list[str]) -> Iterator[Video]:
+def videos(
+    context: WorkerContext, work: ProjectWork, skipped: list[str], *, every_question: bool = False
+) -> Iterator[Video]:
     """Each task of which something is known, by its number.
 
-    Predictions are those of the pinned version. A task whose video cannot be used is left out, and a sentence about it
-    appended to `skipped`. Raises LabelStudioError.
+    About the question of `work`, or about `every_question` of the label config: runs name their controls then. Predictions
+    are those of the pinned version. A task whose video cannot be used is left out, and a sentence about it appended to
+    `skipped`. Raises LabelStudioError.
     """
     version = work.project.model_version or None
-    # What was said of single frames in the companion project is said of the video.
+    several = every_question and len(work.config.questions) > 1
+    asked = list(work.each()) if several else [work]
+    # What was said of single frames in the companion project is said of the video, to the main question.
     answers = {task.id: said for task, said in answered_frames(context, work, {}, None)}
-    in_project = (parse_annotations(task.id, items, work.question) for task, items in context.client.annotated(work.id))
-    exclusive = is_exclusive(
-        annotation for said in itertools.chain(answers.values(), in_project) for annotation in said
-    )
+    exclusive = _exclusive(context, work, asked, answers)
     for task, items, results in context.client.worked_on(work.id, version):
-        annotations = (*parse_annotations(task.id, items, work.question), *answers.get(task.id, ()))
-        regions = parse_regions(results, work.question)
         try:
             timeline = _timeline(context, work, task)
         except VideoError as error:
             log.warning("task %d is not exported: %s", task.id, error)
             skipped.append(f"Task {task.id} is left out: {error}")
             continue
-        grid = studio_grid(timeline, work.question.framerate_of(task.data))
-        human = labels_of(context, work, Annotated(task, annotations), timeline, exclusive) if annotations else None
-        runs = runs_of(human, regions, grid, work.question.labels)
-        authors = tuple(sorted({a.author for a in annotations if a.author is not None}))
+        runs: list[Run] = []
+        authors: set[int] = set()
+        for own in asked:
+            annotations = parse_annotations(task.id, items, own.question)
+            if own.question == own.config.main:
+                annotations = (*annotations, *answers.get(task.id, ()))
+            one_label = exclusive[own.question.from_name]
+            found = _runs(context, own, Annotated(task, annotations), results, timeline, one_label)
+            runs += [replace(run, control=own.question.from_name) if several else run for run in found]
+            authors |= {a.author for a in annotations if a.author is not None}
         if runs:
             name, group = video_name(task, work.question), _group(context, work, task)
-            yield Video(task, name, group, timeline, runs, version if results else None, authors)
+            shown = version if results else None
+            yield Video(task, name, group, timeline, tuple(runs), shown, tuple(sorted(authors)))
+
+
+def _runs(
+    context: WorkerContext,
+    work: ProjectWork,
+    annotated: Annotated,
+    results: Sequence[Mapping[str, Any]],
+    timeline: Timeline,
+    exclusive: bool,
+) -> tuple[Run, ...]:
+    """What is known of one video about the question of `work`."""
+    question, annotations = work.question, annotated.annotations
+    if question.kind == "choices":
+        values, trust, _ = whole_labels(annotations, question.labels, exclusive, is_untouched_whole)
+        return whole_runs(values, trust, parse_whole(results, question), len(timeline), question.labels)
+    grid = studio_grid(timeline, question.framerate_of(annotated.task.data))
+    human = labels_of(context, work, annotated, timeline, exclusive) if annotations else None
+    return runs_of(human, parse_regions(results, question), grid, question.labels)
+
+
+def _exclusive(
+    context: WorkerContext,
+    work: ProjectWork,
+    asked: Sequence[ProjectWork],
+    answers: Mapping[int, tuple[Annotation, ...]],
+) -> dict[str, bool]:
+    """Whether a frame, or a video, has at most one label of each control."""
+    found = {own.question.from_name: not own.question.multiple for own in asked}
+    if work.config.main.from_name in found:
+        found[work.config.main.from_name] &= all(is_exclusive(said) for said in answers.values())
+    for task, items in context.client.annotated(work.id):
+        for own in asked:
+            if own.question.kind == "timeline" and found[own.question.from_name]:
+                found[own.question.from_name] = is_exclusive(parse_annotations(task.id, items, own.question))
+    return found
 
 
 def fetch(context: WorkerContext, work: ProjectWork, video: Video) -> VideoFile:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.annotation import Region
+from ml_backend.annotation import Region, WholeVideo
 from ml_backend.learning.framelabels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
 from ml_backend.video.timeline import StudioGrid
 
@@ -21,7 +21,8 @@ Source = Literal["human", "model"]
 class Run:
     """The frame indices `start`..`stop`, the latter not included, that have `label`; None where none of the labels holds.
 
-    `confidence` in 0..1: of a person's label the share of annotators who agree, of a model's its calibrated score.
+    `confidence` in 0..1: of a person's label the share of annotators who agree, of a model's its calibrated score. `control`:
+    whose label it is, where a label config has several questions and all are exported.
     """
 
     start: int
@@ -29,6 +30,7 @@ class Run:
     label: str | None
     confidence: float
     source: Source
+    control: str = ""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -77,3 +79,16 @@ def _runs(mask: NDArray[np.bool_], confidence: NDArray[np.float32], label: str |
         for start, stop in pairwise(edges.tolist())
         if mask[start]
     ]
+
+
+def whole_runs(
+    values: NDArray[np.int8] | None, trust: float, shown: WholeVideo | None, frames: int, labels: Sequence[str]
+) -> tuple[Run, ...]:
+    """The same of the class of a whole video of `frames` frames: (L,) `values` that people gave with this `trust`, or what a
+    model has `shown` where they gave none, or left it as it was."""
+    if values is not None and trust > UNTOUCHED_WEIGHT:
+        yes = [label for label, value in zip(labels, values, strict=True) if value == YES]
+        return tuple(Run(0, frames, label, round(trust, 4), "human") for label in yes)
+    score = 1.0 if shown is None or shown.score is None else shown.score
+    said = shown.labels if shown is not None else ()
+    return tuple(Run(0, frames, label, round(score, 4), "model") for label in said if label in labels)

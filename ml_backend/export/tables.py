@@ -32,8 +32,14 @@ _SCHEMA = pa.schema(
 )
 
 
-def table(video: Video) -> pa.Table:
-    """The rows of one video, by frame: `frame` counts from 0, `seconds` is when a browser begins to show it."""
+_WITH_CONTROL = _SCHEMA.append(pa.field("control", pa.string()))
+
+
+def table(video: Video, several: bool = False) -> pa.Table:
+    """The rows of one video, by frame: `frame` counts from 0, `seconds` is when a browser begins to show it.
+
+    With a column `control` where there are `several`.
+    """
     runs = video.runs
     sizes = np.array([len(run) for run in runs])
     frame = np.concatenate([np.arange(run.start, run.stop) for run in runs])
@@ -45,19 +51,19 @@ def table(video: Video) -> pa.Table:
     def column(values: list[Any], kind: pa.DataType) -> pa.Array:
         return pa.array(values, kind).take(pa.array(which))
 
-    return pa.table(
-        [
-            pa.repeat(pa.scalar(video.task.id, pa.int64()), len(frame)),
-            pa.repeat(pa.scalar(video.name), len(frame)),
-            pa.array(frame),
-            pa.array(seconds),
-            column([run.label for run in runs], pa.string()),
-            column([run.confidence for run in runs], pa.float32()),
-            column([run.source for run in runs], pa.string()),
-            column([_version(run, video) for run in runs], pa.string()),
-        ],
-        schema=_SCHEMA,
-    )
+    columns = [
+        pa.repeat(pa.scalar(video.task.id, pa.int64()), len(frame)),
+        pa.repeat(pa.scalar(video.name), len(frame)),
+        pa.array(frame),
+        pa.array(seconds),
+        column([run.label for run in runs], pa.string()),
+        column([run.confidence for run in runs], pa.float32()),
+        column([run.source for run in runs], pa.string()),
+        column([_version(run, video) for run in runs], pa.string()),
+    ]
+    if not several:
+        return pa.table(columns, schema=_SCHEMA)
+    return pa.table([*columns, column([run.control for run in runs], pa.string())], schema=_WITH_CONTROL)
 
 
 def _version(run: Run, video: Video) -> str | None:
@@ -71,8 +77,12 @@ class Writer(Protocol):
 
 
 @contextmanager
-def writing(path: Path, suffix: str) -> Iterator[Writer]:
-    """A writer of `.json`, `.csv` or `.parquet` into `path`. Raises SettingsError for another suffix."""
+def writing(path: Path, suffix: str, several: bool = False) -> Iterator[Writer]:
+    """A writer of `.json`, `.csv` or `.parquet` into `path`; `several`: with the control of each label.
+
+    Raises SettingsError for another suffix.
+    """
+    schema = _WITH_CONTROL if several else _SCHEMA
     if suffix == ".json":
         with path.open("w", encoding="utf-8") as file:
             file.write("[")
@@ -87,12 +97,12 @@ def writing(path: Path, suffix: str) -> Iterator[Writer]:
             file.write("\n]\n")
         return
     if suffix == ".csv":
-        with pyarrow.csv.CSVWriter(path, _SCHEMA) as sink:
-            yield lambda video: sink.write_table(table(video))
+        with pyarrow.csv.CSVWriter(path, schema) as sink:
+            yield lambda video: sink.write_table(table(video, several))
         return
     if suffix == ".parquet":
-        with pyarrow.parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as sink:
-            yield lambda video: sink.write_table(table(video))
+        with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as sink:
+            yield lambda video: sink.write_table(table(video, several))
         return
     raise SettingsError(f"{path} has no known ending.", "Name a file .json, .csv, .parquet or .zip, or a folder.")
 
@@ -103,7 +113,15 @@ def _json(video: Video) -> Iterable[str]:
     yield f'\n{json.dumps(head, ensure_ascii=False)[:-1]}, "frames": ['
     seconds = np.round(video.timeline.pts * float(video.timeline.time_base), 6).tolist()
     tails = [
-        json.dumps({"label": run.label, "confidence": run.confidence, "source": run.source}, ensure_ascii=False)[1:]
+        json.dumps(
+            {
+                "label": run.label,
+                "confidence": run.confidence,
+                "source": run.source,
+                **({"control": run.control} if run.control else {}),
+            },
+            ensure_ascii=False,
+        )[1:]
         for run in video.runs
     ]
     rows = sorted((frame, at) for at, run in enumerate(video.runs) for frame in range(run.start, run.stop))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,7 @@ from ml_backend.export.choose import Choice, narrow, nothing_to_export, plan
 from ml_backend.export.clips import clips, write_clips
 from ml_backend.export.dataset import Source, tree, write_dataset
 from ml_backend.export.project import Video, fetch, videos
+from ml_backend.export.runs import Run
 from ml_backend.export.tables import writing
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
@@ -36,17 +39,19 @@ def write_export(
     preview: bool = False,
 ) -> dict[str, Any]:
     """Writes a table of labels when `output` ends like one, else `form`, an image folder when that is None; returns counts,
-    and `skipped`: a sentence for each task that was left out. With `preview` nothing is written.
+    and `skipped`: a sentence for each task that was left out. With `preview` nothing is written. A table has the labels of
+    all of the config's questions, each with its control; the rest is about one, the main one unless `work` is on another.
 
     Raises SettingsError, also for what is asked for and has no meaning there, StorageError and LabelStudioError."""
     _refuse_meaningless(output, form, choice, license)
     skipped: list[str] = []
     step = bar("reading what is known of each video", None)
     found: list[Video] = []
-    for video in videos(context, work, skipped):
+    is_table = output.suffix.lower() in TABLES
+    for video in videos(context, work, skipped, every_question=is_table and work.asked is None):
         found.append(video)
         step(len(found))
-    if output.suffix.lower() in TABLES:
+    if is_table:
         written = _labels(output, found, choice, preview)
     else:
         written = _pictures(context, work, found, output, form or "imagefolder", choice, license, preview, bar)
@@ -80,7 +85,8 @@ def _refuse_meaningless(output: Path, form: Form | None, choice: Choice, license
 def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool) -> dict[str, Any]:
     if not found:
         raise SettingsError("Nothing is labelled in this project yet.", "Label some frames, or let a model predict.")
-    found = narrow(found, choice)
+    controls = sorted({run.control for video in found for run in video.runs})
+    found = narrow(found, choice) if len(controls) == 1 else _narrowed_each(found, choice, controls)
     rows = sum(len(run) for video in found for run in video.runs)
     if not preview:
         if output.exists():
@@ -88,7 +94,7 @@ def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool)
         part = output.with_name(f"{output.name}.part")
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
-            with writing(part, output.suffix.lower()) as write:
+            with writing(part, output.suffix.lower(), bool(controls[-1])) as write:
                 for video in found:
                     write(video)
             os.replace(part, output)
@@ -99,6 +105,24 @@ def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool)
         finally:
             part.unlink(missing_ok=True)
     return {"videos": len(found), "rows": rows}
+
+
+def _narrowed_each(found: Sequence[Video], choice: Choice, controls: Sequence[str]) -> list[Video]:
+    """Narrowed control by control: a label of the same name in another one is another thing."""
+    runs: dict[int, list[Run]] = {}
+    for control in controls:
+        own = (replace(video, runs=tuple(run for run in video.runs if run.control == control)) for video in found)
+        with suppress(SettingsError):  # nothing is left of this control; of another one something may be
+            for video in narrow([video for video in own if video.runs], choice):
+                runs.setdefault(video.task.id, []).extend(video.runs)
+    if not runs:
+        raise nothing_to_export()
+    narrowed = []
+    for video in found:
+        if mine := sorted(runs.get(video.task.id, ()), key=lambda run: (run.start, run.stop, run.control)):
+            version = video.version if any(run.source == "model" for run in mine) else None
+            narrowed.append(replace(video, runs=tuple(mine), version=version))
+    return narrowed
 
 
 def _pictures(

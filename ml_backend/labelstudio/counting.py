@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ml_backend.annotation import Annotation
+from ml_backend.annotation import Annotation, Region
 from ml_backend.errors import LabelStudioError
 from ml_backend.labelstudio.client import Client
-from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.config import LabelConfig
 from ml_backend.labelstudio.regions import parse_annotations
 
 _ASKED = (
@@ -24,10 +24,17 @@ _PAGE = 200
 
 @dataclass(frozen=True)
 class Done:
-    """One submitted annotation, and when it was made."""
+    """One submitted annotation, and when it was made. `others`: what it says to the label config's other questions, by their
+    controls."""
 
     annotation: Annotation
     made: datetime
+    others: Mapping[str, Annotation] = field(default_factory=dict)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Of all questions."""
+        return (*self.annotation.regions, *(region for each in self.others.values() for region in each.regions))
 
 
 @dataclass(frozen=True)
@@ -44,15 +51,20 @@ class TaskWork:
 class Counting(Client):
     """What statistics and reports on people ask of Label Studio; raises as `Client` does."""
 
-    def work(self, project: int, question: Question) -> Iterator[TaskWork]:
+    def work(self, project: int, config: LabelConfig) -> Iterator[TaskWork]:
         """Every task, by its id."""
+        others = [question for question in config.questions if question != config.main]
         for item in self._tasks(project, _ASKED, page=_PAGE):
             submitted = [each for each in item["annotations"] if not each.get("was_cancelled")]
-            parsed = parse_annotations(item["id"], submitted, question)
+            parsed = parse_annotations(item["id"], submitted, config.main)
+            beside = {each.from_name: parse_annotations(item["id"], submitted, each) for each in others}
             yield TaskWork(
                 item["id"],
                 item["data"],
-                tuple(_done(one, raw) for one, raw in zip(parsed, submitted, strict=True)),
+                tuple(
+                    _done(one, raw, {control: said[at] for control, said in beside.items()})
+                    for at, (one, raw) in enumerate(zip(parsed, submitted, strict=True))
+                ),
                 len(item["annotations"]) - len(submitted),
                 frozenset(re.findall(r"[^,\s]+", str(item.get("predictions_model_versions") or ""))),
             )
@@ -67,5 +79,5 @@ class Counting(Client):
         return found
 
 
-def _done(annotation: Annotation, raw: Mapping[str, Any]) -> Done:
-    return Done(annotation, datetime.fromisoformat(raw.get("created_at") or raw["updated_at"]))
+def _done(annotation: Annotation, raw: Mapping[str, Any], others: Mapping[str, Annotation]) -> Done:
+    return Done(annotation, datetime.fromisoformat(raw.get("created_at") or raw["updated_at"]), others)

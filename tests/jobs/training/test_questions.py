@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from loopback import serving
 from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Clip, Script, make_clips
+from ml_backend.errors import SettingsError
+from ml_backend.export.choose import Choice
+from ml_backend.export.project import open_work
+from ml_backend.export.write import write_export
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project_work import open_project
@@ -244,3 +249,34 @@ def test_regions_on_a_control_that_was_renamed_are_told(context: WorkerContext, 
     studio.project["label_config"] = CONFIG
     train(KEY)
     assert not any("the control “road”" in sentence for told in projects.problems(redis).values() for sentence in told)
+
+
+def test_an_export_names_the_control_of_each_label(context: WorkerContext, studio: Studio, tmp_path: Path) -> None:
+    train(KEY)
+    rollout(KEY, "cold-v1")
+
+    def exported(control: str | None = None, **chosen: Any) -> list[dict[str, Any]]:
+        path = tmp_path / f"{control}.parquet"
+        path.unlink(missing_ok=True)
+        work = open_work(context, open_project(context, KEY).id, control)
+        write_export(context, work, path, None, Choice(**chosen), lambda _text, _total: lambda _done: None)
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+        return rows
+
+    rows = exported()
+    assert {row["control"] for row in rows} == {"what", "road", "clip"}
+    balls = {row["control"] for row in rows if row["label"] == "ball" and row["source"] == "human"}
+    assert balls == {"what", "road"}
+    assert {row["label"] for row in rows if row["control"] == "clip" and row["task"] == 1} == {"busy"}
+    # Of each label of each control so many, not of both controls' together.
+    few = exported(max_per_label=3)
+    assert {
+        (row["control"], row["label"]): sum(
+            1 for other in few if (other["control"], other["label"]) == (row["control"], row["label"])
+        )
+        for row in few
+        if row["label"] == "ball"
+    } == {("what", "ball"): 3, ("road", "ball"): 3}
+    assert all("control" not in row and row["label"] in ("free", "ball", None) for row in exported("road"))
+    with pytest.raises(SettingsError, match="no control “stars”"):
+        exported("stars")
