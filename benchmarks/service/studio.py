@@ -83,7 +83,12 @@ class _Studio:
         return {"tasks": [self._task(task, fields) for task in shown], "total": len(ordered)}
 
     def _task(self, task: int, fields: list[str]) -> dict[str, object]:
-        every = {"id": task, "updated_at": self.tasks[task], "data": {"video": f"/data/upload/7/{task}.mp4"}}
+        every = {
+            "id": task,
+            "created_at": _WHEN,
+            "updated_at": self.tasks[task],
+            "data": {"video": f"/data/upload/7/{task}.mp4"},
+        }
         return {field: value for field, value in every.items() if field in fields}
 
     def _filtered(self, found: Any, condition: dict[str, Any]) -> Any:
@@ -93,6 +98,8 @@ class _Studio:
             return [task for task in found if task not in having]
         if column == "total_annotations":
             return [task for task in found if (task <= self.annotated) == (operator == "greater")]
+        if column == "updated_at":
+            return [task for task in found if self.tasks[task] > value]
         if operator == "greater":
             return [task for task in found if task > value]
         return [task for task in found if (task <= value if operator == "less_or_equal" else task == value)]

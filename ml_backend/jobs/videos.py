@@ -39,6 +39,12 @@ def task_video(context: WorkerContext, question: Question, task: Task, progress:
     return video
 
 
+def known_content(context: WorkerContext, question: Question, task: Task) -> str | None:
+    """The content hash of a task's video; None when it was never fetched from where it is now, or is nowhere."""
+    address = context.client.video_address(question.video_of(task.data))
+    return context.videos.content_of(address.url) if address else None
+
+
 @contextmanager
 def naming(task: Task, question: Question, video: VideoFile) -> Iterator[None]:
     """To be put around all that opens the file: gives the job time for it, counts the workers that it ends, and lets

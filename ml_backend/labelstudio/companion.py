@@ -44,11 +44,17 @@ _UPLOADED_TOGETHER = 50
 
 @dataclass(frozen=True)
 class Frame:
-    """A Label Studio frame of a video task, on its grid of `framerate` frames a second."""
+    """A Label Studio frame of a video task, on its grid of `framerate` frames a second. `content`: how the hash of the video
+    that it was taken from begins, "" where that is not known or need not be told."""
 
     task: int
     frame: StudioFrame
     framerate: float
+    content: str = ""
+
+    def of_its_video(self, content: str | None) -> bool:
+        """Whether it shows the video whose hash is `content`, as far as is known."""
+        return not self.content or content is None or content.startswith(self.content)
 
 
 @dataclass(frozen=True)
@@ -228,13 +234,15 @@ def _data(picture: Picture, address: str) -> dict[str, Any]:
         "frame": int(of.frame),
         "framerate": of.framerate,
         "seconds": round(picture.seconds, 3),
+        "content": of.content,
     }
 
 
 def _frame(data: Mapping[str, Any]) -> Frame | None:
     """None of a task that somebody else has put there."""
     try:
-        return Frame(int(data["task"]), StudioFrame(int(data["frame"])), float(data["framerate"]))
+        content = str(data.get("content") or "")
+        return Frame(int(data["task"]), StudioFrame(int(data["frame"])), float(data["framerate"]), content)
     except (KeyError, TypeError, ValueError):
         return None
 

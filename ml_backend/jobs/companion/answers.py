@@ -11,6 +11,7 @@ from dataclasses import replace
 from ml_backend.annotation import Annotation, Region
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.videos import known_content
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion import Answer
@@ -22,6 +23,12 @@ _ONE_BY_ONE = 20
 _OTHER_GRID = (
     "{} frames that were answered in the companion project are not learnt from: the video's framerate in the label config "
     "was another one then. Set it back to learn from them, or label these frames again."
+)
+
+
+_OTHER_VIDEO = (
+    "{} frames that were answered in the companion project are not learned from: their tasks show another video now. "
+    "Nothing needs to be done; frames of the new video are there to be labelled."
 )
 
 
@@ -62,7 +69,7 @@ def answered_frames(
     """Each task of which somebody has labelled frames in the companion, or `task` alone, with an annotation of each person.
 
     `known`: tasks that are at hand, by their ids. Frames that were counted at another framerate than the task has now are
-    left out, and told.
+    left out, and told; so are those of a video that the task does not show any more.
     """
     project = companion_project(context, work)
     if project is None:
@@ -70,16 +77,21 @@ def answered_frames(
     answers: dict[int, list[Answer]] = defaultdict(list)
     for answer in context.companions.answers(project.key.id, task):
         answers[answer.of.task].append(answer)
-    elsewhere = 0
+    elsewhere = others = 0
     for found in _tasks(context, work, known, answers):
         rate = work.question.framerate_of(found.data)
-        usable = [answer for answer in answers[found.id] if answer.of.framerate == rate]
-        elsewhere += len(answers[found.id]) - len(usable)
+        content = known_content(context, work.question, found)
+        same = [answer for answer in answers[found.id] if answer.of.of_its_video(content)]
+        usable = [answer for answer in same if answer.of.framerate == rate]
+        elsewhere += len(same) - len(usable)
+        others += len(answers[found.id]) - len(same)
         if usable:
             yield found, sparse_annotations(found.id, usable)
     if task is None:
         told = [_OTHER_GRID.format(elsewhere)] if elsewhere else []
         projects.set_problems(context.redis, work.key, "companion framerate", told)
+        told = [_OTHER_VIDEO.format(others)] if others else []
+        projects.set_problems(context.redis, work.key, "companion video", told)
 
 
 def sparse_annotations(task: int, answers: Sequence[Answer]) -> tuple[Annotation, ...]:

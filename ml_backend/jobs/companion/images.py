@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from ml_backend.jobs.filling import WINDOW
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.videos import naming, task_video, video_name
+from ml_backend.jobs.videos import known_content, naming, task_video, video_name
 from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
@@ -38,6 +39,8 @@ _AT_WORK_SECONDS = 60.0
 _MOST_REMOVED, _REMOVED_TOGETHER = 500, 20
 # When few jobs are left the next ones are queued.
 _LOW = 20
+# So much of a video's hash tells it from others.
+_HASH = 16
 _NOT_MADE = "The companion project cannot be made or changed: {} {}"
 _MAY_NOT = "Set LABEL_STUDIO_API_KEY to a token of a user who may create projects, or leave `companion` out."
 
@@ -98,15 +101,22 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
     state = images_state(context, work, changed, context.client.versions(work.id))
     room = WINDOW - waiting(context.redis, "companion")
     images = context.companions.images(project.key.id)
+    with_images = {image.of.task for image in images}
     wanted: set[Frame] = set()
+    tasks: list[tuple[int, list[Frame]]] = []
+    contents: dict[int, str | None] = {}
+    for asked in _asked(context, work):
+        tasks.append((asked.task.id, frames := _frames(work, asked)))
+        wanted.update(frames)
+        if asked.task.id in with_images:
+            contents[asked.task.id] = known_content(context, work.question, asked.task)
+    images = [_shown(image, contents.get(image.of.task)) for image in images]
     there = {image.of for image in images}
     queued = left = 0
-    for asked in _asked(context, work):
-        frames = _frames(work, asked)
-        wanted.update(frames)
+    for number, frames in tasks:
         if not set(frames) <= there:
             if queued < room:
-                queued += request(context.redis, "companion", work.key, asked.task.id) is not None
+                queued += request(context.redis, "companion", work.key, number) is not None
             else:
                 left += 1
     removed = _remove(context, work, project, images, wanted)
@@ -123,7 +133,8 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
 def _renew(context: WorkerContext, work: ProjectWork, project: Project, task: int) -> str:
     asked = next(_asked(context, work, task), None)
     frames = _frames(work, asked) if asked is not None else []
-    images = context.companions.images(project.key.id, task)
+    content = known_content(context, work.question, asked.task) if asked is not None else None
+    images = [_shown(image, content) for image in context.companions.images(project.key.id, task)]
     there = {image.of for image in images}
     missing = [frame for frame in frames if frame not in there]
     pictures = _pictures(context, work, asked, missing) if asked is not None and missing else []
@@ -133,6 +144,12 @@ def _renew(context: WorkerContext, work: ProjectWork, project: Project, task: in
     removed = _remove(context, work, project, images, set(frames))
     _count(context, work, project)
     return f"added {len(pictures)} images of task {task}" + (f", removed {len(removed)}" if removed else "")
+
+
+def _shown(image: Image, content: str | None) -> Image:
+    """An image, whose frame is told from one that is wanted when it is of another video than the one with this hash."""
+    same = image.of.of_its_video(content)
+    return replace(image, of=replace(image.of, content="")) if same else image
 
 
 def _asked(context: WorkerContext, work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
@@ -154,7 +171,7 @@ def _pictures(context: WorkerContext, work: ProjectWork, asked: Asked, frames: S
         read = demux(video.path)
         timeline = Timeline(read.pts, read.time_base, read.duration, read.early)
         grid = studio_grid(timeline, work.question.framerate_of(task.data))
-        of = {int(grid.index(frame.frame)): frame for frame in reversed(frames)}
+        of = {int(grid.index(frame.frame)): replace(frame, content=video.content[:_HASH]) for frame in reversed(frames)}
         keys = np.sort(read.packets.pts[read.packets.key])
         # An import says what the file was called; an upload's own name begins with what Label Studio puts there.
         name = video_name(task, work.question)

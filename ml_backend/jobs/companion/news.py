@@ -30,7 +30,7 @@ def queue_images(context: WorkerContext, work: ProjectWork, changed: str, stored
     redis, key = context.redis, work.key
     if not work.settings.companion:
         companions.forget(redis, key)
-        for source in ("companion", "companion framerate"):
+        for source in ("companion", "companion framerate", "companion video"):
             projects.set_problems(redis, key, source, [])
         return None
     if marks.get(redis, key, "images") == images_state(context, work, changed, stored):
