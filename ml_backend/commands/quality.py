@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from rich.console import Group
+from rich.markup import escape
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -56,11 +57,13 @@ def _suspects(report: QualityReport) -> Group:
 
 
 def _about(row: SuspectRow) -> str:
-    return "where it begins or ends" if row.kind == "boundary" else "the label"
+    what = "where it begins or ends" if row.kind == "boundary" else "the label"
+    return f"{what}, {escape(row.control)}" if row.control else what
 
 
 def _agreement(report: QualityReport) -> Group:
-    title = f"Agreement (kappa; {report.compared_frames} frames labelled by two or more annotators)"
+    of = f", about {report.about}" if report.about else ""
+    title = f"Agreement (kappa; {report.compared_frames} frames labelled by two or more annotators{of})"
     people = dict.fromkeys([*report.annotator_kappa, *report.model_kappa])
     if not people:
         return Group(Text(title, style="bold"), Text("No annotator can be compared with anybody."))

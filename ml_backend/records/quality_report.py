@@ -18,7 +18,7 @@ class SuspectRow:
     `first_second` and `last_second`: when its first and its last frame are shown. `given`, `expected`: the labels that
     people said and that a model says which has not seen this stretch, empty for none. `doubt` in 0..1: how improbable
     what was said is. `kind`: `boundary` when it is about where a region begins or ends, else `label`. `url` opens the
-    task in Label Studio.
+    task in Label Studio. `control`: whose label it is, where the label config has several questions.
     """
 
     task: int
@@ -32,6 +32,7 @@ class SuspectRow:
     doubt: float
     kind: str
     url: str
+    control: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class QualityReport:
     `label_kappa`: Fleiss' kappa of each label; `annotator_kappa`: Cohen's kappa of each annotator, by Label Studio's user
     id, against the majority of the others; None where nothing can be compared. `compared_frames`: frames that two or
     more annotators labelled. `model_kappa`: Cohen's kappa of each annotator with a model that has not seen the stretch.
-    `names`: annotators' names by the same ids, of those whose name the token may see.
+    `names`: annotators' names by the same ids, of those whose name the token may see. `about`: the control whose
+    agreement it is, where there are several; suspects are looked for on all timelines.
     """
 
     made: str
@@ -53,6 +55,7 @@ class QualityReport:
     compared_frames: int
     model_kappa: Mapping[str, float | None] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -28,10 +28,16 @@ def stopping(project_key: str) -> str:
     version = projects.active_version(context.redis, project_key)
     if version is None:
         return "no model is active yet"
+    if work.question.kind != "timeline":
+        return "errors are counted on timelines, and the project has none"
     try:
         card = load_card(context.models_dir(project_key), version)
     except StorageError:
         return f"the files of {version} are not on this machine"
+    about = card.about(work.question.from_name)
+    if about is None:
+        return f"{version} has not learnt {work.question.from_name} yet"
+    card = about
     rows = np.fromiter(_rows(context, work, version, card.measured), VIDEO)
     most_errors_first = rows[np.lexsort((rows["task"], -rows["errors"]))]
     before = stopping_report.load(context.settings.data_dir, project_key, None)
@@ -82,7 +88,8 @@ def _rows(
 
 def _evidence(models: Path, card: ModelCard, kappas: Sequence[float]) -> Evidence:
     """Scores are those of versions of one kind: Cold and Blitz are measured on other frames."""
-    older = [one for one in list_versions(models) if one.kind == card.kind and one.created <= card.created]
+    every = (one.about(card.question) for one in list_versions(models))
+    older = [one for one in every if one is not None and one.kind == card.kind and one.created <= card.created]
     others = [one for one in older if one.name != card.name]
     scores = [score for one in [*others, card] if (score := _score(one)) is not None]
     measured = _score(card) is not None

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, labels_of
-from ml_backend.jobs.training.labelled_videos import labelled_videos
+from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, labels_of
+from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.pages import task_page
-from ml_backend.learning.agreement import agreement, agreement_with_model
+from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import FrameLabels, is_exclusive
 from ml_backend.learning.suspects import Suspect, held_out, suspects
@@ -26,10 +26,53 @@ def quality(project_key: str) -> str:
     """Writes what it finds about the labels of all annotated tasks into the project's folder."""
     context = worker_context()
     work = open_project(context, project_key)
-    annotated = annotated_tasks(context, work)
+    if not work.config.timelines:
+        return "the project has no timeline whose labels could be looked through"
+    annotated, problems = annotated_tasks(context, work), VideoProblems()
+    rows: list[SuspectRow] = []
+    with part(0, 95):
+        for position, question in enumerate(work.config.timelines):
+            with part(100 * position / len(work.config.timelines), 100 * (position + 1) / len(work.config.timelines)):
+                own = work.on(question)
+                looked = _look(context, own, annotated_for(own, annotated), problems)
+            rows += looked.rows
+            if question == work.config.main:
+                main = looked
+    problems.tell(context, work)
+    names = context.client.names()
+    several = len(work.config.questions) > 1
+    found = QualityReport(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        videos=main.videos,
+        found=len(rows),
+        suspects=tuple(sorted(rows, key=lambda row: -row.doubt)) if several else tuple(rows),
+        label_kappa=main.agreed.labels,
+        annotator_kappa={str(author): kappa for author, kappa in main.agreed.annotators.items()},
+        compared_frames=main.agreed.frames,
+        model_kappa={str(author): kappa for author, kappa in main.with_model.items()},
+        names={str(author): names[author] for author in main.with_model if author in names},
+        about=work.config.main.from_name if several else "",
+    )
+    save(context.settings.data_dir, project_key, found)
+    return f"{len(rows)} stretches of {main.videos} videos are probably mislabelled; see `coldblitz quality {work.id}`"
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What was found about the labels of one timeline. `with_model`: of each annotator."""
+
+    videos: int
+    rows: tuple[SuspectRow, ...]
+    agreed: Agreement
+    with_model: Mapping[int, float | None]
+
+
+def _look(
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
+) -> _Looked:
     exclusive = is_exclusive(a for each in annotated for a in each.annotations)
     with part(0, 90):
-        videos = labelled_videos(context, work, annotated, exclusive)
+        videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
     report(90, "looking for labels that are probably wrong")
     labels = work.question.labels
     predicted = held_out(videos, labels, exclusive=exclusive)
@@ -37,21 +80,7 @@ def quality(project_key: str) -> str:
     rows = tuple(_rows(context, work, tasks, videos, suspects(predicted, labels, exclusive=exclusive)))
     by_author = {video.task: _by_author(context, work, tasks[video.task], video, exclusive) for video in videos}
     agreed = agreement(list(by_author.values()), labels)
-    with_model = agreement_with_model(predicted, by_author, labels)
-    names = context.client.names()
-    found = QualityReport(
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        videos=len(videos),
-        found=len(rows),
-        suspects=rows,
-        label_kappa=agreed.labels,
-        annotator_kappa={str(author): kappa for author, kappa in agreed.annotators.items()},
-        compared_frames=agreed.frames,
-        model_kappa={str(author): kappa for author, kappa in with_model.items()},
-        names={str(author): names[author] for author in with_model if author in names},
-    )
-    save(context.settings.data_dir, project_key, found)
-    return f"{len(rows)} stretches of {len(videos)} videos are probably mislabelled; see `coldblitz quality {work.id}`"
+    return _Looked(len(videos), rows, agreed, agreement_with_model(predicted, by_author, labels))
 
 
 def _rows(
@@ -80,6 +109,7 @@ def _rows(
             doubt=round(suspect.doubt, 3),
             kind=suspect.kind,
             url=task_page(context.client.url, work.id, task.id),
+            control="" if work.question.alone else work.question.from_name,
         )
 
 

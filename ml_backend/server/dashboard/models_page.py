@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import render_template
+from flask import render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
@@ -43,12 +43,16 @@ def models_page(project_id: int) -> str:
 def model_page(project_id: int, version: str) -> str:
     project = project_page(project_id)
     card = model_versions.model_card(backend().settings.data_dir, project.key, version)
+    controls = [card.get("question") or "", *(card.get("others") or {})]
+    if (control := request.args.get("control")) in card.get("others", {}):
+        card = {**card, **card["others"][control], "question": control}
     full = "judgement" in card["metrics"]
     metrics = card["metrics"] if full else card["metrics"].get("quick") or {}
     return render_template(
         "dashboard/model.html",
         project=project,
         card=card,
+        controls=controls if len(controls) > 1 else [],
         full=full,
         metrics=metrics,
         active=project.active == version,

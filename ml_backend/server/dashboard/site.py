@@ -74,6 +74,11 @@ class ProjectPage:
     def colours(self) -> dict[str, str]:
         return colours_of(self.question) if self.question else {}
 
+    def colours_in(self, control: str) -> dict[str, str]:
+        """Those of another question's labels."""
+        asked = self.config.questions if self.config else ()
+        return next((colours_of(each) for each in asked if each.from_name == control), {})
+
     @property
     def question(self) -> Question | None:
         """The one that pages about labels speak of first."""

@@ -113,7 +113,10 @@ def video_page(project_id: int, task: int) -> str:
         shown=shown,
         length=length,
         seconds=view.seconds if view else length / at.framerate,
-        strips=list(_strips(project, at, float(length), shown, people, asked, _names(project))),
+        strips=[
+            *_strips(project, at, float(length), shown, people, asked, _names(project)),
+            *_beside(project, at, float(length), task, shown.version),
+        ],
         heat=list(_heat(project, view, float(length))),
         unsure=strips.least_sure(shown.regions, at),
         differing=strips.differing([r for r in people if r.source != "accepted"], shown.regions, at),
@@ -164,6 +167,22 @@ def _strips(
             yield name, charts.timeline(length, spans, name, desc)
 
 
+def _beside(
+    project: ProjectPage, at: strips.Clock, length: float, task: int, version: str | None
+) -> Iterator[tuple[str, Markup]]:
+    """The model's regions on the label config's other timelines."""
+    found = ready.load(backend().settings.data_dir, project.key, version, task) if version else None
+    others = project.config.timelines if project.config and found else ()
+    for question in others:
+        if found is None or question == project.question:
+            continue
+        regions = [region for region in parse_regions(found.get("result") or [], question) if region.labels]
+        if regions:
+            colours, name = project.colours_in(question.from_name), f"Model, {question.from_name}"
+            spans = [at.span(region, colours, "the model") for region in regions[:_MOST_REGIONS]]
+            yield name, charts.timeline(length, spans, name, f"{len(regions)} regions in {length:.0f} frames")
+
+
 def _names(project: ProjectPage) -> dict[int | None, str]:
     """What annotators are called."""
     report = label_report.load(backend().settings.data_dir, project.key)
@@ -175,6 +194,11 @@ def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterato
     for label, percent in list(view.percent.items() if view else ())[:_MOST_LABELS]:
         colour = project.colour(label)
         yield label, colour, percent, charts.heat(percent, length, colour, label, "frames")
+    for control, labels in view.more.items() if view else ():
+        colours = project.colours_in(control)
+        for label, percent in list(labels.items())[:_MOST_LABELS]:
+            named, colour = f"{control}: {label}", colours.get(label, "#808080")
+            yield named, colour, percent, charts.heat(percent, length, colour, named, "frames")
 
 
 def _shown(project: ProjectPage, task: int, view: TaskView | None) -> Shown:
