@@ -187,6 +187,19 @@ def quality(
 
 
 @app.command()
+def labels(
+    project: Annotated[str, typer.Argument(help="The project's number in Label Studio.")],
+    task: Annotated[int | None, typer.Argument(help="One of its tasks; all of them without.")] = None,
+    url: Url = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What the last training read, what it taught, and why the rest taught nothing. Example: coldblitz labels 1"""
+    from ml_backend.commands.labels import print_account
+
+    print_account(backend(url), project, task, as_json)
+
+
+@app.command()
 def demo(
     videos: Annotated[Path | None, typer.Option(help="A folder of your own videos instead of made ones.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Stop after checking, and print one line of JSON.")] = False,

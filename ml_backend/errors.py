@@ -118,6 +118,10 @@ class NotEnoughLabels(ColdblitzError):
     pass
 
 
+class NothingLabelled(NotEnoughLabels):
+    """No region has taught anything. Why not, the account of labels knows."""
+
+
 class CustomModelError(ColdblitzError):
     pass
 

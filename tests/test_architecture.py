@@ -24,6 +24,7 @@ EVERYWHERE = {
     "modelfiles",
     "provenance",
     "transport",
+    "wording",
 }
 MAY_USE: dict[str, set[str]] = {
     "video": set(),
@@ -63,6 +64,7 @@ MAY_USE: dict[str, set[str]] = {
     "logs": set(),
     "provenance": set(),
     "transport": set(),
+    "wording": set(),
     "annotation": {"video"},
     "sampling": set(),
 }

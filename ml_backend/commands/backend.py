@@ -19,7 +19,7 @@ from ml_backend import transport
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
-from ml_backend.records import asking, model_versions, projects, quality_report, training_choice
+from ml_backend.records import asking, label_account, model_versions, projects, quality_report, training_choice
 from ml_backend.settings import Settings, secret
 
 Url = Annotated[
@@ -46,6 +46,7 @@ class Backend(Protocol):
     def activate(self, project: str, version: str) -> None: ...
     def delete(self, project: str, version: str) -> None: ...
     def quality(self, project: str) -> dict[str, Any] | None: ...
+    def labels(self, project: str, task: int | None) -> dict[str, Any] | None: ...
 
 
 def backend(url: str | None) -> Backend:
@@ -108,6 +109,10 @@ class Here:
         report = quality_report.load(self.settings.data_dir, self._key(project))
         return None if report is None else report.as_json()
 
+    def labels(self, project: str, task: int | None) -> dict[str, Any] | None:
+        account = label_account.load(self.settings.data_dir, self._key(project), task)
+        return None if account is None else account.as_json()
+
     def _key(self, project: str) -> str:
         return model_versions.project_key(self.settings.data_dir, None, project)
 
@@ -159,6 +164,11 @@ class There:
 
     def quality(self, project: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self.call("GET", "/quality", project=project)["quality"]
+        return found
+
+    def labels(self, project: str, task: int | None) -> dict[str, Any] | None:
+        query = {} if task is None else {"task": str(task)}
+        found: dict[str, Any] | None = self.call("GET", "/labels", project=project, **query)["labels"]
         return found
 
     def call(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.terminal import terminal
+from ml_backend.wording import some
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)
 
@@ -94,7 +95,7 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
         "kind": card["kind"],
         "created": card["created"],
         "labels": ", ".join(card["labels"]) + (" (one a frame)" if card["exclusive"] else " (several a frame)"),
-        "never predicted": ", ".join(card["lacking"]) or "none",
+        "never predicted": some(card["lacking"]) or "none",
         "learnt from": f"{card['labelled_frames']} frames of {card['videos']} videos",
         "annotations": f"{len(card['annotations'])}, hash {card['annotations_hash']}" + (f": {ids}" if ids else ""),
         "backbone": card["backbone"] + (" (untrained)" if settings.get("backbone_trained") is False else ""),

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import NotEnoughLabels
+from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.ensemble import Ensemble, Lesson, Recipe, blend, fit_ensemble, normalised
 from ml_backend.learning.examples import (
@@ -24,6 +24,7 @@ from ml_backend.learning.families import SCENE, Family, Floats, Views
 from ml_backend.learning.framelabels import NO, YES, FrameLabels
 from ml_backend.learning.prior import Prior
 from ml_backend.learning.smoothing import DEFAULT_SWITCH_RATE, smooth, switch_rate
+from ml_backend.wording import some
 
 Kind = Literal["cold", "blitz"]
 Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence[NDArray[np.intp]]]
@@ -163,11 +164,16 @@ def _not_enough(videos: Sequence[LabelledVideo], labels: tuple[str, ...], exclus
     seen = [label for column, label in enumerate(labels) if (values[:, column] == YES).any()]
     lacking = [label for label in labels if label not in seen]
     if not seen:
-        return NotEnoughLabels("No frame has been labelled yet.", "Answer some of the suggested frames and submit.")
+        empty = int((values == NO).all(axis=1).sum())
+        if empty:
+            return NotEnoughLabels(
+                f"None of the {empty} frames that are known shows any of the labels.", "Label a frame that shows one."
+            )
+        return NothingLabelled("No frame has been labelled yet.", "Answer some of the suggested frames and submit.")
     if exclusive and len(labels) > 1:
         return NotEnoughLabels(
             f"Every labelled frame so far is “{seen[0]}”.",
-            f"Label at least one frame as {' or '.join(f'“{label}”' for label in lacking)} as well.",
+            f"Label at least one frame as {some(lacking, 'or')} as well.",
         )
     without = next((label for column, label in enumerate(labels) if not (values[:, column] == NO).any()), seen[0])
     return NotEnoughLabels(

@@ -20,6 +20,7 @@ class ModelCard:
     fine-tuned network whose embeddings the head was trained on; empty for the frozen one. `train_seconds`: how long the fit took.
     `file_bytes`: size of the weights, or of the researcher's file. `question`: the control that the card is about, empty in
     those from before a project could have several; `others`: what the card has otherwise for each of the other controls.
+    `account`: what its training read, and what became of it; empty in cards from before it was kept.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelCard:
     network: Mapping[str, Any] = field(default_factory=dict)
     question: str = ""
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    account: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.learning.metrics import decided
+from ml_backend.wording import some
 
 Floats = NDArray[np.float32]
 Verdict = Literal["go on", "little more to gain", "not known yet"]
@@ -122,8 +123,7 @@ def advise(evidence: Evidence) -> Advice:
     if not evidence.trained:
         return Advice("not known yet", "The backbone is untrained; give it weights before judging by its answers.")
     if evidence.lacking:
-        names = ", ".join(f"“{label}”" for label in evidence.lacking)
-        return Advice("go on", f"There is no example yet of {names}.")
+        return Advice("go on", f"There is no example yet of {some(evidence.lacking)}.")
     now = evidence.scores[-1] if evidence.scores else None
     if now is None:
         return Advice("not known yet", "The model has not been measured on held-out videos.")

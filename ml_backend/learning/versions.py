@@ -52,12 +52,13 @@ def save_version(
     taken: Iterable[str] = (),
     question: str = "",
     others: Sequence[Learnt] = (),
+    account: Mapping[str, Any] | None = None,
 ) -> ModelCard:
     """Write the next version of a project and return its card.
 
     Numbers run on over Cold and Blitz and are never used twice, not even those of deleted versions or of the names
     `taken` (what Label Studio still shows). `question`: the control that `head` is about; `others`: what was learnt about the
-    project's other ones. Raises StorageError when the disk refuses.
+    project's other ones. `account`: what became of the regions that were read. Raises StorageError when the disk refuses.
     """
     ids = dict(annotations or {})
     first = Learnt(
@@ -77,6 +78,7 @@ def save_version(
         annotations_hash=annotations_hash(ids),
         question=question,
         others=more,
+        account=dict(account or {}),
         **own,
     )
     try:

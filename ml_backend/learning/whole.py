@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Annotation, WholeVideo
-from ml_backend.errors import NotEnoughLabels
+from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.evaluation import summary
@@ -20,6 +20,7 @@ from ml_backend.learning.families import Family, Floats, Part, Views
 from ml_backend.learning.framelabels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
 from ml_backend.learning.groups import deal, duplicates
 from ml_backend.learning.linear import Linear, fit_softmax
+from ml_backend.wording import some
 from sampling.unit import unit
 
 # A video is seen at so many times, evenly spread: however its frames were embedded, long and short ones are alike.
@@ -232,10 +233,10 @@ def evaluate_whole(
 
 def _not_enough(values: NDArray[np.int8], labels: tuple[str, ...], exclusive: bool) -> NotEnoughLabels:
     if not len(values) or not (values == YES).any():
-        return NotEnoughLabels("No video has been answered yet.", "Choose an answer for some videos and submit.")
+        return NothingLabelled("No video has been answered yet.", "Choose an answer for some videos and submit.")
     seen = [label for column, label in enumerate(labels) if (values[:, column] == YES).any()]
     if exclusive or len(labels) == 1:
-        others = " or ".join(f"“{label}”" for label in labels if label not in seen)
+        others = some([label for label in labels if label not in seen], "or")
         remedy = f"Submit a video that is {others} as well." if others else "Submit a video that is something else."
         return NotEnoughLabels(f"Every video answered so far is “{seen[0]}”.", remedy)
     return NotEnoughLabels(

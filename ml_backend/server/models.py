@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from ml_backend.errors import PayloadError, SettingsError
 from ml_backend.queueing.queue import request as queue
-from ml_backend.records import model_versions, projects, quality_report, training_choice
+from ml_backend.records import label_account, model_versions, projects, quality_report, training_choice
 from ml_backend.server.naming import named_project
 from ml_backend.server.protocol import backend, json_body
 
@@ -66,6 +66,16 @@ def quality() -> Response:
     """Labels that are probably wrong and agreement of annotators, as after the last training; null before the first."""
     report = quality_report.load(backend().settings.data_dir, named_project())
     return jsonify(quality=report.as_json() if report else None)
+
+
+@blueprint.get("/labels")
+def labels() -> Response:
+    """What the last training read of `?project=`, or of one `&task=`, and what it taught; null before the first."""
+    text = request.args.get("task")
+    if text is not None and not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise PayloadError("The task is no number.", "Give its number in Label Studio, or none for all tasks.")
+    account = label_account.load(backend().settings.data_dir, named_project(), None if text is None else int(text))
+    return jsonify(labels=account.as_json() if account else None)
 
 
 def _named() -> projects.Known:

@@ -12,10 +12,11 @@ from ml_backend.errors import CustomModelError
 from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report
+from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, fingerprint
-from ml_backend.jobs.training.labelled_videos import labelled_videos
+from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.calibration import Held
@@ -33,10 +34,9 @@ from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects
+from ml_backend.wording import some
 
-_NOT_PREDICTED = (
-    "The custom model does not know the label “{}”. Map one of its outputs with predicted_values, if it does."
-)
+_NOT_PREDICTED = "The custom model does not know {}. Map its outputs to labels with predicted_values, if it does."
 _TOO_FEW = "{} learns as soon as frames with two different answers are labelled. Label a frame of each label."
 _SCHEME = "one held-out fold"
 _NOT_MEASURED = "Not measured: some whole timelines must be held out, and those that are left must show every label. Review more videos."
@@ -50,7 +50,8 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
 
     A file that learns gets a version of its own for what is annotated now. Raises CustomModelError.
     """
-    annotated = annotated_tasks(context, work)
+    accounts = Accounts()
+    annotated = annotated_tasks(context, work, held_in=accounts.held)
     reviewed = [each.task.id for each in annotated if any(one.reviewed for one in each.annotations)]
     note_labelled(context, work, annotated, reviewed)
     exclusive = is_exclusive(a for each in annotated for a in each.annotations)
@@ -59,9 +60,9 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
         return load_custom(file, work.question.labels, work.question.predicted_values, tried=tried)
 
     if loaded().learning is not None:
-        card = _fitted(context, work, loaded, annotated, exclusive) if annotated else None
+        card = _fitted(context, work, loaded, annotated, exclusive, accounts) if annotated else None
         if card is not None:
-            projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
+            projects.set_problems(context.redis, work.key, "labels", _not_predicted(card))
             return f"{file.name} is {card.name}, {_shown(context, work, card)}"
         try:
             loaded(tried=True)
@@ -70,11 +71,15 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
             projects.set_problems(context.redis, work.key, "labels", [text])
             return text
     card = _kept(context, work, loaded(tried=True), exclusive)
-    projects.set_problems(context.redis, work.key, "labels", map(_NOT_PREDICTED.format, card.lacking))
+    projects.set_problems(context.redis, work.key, "labels", _not_predicted(card))
     if projects.active_version(context.redis, work.key) != card.name:
         projects.want(context.redis, work.key, card.name)
         request(context.redis, "rollout", work.key, card.name)
     return f"{file.name} is {card.name}"
+
+
+def _not_predicted(card: ModelCard) -> list[str]:
+    return [_NOT_PREDICTED.format(some(card.lacking))] if card.lacking else []
 
 
 def _kept(
@@ -100,6 +105,7 @@ def _fitted(
     loaded: Callable[[], CustomModel],
     annotated: Sequence[Annotated],
     exclusive: bool,
+    accounts: Accounts,
 ) -> ModelCard | None:
     """The version that has learnt from all that is annotated; None when that says one thing only."""
     model, models = loaded(), context.models_dir(work.key)
@@ -108,7 +114,10 @@ def _fitted(
     if known is not None and is_whole(models, known.name, load_custom_version):
         return known
     with part(0, 40):
-        videos = labelled_videos(context, work, annotated, exclusive)
+        problems = VideoProblems(accounts=accounts)
+        videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
+        problems.tell(context, work)
+        accounts.close(context, work)
     answers = {tuple(row) for rows in evenly(videos, model.project_labels) for row in rows.values.tolist()}
     if len(answers) < 2:
         return None

@@ -16,6 +16,7 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.held import Held, held
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
 from ml_backend.learning.framelabels import FrameLabels, frame_labels
 from ml_backend.provenance import RegionId
@@ -43,19 +44,21 @@ class Annotated:
         return replace(self, annotations=parse_annotations(self.task.id, self.items, question))
 
 
-def annotated_tasks(context: WorkerContext, work: ProjectWork, task: int | None = None) -> list[Annotated]:
+def annotated_tasks(
+    context: WorkerContext, work: ProjectWork, task: int | None = None, held_in: dict[int, Held] | None = None
+) -> list[Annotated]:
     """Every task, or `task` alone, with at least one submitted annotation that was not skipped, or with frames that were
-    labelled in the companion project."""
+    labelled in the companion project.
+
+    `held_in` is filled with what Label Studio holds of each task, be it that its annotations were all skipped.
+    """
     keep = len(work.config.questions) > 1
-    read = {
-        found.id: Annotated(
-            found,
-            parse_annotations(found.id, items, work.question),
-            tuple(items) if keep else (),
-            strays=stray_controls(items, work.config),
-        )
-        for found, items in context.client.annotated(work.id, task)
-    }
+    read: dict[int, Annotated] = {}
+    for found, items in context.client.annotated(work.id, task):
+        if held_in is not None:
+            held_in[found.id] = held(items, work.config)
+        said = parse_annotations(found.id, items, work.question)
+        read[found.id] = Annotated(found, said, tuple(items) if keep else (), strays=stray_controls(items, work.config))
     questions = work.config.questions if keep else ()
     of_others = [
         number

@@ -11,33 +11,46 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.jobs.embeddings import task_features, with_frames
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report
+from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
 from ml_backend.learning.whole import LabelledWhole, whole_labels
 from ml_backend.records import projects
+from ml_backend.wording import some
 
 log = logging.getLogger(__name__)
 
-_FOREIGN = "Annotations use the label “{}”{}, which the label config does not have; it was ignored. Add it there to learn from it."
+_FOREIGN = "Annotations use {}{}, which the label config does not have; {}. Add {} there to learn from {}."
 
 
 @dataclass(frozen=True)
 class VideoProblems:
-    """What stood in the way of learning from a project's annotated videos, over all of its questions."""
+    """What stood in the way of learning from a project's annotated videos, over all of its questions.
+
+    `accounts`: where it is noted what became of each region, by a training.
+    """
 
     unusable: dict[int, str] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
+    foreign: dict[str, set[str]] = field(default_factory=dict)
+    accounts: Accounts | None = None
 
     def note_foreign(self, work: ProjectWork, labels: Iterable[str]) -> None:
         where = "" if work.question.alone else f" in {work.question.from_name}"
-        self.foreign.update(_FOREIGN.format(label, where) for label in labels)
+        self.foreign.setdefault(where, set()).update(labels)
 
     def tell(self, context: WorkerContext, work: ProjectWork) -> None:
         """Replaces what the admin was told about them."""
         projects.set_problems(context.redis, work.key, "annotated videos", self.unusable.values())
-        projects.set_problems(context.redis, work.key, "unknown labels", sorted(self.foreign))
+        told = [_foreign(sorted(labels), where) for where, labels in sorted(self.foreign.items()) if labels]
+        projects.set_problems(context.redis, work.key, "unknown labels", told)
+
+
+def _foreign(labels: Sequence[str], where: str) -> str:
+    if len(labels) == 1:
+        return _FOREIGN.format(f"the label {some(labels)}", where, "it was ignored", "it", "it")
+    return _FOREIGN.format(f"{len(labels)} labels{where}, {some(labels)}", "", "they were ignored", "them", "them")
 
 
 def labelled_videos(
@@ -65,7 +78,11 @@ def labelled_videos(
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             noted.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
+            if noted.accounts is not None:
+                noted.accounts.note_unusable(work, each)
             continue
+        if noted.accounts is not None:
+            noted.accounts.note_video(context, work, each, features.timeline, labels, exclusive)
         noted.note_foreign(work, labels.unknown_labels)
         videos.append(LabelledVideo(each.task.id, features, labels))
     if problems is None:
@@ -84,6 +101,8 @@ def whole_videos(
         problems.note_foreign(work, set(labels).difference(question.labels))
         exclusive = not question.multiple
         values, weight, judged = whole_labels(each.annotations, question.labels, exclusive, is_untouched_whole)
+        if problems.accounts is not None and not weight:
+            problems.accounts.note_whole(work, each, values.tolist(), weight)
         if not weight:
             continue
         try:
@@ -92,6 +111,10 @@ def whole_videos(
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             problems.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
+            if problems.accounts is not None:
+                problems.accounts.note_unusable(work, each)
             continue
+        if problems.accounts is not None:
+            problems.accounts.note_whole(work, each, values.tolist(), weight)
         videos.append(LabelledWhole(each.task.id, features, values, weight, judged))
     return videos

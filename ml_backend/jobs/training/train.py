@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from redis import Redis
 
-from ml_backend.errors import NotEnoughLabels
+from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, part
+from ml_backend.jobs.training.accounting import Accounts, nothing_taught
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.training.custom_training import take_custom
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
@@ -25,9 +26,12 @@ from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
 from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.labelstudio.config import Question
 from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version
 from ml_backend.queueing.queue import request
 from ml_backend.records import marks, projects
+from ml_backend.records.label_account import Account
+from ml_backend.wording import some
 
 # A pause of so many seconds ends a burst of annotations, which is cut off after so many.
 _BURST = 1.0, 5.0
@@ -38,7 +42,8 @@ _STRAY = (
     "Annotations have {} regions on the control “{}”, which the label config does not have any more, so nothing is learnt from "
     "them. Rename the control back, or give a new one this name."
 )
-_NO_EXAMPLE = "No example of the label “{}” yet, so it is never predicted. Label a frame of it."
+_NO_EXAMPLE = "No example of the label {} yet, so it is never predicted. Label a frame of it."
+_NO_EXAMPLES = "No example yet of {} labels{}: {}. They are never predicted; label a frame of each."
 
 
 @job
@@ -67,9 +72,11 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     redis, key = context.redis, work.key
     if file := custom_file_of(context, work):
         return take_custom(context, work, file)
-    annotated = annotated_tasks(context, work)
+    accounts = Accounts()
+    annotated = annotated_tasks(context, work, held_in=accounts.held)
     if not annotated:
         note_labelled(context, work, (), ())
+        accounts.close(context, work)
         return "nothing is annotated yet"
     tell_of_weights(context, key)
     _tell_of_strays(context, work, annotated)
@@ -79,18 +86,12 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     known = newest is not None and newest.settings.get("fingerprint") == mark
     if newest is not None and known and is_whole(models, newest.name, load_heads):
         return _go_on_with(context, work, newest)
-    learnt, short = _learn_all(context, work, annotated)
+    learnt, short, account = _learn_all(context, work, annotated, accounts)
     if not learnt:
         # Not a failure: the next annotation asks again, and until then the suggestions stay.
         projects.set_problems(redis, key, "labels", short)
         return " ".join(short)
-    named = len(work.config.questions) > 1
-    never = [
-        _NO_EXAMPLE.format(f"{label}” of “{each.question}" if named else label)
-        for each in learnt
-        for label in each.head.lacking
-    ]
-    projects.set_problems(redis, key, "labels", [*never, *short])
+    projects.set_problems(redis, key, "labels", [*_without_example(work, learnt), *short])
     first, *others = learnt
     card = save_version(
         models,
@@ -113,6 +114,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         taken=context.client.versions(work.id),
         question=first.question,
         others=others,
+        account=account.as_json(),
     )
     frames = sum(each.labelled_frames for each in learnt)
     trained = f"trained {card.name} on {frames} frames of {max(each.videos for each in learnt)} videos"
@@ -127,24 +129,43 @@ def _tell_of_strays(context: WorkerContext, work: ProjectWork, annotated: Sequen
 
 
 def _learn_all(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated]
-) -> tuple[list[Learnt], list[str]]:
-    """What can be learnt about each question, the main one first, and a sentence about each of which nothing can be yet."""
+    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], accounts: Accounts
+) -> tuple[list[Learnt], list[str], Account]:
+    """What can be learnt about each question, the main one first, a sentence about each of which nothing can be yet, and what
+    became of all regions."""
     main = work.config.main
     every = [main, *(each for each in work.config.questions if each != main)]
     learnt: list[Learnt] = []
-    short: list[str] = []
-    problems = VideoProblems()
+    short: list[tuple[Question, NotEnoughLabels]] = []
+    problems = VideoProblems(accounts=accounts)
     for position, question in enumerate(every):
         own = work.on(question)
         try:
             with part(100 * position / len(every), 100 * (position + 1) / len(every)):
                 learnt.append(learn(context, own, annotated_for(own, annotated), problems))
         except NotEnoughLabels as error:
-            where = "" if question.alone else f"{question.from_name}: "
-            short.append(f"{where}{error}")
+            short.append((question, error))
     problems.tell(context, work)
-    return learnt, short
+    account = accounts.close(context, work)
+    return learnt, [_why_not(question, error, account) for question, error in short], account
+
+
+def _why_not(question: Question, error: NotEnoughLabels, account: Account) -> str:
+    where = "" if question.alone else f"{question.from_name}: "
+    told = nothing_taught(account, question.from_name) if isinstance(error, NothingLabelled) else None
+    return f"{where}{told} {error.remedy}" if told else f"{where}{error}"
+
+
+def _without_example(work: ProjectWork, learnt: Sequence[Learnt]) -> Iterator[str]:
+    """A sentence about each question with labels that nobody has given yet."""
+    named = len(work.config.questions) > 1
+    for each in learnt:
+        labels = each.head.lacking
+        where = f" of “{each.question}”" if named else ""
+        if len(labels) == 1:
+            yield _NO_EXAMPLE.format(f"“{labels[0]}”{where}")
+        elif labels:
+            yield _NO_EXAMPLES.format(len(labels), where, some(labels))
 
 
 def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) -> str:

@@ -15,7 +15,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.queue import request as queue
-from ml_backend.records import contact_sheet, label_report, projects, ready, stopping_report, task_view
+from ml_backend.records import contact_sheet, label_account, label_report, projects, ready, stopping_report, task_view
 from ml_backend.records.label_report import HumanRegion
 from ml_backend.records.task_view import TaskView
 from ml_backend.server.dashboard import charts, strips
@@ -123,6 +123,7 @@ def video_page(project_id: int, task: int) -> str:
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
         findings=projects.findings_of(backend().redis, project.key).get(task, []),
         sheet=contact_sheet.load(data_dir, project.key, task),
+        account=label_account.load(data_dir, project.key, task),
     )
 
 

@@ -1,0 +1,37 @@
+"""`coldblitz labels`: which regions a training has read, how many frames they taught, and why others taught nothing."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ml_backend.commands.backend import Backend
+from ml_backend.errors import SettingsError
+from ml_backend.records.label_account import Account, parse
+
+
+def print_account(backend: Backend, project: str, task: int | None, as_json: bool) -> None:
+    """Prints the account of the last training, of a project or one of its tasks. Raises SettingsError without one."""
+    found = backend.labels(project, task)
+    if found is None:
+        of = f"project {project}" if task is None else f"task {task} of project {project}"
+        raise SettingsError(f"No training has read the labels of {of} yet.", "Annotate, or run coldblitz train.")
+    console = Console()
+    if as_json:
+        console.print_json(json.dumps(found))
+    else:
+        console.print(_table(parse(found)))
+
+
+def _table(account: Account) -> Table:
+    title = (
+        f"{account.regions} regions in {account.annotations} annotations, read {account.made}: "
+        f"{account.taught} taught something"
+    )
+    table = Table("control", "regions", "frames", "what became of them", title=title)
+    for row in account.rows:
+        table.add_row(escape(row.control), str(row.regions), str(row.frames or ""), escape(row.said))
+    return table

@@ -1,0 +1,13 @@
+"""Lists in sentences that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def some(names: Sequence[str], word: str = "and", most: int = 5) -> str:
+    """`“a”, “b” and “c”`; of more than `most` the first ones and how many others there are."""
+    shown = [f"“{name}”" for name in names]
+    if len(shown) > most:
+        return f"{', '.join(shown[:most])} {word} {len(shown) - most} more"
+    return f" {word} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
