@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numbered import numbered_video
@@ -90,3 +91,19 @@ def test_a_stretch_may_begin_with_frames_that_a_later_key_frame_is_needed_for(
         assert [picture.index for picture in decode(path, timeline, first=first, last=last)] == [
             *range(first, last + 1)
         ]
+
+
+@pytest.mark.parametrize(("size", "matrix"), [((1280, 720), "ITU709"), ((640, 360), "ITU601")])
+def test_where_a_file_does_not_say_so_colors_are_those_that_browsers_show(
+    tmp_path: Path, size: tuple[int, int], matrix: str
+) -> None:
+    red = np.full((size[1], size[0], 3), (200, 60, 30), np.uint8)
+    with av.open(str(tmp_path / "film.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1", "preset": "ultrafast"})
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(red, "rgb24").reformat(format="yuv420p", dst_colorspace=matrix)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    [(_, shown)] = decode_whole(tmp_path / "film.mp4", read_timeline(tmp_path / "film.mp4"))
+    assert int(shown.frame.colorspace) == 2
+    assert np.abs(upright(shown).astype(int) - red).max() <= 4
