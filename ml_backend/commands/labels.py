@@ -18,7 +18,9 @@ def print_account(backend: Backend, project: str, task: int | None, as_json: boo
     found = backend.labels(project, task)
     if found is None:
         of = f"project {project}" if task is None else f"task {task} of project {project}"
-        raise SettingsError(f"No training has read the labels of {of} yet.", "Annotate, or run coldblitz train.")
+        raise SettingsError(
+            f"No training has read the labels of {of} yet.", "One does when an annotation is submitted."
+        )
     console = Console()
     if as_json:
         console.print_json(json.dumps(found))

@@ -32,6 +32,7 @@ from ml_backend.learning.annotation_reading import (
 from ml_backend.video.timeline import StudioGrid
 
 __all__ = [
+    "MEANING",
     "NO",
     "UNKNOWN",
     "UNTOUCHED_WEIGHT",
@@ -44,6 +45,8 @@ __all__ = [
     "is_untouched",
 ]
 
+# Raised when annotations come to mean something else: then projects train again without a new annotation.
+MEANING = 2
 # Two labels that meet in at most this many Label Studio frames are a sloppy boundary, not two labels at once.
 BOUNDARY_SLIP = 5
 

@@ -11,7 +11,17 @@ from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.queueing.queue import queue_of, request
-from ml_backend.records import label_report, overview, projects, quality_report, ready, stopping_report, task_view
+from ml_backend.records import (
+    label_account,
+    label_report,
+    overview,
+    projects,
+    quality_report,
+    ready,
+    stopping_report,
+    task_view,
+)
+from ml_backend.records.label_account import Account, Row
 from ml_backend.records.label_report import Author, HumanRegion, LabelReport
 from ml_backend.records.quality_report import QualityReport, SuspectRow
 from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
@@ -132,6 +142,7 @@ def open_project(
             labelled_frames=frames,
             train_seconds=0.31,
             file_bytes=412_000,
+            account=what_was_read(labels).as_json() if number == 3 else {},
         )
         root = data / "projects" / key / "models"
         root.mkdir(parents=True, exist_ok=True)
@@ -154,6 +165,8 @@ def open_project(
         ),
         {label: {"person": 8 - position, "changed": position, "accepted": 2} for position, label in enumerate(labels)},
     )
+    account = what_was_read(labels)
+    label_account.save(data, key, account, {1: account})
     label_report.save(data, key, report, [(1, people), (2, people[:1])])
     suspects = tuple(
         SuspectRow(
@@ -172,6 +185,16 @@ def open_project(
         {"11": 0.91},
     )
     quality_report.save(data, key, quality)
+
+
+def what_was_read(labels: list[str]) -> Account:
+    """One region for each that taught, and one that nothing reads."""
+    rows = (
+        Row("labels", "taught", 20, 340),
+        Row("labels", "unknown label", 2, detail=f"“{labels[0]} of old”"),
+        Row("box", "another control", 3),
+    )
+    return Account("2026-01-03T12:00:00+00:00", annotations=3, skipped=1, regions=25, rows=rows)
 
 
 def count_errors(settings: Settings, key: str = P, tasks: int = 4) -> None:

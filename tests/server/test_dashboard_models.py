@@ -30,6 +30,9 @@ class TestModels:
         assert all(name in charts for name in ("Calibration", "Learning curve", "Loss", "F1 of ball"))
         assert "none of the labels" in found.text
         assert "mobilenet_v2:default" in found.text
+        assert "belong to a control that is not predicted" in found.text
+        older = page(client, "/dashboard/projects/7/models/cold-v2").text
+        assert "What the labels taught" not in older
 
     def test_one_that_was_not_measured(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
         from ml_backend.learning.versions import ModelCard, publish

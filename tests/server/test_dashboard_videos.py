@@ -83,6 +83,12 @@ class TestVideos:
         assert found.text.index("111 to 120", differing)
         assert "http://studio.invalid/projects/7/data?task=1" in [link["href"] for link in found.all("a")]
 
+    def test_what_its_labels_taught_and_why_others_taught_nothing(self, client: FlaskClient, at_work: None) -> None:
+        found = page(client, "/dashboard/projects/7/videos/1").text
+        assert "20 regions of 25 in 3 annotations taught something" in found
+        assert "have the label “clear of old”, which the label config does not have" in found
+        assert "What the labels taught" not in page(client, "/dashboard/projects/7/videos/3").text
+
     def test_its_pictures_are_made_when_somebody_asks(
         self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
     ) -> None:

@@ -18,7 +18,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.held import Held, held
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
-from ml_backend.learning.framelabels import FrameLabels, frame_labels
+from ml_backend.learning.framelabels import MEANING, FrameLabels, frame_labels
 from ml_backend.provenance import RegionId
 from ml_backend.records import ready
 from ml_backend.video.timeline import Timeline, studio_grid
@@ -101,7 +101,7 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str
     if len(work.config.questions) > 1:
         labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
     shown = sorted((each.task.id, identity_of(work, each.task).video) for each in annotated)
-    text = json.dumps([said, shown, labels, repr(work.settings), backbone])
+    text = json.dumps([said, shown, labels, repr(work.settings), backbone, MEANING])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

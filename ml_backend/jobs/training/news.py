@@ -10,6 +10,7 @@ from ml_backend.jobs.companion.answers import answers_state
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.framelabels import MEANING
 from ml_backend.queueing.queue import request
 from ml_backend.records import marks
 
@@ -30,6 +31,7 @@ def training_state(context: WorkerContext, work: ProjectWork) -> str | None:
         *(work.project.counts, changed, annotated, work.project.label_config, repr(work.settings), stamp),
         *(settings.backbone, settings.backbone_weights),
         *answers,
+        MEANING,
     ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

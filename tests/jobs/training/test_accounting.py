@@ -186,3 +186,13 @@ def test_the_command_prints_it(context: WorkerContext, studio: Studio, monkeypat
     assert json.loads(as_json.output) == account(context, 1).as_json()
     missing = CliRunner().invoke(app, ["labels", "7", "99"])
     assert "No training has read the labels of task 99" in str(missing.exception)
+
+
+def test_annotations_that_mean_something_else_since_are_learnt_again(
+    context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
+    assert "trained cold-v1" in train(KEY)
+    assert "knows these annotations already" in train(KEY)
+    monkeypatch.setattr("ml_backend.jobs.training.labelled.MEANING", 3)
+    assert "trained cold-v2" in train(KEY)
