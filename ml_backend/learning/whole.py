@@ -25,8 +25,11 @@ from sampling.unit import unit
 
 # A video is seen at so many times, evenly spread: however its frames were embedded, long and short ones are alike.
 _LOOKS = 64
-# Beside the mean: what is seen for a tenth of the video's time, and for nearly all of it.
+# Beside the mean: how far what is seen for a tenth of the time, and for nearly all of it, is from it. That does not tell one
+# room from another, as the mean does.
 _QUANTILES = (0.1, 0.9)
+# A still picture has no such difference; its noise must not be made as large as others' movement.
+_STILL = 0.2
 _SEEN = Family("as seen", (Part(("appearance",), "raw"),))
 _INVERSE_PENALTY = 10.0
 # Nobody knows much from a few videos: the head's answer counts like so many videos less for each class.
@@ -127,11 +130,13 @@ class WholeHead:
 
 
 def pooled(features: VideoFeatures) -> Floats:
-    """(d,) float32: the mean of a video's embeddings over time, and two of their quantiles."""
+    """(d,) float32: the mean of a video's embeddings over time, and how far two of their quantiles are from it."""
     times = np.linspace(0, max(len(features) - 1, 0), _LOOKS)
     rows = rows_at(Views(features), _SEEN, features.frames, times)
-    parts = [rows.mean(axis=0), *np.quantile(rows, _QUANTILES, axis=0)]
-    return np.asarray(np.concatenate([unit(part[None].astype(np.float32))[0] for part in parts]), np.float32)
+    mean = rows.mean(axis=0)
+    far = [quantile - mean for quantile in np.quantile(rows, _QUANTILES, axis=0)]
+    parts = [unit(mean[None])[0], *(each / max(float(np.linalg.norm(each)), _STILL) for each in far)]
+    return np.asarray(np.concatenate(parts), np.float32)
 
 
 def whole_labels(

@@ -22,6 +22,8 @@ from ml_backend.records.identities import Identity
 from ml_backend.settings import Settings
 
 blueprint = Blueprint("protocol", __name__)
+# Some proxies take no status line beyond 8 kB.
+_MOST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,24 @@ def health() -> Response:
 
 @blueprint.post("/setup")
 def setup() -> Response:
-    return jsonify(model_version=receive_setup(backend(), json_body()))
+    body = json_body()
+    version = receive_setup(backend(), body)
+    try:
+        parse_label_config(payloads.parse_setup(body).label_config)
+    except LabelConfigError as error:
+        return _refusal(error)
+    return jsonify(model_version=version)
+
+
+def _refusal(error: LabelConfigError) -> Response:
+    """Of a project of which nothing is predicted. Its page about the model shows no body, but the reason in the status line.
+
+    The project is remembered all the same: its config may change.
+    """
+    answer = jsonify(error=error.message, remedy=error.remedy)
+    reason = " ".join(error.message.split()).encode("ascii", "replace").decode()
+    answer.status = f"400 {reason[:_MOST_REASON]}"
+    return answer
 
 
 def receive_setup(backend: Backend, body: object) -> str:

@@ -16,9 +16,11 @@ from ml_backend.settings import Settings
 
 app = create_app(Settings("http://studio.invalid", "x", data_dir=Path(sys.argv[1]), redis_url=sys.argv[2]))
 client, project = app.test_client(), "7.1769860800"
+choices = '<Choices name="c" toName="v"><Choice value="x"/><Choice value="y"/></Choices>'
+config = f'<View>{choices}<Video name="v" value="$video"/></View>'
 described = {"id": 7, "created_at": "2026-01-31T12:00:00Z", "label_config": "<View/>"}
 for path, body in (
-    ("/setup", {"project": project, "schema": "<View/>", "extra_params": {"mode": "custom", "custom_model": "x.py"}}),
+    ("/setup", {"project": project, "schema": config, "extra_params": {"mode": "custom", "custom_model": "x.py"}}),
     ("/predict", {"project": project, "tasks": [{"id": 1, "data": {"video": "http://files.example/a.mp4"}}]}),
     ("/webhook", {"action": "ANNOTATION_CREATED", "project": described}),
     ("/webhook", {"action": "START_TRAINING", "project": described}),

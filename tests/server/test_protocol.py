@@ -74,9 +74,26 @@ class TestSetup:
         kept = b"".join(redis.dump(key) or b"" for key in redis.scan_iter())
         assert b"very-secret" not in kept
 
-    def test_a_config_that_cannot_be_used_is_no_reason_to_refuse(self, client: FlaskClient, redis: Redis) -> None:
-        assert client.post("/setup", json={**SETUP, "schema": "<View/>"}).status_code == 200
+    def test_a_config_that_cannot_be_used_is_refused_with_the_tag_and_the_reason(
+        self, client: FlaskClient, redis: Redis
+    ) -> None:
+        boxes = '<View><VideoRectangle name="böx" toName="v"/><Video name="v" value="$video"/></View>'
+        answer = client.post("/setup", json={**SETUP, "schema": boxes})
+        # Label Studio shows the reason in the status line, and no body.
+        assert answer.status == (
+            '400 The label config asks nothing that is predicted. <VideoRectangle name="b?x"> is left alone: '
+            "boxes are not predicted."
+        )
+        assert answer.get_json()["error"].startswith("The label config asks nothing")
+
+    def test_but_the_project_is_remembered_for_its_config_may_change(self, client: FlaskClient, redis: Redis) -> None:
+        client.post("/setup", json={**SETUP, "schema": "<View/>"})
+        assert projects.recall(redis, "7.1769860800") is not None
         assert queued(redis) == ["reconcile"]
+
+    def test_controls_that_are_left_alone_beside_others_refuse_nothing(self, client: FlaskClient) -> None:
+        beside = SETUP["schema"].replace("</View>", '<Rating name="stars" toName="video"/></View>')
+        assert client.post("/setup", json={**SETUP, "schema": beside}).status_code == 200
 
 
 class TestPredict:
