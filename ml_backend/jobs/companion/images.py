@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -52,20 +53,24 @@ def companion(project_key: str, task_number: int | None = None) -> str:
     work = open_project(context, project_key)
     if not work.settings.companion:
         return "no companion project is wanted"
-    with project_lock(context.redis, context.settings.data_dir, project_key, "companion"):
-        try:
-            if task_number is None:
+    try:
+        if task_number is None:
+            with _alone(context, work):
                 return _compare(context, work, _in_step(context, work))
-            project = companion_project(context, work) or _in_step(context, work)
-            done = _renew(context, work, project, task_number)
-        except Gone:
-            raise
-        except LabelStudioMissing as error:
-            # A failure would stay until somebody retries it; a later comparison makes what is missing.
-            raise Gone("The companion project is gone.", "It is made again by the next reconcile.") from error
+        done = _renew(context, work, task_number)
+    except Gone:
+        raise
+    except LabelStudioMissing as error:
+        # A failure would stay until somebody retries it; a later comparison makes what is missing.
+        raise Gone("The companion project is gone.", "It is made again by the next reconcile.") from error
     if marks.get(context.redis, project_key, "images") == "more" and waiting(context.redis, "companion") <= _LOW:
         request(context.redis, "companion", project_key)
     return done
+
+
+def _alone(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:
+    """Nobody else changes the companion meanwhile. No video is decoded within."""
+    return project_lock(context.redis, context.settings.data_dir, work.key, "companion")
 
 
 def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
@@ -130,20 +135,33 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
     return f"{len(kept)} images in project {project.key.id}, {queued} tasks lack some, removed {len(removed)}"
 
 
-def _renew(context: WorkerContext, work: ProjectWork, project: Project, task: int) -> str:
+def _renew(context: WorkerContext, work: ProjectWork, task: int) -> str:
+    with _alone(context, work):
+        project = companion_project(context, work) or _in_step(context, work)
     asked = next(_asked(context, work, task), None)
     frames = _frames(work, asked) if asked is not None else []
     content = known_content(context, work.question, asked.task) if asked is not None else None
+    missing, _ = _missing(context, project, task, frames, content)
+    pictures = _pictures(context, work, asked, missing) if asked is not None and missing else []
+    with _alone(context, work):
+        # Another worker may have brought some while they were drawn.
+        missing, images = _missing(context, project, task, frames, content)
+        pictures = [picture for picture in pictures if replace(picture.of, content="") in missing]
+        if pictures:
+            report(90, f"uploading frames of task {task}")
+            context.companions.add_images(project.key.id, pictures)
+        removed = _remove(context, work, project, images, set(frames))
+        _count(context, work, project)
+    return f"added {len(pictures)} images of task {task}" + (f", removed {len(removed)}" if removed else "")
+
+
+def _missing(
+    context: WorkerContext, project: Project, task: int, frames: Sequence[Frame], content: str | None
+) -> tuple[list[Frame], list[Image]]:
+    """Those of a task's frames that have no image of the video with this hash, and the images that there are."""
     images = [_shown(image, content) for image in context.companions.images(project.key.id, task)]
     there = {image.of for image in images}
-    missing = [frame for frame in frames if frame not in there]
-    pictures = _pictures(context, work, asked, missing) if asked is not None and missing else []
-    if pictures:
-        report(90, f"uploading frames of task {task}")
-        context.companions.add_images(project.key.id, pictures)
-    removed = _remove(context, work, project, images, set(frames))
-    _count(context, work, project)
-    return f"added {len(pictures)} images of task {task}" + (f", removed {len(removed)}" if removed else "")
+    return [frame for frame in frames if frame not in there], images
 
 
 def _shown(image: Image, content: str | None) -> Image:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from companion_scene import FRAMES, film, opened, remember, studio, suggest, wanted, with_film
@@ -62,6 +65,22 @@ class TestImages:
         companion(KEY, 5)
         assert companion(KEY, 5) == "added 0 images of task 5"
         assert len(studio.images) == len(studio.uploads) == len(FRAMES)
+
+    def test_two_workers_draw_side_by_side_and_of_one_task_each_frame_comes_once(
+        self, context: WorkerContext, studio: CompanionStudio, film: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_film(studio, film)
+        both, draw = threading.Barrier(2), images._pictures
+
+        def meet(*arguments: Any) -> Any:
+            both.wait(60)
+            return draw(*arguments)
+
+        monkeypatch.setattr(images, "_pictures", meet)
+        with ThreadPoolExecutor(2) as workers:
+            said = sorted(workers.map(lambda _: companion(KEY, 5), range(2)))
+        assert said == ["added 0 images of task 5", "added 4 images of task 5"]
+        assert held(studio) == [(5, frame) for frame in FRAMES]
 
     def test_more_frames_than_label_studio_takes_files_in_a_request_come_in_pieces(
         self, context: WorkerContext, studio: CompanionStudio, film: Path
