@@ -16,10 +16,11 @@ from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.weights import digest, find_weights
 from ml_backend.video.decode import PICTURE, SCALER
 
-_VERSION = 2
+_VERSION = 3
 # What processors calculate in: of 100 frames 99 or more get the same label, whichever of them embedded the video.
 _NUMBERS = ("bf16", "f16", "f32", "cuda-fp16")
 _FORMAT = re.compile(rf"-(?:{'|'.join(_NUMBERS)})(?=-v\d+$)")
+_SECOND = re.compile(r"-v2$")
 _DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, Windows
 
 
@@ -55,7 +56,8 @@ class Backbone:
 
 def network_of(key: str) -> str:
     """A backbone's key without the number format that its processor calculates in."""
-    return _FORMAT.sub("", key)
+    # The third version keeps all of the second, and how things move: its heads go on.
+    return _SECOND.sub(f"-v{_VERSION}", _FORMAT.sub("", key))
 
 
 def load_backbone(

@@ -55,13 +55,24 @@ class TextView:
 
 
 @dataclass(frozen=True, eq=False)
+class Flow:
+    """How things move in every second frame or so of a video, see `features.flow`.
+
+    `frames`: (r,) int64, ascending frame indices. `rows`: (r, d) float16.
+    """
+
+    frames: NDArray[np.int64]
+    rows: NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
 class VideoFeatures:
     """What the backbone saw of a video of n frames, m of which were embedded.
 
     `timeline`: of the frames that decode. `frames`: (m,) int64, ascending frame indices; the first and the last frame are
     always among them. `blocks`: by name (m, d) float16, see `BLOCKS`. `promised`: how many frames the file says it holds;
     more than `len(timeline)` for a damaged one. `samples`: of some frames, a by-product of the same pass. `text`: what a
-    text model saw, where there is one; kept on its own.
+    text model saw, where there is one; kept on its own. `flow`: how things move; None in old entries.
     """
 
     timeline: Timeline
@@ -70,6 +81,7 @@ class VideoFeatures:
     promised: int
     samples: Samples = field(default_factory=_no_samples)
     text: TextView | None = None
+    flow: Flow | None = None
 
     def __len__(self) -> int:
         return len(self.timeline)

@@ -27,13 +27,14 @@ _UNSCALED_BYTES = 256 * 2**20
 class Interval:
     """Consecutive frames from one that is embedded anyway to the next, both included; complete when no span is `open`.
 
-    `first`: the position of its first frame. `indices`, `grey`: (k,) int64 frame indices and (k, 64, 64) uint8.
+    `first`: the position of its first frame. `indices`, `grey`, `soft`: (k,) int64 frame indices and twice (k, 64, 64) uint8.
     `rows`: once complete, the embeddings by position, ascending, those of both ends included.
     """
 
     first: int
     indices: NDArray[np.int64]
     grey: NDArray[np.uint8]
+    soft: NDArray[np.uint8]
     pictures: Sequence[Picture]
     open: int = 0
     embedded: list[int] = field(default_factory=list)
@@ -66,7 +67,8 @@ class Selection:
         first, last = self._last, self._last + len(pictures) - 1
         self._last = last
         indices = np.array([picture.index for picture in pictures], np.int64)
-        interval = Interval(first, indices, np.stack([p.grey for p in pictures]), pictures, embedded=[first])
+        grey, soft = np.stack([p.grey for p in pictures]), np.stack([p.soft for p in pictures])
+        interval = Interval(first, indices, grey, soft, pictures, embedded=[first])
         self._intervals.append(interval)
         self._want(interval, last)
         event = self._event(interval, first, last)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
-from ml_backend.features.blocks import Samples, VideoFeatures
+from ml_backend.features.blocks import Flow, Samples, VideoFeatures
 from ml_backend.video.timeline import Timeline
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -84,6 +84,8 @@ class FeatureStore:
         """Raises StorageError when the disk is full or cannot be written; the store stays as it was."""
         with self.writer(content, key) as writer:
             writer.append(features.frames, features.blocks)
+            if features.flow is not None:
+                writer.append_flow(features.flow.frames, features.flow.rows)
             writer.commit(features.timeline, features.promised, features.samples)
 
     @contextlib.contextmanager
@@ -146,6 +148,7 @@ class EntryWriter:
         self._parts: dict[str, Any] = {}
         self._widths: dict[str, int] = {}
         self._frames: list[NDArray[np.int64]] = []
+        self._flow_frames: list[NDArray[np.int64]] = []
 
     def append(self, frames: NDArray[np.int64], blocks: Mapping[str, NDArray[np.floating]]) -> None:
         """Adds embedded frames, ascending and after those added before: (k,) indices and per block (k, d) rows.
@@ -155,25 +158,37 @@ class EntryWriter:
         self._frames.append(frames)
         with _reported(self._target.parent):
             for name, rows in blocks.items():
-                if name not in self._parts:
-                    self._parts[name] = (self._folder / name).open("wb+")
-                    self._widths[name] = rows.shape[1]
-                self._parts[name].write(np.ascontiguousarray(rows, dtype="<f2"))
+                self._put(f"block.{name}", rows)
+
+    def append_flow(self, frames: NDArray[np.int64], rows: NDArray[np.floating]) -> None:
+        """Adds how things move at frame indices (k,), after those added before: (k, d) rows. Raises StorageError."""
+        if len(frames):
+            self._flow_frames.append(frames)
+            with _reported(self._target.parent):
+                self._put("flow.rows", rows)
+
+    def _put(self, name: str, rows: NDArray[np.floating]) -> None:
+        if name not in self._parts:
+            self._parts[name] = (self._folder / name).open("wb+")
+            self._widths[name] = rows.shape[1]
+        self._parts[name].write(np.ascontiguousarray(rows, dtype="<f2"))
 
     def commit(self, timeline: Timeline, promised: int, samples: Samples) -> None:
         """Writes the entry: from here on `load` finds it. Raises StorageError."""
         frames = np.concatenate(self._frames)
         times: dict[str, NDArray[Any]] = {"pts": timeline.pts, "early": timeline.early.ravel()}
         sampled = {f"samples.{name}": array for name, array in vars(samples).items() if array is not None}
-        arrays = {**times, "frames": frames, **sampled}
+        moved = {"flow.frames": np.concatenate(self._flow_frames)} if self._flow_frames else {}
+        arrays = {**times, "frames": frames, **sampled, **moved}
         header: dict[str, Any] = {}
         offset = 0
         for name, array in arrays.items():
             header[name] = _entry(_NAMES[array.dtype.newbyteorder("<")], list(array.shape), offset)
             offset = header[name]["data_offsets"][1]
         for name, width in self._widths.items():
-            header[f"block.{name}"] = _entry("F16", [len(frames), width], offset)
-            offset = header[f"block.{name}"]["data_offsets"][1]
+            count = len(moved["flow.frames"]) if name == "flow.rows" else len(frames)
+            header[name] = _entry("F16", [count, width], offset)
+            offset = header[name]["data_offsets"][1]
         with _reported(self._target.parent):
             scratch = self._folder / "entry"
             with scratch.open("wb+") as file:
@@ -242,6 +257,7 @@ def _read(path: Path) -> VideoFeatures:
     }
     early = np.array(arrays["early"]).reshape(-1, 2)
     timeline = Timeline(np.array(arrays["pts"]), Fraction(meta["time_base"]), Fraction(meta["duration"]), early)
+    flow = Flow(np.array(arrays["flow.frames"]), arrays["flow.rows"]) if "flow.rows" in arrays else None
     blocks = {name.removeprefix("block."): array for name, array in arrays.items() if name.startswith("block.")}
     return VideoFeatures(
         timeline,
@@ -255,4 +271,5 @@ def _read(path: Path) -> VideoFeatures:
                 if name.startswith("samples.")
             }
         ),
+        flow=flow,
     )

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.learning.cold import looks_exclusive
+from ml_backend.learning.cold import ALONE, FAMILIES, looks_exclusive
 from ml_backend.learning.ensemble import Recipe
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.families import APPEARANCE, SCENE, SHAPE
+from ml_backend.learning.fitting import fit_head
 from ml_backend.learning.groups import clusters, deal, duplicates, spared
-from ml_backend.learning.head import Head, fit_head
+from ml_backend.learning.head import Head
 
 __all__ = ["Head", "LabelledVideo", "fit_blitz"]
 
-_RECIPE = Recipe((SCENE, APPEARANCE, SHAPE), penalties=(100.0, 1.0))
+_RECIPE = Recipe(FAMILIES, penalties=(100.0, 1.0), alone=ALONE)
 _FOLDS = 5
 
 

@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 from ml_backend.features.prompts import Prompts
 from ml_backend.learning.ensemble import Recipe
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.families import APPEARANCE, SCENE, SHAPE
+from ml_backend.learning.families import APPEARANCE, BRIEF, MOVES, PLAIN, SCENE, SHAPE, SHARED, WHERE
+from ml_backend.learning.fitting import fit_head
 from ml_backend.learning.framelabels import YES
-from ml_backend.learning.head import Head, fit_head
+from ml_backend.learning.head import Head
 from ml_backend.learning.prior import prior_for
 
 __all__ = ["Head", "LabelledVideo", "fit_cold"]
 
-_RECIPE = Recipe((SCENE, APPEARANCE, SHAPE))
+FAMILIES = (SCENE, APPEARANCE, SHAPE, PLAIN, SHARED, BRIEF, MOVES, WHERE)
+# Plain logistic regression stays what it is, and where nothing moves all are as near.
+ALONE = (PLAIN.name, BRIEF.name, MOVES.name, WHERE.name)
+_RECIPE = Recipe(FAMILIES, alone=ALONE)
 
 
 def fit_cold(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
+from ml_backend.learning.examples import fair_shares
 from ml_backend.learning.families import CHUNK, Family, Floats, Views
 from ml_backend.learning.linear import NEVER, Linear, fit_softmax, span
 
@@ -21,11 +22,17 @@ from ml_backend.learning.linear import NEVER, Linear, fit_softmax, span
 NEIGHBOUR_TEMPERATURE = 0.07
 # The nearest neighbour is looked up among at most this many examples.
 MAX_NEIGHBOURS = 300
+# To compare families, so many rows in so many directions are enough, and so many steps of the fit.
+_WEIGHED_ROWS, _WEIGHED_DIRECTIONS, _WEIGHED_STEPS = 600, 128, 60
+# Most labels are about how things look: that movement tells them apart is to be shown by the labels.
+_UNPROVEN = 0.2
+# What a member's log-probabilities may be multiplied with, so that one that errs with certainty is not heard above others.
+_TRUST = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.03)
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Labelled rows (k, d) and their classes (k,)."""
+    """Labelled rows (k, d) and their classes (k,); rows of any length, compared as if they had the same."""
 
     rows: Floats
     classes: NDArray[np.intp]
@@ -55,17 +62,29 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """`members` share the K classes of one question; their weights sum to 1."""
+    """`members` share the K classes of one question; their weights sum to 1, or less where they are surer than right."""
 
     members: tuple[Member, ...]
 
     def log_probabilities(self, views: Views) -> Floats:
-        """(m, K) log-probabilities of a video's embedded frames."""
-        pieces = []
-        for start in range(0, len(views), CHUNK):
-            at = slice(start, start + CHUNK)
-            pieces.append(blend([(m.weight, m.log_probabilities(views.rows(m.family, at))) for m in self.members]))
-        return np.concatenate(pieces)
+        """(n, K) log-probabilities of every frame of a video, straight lines between the frames that a member has rows of."""
+        able = [member for member in self.members if not member.family.moving or views.features.flow is not None]
+        # Those that have rows of the same frames are put together before the lines are drawn.
+        by_grid: dict[bool, list[Member]] = {}
+        for member in able:
+            by_grid.setdefault(member.family.moving, []).append(member)
+        found = []
+        for members in by_grid.values():
+            frames = views.grid(members[0].family)
+            pieces = []
+            for start in range(0, len(frames), CHUNK):
+                at = slice(start, start + CHUNK)
+                pieces.append(blend([(m.weight, m.log_probabilities(views.rows(m.family, at))) for m in members]))
+            lines = between(frames, np.concatenate(pieces), len(views.features))
+            found.append((sum(member.weight for member in members), lines))
+        # Weights that do not make up one are those of members that claimed too much.
+        total = sum(weight for weight, _ in found)
+        return normalised(np.float32(total) * blend(found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,55 +96,107 @@ class Lesson:
     weight: Floats
 
 
+# For each lesson (k,) which of its rows are held out together.
+Fold = Sequence[NDArray[np.bool_]]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How an ensemble is fitted.
 
     `families` each become a member. `penalties` are tried for each (scikit-learn's C); with one there is no choice.
-    `neighbours` adds the nearest labelled example to each member.
+    `neighbours` adds the nearest labelled example to each member, but to those families that are `alone`.
     """
 
     families: tuple[Family, ...]
     penalties: tuple[float, ...] = (100.0,)
     neighbours: bool = True
+    alone: tuple[str, ...] = ()
 
 
-def fit_ensemble(
-    lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence[NDArray[np.intp]] = ()
-) -> Ensemble:
-    """Fit all members on all lessons; `folds` are the positions of lessons to leave out together.
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """What held-out rows say of a recipe: for each of its families a weight, together at most 1, and the best penalty."""
 
-    With fewer than two usable folds every member has the same weight and the first penalty.
+    weights: NDArray[np.float64]
+    penalties: tuple[float, ...]
+
+
+def weigh(lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence[Fold] = ()) -> Weighed:
+    """Predicts the rows of each fold by members that were fitted to the others.
+
+    With fewer than two usable folds every family has the same weight and the first penalty.
     """
     losses = np.full((len(recipe.families), len(recipe.penalties)), np.nan)
-    bases = []
-    for f, family in enumerate(recipe.families):
-        basis = span(np.concatenate([lesson.rows[family.name] for lesson in lessons]))
-        reduced = [(lesson.rows[family.name] @ basis, lesson.classes, lesson.weight) for lesson in lessons]
-        bases.append((basis, reduced))
-        if len(folds) >= 2:
+    trust = np.ones((len(recipe.families), len(recipe.penalties)))
+    if len(folds) >= 2:
+        lessons, folds = _fewer(lessons, folds)
+        for f, family in enumerate(recipe.families):
+            basis = span(np.concatenate([lesson.rows[family.name] for lesson in lessons]), _WEIGHED_DIRECTIONS)
+            reduced = [(lesson.rows[family.name] @ basis, lesson.classes, lesson.weight) for lesson in lessons]
+            near = recipe.neighbours and family.name not in recipe.alone
             for p, penalty in enumerate(recipe.penalties):
-                losses[f, p] = _held_out_loss(reduced, count, penalty, recipe.neighbours, folds)
-    weights, best = _weights(losses)
+                losses[f, p], trust[f, p] = _held_out_loss(reduced, count, penalty, near, folds)
+    before = np.array([_UNPROVEN if family.moving else 1.0 for family in recipe.families])
+    weights, best = _weights(losses, before, sum(len(lesson.classes) for lesson in lessons))
+    weights = weights * trust[np.arange(len(best)), best]
+    return Weighed(weights, tuple(recipe.penalties[at] for at in best))
+
+
+def fit_ensemble(lessons: Sequence[Lesson], count: int, recipe: Recipe, weighed: Weighed | None = None) -> Ensemble:
+    """Fit all members that have a weight on all lessons."""
+    known = weigh(lessons, count, recipe) if weighed is None else weighed
+    classes = np.concatenate([lesson.classes for lesson in lessons])
+    weight = np.concatenate([lesson.weight for lesson in lessons])
     members = []
     for f, family in enumerate(recipe.families):
-        if weights[f] > 0:
-            basis, reduced = bases[f]
-            rows, classes, weight = _joined(reduced)
-            fitted = fit_softmax(rows, classes, count, weight, recipe.penalties[best[f]])
-            near = None
-            if recipe.neighbours:
-                near = _nearest(np.concatenate([lesson.rows[family.name] for lesson in lessons]), classes)
-            members.append(Member(family, Linear(basis @ fitted.weights, fitted.bias), near, float(weights[f])))
+        if known.weights[f] <= 0:
+            continue
+        every = np.concatenate([lesson.rows[family.name] for lesson in lessons])
+        basis = span(every)
+        fitted = fit_softmax(every @ basis, classes, count, weight, known.penalties[f])
+        near = _nearest(every, classes) if recipe.neighbours and family.name not in recipe.alone else None
+        members.append(Member(family, Linear(basis @ fitted.weights, fitted.bias), near, float(known.weights[f])))
     return Ensemble(tuple(members))
 
 
-def _weights(losses: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[int]]:
-    """Weight of each family and its best penalty, from held-out losses (families, penalties); nan was not measured."""
+def between(frames: NDArray[np.int64], values: Floats, count: int) -> Floats:
+    """(m, K) values of the ascending `frames` to (count, K) of every frame: straight lines, level beyond the ends."""
+    if len(frames) == count:
+        return values
+    every = np.arange(count)
+    left = np.clip(np.searchsorted(frames, every, side="right") - 1, 0, max(len(frames) - 2, 0))
+    right = np.minimum(left + 1, len(frames) - 1)
+    gap = np.maximum(frames[right] - frames[left], 1)
+    share = np.clip((every - frames[left]) / gap, 0, 1).astype(np.float32)[:, None]
+    return np.asarray(values[left] * (1 - share) + values[right] * share, np.float32)
+
+
+def _fewer(lessons: Sequence[Lesson], folds: Sequence[Fold]) -> tuple[list[Lesson], list[list[NDArray[np.bool_]]]]:
+    """As many rows of each class as it takes to compare families; each stands for what it stood for."""
+    classes = np.concatenate([lesson.classes for lesson in lessons])
+    kept = np.zeros(len(classes), bool)
+    sizes = np.bincount(classes)
+    for one, room in enumerate(fair_shares(sizes, _WEIGHED_ROWS).tolist()):
+        members = np.flatnonzero(classes == one)
+        kept[members[np.linspace(0, len(members) - 1, min(room, len(members))).round().astype(int)]] = True
+    chosen = np.split(kept, np.cumsum([len(lesson.classes) for lesson in lessons])[:-1])
+    fewer = [
+        Lesson({name: rows[own] for name, rows in lesson.rows.items()}, lesson.classes[own], lesson.weight[own])
+        for lesson, own in zip(lessons, chosen, strict=True)
+    ]
+    return fewer, [[out[own] for out, own in zip(fold, chosen, strict=True)] for fold in folds]
+
+
+def _weights(
+    losses: NDArray[np.float64], before: NDArray[np.float64], rows: int
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Weight of each family and its best penalty, from held-out losses (families, penalties), nan where not measured, and
+    what each is trusted with `before`. The fewer `rows` were held out, the less a difference says."""
     if np.isnan(losses).any():
-        return np.full(len(losses), 1 / len(losses)), [0] * len(losses)
+        return before / before.sum(), [0] * len(losses)
     lowest = losses.min(axis=1)
-    weights = np.exp(-(lowest - lowest.min()) / max(0.05, 0.25 * float(lowest.min())))
+    weights = before * np.exp(-(lowest - lowest.min()) / max(0.05, 0.25 * float(lowest.min()), 1 / rows))
     weights = np.where(weights >= 0.02 * weights.max(), weights, 0)
     return np.asarray(weights / weights.sum()), [int(row.argmin()) for row in losses]
 
@@ -151,37 +222,49 @@ def balanced_loss(logs: Floats, classes: NDArray[np.intp], weight: Floats) -> fl
 _Reduced = tuple[Floats, NDArray[np.intp], Floats]
 
 
-def _joined(lessons: Sequence[_Reduced]) -> _Reduced:
+def _joined(lessons: Sequence[_Reduced], chosen: Sequence[NDArray[np.bool_]]) -> _Reduced:
     rows, classes, weight = zip(*lessons, strict=True)
-    return np.concatenate(rows), np.concatenate(classes), np.concatenate(weight)
+    at = np.concatenate(list(chosen))
+    return np.concatenate(rows)[at], np.concatenate(classes)[at], np.concatenate(weight)[at]
 
 
 def _nearest(rows: Floats, classes: NDArray[np.intp]) -> Neighbours:
-    kept = np.linspace(0, len(rows) - 1, min(len(rows), MAX_NEIGHBOURS)).round().astype(int)
+    kept = np.zeros(len(rows), bool)
+    for one, room in enumerate(fair_shares(np.bincount(classes), MAX_NEIGHBOURS).tolist()):
+        members = np.flatnonzero(classes == one)
+        if len(members):
+            kept[members[np.linspace(0, len(members) - 1, min(room, len(members))).round().astype(int)]] = True
     # Rounded as they are stored, so that a loaded head answers exactly like the one that was fitted.
     return Neighbours(rows[kept].astype(np.float16).astype(np.float32), classes[kept])
 
 
 def _held_out_loss(
-    lessons: Sequence[_Reduced],
-    count: int,
-    penalty: float,
-    neighbours: bool,
-    folds: Sequence[NDArray[np.intp]],
-) -> float:
-    """Mean loss over the folds, nan when none of them leaves two classes to learn from."""
-    found = []
+    lessons: Sequence[_Reduced], count: int, penalty: float, neighbours: bool, folds: Sequence[Fold]
+) -> tuple[float, float]:
+    """Mean loss over the held-out rows once the answers are as sure as they should be, and how far they are to be believed for
+    that, 0..1; nan and 1 when no fold leaves two classes to learn from."""
+    logs: list[Floats] = []
+    truths: list[NDArray[np.intp]] = []
+    weights: list[Floats] = []
     for fold in folds:
-        out = set(fold.tolist())
-        inside = [lesson for position, lesson in enumerate(lessons) if position not in out]
-        if not inside:
-            continue
-        rows, classes, weight = _joined(inside)
+        rows, classes, weight = _joined(lessons, [~out for out in fold])
         if len(np.unique(classes)) < 2:
             continue
-        tested, truth, importance = _joined([lessons[position] for position in fold])
-        logs = fit_softmax(rows, classes, count, weight, penalty).log_probabilities(tested)
+        tested, truth, importance = _joined(lessons, fold)
+        # What nobody else is like cannot be known by the others, whatever the family.
+        known = np.isin(truth, classes)
+        if not known.any():
+            continue
+        tested, truth, importance = tested[known], truth[known], importance[known]
+        answer = fit_softmax(
+            rows, classes, count, weight, penalty, rounds=_WEIGHED_STEPS, precision=1e-4
+        ).log_probabilities(tested)
         if neighbours:
-            logs = blend([(1, logs), (1, _nearest(rows, classes).log_probabilities(tested, count))])
-        found.append(balanced_loss(logs, truth, importance))
-    return float(np.mean(found)) if found else float("nan")
+            answer = blend([(1, answer), (1, _nearest(rows, classes).log_probabilities(tested, count))])
+        logs.append(answer)
+        truths.append(truth)
+        weights.append(importance)
+    if not truths:
+        return float("nan"), 1.0
+    every, truth, weight = np.concatenate(logs), np.concatenate(truths), np.concatenate(weights)
+    return min((balanced_loss(normalised(np.float32(trust) * every), truth, weight), trust) for trust in _TRUST)

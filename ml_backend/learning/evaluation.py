@@ -6,6 +6,7 @@ its time are held out with a gap around them, which says less, and the result sa
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,7 @@ NONE = "none of the labels"
 # Held-out videos needed before a number is worth comparing.
 ENOUGH_VIDEOS = 3
 # A version is worse when its macro-F1 falls by more than this many standard errors, and by more than this in any case.
+# On the same videos, so that one that was taught a harder label is not held against an easier past.
 _BEYOND_NOISE, _SLACK = 2.0, 0.01
 _BLOCKS = 4
 _UNSEEN = "videos that the network was not fine-tuned on"
@@ -112,11 +114,12 @@ def summary(
     if intervals is not None:
         for label, interval in zip(names, intervals["labels"], strict=True):
             table[label]["f1_interval"] = interval
-    each = [
-        score
+    by_video = {
+        str(one.task): [round(score, 4), _mark(one)]
         for one in held
         if (score := macro_f1(per_label(decided(one.probabilities, exclusive), one.values, names))) is not None
-    ]
+    }
+    each = [float(str(score)) for score, _ in by_video.values()]
     pieces = [segment_scores(decided(one.probabilities, exclusive), one.values) for one in held if one.whole]
     counted = {key: sum(piece[key] for piece in pieces) for key in ("found", "predicted", "true")}
     boundaries = [frames for piece in pieces for frames in piece["boundary_frames"]]
@@ -128,6 +131,7 @@ def summary(
         "frames": int((values != UNKNOWN).any(axis=1).sum()),
         "macro_f1": macro_f1(table),
         "macro_f1_error": float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
+        "by_video": by_video,
         "macro_f1_interval": intervals["macro_f1"] if intervals else None,
         "labels": table,
         "confusion": {"labels": [*names, NONE], "counts": confusion(answer, values)} if exclusive else None,
@@ -157,19 +161,26 @@ def _by_recording(held: Sequence[Held], recording: Mapping[int, int], exclusive:
 def is_worse(new: Mapping[str, Any], old: Mapping[str, Any]) -> str | None:
     """Why a version measured as `new` should not replace one measured as `old`; None when it may.
 
-    Worse means beyond noise: by more than twice the standard error of the two, and by more than one point. What could
-    not be measured on enough videos stops nothing.
+    Compared on the videos of which both were asked the same. Worse means beyond noise: by more than twice the standard error
+    of the differences, and by more than one point. What could not be compared on enough videos stops nothing.
     """
-    before, after = old.get("macro_f1"), new.get("macro_f1")
-    if before is None or after is None or min(int(new.get("videos", 0)), int(old.get("videos", 0))) < ENOUGH_VIDEOS:
+    before, after = old.get("by_video") or {}, new.get("by_video") or {}
+    shared = [task for task, (_, mark) in after.items() if task in before and before[task][1] == mark]
+    if len(shared) < ENOUGH_VIDEOS:
         return None
-    noise = float(np.hypot(float(new.get("macro_f1_error") or 0.0), float(old.get("macro_f1_error") or 0.0)))
-    if before - after <= max(_BEYOND_NOISE * noise, _SLACK):
+    was, now = (np.array([float(side[task][0]) for task in shared]) for side in (before, after))
+    noise = _BEYOND_NOISE * float(np.std(now - was, ddof=1) / np.sqrt(len(shared)))
+    if float((was - now).mean()) <= max(noise, _SLACK):
         return None
     return (
-        f"On videos it has not seen its macro-F1 is {after:.3f}, that of the version before it {before:.3f}; "
-        f"the difference is beyond the noise of {_BEYOND_NOISE * noise:.3f}."
+        f"On the {len(shared)} videos of which both were asked the same, neither having seen them, its macro-F1 is "
+        f"{now.mean():.3f}, that of the version before it {was.mean():.3f}; the difference is beyond the noise of {noise:.3f}."
     )
+
+
+def _mark(held: Held) -> str:
+    """What was asked of a video, in a word: the same labels of as many frames give the same."""
+    return f"{zlib.crc32(np.ascontiguousarray(held.values).tobytes()):08x}"
 
 
 def _judgement(recordings: int, scheme: str, measured: bool) -> str:
@@ -198,14 +209,12 @@ def _unseen(videos: Sequence[LabelledVideo], trained_on: Collection[int]) -> lis
 
 
 def _predicted(head: Head, video: LabelledVideo, labels: tuple[str, ...]) -> Held:
-    """Smoothed and unsmoothed predictions of the frames that are known."""
+    """Predictions of the frames that are known, as they are shown."""
     known = video.labels.select(labels).resized(len(video.features))
-    sharp = replace(head, temperature=1.0)
     rows = known.known
     return Held(
         video.task,
-        sharp.probabilities(video.features)[rows],
-        sharp.probabilities(video.features, smoothed=False)[rows],
+        head.calibrated(1.0).probabilities(video.features)[rows],
         known.values[rows],
         bool((known.values != UNKNOWN).all()),
     )

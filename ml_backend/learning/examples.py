@@ -70,23 +70,47 @@ def examples(labels: FrameLabels, embedded: NDArray[np.int64]) -> Examples:
 
 
 def thin(chosen: Examples, most: int) -> Examples:
-    """At most `most` rows, evenly spread, their weight scaled up to what it was."""
+    """About `most` rows, of each way to be labelled as many as there is room for, rare ones first; the weight of each way
+    stays what it was. The first and last row of every run of equal labels are kept where there is room for them.
+    """
     if len(chosen) <= most:
         return chosen
-    kept = np.linspace(0, len(chosen) - 1, most).round().astype(np.int64)
-    scale = float(chosen.weight.sum() / chosen.weight[kept].sum())
-    return Examples(chosen.frames[kept], chosen.values[kept], chosen.weight[kept] * np.float32(scale))
+    _, way = np.unique(chosen.values, axis=0, return_inverse=True)
+    way = way.ravel()
+    kept = np.zeros(len(chosen), bool)
+    for one, room in enumerate(fair_shares(np.bincount(way), most).tolist()):
+        members = np.flatnonzero(way == one)
+        edges = members[(np.diff(members, prepend=-2) > 1) | (np.diff(members, append=len(way) + 2) > 1)]
+        edges = edges if len(edges) <= room else edges[:0]
+        others = np.setdiff1d(members, edges)
+        spread = np.linspace(0, len(others) - 1, min(room - len(edges), len(others))).round().astype(np.int64)
+        kept[edges], kept[others[spread]] = True, True
+    before, after = (np.bincount(way, weights=w) for w in (chosen.weight, chosen.weight * kept))
+    weight = (chosen.weight * (before / np.maximum(after, 1e-9))[way])[kept].astype(np.float32)
+    return Examples(chosen.frames[kept], chosen.values[kept], weight)
 
 
-def rows_at(
-    views: Views, family: Family, embedded: NDArray[np.int64], frames: NDArray[np.int64] | NDArray[np.floating]
-) -> Floats:
-    """(k, d) unit rows at any frame indices, whole or not, interpolated between the embedded ones."""
+def fair_shares(sizes: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """How many of each of these many may stay, together at most `most` but one at least of each: none more than another
+    that has more to give."""
+    shares = np.zeros(len(sizes), np.intp)
+    left, waiting = most, list(np.argsort(sizes, kind="stable"))
+    while waiting:
+        at = waiting.pop(0)
+        shares[at] = max(min(int(sizes[at]), left // (len(waiting) + 1)), 1)
+        left -= int(shares[at])
+    return shares
+
+
+def rows_at(views: Views, family: Family, frames: NDArray[np.int64] | NDArray[np.floating]) -> Floats:
+    """(k, d) rows at any frame indices, whole or not, interpolated between those there are."""
+    embedded = views.grid(family)
     after = np.searchsorted(embedded, frames).clip(0, len(embedded) - 1)
     before = np.where(embedded[after] > frames, np.maximum(after - 1, 0), after)
     gap = np.maximum(embedded[after] - embedded[before], 1)
     share = ((frames - embedded[before]) / gap).clip(0, 1).astype(np.float32)[:, None]
-    return unit(views.rows(family, before) * (1 - share) + views.rows(family, after) * share)
+    rows = views.rows(family, before) * (1 - share) + views.rows(family, after) * share
+    return rows if family.moving else unit(rows)
 
 
 def classes_of(values: NDArray[np.int8], exclusive: bool, column: int = 0) -> NDArray[np.intp]:
@@ -105,7 +129,18 @@ def classes_of(values: NDArray[np.int8], exclusive: bool, column: int = 0) -> ND
 def training_examples(videos: Sequence[LabelledVideo]) -> list[Examples]:
     """One set of rows for each video, together at most `MAX_ROWS`."""
     chosen = [examples(video.labels, video.features.frames) for video in videos]
-    total = sum(len(c) for c in chosen)
-    if total <= MAX_ROWS:
+    if sum(len(c) for c in chosen) <= MAX_ROWS:
         return chosen
-    return [thin(c, max(len(c) * MAX_ROWS // total, 1)) for c in chosen]
+    # All together, so that a label which is rare in the project keeps its rows in the videos that have it.
+    video = np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])
+    every = Examples(
+        np.concatenate([c.frames for c in chosen]),
+        np.concatenate([c.values for c in chosen]),
+        np.concatenate([c.weight for c in chosen]),
+    )
+    kept = thin(Examples(np.arange(len(every)), every.values, every.weight), MAX_ROWS)
+    own = video[kept.frames]
+    return [
+        Examples(every.frames[kept.frames[own == v]], kept.values[own == v], kept.weight[own == v])
+        for v in range(len(chosen))
+    ]

@@ -1,23 +1,32 @@
 """Feature families: ways to turn a video's embeddings into rows that a linear head can separate.
 
-A part of a row is some blocks of `VideoFeatures`, either *raw* (what is constant in a video stays visible: clothing, the
-room) or seen against the video's own frames, *centred* (its mean subtracted) or *standardised* (and divided by its
-standard deviation), which is what carries over from one video to another. Each part is scaled to unit length, so that
-no part wins by its number of features, and then weighted.
+A part of a row is some blocks of `VideoFeatures`, *raw* (what is constant in a video stays visible: clothing, the room) or
+seen against the video's own frames, *centred* (its mean subtracted) or *standardised* (and divided by its standard
+deviation), which is what carries over from one video to another. *Shared* is standardised against the frames of all of the
+project's videos: a clip that shows one class has no variety of its own to be seen against. Each part is scaled to unit
+length, so that no part wins by its number of features, and then weighted.
+
+The block `flow` is how things move (`learning.moves`). It is known of every second frame, not of the embedded ones, and
+what has a direction is never centred: "neither way" is the same everywhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.learning.moves import columns_of, moves, signed_columns
 from sampling.unit import unit
 
 Floats = NDArray[np.float32]
-View = Literal["raw", "centred", "standardised"]
+View = Literal["raw", "centred", "standardised", "shared"]
+# By block, the mean and the spread (d,) of a project's frames.
+Reference = Mapping[str, tuple[Floats, Floats]]
 
 
 class Part(NamedTuple):
@@ -30,65 +39,134 @@ class Family(NamedTuple):
     name: str
     parts: tuple[Part, ...]
 
+    @property
+    def moving(self) -> bool:
+        """Whether it is about movement alone, so that its rows are those of `flow`."""
+        return all(block in FLOW for part in self.parts for block in part.blocks)
+
 
 # Rows are made and used in pieces of this many, which stay in the processor's cache.
 CHUNK = 512
 
 LAYERS = ("appearance", "middle", "early")
+# How things move: all of it, what of it speaks of the picture as a whole, and the little that a few answers can be learnt by.
+FLOW = {"flow": "all", "flow.whole": "whole", "flow.brief": "brief"}
 
 SCENE = Family("scene", (Part(LAYERS, "standardised"), Part(("motion",), "standardised", 0.3)))
 APPEARANCE = Family("appearance", (Part(("appearance",), "raw"), Part(("early",), "standardised")))
 SHAPE = Family("shape", (Part(("middle",), "standardised"), Part(("early",), "standardised")))
+PLAIN = Family("plain", (Part(("appearance",), "raw"),))
+SHARED = Family("shared", (Part(LAYERS, "shared"),))
+BRIEF = Family("brief", (Part(("flow.brief",), "shared"),))
+MOVES = Family("moves", (Part(("flow.whole",), "shared"),))
+WHERE = Family("where it moves", (Part(("flow",), "shared"),))
+
+
+_MOVED_TIMES = 20
 
 
 class Views:
-    """The rows of one video; what is constant in it is measured once."""
+    """The rows of one video; what is constant in it is measured once.
 
-    def __init__(self, features: VideoFeatures) -> None:
-        self._features = features
+    `reference`: of the project's videos, without which *shared* is the video's own.
+    """
+
+    def __init__(self, features: VideoFeatures, reference: Reference | None = None) -> None:
+        self.features = features
+        self._reference = reference or {}
         self._measured: dict[str, tuple[Floats, Floats]] = {}
-        # Frames are embedded more densely where the picture moves; each counts for the frames around it.
-        shown = np.gradient(features.frames.astype(np.float64)) if len(features.frames) > 1 else np.ones(1)
-        self._share = (shown / shown.sum()).astype(np.float32)
 
     def __len__(self) -> int:
-        return len(self._features.frames)
+        return len(self.features.frames)
+
+    def grid(self, family: Family) -> NDArray[np.int64]:
+        """(m,) ascending frame indices of which the family has rows."""
+        flow = self.features.flow
+        return flow.frames if family.moving and flow is not None else self.features.frames
 
     def rows(self, family: Family, at: slice | NDArray[np.int64] = slice(None)) -> Floats:
-        """(k, d) float32 rows of unit length, for the embedded frames at positions `at`."""
+        """(k, d) float32 rows of unit length, or of about that where they are about movement, at positions `at` of its grid."""
         parts = []
         for part in family.parts:
             blocks = [self._block(name, part.view, at) for name in part.blocks]
-            rows = unit(blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1))
+            rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+            # The length of a row of movement says how much there is.
+            rows = rows if part.blocks[0] in FLOW else unit(rows)
             parts.append(rows if part.scale == 1 else rows * np.float32(part.scale))
         return parts[0] if len(parts) == 1 else unit(np.concatenate(parts, axis=1))
 
-    def _block(self, name: str, view: View, at: slice | NDArray[np.int64]) -> Floats:
-        block = self._features.blocks[name][at].astype(np.float32)
-        if view == "raw":
-            return block
-        mean, spread = self._mean_and_spread(name)
-        block -= mean
-        if view == "standardised":
-            block *= 1 / spread
-        return block
-
-    def _mean_and_spread(self, name: str) -> tuple[Floats, Floats]:
+    def statistics(self, name: str) -> tuple[Floats, Floats]:
+        """(d,) mean and spread of the video's own frames, each counting for those around it."""
         if name not in self._measured:
-            block = self._features.blocks[name]
+            block = self.moves if name == "flow" else self.features.blocks[name]
+            share = self._share if name != "flow" else np.full(len(block), 1 / max(len(block), 1), np.float32)
             mean, squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])
             for start in range(0, len(block), CHUNK):
                 rows = block[start : start + CHUNK].astype(np.float32)
-                share = self._share[start : start + CHUNK]
-                mean += share @ rows
-                squares += np.einsum("n,nd,nd->d", share, rows, rows)
+                some = share[start : start + CHUNK]
+                mean += some @ rows
+                squares += np.einsum("n,nd,nd->d", some, rows, rows)
+            if name == "flow" and self.features.flow is not None:
+                mean[signed_columns()] = 0
             spread = np.sqrt(np.maximum(squares - mean**2, 0))
             # A feature that hardly moves is noise; the floor keeps it from being blown up.
             floor = 1e-3 * float(np.sqrt((spread**2).mean())) + 1e-8
             self._measured[name] = (mean.astype(np.float32), (spread + floor).astype(np.float32))
         return self._measured[name]
 
+    @cached_property
+    def moves(self) -> Floats:
+        """(r, d) how things move; nothing where it was never measured."""
+        flow = self.features.flow
+        return moves(flow) if flow is not None else np.zeros((len(self), 1), np.float32)
+
+    @cached_property
+    def _share(self) -> Floats:
+        # Frames are embedded more densely where the picture moves; each counts for the frames around it.
+        frames = self.features.frames
+        shown = np.gradient(frames.astype(np.float64)) if len(frames) > 1 else np.ones(1)
+        return np.asarray(shown / shown.sum(), np.float32)
+
+    def _block(self, name: str, view: View, at: slice | NDArray[np.int64]) -> Floats:
+        if name in FLOW:
+            return self._flow(name, at)
+        block = self.features.blocks[name][at].astype(np.float32)
+        if view == "raw":
+            return block
+        mean, spread = self._reference.get(name) or self.statistics(name) if view == "shared" else self.statistics(name)
+        block -= mean
+        if view != "centred":
+            block *= 1 / spread
+        return block
+
+    def _flow(self, name: str, at: slice | NDArray[np.int64]) -> Floats:
+        rows = self.moves[at]
+        mean, spread = self._reference.get("flow") or self.statistics("flow")
+        if self.features.flow is not None:
+            columns = columns_of(FLOW[name])
+            rows, mean, spread = rows[:, columns], mean[columns], spread[columns]
+        # What is rare and large must not drown what is common and small.
+        return np.asarray(np.arcsinh((rows - mean) / spread) / np.sqrt(np.float32(rows.shape[1])), np.float32)
+
+
+def reference_of(videos: Sequence[Views]) -> Reference:
+    """The mean and the spread of the frames of all of these videos, each video counting the same."""
+    found: dict[str, tuple[Floats, Floats]] = {}
+    flows = all(video.features.flow is not None for video in videos)
+    for name in (*LAYERS, *(("flow",) if flows else ())):
+        means, spreads = (np.stack(each) for each in zip(*(video.statistics(name) for video in videos), strict=True))
+        mean = means.mean(axis=0)
+        spread = np.sqrt((spreads**2 + (means - mean) ** 2).mean(axis=0))
+        found[name] = (mean.astype(np.float32), spread.astype(np.float32))
+    return found
+
 
 def scene_rows(features: VideoFeatures) -> Floats:
     """(m, d) what to choose frames to label by: everything that Cold sees, movement included."""
-    return Views(features).rows(SCENE)
+    views = Views(features)
+    rows = views.rows(SCENE)
+    if features.flow is None:
+        return rows
+    at = np.searchsorted(features.flow.frames, features.frames).clip(0, len(features.flow.frames) - 1)
+    # Every column counts the same when frames are compared, and there are few of movement.
+    return np.concatenate([rows, *[views.rows(BRIEF, at)] * _MOVED_TIMES], axis=1)

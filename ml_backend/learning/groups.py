@@ -86,7 +86,7 @@ def spared(fold: Groups, classes: Sequence[NDArray[np.intp]]) -> bool:
 
 def _sampled(video: VideoFeatures) -> NDArray[np.float32]:
     """(samples, d) unit rows at evenly spread times, whichever frames happen to be embedded."""
-    return rows_at(Views(video), _AS_SEEN, video.frames, np.linspace(0, len(video) - 1, _SAMPLES))
+    return rows_at(Views(video), _AS_SEEN, np.linspace(0, len(video) - 1, _SAMPLES))
 
 
 def held_out_share(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.prompts import Prompts
+from ml_backend.learning.calibration import Doubt
 from ml_backend.learning.ensemble import Ensemble, Member, Neighbours
 from ml_backend.learning.families import Family, Part
 from ml_backend.learning.head import Head, Kind
@@ -37,6 +38,10 @@ def arrays_of(head: Head) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             described.append({"family": member.family.name, "parts": parts, "weight": member.weight})
         questions.append(described)
     structure: dict[str, Any] = {"questions": questions, "switch": head.switch}
+    for name, (mean, spread) in (head.reference or {}).items():
+        arrays[f"reference.{name}.mean"], arrays[f"reference.{name}.spread"] = mean, spread
+    structure["doubts"] = [_as_json(doubt) for doubt in head.doubts]
+    structure["own_doubts"] = [_as_json(doubt) for doubt in head.own_doubts]
     if (prior := head.prior) is not None:
         arrays["prior.rows"] = np.ascontiguousarray(prior.prompts.rows, np.float32)
         structure["prior"] = {"model": prior.prompts.model, "scale": prior.prompts.scale, "weight": prior.weight}
@@ -71,8 +76,28 @@ def head_from(
         questions.append(Ensemble(tuple(members)))
     if len(questions) != (1 if exclusive else len(labels)):
         raise ValueError("the questions do not fit the labels")
-    head = Head("cold" if kind == "cold" else "blitz", labels, exclusive, tuple(questions), float(structure["switch"]))
+    means = {name.split(".")[1]: array for name, array in arrays.items() if name.endswith(".mean")}
+    head = Head(
+        "cold" if kind == "cold" else "blitz",
+        labels,
+        exclusive,
+        tuple(questions),
+        float(structure["switch"]),
+        reference={name: (mean, arrays[f"reference.{name}.spread"]) for name, mean in means.items()},
+        # None in versions from before there were any.
+        doubts=tuple(_doubt(doubt) for doubt in structure.get("doubts", ())),
+        own_doubts=tuple(_doubt(doubt) for doubt in structure.get("own_doubts", ())),
+    )
     if (said := structure.get("prior")) is None:
         return head
     prompts = Prompts(str(said["model"]), labels, arrays["prior.rows"], float(said["scale"]))
     return replace(head, prior=Prior(prompts, float(said["weight"])))
+
+
+def _as_json(doubt: Doubt) -> dict[str, Any]:
+    return {**asdict(doubt), "confused": list(doubt.confused) if doubt.confused else None}
+
+
+def _doubt(said: Mapping[str, Any]) -> Doubt:
+    confused = said.get("confused")
+    return Doubt(**{**said, "confused": (int(confused[0]), int(confused[1])) if confused else None})

@@ -46,12 +46,19 @@ def span(rows: Floats, most: int = 256) -> Floats:
 
 
 def fit_softmax(
-    rows: Floats, classes: NDArray[np.intp], count: int, weight: Floats | None = None, inverse_penalty: float = 100.0
+    rows: Floats,
+    classes: NDArray[np.intp],
+    count: int,
+    weight: Floats | None = None,
+    inverse_penalty: float = 100.0,
+    rounds: int = 200,
+    precision: float = 1e-6,
 ) -> Linear:
     """Class-balanced L2-penalised softmax regression.
 
     `rows` (k, d), best of unit norm; `classes` (k,) in 0..count-1, a class without a row gets no probability;
-    `weight` (k,) trust per row; `inverse_penalty` is what scikit-learn calls C.
+    `weight` (k,) trust per row; `inverse_penalty` is what scikit-learn calls C; `rounds`: steps at most; `precision`: of the
+    loss, relative.
     """
     trust = np.ones(len(rows)) if weight is None else weight.astype(np.float64)
     seen = np.unique(classes)
@@ -73,7 +80,7 @@ def fit_softmax(
         return loss, np.concatenate([(rows.T @ residual + matrix).ravel(), residual.sum(axis=0)])
 
     start = np.zeros((width + 1) * len(seen))
-    options = {"maxiter": 200, "ftol": 1e-6, "gtol": 1e-4}
+    options = {"maxiter": rounds, "ftol": precision, "gtol": 1e-4}
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     weights = np.zeros((width, count), np.float32)
     bias = np.full(count, NEVER, np.float32)

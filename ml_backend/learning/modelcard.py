@@ -57,6 +57,11 @@ class ModelCard:
         return self.metrics if "judgement" in self.metrics else self.metrics.get("quick") or {}
 
     @property
+    def told_apart(self) -> bool:
+        """Whether held-out answers were better than always giving the commonest; also of versions that nobody measured."""
+        return bool(self.calibration.get("told_apart", True))
+
+    @property
     def is_whole(self) -> bool:
         """Whether it is about whole videos instead of their frames."""
         return "whole" in self.structure

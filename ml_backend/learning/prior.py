@@ -29,14 +29,15 @@ class Prior:
     weight: float
 
     def added(self, logs: Floats, features: VideoFeatures, position: int, exclusive: bool) -> Floats:
-        """`logs` (m, K), of question `position`, with the prior; unchanged for a video that this text model has not seen."""
+        """`logs` (n, K) of every frame, of question `position`, with the prior; unchanged for a video that this text model has not seen."""
         seen = features.text
         if seen is None or seen.model != self.prompts.model:
             return logs
         scores = self.prompts.log_scores(seen.rows)
         # Yes is the label, no is none of them; normalising makes an answer of the two.
         columns = scores if exclusive else scores[:, [position, -1]]
-        at = [np.interp(features.frames, seen.frames, column) for column in columns.T]
+        every = np.arange(len(features))
+        at = [np.interp(every, seen.frames, column) for column in columns.T]
         return normalised(np.asarray(logs + self.weight * np.stack(at, axis=1), np.float32))
 
 

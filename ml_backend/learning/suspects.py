@@ -134,17 +134,14 @@ def _predictions(
     chosen = training_examples(inside)
     found: list[Floats] = [np.full((len(video.labels), len(labels)), np.nan, np.float32) for video in videos]
     for position in range(1 if exclusive else len(labels)):
-        lessons = [
-            lesson_of(own, video.features, seen, (SCENE,), exclusive, position)
-            for own, video, seen in zip(chosen, inside, views, strict=True)
-        ]
+        lessons = [lesson_of(own, seen, (SCENE,), exclusive, position) for own, seen in zip(chosen, views, strict=True)]
         lessons = [lesson for lesson in lessons if len(lesson.classes)]
         seen_classes = np.unique(np.concatenate([lesson.classes for lesson in lessons])) if lessons else np.empty(0)
         if len(seen_classes) < 2:
             continue
         ensemble = fit_ensemble(lessons, len(labels) + 1 if exclusive else 2, _RECIPE)
-        for v, (video, view) in enumerate(zip(videos, views, strict=True)):
-            p = np.exp(video.features.interpolate(ensemble.log_probabilities(view)))
+        for v, view in enumerate(views):
+            p = np.exp(ensemble.log_probabilities(view))
             if exclusive:
                 found[v] = p[:, :-1]
             else:

@@ -111,7 +111,7 @@ def _described(learnt: Learnt) -> tuple[bytes, dict[str, Any]]:
         "labelled_frames": learnt.labelled_frames,
         "lacking": head.lacking,
         "metrics": dict(learnt.metrics),
-        "calibration": {"temperature": head.temperature},
+        "calibration": {"temperature": head.temperature, **(_doubt(head) if isinstance(head, Head) else {})},
         "curves": dict(learnt.curves),
         "weights_sha256": sha256(weights).hexdigest(),
         "structure": structure,
@@ -119,6 +119,10 @@ def _described(learnt: Learnt) -> tuple[bytes, dict[str, Any]]:
         "file_bytes": len(weights),
         "network": dict(learnt.network),
     }
+
+
+def _doubt(head: Head) -> dict[str, Any]:
+    return {"told_apart": head.told_apart, "confused": [list(pair) for pair in head.confused]}
 
 
 def weights_file(question: str) -> str:

@@ -132,7 +132,7 @@ class WholeHead:
 def pooled(features: VideoFeatures) -> Floats:
     """(d,) float32: the mean of a video's embeddings over time, and how far two of their quantiles are from it."""
     times = np.linspace(0, max(len(features) - 1, 0), _LOOKS)
-    rows = rows_at(Views(features), _SEEN, features.frames, times)
+    rows = rows_at(Views(features), _SEEN, times)
     mean = rows.mean(axis=0)
     far = [quantile - mean for quantile in np.quantile(rows, _QUANTILES, axis=0)]
     parts = [unit(mean[None])[0], *(each / max(float(np.linalg.norm(each)), _STILL) for each in far)]
@@ -228,7 +228,7 @@ def evaluate_whole(
             continue
         for video in (video for video, own in zip(usable, folds, strict=True) if own == fold):
             found = head.probabilities(video.features)[None]
-            held.append(Held(video.task, found, found, video.values[None], False))
+            held.append(Held(video.task, found, video.values[None], False))
     recordings = int(groups.max(initial=-1)) + 1
     scheme = "leave out videos" if len(numbers) < recordings else "leave one video out"
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}

@@ -63,14 +63,14 @@ class Pulse:
 class Picture:
     """One decoded frame, as small as its consumers want it and turned the way a browser shows it.
 
-    `grey`: (64, 64) uint8, 0..255.
+    `grey`: (64, 64) uint8, 0..255. `soft`: the same averaged over four times as many points, for what compares slopes.
     """
 
-    __slots__ = ("_frame", "_rgb", "_scaler", "grey", "index")
+    __slots__ = ("_frame", "_rgb", "_scaler", "grey", "index", "soft")
 
     def __init__(self, index: FrameIndex, frame: VideoFrame, scaler: Scaler) -> None:
         self.index = index
-        self.grey = scaler.grey(frame)
+        self.grey, self.soft = scaler.grey(frame)
         self._scaler = scaler
         self._frame: VideoFrame | None = frame
         self._rgb: NDArray[np.uint8] | None = None
@@ -115,23 +115,34 @@ class Scaler:
         )
         return turned(np.asarray(small.to_ndarray(), np.uint8), frame)
 
-    def grey(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """(64, 64) uint8, full range."""
+    def grey(self, frame: VideoFrame) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Twice (64, 64) uint8, full range: of single points, and of averaged ones."""
         name = frame.format.name
         if name in _FULL or name in _LIMITED:
             plane = frame.planes[0]
             luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
                 : frame.height, : frame.width
             ]
-            grey = cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_LINEAR)
+            both = [
+                cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_LINEAR),
+                _averaged(np.asarray(cv2.resize(luma, (2 * GREY, 2 * GREY), interpolation=cv2.INTER_LINEAR), np.uint8)),
+            ]
             if name in _LIMITED and frame.color_range != _JPEG_RANGE:
-                grey = cv2.LUT(grey, _STRETCH)
+                both = [cv2.LUT(each, _STRETCH) for each in both]
         else:
-            small = self._to_luma.reformat(
-                frame, GREY, GREY, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
-            )
-            grey = small.to_ndarray()[:GREY]
-        return turned(np.asarray(grey, np.uint8), frame)
+            both = [self._luma(frame, GREY), _averaged(self._luma(frame, 2 * GREY))]
+        point, soft = (turned(np.asarray(each, np.uint8), frame) for each in both)
+        return point, soft
+
+    def _luma(self, frame: VideoFrame, size: int) -> NDArray[np.uint8]:
+        small = self._to_luma.reformat(
+            frame, size, size, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
+        )
+        return np.asarray(small.to_ndarray()[:size], np.uint8)
+
+
+def _averaged(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def turned(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ def held(task: int, wrong: int) -> Held:
     said = values.copy()
     said[40 - wrong :] = [1, 0]
     probabilities = np.where(said == 1, 0.9, 0.05).astype(np.float32)
-    return Held(task, probabilities, probabilities, values, True)
+    return Held(task, probabilities, values, True)
 
 
 def card(name: str, created: str, **more: object) -> ModelCard:

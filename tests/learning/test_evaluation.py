@@ -119,21 +119,39 @@ class TestEvaluate:
 
 
 class TestGate:
-    def measured(self, f1: float | None, error: float = 0.01, videos: int = 5) -> dict[str, object]:
-        return {"macro_f1": f1, "macro_f1_error": error, "videos": videos}
+    def measured(self, *scores: float, asked: str = "these") -> dict[str, object]:
+        return {"by_video": {str(task): [score, asked] for task, score in enumerate(scores)}}
 
     def test_a_version_that_is_clearly_worse_is_stopped_with_the_reason(self) -> None:
-        assert "0.700" in str(is_worse(self.measured(0.7), self.measured(0.9)))
+        assert "0.700" in str(is_worse(self.measured(0.7, 0.72, 0.68), self.measured(0.9, 0.9, 0.9)))
 
-    @pytest.mark.parametrize(("new", "old"), [(0.89, 0.9), (0.95, 0.9), (None, 0.9), (0.7, None)])
-    def test_noise_improvement_and_no_measure_stop_nothing(self, new: float | None, old: float | None) -> None:
-        assert is_worse(self.measured(new), self.measured(old)) is None
+    @pytest.mark.parametrize("scores", [(0.895, 0.9, 0.89), (0.95, 0.95, 0.95)])
+    def test_noise_and_improvement_stop_nothing(self, scores: tuple[float, ...]) -> None:
+        assert is_worse(self.measured(*scores), self.measured(0.9, 0.9, 0.9)) is None
 
     def test_a_difference_within_the_noise_stops_nothing(self) -> None:
-        assert is_worse(self.measured(0.8, error=0.05), self.measured(0.9, error=0.05)) is None
+        assert is_worse(self.measured(0.7, 1.0, 0.8), self.measured(0.9, 0.9, 0.9)) is None
 
     def test_too_few_videos_stop_nothing(self) -> None:
-        assert is_worse(self.measured(0.5, videos=2), self.measured(0.9)) is None
+        assert is_worse(self.measured(0.5, 0.5), self.measured(0.9, 0.9, 0.9)) is None
+        assert is_worse(self.measured(0.5, 0.5, 0.5), {"macro_f1": 0.9, "videos": 9}) is None
+
+    def test_a_question_that_has_changed_begins_a_new_comparison(self) -> None:
+        assert is_worse(self.measured(0.5, 0.5, 0.5, asked="another"), self.measured(0.9, 0.9, 0.9)) is None
+
+    def test_a_third_and_harder_label_does_not_keep_the_version_back(self) -> None:
+        two = [reviewed(task) for task in range(4)]
+        old = evaluate(two, LABELS, FIT, exclusive=True)
+        hard = TRUTH.copy()
+        hard[40:60] = 2
+        three = [
+            replace(each, labels=replace(labelled(hard, range(len(hard)), (*LABELS, "bird")), dense=True, judged=True))
+            for each in two
+        ]
+        names = (*LABELS, "bird")
+        new = evaluate(three, names, partial(fit_blitz, labels=names, exclusive=True), exclusive=True)
+        assert new["macro_f1"] < old["macro_f1"] - 0.1
+        assert is_worse(new, old) is None
 
 
 class TestMetrics:
@@ -178,7 +196,7 @@ class TestMetrics:
 class TestTemperature:
     def held(self, confidence: float, right: int, wrong: int) -> Held:
         p = np.tile(np.array([[confidence, 1 - confidence]], np.float32), (right + wrong, 1))
-        return Held(1, p, p, one_hot(*[0] * right, *[1] * wrong), False)
+        return Held(1, p, one_hot(*[0] * right, *[1] * wrong), False)
 
     def test_overconfidence_is_cooled_and_underconfidence_warmed(self) -> None:
         assert fitting_temperature([self.held(0.99, 80, 20)] * 2, True) > 2

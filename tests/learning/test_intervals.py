@@ -78,3 +78,23 @@ def test_unknown_frames_count_for_nothing() -> None:
 def test_nothing_known_gives_no_interval() -> None:
     nothing = (np.zeros((10, 2), np.int8), np.full((10, 2), -1, np.int8))
     assert f1_intervals([nothing] * 3) == {"macro_f1": None, "labels": [None, None]}
+
+
+@pytest.mark.parametrize("recordings", [3, 4, 5, 15])
+def test_nineteen_of_twenty_repetitions_lie_within(recordings: int) -> None:
+    rng = np.random.default_rng(recordings)
+
+    def drawn() -> list[tuple[np.ndarray, np.ndarray]]:
+        return [recording(float(share), 100) for share in rng.beta(6, 3, recordings)]
+
+    def score(found: list[tuple[np.ndarray, np.ndarray]]) -> float:
+        said, right = sum(int(a.sum()) for a, _ in found), sum(int((a & v).sum()) for a, v in found)
+        return 2 * right / (said + 100 * recordings)
+
+    held = 0
+    for _ in range(200):
+        found = f1_intervals(drawn())
+        assert found is not None
+        low, high = found["macro_f1"]
+        held += low <= score(drawn()) <= high
+    assert held >= 184

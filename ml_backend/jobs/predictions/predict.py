@@ -30,7 +30,7 @@ class FrameProbabilities:
     """What a model says of every frame of a video: (n, L) in 0..1 for `labels`, of which `exclusive` allows one a frame.
 
     `features`: what the frames show, None for a researcher's file, which looks for itself. `answered`: (k,) int64 frame
-    indices of which a person has said something.
+    indices of which a person has said something. `told_apart`: the model is better than a guess.
     """
 
     timeline: Timeline
@@ -39,6 +39,7 @@ class FrameProbabilities:
     values: NDArray[np.float32]
     features: VideoFeatures | None = None
     answered: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    told_apart: bool = True
 
 
 def timeline_prediction(work: ProjectWork, version: str, task: Task, found: FrameProbabilities) -> Prediction:
@@ -52,7 +53,8 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
         found.values, found.labels, found.exclusive, min_frames=settings.min_frames, fill_gaps=settings.fill_gaps
     )
     grid = studio_grid(found.timeline, work.question.framerate_of(task.data))
-    allowed = work.question.labels_of(task.data)
+    # Guesses would only have to be taken away.
+    allowed = work.question.labels_of(task.data) if found.told_apart else ()
     spans = [(grid.span(run.first, run.last), run) for run in regions if run.label in allowed]
     least_sure_first = sorted(((span, run) for span, run in spans if span), key=lambda pair: pair[1].score)
     numbered = tuple(

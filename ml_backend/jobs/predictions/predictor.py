@@ -112,7 +112,10 @@ def _timeline(context: WorkerContext, work: ProjectWork, head: Head, card: Model
             else refined_probabilities(head, features, known, lambda old, frames: closer(task, old, frames))
         )
         answered = _answered(known)
-        return Part(FrameProbabilities(features.timeline, head.labels, head.exclusive, values, features, answered))
+        told = head.told_apart
+        return Part(
+            FrameProbabilities(features.timeline, head.labels, head.exclusive, values, features, answered, told)
+        )
 
     def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         try:

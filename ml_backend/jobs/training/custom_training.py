@@ -200,7 +200,7 @@ def _predicted(model: CustomModel, video: LabelledVideo, path: Path, exclusive: 
     values = video_probabilities(model, path, video.features.timeline, exclusive=exclusive)
     at = known.known
     whole = bool((known.values != UNKNOWN).all())
-    return Held(video.task, smooth(values, exclusive)[at], values[at], known.values[at], whole)
+    return Held(video.task, smooth(values, exclusive)[at], known.values[at], whole)
 
 
 def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_backend.errors import StorageError
 from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.untold import tell_of_untold
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.evaluation import is_worse
 from ml_backend.learning.versions import ModelCard, load_card
@@ -19,9 +20,11 @@ _KEPT_BACK = "{} is kept back: {} Correct some predictions and submit, or run `c
 def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: ModelCard, before: str | None) -> bool:
     """Queues the roll-out of a new version, unless it is worse than the version `before` it, which the admin is told.
 
-    `before` None: there is nothing to compare it with.
+    `before` None: there is nothing to compare it with. Nor is one rolled out that cannot tell the labels apart.
     """
     redis, key = context.redis, work.key
+    if tell_of_untold(context, work, card):
+        return False
     worse = _worse(card, context.models_dir(key), before) if before not in (None, card.name) else None
     projects.set_problems(redis, key, "model", [_KEPT_BACK.format(card.name, worse)] if worse else [])
     if not worse:

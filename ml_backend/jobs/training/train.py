@@ -174,6 +174,8 @@ def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) ->
     if not was_decided(context, work, newest):
         return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
     wanted = projects.wanted_version(redis, key)
+    if not newest.told_apart and wanted is None:
+        return f"{newest.name} knows these annotations already, and cannot tell the labels apart"
     if wanted is None or is_custom(wanted):
         wanted = newest.name
         projects.want(redis, key, wanted)

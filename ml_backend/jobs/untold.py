@@ -1,0 +1,57 @@
+"""What is done while labels cannot be told apart: nothing is predicted, and the admin and the suggestions say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.learning.modelcard import ModelCard
+from ml_backend.records import projects, ready
+
+NOT_APART = "These labels cannot be told apart yet"
+_NOTE = f"{NOT_APART}, so nothing is predicted. Please label the suggested frames."
+_TOLD = (
+    NOT_APART
+    + ": of the labelled frames that {} was not shown, it names no more right than always giving the same answer "
+    "would. Nothing is predicted, and suggestions go on.{} What may help: more labelled frames of each label; labels that "
+    "can be seen within about a second of video; another BACKBONE (`coldblitz backbones bench`)."
+)
+_MIXED_UP = " Mixed up most: {}."
+# Suggestions that say so, of the tasks that come next.
+_TASKS = 100
+
+
+def tell_of_untold(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
+    """Whether a version can tell no question's labels apart; the admin and the next annotators are told then."""
+    every = card.each()
+    if any(each.told_apart for each in every):
+        return False
+    pairs = [
+        " and ".join(f"“{label}”" for label in pair) for each in every for pair in each.calibration.get("confused", ())
+    ]
+    mixed = _MIXED_UP.format(", ".join(pairs)) if pairs else ""
+    projects.set_problems(context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
+    for task in sorted(ready.tasks(context.settings.data_dir, work.key))[:_TASKS]:
+        _note(context, work, task)
+    return True
+
+
+def _note(context: WorkerContext, work: ProjectWork, task: int) -> None:
+    """Puts the sentence into a task's suggestions, unless somebody has begun to work on it."""
+    item = ready.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task)
+    if item is None or all(_says_so(region) for region in item["result"]):
+        return
+    number = context.client.untouched_prediction(work.id, task, KEYFRAMES_VERSION)
+    if number is None:
+        return
+    noted = [{**region, "meta": {"text": [_NOTE]}} for region in item["result"]]
+    told = {**item, "task": task, "result": noted}
+    context.client.replace_prediction(number, told)
+    ready.save(context.settings.data_dir, work.key, told)
+
+
+def _says_so(region: Mapping[str, Any]) -> bool:
+    return bool((region.get("meta") or {}).get("text") == [_NOTE])

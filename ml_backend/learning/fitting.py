@@ -1,0 +1,237 @@
+"""From labelled videos to a head: every question fitted, its families weighed, and its doubt measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import NotEnoughLabels, NothingLabelled
+from ml_backend.learning.calibration import PER_VIDEO, UNMEASURED, Doubt, fit_doubt, with_unseen
+from ml_backend.learning.ensemble import Ensemble, Fold, Lesson, Recipe, Weighed, fit_ensemble, weigh
+from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, rows_at, training_examples
+from ml_backend.learning.families import Floats, Reference, Views, reference_of
+from ml_backend.learning.framelabels import NO, UNKNOWN, YES
+from ml_backend.learning.head import Head, Kind, possible
+from ml_backend.learning.smoothing import switch_rate
+from ml_backend.wording import some
+
+# From the teaching videos and the classes of their rows to positions of videos to hold out together.
+Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence[NDArray[np.intp]]]
+
+# Labelled frames of one video are dealt to so many folds, runs of one label together.
+_PARTS = 8
+# Doubt is measured on so many folds, and of each on so many of its videos.
+_DOUBT_FOLDS, _DOUBT_VIDEOS = 8, 6
+
+
+def fit_head(
+    kind: Kind, videos: Sequence[LabelledVideo], labels: Sequence[str], exclusive: bool, recipe: Recipe, folds: Folds
+) -> Head:
+    """Fit one ensemble for each question; raises NotEnoughLabels when no question has two classes."""
+    names = tuple(labels)
+    videos = [_aligned(video, names) for video in videos if video.labels.known.any()]
+    if any(video.features.flow is None for video in videos):
+        recipe = replace(recipe, families=tuple(f for f in recipe.families if not f.moving))
+    chosen = training_examples(videos)
+    seen = [Views(video.features) for video in videos]
+    reference = reference_of(seen) if videos else {}
+    views = [Views(video.features, reference) for video in videos]
+    rows = [
+        {f.name: rows_at(view, f, own.frames) for f in recipe.families} for view, own in zip(views, chosen, strict=True)
+    ]
+    switch = switch_rate([video.labels for video in videos])
+    course = _Course(kind, names, exclusive, recipe, videos, chosen, rows, reference, switch)
+    weighed: list[Weighed | None] = []
+    apart: list[Sequence[NDArray[np.intp]]] = []
+    for position in range(1 if exclusive else len(names)):
+        lessons = course.lessons(position)
+        taught = [lesson for lesson in lessons if len(lesson.classes)]
+        if not taught or len(np.unique(np.concatenate([lesson.classes for lesson in taught]))) < 2:
+            weighed.append(None)
+            continue
+        at = [v for v, lesson in enumerate(lessons) if len(lesson.classes)]
+        groups = folds([videos[v] for v in at], [lesson.classes for lesson in taught])
+        apart.append([np.asarray(at)[group] for group in groups])
+        masks = [course.whole(group) for group in apart[-1]] if len(groups) >= 2 else course.parts(position)
+        own = [
+            [out[lesson_rows] for out, lesson_rows in zip(fold, course.asked(position), strict=True)] for fold in masks
+        ]
+        weighed.append(weigh(lessons, course.classes, recipe, own))
+    if not any(each is not None for each in weighed):
+        raise _not_enough(videos, names, exclusive)
+    head = course.head(weighed, None)
+    doubts = own_doubts = tuple(Doubt() for _ in weighed)
+    if kind == "cold" or len(videos) < 2:
+        own_doubts = doubts = course.doubts(weighed, course.parts(0), own=True)
+    if apart and len(apart[0]) >= 2:
+        doubts = course.doubts(weighed, [course.whole(group) for group in _disjoint(apart[0])], own=False)
+        if kind == "blitz":
+            own_doubts = doubts
+    return replace(head, doubts=doubts, own_doubts=own_doubts)
+
+
+class _Course:
+    """What a head is taught from; every row is made once and used for all questions and folds."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        names: tuple[str, ...],
+        exclusive: bool,
+        recipe: Recipe,
+        videos: Sequence[LabelledVideo],
+        chosen: Sequence[Examples],
+        rows: Sequence[dict[str, Floats]],
+        reference: Reference,
+        switch: float,
+    ) -> None:
+        self.kind, self.names, self.exclusive, self.recipe = kind, names, exclusive, recipe
+        self.videos, self.chosen, self._rows = videos, chosen, rows
+        self.reference, self.switch = reference, switch
+        self.classes = len(names) + 1 if exclusive else 2
+
+    def asked(self, position: int) -> list[NDArray[np.bool_]]:
+        """For each video (k,) the rows that can answer the question."""
+        return [classes_of(own.values, self.exclusive, position) >= 0 for own in self.chosen]
+
+    def lessons(self, position: int, left_out: Fold | None = None) -> list[Lesson]:
+        found = []
+        for v, own in enumerate(self.chosen):
+            classes = classes_of(own.values, self.exclusive, position)
+            kept = classes >= 0 if left_out is None else (classes >= 0) & ~left_out[v]
+            rows = {name: each if kept.all() else each[kept] for name, each in self._rows[v].items()}
+            found.append(Lesson(rows, classes[kept], own.weight[kept]))
+        return found
+
+    def head(self, weighed: Sequence[Weighed | None], left_out: Fold | None) -> Head:
+        questions: list[Ensemble | None] = []
+        for position, known in enumerate(weighed):
+            lessons = [lesson for lesson in self.lessons(position, left_out) if len(lesson.classes)]
+            enough = (
+                known is not None and lessons and len(np.unique(np.concatenate([one.classes for one in lessons]))) > 1
+            )
+            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known) if enough else None)
+        return Head(self.kind, self.names, self.exclusive, tuple(questions), self.switch, reference=self.reference)
+
+    def whole(self, group: NDArray[np.intp]) -> Fold:
+        """The fold that holds out these videos."""
+        return [np.full(len(own), v in group) for v, own in enumerate(self.chosen)]
+
+    def parts(self, position: int) -> list[Fold]:
+        """Folds of the labelled frames of each video: runs of one label together, each label dealt to all folds in turn."""
+        runs: list[tuple[int, NDArray[np.intp], bytes]] = []
+        for v, own in enumerate(self.chosen):
+            if not len(own):
+                continue
+            changed = (own.values[1:] != own.values[:-1]).any(axis=1)
+            far = np.diff(own.frames) > _FAR
+            edges = np.flatnonzero(changed | far) + 1
+            for at in np.split(np.arange(len(own)), edges):
+                runs.append((v, at, own.values[at[0]].tobytes()))
+        count = min(_PARTS, len(runs))
+        folds = [[np.zeros(len(own), bool) for own in self.chosen] for _ in range(count)]
+        turn = 0
+        for way in sorted({way for _, _, way in runs}):
+            for v, at, own_way in runs:
+                if own_way == way:
+                    folds[turn % count][v][at] = True
+                    turn += 1
+        return [fold for fold in folds if any(out.any() for out in fold)]
+
+    def doubts(self, weighed: Sequence[Weighed | None], folds: Sequence[Fold], own: bool) -> tuple[Doubt, ...]:
+        """How far each question is to be believed, from predictions of what is held out.
+
+        `own`: of videos whose other labels are known.
+        """
+        found: list[list[tuple[Floats, NDArray[np.intp], Floats]]] = [[] for _ in weighed]
+        for fold in folds[:_DOUBT_FOLDS]:
+            head = self.head(weighed, fold)
+            asked = [v for v, out in enumerate(fold) if out.any()]
+            for v in asked[:: -(-len(asked) // _DOUBT_VIDEOS)]:
+                self._predict(head, v, fold[v], own, found)
+        doubts = []
+        for each in found:
+            if not each:
+                doubts.append(UNMEASURED)
+                continue
+            logs, truth, weight = (np.concatenate(side) for side in zip(*each, strict=True))
+            witnesses = len(truth) if own else min(len(truth), PER_VIDEO * len(self.videos))
+            doubts.append(fit_doubt(logs, truth, weight, witnesses, own))
+        if self.exclusive:
+            classes = np.concatenate([lesson.classes for lesson in self.lessons(0)])
+            all_seen = set(range(len(self.names))) <= set(classes.tolist())
+            doubts[0] = with_unseen(doubts[0], classes, all_seen)
+        return tuple(doubts)
+
+    def _predict(
+        self,
+        head: Head,
+        v: int,
+        out: NDArray[np.bool_],
+        own: bool,
+        found: list[list[tuple[Floats, NDArray[np.intp], Floats]]],
+    ) -> None:
+        video, chosen = self.videos[v], self.chosen[v]
+        known = None
+        if own:
+            values = np.full_like(video.labels.values, UNKNOWN)
+            values[chosen.frames[~out]] = chosen.values[~out]
+            known = replace(video.labels, values=values)
+        p = head.probabilities(video.features, known)[chosen.frames[out]]
+        for position, question in enumerate(head.questions):
+            truth = classes_of(chosen.values[out], self.exclusive, position)
+            if question is None:
+                continue
+            # What nothing else is like cannot be known by the others; that says nothing of the head, which knows it.
+            at = (truth >= 0) & possible(question)[truth]
+            if not at.any():
+                continue
+            mine = p if self.exclusive else p[:, position : position + 1]
+            chains = np.concatenate([mine, 1 - mine.sum(axis=1, keepdims=True)], axis=1)[at].clip(1e-6, 1)
+            found[position].append((np.log(chains), truth[at], chosen.weight[out][at]))
+
+
+# Labelled frames further apart than this were looked at each for itself, even if their label is the same.
+_FAR = 2
+
+
+def _disjoint(groups: Sequence[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+    """Of groups that may hold one another the smallest of each."""
+    kept: list[NDArray[np.intp]] = []
+    for group in sorted(groups, key=len):
+        if not any(np.isin(group, other).any() for other in kept):
+            kept.append(group)
+    return kept
+
+
+def _aligned(video: LabelledVideo, labels: tuple[str, ...]) -> LabelledVideo:
+    """The video with its frame labels in the order of `labels`, one row for each frame that decodes."""
+    return replace(video, labels=video.labels.select(labels).resized(len(video.features.timeline)))
+
+
+def _not_enough(videos: Sequence[LabelledVideo], labels: tuple[str, ...], exclusive: bool) -> NotEnoughLabels:
+    values = (
+        np.concatenate([video.labels.values for video in videos]) if videos else np.empty((0, len(labels)), np.int8)
+    )
+    seen = [label for column, label in enumerate(labels) if (values[:, column] == YES).any()]
+    lacking = [label for label in labels if label not in seen]
+    if not seen:
+        empty = int((values == NO).all(axis=1).sum())
+        if empty:
+            return NotEnoughLabels(
+                f"None of the {empty} frames that are known shows any of the labels.", "Label a frame that shows one."
+            )
+        return NothingLabelled("No frame has been labelled yet.", "Answer some of the suggested frames and submit.")
+    if exclusive and len(labels) > 1:
+        return NotEnoughLabels(
+            f"Every labelled frame so far is “{seen[0]}”.",
+            f"Label at least one frame as {some(lacking, 'or')} as well.",
+        )
+    without = next((label for column, label in enumerate(labels) if not (values[:, column] == NO).any()), seen[0])
+    return NotEnoughLabels(
+        f"No frame is known to be without “{without}”.",
+        "Submit one whole timeline: where it has no region, the label is absent.",
+    )
