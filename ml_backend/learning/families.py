@@ -62,7 +62,7 @@ MOVES = Family("moves", (Part(("flow.whole",), "shared"),))
 WHERE = Family("where it moves", (Part(("flow",), "shared"),))
 
 
-_MOVED_TIMES = 20
+_MOVED_TIMES = 5
 
 
 class Views:
