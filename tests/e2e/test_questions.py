@@ -16,7 +16,9 @@ from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.demo.loop import Loop, label_at, labels_at
 from ml_backend.demo.studio import Studio
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+# A machine that does other work as well takes long to embed videos.
+_PATIENCE = 900
 
 _ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
 _CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
@@ -77,7 +79,7 @@ def predicted(loop: Loop, task: int, version: str) -> list[dict[str, Any]]:
 
 
 def trained(loop: Loop) -> str:
-    return loop.wait_for("trained model", lambda: loop.trained_version(None))
+    return loop.wait_for("trained model", lambda: loop.trained_version(None), _PATIENCE)
 
 
 @pytest.mark.browser
@@ -86,7 +88,7 @@ def test_two_timelines_on_one_video_are_answered_learnt_and_predicted_each(
 ) -> None:
     loop = with_clips(studio, backend, TWO, clips)
     suggestions = loop.suggestions()
-    loop.wait_for("end of all jobs", lambda: loop.backend.idle)
+    loop.wait_for("end of all jobs", lambda: loop.backend.idle, _PATIENCE)
     task, clip = loop.tasks[0], clips[0]
     page.goto(f"{studio.url}/projects/{loop.project}/data?task={task}")
     page.wait_for_function(_READY, arg=task)
@@ -113,7 +115,7 @@ def test_two_timelines_on_one_video_are_answered_learnt_and_predicted_each(
 
     version = trained(loop)
     other = loop.tasks[1]
-    found = loop.wait_for("prediction of both", lambda: predicted(loop, other, version))
+    found = loop.wait_for("prediction of both", lambda: predicted(loop, other, version), _PATIENCE)
     assert len({each["id"] for each in found}) == len(found)
     for control, truth_of in (("what", str), ("road", lambda label: "free" if label == "clear" else "used")):
         own = [each for each in found if each["from_name"] == control]
@@ -134,7 +136,7 @@ def test_a_project_that_asks_only_what_its_videos_are(
     busy, quiet = (("car", 30), ("ball", 30), ("clear", 5)), (("clear", 50), ("ball", 10))
     scripts = tuple(Script(f"{number}.mp4", 25, busy if number % 2 else quiet, number) for number in range(1, 7))
     loop = with_clips(studio, backend, CHOICES, make_clips(tmp_path_factory.mktemp("whole"), scripts))
-    loop.wait_for("end of all jobs", lambda: loop.backend.idle and loop.shown_version())
+    loop.wait_for("end of all jobs", lambda: loop.backend.idle and loop.shown_version(), _PATIENCE)
     for number, task in enumerate(loop.tasks[:4], start=1):
         chosen = item("kind", "choices", {"choices": ["busy" if number % 2 else "quiet"]}, f"c{number}")
         studio.post(f"/api/tasks/{task}/annotations/", {"result": [chosen]})

@@ -44,7 +44,7 @@ def suggest(project_key: str, task_number: int) -> str:
         item = joined_json(parts)
         with pushing(context, work):
             if renew(context, work, task, item) if another else push_one(context, work, item):
-                done = f"suggested {len(item['result'])} frames of task {task.id}"
+                done = _done(len(item["result"]), task)
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if projects.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)
@@ -52,6 +52,10 @@ def suggest(project_key: str, task_number: int) -> str:
     # The first predictions need not wait for what can be done while people label.
     request(context.redis, "embed", project_key, task.id)
     return done
+
+
+def _done(frames: int, task: Task) -> str:
+    return f"suggested {frames} frames of task {task.id}" if frames else f"task {task.id} asks about no frame"
 
 
 def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:
