@@ -18,7 +18,7 @@ from ml_backend.learning.evaluation import summary
 from ml_backend.learning.examples import rows_at
 from ml_backend.learning.families import Family, Floats, Part, Views
 from ml_backend.learning.framelabels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
-from ml_backend.learning.groups import deal, duplicates
+from ml_backend.learning.groups import Groups, deal, duplicates
 from ml_backend.learning.linear import Linear, fit_softmax
 from ml_backend.wording import some
 from sampling.unit import unit
@@ -215,7 +215,7 @@ def evaluate_whole(
     usable = [video for video in videos if video.judged and (video.values != UNKNOWN).any()]
     others = [video for video in videos if not any(video is one for one in usable)]
     groups = duplicates([video.features for video in usable])
-    folds = deal(groups, most_folds, seed) if len(usable) else groups
+    folds = _folds(groups, [video.values for video in usable], most_folds, seed) if usable else groups
     numbers = np.unique(folds)
     held: list[Held] = []
     for done, fold in enumerate(numbers if len(numbers) > 1 else []):
@@ -234,6 +234,25 @@ def evaluate_whole(
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
     # Nothing is calibrated on a row a video.
     return {**summary(held, names, exclusive, scheme, recording), "temperature": 1.0}
+
+
+def _folds(groups: Groups, values: Sequence[NDArray[np.int8]], most: int, seed: int) -> Groups:
+    """(v,) folds of which each has the same mix of answers, no group cut apart.
+
+    Leaving out one of two equally frequent answers would teach that the other one is more frequent: a head that knows nothing
+    would always be wrong. Where an answer has one recording only, that cannot be helped.
+    """
+    first_of = {int(group): answer.tobytes() for group, answer in zip(groups, values, strict=True)}
+    rarest = min(Counter(first_of.values()).values())
+    if rarest < 2:
+        return deal(groups, most, seed)
+    order = np.random.default_rng(seed).permutation(sorted(first_of))
+    dealt: Counter[bytes] = Counter()
+    fold_of: dict[int, int] = {}
+    for group in order.tolist():
+        fold_of[group] = dealt[first_of[group]] % min(most, rarest)
+        dealt[first_of[group]] += 1
+    return np.array([fold_of[int(group)] for group in groups], np.intp)
 
 
 def _not_enough(values: NDArray[np.int8], labels: tuple[str, ...], exclusive: bool) -> NotEnoughLabels:

@@ -57,8 +57,9 @@ def page(studio: Studio) -> Iterator[Page]:
 
 
 def connected(studio: Studio, backend: Backend, config: str, data: list[dict[str, Any]], project: int) -> Loop:
-    studio.patch(f"/api/projects/{project}/", {"label_config": config})
+    # In this order: Label Studio 1.23.2 imports no list for a <TimelineLabels value="$labels">, and shows it all the same.
     tasks = studio.import_tasks(project, data)
+    studio.patch(f"/api/projects/{project}/", {"label_config": config})
     studio.connect(project, backend.url)
     return Loop(studio, backend, project, tuple(tasks))
 
