@@ -78,33 +78,50 @@ def _timm(name: str, weights: Weights) -> nn.Module:
     # What weights there are for a name with a tag is known; for one without, those of its usual ones.
     usual = timm.get_pretrained_cfg(model, allow_unregistered=True)
     known = {**(usual.to_dict() if usual is not None else {}), **about}
-    native = int(known.get("input_size", (3, _LARGEST, _LARGEST))[-1])
-    side = min(native, _LARGEST) if known.get("fixed_input_size") else None
-    if side is not None and side != native:
-        options["img_size"] = side
+    made_for = options.pop("img_size", None) or known.get("input_size", _LARGEST)
+    native = int(made_for[-1] if isinstance(made_for, list | tuple) else made_for)
+    usual_side = int(usual.input_size[-1]) if usual is not None else None
     overlay = dict(about)
+    state: dict[str, Tensor] = {}
     if path is not None:
         state = _state(path, _remedy(name))
         classes = _classes(state, known.get("classifier"))
         # Asked for as many classes as the weights have, timm takes them only when every layer fits.
-        overlay |= {"state_dict": state, "num_classes": classes, "label_offset": 0}
+        overlay |= {"num_classes": classes, "label_offset": 0}
         options["num_classes"] = classes
 
-    def make() -> Any:
-        options_without = {key: value for key, value in options.items() if key != "img_size"}
-        for some in (options, options_without):
-            try:
-                return timm.create_model(
-                    model, pretrained=path is not None, pretrained_cfg_overlay=overlay, exportable=True, **some
-                )
-            except TypeError:
-                if some is options_without:
-                    raise
-        raise AssertionError("the last try returns or raises")
+    def make(side: int | None) -> TimmTrunk:
+        more = {} if side is None or side == usual_side else {"img_size": side}
+        try:
+            made = _fitted(name, path or Path(), lambda: create(**more), TypeError)
+        except TypeError:  # of a model that has no such option
+            made = _fitted(name, path or Path(), create)
+        return TimmTrunk(made, side)
 
-    made = _fitted(name, path or Path(), make)
-    taken = getattr(getattr(made, "patch_embed", None), "img_size", None)
-    return TimmTrunk(made, int(taken[0]) if side is not None and taken else native if side is not None else None)
+    def create(**more: Any) -> Any:
+        # A copy, since timm takes out of it what it renames.
+        given = {**overlay, "state_dict": dict(state)} if state else overlay
+        return timm.create_model(
+            model, pretrained=path is not None, pretrained_cfg_overlay=given, exportable=True, **options, **more
+        )
+
+    # The smallest that it can be run with: what is decoded is no larger.
+    sides = [min(native, _LARGEST), native] if known.get("fixed_input_size") else [None, _LARGEST, native]
+    for side in dict.fromkeys(sides):
+        made = make(side)
+        if _runs(made, side or PICTURE):
+            return made
+    raise WeightsError(f"{name} cannot be run on pictures of {native} x {native}.", "Use another BACKBONE.")
+
+
+def _runs(trunk: TimmTrunk, side: int) -> bool:
+    """Whether it takes pictures of this side."""
+    try:
+        with torch.no_grad():
+            trunk.eval()(torch.zeros(2, 3, side, side))
+    except (RuntimeError, AssertionError, ValueError):
+        return False
+    return True
 
 
 def _classes(state: dict[str, Tensor], classifier: str | tuple[str, ...] | None) -> int:
@@ -162,10 +179,12 @@ def _transformers(name: str, weights: Weights) -> nn.Module:
     return TransformersTrunk(tower, side, colours, patch, resized=side is not None and side != native)
 
 
-def _fitted(name: str, path: Path, load: Callable[[], Any]) -> Any:
-    """What `load` gives. Raises WeightsError when the weights at `path` do not fit."""
+def _fitted(name: str, path: Path, load: Callable[[], Any], let: type[Exception] | tuple[()] = ()) -> Any:
+    """What `load` gives. Raises WeightsError when the weights at `path` do not fit, and lets errors of the kind `let` pass."""
     try:
         return load()
+    except let:
+        raise
     except Exception as error:  # the loaders raise a dozen kinds on weights that are not theirs
         raise WeightsError(f"The weights in {path} do not fit {name}.", _remedy(name)) from error
 

@@ -151,15 +151,17 @@ class TimmTrunk(Trunk):
         about = model.pretrained_cfg
         self.colours = tuple(about["mean"]), tuple(about["std"])
         self.tokens = int(getattr(model, "num_prefix_tokens", 0)) if getattr(model, "global_pool", "") == "token" else 0
-        first, second = places(len(model.feature_info))
-        self.places = sorted({first, second})
+        layers = len(model.feature_info)
+        # With the last one, since some models go no further than they are asked.
+        self.places = sorted({*places(layers), layers - 1})
+        self.second = self.places.index(places(layers)[1])
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         last, maps = self.model.forward_intermediates(pictures, indices=self.places, output_fmt="NCHW")
         summary = self.model.forward_head(last, pre_logits=True).flatten(1)
         if self.tokens:
             summary = torch.cat([summary, last[:, self.tokens :].mean(1)], 1)
-        return maps[0], maps[-1], summary
+        return maps[0], maps[self.second], summary
 
 
 class TransformersTrunk(Trunk):

@@ -77,6 +77,17 @@ def test_a_model_for_large_pictures_is_given_smaller_ones(some: np.ndarray) -> N
     assert Taps.of("timm/vit_tiny_patch16_384", trunk)(torch.from_numpy(some))[0].shape == (3, 2 * 192)
 
 
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("crossvit_9_240", 240), ("hiera_tiny_224", 224), ("hieradet_small", None)],
+)
+def test_one_that_cannot_do_with_less_is_given_pictures_of_its_own_size(name: str, side: int, some: np.ndarray) -> None:
+    trunk: Any = build(f"timm/{name}", Weights(None, "untrained"))
+    assert trunk.side == side
+    rows = Taps.of(f"timm/{name}", trunk)(torch.from_numpy(some))
+    assert all(bool(torch.isfinite(each).all()) for each in rows)
+
+
 def test_a_state_dict_alone_is_enough_for_timm(some: np.ndarray, tmp_path: Path) -> None:
     saved_by_timm(tmp_path, "test_convnext")
     alone = tmp_path / "alone.pth"
