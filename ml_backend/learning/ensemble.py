@@ -130,7 +130,7 @@ def weigh(lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence
     losses = np.full((len(recipe.families), len(recipe.penalties)), np.nan)
     trust = np.ones((len(recipe.families), len(recipe.penalties)))
     if len(folds) >= 2:
-        lessons, folds = _fewer(lessons, folds)
+        lessons, folds = _fewer(lessons, folds, _WEIGHED_ROWS)
         for f, family in enumerate(recipe.families):
             basis = span(np.concatenate([lesson.rows[family.name] for lesson in lessons]), _WEIGHED_DIRECTIONS)
             reduced = [(lesson.rows[family.name] @ basis, lesson.classes, lesson.weight) for lesson in lessons]
@@ -143,8 +143,12 @@ def weigh(lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence
     return Weighed(weights, tuple(recipe.penalties[at] for at in best))
 
 
-def fit_ensemble(lessons: Sequence[Lesson], count: int, recipe: Recipe, weighed: Weighed | None = None) -> Ensemble:
-    """Fit all members that have a weight on all lessons."""
+def fit_ensemble(
+    lessons: Sequence[Lesson], count: int, recipe: Recipe, weighed: Weighed | None = None, most: int | None = None
+) -> Ensemble:
+    """Fit all members that have a weight on all lessons, or on about `most` of their rows, as many of each class."""
+    if most is not None and sum(len(lesson.classes) for lesson in lessons) > most:
+        lessons, _ = _fewer(lessons, (), most)
     known = weigh(lessons, count, recipe) if weighed is None else weighed
     classes = np.concatenate([lesson.classes for lesson in lessons])
     weight = np.concatenate([lesson.weight for lesson in lessons])
@@ -172,12 +176,14 @@ def between(frames: NDArray[np.int64], values: Floats, count: int) -> Floats:
     return np.asarray(values[left] * (1 - share) + values[right] * share, np.float32)
 
 
-def _fewer(lessons: Sequence[Lesson], folds: Sequence[Fold]) -> tuple[list[Lesson], list[list[NDArray[np.bool_]]]]:
+def _fewer(
+    lessons: Sequence[Lesson], folds: Sequence[Fold], most: int
+) -> tuple[list[Lesson], list[list[NDArray[np.bool_]]]]:
     """As many rows of each class as it takes to compare families; each stands for what it stood for."""
     classes = np.concatenate([lesson.classes for lesson in lessons])
     kept = np.zeros(len(classes), bool)
     sizes = np.bincount(classes)
-    for one, room in enumerate(fair_shares(sizes, _WEIGHED_ROWS).tolist()):
+    for one, room in enumerate(fair_shares(sizes, most).tolist()):
         members = np.flatnonzero(classes == one)
         kept[members[np.linspace(0, len(members) - 1, min(room, len(members))).round().astype(int)]] = True
     chosen = np.split(kept, np.cumsum([len(lesson.classes) for lesson in lessons])[:-1])

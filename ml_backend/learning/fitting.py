@@ -25,6 +25,9 @@ Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence
 _PARTS = 8
 # Doubt is measured on so many folds, and of each on so many of its videos.
 _DOUBT_FOLDS, _DOUBT_VIDEOS = 8, 6
+# With more questions than this each is measured on fewer folds and fitted to fewer rows, of which it needs no more: two classes.
+_MANY = 4
+_FEW_FOLDS, _ROWS_OF_MANY, _HELD_ROWS_OF_MANY = 3, 2000, 500
 
 
 def fit_head(
@@ -59,7 +62,7 @@ def fit_head(
         own = [
             [out[lesson_rows] for out, lesson_rows in zip(fold, course.asked(position), strict=True)] for fold in masks
         ]
-        weighed.append(weigh(lessons, course.classes, recipe, own))
+        weighed.append(weigh(lessons, course.classes, recipe, own[:_FEW_FOLDS] if course.is_many else own))
     if not any(each is not None for each in weighed):
         raise _not_enough(videos, names, exclusive)
     head = course.head(weighed, None)
@@ -92,6 +95,7 @@ class _Course:
         self.videos, self.chosen, self._rows = videos, chosen, rows
         self.reference, self.switch = reference, switch
         self.classes = len(names) + 1 if exclusive else 2
+        self.is_many = not exclusive and len(names) > _MANY
 
     def asked(self, position: int) -> list[NDArray[np.bool_]]:
         """For each video (k,) the rows that can answer the question."""
@@ -113,7 +117,8 @@ class _Course:
             enough = (
                 known is not None and lessons and len(np.unique(np.concatenate([one.classes for one in lessons]))) > 1
             )
-            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known) if enough else None)
+            rows = (_ROWS_OF_MANY if left_out is None else _HELD_ROWS_OF_MANY) if self.is_many else None
+            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, rows) if enough else None)
         return Head(self.kind, self.names, self.exclusive, tuple(questions), self.switch, reference=self.reference)
 
     def whole(self, group: NDArray[np.intp]) -> Fold:
@@ -147,7 +152,7 @@ class _Course:
         `own`: of videos whose other labels are known.
         """
         found: list[list[tuple[Floats, NDArray[np.intp], Floats]]] = [[] for _ in weighed]
-        for fold in folds[:_DOUBT_FOLDS]:
+        for fold in folds[: _FEW_FOLDS if self.is_many else _DOUBT_FOLDS]:
             head = self.head(weighed, fold)
             asked = [v for v, out in enumerate(fold) if out.any()]
             for v in asked[:: -(-len(asked) // _DOUBT_VIDEOS)]:
