@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -50,9 +50,10 @@ def check_project(context: WorkerContext, redis: Redis, number: int) -> Iterator
         config_check, config = _label_config(named, project)
         yield config_check
         yield _rights(context, named, number)
-        yield from _connections(context, redis, named, project)
+        ours = yield from _connections(context, redis, named, project)
         yield from _videos(context, named, number, config)
-        yield _pinned(context, named, project)
+        if ours:
+            yield _pinned(context, named, project)
     except LabelStudioError as error:
         yield fault_of(named("access"), error)
 
@@ -85,8 +86,10 @@ def _rights(context: WorkerContext, named: _Named, number: int) -> Check:
     return ok(named("rights"), "The token may read the project and store predictions in it.")
 
 
-def _connections(context: WorkerContext, redis: Redis, named: _Named, project: Project) -> Iterator[Check]:
+def _connections(context: WorkerContext, redis: Redis, named: _Named, project: Project) -> Generator[Check, None, bool]:
+    """Returns whether the project may be ours to show something in: others' show what others have made."""
     found = connections(context.client, project.key.id)
+    strangers: list[Connection] = []
     if not found:
         yield fault(named("connection"), "No ML backend is connected to it.", f"{_CONNECT} {_LOCAL}")
     # Label Studio has called the /setup of each just now.
@@ -101,6 +104,7 @@ def _connections(context: WorkerContext, redis: Redis, named: _Named, project: P
     for connection in found:
         yield _connection(context.settings, named, connection)
         yield _webhook(context, named, project.key.id, connection)
+    return bool(found) or not strangers
 
 
 def _reaches_us(context: WorkerContext, redis: Redis, connection: Connection, known: Known | None) -> bool:

@@ -17,6 +17,12 @@ _OTHER = (
     "The label stream shows {}, which this backend has not made. Connect one Coldblitz to a project only; "
     "`coldblitz models activate` shows one of its own versions again."
 )
+# Label Studio pins what tasks bring along when they are imported, without being asked.
+_HIDDEN = (
+    "The label stream shows {}, which this backend has not made, and so none of its suggestions. To label those, choose "
+    f"{KEYFRAMES_VERSION} in Label Studio (the project, Settings, Annotation, Live Predictions). The first model that is trained "
+    "here is shown by itself."
+)
 
 
 def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
@@ -60,7 +66,10 @@ def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored:
     a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
     # One that is named as ours are may have been imported with the tasks of another project.
     foreign = a_model and pinned != active and not made_here(context, work.key, pinned)
-    projects.set_problems(redis, work.key, "pin", [_OTHER.format(pinned)] if foreign and active is not None else [])
+    hidden = active is None and project.shows_predictions and stored.get(pinned, 0) > 0
+    hidden = hidden and not made_here(context, work.key, pinned)
+    told = _HIDDEN if hidden else _OTHER if foreign and active is not None else None
+    projects.set_problems(redis, work.key, "pin", [told.format(pinned)] if told else [])
     if a_model and pinned != active and not foreign:
         if active is not None:
             projects.want(redis, work.key, pinned)

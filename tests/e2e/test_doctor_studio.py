@@ -177,6 +177,7 @@ class TestTheWayBetweenThem:
         assert faults(checks) == set()
         assert checks["connection"]["state"] == "warning"
         assert "not this Coldblitz" in checks["connection"]["message"]
+        assert "model version" not in checks  # what is shown there is not for this one to judge
 
     def test_the_project_is_gone(self, backend_web: Web) -> None:
         _, checks = doctor(backend_web.environment, 987654)

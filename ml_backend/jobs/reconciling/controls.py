@@ -1,4 +1,4 @@
-"""What was made for a label config that has changed since: suggestions name its controls and its video."""
+"""What was made for a label config that has changed since: suggestions name its controls and its video, and count its frames."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from ml_backend.records import marks, projects, ready
 
 
 def follow_controls(context: WorkerContext, work: ProjectWork, stored: dict[str, int]) -> str | None:
-    """Has predictions made anew when a control or a `<Video>` was renamed: Label Studio shows those with other names nowhere.
+    """Has predictions made anew when a control or a `<Video>` was renamed, or its frame rate changed: Label Studio shows those
+    with other names nowhere, and those that count other frames at other moments.
 
     `stored`: the number of predictions of each version, from which those that are deleted are taken. What is only added to a
     config changes nothing of what is there. Returns what was done, if anything.
     """
     redis, key = context.redis, work.key
-    now = [[each.from_name, each.to_name, each.video, each.kind] for each in work.config.questions]
+    now = [[q.from_name, q.to_name, q.video, q.kind, str(q.framerate)] for q in work.config.questions]
     before = marks.get(redis, key, "controls")
     if before == now:
         return None
-    if before is not None and any(each not in now for each in before):
+    # What a release before this one has noted says nothing of frame rates.
+    if before is not None and any(each not in [question[: len(each)] for question in now] for each in before):
         active = projects.active_version(redis, key)
         for version in filter(None, (KEYFRAMES_VERSION, active)):
             # Whoever has such a task open cannot submit it: the editor that they have open is the old one.

@@ -1,4 +1,4 @@
-"""Suggestions name the label config's controls: where these are renamed, they are made anew."""
+"""Suggestions name the label config's controls and count its frames: where these change, they are made anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from studio import KEY, Studio
 
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects, ready
+from ml_backend.records import marks, projects, ready
 
 CONFIG = """<View><TimelineLabels name="labels" toName="video"><Label value="a"/><Label value="b"/></TimelineLabels>
 <Video name="video" value="$video"/></View>"""
@@ -36,9 +36,10 @@ def suggested(context: WorkerContext, studio: Studio, redis: Redis, known: None)
         ('name="labels"', 'name="actions"'),
         ('toName="video"', 'toName="film"'),
         ('value="$video"', 'value="$movie"'),
+        ('value="$video"/>', 'value="$video" framerate="50"/>'),
     ],
 )
-def test_suggestions_are_made_anew_for_a_renamed_control_or_video(
+def test_suggestions_are_made_anew_for_a_renamed_control_or_video_and_for_another_frame_rate(
     suggested: Studio, context: WorkerContext, redis: Redis, was: str, now: str
 ) -> None:
     assert suggested.project is not None
@@ -79,3 +80,11 @@ def test_an_active_model_predicts_anew_under_the_new_names(suggested: Studio, re
     reconcile(KEY)
     assert not suggested.predictions
     assert "rollout cold-v1" in queued(redis)
+
+
+def test_what_an_older_release_noted_of_the_controls_is_understood(suggested: Studio, redis: Redis) -> None:
+    marks.put(redis, KEY, "controls", [["labels", "video", "$video", "timeline"]])
+    reconcile(KEY)
+    assert len(suggested.predictions) == 2
+    [noted] = marks.get(redis, KEY, "controls")
+    assert len(noted) == 5

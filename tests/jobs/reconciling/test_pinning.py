@@ -43,6 +43,24 @@ class TestTheShownVersion:
         assert projects.active_version(redis, KEY) == "cold-v2"
         assert "cold-v7" in projects.problems(redis)[KEY][0]
 
+    @pytest.mark.parametrize("pinned", ["cold-v7", "yolo-8"])
+    def test_suggestions_that_imported_predictions_hide_are_told_of(
+        self, studio: Studio, redis: Redis, pinned: str
+    ) -> None:
+        studio.add_task(1)
+        studio.add_task(2)
+        predicted(studio, 1, pinned)
+        predicted(studio, 2, "keyframes-v1")
+        project(studio)["model_version"] = pinned
+        reconcile(KEY)
+        assert project(studio)["model_version"] == pinned
+        [told] = projects.problems(redis)[KEY]
+        assert pinned in told
+        assert "choose keyframes-v1" in told
+        project(studio)["model_version"] = "keyframes-v1"
+        reconcile(KEY)
+        assert KEY not in projects.problems(redis)
+
     @pytest.mark.parametrize("pinned", ["", "Coldblitz"])
     @pytest.mark.parametrize("active", [None, "cold-v2"])
     def test_where_the_stream_shows_nothing_ours_is_pinned_again(
