@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.queueing.queue import listing
-from ml_backend.records import companions, projects
+from ml_backend.records import companions, label_report, projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -36,6 +36,20 @@ def test_the_companion_project_is_one_click_away(client: FlaskClient, redis: Red
     html = page(client, "/")
     assert "Frames, 12 of 40 labelled" in html.text
     assert "http://studio.invalid/projects/9/data" in {link.get("href") for link in html.all("a")}
+
+
+def test_that_nobody_has_labelled_is_said_only_where_it_is_so(
+    client: FlaskClient, settings: Settings, at_work: None
+) -> None:
+    report = label_report.load(settings.data_dir, scene.P)
+    assert report is not None
+    # Choices about whole videos, or another control than the first, are labels of no frame of the first one.
+    label_report.save(settings.data_dir, scene.P, replace(report, frames={}, regions={}), [])
+    text = page(client, "/").text
+    assert "Nobody has labelled" not in text
+    assert "2 tasks have annotations" in text
+    label_report.save(settings.data_dir, scene.P, replace(report, tasks=(), frames={}, regions={}), [])
+    assert "Nobody has labelled" in page(client, "/").text
 
 
 class TestEveryPage:
