@@ -67,18 +67,30 @@ def prediction_json(prediction: Prediction, question: Question) -> dict[str, Any
 def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> dict[str, Any]:
     """The same of what was predicted of one task to several questions: one result, as sure as the least sure part.
 
-    What is asked about a frame comes first: Label Studio lists regions in the order of the result.
+    What is asked about a frame comes first: Label Studio lists regions in the order of the result. A frame is asked about
+    once, be it that several questions do: the region may be answered to each of them.
     """
     first = parts[0][1]
     items = [item for question, prediction in parts for item in _items(prediction, question)]
-    if len(parts) > 1:
-        items.sort(key=lambda item: item["value"].get("timelinelabels") != [])
     return {
         "task": first.task,
         "model_version": first.version,
         "score": _share(min(prediction.score for _, prediction in parts)),
-        "result": items,
+        "result": items if len(parts) == 1 else [*_asked_once(items), *(item for item in items if not _is_empty(item))],
     }
+
+
+def _asked_once(items: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Of what is asked about one frame of one video the first."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for item in items:
+        if _is_empty(item):
+            found.setdefault((item["to_name"], item["value"]["ranges"][0]["start"]), item)
+    return found.values()
+
+
+def _is_empty(item: Mapping[str, Any]) -> bool:
+    return bool(item["value"].get("timelinelabels") == [])
 
 
 def whole_id(version: str, answer: Iterable[str]) -> str:

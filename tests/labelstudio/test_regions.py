@@ -270,6 +270,22 @@ class TestSeveralQuestions:
         )
         assert [each.id for each in parse_regions(result, self.PLACE)] == ["kf-cold-v1-7", "cold-v1-1_5_9"]
 
+    def test_a_frame_that_several_questions_ask_about_is_one_row(self) -> None:
+        parts = [
+            (question, Prediction(3, "cold-v1", asked("cold-v1", map(StudioFrame, frames)), 0.5))
+            for question, frames in ((self.ACTION, (7, 20)), (self.PLACE, (7, 30)))
+        ]
+        found = [(each["from_name"], each["value"]["ranges"][0]["start"]) for each in joined_json(parts)["result"]]
+        assert found == [("action", 7), ("action", 20), ("place", 30)]
+
+    def test_of_videos_side_by_side_each_is_asked_about(self) -> None:
+        left, right = parse_label_config(
+            """<View><TimelineLabels name="a" toName="l"><Label value="x"/></TimelineLabels><Video name="l" value="$l"/>
+            <TimelineLabels name="b" toName="r"><Label value="x"/></TimelineLabels><Video name="r" value="$r"/></View>"""
+        ).questions
+        parts = [(question, suggestion(3, [StudioFrame(7)])) for question in (left, right)]
+        assert [each["to_name"] for each in joined_json(parts)["result"]] == ["l", "r"]
+
     def test_an_id_from_when_there_was_one_control_belongs_to_the_control_that_comes_first(self) -> None:
         old = {**self.predicted()[1], "id": "cold-v1-1_5_9"}
         added = {**old, "from_name": "place"}
