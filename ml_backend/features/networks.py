@@ -69,16 +69,17 @@ def _timm(name: str, weights: Weights) -> nn.Module:
     options: dict[str, Any] = {}
     path = weights.path
     if path is not None and path.is_dir():
-        said = config_of(path)
+        config = config_of(path)
         about = {
-            k: v for k, v in said.get("pretrained_cfg", {}).items() if k not in ("url", "file", "hf_hub_id", "source")
+            k: v for k, v in config.get("pretrained_cfg", {}).items() if k not in ("url", "file", "hf_hub_id", "source")
         }
-        options = dict(said.get("model_args") or {})
+        options = dict(config.get("model_args") or {})
         path = path / WEIGHTS
     # What weights there are for a name with a tag is known; for one without, those of its usual ones.
     usual = timm.get_pretrained_cfg(model, allow_unregistered=True)
     known = {**(usual.to_dict() if usual is not None else {}), **about}
-    made_for = options.pop("img_size", None) or known.get("input_size", _LARGEST)
+    said = options.pop("img_size", None)
+    made_for = said or known.get("input_size", _LARGEST)
     native = int(made_for[-1] if isinstance(made_for, list | tuple) else made_for)
     usual_side = int(usual.input_size[-1]) if usual is not None else None
     overlay = dict(about)
@@ -91,7 +92,9 @@ def _timm(name: str, weights: Weights) -> nn.Module:
         options["num_classes"] = classes
 
     def make(side: int | None) -> TimmTrunk:
-        more = {} if side is None or side == usual_side else {"img_size": side}
+        # As the weights were saved with: else what they say of places is brought to another size and back.
+        size = side or (native if said else None)
+        more = {} if size is None or (size == usual_side and not said) else {"img_size": size}
         try:
             made = _fitted(name, path or Path(), lambda: create(**more), TypeError)
         except TypeError:  # of a model that has no such option
