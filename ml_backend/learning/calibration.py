@@ -33,6 +33,7 @@ _PESSIMISM = 2.0
 # Less than this many examples of each class beside the one held out cannot show that labels are not told apart.
 _ENOUGH_EACH = 3.0
 _NOTHING_KNOWN = 0.97
+_LUCK = 1.64
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Doubt:
 
     `right`: the mean over its classes of the share of held-out frames that were right, of `frames` frames of `classes`
     classes; all None or 0 where nothing could be held out. `confused`: the class that was taken for another most often, and
-    the other.
+    the other. `error`: by how much `right` would differ by chance, were all answers guessed.
     """
 
     temperature: float = 1.0
@@ -51,6 +52,7 @@ class Doubt:
     frames: int = 0
     classes: int = 0
     confused: tuple[int, int] | None = None
+    error: float = 0.0
 
     @property
     def told_apart(self) -> bool:
@@ -60,8 +62,8 @@ class Doubt:
         level = 1 / self.classes
         if self.frames / self.classes - 1 < _ENOUGH_EACH:
             return True
-        error = np.sqrt(level * (1 - level) / max(self.frames, 1))
-        return bool(self.right > level + error)
+        # The families were chosen by the same frames, so luck counts for them: one chance in twenty.
+        return bool(self.right > level + _LUCK * self.error)
 
     def shown(self, chains: Floats, possible: NDArray[np.bool_]) -> Floats:
         """(n, K) probabilities of one question, drawn toward even ones among the `possible` classes (K,)."""
@@ -120,7 +122,10 @@ def fit_doubt(logs: Floats, truth: NDArray[np.intp], weight: Floats, witnesses: 
     said = logs.argmax(axis=1)
     pairs, counts = np.unique(np.stack([truth, said], axis=1)[~right], axis=0, return_counts=True)
     confused = (int(pairs[counts.argmax()][0]), int(pairs[counts.argmax()][1])) if len(pairs) else None
-    found = Doubt(best[0], best[1], balanced, len(truth), len(classes), confused)
+    level = 1 / len(classes)
+    counts = np.array([(truth == one).sum() for one in classes])
+    error = level * float(np.sqrt((level * (1 - level) / counts).sum()))
+    found = Doubt(best[0], best[1], balanced, len(truth), len(classes), confused, error)
     if not found.told_apart:
         return replace(found, temperature=1.0, chance=_NOTHING_KNOWN)
     if not all_known:

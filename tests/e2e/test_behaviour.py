@@ -57,7 +57,7 @@ def test_labels_that_nothing_tells_apart_are_not_predicted_and_that_is_said(
     tmp_path: Path, studio: Studio, backend: Backend
 ) -> None:
     def by_chance(drawn: np.ndarray, number: int) -> np.ndarray:
-        return np.random.default_rng([9, number]).integers(0, 2, len(drawn))
+        return np.random.default_rng([11, number]).integers(0, 2, len(drawn))
 
     clips = filmed(tmp_path, behaviour(0.04), 3, by_chance)
     loop = connected(studio, backend, clips)
