@@ -51,7 +51,7 @@ class LabelledWhole:
 @dataclass(frozen=True, eq=False)
 class WholeHead:
     """`questions`: exclusive: one, whose classes are the labels; otherwise one per label with the classes yes and no, None for
-    a label that lacks examples of either. `centre` (d,): what all videos share. `videos`: how many each was learnt from."""
+    a label that no video has. `centre` (d,): what all videos share. `videos`: how many each was learnt from."""
 
     labels: tuple[str, ...]
     exclusive: bool
@@ -67,7 +67,7 @@ class WholeHead:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """Labels that are never predicted because there were no examples of them, or none without them."""
+        """Labels that are never predicted because there were no examples of them."""
         return tuple(label for label in self.labels if label not in self.seen)
 
     def probabilities(self, features: VideoFeatures) -> Floats:
@@ -184,19 +184,28 @@ def fit_whole(videos: Sequence[LabelledWhole], labels: Sequence[str], exclusive:
     rows = unit(rows - centre)
     questions: list[Linear | None] = []
     seen: list[str] = []
+    tells_apart = False
     for position in range(1 if exclusive else len(names)):
         classes = values.argmax(axis=1) if exclusive else np.where(values[:, position] == YES, 0, 1)
         known = (values == YES).any(axis=1) if exclusive else values[:, position] != UNKNOWN
         classes = classes[known].astype(np.intp)
         if len(np.unique(classes)) < 2:
-            questions.append(None)
+            always = not exclusive and len(classes) > 0 and not classes.any()
+            questions.append(_always(rows.shape[1], float(weight[known].sum())) if always else None)
+            seen += [names[position]] if always else []
             continue
+        tells_apart = True
         count = len(names) if exclusive else 2
         questions.append(fit_softmax(rows[known], classes, count, weight[known], _INVERSE_PENALTY))
         seen += [names[each] for each in np.unique(classes)] if exclusive else [names[position]]
-    if not seen:
+    if not tells_apart:
         raise _not_enough(values, names, exclusive)
     return WholeHead(names, exclusive, centre.astype(np.float32), tuple(questions), tuple(seen), float(weight.sum()))
+
+
+def _always(features: int, videos: float) -> Linear:
+    """Of an answer that every video has: the next one has it, too, with Laplace's (videos + 1) in (videos + 2)."""
+    return Linear(np.zeros((features, 2), np.float32), np.array([np.log1p(videos), 0], np.float32))
 
 
 def evaluate_whole(

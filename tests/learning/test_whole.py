@@ -55,6 +55,14 @@ class TestLearning:
         assert set(head.answer(head.probabilities(video(both, room=20, seed=20)), LABELS)) == set(LABELS)
         assert head.answer(head.probabilities(video(INDOOR, room=21, seed=21)), LABELS) == ("indoor",)
 
+    def test_an_answer_that_every_video_has_is_predicted_of_the_next_one(self) -> None:
+        videos = [replace(each, values=np.append(each.values, 1).astype(np.int8)) for each in some(6)]
+        head = fit_whole(videos, (*LABELS, "sharp"), False)
+        found = head.probabilities(video(INDOOR, room=20, seed=20))
+        assert "sharp" in head.answer(found, (*LABELS, "sharp"))
+        assert 0.5 < found[2] < 7 / 8
+        assert head.lacking == ()
+
     def test_a_class_without_an_example_is_never_predicted(self) -> None:
         videos = [replace(each, values=np.append(each.values, 0).astype(np.int8)) for each in some(6)]
         head = fit_whole(videos, (*LABELS, "under water"), True)
