@@ -6,9 +6,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from ml_backend.commands.terminal import terminal
 
 app = typer.Typer(help="The networks that turn frames into embeddings.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def bench(
     table = Table("backbone", "macro-F1 on held-out frames", "frames a second", "dimensions", "license", title=title)
     for row in sorted(rows, key=lambda row: -(row["macro_f1"] or 0)):
         if row["problem"]:
-            table.add_row(row["backbone"], escape(row["problem"]), "", "", "")
+            table.add_row(row["backbone"], row["problem"], "", "", "")
             continue
         f1 = "no label occurs" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}"
         table.add_row(
@@ -88,4 +88,4 @@ def bench(
             str(row["dimensions"]),
             row["license"] or "not noted",
         )
-    Console().print(table)
+    terminal().print(table)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ml_backend.commands.backend import Backend
+from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
 from ml_backend.records.label_account import Account, parse
 
@@ -21,7 +20,7 @@ def print_account(backend: Backend, project: str, task: int | None, as_json: boo
         raise SettingsError(
             f"No training has read the labels of {of} yet.", "One does when an annotation is submitted."
         )
-    console = Console()
+    console = terminal()
     if as_json:
         console.print_json(json.dumps(found))
     else:
@@ -35,5 +34,5 @@ def _table(account: Account) -> Table:
     )
     table = Table("control", "regions", "frames", "what became of them", title=title)
     for row in account.rows:
-        table.add_row(escape(row.control), str(row.regions), str(row.frames or ""), escape(row.said))
+        table.add_row(row.control, str(row.regions), str(row.frames or ""), row.said)
     return table

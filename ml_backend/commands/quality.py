@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from rich.console import Group
-from rich.markup import escape
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +57,7 @@ def _suspects(report: QualityReport) -> Group:
 
 def _about(row: SuspectRow) -> str:
     what = "where it begins or ends" if row.kind == "boundary" else "the label"
-    return f"{what}, {escape(row.control)}" if row.control else what
+    return f"{what}, {row.control}" if row.control else what
 
 
 def _agreement(report: QualityReport) -> Group:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -70,7 +69,7 @@ def _tell(console: Console, found: Stats) -> None:
     console.print(f"{found.tasks} tasks: {states}; skipped {found.skipped} times", markup=False)
     for control, labels in {"": found.labels, **found.controls}.items():
         columns = list(next(iter(labels.values()), {}))
-        table = Table(escape(f"label of {control}") if control else "label", *columns, box=None, pad_edge=False)
+        table = Table(f"label of {control}" if control else "label", *columns, box=None, pad_edge=False)
         for label, used in labels.items():
             table.add_row(Text(label), *(str(used[column]) for column in columns))
         console.print(table)

@@ -17,7 +17,7 @@ from ml_backend.demo.clips import Script, make_clips
 from ml_backend.jobs.predictions.predict import FrameProbabilities, timeline_prediction
 from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.training.labelled import annotated_tasks
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom import load_custom
 from ml_backend.learning.customversions import save_custom
@@ -65,12 +65,20 @@ def work(context: WorkerContext) -> ProjectWork:
     return open_project(context, KEY)
 
 
+def said(context: WorkerContext, work: ProjectWork, annotated: Annotated) -> FrameProbabilities:
+    """What the model says to the only question of its task."""
+    predicted = predictor(context, work, "custom-mine-v1")(annotated.task, annotated)
+    assert predicted is not None
+    ((_, part),) = predicted.parts
+    assert part.frames is not None
+    return part.frames
+
+
 def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is_held(
     context: WorkerContext, work: ProjectWork
 ) -> None:
     (annotated,) = annotated_tasks(context, work)
-    found = predictor(context, work, "custom-mine-v1")(annotated.task, annotated)
-    assert found is not None
+    found = said(context, work, annotated)
     assert found.labels == ("cat", "dog")
     assert found.values[8, 0] == pytest.approx(1)
     assert found.values[4, 0] == pytest.approx(0, abs=1e-6)
@@ -113,8 +121,7 @@ def test_frames_that_people_answered_are_not_asked_about_again_by_a_model_withou
     context: WorkerContext, work: ProjectWork
 ) -> None:
     (annotated,) = annotated_tasks(context, work)
-    found = predictor(context, work, "custom-mine-v1")(annotated.task, annotated)
-    assert found is not None
+    found = said(context, work, annotated)
     assert found.answered.tolist() == [4, 8]
     regions = timeline_prediction(work, "custom-mine-v1", annotated.task, found).regions
     asked = [region for region in regions if not region.labels]

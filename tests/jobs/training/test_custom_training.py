@@ -135,7 +135,9 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     predict = predictor(context, work, card.name)
     found = predict(context.client.task(work.id, 4), None)
     assert found is not None
-    assert found.values.argmax(axis=1).tolist() == [0] * films[4][1] + [1] * (FRAMES - films[4][1])
+    ((_, part),) = found.parts
+    assert part.frames is not None
+    assert part.frames.values.argmax(axis=1).tolist() == [0] * films[4][1] + [1] * (FRAMES - films[4][1])
 
     assert train(KEY) == "sky.py is custom-sky-v1, which knows these annotations already"
     studio.tasks[4]["annotations"] = [truly(4, films[4][1])]
