@@ -66,8 +66,9 @@ demo: .venv/stamp $(LABEL_STUDIO) ## The whole loop on a real Label Studio; VIDE
 serve: .venv/stamp ## Web, workers and Redis for the Label Studio at LABEL_STUDIO_URL, with LABEL_STUDIO_API_KEY
 	@$(BIN)/coldblitz serve
 
+# One BLAS thread, as `coldblitz serve` gives its workers: more of them spin on the cores that decode.
 test: setup lint ## Lint, types and all tests
-	@$(BIN)/python -m pytest
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: .venv/stamp
 	@$(BIN)/ruff check .

@@ -7,7 +7,7 @@ family that does not carry over to unseen videos loses its say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,9 +144,17 @@ def weigh(lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence
 
 
 def fit_ensemble(
-    lessons: Sequence[Lesson], count: int, recipe: Recipe, weighed: Weighed | None = None, most: int | None = None
+    lessons: Sequence[Lesson],
+    count: int,
+    recipe: Recipe,
+    weighed: Weighed | None = None,
+    most: int | None = None,
+    spans: Mapping[str, Floats] | None = None,
 ) -> Ensemble:
-    """Fit all members that have a weight on all lessons, or on about `most` of their rows, as many of each class."""
+    """Fit all members that have a weight on all lessons, or on about `most` of their rows, as many of each class.
+
+    `spans`: by family what its rows span (`span`), where that is known already, be it of more rows than these.
+    """
     if most is not None and sum(len(lesson.classes) for lesson in lessons) > most:
         lessons, _ = _fewer(lessons, (), most)
     known = weigh(lessons, count, recipe) if weighed is None else weighed
@@ -157,7 +165,7 @@ def fit_ensemble(
         if known.weights[f] <= 0:
             continue
         every = np.concatenate([lesson.rows[family.name] for lesson in lessons])
-        basis = span(every)
+        basis = span(every) if spans is None else spans[family.name]
         fitted = fit_softmax(every @ basis, classes, count, weight, known.penalties[f])
         near = _nearest(every, classes) if recipe.neighbours and family.name not in recipe.alone else None
         members.append(Member(family, Linear(basis @ fitted.weights, fitted.bias), near, float(known.weights[f])))

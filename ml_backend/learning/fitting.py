@@ -15,6 +15,7 @@ from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, ro
 from ml_backend.learning.families import Floats, Reference, Views, reference_of
 from ml_backend.learning.framelabels import NO, UNKNOWN, YES
 from ml_backend.learning.head import Head, Kind, possible
+from ml_backend.learning.linear import span
 from ml_backend.learning.smoothing import switch_rate
 from ml_backend.wording import some
 
@@ -25,6 +26,8 @@ Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence
 _PARTS = 8
 # Doubt is measured on so many folds, and of each on so many of its videos.
 _DOUBT_FOLDS, _DOUBT_VIDEOS = 8, 6
+# From so many labelled frames on half of that says as much, and nobody waits for it.
+_PLENTY, _PLENTY_FOLDS, _PLENTY_VIDEOS = 300, 4, 3
 # With more questions than this each is measured on fewer folds and fitted to fewer rows, of which it needs no more: two classes.
 _MANY = 4
 _FEW_FOLDS, _ROWS_OF_MANY, _HELD_ROWS_OF_MANY = 3, 2000, 500
@@ -96,6 +99,7 @@ class _Course:
         self.reference, self.switch = reference, switch
         self.classes = len(names) + 1 if exclusive else 2
         self.is_many = not exclusive and len(names) > _MANY
+        self._spans: dict[str, Floats] = {}
 
     def asked(self, position: int) -> list[NDArray[np.bool_]]:
         """For each video (k,) the rows that can answer the question."""
@@ -117,9 +121,19 @@ class _Course:
             enough = (
                 known is not None and lessons and len(np.unique(np.concatenate([one.classes for one in lessons]))) > 1
             )
+            if not enough:
+                questions.append(None)
+                continue
             rows = (_ROWS_OF_MANY if left_out is None else _HELD_ROWS_OF_MANY) if self.is_many else None
-            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, rows) if enough else None)
+            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, rows, self._all_spans()))
         return Head(self.kind, self.names, self.exclusive, tuple(questions), self.switch, reference=self.reference)
+
+    def _all_spans(self) -> dict[str, Floats]:
+        """By family what the rows of all questions span: what is fitted to some of them lies in it."""
+        if not self._spans:
+            families = self._rows[0].keys() if self._rows else ()
+            self._spans = {name: span(np.concatenate([rows[name] for rows in self._rows])) for name in families}
+        return self._spans
 
     def whole(self, group: NDArray[np.intp]) -> Fold:
         """The fold that holds out these videos."""
@@ -152,10 +166,12 @@ class _Course:
         `own`: of videos whose other labels are known.
         """
         found: list[list[tuple[Floats, NDArray[np.intp], Floats]]] = [[] for _ in weighed]
-        for fold in folds[: _FEW_FOLDS if self.is_many else _DOUBT_FOLDS]:
+        has_plenty = sum(len(each) for each in self.chosen) > _PLENTY
+        most, videos = (_PLENTY_FOLDS, _PLENTY_VIDEOS) if has_plenty else (_DOUBT_FOLDS, _DOUBT_VIDEOS)
+        for fold in folds[: _FEW_FOLDS if self.is_many else most]:
             head = self.head(weighed, fold)
             asked = [v for v, out in enumerate(fold) if out.any()]
-            for v in asked[:: -(-len(asked) // _DOUBT_VIDEOS)]:
+            for v in asked[:: -(-len(asked) // videos)]:
                 self._predict(head, v, fold[v], own, found)
         doubts = []
         for each in found:
