@@ -26,7 +26,7 @@ _READY = """task => { const store = window.Htx?.annotationStore, video = documen
     return store?.selected && video?.readyState >= 2 && store.selected.names.get('video').length > 1
         && store.selected.regions.length > 0 && window.Htx.task.id === task; }"""
 _REGIONS = """() => window.Htx.annotationStore.selected.regions.map(region => (
-    {id: region.cleanId, start: region.ranges[0].start, labels: [...(region.labels || [])]}))"""
+    {id: region.cleanId, start: region.ranges[0].start, answers: region.results.length}))"""
 
 TWO = """<View>
   <TimelineLabels name="what" toName="video"><Label value="clear"/><Label value="ball"/><Label value="car"/></TimelineLabels>
@@ -47,6 +47,7 @@ def page(studio: Studio) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
         page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.set_default_timeout(180_000)
         page.goto(f"{studio.url}/user/login/")
         page.fill("#email", studio.user)
         page.fill("#password", studio.password)
@@ -104,7 +105,8 @@ def test_two_timelines_on_one_video_are_answered_learnt_and_predicted_each(
         # The second control's digits go on where those of the first end.
         page.keyboard.press({"clear": "1", "ball": "2", "car": "3"}[truth])
         page.keyboard.press("4" if truth == "clear" else "5")
-        page.wait_for_function(f"at => ({_REGIONS})()[at].labels.length === 2", arg=number)
+        # The editor keeps the answer to the second control beside the first one's, in the same region.
+        page.wait_for_function(f"at => ({_REGIONS})()[at].answers === 2", arg=number)
     page.screenshot(path=_ARTIFACTS / "two-timelines-answered.png")
     page.keyboard.press("Escape")
     with page.expect_response(
