@@ -15,6 +15,7 @@ from ml_backend.learning.annotation_reading import (
     GROUND_TRUTH,
     NO,
     UNKNOWN,
+    UNTOUCHED,
     YES,
     Reading,
     is_asked,
@@ -27,6 +28,7 @@ from ml_backend.video.timeline import StudioGrid
 
 Reason = Literal[
     "taught",
+    "taken over",
     "unanswered",
     "no label",
     "unknown label",
@@ -106,10 +108,12 @@ def _outcome(
         return Outcome("outside")
     pictures = grid.shown[span]
     values = known.values[int(pictures[0]) : int(pictures[-1]) + 1]
-    if taught := int(_says(values, columns).sum()):
-        return Outcome("taught", taught)
     first, stop = np.searchsorted(shown, [pictures[0], pictures[-1] + 1])
     here = slice(int(first), int(stop))
+    if taught := int(_says(values, columns).sum()):
+        # Somebody who submitted a timeline as it was predicted has not looked at all of it.
+        unlooked = is_untouched(region, pushed) and bool((mine.reading.rank[here] == UNTOUCHED).all())
+        return Outcome("taken over" if unlooked else "taught", taught)
     against = [(other, rank) for other in others if (rank := _rank_against(other.reading, columns, here)) is not None]
     if not against:
         return Outcome("contradicts itself")

@@ -12,10 +12,11 @@ from typing import Any
 
 from ml_backend.records.files import write_whole
 
-TAUGHT = "taught"
+TAUGHT, TAKEN_OVER = "taught", "taken over"
 # What became of so many regions; `{}` is the row's detail.
 _SAID = {
     TAUGHT: "taught {frames} frames",
+    TAKEN_OVER: "taught {frames} frames a little: a model drew them, and nobody changed them",
     "review": "said whether something was reviewed",
     "unanswered": "are suggestions and questions without an answer",
     "no label": "have no label",
@@ -74,7 +75,7 @@ class Account:
     @property
     def taught(self) -> int:
         """How many regions taught something."""
-        return sum(row.regions for row in self.rows if row.reason == TAUGHT)
+        return sum(row.regions for row in self.rows if row.reason in (TAUGHT, TAKEN_OVER))
 
     def of(self, control: str) -> tuple[Row, ...]:
         """The rows of one control."""

@@ -64,7 +64,8 @@ class TestOneAnnotation:
         ]
 
     def test_submitted_without_a_look_it_taught_a_little(self) -> None:
-        assert became(annotation(untouched(1, 6, "cat"))) == [Outcome("taught", 6)]
+        assert became(annotation(untouched(1, 6, "cat"))) == [Outcome("taken over", 6)]
+        assert became(annotation(untouched(1, 6, "cat"), reviewed=True)) == [Outcome("taught", 6)]
 
     def test_two_answers_to_one_picture_contradict_each_other(self) -> None:
         twice = grid(2, [0, 0, 1, 1])
@@ -105,7 +106,7 @@ def test_every_region_comes_to_one_thing(made: list[Annotation], on: StudioGrid,
     found = list(outcomes(made, on, known, exclusive=exclusive, pushed={}, dense=dense))
     assert len(found) == sum(len(each.regions) for each in made)
     for outcome in found:
-        assert (outcome.reason == "taught") == (outcome.frames > 0)
+        assert (outcome.reason in ("taught", "taken over")) == (outcome.frames > 0)
         assert bool(outcome.by) == (outcome.reason in ("contradicted", "timeline", "ground truth"))
     taught = sum(outcome.frames for outcome in found)
     yes = (known.values == 1).any(axis=1)

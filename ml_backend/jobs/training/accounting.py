@@ -95,7 +95,11 @@ class Accounts:
 
 def nothing_taught(account: Account, control: str) -> str | None:
     """Why the regions of a control have taught nothing, as a sentence; None where nobody has labelled anything."""
-    rows = [row for row in account.rows if row.control in (control, _COMPANION) and row.reason != label_account.TAUGHT]
+    rows = [
+        row
+        for row in account.rows
+        if row.control in (control, _COMPANION) and not row.frames and row.reason != label_account.TAUGHT
+    ]
     read = sum(row.regions for row in rows)
     if not read and not account.taught:
         # All that people did is about something else, a control that was renamed, perhaps.
