@@ -25,12 +25,17 @@ _FOLDS = 5
 
 
 def fit_blitz(
-    videos: Sequence[LabelledVideo], labels: Sequence[str], *, exclusive: bool | None = None, seed: int = 0
+    videos: Sequence[LabelledVideo],
+    labels: Sequence[str],
+    *,
+    exclusive: bool | None = None,
+    seed: int = 0,
+    doubted: bool = True,
 ) -> Head:
     """Fit a Blitz head on every video with known frames, sparse ones included.
 
     `exclusive` None: at most one label a frame unless the labels overlap somewhere. The same videos and seed give the
-    same head. Raises NotEnoughLabels as `fit_cold` does.
+    same head. `doubted`: as for `fit_head`. Raises NotEnoughLabels as `fit_cold` does.
     """
     one_label = looks_exclusive(videos) if exclusive is None else exclusive
 
@@ -42,4 +47,4 @@ def fit_blitz(
         dealt = deal(duplicates(features), _FOLDS, seed)
         return [fold for one in np.unique(dealt) if spared(fold := np.flatnonzero(dealt == one), classes)]
 
-    return fit_head("blitz", videos, labels, one_label, _RECIPE, folds)
+    return fit_head("blitz", videos, labels, one_label, _RECIPE, folds, doubted=doubted)

@@ -32,16 +32,19 @@ def fit_cold(
     exclusive: bool | None = None,
     seed: int = 0,
     prompts: Prompts | None = None,
+    doubted: bool = True,
 ) -> Head:
     """Fit a Cold head on every labelled frame of a project.
 
     `exclusive` None: at most one label a frame unless the labels overlap somewhere. `seed` deals the videos into the
     folds that weigh the feature families; the same videos and seed give the same head. `prompts`: the labels as a text
-    model understands them, a prior while there are few labelled frames. Raises NotEnoughLabels when
-    fewer than two classes were seen, naming what lacks examples.
+    model understands them, a prior while there are few labelled frames. `doubted`: as for `fit_head`. Raises
+    NotEnoughLabels when fewer than two classes were seen, naming what lacks examples.
     """
     one_label = looks_exclusive(videos) if exclusive is None else exclusive
-    head = fit_head("cold", videos, labels, one_label, _RECIPE, lambda teaching, _: _deal(len(teaching), seed))
+    head = fit_head(
+        "cold", videos, labels, one_label, _RECIPE, lambda teaching, _: _deal(len(teaching), seed), doubted=doubted
+    )
     return replace(head, prior=prior_for(videos, labels, prompts))
 
 

@@ -83,7 +83,7 @@ def evaluate(
         scheme = "leave out videos" if len(np.unique(folds)) < recordings else "leave one video out"
         scheme = _UNSEEN if trained_on else scheme
     else:
-        splits = [pair for video in usable for pair in _blocks_of(video)]
+        splits = _blocks(usable)
         scheme = "blocks of one video"
     held: list[Held] = []
     for done, (inside, outside) in enumerate(splits):
@@ -220,19 +220,24 @@ def _predicted(head: Head, video: LabelledVideo, labels: tuple[str, ...]) -> Hel
     )
 
 
-def _blocks_of(video: LabelledVideo) -> list[tuple[list[LabelledVideo], list[LabelledVideo]]]:
-    """Train and test copies of one video whose time is cut into blocks, a quarter of a block left out between them."""
-    known = np.flatnonzero(video.labels.known)
+def _blocks(videos: Sequence[LabelledVideo]) -> list[tuple[list[LabelledVideo], list[LabelledVideo]]]:
+    """Train and test copies of one recording whose time is cut into blocks, a quarter of a block left out between them.
+
+    The same block is held out of all of its videos, since a copy of what is asked for would give the answer away.
+    """
+    longest = max((len(video.labels) for video in videos), default=0)
+    places = [np.arange(len(video.labels)) * (longest / max(len(video.labels), 1)) for video in videos]
+    of_known = [place[video.labels.known] for video, place in zip(videos, places, strict=True)]
+    known = np.unique(np.concatenate(of_known)) if of_known else np.zeros(0)
     pairs = []
-    for block in np.array_split(known, min(_BLOCKS, len(known))):
-        if not len(block) or len(block) == len(known):
+    for block in np.array_split(known, min(_BLOCKS, len(known))) if len(known) else []:
+        if len(block) == len(known):
             continue
-        first, last = int(block[0]), int(block[-1])
+        first, last = float(block[0]), float(block[-1])
         gap = (last - first + 1) // 4
-        frames = np.arange(len(video.labels))
-        inside = (frames < first - gap) | (frames > last + gap)
-        outside = (frames >= first) & (frames <= last)
-        pairs.append(([_only(video, inside)], [_only(video, outside)]))
+        inside = [_only(v, (at < first - gap) | (at > last + gap)) for v, at in zip(videos, places, strict=True)]
+        outside = [_only(v, (at >= first) & (at <= last)) for v, at in zip(videos, places, strict=True)]
+        pairs.append((inside, [video for video in outside if video.labels.known.any()]))
     return pairs
 
 

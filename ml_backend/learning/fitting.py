@@ -26,17 +26,27 @@ Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence
 _PARTS = 8
 # Doubt is measured on so many folds, and of each on so many of its videos.
 _DOUBT_FOLDS, _DOUBT_VIDEOS = 8, 6
-# From so many labelled frames on half of that says as much, and nobody waits for it.
-_PLENTY, _PLENTY_FOLDS, _PLENTY_VIDEOS = 300, 4, 3
+# From so many labelled frames on a part of that says as much, and nobody waits for it.
+_PLENTY, _PLENTY_FOLDS, _PLENTY_VIDEOS = 300, 3, 2
 # With more questions than this each is measured on fewer folds and fitted to fewer rows, of which it needs no more: two classes.
 _MANY = 4
-_FEW_FOLDS, _ROWS_OF_MANY, _HELD_ROWS_OF_MANY = 3, 2000, 500
+_FEW_FOLDS, _ROWS_OF_MANY, _HELD_ROWS = 3, 2000, 500
 
 
 def fit_head(
-    kind: Kind, videos: Sequence[LabelledVideo], labels: Sequence[str], exclusive: bool, recipe: Recipe, folds: Folds
+    kind: Kind,
+    videos: Sequence[LabelledVideo],
+    labels: Sequence[str],
+    exclusive: bool,
+    recipe: Recipe,
+    folds: Folds,
+    *,
+    doubted: bool = True,
 ) -> Head:
-    """Fit one ensemble for each question; raises NotEnoughLabels when no question has two classes."""
+    """Fit one ensemble for each question; raises NotEnoughLabels when no question has two classes.
+
+    `doubted`: whether it is measured how far its answers are to be believed, which takes longer than all the rest.
+    """
     names = tuple(labels)
     videos = [_aligned(video, names) for video in videos if video.labels.known.any()]
     if any(video.features.flow is None for video in videos):
@@ -69,6 +79,8 @@ def fit_head(
     if not any(each is not None for each in weighed):
         raise _not_enough(videos, names, exclusive)
     head = course.head(weighed, None)
+    if not doubted:
+        return head
     doubts = own_doubts = tuple(Doubt() for _ in weighed)
     if kind == "cold" or len(videos) < 2:
         own_doubts = doubts = course.doubts(weighed, course.parts(0), own=True)
@@ -124,7 +136,7 @@ class _Course:
             if not enough:
                 questions.append(None)
                 continue
-            rows = (_ROWS_OF_MANY if left_out is None else _HELD_ROWS_OF_MANY) if self.is_many else None
+            rows = (_ROWS_OF_MANY if self.is_many else None) if left_out is None else _HELD_ROWS
             questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, rows, self._all_spans()))
         return Head(self.kind, self.names, self.exclusive, tuple(questions), self.switch, reference=self.reference)
 

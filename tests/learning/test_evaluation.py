@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
 
@@ -15,6 +16,7 @@ from ml_backend.learning.calibration import ENOUGH_FRAMES, Held, fitting_tempera
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import evaluate, is_worse
 from ml_backend.learning.examples import LabelledVideo
+from ml_backend.learning.head import Head
 from ml_backend.learning.metrics import (
     calibration_error,
     confusion,
@@ -97,6 +99,22 @@ class TestEvaluate:
         assert found["judgement"].startswith("Not enough videos to judge")
         assert found["macro_f1"] > 0.9
         assert found["macro_f1_interval"] is None
+
+    def test_what_is_asked_of_one_copy_is_not_learnt_from_another(self) -> None:
+        copies = [replace(reviewed(0), task=n) for n in range(12)]
+        taught: list[Sequence[LabelledVideo]] = []
+
+        def fit(videos: Sequence[LabelledVideo]) -> Head:
+            taught.append(videos)
+            return FIT(videos)
+
+        found = evaluate(copies, LABELS, fit, exclusive=True)
+        assert (found["scheme"], found["frames"]) == ("blocks of one video", 12 * len(TRUTH))
+        # However many copies there are: as many fits as blocks.
+        assert len(taught) == 4
+        for inside in taught:
+            assert len({tuple(np.flatnonzero(one.labels.known)) for one in inside}) == 1
+            assert len(inside) == 12
 
     def test_a_blind_submit_is_no_measure(self) -> None:
         found = evaluate([reviewed(n, judged=False) for n in range(3)], LABELS, FIT, exclusive=True)

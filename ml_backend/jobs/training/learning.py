@@ -21,6 +21,7 @@ from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, Fit, evaluate
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.learning.head import Head
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole import evaluate_whole, fit_whole
 from ml_backend.records import projects
@@ -29,6 +30,7 @@ from ml_backend.records import projects
 ENOUGH_REVIEWED = 2
 # The check that decides the pin must not make anybody wait.
 _QUICK_FOLDS = 2
+_OF_CONFIDENCE = ("calibration_error", "reliability", "temperature")
 
 
 def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
@@ -42,7 +44,7 @@ def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotat
     head = fit(videos)
     seconds = time.perf_counter() - started
     report(95, "checking it on held-out videos")
-    quick = own.metrics if own else _quick_check(videos, work.question.labels, fit, exclusive)
+    quick = own.metrics if own else _quick_check(videos, head)
     return Learnt(
         work.question.from_name,
         head,
@@ -121,20 +123,26 @@ def kind_for(mode: str, videos: Sequence[LabelledVideo]) -> str:
     return "blitz" if reviewed >= ENOUGH_REVIEWED else "cold"
 
 
-def fitting(kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None) -> Fit:
+def fitting(
+    kind: str, labels: Sequence[str], exclusive: bool, prompts: Prompts | None = None, *, doubted: bool = True
+) -> Fit:
     """The training of one kind of model, for any of a project's videos. The result raises NotEnoughLabels.
 
-    `prompts`: the labels as a text model reads them, for Cold.
+    `prompts`: the labels as a text model reads them, for Cold. `doubted`: whether it is measured how far to believe it.
     """
     if kind == "blitz":
-        return lambda videos: fit_blitz(videos, labels, exclusive=exclusive)
-    return lambda videos: fit_cold(videos, labels, exclusive=exclusive, prompts=prompts)
+        return lambda videos: fit_blitz(videos, labels, exclusive=exclusive, doubted=doubted)
+    return lambda videos: fit_cold(videos, labels, exclusive=exclusive, prompts=prompts, doubted=doubted)
 
 
-def _quick_check(
-    videos: Sequence[LabelledVideo], labels: Sequence[str], fit: Fit, exclusive: bool
-) -> Mapping[str, Any]:
-    """Held-out metrics from two folds; empty while too few videos could say anything."""
+def _quick_check(videos: Sequence[LabelledVideo], head: Head) -> Mapping[str, Any]:
+    """Held-out metrics of such a head from two folds; empty while too few videos could say anything.
+
+    It is for comparing answers, so nothing is measured or said of how far to believe them.
+    """
     if len(videos) < ENOUGH_VIDEOS:
         return {}
-    return evaluate(videos, labels, fit, exclusive=exclusive, most_folds=_QUICK_FOLDS)
+    prompts = None if head.prior is None else head.prior.prompts
+    fit = fitting(head.kind, head.labels, head.exclusive, prompts, doubted=False)
+    found = evaluate(videos, head.labels, fit, exclusive=head.exclusive, most_folds=_QUICK_FOLDS)
+    return {key: value for key, value in found.items() if key not in _OF_CONFIDENCE}
