@@ -105,10 +105,11 @@ def why(error: BaseException, url: str, *, proxied: bool = True) -> tuple[str, s
         proxy = proxy_of(url) if proxied else None
     except SettingsError as refused:
         return refused.message.rstrip("."), refused.remedy
-    if proxy is not None and _is_about_connecting(error):
+    failed = next(filter(_is_about_connecting, _causes(error)), None)
+    if proxy is not None and failed is not None:
         host = urlsplit(url).hostname
         return (
-            f"through the proxy {_without_login(proxy)}: {type(error).__name__}",
+            f"through the proxy {_without_login(proxy)}: {type(failed).__name__}",
             f"Correct HTTP_PROXY and HTTPS_PROXY, or add {host} to NO_PROXY.",
         )
     return type(error).__name__, None
@@ -123,7 +124,10 @@ def _remedy_of(reason: str) -> str:
 
 
 def _is_about_connecting(error: BaseException) -> bool:
-    return isinstance(error, httpx.TransportError | requests.ConnectionError | requests.Timeout)
+    # Hugging Face's library has an httpx of its own, with the same names.
+    return isinstance(error, requests.ConnectionError | requests.Timeout) or any(
+        kind.__name__ == httpx.TransportError.__name__ for kind in type(error).__mro__
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

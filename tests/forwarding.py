@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.sendall(part)
         self.close_connection = True
 
-    do_POST = do_GET
+    do_POST = do_HEAD = do_GET
 
     def _admitted(self, host: str) -> bool:
         self.server.asked.append(host)

@@ -21,6 +21,7 @@ from loopback import closed_port, serving
 from ml_backend import transport
 from ml_backend.commands.backend import There
 from ml_backend.errors import ColdblitzError, LabelStudioUnreachable, SettingsError, VideoUnreachable
+from ml_backend.features.hugging_face import fetch_model_folder
 from ml_backend.features.weights import _download
 from ml_backend.labelstudio.access import check_label_studio, check_token
 from ml_backend.labelstudio.client import Client
@@ -78,6 +79,21 @@ def video() -> Response:
     return Response(b"film", mimetype="video/mp4")
 
 
+@app.get("/api/models/somebody/network/revision/main")
+def repository() -> Response:
+    return jsonify(id="somebody/network", sha="5" * 40, siblings=[{"rfilename": "model.safetensors"}])
+
+
+@app.get(f"/api/models/somebody/network/tree/{'5' * 40}")
+def files() -> Response:
+    return jsonify([{"type": "file", "path": "model.safetensors", "size": 7, "oid": "abc"}])
+
+
+@app.get(f"/somebody/network/resolve/{'5' * 40}/model.safetensors")
+def weights() -> Response:
+    return Response(b"weights", headers={"ETag": '"abc"', "X-Repo-Commit": "5" * 40})
+
+
 # What each reaches of a server, by its address.
 WAYS: dict[str, Callable[[str, Path], object]] = {
     "API": lambda url, _: list(Client(url, LEGACY).projects()),
@@ -87,6 +103,9 @@ WAYS: dict[str, Callable[[str, Path], object]] = {
     "command": lambda url, _: There(url).call("GET", "/jobs"),
     "doctor": lambda url, _: _ok(check_label_studio(url, 5)) and _ok(check_token(url, PERSONAL, 5)),
     "demo": lambda url, _: transport.session(url).get(f"{url}/jobs", timeout=5).json(),
+    "Hugging Face": lambda url, folder: fetch_model_folder(
+        "somebody/network", folder, [], "Not fetched ({}).", "", url
+    ),
     "client": lambda url, _: transport.client(url).get(f"{url}/jobs").json(),
 }
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import WeightsError
+from ml_backend.features.hugging_face import WEIGHTS, fetch_model_folder
 from ml_backend.features.weights import Weights, untrained_warning
 
-CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 _READ = (CONFIG, PREPROCESSOR, WEIGHTS)
 # What a text model beside a vision tower reads, and what says under which licence the weights are.
 _BESIDE = ("README.md", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
-_FETCH_SECONDS = 5
 # Model types whose weights are under a licence of their own, for a folder that says nothing.
 _OWN_LICENCES = {"dinov3_vit": "dinov3-license", "dinov3_convnext": "dinov3-license"}
 
@@ -126,28 +126,11 @@ def _tagged_licence(model: str, about: Mapping[str, Any]) -> str:
 def _fetched(name: str, source: str, cache_dir: Path | None) -> Path:
     if not source or source.count("/") != 1:
         raise WeightsError(f"There are no weights to fetch for {name}.", _remedy(name.partition("/")[0]))
-    from huggingface_hub import snapshot_download
-
-    reason = ""
-    for offline in (True, False):
-        try:
-            folder = Path(
-                snapshot_download(
-                    source,
-                    cache_dir=cache_dir,
-                    allow_patterns=[*_READ, *_BESIDE],
-                    local_files_only=offline,
-                    etag_timeout=_FETCH_SECONDS,
-                )
-            )
-        except Exception as error:  # it raises a dozen kinds, some of them of the libraries below it
-            reason = type(error).__name__
-            continue
-        # One that was broken off is completed.
-        if not offline or (folder / WEIGHTS).is_file():
-            return folder
-    raise WeightsError(
-        f"The weights of {name} could not be fetched from huggingface.co/{source} ({reason}).",
+    return fetch_model_folder(
+        source,
+        cache_dir,
+        [*_READ, *_BESIDE],
+        f"The weights of {name} could not be fetched from huggingface.co/{source} ({{}}).",
         f"Let a worker reach the network once, or copy them: {_remedy(name.partition('/')[0])}",
     )
 

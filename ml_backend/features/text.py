@@ -17,19 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import DeviceFull, WeightsError
+from ml_backend.features.hugging_face import WEIGHTS, fetch_model_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float32]
 
-WEIGHTS = "model.safetensors"
 _BESIDE = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocab.json", "merges.txt")
 _VERSION = 1
 _BATCH = 32
 # What CLIP was trained with, for a folder that does not say.
 _MEAN, _SPREAD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_FETCH_SECONDS = 5
 _FOLDER = "Use a folder with a CLIP model as transformers saves it: config.json, model.safetensors and tokenizer.json."
 
 
@@ -89,28 +88,11 @@ def _found(name: str, cache_dir: Path) -> Path:
         return folder
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise WeightsError(f"TEXT_MODEL names {name}, which is not a folder.", _FOLDER)
-    from huggingface_hub import snapshot_download
-
-    reason = ""
-    for offline in (True, False):
-        try:
-            fetched = Path(
-                snapshot_download(
-                    name,
-                    cache_dir=cache_dir,
-                    allow_patterns=[*_BESIDE, WEIGHTS],
-                    local_files_only=offline,
-                    etag_timeout=_FETCH_SECONDS,
-                )
-            )
-        except Exception as error:  # it raises a dozen kinds, some of them of the libraries below it
-            reason = type(error).__name__
-            continue
-        # One that was broken off is completed.
-        if not offline or (fetched / WEIGHTS).is_file():
-            return fetched
-    raise WeightsError(
-        f"TEXT_MODEL is {name}, which is no folder and could not be fetched from Hugging Face ({reason}).",
+    return fetch_model_folder(
+        name,
+        cache_dir,
+        _BESIDE,
+        f"TEXT_MODEL is {name}, which is no folder and could not be fetched from Hugging Face ({{}}).",
         "Correct the name, let a worker reach the network once, or give a folder.",
     )
 
