@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, Response, abort, request
+from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
 from ml_backend.demo.backend import Backend, coldblitz
@@ -18,6 +20,8 @@ from ml_backend.demo.project import label_config, upload_tasks
 from ml_backend.demo.studio import Studio
 
 OpenProject = Callable[..., Loop]
+
+_CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 _Data = dict[str, object]
 
 
@@ -85,3 +89,22 @@ def web_server(folder: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture(scope="module")
+def page(studio: Studio) -> Iterator[Page]:
+    """A browser in which the annotator is logged in."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium: `apt-get install chromium fonts-dejavu-core`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.set_default_timeout(180_000)
+        page.goto(f"{studio.url}/user/login/")
+        page.fill("#email", studio.user)
+        page.fill("#password", studio.password)
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "/user/login" not in url)
+        yield page
+        browser.close()

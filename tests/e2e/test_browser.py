@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from ml_backend.demo.clips import LABELS, Clip, read_index
 from ml_backend.demo.loop import Loop, is_empty, label_at, labels_at, right_frames
-from ml_backend.demo.studio import Studio
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 OpenProject = Callable[..., Loop]
 
 _ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
-_CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 
 # The editor's whole state is at window.Htx; a click before the video has its length does not seek.
 _READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
@@ -36,25 +33,6 @@ _PICTURE = """() => { const video = document.querySelector('video'), canvas = do
     canvas.width = video.videoWidth; canvas.height = video.videoHeight;
     canvas.getContext('2d').drawImage(video, 0, 0);
     return canvas.toDataURL('image/png').split(',')[1]; }"""
-
-
-@pytest.fixture(scope="module")
-def page(studio: Studio) -> Iterator[Page]:
-    """A browser in which the annotator is logged in."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium: `apt-get install chromium fonts-dejavu-core`")
-    _ARTIFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
-        page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        page.goto(f"{studio.url}/user/login/")
-        page.fill("#email", studio.user)
-        page.fill("#password", studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
-        yield page
-        browser.close()
 
 
 @pytest.fixture(scope="module")

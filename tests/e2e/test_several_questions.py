@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip, Script, make_clips
@@ -21,7 +19,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 _PATIENCE = 900
 
 _ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
-_CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 _READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
     return store?.selected && video?.readyState >= 2 && store.selected.names.get('video').length > 1
         && store.selected.regions.length > 0 && window.Htx.task.id === task; }"""
@@ -36,25 +33,6 @@ CHOICES = """<View><Video name="video" value="$video" framerate="$fps"/>
   <Choices name="kind" toName="video" showInLine="true"><Choice value="busy"/><Choice value="quiet"/></Choices></View>"""
 DYNAMIC = """<View><TimelineLabels name="labels" toName="video" value="$labels"/>
   <Video name="video" value="/data/upload/$file" framerate="$fps" timelineHeight="200"/></View>"""
-
-
-@pytest.fixture(scope="module")
-def page(studio: Studio) -> Iterator[Page]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium: `apt-get install chromium fonts-dejavu-core`")
-    _ARTIFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
-        page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        page.set_default_timeout(180_000)
-        page.goto(f"{studio.url}/user/login/")
-        page.fill("#email", studio.user)
-        page.fill("#password", studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
-        yield page
-        browser.close()
 
 
 def connected(studio: Studio, backend: Backend, config: str, data: list[dict[str, Any]], project: int) -> Loop:
