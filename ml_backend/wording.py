@@ -1,4 +1,4 @@
-"""Lists in sentences that people read."""
+"""Lists and numbers in sentences that people read."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def some(names: Sequence[str], word: str = "and", most: int = 5) -> str:
     if len(shown) > most:
         return f"{', '.join(shown[:most])} {word} {len(shown) - most} more"
     return f" {word} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 region`, `2 regions`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

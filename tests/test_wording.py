@@ -1,10 +1,10 @@
-"""Lists of names, as they stand in sentences."""
+"""Names and numbers, as they stand in sentences."""
 
 from __future__ import annotations
 
 import pytest
 
-from ml_backend.wording import some
+from ml_backend.wording import counted, some
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,7 @@ from ml_backend.wording import some
 )
 def test_few_are_named_and_many_are_counted(names: list[str], said: str) -> None:
     assert some(names, "or") == said
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(number, "region") for number in (0, 1, 2)] == ["0 regions", "1 region", "2 regions"]

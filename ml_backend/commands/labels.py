@@ -10,6 +10,7 @@ from ml_backend.commands.backend import Backend
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
 from ml_backend.records.label_account import Account, parse
+from ml_backend.wording import counted
 
 
 def print_account(backend: Backend, project: str, task: int | None, as_json: bool) -> None:
@@ -29,7 +30,7 @@ def print_account(backend: Backend, project: str, task: int | None, as_json: boo
 
 def _table(account: Account) -> Table:
     title = (
-        f"{account.regions} regions in {account.annotations} annotations, read {account.made}: "
+        f"{counted(account.regions, 'region')} in {counted(account.annotations, 'annotation')}, read {account.made}: "
         f"{account.taught} taught something"
     )
     table = Table("control", "regions", "frames", "what became of them", title=title)

@@ -117,7 +117,9 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         account=account.as_json(),
     )
     frames = sum(each.labelled_frames for each in learnt)
-    trained = f"trained {card.name} on {frames} frames of {max(each.videos for each in learnt)} videos"
+    videos = f"{max(each.videos for each in learnt)} videos"
+    # A question about whole videos knows no frames.
+    trained = f"trained {card.name} on {f'{frames} frames of {videos}' if frames else videos}"
     return f"{trained}, {_decide(context, work, card)}"
 
 
