@@ -135,7 +135,8 @@ def _exclusive(
     for task, items in context.client.annotated(work.id):
         for own in asked:
             if own.question.kind == "timeline" and found[own.question.from_name]:
-                found[own.question.from_name] = is_exclusive(parse_annotations(task.id, items, own.question))
+                said = parse_annotations(task.id, items, own.question)
+                found[own.question.from_name] = is_exclusive(said, own.question.framerate_of(task.data))
     return found
 
 

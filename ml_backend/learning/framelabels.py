@@ -47,8 +47,9 @@ __all__ = [
 
 # Raised when annotations come to mean something else: then projects train again without a new annotation.
 MEANING = 2
-# Two labels that meet in at most this many Label Studio frames are a sloppy boundary, not two labels at once.
-BOUNDARY_SLIP = 5
+# Two labels that meet in at most this many Label Studio frames are a sloppy boundary, not two labels at once; or, where it
+# counts many frames for one picture, in as many as make this part of a second.
+BOUNDARY_SLIP, BOUNDARY_SECONDS = 5, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,12 @@ class FrameLabels:
         return replace(self, values=values, weight=weight)
 
 
-def is_exclusive(annotations: Iterable[Annotation]) -> bool:
-    """Whether a frame has at most one label in these annotations, boundaries drawn a few frames too far aside."""
+def is_exclusive(annotations: Iterable[Annotation], framerate: float = 24.0) -> bool:
+    """Whether a frame has at most one label in these annotations, boundaries drawn a few frames too far aside.
+
+    `framerate`: how many frames Label Studio counts in a second of their videos.
+    """
+    slip = max(BOUNDARY_SLIP, round(BOUNDARY_SECONDS * framerate))
     for annotation in annotations:
         answered = sorted((region for region in annotation.regions if region.labels), key=lambda region: region.start)
         for position, region in enumerate(answered):
@@ -112,7 +117,7 @@ def is_exclusive(annotations: Iterable[Annotation]) -> bool:
                     continue
                 shared = min(region.end, later.end) - later.start + 1
                 shorter = min(region.end - region.start, later.end - later.start) + 1
-                if shared > BOUNDARY_SLIP or 2 * shared >= shorter:
+                if shared > slip or 2 * shared >= shorter:
                     return False
     return True
 
@@ -137,7 +142,7 @@ def frame_labels(
     marked otherwise; what a model drew and nobody touched stays its word.
     """
     names = tuple(labels)
-    one_label = is_exclusive(annotations) if exclusive is None else exclusive
+    one_label = is_exclusive(annotations, grid.framerate) if exclusive is None else exclusive
     readings = [read_annotation(a, grid, names, default_label, one_label, pushed or {}, dense) for a in annotations]
     shown, count = np.unique(grid.shown), len(names)
     values: NDArray[np.int8] = np.full((len(shown), count), UNKNOWN, np.int8)

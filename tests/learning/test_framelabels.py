@@ -370,6 +370,12 @@ class TestOverlaps:
         assert is_exclusive([sloppy])
         assert drawn(read(sloppy, frames=100))[44:53] == "ccc???ddd"
 
+    def test_nor_does_one_picture_that_label_studio_counts_six_times(self) -> None:
+        """Of a camera with ten pictures a second at a framerate of 60."""
+        one_picture = annotation(region(1, 60, "cat"), region(55, 120, "dog"))
+        assert is_exclusive([one_picture], 60)
+        assert not is_exclusive([one_picture], 24)
+
 
 class TestChangedLabels:
     def test_a_label_that_the_project_lost_is_reported_and_proves_nothing(self) -> None:

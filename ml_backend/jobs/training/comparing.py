@@ -13,12 +13,11 @@ from ml_backend.errors import ColdblitzError, NotEnoughLabels, VideoError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.hub import backbone_names
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.training.labelled import annotated_for, annotated_tasks, labels_of
+from ml_backend.jobs.training.labelled import annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.bench import Sample, measure
 from ml_backend.learning.examples import examples, thin
-from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.settings import Settings
 from ml_backend.video.decode import PICTURE
 from ml_backend.video.timeline import read_timeline
@@ -35,7 +34,7 @@ def bench_sample(context: WorkerContext, work: ProjectWork, most: int, told: Cal
     Raises NotEnoughLabels.
     """
     annotated = annotated_for(work, annotated_tasks(context, work))
-    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    exclusive = are_exclusive(work, annotated)
     some = [annotated[at] for at in np.unique(np.linspace(0, len(annotated) - 1, _VIDEOS).round().astype(int))][
         : len(annotated)
     ]

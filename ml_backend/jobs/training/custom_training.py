@@ -15,7 +15,7 @@ from ml_backend.jobs.run import part, report
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, are_exclusive, fingerprint
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
@@ -25,7 +25,7 @@ from ml_backend.learning.customfit import evenly, fit, targets
 from ml_backend.learning.customversions import Learnt, known_version, load_custom_version, save_custom
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, summary
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import UNKNOWN, is_exclusive
+from ml_backend.learning.framelabels import UNKNOWN
 from ml_backend.learning.groups import duplicates, held_out_share
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.smoothing import smooth
@@ -54,7 +54,7 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
     annotated = annotated_tasks(context, work, held_in=accounts.held)
     reviewed = [each.task.id for each in annotated if any(one.reviewed for one in each.annotations)]
     note_labelled(context, work, annotated, reviewed)
-    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    exclusive = are_exclusive(work, annotated)
 
     def loaded(tried: bool = False) -> CustomModel:
         return load_custom(file, work.question.labels, work.question.predicted_values, tried=tried)

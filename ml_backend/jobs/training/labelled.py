@@ -18,7 +18,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.held import Held, held
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
-from ml_backend.learning.framelabels import MEANING, FrameLabels, frame_labels
+from ml_backend.learning.framelabels import MEANING, FrameLabels, frame_labels, is_exclusive
 from ml_backend.provenance import RegionId
 from ml_backend.records import ready
 from ml_backend.video.timeline import Timeline, studio_grid
@@ -92,6 +92,12 @@ def annotated_for(work: ProjectWork, annotated: Sequence[Annotated]) -> list[Ann
     if work.question == work.config.main:
         return list(annotated)
     return [own for each in annotated if (own := each.about(work.question)).annotations]
+
+
+def are_exclusive(work: ProjectWork, annotated: Sequence[Annotated]) -> bool:
+    """Whether no frame of these tasks has two labels."""
+    rate = work.question.framerate_of
+    return all(is_exclusive(each.annotations, rate(each.task.data)) for each in annotated)
 
 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str) -> str:

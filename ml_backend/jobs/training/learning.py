@@ -13,14 +13,13 @@ from ml_backend.jobs.reading import with_names
 from ml_backend.jobs.run import part, report
 from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
 from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated
+from ml_backend.jobs.training.labelled import Annotated, are_exclusive
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, Fit, evaluate
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.head import Head
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole import evaluate_whole, fit_whole
@@ -37,7 +36,7 @@ def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotat
     """Fits the head of the question of `work`. Raises NotEnoughLabels."""
     if work.question.kind == "choices":
         return _learn_whole(context, work, annotated, problems)
-    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    exclusive = are_exclusive(work, annotated)
     videos, fit, own = _material(context, work, annotated, exclusive, problems)
     report(90, f"fitting on {len(videos)} videos")
     started = time.perf_counter()

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, part, report
-from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, labels_of
+from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.pages import task_page
 from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import FrameLabels, is_exclusive
+from ml_backend.learning.framelabels import FrameLabels
 from ml_backend.learning.suspects import Suspect, held_out, suspects
 from ml_backend.records.quality_report import QualityReport, SuspectRow, save
 from ml_backend.video.timeline import studio_grid
@@ -70,7 +70,7 @@ class _Looked:
 def _look(
     context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
 ) -> _Looked:
-    exclusive = is_exclusive(a for each in annotated for a in each.annotations)
+    exclusive = are_exclusive(work, annotated)
     with part(0, 90):
         videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
     report(90, "looking for labels that are probably wrong")
