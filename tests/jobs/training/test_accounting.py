@@ -180,7 +180,7 @@ def test_the_command_prints_it(context: WorkerContext, studio: Studio, monkeypat
         monkeypatch.setenv(name, value)
     printed = CliRunner().invoke(app, ["labels", "7"])
     assert printed.exit_code == 0, printed.output
-    assert "3 regions in 1 annotations" in printed.output
+    assert "3 regions in 1 annotation" in printed.output
     assert "belongs to a control that is not predicted" in printed.output
     as_json = CliRunner().invoke(app, ["labels", "7", "1", "--json"])
     assert json.loads(as_json.output) == account(context, 1).as_json()
