@@ -31,8 +31,8 @@ def test_each_is_used_or_refused(found: Found, name: str) -> None:
     assert examined.trouble is None
     assert (examined.frames is None) != (examined.error is None)
     if examined.error is not None:
-        # What is wrong with which file, then what to do.
-        assert re.fullmatch(r"(\S.*\.) (\S.*\.)", examined.error)
+        # What is wrong with which file, then what to do; a command is not followed by a period, so that it can be copied.
+        assert re.fullmatch(r"\S.*\. \S.*(\.|: ffmpeg -.*)", examined.error)
         assert name in examined.error
 
 
