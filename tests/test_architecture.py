@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERYWHERE = {
     "errors",
     "annotation",
+    "project_settings",
     "settings",
     "child",
     "locked",
@@ -55,6 +56,7 @@ MAY_USE: dict[str, set[str]] = {
     },
     "cli": {"serve", "commands", "jobs", "demo"},
     "demo": {"labelstudio", "video"},
+    "project_settings": set(),
     "settings": set(),
     "child": set(),
     "locked": set(),

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.errors import SettingsError
-from ml_backend.settings import BlitzSettings, ProjectSettings, Settings, notes, own_address, parse_project_settings
+from ml_backend.project_settings import BlitzSettings, ProjectSettings, parse_project_settings
+from ml_backend.settings import Settings, notes, own_address
 
 NEEDED = {"LABEL_STUDIO_URL": "http://localhost:8080", "LABEL_STUDIO_API_KEY": "the-token"}
 

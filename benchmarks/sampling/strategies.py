@@ -18,7 +18,7 @@ from ml_backend.jobs.suggestions.choosing import judged, suggestible
 from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
 from ml_backend.labelstudio.config import DEFAULT_FRAMERATE
 from ml_backend.learning.families import scene_rows
-from ml_backend.settings import ProjectSettings
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.video.decode import decode
 from ml_backend.video.timeline import read_timeline, studio_grid
 from sampling.at_random import at_random

@@ -11,7 +11,7 @@ import typer
 from ml_backend.commands.backend import Backend, Url, backend, ended
 from ml_backend.commands.reconcile import report
 from ml_backend.errors import SettingsError
-from ml_backend.settings import BlitzSettings
+from ml_backend.project_settings import BlitzSettings
 
 _Project = Annotated[str, typer.Argument(help="The project's number in Label Studio.")]
 _Tasks = Annotated[list[int] | None, typer.Option("--task", help="One task; may be given several times.")]

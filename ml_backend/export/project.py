@@ -24,8 +24,8 @@ from ml_backend.labelstudio.config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
 from ml_backend.learning.framelabels import is_exclusive
 from ml_backend.learning.whole import whole_labels
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.records import projects
-from ml_backend.settings import ProjectSettings
 from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import Timeline, read_timeline, studio_grid
 

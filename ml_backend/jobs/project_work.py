@@ -11,8 +11,8 @@ from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.records import links, projects, training_choice
-from ml_backend.settings import ProjectSettings
 
 
 @dataclass(frozen=True)

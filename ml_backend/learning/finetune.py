@@ -27,7 +27,7 @@ from ml_backend.learning.framelabels import UNKNOWN, YES
 from ml_backend.learning.metrics import decided, macro_f1, per_label
 from ml_backend.learning.pictures import Pictures
 from ml_backend.locked import locked
-from ml_backend.settings import BlitzSettings
+from ml_backend.project_settings import BlitzSettings
 
 # Pictures that an epoch shows: without a GPU a training then takes minutes, not hours.
 CPU_EPOCH, GPU_EPOCH = 1500, 20_000

@@ -10,9 +10,9 @@ from typing import Any
 
 from redis import Redis
 
+from ml_backend.project_settings import ProjectSettings, parse_project_settings
 from ml_backend.queueing.replies import text
 from ml_backend.records.stored import read_as, read_object
-from ml_backend.settings import ProjectSettings, parse_project_settings
 
 _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"

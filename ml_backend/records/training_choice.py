@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args
 
 from ml_backend.errors import SettingsError, StorageError
 from ml_backend.modelfiles import model_files
+from ml_backend.project_settings import BlitzSettings, ProjectSettings, checked_blitz
 from ml_backend.records.files import write_whole
 from ml_backend.records.projects import Known
-from ml_backend.settings import BlitzSettings, ProjectSettings, checked_blitz
 
 Kind = Literal["cold", "blitz", "custom"]
 # What to choose to follow the extra params again.

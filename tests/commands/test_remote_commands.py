@@ -20,12 +20,13 @@ from ml_backend.cli import app
 from ml_backend.commands.backend import There
 from ml_backend.errors import SettingsError
 from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.project_settings import BlitzSettings
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.records import projects, quality_report, training_choice
 from ml_backend.records.quality_report import QualityReport
 from ml_backend.server.app import create_app
-from ml_backend.settings import BlitzSettings, Settings
+from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]
 P = "7.1769860800"

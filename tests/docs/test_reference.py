@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ml_backend.settings import _ALIASES, BlitzSettings, ProjectSettings, Settings
+from ml_backend.project_settings import BlitzSettings, ProjectSettings
+from ml_backend.settings import _ALIASES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

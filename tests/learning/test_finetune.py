@@ -24,7 +24,7 @@ from ml_backend.learning.finetune import Tuned, augmented, finetune
 from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
 from ml_backend.learning.networks import Network, keep_networks, network_weights, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
-from ml_backend.settings import BlitzSettings
+from ml_backend.project_settings import BlitzSettings
 from ml_backend.video.timeline import read_timeline
 
 NAME, LABELS, SIDE = "mobilenet_v2", STRIPES, 64

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ml_backend.errors import SettingsError
+from ml_backend.project_settings import BlitzSettings
 from ml_backend.records import training_choice
 from ml_backend.records.projects import Known
-from ml_backend.settings import BlitzSettings
 
 EXTRA_PARAMS = {"mode": "cold", "min_frames": 3, "blitz": {"cycles": 7}}
 PROJECT = Known("7.1769860800", "<View/>", EXTRA_PARAMS)

@@ -10,6 +10,7 @@ import numpy as np
 from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.queueing.queue import queue_of, request
 from ml_backend.records import (
     label_account,
@@ -26,7 +27,7 @@ from ml_backend.records.label_report import Author, HumanRegion, LabelReport
 from ml_backend.records.quality_report import QualityReport, SuspectRow
 from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
 from ml_backend.records.task_view import TaskView
-from ml_backend.settings import ProjectSettings, Settings
+from ml_backend.settings import Settings
 
 P = "7.1769860800"
 COLOURS = {"clear": "#999999", "ball": "#E69F00", "car": "#0072B2"}

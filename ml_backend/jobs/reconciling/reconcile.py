@@ -23,13 +23,13 @@ from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.version_names import is_ours
+from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing import tally
 from ml_backend.queueing.interventions import retry_mended
 from ml_backend.queueing.queue import request
 from ml_backend.records import links, overview, projects
 from ml_backend.records.belonging import note_studio, studio_of
 from ml_backend.records.condition import check_disk
-from ml_backend.settings import parse_project_settings
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import Samples
-from ml_backend.settings import ProjectSettings
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.video.inspection import Finding
 from sampling.at_random import at_random
 from sampling.auto import auto

@@ -11,11 +11,12 @@ from flask import render_template
 
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.recommended import recommended_config
+from ml_backend.project_settings import parse_project_settings
 from ml_backend.records import projects, task_view, training_choice
 from ml_backend.server.dashboard import words
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
 from ml_backend.server.protocol import backend
-from ml_backend.settings import Settings, parse_project_settings
+from ml_backend.settings import Settings
 
 # Half of a login is not shown either; a Redis address may hold a password.
 _HIDDEN = {"basic_auth_user"}

@@ -22,8 +22,9 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom import load_custom
 from ml_backend.learning.customversions import save_custom
 from ml_backend.learning.framelabels import is_untouched
+from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.settings import Settings, parse_project_settings
+from ml_backend.settings import Settings
 from ml_backend.video.timeline import StudioFrame, Timeline
 
 MODEL = """

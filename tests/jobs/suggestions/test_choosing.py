@@ -16,8 +16,8 @@ from ml_backend.features.blocks import Samples
 from ml_backend.jobs.suggestions.choosing import first_frames, judged, left_out, suggestible
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.records import projects
-from ml_backend.settings import ProjectSettings
 from sampling.auto import auto
 
 LENGTH, STEP = 600, 15

@@ -1,0 +1,149 @@
+"""Settings of a project, from its ML backend's *extra params* in Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from ml_backend.errors import SettingsError
+
+FramesPerLabel = int | Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BlitzSettings:
+    """How Blitz learns: the value of the extra param `blitz`.
+
+    `fit`: *head* trains on what the frozen network sees, *finetune* trains the network first. The rest is about that:
+    `cycles`: epochs of the one-cycle schedule. `validation_split`: share of the videos that are held out.
+    `early_stopping`: it ends after so many epochs that were no better on them. `image_size`: side of the pictures it
+    trains on, in pixels; it predicts from 160. `frame_step`: it trains on every so many-th frame.
+    """
+
+    fit: Literal["head", "finetune"] = "head"
+    cycles: int = 10
+    validation_split: float = 0.2
+    early_stopping: int = 3
+    image_size: int = 160
+    frame_step: int = 5
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """What a project may set in its ML backend's *extra params*.
+
+    `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there;
+    `random` draws them by chance, `shots` shares them out over the shots.
+    `frames_per_video`: at most so many (Label Studio shows about ten rows well). `sample_fps`: frames per second looked
+    at before the video is embedded. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.
+    `mode`: which kind of model to train; `auto` is Cold until two whole timelines have been reviewed, then Blitz, and
+    custom when a model file is named. `custom_model`: name of a file in DATA_DIR/custom_models.
+    `default_label`: what the gaps of a dense annotation mean (none when unset).
+    `min_frames`: shorter runs are merged into their neighbours; 1 is off, 10 is the dissertation's rule. `fill_gaps`: up to
+    so many frames between two runs of one label are counted in with them. Both are one number, or one for each label.
+    `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
+    `serve_uncertain_first`: a model that becomes active sets Label Studio's task order to *Uncertainty sampling*.
+    `blitz`: how Blitz learns. `companion`: whether suggested frames are images in a project of their own, too.
+    """
+
+    sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
+    frames_per_video: int = 10
+    sample_fps: float = 2.0
+    hash_threshold: int = 4
+    mode: Literal["auto", "cold", "blitz", "custom"] = "auto"
+    custom_model: str | None = None
+    default_label: str | None = None
+    min_frames: FramesPerLabel = 1
+    fill_gaps: FramesPerLabel = 0
+    dense: bool | None = None
+    serve_uncertain_first: bool = False
+    blitz: BlitzSettings = BlitzSettings()
+    companion: bool = False
+
+
+# Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
+_RANGES: dict[str, tuple[float, float]] = {
+    "frames_per_video": (1, 1000),
+    "sample_fps": (0.01, 240),
+    "hash_threshold": (1, 64),
+    "min_frames": (1, 100_000),
+    "fill_gaps": (0, 100_000),
+    "blitz.cycles": (1, 100),
+    "blitz.validation_split": (0.05, 0.5),
+    "blitz.early_stopping": (1, 100),
+    "blitz.image_size": (32, 512),
+    "blitz.frame_step": (1, 1000),
+}
+
+
+def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple[str, ...]]:
+    """The valid part of a project's extra params, and one sentence for each key that was ignored."""
+    if extra_params is None or extra_params == "":
+        return ProjectSettings(), ()
+    if not isinstance(extra_params, Mapping):
+        return ProjectSettings(), ("The extra params are not a JSON object; all defaults apply.",)
+    problems: list[str] = []
+    valid = _valid(ProjectSettings, extra_params, "", problems)
+    if "blitz" in valid:
+        valid["blitz"] = BlitzSettings(**_valid(BlitzSettings, valid["blitz"], "blitz.", problems))
+    return ProjectSettings(**valid), tuple(problems)
+
+
+def checked_blitz(given: Mapping[str, Any], otherwise: BlitzSettings) -> BlitzSettings:
+    """`otherwise` with the values `given`. Raises SettingsError when one of them is not valid."""
+    hints = get_type_hints(BlitzSettings)
+    for name, value in given.items():
+        problem = _problem(f"blitz.{name}", value, hints[name]) if name in hints else "there is no such setting"
+        if problem is not None:
+            raise SettingsError(f"blitz.{str(name)[:40]} cannot be set: {problem[:200]}.", "Correct it, and try again.")
+    return replace(otherwise, **given)
+
+
+def range_of(name: str) -> tuple[float, float]:
+    """The smallest and the largest value of a number among the project's settings, such as `blitz.cycles`."""
+    return _RANGES[name]
+
+
+def _valid(
+    settings: type[ProjectSettings | BlitzSettings], given: Mapping[str, object], within: str, problems: list[str]
+) -> dict[str, Any]:
+    """The valid values of `given`; one sentence for each of the others is added to `problems`."""
+    hints = get_type_hints(settings)
+    known = {f.name for f in fields(settings)}
+    valid: dict[str, Any] = {}
+    for name, value in given.items():
+        shown = f"{within}{name}"
+        if name not in known:
+            listed = ", ".join(sorted(known))
+            problems.append(f"Extra param {shown!r} is unknown and was ignored; known are {listed}.")
+        elif (problem := _problem(shown, value, hints[name])) is not None:
+            problems.append(f"Extra param {shown!r} was ignored: {problem}.")
+        else:
+            valid[name] = value
+    return valid
+
+
+def _problem(name: str, value: object, hint: Any) -> str | None:
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return None if value in choices else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+    if hint is BlitzSettings:
+        return None if isinstance(value, Mapping) else f"{value!r} is not a JSON object"
+    if hint == FramesPerLabel:
+        if isinstance(value, Mapping):
+            told = ((label, _problem(name, frames, int)) for label, frames in value.items())
+            return next((f"for {label!r}, {problem}" for label, problem in told if problem), None)
+        hint = int
+    accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if hint is float:
+        accepted = (int, float)
+    # bool is an int in Python, but `true` is no number of frames.
+    if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
+        return f"{value!r} has the wrong type"
+    if name in _RANGES and isinstance(value, int | float):
+        low, high = _RANGES[name]
+        if not low <= value <= high:
+            return f"{value!r} is not between {low:g} and {high:g}"
+    return None
