@@ -53,7 +53,11 @@ def test_what_ignores_a_request_to_stop_is_ended_with_its_children(tmp_path: Pat
     assert _ends(lambda: not _running_members(child.process.pid))
 
 
-def test_all_are_asked_at_once_and_those_that_do_not_end_are_ended(tmp_path: Path) -> None:
+def test_all_are_asked_at_once_and_those_that_do_not_end_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Other tests' servers, Label Studio above all, are to go on.
+    monkeypatch.setattr("ml_backend.demo.process._started", [])
     deaf = tmp_path / "deaf.py"
     deaf.write_text(_DEAF)
     children = [
