@@ -1,7 +1,8 @@
 """The same backend as a label-studio-ml model class, for those who serve it with upstream's own server.
 
-`label_studio_ml.api.init_app(Coldblitz, model_dir=…)` works with the installed 1.x; the signatures of 2.x are accepted
-too. Like `server/`, this is only a door: work is queued, and answers come from what is ready. A worker must run beside it.
+`label_studio_ml.api.init_app(Coldblitz, model_dir=…)` works with 1.0.9; the signatures of 2.x are accepted too. Upstream's
+package does not come with ours, since it pins releases of 2021 with known vulnerabilities: without it, importing this module
+raises ImportError. Like `server/`, this is only a door: work is queued, and answers come from what is ready. A worker must run beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import has_request_context, request
-from label_studio_ml.model import LabelStudioMLBase
 from redis import Redis
 
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS, parse_event, parse_predict
@@ -19,6 +19,14 @@ from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.projects import keys_of, known_keys
 from ml_backend.server.protocol import Backend, answer_predict, receive_event, receive_setup
 from ml_backend.settings import Settings
+
+try:
+    from label_studio_ml.model import LabelStudioMLBase
+except ModuleNotFoundError as error:
+    raise ImportError(
+        f"ml_backend.model.Coldblitz is for the server of label-studio-ml, which is not installed ({error}): "
+        "pip install --no-deps label-studio-ml==1.0.9 label-studio-tools==0.0.4 colorama"
+    ) from error
 
 
 class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]

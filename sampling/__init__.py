@@ -1,0 +1,55 @@
+"""Which frames of a video are worth a person's time: arrays in, sorted frame indices out.
+
+A library of its own that needs NumPy and SciPy only. What is named in `__all__` may be used from outside; everything else may change.
+"""
+
+from sampling.at_random import at_random
+from sampling.auto import auto
+from sampling.boundary import boundary
+from sampling.candidates import Candidates, Strategy
+from sampling.diverse import diverse
+from sampling.duplicates import groups, hash_pairs
+from sampling.instead import instead
+from sampling.k_centre import k_centre
+from sampling.order import least_certain_first, score_among
+from sampling.prompted import prompted
+from sampling.quality import Quality, entropy_of, good, quality
+from sampling.rare import rare
+from sampling.shots import embedding_differences, grey_differences, hash_differences, per_shot, shots
+from sampling.uncertain import disagreement, entropy, margin, uncertain
+from sampling.uniform import thin, uniform
+from sampling.unique import unique, unique_stream
+
+__all__ = [
+    "Candidates",
+    "Quality",
+    "Strategy",
+    "at_random",
+    "auto",
+    "boundary",
+    "disagreement",
+    "diverse",
+    "embedding_differences",
+    "entropy",
+    "entropy_of",
+    "good",
+    "grey_differences",
+    "groups",
+    "hash_differences",
+    "hash_pairs",
+    "instead",
+    "k_centre",
+    "least_certain_first",
+    "margin",
+    "per_shot",
+    "prompted",
+    "quality",
+    "rare",
+    "score_among",
+    "shots",
+    "thin",
+    "uncertain",
+    "uniform",
+    "unique",
+    "unique_stream",
+]

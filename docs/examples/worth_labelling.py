@@ -6,10 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from sampling.auto import auto
-from sampling.candidates import Candidates
-from sampling.quality import entropy_of, good, quality
-from sampling.shots import per_shot
+from sampling import Candidates, auto, entropy_of, good, per_shot, quality
 
 PER_SECOND = 4.0
 
