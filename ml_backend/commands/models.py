@@ -94,6 +94,7 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
     found = {
         "kind": card["kind"],
         "created": card["created"],
+        "decision": card["decision"] or "none yet",
         "labels": ", ".join(card["labels"]) + (" (one a frame)" if card["exclusive"] else " (several a frame)"),
         "never predicted": some(card["lacking"]) or "none",
         "learnt from": f"{card['labelled_frames']} frames of {card['videos']} videos",

@@ -138,13 +138,14 @@ def fit_doubt(logs: Floats, truth: NDArray[np.intp], weight: Floats, witnesses: 
 @dataclass(frozen=True, eq=False)
 class Held:
     """Predictions (k, L) of the known frames of one video by a head that had not seen it, as they would be shown, and what
-    is true of them. `whole` when every frame of the video is known.
+    is true of them. `whole` when every frame of the video is known. `answer`: (n, L) int8 what was decided of every frame.
     """
 
     task: int
     probabilities: Floats
     values: NDArray[np.int8]
     whole: bool
+    answer: NDArray[np.int8] | None = None
 
 
 def fitting_temperature(held: Sequence[Held], exclusive: bool) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_backend.learning.custom import CustomModel, files_of, load_custom
 from ml_backend.learning.customfit import digest_of
+from ml_backend.learning.heldout import FILE, HeldAnswers, as_file
 from ml_backend.learning.versions import (
     ModelCard,
     annotations_hash,
@@ -29,7 +30,7 @@ _LEARNT = "learnt"
 @dataclass(frozen=True)
 class Learnt:
     """What a version's file learnt. `folder`: what it saved. `fingerprint`: what it learnt from, in one word. The rest as in
-    `ModelCard`."""
+    `modelcard.Learnt`."""
 
     folder: Path
     fingerprint: str
@@ -38,6 +39,7 @@ class Learnt:
     videos: int
     labelled_frames: int
     train_seconds: float
+    answers: HeldAnswers | None = None
 
 
 def known_version(root: Path, model: CustomModel, *, exclusive: bool, fingerprint: str = "") -> ModelCard | None:
@@ -97,7 +99,10 @@ def save_custom(
                 labelled_frames=learnt.labelled_frames,
                 train_seconds=learnt.train_seconds,
             )
-        publish(root, card, {file.name: file.read_bytes() for file in files_of(model.file)}, folders)
+        files = {file.name: file.read_bytes() for file in files_of(model.file)}
+        if learnt is not None and learnt.answers is not None:
+            files[FILE] = as_file({card.question: learnt.answers})
+        publish(root, card, files, folders)
     except OSError as error:
         raise unwritable(root, error) from error
     return card

@@ -1,4 +1,4 @@
-"""Measuring a model version on videos it has not seen, and whether it may replace the one before it.
+"""Measuring a model version on videos it has not seen.
 
 Frames of one video never stand on both sides, nor do near-duplicates of one recording. With a single video, blocks of
 its time are held out with a gap around them, which says less, and the result says so.
@@ -6,9 +6,8 @@ its time are held out with a gap around them, which says less, and the result sa
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,11 +36,23 @@ Fit = Callable[[Sequence[LabelledVideo]], Head]
 NONE = "none of the labels"
 # Held-out videos needed before a number is worth comparing.
 ENOUGH_VIDEOS = 3
-# A version is worse when its macro-F1 falls by more than this many standard errors, and by more than this in any case.
-# On the same videos, so that one that was taught a harder label is not held against an easier past.
-_BEYOND_NOISE, _SLACK = 2.0, 0.01
 _BLOCKS = 4
 _UNSEEN = "videos that the network was not fine-tuned on"
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """What heads said of videos that they had not seen. `recording`: its number, by task. `scheme`: how they were held out."""
+
+    labels: tuple[str, ...]
+    exclusive: bool
+    held: tuple[Held, ...]
+    scheme: str
+    recording: Mapping[int, int]
+
+    def metrics(self) -> dict[str, Any]:
+        """As the JSON of a model card's `metrics`; `judgement` says in words how much the numbers are worth."""
+        return summary(self.held, self.labels, self.exclusive, self.scheme, self.recording)
 
 
 def evaluate(
@@ -55,12 +66,36 @@ def evaluate(
     trained_on: Collection[int] = (),
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Cross-validation grouped by video, as the JSON of a model card's `metrics`.
+    """The metrics of `cross_validated`."""
+    return cross_validated(
+        videos,
+        labels,
+        fit,
+        exclusive=exclusive,
+        most_folds=most_folds,
+        seed=seed,
+        trained_on=trained_on,
+        progress=progress,
+    ).metrics()
+
+
+def cross_validated(
+    videos: Sequence[LabelledVideo],
+    labels: Sequence[str],
+    fit: Fit,
+    *,
+    exclusive: bool,
+    most_folds: int = 5,
+    seed: int = 0,
+    trained_on: Collection[int] = (),
+    progress: Callable[[float], None] | None = None,
+) -> CrossValidation:
+    """Cross-validation grouped by video.
 
     Known frames of every video are predicted by heads fitted without that video (and its near-duplicates). Only videos
     that a person really judged count: dense ones that were `judged`, and the answered frames of sparse ones.
-    `judgement` says in words how much the numbers are worth. `trained_on`: tasks whose videos the embedding network
-    itself was trained on: they and their near-duplicates teach, and are never predicted.
+    `trained_on`: tasks whose videos the embedding network itself was trained on: they and their near-duplicates teach, and are
+    never predicted.
     """
     names = tuple(labels)
     usable = [
@@ -95,7 +130,7 @@ def evaluate(
             continue
         held += [_predicted(head, video, names) for video in outside]
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
-    return summary(held, names, exclusive, scheme, recording)
+    return CrossValidation(names, exclusive, tuple(held), scheme, recording)
 
 
 def summary(
@@ -114,12 +149,11 @@ def summary(
     if intervals is not None:
         for label, interval in zip(names, intervals["labels"], strict=True):
             table[label]["f1_interval"] = interval
-    by_video = {
-        str(one.task): [round(score, 4), _mark(one)]
+    each = [
+        score
         for one in held
         if (score := macro_f1(per_label(decided(one.probabilities, exclusive), one.values, names))) is not None
-    }
-    each = [float(str(score)) for score, _ in by_video.values()]
+    ]
     pieces = [segment_scores(decided(one.probabilities, exclusive), one.values) for one in held if one.whole]
     counted = {key: sum(piece[key] for piece in pieces) for key in ("found", "predicted", "true")}
     boundaries = [frames for piece in pieces for frames in piece["boundary_frames"]]
@@ -131,7 +165,6 @@ def summary(
         "frames": int((values != UNKNOWN).any(axis=1).sum()),
         "macro_f1": macro_f1(table),
         "macro_f1_error": float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
-        "by_video": by_video,
         "macro_f1_interval": intervals["macro_f1"] if intervals else None,
         "labels": table,
         "confusion": {"labels": [*names, NONE], "counts": confusion(answer, values)} if exclusive else None,
@@ -156,31 +189,6 @@ def _by_recording(held: Sequence[Held], recording: Mapping[int, int], exclusive:
         )
         for each in mine.values()
     ]
-
-
-def is_worse(new: Mapping[str, Any], old: Mapping[str, Any]) -> str | None:
-    """Why a version measured as `new` should not replace one measured as `old`; None when it may.
-
-    Compared on the videos of which both were asked the same. Worse means beyond noise: by more than twice the standard error
-    of the differences, and by more than one point. What could not be compared on enough videos stops nothing.
-    """
-    before, after = old.get("by_video") or {}, new.get("by_video") or {}
-    shared = [task for task, (_, mark) in after.items() if task in before and before[task][1] == mark]
-    if len(shared) < ENOUGH_VIDEOS:
-        return None
-    was, now = (np.array([float(side[task][0]) for task in shared]) for side in (before, after))
-    noise = _BEYOND_NOISE * float(np.std(now - was, ddof=1) / np.sqrt(len(shared)))
-    if float((was - now).mean()) <= max(noise, _SLACK):
-        return None
-    return (
-        f"On the {len(shared)} videos of which both were asked the same, neither having seen them, its macro-F1 is "
-        f"{now.mean():.3f}, that of the version before it {was.mean():.3f}; the difference is beyond the noise of {noise:.3f}."
-    )
-
-
-def _mark(held: Held) -> str:
-    """What was asked of a video, in a word: the same labels of as many frames give the same."""
-    return f"{zlib.crc32(np.ascontiguousarray(held.values).tobytes()):08x}"
 
 
 def _judgement(recordings: int, scheme: str, measured: bool) -> str:
@@ -212,12 +220,9 @@ def _predicted(head: Head, video: LabelledVideo, labels: tuple[str, ...]) -> Hel
     """Predictions of the frames that are known, as they are shown."""
     known = video.labels.select(labels).resized(len(video.features))
     rows = known.known
-    return Held(
-        video.task,
-        head.calibrated(1.0).probabilities(video.features)[rows],
-        known.values[rows],
-        bool((known.values != UNKNOWN).all()),
-    )
+    found = head.calibrated(1.0).probabilities(video.features)
+    whole = bool((known.values != UNKNOWN).all())
+    return Held(video.task, found[rows], known.values[rows], whole, decided(found, head.exclusive))
 
 
 def _blocks(videos: Sequence[LabelledVideo]) -> list[tuple[list[LabelledVideo], list[LabelledVideo]]]:

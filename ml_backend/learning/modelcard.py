@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_backend.learning.head import Head
+    from ml_backend.learning.heldout import HeldAnswers
     from ml_backend.learning.whole import WholeHead
 
 
@@ -20,7 +21,8 @@ class ModelCard:
     fine-tuned network whose embeddings the head was trained on; empty for the frozen one. `train_seconds`: how long the fit took.
     `file_bytes`: size of the weights, or of the researcher's file. `question`: the control that the card is about, empty in
     those from before a project could have several; `others`: what the card has otherwise for each of the other controls.
-    `account`: what its training read, and what became of it; empty in cards from before it was kept.
+    `account`: what its training read, and what became of it; empty in cards from before it was kept. `decision`: why it was
+    rolled out or kept back, in a sentence; empty until that is decided, and in cards from before it was kept.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelCard:
     question: str = ""
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     account: Mapping[str, Any] = field(default_factory=dict)
+    decision: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -83,7 +86,8 @@ class ModelCard:
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """What was learnt about one question; the fields as in `ModelCard`."""
+    """What was learnt about one question; the fields as in `ModelCard`. `answers`: to what it was not taught, where that was
+    measured."""
 
     question: str
     head: Head | WholeHead
@@ -94,3 +98,4 @@ class Learnt:
     videos: int = 0
     labelled_frames: int = 0
     train_seconds: float | None = None
+    answers: HeldAnswers | None = None

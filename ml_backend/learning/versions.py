@@ -29,6 +29,7 @@ from ml_backend.provenance import ModelVersion
 
 if TYPE_CHECKING:
     from ml_backend.learning.head import Head
+    from ml_backend.learning.heldout import HeldAnswers
     from ml_backend.learning.whole import WholeHead
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,14 @@ def save_version(
     question: str = "",
     others: Sequence[Learnt] = (),
     account: Mapping[str, Any] | None = None,
+    answers: HeldAnswers | None = None,
 ) -> ModelCard:
     """Write the next version of a project and return its card.
 
     Numbers run on over Cold and Blitz and are never used twice, not even those of deleted versions or of the names
     `taken` (what Label Studio still shows). `question`: the control that `head` is about; `others`: what was learnt about the
-    project's other ones. `account`: what became of the regions that were read. Raises StorageError when the disk refuses.
+    project's other ones. `account`: what became of the regions that were read. `answers`: of `head`, as in
+    `Learnt`. Raises StorageError when the disk refuses.
     """
     ids = dict(annotations or {})
     first = Learnt(
@@ -70,6 +73,11 @@ def save_version(
     for one in others:
         content, more[one.question] = _described(one)
         files[weights_file(one.question)] = content
+    held = {question: own for question, own in ((question, answers), *((o.question, o.answers) for o in others)) if own}
+    if held:
+        from ml_backend.learning.heldout import FILE, as_file
+
+        files[FILE] = as_file(held)
     card = ModelCard(
         name="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -252,10 +260,19 @@ def add_measurements(
             "calibration": {**own["calibration"], **(calibration or {})},
         }
         card = replace(old, others={**old.others, str(question): {**own, **new}})
+    return _changed(root, card)
+
+
+def note_decision(root: Path, name: str, decision: str) -> ModelCard:
+    """Writes into a version's card why it was rolled out or kept back. Raises StorageError."""
+    return _changed(root, replace(load_card(root, name), decision=decision))
+
+
+def _changed(root: Path, card: ModelCard) -> ModelCard:
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
             _write(Path(made) / _CARD, _as_bytes(card))
-            (Path(made) / _CARD).replace(root / name / _CARD)
+            (Path(made) / _CARD).replace(root / card.name / _CARD)
     except OSError as error:
         raise unwritable(root, error) from error
     return card

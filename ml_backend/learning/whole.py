@@ -14,12 +14,13 @@ from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.calibration import Held
-from ml_backend.learning.evaluation import summary
+from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import rows_at
 from ml_backend.learning.families import Family, Floats, Part, Views
 from ml_backend.learning.framelabels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
 from ml_backend.learning.groups import Groups, deal, duplicates
 from ml_backend.learning.linear import Linear, fit_softmax
+from ml_backend.learning.metrics import decided
 from ml_backend.wording import some
 from sampling.unit import unit
 
@@ -216,7 +217,22 @@ def evaluate_whole(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Cross-validation grouped by video, as the JSON of a model card's `metrics`: near-duplicates are held out together.
+    """The metrics of `cross_validated_whole`; nothing is calibrated on a row a video."""
+    return {
+        **cross_validated_whole(videos, labels, exclusive, most_folds, seed, progress).metrics(),
+        "temperature": 1.0,
+    }
+
+
+def cross_validated_whole(
+    videos: Sequence[LabelledWhole],
+    labels: Sequence[str],
+    exclusive: bool,
+    most_folds: int = 5,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> CrossValidation:
+    """Cross-validation grouped by video: near-duplicates are held out together.
 
     Only videos that a person judged are predicted; the others teach.
     """
@@ -237,12 +253,11 @@ def evaluate_whole(
             continue
         for video in (video for video, own in zip(usable, folds, strict=True) if own == fold):
             found = head.probabilities(video.features)[None]
-            held.append(Held(video.task, found, video.values[None], False))
+            held.append(Held(video.task, found, video.values[None], False, decided(found, exclusive)))
     recordings = int(groups.max(initial=-1)) + 1
     scheme = "leave out videos" if len(numbers) < recordings else "leave one video out"
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
-    # Nothing is calibrated on a row a video.
-    return {**summary(held, names, exclusive, scheme, recording), "temperature": 1.0}
+    return CrossValidation(names, exclusive, tuple(held), scheme, recording)
 
 
 def _folds(groups: Groups, values: Sequence[NDArray[np.int8]], most: int, seed: int) -> Groups:

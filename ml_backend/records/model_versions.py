@@ -100,6 +100,7 @@ def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
         "f1": {label: row["f1"] for label, row in (card.measured.get("labels") or {}).items()},
         "train_seconds": card.train_seconds,
         "file_bytes": card.file_bytes,
+        "decision": card.decision,
     }
 
 

@@ -14,7 +14,7 @@ from ml_backend.features.blocks import Samples
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.calibration import ENOUGH_FRAMES, Held, fitting_temperature
 from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.evaluation import evaluate, is_worse
+from ml_backend.learning.evaluation import evaluate
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
 from ml_backend.learning.metrics import (
@@ -134,42 +134,6 @@ class TestEvaluate:
         told: list[float] = []
         evaluate([reviewed(n) for n in range(3)], LABELS, FIT, exclusive=True, progress=told.append)
         assert told == pytest.approx([0, 1 / 3, 2 / 3])
-
-
-class TestGate:
-    def measured(self, *scores: float, asked: str = "these") -> dict[str, object]:
-        return {"by_video": {str(task): [score, asked] for task, score in enumerate(scores)}}
-
-    def test_a_version_that_is_clearly_worse_is_stopped_with_the_reason(self) -> None:
-        assert "0.700" in str(is_worse(self.measured(0.7, 0.72, 0.68), self.measured(0.9, 0.9, 0.9)))
-
-    @pytest.mark.parametrize("scores", [(0.895, 0.9, 0.89), (0.95, 0.95, 0.95)])
-    def test_noise_and_improvement_stop_nothing(self, scores: tuple[float, ...]) -> None:
-        assert is_worse(self.measured(*scores), self.measured(0.9, 0.9, 0.9)) is None
-
-    def test_a_difference_within_the_noise_stops_nothing(self) -> None:
-        assert is_worse(self.measured(0.7, 1.0, 0.8), self.measured(0.9, 0.9, 0.9)) is None
-
-    def test_too_few_videos_stop_nothing(self) -> None:
-        assert is_worse(self.measured(0.5, 0.5), self.measured(0.9, 0.9, 0.9)) is None
-        assert is_worse(self.measured(0.5, 0.5, 0.5), {"macro_f1": 0.9, "videos": 9}) is None
-
-    def test_a_question_that_has_changed_begins_a_new_comparison(self) -> None:
-        assert is_worse(self.measured(0.5, 0.5, 0.5, asked="another"), self.measured(0.9, 0.9, 0.9)) is None
-
-    def test_a_third_and_harder_label_does_not_keep_the_version_back(self) -> None:
-        two = [reviewed(task) for task in range(4)]
-        old = evaluate(two, LABELS, FIT, exclusive=True)
-        hard = TRUTH.copy()
-        hard[40:60] = 2
-        three = [
-            replace(each, labels=replace(labelled(hard, range(len(hard)), (*LABELS, "bird")), dense=True, judged=True))
-            for each in two
-        ]
-        names = (*LABELS, "bird")
-        new = evaluate(three, names, partial(fit_blitz, labels=names, exclusive=True), exclusive=True)
-        assert new["macro_f1"] < old["macro_f1"] - 0.1
-        assert is_worse(new, old) is None
 
 
 class TestMetrics:

@@ -58,6 +58,9 @@ EPOCHS = [
 ]
 
 
+DECIDED = "on the 5 recordings that neither had seen when asked its macro-F1 is 0.912 and that of cold-v1 0.700."
+
+
 def label_config(labels: dict[str, str]) -> str:
     from ml_backend.labelstudio.recommended import recommended_config
 
@@ -143,6 +146,7 @@ def open_project(
             labelled_frames=frames,
             train_seconds=0.31,
             file_bytes=412_000,
+            decision=f"cold-v{number} is rolled out: {DECIDED}" if number > 1 else "",
             account=what_was_read(labels).as_json() if number == 3 else {},
         )
         root = data / "projects" / key / "models"

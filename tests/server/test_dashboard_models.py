@@ -58,6 +58,11 @@ class TestModels:
         client.post("/dashboard/projects/7/models/cold-v1/delete")
         assert not (settings.data_dir / "projects" / scene.P / "models" / "cold-v1").exists()
 
+    def test_it_is_said_why_a_version_is_shown(self, client: FlaskClient, at_work: None) -> None:
+        for path in ("models", "models/cold-v3"):
+            assert f"cold-v3 is rolled out: {scene.DECIDED}" in page(client, f"/dashboard/projects/7/{path}").text
+        assert "rolled out:" not in page(client, "/dashboard/projects/7/models/cold-v1").text
+
     def test_a_card_says_what_it_was_trained_with(self, client: FlaskClient, at_work: None) -> None:
         assert "mode auto, min_frames 3" in page(client, "/dashboard/projects/7/models/cold-v3").text
 

@@ -13,20 +13,23 @@ from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.run import part, report
 from ml_backend.jobs.training.accounting import Accounts
-from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
+from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, are_exclusive, fingerprint
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
+from ml_backend.jobs.training.predecessor import against_shown
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.custom import CustomModel, load_custom, video_probabilities
 from ml_backend.learning.customfit import evenly, fit, targets
 from ml_backend.learning.customversions import Learnt, known_version, load_custom_version, save_custom
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, summary
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import UNKNOWN
 from ml_backend.learning.groups import duplicates, held_out_share
+from ml_backend.learning.heldout import answers_of
+from ml_backend.learning.metrics import decided
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard
@@ -129,18 +132,24 @@ def _fitted(
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models, prefix=".fit-") as made:
         with part(40, 70):
-            metrics = _measured(loaded, videos, path_of, exclusive, Path(made) / "measured")
+            checked = _checked(loaded, videos, path_of, exclusive, Path(made) / "measured")
         started = time.perf_counter()
         with part(70, 100):
             frames = _learn(model, videos, path_of, Path(made) / "learnt")
+        taught = [video.task for video in videos]
+        held = answers_of(checked.held, checked.labels, exclusive, taught) if checked else None
         learnt = Learnt(
             Path(made) / "learnt",
             mark,
             {str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
-            {"quick": metrics},
+            {
+                "quick": _metrics(checked),
+                "against": against_shown(context, work, held, checked, videos, model.digest),
+            },
             len(videos),
             frames,
             round(time.perf_counter() - started, 3),
+            held,
         )
         return _kept(context, work, model, exclusive, learnt, known)
 
@@ -164,20 +173,21 @@ def _learn(
     return len(pictures)
 
 
-def _measured(
+def _checked(
     loaded: Callable[[], CustomModel],
     videos: Sequence[LabelledVideo],
     path_of: Callable[[LabelledVideo], Path],
     exclusive: bool,
     folder: Path,
-) -> dict[str, Any]:
-    """Metrics of one fit without some of the reviewed videos, on them; leaving out each in turn would be as many fits."""
+) -> CrossValidation | None:
+    """What one fit without some of the reviewed videos says of them, leaving out each in turn would be as many fits; None where
+    none can be left out."""
     model = loaded()
     labels = model.project_labels
     share = min(max(_SHARE, ENOUGH_VIDEOS / len(videos)), 0.5)
     held = held_out_share(videos, labels, exclusive, share, _SEED)
     if held is None:
-        return {"judgement": _NOT_MEASURED, "scheme": _SCHEME, "videos": 0, "frames": 0}
+        return None
     with part(0, 60):
         _learn(model, [video for video in videos if video.task not in held], path_of, folder)
     outside = [video for video in videos if video.task in held]
@@ -187,7 +197,13 @@ def _measured(
         found.append(_predicted(model, video, path_of(video), exclusive))
     groups = duplicates([video.features for video in outside]).tolist()
     recording = {video.task: group for video, group in zip(outside, groups, strict=True)}
-    metrics = summary(found, labels, exclusive, _SCHEME, recording)
+    return CrossValidation(tuple(labels), exclusive, tuple(found), _SCHEME, recording)
+
+
+def _metrics(checked: CrossValidation | None) -> dict[str, Any]:
+    if checked is None:
+        return {"judgement": _NOT_MEASURED, "scheme": _SCHEME, "videos": 0, "frames": 0}
+    metrics = checked.metrics()
     enough = "" if metrics["videos"] >= ENOUGH_VIDEOS else "Not enough videos to judge: "
     said = (
         f"measured on {metrics['videos']} held-out recordings by a fit without them; the version learnt from them too."
@@ -200,7 +216,8 @@ def _predicted(model: CustomModel, video: LabelledVideo, path: Path, exclusive: 
     values = video_probabilities(model, path, video.features.timeline, exclusive=exclusive)
     at = known.known
     whole = bool((known.values != UNKNOWN).all())
-    return Held(video.task, smooth(values, exclusive)[at], known.values[at], whole)
+    smoothed = smooth(values, exclusive)
+    return Held(video.task, smoothed[at], known.values[at], whole, decided(smoothed, exclusive))
 
 
 def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
@@ -214,5 +231,5 @@ def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
     before = ModelVersion.parse(active or "")
     comparable = active if before is not None and before.kind == card.kind else None
     shown = roll_out_unless_worse(context, work, card, comparable)
-    decided(context, work, card)
+    note_decided(context, work, card)
     return "and is rolled out" if shown else "and is kept back"

@@ -20,7 +20,7 @@ from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.learning.evaluation import Fit, evaluate
+from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share
 from ml_backend.learning.networks import Network, newest_network, save_network
@@ -55,12 +55,13 @@ _USUAL_SIDE = 160
 
 @dataclass(frozen=True, eq=False)
 class OwnNetwork:
-    """`videos`: those of the training, embedded by it. `metrics`: of a head on them, as of the quick check, on recordings
-    that the network has not seen; `frozen_macro_f1` among them is that of the frozen network on the same."""
+    """`videos`: those of the training, embedded by it. `checked`: a head on them, as in the quick check, on recordings that the
+    network has not seen. `metrics`: of that; `frozen_macro_f1` among them is that of the frozen network on the same."""
 
     backbone: Backbone
     network: Network
     videos: list[LabelledVideo]
+    checked: CrossValidation
     metrics: dict[str, Any]
 
 
@@ -90,8 +91,8 @@ def own_network(
     with part(80, 100):
         own = labelled_videos(context, work, annotated, exclusive, backbone)
 
-    def measured(some: Sequence[LabelledVideo]) -> dict[str, Any]:
-        return evaluate(
+    def measured(some: Sequence[LabelledVideo]) -> CrossValidation:
+        return cross_validated(
             some,
             work.question.labels,
             fit,
@@ -100,10 +101,11 @@ def own_network(
             trained_on=network.trained_on,
         )
 
-    metrics, frozen = measured(own), measured(videos)
+    checked = measured(own)
+    metrics, frozen = checked.metrics(), measured(videos).metrics()
     if not worth_using(context.redis, work.key, metrics, frozen):
         return None
-    return OwnNetwork(backbone, network, own, {**metrics, "frozen_macro_f1": frozen.get("macro_f1")})
+    return OwnNetwork(backbone, network, own, checked, {**metrics, "frozen_macro_f1": frozen.get("macro_f1")})
 
 
 def worth_using(redis: Redis, key: str, tuned: Mapping[str, Any], frozen: Mapping[str, Any]) -> bool:

@@ -15,14 +15,16 @@ from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, are_exclusive
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
+from ml_backend.jobs.training.predecessor import against_shown
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, Fit, evaluate
+from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
+from ml_backend.learning.heldout import HeldAnswers, answers_of
 from ml_backend.learning.versions import Learnt
-from ml_backend.learning.whole import evaluate_whole, fit_whole
+from ml_backend.learning.whole import cross_validated_whole, fit_whole
 from ml_backend.records import projects
 
 # Whole timelines that people have judged, from which on Blitz takes over.
@@ -43,17 +45,21 @@ def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotat
     head = fit(videos)
     seconds = time.perf_counter() - started
     report(95, "checking it on held-out videos")
-    quick = own.metrics if own else _quick_check(videos, head)
+    checked = own.checked if own else _quick_check(videos, head)
+    quick = own.metrics if own else _said(checked)
+    answers = _answers(checked, [video.task for video in videos])
+    against = against_shown(context, work, answers, checked, videos, own.network.digest if own else "")
     return Learnt(
         work.question.from_name,
         head,
         backbone=(own.backbone if own else context.backbone).key,
-        metrics={"quick": quick},
+        metrics={"quick": quick, "against": against},
         curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
         network=asdict(own.network) if own else {},
         videos=len(videos),
         labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
         train_seconds=round(seconds, 3),
+        answers=answers,
     )
 
 
@@ -70,14 +76,16 @@ def _learn_whole(
     head = fit_whole(videos, labels, exclusive)
     seconds = time.perf_counter() - started
     enough = len(videos) >= ENOUGH_VIDEOS
-    quick = evaluate_whole(videos, labels, exclusive, most_folds=_QUICK_FOLDS) if enough else {}
+    checked = cross_validated_whole(videos, labels, exclusive, most_folds=_QUICK_FOLDS) if enough else None
+    answers = _answers(checked, [video.task for video in videos], whole=True)
     return Learnt(
         work.question.from_name,
         head,
         backbone=context.backbone.key,
-        metrics={"quick": quick},
+        metrics={"quick": _said(checked), "against": against_shown(context, work, answers, checked, videos, "")},
         videos=len(videos),
         train_seconds=round(seconds, 3),
+        answers=answers,
     )
 
 
@@ -134,14 +142,19 @@ def fitting(
     return lambda videos: fit_cold(videos, labels, exclusive=exclusive, prompts=prompts, doubted=doubted)
 
 
-def _quick_check(videos: Sequence[LabelledVideo], head: Head) -> Mapping[str, Any]:
-    """Held-out metrics of such a head from two folds; empty while too few videos could say anything.
-
-    It is for comparing answers, so nothing is measured or said of how far to believe them.
-    """
+def _quick_check(videos: Sequence[LabelledVideo], head: Head) -> CrossValidation | None:
+    """What such a head answers in two folds; None while too few videos could say anything."""
     if len(videos) < ENOUGH_VIDEOS:
-        return {}
+        return None
     prompts = None if head.prior is None else head.prior.prompts
     fit = fitting(head.kind, head.labels, head.exclusive, prompts, doubted=False)
-    found = evaluate(videos, head.labels, fit, exclusive=head.exclusive, most_folds=_QUICK_FOLDS)
-    return {key: value for key, value in found.items() if key not in _OF_CONFIDENCE}
+    return cross_validated(videos, head.labels, fit, exclusive=head.exclusive, most_folds=_QUICK_FOLDS)
+
+
+def _said(checked: CrossValidation | None) -> Mapping[str, Any]:
+    """Held-out metrics; it is for comparing answers, so nothing is measured or said of how far to believe them."""
+    return {key: value for key, value in checked.metrics().items() if key not in _OF_CONFIDENCE} if checked else {}
+
+
+def _answers(checked: CrossValidation | None, taught: Sequence[int], *, whole: bool = False) -> HeldAnswers | None:
+    return answers_of(checked.held, checked.labels, checked.exclusive, taught, whole=whole) if checked else None

@@ -19,7 +19,7 @@ from ml_backend.jobs.run import job, part
 from ml_backend.jobs.training.accounting import Accounts, nothing_taught
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.training.custom_training import take_custom
-from ml_backend.jobs.training.decision import decided, roll_out_unless_worse, was_decided
+from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint
 from ml_backend.jobs.training.labelled_videos import VideoProblems
@@ -115,6 +115,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         question=first.question,
         others=others,
         account=account.as_json(),
+        answers=first.answers,
     )
     frames = sum(each.labelled_frames for each in learnt)
     videos = f"{max(each.videos for each in learnt)} videos"
@@ -194,7 +195,7 @@ def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
         request(redis, "evaluate", key, card.name)
     # Also of one that is kept back: it may be worse because of wrong labels.
     request(redis, "quality", key)
-    decided(context, work, card)
+    note_decided(context, work, card)
     return f"{card.name} is rolled out" if shown else f"{card.name} is kept back"
 
 

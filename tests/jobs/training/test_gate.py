@@ -1,0 +1,133 @@
+"""A training rolls its version out, or keeps it back, and says why on its card."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import serving
+from redis import Redis
+from studio import KEY, Studio, drawn
+
+from ml_backend.demo.clips import Clip, Script, make_clips
+from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.training.decision import roll_out_unless_worse
+from ml_backend.jobs.training.train import train
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.learning.comparison import Comparison
+from ml_backend.learning.heldout import load_answers
+from ml_backend.learning.versions import load_card, load_version, save_version
+from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.records import projects
+from ml_backend.records.projects import Known
+from ml_backend.settings import Settings
+
+CONFIG = """<View><TimelineLabels name="what" toName="film">{}</TimelineLabels>
+  <Video name="film" value="$video" framerate="25"/></View>"""
+TWO = CONFIG.format('<Label value="car"/><Label value="ball"/>')
+THREE = CONFIG.format('<Label value="car"/><Label value="ball"/><Label value="clear"/>')
+PARTS = (("car", 20), ("ball", 20))
+GOOD, MORE = range(1, 6), range(6, 8)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    scripts = [Script(f"{n}.mp4", 25, PARTS if n % 2 else PARTS[::-1], n) for n in (*GOOD, *MORE)]
+    return make_clips(tmp_path_factory.mktemp("clips"), scripts)
+
+
+@pytest.fixture
+def studio(clips: list[Clip]) -> Studio:
+    studio = Studio()
+    assert studio.project is not None
+    studio.project["label_config"] = TWO
+    for task, clip in enumerate(clips, start=1):
+        studio.add_task(task, clip.path)
+    return studio
+
+
+@pytest.fixture
+def context(
+    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: Any
+) -> Iterator[WorkerContext]:
+    data = warm(tmp_path / "data")
+    with serving(studio) as url:
+        here = {"label_studio_url": url, "data_dir": data, "redis_url": redis_url(redis_settings)}
+        made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+        projects.remember(made.redis, Known(KEY, TWO))
+        monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
+        yield made
+        made.redis.close()
+
+
+def answer(studio: Studio, clips: list[Clip], tasks: range, at: str) -> None:
+    """Somebody answers about every fifth frame of these videos."""
+    for task in tasks:
+        shown = clips[task - 1].labels
+        result = [{**drawn(f"kf-{f}", f, f, shown[f - 1]), "from_name": "what"} for f in range(3, len(shown), 5)]
+        studio.tasks[task]["annotations"] = [{"id": task, "result": result, "updated_at": at}]
+
+
+def decision(context: WorkerContext, version: str) -> str:
+    return load_card(context.models_dir(KEY), version).decision
+
+
+def test_a_version_is_compared_with_the_one_that_is_shown(
+    context: WorkerContext, studio: Studio, clips: list[Clip]
+) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    assert "cold-v1 is rolled out" in train(KEY)
+    assert decision(context, "cold-v1") == "cold-v1 is rolled out: it is compared with no other."
+    projects.activate(context.redis, KEY, "cold-v1")
+    kept = load_answers(context.models_dir(KEY), "cold-v1", "what")
+    assert kept is not None
+    assert {task: len(own) for task, own in kept.by_task.items()} == dict.fromkeys(GOOD, 40)
+
+    answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
+    assert "cold-v2 is rolled out" in train(KEY)
+    assert decision(context, "cold-v2").startswith(
+        "cold-v2 is rolled out: on the 5 recordings that neither had seen when asked its macro-F1 is "
+    )
+
+
+def test_the_admin_reads_why_one_is_kept_back(context: WorkerContext, studio: Studio, clips: list[Clip]) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    train(KEY)
+    projects.activate(context.redis, KEY, "cold-v1")
+    models, work = context.models_dir(KEY), open_project(context, KEY)
+    head, card = load_version(models, "cold-v1")
+    worse = Comparison("cold-v1", True, "on the 5 recordings it is worse").as_json()
+    made = save_version(models, head, backbone=card.backbone, metrics={"against": worse}, question="what")
+    assert not roll_out_unless_worse(context, work, made, "cold-v1")
+    told = "cold-v2 is kept back: on the 5 recordings it is worse."
+    assert decision(context, "cold-v2") == told
+    assert any(problem.startswith(told) for problem in projects.problems(context.redis)[KEY])
+    assert projects.wanted_version(context.redis, KEY) == "cold-v1"
+
+
+def test_another_label_begins_a_new_comparison(context: WorkerContext, studio: Studio, clips: list[Clip]) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    train(KEY)
+    projects.activate(context.redis, KEY, "cold-v1")
+    assert studio.project is not None
+    studio.project["label_config"] = THREE
+    answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
+    assert "cold-v2 is rolled out" in train(KEY)
+    assert decision(context, "cold-v2") == (
+        "cold-v2 is rolled out: the question is another one than that of cold-v1: of its labels “clear” came."
+    )
+
+
+def test_a_version_whose_files_are_gone_is_nothing_to_compare_with(
+    context: WorkerContext, studio: Studio, clips: list[Clip]
+) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    train(KEY)
+    projects.activate(context.redis, KEY, "cold-v1")
+    shutil.rmtree(context.models_dir(KEY) / "cold-v1")
+    answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
+    assert "is rolled out" in train(KEY)
