@@ -15,7 +15,7 @@ from studio import BACKEND, Studio
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.queueing.queue import KINDS, Kind
+from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.records import links
 from ml_backend.settings import Settings
 

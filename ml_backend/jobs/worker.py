@@ -23,9 +23,10 @@ from ml_backend.queueing.alive import signs_of_life
 from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import retry_failed
+from ml_backend.queueing.kinds import KINDS
 from ml_backend.queueing.limits import watched
 from ml_backend.queueing.memory import limit_memory
-from ml_backend.queueing.queue import KINDS, queues, request
+from ml_backend.queueing.queue import queues, request
 from ml_backend.records import marks
 from ml_backend.records.projects import known_keys
 

@@ -6,7 +6,6 @@ import contextlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
@@ -16,49 +15,14 @@ from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from ml_backend.queueing.kinds import HOUR, KINDS
 from ml_backend.queueing.replies import text
 
 _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
-_HOUR = 3600
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`queueing.limits`); `function` by name, so
-    that the web process does not import torch.
-
-    `retried`: whether one that failed for a reason that passes is tried again by itself.
-    """
-
-    function: str
-    timeout: int
-    retried: bool = True
-
-
-# In the order in which a worker takes them.
-KINDS: dict[str, Kind] = {
-    "reconcile": Kind("ml_backend.jobs.reconciling.reconcile.reconcile", _HOUR // 2),
-    "train": Kind("ml_backend.jobs.training.train.train", _HOUR),
-    "rollout": Kind("ml_backend.jobs.predictions.rollout.rollout", _HOUR),
-    "suggest": Kind("ml_backend.jobs.suggestions.suggest.suggest", _HOUR // 2),
-    "predict": Kind("ml_backend.jobs.predictions.rollout.predict", _HOUR // 2),
-    # Pictures of the suggested frames for those who label now; those of better ones follow.
-    "companion": Kind("ml_backend.jobs.companion.images.companion", _HOUR // 2),
-    # A roll-out waits for these, and goes on without a video that cannot be had now.
-    "embed": Kind("ml_backend.jobs.suggestions.embed.embed", _HOUR // 2, retried=False),
-    "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", _HOUR),
-    "quality": Kind("ml_backend.jobs.training.quality.quality", _HOUR),
-    "stopping": Kind("ml_backend.jobs.predictions.stopping.stopping", _HOUR),
-    # A page waits for it, but nothing else does.
-    "sheet": Kind("ml_backend.jobs.suggestions.sheet.sheet", _HOUR // 2),
-    "export": Kind("ml_backend.export.job.export", 4 * _HOUR),
-    # Asked for again every few minutes anyway.
-    "discover": Kind("ml_backend.jobs.reconciling.reconcile.discover", _HOUR // 2, retried=False),
-}
 # One job of a kind and subject may wait while others run, of which each worker has one at most.
 _SLOTS = "abcdefgh"
 _RETRY_AFTER = [2, 10, 30, 120, 600, 1800]
-_FAILED_FOR = 30 * 24 * _HOUR
+_FAILED_FOR = 30 * 24 * HOUR
 _LISTED = 100
 
 
@@ -208,7 +172,7 @@ def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterab
         args=[project, *subject],
         job_id=job_id,
         timeout=KINDS[kind].timeout,
-        result_ttl=_HOUR,
+        result_ttl=HOUR,
         failure_ttl=_FAILED_FOR,
         retry=Retry(max=len(_RETRY_AFTER), interval=_RETRY_AFTER) if KINDS[kind].retried else None,
         meta={"kind": kind, "project": project, "subject": list(subject)},

@@ -9,7 +9,7 @@ from typing import Literal
 from redis import Redis
 
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
-from ml_backend.queueing.queue import KINDS
+from ml_backend.queueing.kinds import KINDS
 from ml_backend.queueing.replies import text
 
 Outcome = Literal["done", "retried", "failed", "stopped"]

@@ -51,7 +51,8 @@ class TestTheProjectLock:
             project_lock(redis, tmp_path, P, "rollout"),
             project_lock(redis, tmp_path, "8.1", "train"),
         ):
-            pass
+            held = {key.decode() for key in redis.scan_iter("coldblitz:lock:*")}
+        assert held == {f"coldblitz:lock:{each}" for each in (f"train:{P}", f"rollout:{P}", "train:8.1")}
 
     def test_it_is_free_at_once_when_its_holder_is_killed(
         self, redis: Redis, redis_settings: Settings, tmp_path: Path
@@ -101,9 +102,12 @@ class TestTheProjectLock:
     def test_a_holder_of_this_machine_that_is_dead_holds_nobody_up(self, redis: Redis, tmp_path: Path) -> None:
         process = subprocess.Popen(["true"])
         process.wait()
-        redis.set(f"coldblitz:lock:train:{P}", worker_name(process.pid, "abc"))
+        dead = worker_name(process.pid, "abc")
+        redis.set(f"coldblitz:lock:train:{P}", dead)
+        begun = time.monotonic()
         with project_lock(redis, tmp_path, P, "train"):
-            pass
+            assert redis.get(f"coldblitz:lock:train:{P}") not in (None, dead.encode())
+        assert time.monotonic() - begun < 5, "it did not wait until what the dead one held expires"
 
 
 class TestTheProjectLockIfFree:

@@ -21,7 +21,7 @@ from studio import KEY, Studio
 from ml_backend import logs
 from ml_backend.jobs import worker
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.queueing.queue import KINDS, Kind
+from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.queue import request as queue
 from ml_backend.records import projects
 from ml_backend.settings import Settings

@@ -32,6 +32,8 @@ class TestAnswers:
     def test_an_answer_without_a_body_is_one(self, studio: Studio, client: Client) -> None:
         studio.will("DELETE", "/api/projects/3/model-versions/", lambda: ("", 204))
         client.delete_version(3, "cold-v1")
+        method, path, _, sent = studio.asked[-1]
+        assert (method, path, sent) == ("DELETE", "/api/projects/3/model-versions/", {"model_version": "cold-v1"})
 
     def test_pinning_a_version_is_all_that_it_changes(self, studio: Studio, client: Client) -> None:
         studio.will("PATCH", "/api/projects/7/", lambda: jsonify(PROJECT))

@@ -27,9 +27,9 @@ from ml_backend.settings import Settings
 
 P = "7.1769860800"
 WORKER = """
-from ml_backend.queueing import queue
-for kind in queue.KINDS:
-    queue.KINDS[kind] = queue.Kind(f"sample_jobs.{kind}", 60, queue.KINDS[kind].retried)
+from ml_backend.queueing.kinds import KINDS, Kind
+for kind in KINDS:
+    KINDS[kind] = Kind(f"sample_jobs.{kind}", 60, KINDS[kind].retried)
 from ml_backend.jobs import worker
 worker._HAND_BACK_SECONDS = 0.3
 worker.work()
@@ -310,8 +310,12 @@ class TestAVideoThatEndsItsWorkers:
         assert redis.get("in hand") == b"its content"
         assert "video" not in Job.fetch(job_id, connection=redis, serializer=JSONSerializer).meta
 
-    def test_being_killed_counts_less(self, redis: Redis) -> None:
-        for _ in range(poison.KILLS - 1):
+    @pytest.mark.parametrize(("kills", "failed"), [(poison.KILLS - 1, 0), (poison.KILLS, 1)])
+    def test_being_killed_counts_less(self, redis: Redis, work: Work, kills: int, failed: int) -> None:
+        assert poison.CRASHES < poison.KILLS
+        for _ in range(kills):
             poison.blame(redis, "its content", crashed=False)
-        with poison.in_hand("its content"):
-            pass
+        redis.rpush(f"do:{P}", "open the video")
+        queued(redis, "embed", 1)
+        work()
+        assert len(listing(redis)["failed"]) == failed

@@ -19,8 +19,9 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.queueing import queue
 from ml_backend.queueing.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
+from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.limits import video_seconds
-from ml_backend.queueing.queue import KINDS, Kind, counts, listing, queue_due, request, request_after
+from ml_backend.queueing.queue import counts, listing, queue_due, request, request_after
 
 P = "7.1769860800"
 # While it counts, no signal reaches Python.

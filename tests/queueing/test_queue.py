@@ -13,8 +13,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.interventions import retry_failed
+from ml_backend.queueing.kinds import KINDS
 from ml_backend.queueing.queue import (
-    KINDS,
     counts,
     has_failed,
     listing,

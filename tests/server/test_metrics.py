@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from ml_backend.queueing import tally
-from ml_backend.queueing.queue import KINDS, Kind, request
+from ml_backend.queueing.kinds import KINDS, Kind
+from ml_backend.queueing.queue import request
 from ml_backend.records import projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings

@@ -8,7 +8,8 @@ from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.queueing.queue import KINDS, Kind, request
+from ml_backend.queueing.kinds import KINDS, Kind
+from ml_backend.queueing.queue import request
 from ml_backend.records import companions, projects, stopping_report
 from ml_backend.records.stopping_report import VIDEO, StoppingReport
 from ml_backend.server.app import create_app

@@ -1,0 +1,46 @@
+"""The kinds of jobs: which function does one, for how long at most, and in which order workers take them.
+
+Functions are named here and imported by the worker that does the job, so that the web process, which only queues them, does not load
+torch. A new kind of job is one line here; tests/queueing/test_kinds.py holds that each name leads to a function that takes a project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`queueing.limits`); `function` by name, so
+    that the web process does not import torch.
+
+    `retried`: whether one that failed for a reason that passes is tried again by itself.
+    """
+
+    function: str
+    timeout: int
+    retried: bool = True
+
+
+# In the order in which a worker takes them.
+KINDS: dict[str, Kind] = {
+    "reconcile": Kind("ml_backend.jobs.reconciling.reconcile.reconcile", HOUR // 2),
+    "train": Kind("ml_backend.jobs.training.train.train", HOUR),
+    "rollout": Kind("ml_backend.jobs.predictions.rollout.rollout", HOUR),
+    "suggest": Kind("ml_backend.jobs.suggestions.suggest.suggest", HOUR // 2),
+    "predict": Kind("ml_backend.jobs.predictions.rollout.predict", HOUR // 2),
+    # Pictures of the suggested frames for those who label now; those of better ones follow.
+    "companion": Kind("ml_backend.jobs.companion.images.companion", HOUR // 2),
+    # A roll-out waits for these, and goes on without a video that cannot be had now.
+    "embed": Kind("ml_backend.jobs.suggestions.embed.embed", HOUR // 2, retried=False),
+    "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", HOUR),
+    "quality": Kind("ml_backend.jobs.training.quality.quality", HOUR),
+    "stopping": Kind("ml_backend.jobs.predictions.stopping.stopping", HOUR),
+    # A page waits for it, but nothing else does.
+    "sheet": Kind("ml_backend.jobs.suggestions.sheet.sheet", HOUR // 2),
+    "export": Kind("ml_backend.export.job.export", 4 * HOUR),
+    # Asked for again every few minutes anyway.
+    "discover": Kind("ml_backend.jobs.reconciling.reconcile.discover", HOUR // 2, retried=False),
+}
