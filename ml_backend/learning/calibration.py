@@ -1,8 +1,8 @@
 """Making "0.9" mean right nine times out of ten, from the first answers on.
 
 What is shown, smoothed over time, is what is measured: labelled frames are predicted by heads that were fitted without
-them, and what those say is drawn toward "anything may be" until it is as often right as it claims. While few frames are
-labelled each counts only in part (Laplace's rule of succession), so that ten right answers are not taken for certainty.
+them. From that follows how often answers will be right (`learning.belief`), and they are drawn toward "anything may be"
+until they claim no more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from ml_backend.learning.belief import Answers, Way, believed
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.framelabels import UNKNOWN
 
@@ -23,17 +24,12 @@ Floats = NDArray[np.float32]
 # Below this many labelled frames a temperature fitted on whole held-out videos makes confidence worse, not better.
 ENOUGH_FRAMES = 50
 _RANGE = (0.25, 4.0)
-_TEMPERATURES = np.array([0.7, 1.0, 1.4, 2.0, 2.8, 4.0])
-_CHANCES = np.array([0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
-# Answers, as often wrong as by chance, that are added to those there are.
-_PRIOR_ANSWERS = 2.0
-# With one example less of what was held out, of few, a head is worse than the one that is shown: what is measured counts in
-# full only where each class has many more examples than this.
-_PESSIMISM = 2.0
-# Less than this many examples of each class beside the one held out cannot show that labels are not told apart.
-_ENOUGH_EACH = 3.0
+_TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+# Held-out answers are few: a temperature has to be worth it, and so has one that leaves answers less sure than they may be.
+_TEMPERED, _TOO_DOUBTFUL = 0.1, 20.0
 _NOTHING_KNOWN = 0.97
-_LUCK = 1.64
+# More probably than this guesses, answers are not shown.
+_SURELY_GUESSED = 0.8
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Doubt:
 
     `right`: the mean over its classes of the share of held-out frames that were right, of `frames` frames of `classes`
     classes; all None or 0 where nothing could be held out. `confused`: the class that was taken for another most often, and
-    the other. `error`: by how much `right` would differ by chance, were all answers guessed.
+    the other. `by_lot`: how probable it is, 0..1, that all answers are guesses.
     """
 
     temperature: float = 1.0
@@ -52,87 +48,97 @@ class Doubt:
     frames: int = 0
     classes: int = 0
     confused: tuple[int, int] | None = None
-    error: float = 0.0
+    by_lot: float = 0.0
 
     @property
     def told_apart(self) -> bool:
-        """Whether the held-out answers were better than always giving the same one."""
-        if self.right is None or self.classes < 2:
-            return True
-        level = 1 / self.classes
-        if self.frames / self.classes - 1 < _ENOUGH_EACH:
-            return True
-        # The families were chosen by the same frames, so luck counts for them: one chance in twenty.
-        return bool(self.right > level + _LUCK * self.error)
+        """Whether the held-out answers were better than always giving the same one, as far as can be known."""
+        return self.right is None or self.classes < 2 or self.by_lot <= _SURELY_GUESSED
 
     def shown(self, chains: Floats, possible: NDArray[np.bool_]) -> Floats:
         """(n, K) probabilities of one question, drawn toward even ones among the `possible` classes (K,)."""
         if self == Doubt():
             return chains
-        logs = np.log(np.maximum(chains, 1e-30)) / np.float32(self.temperature)
-        flat = np.exp(logs - logs.max(axis=1, keepdims=True)) * possible
-        flat /= np.maximum(flat.sum(axis=1, keepdims=True), 1e-30)
+        flat = _tempered(chains, self.temperature, possible)
         even = possible / max(int(possible.sum()), 1)
         return np.asarray((1 - self.chance) * flat + self.chance * even, np.float32)
 
 
-# With an example of each label nothing can be held out.
-UNMEASURED = Doubt(chance=0.3)
-# Videos hold as many answers that know nothing of each other.
-PER_VIDEO = 5
+def fit_doubt(
+    answers: Answers | None,
+    way: Way,
+    possible: NDArray[np.bool_],
+    *,
+    taught: int,
+    videos: int,
+    sure: float | None = None,
+    unseen: float = 0.0,
+) -> Doubt:
+    """The doubt that makes answers as sure as they will be right (`belief.believed`), the likeliest for the held-out ones.
 
-
-def with_unseen(doubt: Doubt, classes: NDArray[np.intp], all_seen: bool) -> Doubt:
-    """`doubt` of a head that was taught these classes (k,), when there may be others.
-
-    The chance that a frame is of a class which was never seen is the share of classes seen once (Good, "The population
-    frequencies of species", 1953); of a class seen once nothing was measured.
+    `possible`: (K,) classes of which there are examples. `sure`: how sure the head is on average where it is asked, 0..1; that
+    of the held-out answers where it is not known. `unseen`: the share of frames that show none of these classes.
     """
-    _, counts = np.unique(classes, return_counts=True)
-    once = float((counts == 1).sum() / max(len(classes), 1))
-    unknown = once * (UNMEASURED.chance if all_seen else 1.0)
-    return replace(doubt, chance=min(1 - (1 - doubt.chance) * (1 - unknown), _NOTHING_KNOWN))
-
-
-def fit_doubt(logs: Floats, truth: NDArray[np.intp], weight: Floats, witnesses: int, all_known: bool) -> Doubt:
-    """From held-out (k, K) log-probabilities as they are shown, the true class (k,) and what each counts (k,).
-
-    `witnesses`: of how many answers that know nothing of each other they are worth. `all_known`: they were predicted
-    without one example or a few, rather than for a video of which nothing was known.
-    """
-    classes = np.unique(truth)
-    if not len(truth):
-        return Doubt()
-    share = weight / weight.sum()
-    right = logs.argmax(axis=1) == truth
-    balanced = float(np.mean([np.average(right[truth == one], weights=weight[truth == one]) for one in classes]))
-    possible = np.exp(logs).max(axis=0) > 1e-6
-    possible[classes] = True
-    even = 1 / possible.sum()
-    smoothing = _PRIOR_ANSWERS / (witnesses + _PRIOR_ANSWERS)
-    best, least = (1.0, 0.0), np.inf
-    for temperature in _TEMPERATURES:
-        p = np.exp(log_softmax(np.where(possible, logs, -50) / temperature, axis=1))
-        for chance in _CHANCES:
-            told = np.log((1 - chance) * p + chance * even + 1e-9)
-            own = told[np.arange(len(truth)), truth]
-            loss = -float(share @ ((1 - smoothing) * own + smoothing * told[:, possible].mean(axis=1)))
-            if loss < least - 1e-6:
-                best, least = (float(temperature), float(chance)), loss
-    said = logs.argmax(axis=1)
-    pairs, counts = np.unique(np.stack([truth, said], axis=1)[~right], axis=0, return_counts=True)
+    count = max(int(possible.sum()), 1)
+    level = 1 / count
+    if sure is None:
+        sure = _USUAL if answers is None else answers.sure
+    belief = believed(answers, way, count, sure, taught, videos)
+    wanted = max(belief.right * (1 - unseen), level)
+    if answers is None:
+        return Doubt(chance=_mixed(sure, wanted, level), by_lot=belief.by_lot)
+    pairs, counts = np.unique(
+        np.stack([answers.truth, answers.logs.argmax(axis=1)], axis=1)[~answers.right], axis=0, return_counts=True
+    )
     confused = (int(pairs[counts.argmax()][0]), int(pairs[counts.argmax()][1])) if len(pairs) else None
-    level = 1 / len(classes)
-    counts = np.array([(truth == one).sum() for one in classes])
-    error = level * float(np.sqrt((level * (1 - level) / counts).sum()))
-    found = Doubt(best[0], best[1], balanced, len(truth), len(classes), confused, error)
-    if not found.told_apart:
-        return replace(found, temperature=1.0, chance=_NOTHING_KNOWN)
-    if not all_known:
+    found = Doubt(
+        1.0,
+        _mixed(sure, wanted, level),
+        answers.balanced,
+        len(answers.truth),
+        len(np.unique(answers.truth)),
+        confused,
+        belief.by_lot,
+    )
+    if way == "parts":
+        # What is held out is not what is asked, so the shape stays what it is.
         return found
-    others = max(len(truth) / len(classes) - 1, 0.5)
-    in_full = others / (others + _PESSIMISM)
-    return replace(found, temperature=best[0] ** in_full, chance=1 - (1 - best[1]) ** in_full)
+    temperature, chance = _shape(answers, possible, wanted, level)
+    return replace(found, temperature=temperature, chance=chance)
+
+
+# How sure a head is on average, where nobody has looked.
+_USUAL = 0.95
+
+
+def _shape(answers: Answers, possible: NDArray[np.bool_], wanted: float, level: float) -> tuple[float, float]:
+    """The temperature and the share of chance that leave held-out answers `wanted` sure on average, and the likeliest."""
+    share = answers.weight / answers.weight.sum()
+    at = np.arange(len(answers.truth))
+    possible = possible.copy()
+    possible[answers.truth] = True
+    found, least = (1.0, 0.0), np.inf
+    for temperature in _TEMPERATURES:
+        p = _tempered(np.exp(answers.logs), temperature, possible)
+        sure = float(share @ p.max(axis=1))
+        chance = _mixed(sure, wanted, level)
+        own = (1 - chance) * p[at, answers.truth] + chance * level
+        short = max(wanted - sure, 0.0)
+        loss = -float(share @ np.log(own + 1e-9)) + _TEMPERED * np.log(temperature) ** 2 + _TOO_DOUBTFUL * short**2
+        if loss < least - 1e-9:
+            found, least = (temperature, chance), loss
+    return found
+
+
+def _mixed(sure: float, wanted: float, level: float) -> float:
+    """The share of chance that leaves answers which are `sure` on average as sure as `wanted`."""
+    return float(np.clip((sure - wanted) / max(sure - level, 1e-6), 0, _NOTHING_KNOWN))
+
+
+def _tempered(chains: Floats, temperature: float, possible: NDArray[np.bool_]) -> Floats:
+    logs = np.log(np.maximum(chains, 1e-30)) / np.float32(temperature)
+    flat = np.exp(logs - logs.max(axis=1, keepdims=True)) * possible
+    return np.asarray(flat / np.maximum(flat.sum(axis=1, keepdims=True), 1e-30), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

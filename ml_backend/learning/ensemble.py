@@ -16,14 +16,14 @@ from scipy.special import log_softmax, logsumexp
 
 from ml_backend.learning.examples import fair_shares
 from ml_backend.learning.families import CHUNK, Family, Floats, Views
-from ml_backend.learning.linear import NEVER, Linear, fit_softmax, span
+from ml_backend.learning.linear import EXACT, NEVER, ROUGH, Linear, Steps, fit_softmax, span
 
 # Temperature of the nearest neighbour's cosine similarity.
 NEIGHBOUR_TEMPERATURE = 0.07
 # The nearest neighbour is looked up among at most this many examples.
 MAX_NEIGHBOURS = 300
-# To compare families, so many rows in so many directions are enough, and so many steps of the fit.
-_WEIGHED_ROWS, _WEIGHED_DIRECTIONS, _WEIGHED_STEPS = 600, 128, 60
+# To compare families, so many rows in so many directions are enough.
+_WEIGHED_ROWS, _WEIGHED_DIRECTIONS = 600, 128
 # Most labels are about how things look: that movement tells them apart is to be shown by the labels.
 _UNPROVEN = 0.2
 # What a member's log-probabilities may be multiplied with, so that one that errs with certainty is not heard above others.
@@ -150,6 +150,7 @@ def fit_ensemble(
     weighed: Weighed | None = None,
     most: int | None = None,
     spans: Mapping[str, Floats] | None = None,
+    steps: Steps = EXACT,
 ) -> Ensemble:
     """Fit all members that have a weight on all lessons, or on about `most` of their rows, as many of each class.
 
@@ -166,7 +167,7 @@ def fit_ensemble(
             continue
         every = np.concatenate([lesson.rows[family.name] for lesson in lessons])
         basis = span(every) if spans is None else spans[family.name]
-        fitted = fit_softmax(every @ basis, classes, count, weight, known.penalties[f])
+        fitted = fit_softmax(every @ basis, classes, count, weight, known.penalties[f], steps)
         near = _nearest(every, classes) if recipe.neighbours and family.name not in recipe.alone else None
         members.append(Member(family, Linear(basis @ fitted.weights, fitted.bias), near, float(known.weights[f])))
     return Ensemble(tuple(members))
@@ -270,9 +271,7 @@ def _held_out_loss(
         if not known.any():
             continue
         tested, truth, importance = tested[known], truth[known], importance[known]
-        answer = fit_softmax(
-            rows, classes, count, weight, penalty, rounds=_WEIGHED_STEPS, precision=1e-4
-        ).log_probabilities(tested)
+        answer = fit_softmax(rows, classes, count, weight, penalty, ROUGH).log_probabilities(tested)
         if neighbours:
             answer = blend([(1, answer), (1, _nearest(rows, classes).log_probabilities(tested, count))])
         logs.append(answer)

@@ -47,6 +47,8 @@ class Family(NamedTuple):
 
 # Rows are made and used in pieces of this many, which stay in the processor's cache.
 CHUNK = 512
+# At 25 kB a row of all families.
+_KEPT_ROWS = 2 * CHUNK
 
 LAYERS = ("appearance", "middle", "early")
 # How things move: all of it, what of it speaks of the picture as a whole, and the little that a few answers can be learnt by.
@@ -68,13 +70,15 @@ _MOVED_TIMES = 5
 class Views:
     """The rows of one video; what is constant in it is measured once.
 
-    `reference`: of the project's videos, without which *shared* is the video's own.
+    `reference`: of the project's videos, without which *shared* is the video's own. `kept`: rows of a short video are made
+    once, for those who ask many times; they must not be written to.
     """
 
-    def __init__(self, features: VideoFeatures, reference: Reference | None = None) -> None:
+    def __init__(self, features: VideoFeatures, reference: Reference | None = None, *, kept: bool = False) -> None:
         self.features = features
         self._reference = reference or {}
         self._measured: dict[str, tuple[Floats, Floats]] = {}
+        self._kept: dict[str, Floats] | None = {} if kept and len(features.frames) <= _KEPT_ROWS else None
 
     def __len__(self) -> int:
         return len(self.features.frames)
@@ -86,6 +90,13 @@ class Views:
 
     def rows(self, family: Family, at: slice | NDArray[np.int64] = slice(None)) -> Floats:
         """(k, d) float32 rows of unit length, or of about that where they are about movement, at positions `at` of its grid."""
+        if self._kept is None:
+            return self._made(family, at)
+        if family.name not in self._kept:
+            self._kept[family.name] = self._made(family, slice(None))
+        return self._kept[family.name][at]
+
+    def _made(self, family: Family, at: slice | NDArray[np.int64]) -> Floats:
         parts = []
         for part in family.parts:
             blocks = [self._block(name, part.view, at) for name in part.blocks]

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
-from ml_backend.learning.calibration import PER_VIDEO, UNMEASURED, Doubt, fit_doubt, with_unseen
+from ml_backend.learning.belief import Answers, Way, unseen
+from ml_backend.learning.calibration import Doubt, fit_doubt
 from ml_backend.learning.ensemble import Ensemble, Fold, Lesson, Recipe, Weighed, fit_ensemble, weigh
 from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, rows_at, training_examples
 from ml_backend.learning.families import Floats, Reference, Views, reference_of
 from ml_backend.learning.framelabels import NO, UNKNOWN, YES
 from ml_backend.learning.head import Head, Kind, possible
-from ml_backend.learning.linear import span
+from ml_backend.learning.linear import EXACT, ROUGH, span
 from ml_backend.learning.smoothing import switch_rate
 from ml_backend.wording import some
 
@@ -26,6 +27,8 @@ Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence
 _PARTS = 8
 # Doubt is measured on so many folds, and of each on so many of its videos.
 _DOUBT_FOLDS, _DOUBT_VIDEOS = 8, 6
+# How sure a head is of itself is looked up in so many.
+_SURE_VIDEOS = 4
 # From so many labelled frames on a part of that says as much, and nobody waits for it.
 _PLENTY, _PLENTY_FOLDS, _PLENTY_VIDEOS = 300, 3, 2
 # With more questions than this each is measured on fewer folds and fitted to fewer rows, of which it needs no more: two classes.
@@ -82,10 +85,13 @@ def fit_head(
     if not doubted:
         return head
     doubts = own_doubts = tuple(Doubt() for _ in weighed)
-    if kind == "cold" or len(videos) < 2:
-        own_doubts = doubts = course.doubts(weighed, course.parts(0), own=True)
-    if apart and len(apart[0]) >= 2:
-        doubts = course.doubts(weighed, [course.whole(group) for group in _disjoint(apart[0])], own=False)
+    left_out = [course.whole(group) for group in _disjoint(apart[0])] if apart and len(apart[0]) >= 2 else []
+    if kind == "cold" or len(videos) < 2 or not left_out:
+        parts = course.held_out(weighed, course.parts(0), own=True)
+        own_doubts = course.doubts(head, parts, "parts")
+        doubts = own_doubts if left_out else course.doubts(head, parts, "parts for others")
+    if left_out:
+        doubts = course.doubts(head, course.held_out(weighed, left_out, own=False), "videos")
         if kind == "blitz":
             own_doubts = doubts
     return replace(head, doubts=doubts, own_doubts=own_doubts)
@@ -112,6 +118,7 @@ class _Course:
         self.classes = len(names) + 1 if exclusive else 2
         self.is_many = not exclusive and len(names) > _MANY
         self._spans: dict[str, Floats] = {}
+        self._viewed: dict[int, Views] = {}
 
     def asked(self, position: int) -> list[NDArray[np.bool_]]:
         """For each video (k,) the rows that can answer the question."""
@@ -136,8 +143,11 @@ class _Course:
             if not enough:
                 questions.append(None)
                 continue
-            rows = (_ROWS_OF_MANY if self.is_many else None) if left_out is None else _HELD_ROWS
-            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, rows, self._all_spans()))
+            most: int | None = _HELD_ROWS
+            steps = ROUGH
+            if left_out is None:
+                most, steps = _ROWS_OF_MANY if self.is_many else None, EXACT
+            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, most, self._all_spans(), steps))
         return Head(self.kind, self.names, self.exclusive, tuple(questions), self.switch, reference=self.reference)
 
     def _all_spans(self) -> dict[str, Floats]:
@@ -146,6 +156,14 @@ class _Course:
             families = self._rows[0].keys() if self._rows else ()
             self._spans = {name: span(np.concatenate([rows[name] for rows in self._rows])) for name in families}
         return self._spans
+
+    def _views(self, v: int) -> Views:
+        """Those of a few videos are kept, as each is asked about in many folds."""
+        if v not in self._viewed:
+            if len(self._viewed) >= _DOUBT_VIDEOS:
+                self._viewed.pop(next(iter(self._viewed)))
+            self._viewed[v] = Views(self.videos[v].features, self.reference, kept=True)
+        return self._viewed[v]
 
     def whole(self, group: NDArray[np.intp]) -> Fold:
         """The fold that holds out these videos."""
@@ -172,12 +190,9 @@ class _Course:
                     turn += 1
         return [fold for fold in folds if any(out.any() for out in fold)]
 
-    def doubts(self, weighed: Sequence[Weighed | None], folds: Sequence[Fold], own: bool) -> tuple[Doubt, ...]:
-        """How far each question is to be believed, from predictions of what is held out.
-
-        `own`: of videos whose other labels are known.
-        """
-        found: list[list[tuple[Floats, NDArray[np.intp], Floats]]] = [[] for _ in weighed]
+    def held_out(self, weighed: Sequence[Weighed | None], folds: Sequence[Fold], own: bool) -> list[Answers | None]:
+        """Answers to each question about what is held out, None for none; `own`: of videos whose other labels are known."""
+        found: list[list[Answers]] = [[] for _ in weighed]
         has_plenty = sum(len(each) for each in self.chosen) > _PLENTY
         most, videos = (_PLENTY_FOLDS, _PLENTY_VIDEOS) if has_plenty else (_DOUBT_FOLDS, _DOUBT_VIDEOS)
         for fold in folds[: _FEW_FOLDS if self.is_many else most]:
@@ -185,19 +200,46 @@ class _Course:
             asked = [v for v, out in enumerate(fold) if out.any()]
             for v in asked[:: -(-len(asked) // videos)]:
                 self._predict(head, v, fold[v], own, found)
+        return [
+            Answers(*(np.concatenate(side) for side in zip(*each, strict=True))) if each else None for each in found
+        ]
+
+    def doubts(self, head: Head, held: Sequence[Answers | None], way: Way) -> tuple[Doubt, ...]:
+        """How far each question of the head is to be believed."""
+        sure = self._sure(head) if way == "parts" else [None] * len(held)
         doubts = []
-        for each in found:
-            if not each:
-                doubts.append(UNMEASURED)
+        for position, (question, answers) in enumerate(zip(head.questions, held, strict=True)):
+            if question is None:
+                doubts.append(Doubt())
                 continue
-            logs, truth, weight = (np.concatenate(side) for side in zip(*each, strict=True))
-            witnesses = len(truth) if own else min(len(truth), PER_VIDEO * len(self.videos))
-            doubts.append(fit_doubt(logs, truth, weight, witnesses, own))
-        if self.exclusive:
-            classes = np.concatenate([lesson.classes for lesson in self.lessons(0)])
-            all_seen = set(range(len(self.names))) <= set(classes.tolist())
-            doubts[0] = with_unseen(doubts[0], classes, all_seen)
+            classes = np.concatenate([lesson.classes for lesson in self.lessons(position)])
+            unknown = unseen(classes, len(self.names)) if self.exclusive else 0.0
+            doubts.append(
+                fit_doubt(
+                    answers,
+                    way,
+                    possible(question),
+                    taught=len(classes),
+                    videos=sum(len(own) > 0 for own in self.chosen),
+                    sure=sure[position],
+                    unseen=unknown,
+                )
+            )
         return tuple(doubts)
+
+    def _sure(self, head: Head) -> list[float | None]:
+        """How sure the head is on average of frames that nobody labelled, of the videos whose others were."""
+        found: list[list[Floats]] = [[] for _ in head.questions]
+        for v in np.linspace(0, len(self.videos) - 1, min(len(self.videos), _SURE_VIDEOS)).round().astype(int):
+            video = self.videos[v]
+            open_ = ~video.labels.known
+            if not open_.any():
+                continue
+            p = head.probabilities(video.features, video.labels, views=self._views(v), steps=ROUGH)[open_]
+            for position, each in enumerate(found):
+                mine = p if self.exclusive else p[:, position : position + 1]
+                each.append(np.maximum(mine.max(axis=1), 1 - mine.sum(axis=1)))
+        return [float(np.concatenate(each).mean()) if each else None for each in found]
 
     def _predict(
         self,
@@ -205,7 +247,7 @@ class _Course:
         v: int,
         out: NDArray[np.bool_],
         own: bool,
-        found: list[list[tuple[Floats, NDArray[np.intp], Floats]]],
+        found: Sequence[list[Answers]],
     ) -> None:
         video, chosen = self.videos[v], self.chosen[v]
         known = None
@@ -213,7 +255,7 @@ class _Course:
             values = np.full_like(video.labels.values, UNKNOWN)
             values[chosen.frames[~out]] = chosen.values[~out]
             known = replace(video.labels, values=values)
-        p = head.probabilities(video.features, known)[chosen.frames[out]]
+        p = head.probabilities(video.features, known, views=self._views(v), steps=ROUGH)[chosen.frames[out]]
         for position, question in enumerate(head.questions):
             truth = classes_of(chosen.values[out], self.exclusive, position)
             if question is None:
@@ -224,7 +266,7 @@ class _Course:
                 continue
             mine = p if self.exclusive else p[:, position : position + 1]
             chains = np.concatenate([mine, 1 - mine.sum(axis=1, keepdims=True)], axis=1)[at].clip(1e-6, 1)
-            found[position].append((np.log(chains), truth[at], chosen.weight[out][at]))
+            found[position].append(Answers(np.log(chains), truth[at], chosen.weight[out][at]))
 
 
 # Labelled frames further apart than this were looked at each for itself, even if their label is the same.

@@ -15,6 +15,7 @@ from ml_backend.learning.ensemble import Ensemble, Lesson, Recipe, Weighed, blen
 from ml_backend.learning.examples import Examples, classes_of, examples, rows_at
 from ml_backend.learning.families import Family, Floats, Reference, Views
 from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
+from ml_backend.learning.linear import EXACT, Steps
 from ml_backend.learning.prior import Prior
 from ml_backend.learning.smoothing import DEFAULT_SWITCH_RATE, smooth
 
@@ -88,15 +89,22 @@ class Head:
         return tuple(found)
 
     def probabilities(
-        self, features: VideoFeatures, known: FrameLabels | None = None, *, smoothed: bool = True
+        self,
+        features: VideoFeatures,
+        known: FrameLabels | None = None,
+        *,
+        smoothed: bool = True,
+        views: Views | None = None,
+        steps: Steps = EXACT,
     ) -> Floats:
         """(n, L) float32 in 0..1 for every frame of the video, interpolated between embedded frames.
 
         `known` are the frame labels of this very video: they sharpen the head for it and are held fixed. With
-        `smoothed` a hidden Markov model lets neighbouring frames agree.
+        `smoothed` a hidden Markov model lets neighbouring frames agree. `views`: of these features, where there are any.
+        `steps`: of the fit to `known`.
         """
         held = None if known is None else known.select(self.labels).resized(len(features.timeline))
-        views = Views(features, self.reference)
+        views = Views(features, self.reference) if views is None else views
         columns: list[Floats] = []
         for position, question in enumerate(self.questions):
             if question is None:
@@ -107,7 +115,7 @@ class Head:
             if self.prior is not None:
                 logs = self.prior.added(logs, features, position, self.exclusive)
             if held is not None:
-                logs = self._sharpened(logs, question, features, views, held, position)
+                logs = self._sharpened(logs, question, features, views, held, position, steps)
             columns.append(np.exp(normalised(logs)[:, :-1]))
         found = np.concatenate(columns, axis=1).clip(0, 1)
         found = smooth(found, self.exclusive, held, self.switch) if smoothed else found
@@ -148,6 +156,7 @@ class Head:
         views: Views,
         known: FrameLabels,
         position: int,
+        steps: Steps,
     ) -> Floats:
         """Blend with a head fitted on the video's own labelled frames, if those show two classes."""
         own = examples(known, features.frames)
@@ -159,7 +168,7 @@ class Head:
         weights = np.array([member.weight for member in question.members])
         alone = tuple(member.family.name for member in question.members if member.neighbours is None)
         recipe = Recipe(families, alone=alone)
-        fitted = fit_ensemble([lesson], logs.shape[1], recipe, Weighed(weights, (100.0,) * len(weights)))
+        fitted = fit_ensemble([lesson], logs.shape[1], recipe, Weighed(weights, (100.0,) * len(weights)), steps=steps)
         local = fitted.log_probabilities(views)
         # A class that this video's labels do not show keeps the probability it has elsewhere.
         unseen = np.setdiff1d(np.arange(logs.shape[1]), seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -100,4 +100,6 @@ def _as_json(doubt: Doubt) -> dict[str, Any]:
 
 def _doubt(said: Mapping[str, Any]) -> Doubt:
     confused = said.get("confused")
-    return Doubt(**{**said, "confused": (int(confused[0]), int(confused[1])) if confused else None})
+    # Of what versions before this one wrote, some is not known any more.
+    known = {each.name: said[each.name] for each in fields(Doubt) if each.name in said}
+    return Doubt(**{**known, "confused": (int(confused[0]), int(confused[1])) if confused else None})
