@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ml_backend.errors import SettingsError
+from ml_backend.roi import RegionOfInterest
 
 FramesPerLabel = int | Mapping[str, int]
 
@@ -19,7 +20,7 @@ class BlitzSettings:
     `fit`: *head* trains on what the frozen network sees, *finetune* trains the network first. The rest is about that:
     `cycles`: epochs of the one-cycle schedule. `validation_split`: share of the videos that are held out.
     `early_stopping`: it ends after so many epochs that were no better on them. `image_size`: side of the pictures it
-    trains on, in pixels; it predicts from 160. `frame_step`: it trains on every so many-th frame.
+    trains on, in pixels; it predicts from the `resolution`. `frame_step`: it trains on every so many-th frame.
     """
 
     fit: Literal["head", "finetune"] = "head"
@@ -46,6 +47,8 @@ class ProjectSettings:
     `dense`: whether annotations cover whole videos, when the label config has no *reviewed* choice to say it.
     `serve_uncertain_first`: a model that becomes active sets Label Studio's task order to *Uncertainty sampling*.
     `blitz`: how Blitz learns. `companion`: whether suggested frames are images in a project of their own, too.
+    `resolution`: side of the square picture that the backbone sees, in pixels. `roi`: the part of each picture that is looked
+    at, all of it when unset; a task's data may have one of its own.
     """
 
     sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
@@ -61,6 +64,8 @@ class ProjectSettings:
     serve_uncertain_first: bool = False
     blitz: BlitzSettings = BlitzSettings()
     companion: bool = False
+    resolution: Literal[160, 224, 320] = 160
+    roi: RegionOfInterest | None = None
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
@@ -86,6 +91,8 @@ def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple
         return ProjectSettings(), ("The extra params are not a JSON object; all defaults apply.",)
     problems: list[str] = []
     valid = _valid(ProjectSettings, extra_params, "", problems)
+    if valid.get("roi") is not None:
+        valid["roi"] = RegionOfInterest.parse(valid["roi"])
     if "blitz" in valid:
         valid["blitz"] = BlitzSettings(**_valid(BlitzSettings, valid["blitz"], "blitz.", problems))
     return ProjectSettings(**valid), tuple(problems)
@@ -128,9 +135,15 @@ def _valid(
 def _problem(name: str, value: object, hint: Any) -> str | None:
     if get_origin(hint) is Literal:
         choices = get_args(hint)
-        return None if value in choices else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+        return (
+            None
+            if any(value == each and type(value) is type(each) for each in choices)
+            else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+        )
     if hint is BlitzSettings:
         return None if isinstance(value, Mapping) else f"{value!r} is not a JSON object"
+    if hint == RegionOfInterest | None:
+        return _wrong_region(value)
     if hint == FramesPerLabel:
         if isinstance(value, Mapping):
             told = ((label, _problem(name, frames, int)) for label, frames in value.items())
@@ -146,4 +159,14 @@ def _problem(name: str, value: object, hint: Any) -> str | None:
         low, high = _RANGES[name]
         if not low <= value <= high:
             return f"{value!r} is not between {low:g} and {high:g}"
+    return None
+
+
+def _wrong_region(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        RegionOfInterest.parse(value)
+    except ValueError as error:
+        return str(error)
     return None

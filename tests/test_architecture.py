@@ -25,6 +25,7 @@ EVERYWHERE = {
     "logs",
     "modelfiles",
     "provenance",
+    "roi",
     "transport",
     "wording",
 }
@@ -66,6 +67,7 @@ MAY_USE: dict[str, set[str]] = {
     "modelfiles": set(),
     "logs": set(),
     "provenance": set(),
+    "roi": set(),
     "transport": set(),
     "wording": set(),
     "annotation": {"video"},

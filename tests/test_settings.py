@@ -232,6 +232,8 @@ class TestExtraParams:
                 "image_size": 224,
                 "frame_step": 10,
             },
+            "resolution": 320,
+            "roi": (25, 10, 50, 60),
         }
         settings, problems = parse_project_settings(given)
         assert problems == ()
@@ -264,12 +266,24 @@ class TestExtraParams:
             ("dense", 1),
             ("blitz", "finetune"),
             ("frames", 10),
+            ("resolution", 200),
+            ("resolution", "320"),
+            ("resolution", 224.0),
+            ("roi", [50, 50, 60, 60]),
+            ("roi", "left"),
         ],
     )
     def test_a_wrong_one_is_named_and_the_others_apply(self, name: str, value: object) -> None:
         settings, (problem,) = parse_project_settings({name: value, "default_label": "none"} | {name: value})
         assert repr(name) in problem
         assert settings == ProjectSettings(default_label=None if name == "default_label" else "none")
+
+    def test_a_wrong_region_is_said_with_what_to_write(self) -> None:
+        _, (problem,) = parse_project_settings({"roi": [50, 50, 60, 60]})
+        assert problem == (
+            "Extra param 'roi' was ignored: [50, 50, 60, 60] reaches beyond the picture: write [x, y, width, height] in "
+            "percent of the picture, such as [25, 10, 50, 60], without the brackets in a table."
+        )
 
     def test_frames_may_be_given_for_each_label(self) -> None:
         given = {"min_frames": {"jump": 5, "run": 12}, "fill_gaps": {"run": 0}}

@@ -1,4 +1,5 @@
-"""python -m benchmarks.behaviour [--data DIR] [--json FILE] [--markdown FILE] [--cache DIR] [--seeds N] [--only NAME ...]"""
+"""python -m benchmarks.behaviour [--data DIR] [--json FILE] [--markdown FILE] [--cache DIR] [--seeds N] [--only NAME ...]
+[--resolution SIDE] [--roi X,Y,WIDTH,HEIGHT]"""
 
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.behaviour.clips import Studio
-from benchmarks.behaviour.kinds import ASIDE, SITUATIONS, Situation
+from benchmarks.behaviour.kinds import ASIDE, PENNED, SITUATIONS, Situation
 from benchmarks.behaviour.measure import Asked, measure
 from benchmarks.behaviour.real import real
 from benchmarks.behaviour.table import tables
 from benchmarks.measured import add_options, write_into
+from ml_backend.roi import RegionOfInterest
+from ml_backend.video.view import PICTURE, WHOLE, View
 
 
 def main() -> None:
@@ -24,25 +27,28 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="names of situations")
+    parser.add_argument("--resolution", type=int, default=PICTURE, help="side of what the backbone sees, in pixels")
+    parser.add_argument("--roi", type=RegionOfInterest.parse, help="of every clip, in percent: x,y,width,height")
     options = parser.parse_args()
+    view = View(options.resolution).at(options.roi)
     # As many threads as a worker of `serve` has.
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
-        report = run(options.data, options.cache or Path(scratch), options.seeds, options.only)
+        report = run(options.data, options.cache or Path(scratch), options.seeds, options.only, view)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
     if options.markdown:
         write_into(options.markdown, tables(report))
 
 
-def run(data: Path, cache: Path, seeds: int, only: Sequence[str] | None) -> dict[str, Any]:
-    studio = Studio(cache, data / "weights")
-    report: dict[str, Any] = {"seeds": seeds, "situations": {}, "aside": {}, "real": {}}
+def run(data: Path, cache: Path, seeds: int, only: Sequence[str] | None, view: View = WHOLE) -> dict[str, Any]:
+    studio = Studio(cache, data / "weights", view)
+    report: dict[str, Any] = {"seeds": seeds, "view": view.key, **{part: {} for part in _PARTS}}
     for part, asked in _asked(studio, data, only):
         found = measure(studio, asked, seeds)
         report[part][asked.name] = {**found, "videos": len(asked.clips)}
         figures = "  ".join(f"{key} {found[key]:.3f}" for key in _SHOWN if key in found)
         print(f"{asked.name:18}{figures}", flush=True)
-    for part in ("situations", "aside", "real"):
+    for part in _PARTS:
         report |= {
             f"{key}{'' if part == 'situations' else f'_{part}'}": value for key, value in worst(report[part]).items()
         }
@@ -50,6 +56,7 @@ def run(data: Path, cache: Path, seeds: int, only: Sequence[str] | None) -> dict
     return report
 
 
+_PARTS = ("situations", "penned", "aside", "real")
 _SHOWN = (
     *("cold_k10", "even_k10", "plain_k10", "flow_k10", "cold_k20", "plain_k20", "flow_k20", "ece_k10", "ece_k50"),
     *("blitz", "plain_blitz", "flow_blitz", "ece_blitz"),
@@ -57,7 +64,7 @@ _SHOWN = (
 
 
 def _asked(studio: Studio, data: Path, only: Sequence[str] | None) -> Iterator[tuple[str, Asked]]:
-    for part, situations in (("situations", SITUATIONS), ("aside", ASIDE)):
+    for part, situations in (("situations", SITUATIONS), ("penned", PENNED), ("aside", ASIDE)):
         for situation in situations:
             if not only or situation.name in only:
                 yield part, _drawn(studio, situation)

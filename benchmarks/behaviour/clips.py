@@ -18,6 +18,7 @@ from benchmarks.behaviour.kinds import Situation
 from benchmarks.learning.data import BACKBONE, Source, Track
 from ml_backend.features.backbones import Backbone, load_backbone
 from ml_backend.features.store import FeatureStore
+from ml_backend.video.view import WHOLE, View
 
 _FPS = 25
 
@@ -34,12 +35,14 @@ class Filmed:
 class Studio:
     """Films clips into `folder` once, and embeds them once per version of the features."""
 
-    def __init__(self, folder: Path, weights: Path) -> None:
+    def __init__(self, folder: Path, weights: Path, view: View = WHOLE) -> None:
         self.folder = folder
         self._store = FeatureStore(folder / "features", 64 * 2**30)
         self._scratch = FeatureStore(folder / "every-frame", 64 * 2**30)
         path = next(iter(sorted(weights.glob(f"{BACKBONE}*"))), None) if weights.is_dir() else None
-        self.backbone: Backbone = load_backbone(BACKBONE, str(path) if path else "default", "cpu", folder / "weights")
+        self.backbone: Backbone = load_backbone(
+            BACKBONE, str(path) if path else "default", "cpu", folder / "weights", side=view.side
+        ).at(view.roi)
 
     def film(self, situation: Situation, seed: int) -> list[Filmed]:
         """The clips of a situation; the same for the same seed."""

@@ -20,6 +20,7 @@ from benchmarks.behaviour.scenes import (
     nothing,
     overlapping,
     paces,
+    penned,
     placed,
     shaken,
     turning,
@@ -79,6 +80,12 @@ SITUATIONS = (
     Situation("overlapping", overlapping, ("moving", "lamp", "box"), 400, 4, 3, exclusive=False),
     Situation("twenty", many, tuple(f"class {n:02}" for n in range(20)), 500, 4, 3),
     Situation("nothing_to_see", nothing(2), ("this", "that")),
+)
+
+# A region of interest is of use where the subject stays in a part of the picture.
+PENNED = (
+    Situation("pose_1_pen", changed(behaviour(0.01), penned), POSES),
+    Situation("pose_03_pen", changed(behaviour(0.003), penned), POSES),
 )
 
 ASIDE = (

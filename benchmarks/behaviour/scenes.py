@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -277,6 +277,24 @@ def nothing(classes: int) -> Make:
         return Clip(shown.frames, stretches(rng, frames, classes, 2, 6))
 
     return make
+
+
+# Left, top, width and height of a pen, in percent of the picture.
+PEN = (30.0, 25.0, 40.0, 50.0)
+
+
+def penned(rng: np.random.Generator, frames: Sequence[Frame]) -> list[Frame]:
+    """The same in a pen that is a part of the picture, where all goes on as slowly as the pen is small."""
+    left, top, width, height = (each / 100 for each in PEN)
+    return [
+        replace(
+            f,
+            subjects=[
+                replace(one, x=left * WIDTH + width * one.x, y=top * HEIGHT + height * one.y) for one in f.subjects
+            ],
+        )
+        for f in frames
+    ]
 
 
 def changed(make: Make, *ways: Callable[[np.random.Generator, Sequence[Frame]], list[Frame]]) -> Make:

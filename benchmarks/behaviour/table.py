@@ -9,6 +9,7 @@ from benchmarks.measured import share, table, when_and_where
 
 _TITLES = {
     "situations": "drawn",
+    "penned": "drawn, in a pen that is a part of the picture",
     "aside": "drawn, never looked at while anything was tuned",
     "real": "real clips",
 }
@@ -35,7 +36,7 @@ def tables(report: Mapping[str, Any]) -> str:
     for part, title in _TITLES.items():
         rows = [
             [f"{name.replace('_', ' ')} ({row['videos']})", *(share(row.get(key)) for _, key in _COLUMNS)]
-            for name, row in report[part].items()
+            for name, row in report.get(part, {}).items()
         ]
         if rows:
             parts.append("\n".join(table([title, *(name for name, _ in _COLUMNS)], rows)))

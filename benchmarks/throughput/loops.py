@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision import models, transforms
 
 from ml_backend.features.backbones import Backbone
-from ml_backend.video.decode import PICTURE
+from ml_backend.video.view import PICTURE
 
 _PLAIN_SIDE = 128
 _PLAIN_BATCH = 32

@@ -21,7 +21,7 @@ from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.condition import check_disk, check_redis, check_workers, text_state, weights_state
 from ml_backend.settings import Settings, own_address
 from ml_backend.video.codecs import ffmpeg_version, missing_codecs
-from ml_backend.video.decode import PICTURE
+from ml_backend.video.view import PICTURE
 
 
 def check_machine(settings: Settings) -> Iterator[Check]:

@@ -14,7 +14,7 @@ from ml_backend.annotation import Annotation
 from ml_backend.errors import SettingsError, VideoError
 from ml_backend.export.runs import Run, runs_of, whole_runs
 from ml_backend.jobs.companion.answers import answered_frames
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project_work import ProjectWork, roi_for
 from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
@@ -152,8 +152,8 @@ def _group(context: WorkerContext, work: ProjectWork, task: Task) -> str:
 
 def _timeline(context: WorkerContext, work: ProjectWork, task: Task) -> Timeline:
     """From the cache when the video was embedded before: labels alone are exported without fetching it."""
-    content = context.videos.content_of(video_address(context, work.question, task).url)
-    if content is not None and (features := context.store.any_of(content)) is not None:
+    content, roi = context.videos.content_of(video_address(context, work.question, task).url), roi_for(work, task)
+    if content is not None and (features := context.store.any_of(content, roi)) is not None:
         return features.timeline
     file = task_video(context, work.question, task)
     with naming(task, work.question, file):

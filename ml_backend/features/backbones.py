@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ml_backend.errors import SettingsError
 from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.weights import digest, find_weights
-from ml_backend.video.decode import PICTURE, SCALER
+from ml_backend.roi import RegionOfInterest
+from ml_backend.video.view import PICTURE, SCALER, WHOLE, View, with_view
 
 _VERSION = 3
 # What processors calculate in: of 100 frames 99 or more get the same label, whichever of them embedded the video.
@@ -28,7 +29,8 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, Windows
 class Backbone:
     """A network ready to run. `key` names all that a feature's value depends on: features of another key are other features.
 
-    `embed`: (b, 160, 160, 3) uint8 RGB to per block (b, d) float32: `appearance`, `middle`, `early`.
+    `view`: what it is to be shown of a video. `embed`: (b, side, side, 3) uint8 RGB, the side as the view says, to per block
+    (b, d) float32: `appearance`, `middle`, `early`.
     `batch`: how many pictures it takes best at a time. `trained` is False, with the reason and the remedy in `warning`,
     when no weights were to be had. `licence`, `source`: of the weights, empty where nobody says.
     """
@@ -41,6 +43,12 @@ class Backbone:
     embed: Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]] = field(repr=False)
     licence: str = ""
     source: str = ""
+    view: View = WHOLE
+
+    def at(self, roi: RegionOfInterest | None) -> Backbone:
+        """The same network that is shown this part of the pictures; of None all."""
+        view = self.view.at(roi)
+        return self if view == self.view else replace(self, view=view, key=with_view(self.key, view))
 
     @property
     def network(self) -> str:
@@ -67,15 +75,18 @@ def load_backbone(
     cache_dir: Path | None = None,
     accepted: str | None = None,
     tuned: Path | None = None,
+    side: int = PICTURE,
 ) -> Backbone:
     """torchvision's classifier `name`, timm's `timm/<name>` or transformers' `hf/<name>`, loaded once per process.
 
     `weights`: `default` (its makers' own from the local cache or the network; torchvision's untrained with a warning when
     there is neither), `none`, or the path of a state dict or folder. `accepted`: a licence that the admin has read. `tuned`: the
     state dict of a network that was fine-tuned from these. `device`: `auto`, `cpu` or `cuda`. `cache_dir` keeps downloads and
-    converted models. Raises WeightsError, and SettingsError for a device that is not there.
+    converted models. `side`: of the pictures that it is shown, in pixels.
+
+    Raises WeightsError, and SettingsError for a device that is not there.
     """
-    return _load(name, weights, device_for(device), cache_dir, accepted, tuned)
+    return _load(name, weights, device_for(device), cache_dir, accepted, tuned, side)
 
 
 def device_for(device: str) -> str:
@@ -96,14 +107,16 @@ def device_for(device: str) -> str:
 
 @lru_cache(maxsize=2)
 def _load(
-    name: str, weights: str, device: str, cache_dir: Path | None, accepted: str | None, tuned: Path | None
+    name: str, weights: str, device: str, cache_dir: Path | None, accepted: str | None, tuned: Path | None, side: int
 ) -> Backbone:
     if tuned is not None and not name.startswith(("timm/", "hf/")):
         weights, tuned = str(tuned), None
     found = find_weights(name, weights, cache_dir, accepted)
     if tuned is not None:
         found = replace(found, tuned=tuned, warning=None, digest=digest(tuned))
-    run, numbers, batch = on_gpu(name, found, cache_dir) if device == "cuda" else on_cpu(name, found, cache_dir)
-    key = f"{name}-{found.digest}-{PICTURE}-{SCALER}-{numbers}-v{_VERSION}"
+    on = on_gpu if device == "cuda" else on_cpu
+    run, numbers, batch = on(name, found, cache_dir, side)
+    view = View(side)
+    key = f"{name}-{found.digest}-{view.key}-{SCALER}-{numbers}-v{_VERSION}"
     trained = found.path is not None or found.tuned is not None
-    return Backbone(name, key, trained, found.warning, batch, run, found.licence, found.source)
+    return Backbone(name, key, trained, found.warning, batch, run, found.licence, found.source, view)

@@ -14,29 +14,30 @@ from pathlib import Path
 from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights, file_name
 from ml_backend.locked import locked
-from ml_backend.video.decode import PICTURE
+from ml_backend.video.view import PICTURE
 
 log = logging.getLogger(__name__)
 
 CPU_BATCH = 4
 
 
-def converted(name: str, weights: Weights, cache_dir: Path | None) -> ov.Model:
-    """The network `name` with these weights, (4, 160, 160, 3) uint8 in: from `cache_dir`, or converted and put there.
+def converted(name: str, weights: Weights, cache_dir: Path | None, side: int = PICTURE) -> ov.Model:
+    """The network `name` with these weights, (4, side, side, 3) uint8 in: from `cache_dir`, or converted and put there.
 
     Processes that share the folder convert it once between them; one that cannot be read is converted again. Raises
     WeightsError.
     """
     if cache_dir is None:
-        return _convert(name, weights)
-    path = cache_dir / f"{file_name(name, weights.digest)}.xml"
+        return _convert(name, weights, side)
+    size = "" if side == PICTURE else f"-{side}"
+    path = cache_dir / f"{file_name(name, weights.digest)}{size}.xml"
     if (known := _read(path)) is not None:
         return known
     with locked(path.with_suffix(".lock")):
         # Another process may have converted it meanwhile.
         if (known := _read(path)) is not None:
             return known
-        model = _convert(name, weights)
+        model = _convert(name, weights, side)
         _keep(model, path)
         return model
 
@@ -51,21 +52,21 @@ def _read(path: Path) -> ov.Model | None:
         return None
 
 
-def _convert(name: str, weights: Weights) -> ov.Model:
+def _convert(name: str, weights: Weights, side: int) -> ov.Model:
     import torch
 
     from ml_backend.features.networks import build
     from ml_backend.features.taps import Taps
 
-    taps = Taps.of(name, build(name, weights))
+    taps = Taps.of(name, build(name, weights, side))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is what torch is about to replace, and what OpenVINO reads best
         # As many as will run: some networks keep the number of pictures that they were traced with.
-        example = torch.zeros(CPU_BATCH, PICTURE, PICTURE, 3, dtype=torch.uint8)
+        example = torch.zeros(CPU_BATCH, side, side, 3, dtype=torch.uint8)
         # Tracing a second time to compare takes as long again, and nothing here depends on what a picture shows.
         traced = torch.jit.trace(taps, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example)
-    model.reshape([CPU_BATCH, PICTURE, PICTURE, 3])
+    model.reshape([CPU_BATCH, side, side, 3])
     return model
 
 

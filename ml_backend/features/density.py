@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.video.decode import GREY
+from ml_backend.video.view import GREY
 
 _BLOCK = 8
 

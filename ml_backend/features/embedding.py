@@ -23,6 +23,7 @@ from ml_backend.features.selection import Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
 from ml_backend.video.decode import Picture, Pulse, decode, in_background
 from ml_backend.video.timeline import Timeline, read_timeline
+from ml_backend.video.view import PICTURE, View
 from sampling.unit import unit
 
 __all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
@@ -56,9 +57,9 @@ def video_features(
     return store.require(content, key)
 
 
-def _blocks(path: Path, timeline: Timeline, size: int, pulse: Pulse) -> Iterator[list[Picture]]:
+def _blocks(path: Path, timeline: Timeline, size: int, pulse: Pulse, view: View) -> Iterator[list[Picture]]:
     block: list[Picture] = []
-    for picture in decode(path, timeline, pulse=pulse):
+    for picture in decode(path, timeline, pulse=pulse, view=view):
         block.append(picture)
         if len(block) == size:
             yield block
@@ -83,7 +84,9 @@ def _embed(
     last: Picture | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
         network = _Network(backbone, pool, selection)
-        for block in in_background(lambda: _blocks(path, timeline, stride, pulse), _BLOCKS_AHEAD, pulse=pulse):
+        for block in in_background(
+            lambda: _blocks(path, timeline, stride, pulse, backbone.view), _BLOCKS_AHEAD, pulse=pulse
+        ):
             for picture in block:
                 if sampling.due(picture.index):
                     sampling.add(picture)
@@ -115,13 +118,16 @@ class _Network:
         self._backbone = backbone
         self._pool = pool
         self._selection = selection
+        # Of larger pictures as much memory as of the usual ones.
+        most = max(_HELD_FRAMES, _HELD_BATCHES * backbone.batch)
+        self._most = most * PICTURE**2 // max(backbone.view.side, PICTURE) ** 2
         self._jobs: deque[tuple[list[int], Future[tuple[Embedded, NDArray[np.float32]]]]] = deque()
 
     def feed(self) -> None:
         """Starts what can be started; waits only when too many pictures are held."""
         self._collect()
         self._start(self._backbone.batch)
-        while self._selection.held > max(_HELD_FRAMES, _HELD_BATCHES * self._backbone.batch):
+        while self._selection.held > self._most:
             self._start(1)
             self._wait()
             self._start(self._backbone.batch)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ml_backend.errors import DeviceFull
 from ml_backend.features.blocks import EMBEDDED
 from ml_backend.locked import locked
-from ml_backend.video.decode import PICTURE
+from ml_backend.video.view import PICTURE
 
 BATCH = 128
 
@@ -37,15 +37,16 @@ def gpu_lock(cache_dir: Path | None) -> Path:
     return (cache_dir or Path(tempfile.gettempdir())) / f".{gpu_name()}.lock"
 
 
-def on_device(model: nn.Module, device: str, lock: Path, batch: int = BATCH) -> Embed:
+def on_device(model: nn.Module, device: str, lock: Path, batch: int = BATCH, side: int = PICTURE) -> Embed:
     """A `Backbone.embed` that runs `model`, a network that gives the blocks of `EMBEDDED`, in half precision on `device`.
 
-    `lock`: a file, the same one for all processes that share the device. `batch`: pictures that run together; halved, and
+    `lock`: a file, the same one for all processes that share the device. `side`: of the pictures, in
+    pixels. `batch`: how many run together; halved, and
     kept so, whenever the device has not enough memory left for them. `embed` raises DeviceFull when one is too many.
     """
     own_memory = torch.device(device).type != "cpu"
     kept = {name: _ready_to_copy(tensor, own_memory) for name, tensor in model.state_dict().items()}
-    held = torch.zeros(batch, PICTURE, PICTURE, 3, dtype=torch.uint8, pin_memory=own_memory)
+    held = torch.zeros(batch, side, side, 3, dtype=torch.uint8, pin_memory=own_memory)
     most = batch
 
     def run(weights: Mapping[str, Tensor], pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from ml_backend.features.blocks import Samples, VideoFeatures
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.decode import Picture, Pulse, Skip, decode, in_background
 from ml_backend.video.demux import Packets, demux
 from ml_backend.video.timeline import FrameIndex, Timeline
+from ml_backend.video.view import WHOLE
 from sampling.quality import entropy_of
 
 HASH_INPUT = 32
@@ -59,8 +61,9 @@ def sampled_frames(timeline: Timeline, sample_fps: float) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(every) > 0).astype(np.int64)
 
 
-def video_samples(path: Path, sample_fps: float) -> tuple[Timeline, Samples]:
-    """The timeline of `path` and samples of frames about 1 / `sample_fps` seconds apart, from one decode.
+def video_samples(path: Path, sample_fps: float, roi: RegionOfInterest | None = None) -> tuple[Timeline, Samples]:
+    """The timeline of `path` and samples of frames about 1 / `sample_fps` seconds apart, from one decode; of a region
+    of interest, where there is one.
 
     Decodes key frames only where they are close enough together, and else leaves out the frames that no other needs: a
     sample is then the first frame decoded at its time or after. Raises VideoUnreadable.
@@ -72,7 +75,7 @@ def video_samples(path: Path, sample_fps: float) -> tuple[Timeline, Samples]:
     skip: Skip = "nonkey" if _key_frames_serve(timeline, demuxed.packets, sample_fps) else "nonref"
 
     def taken() -> Iterator[FrameIndex]:
-        for picture in decode(path, timeline, wanted=sampling.due, skip=skip, pulse=pulse):
+        for picture in decode(path, timeline, wanted=sampling.due, skip=skip, pulse=pulse, view=WHOLE.at(roi)):
             sampling.add(picture)
             yield picture.index
 

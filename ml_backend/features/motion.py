@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.video.decode import GREY
+from ml_backend.video.view import GREY
 
 STEPS = (1, 2, 4)
 WINDOWS = (5, 15)

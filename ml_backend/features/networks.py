@@ -16,20 +16,21 @@ from ml_backend.features.hub import CONFIG, PREPROCESSOR, config_of, needed
 from ml_backend.features.hugging_face import WEIGHTS
 from ml_backend.features.trunks import USUAL, TimmTrunk, TransformersTrunk, trunk_of
 from ml_backend.features.weights import Weights
-from ml_backend.video.decode import PICTURE
+from ml_backend.video.view import PICTURE
 
 _SEED = 20160
-# Networks that take pictures of one size only, and of a larger one by default, are given this one: what is decoded is smaller.
+# Networks that take pictures of one size only, and of a larger one by default, are given this one, unless what is decoded is
+# larger.
 _LARGEST = 224
 
 
-def build(name: str, weights: Weights) -> nn.Module:
-    """The network `name` in eval mode, with its weights. Raises WeightsError when they do not fit."""
+def build(name: str, weights: Weights, side: int = PICTURE) -> nn.Module:
+    """The network `name` in eval mode, with its weights, for pictures of this `side`. Raises WeightsError when they do not fit."""
     family = name.partition("/")[0]
     make = {"timm": _timm, "hf": _transformers}.get(family, _torchvision)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        model = make(name, weights)
+        model = make(name, weights, max(side, _LARGEST))
         if weights.path is None and weights.tuned is None:
             settle(model, trunk_of(name, model).side or PICTURE)
     if weights.tuned is not None:
@@ -50,7 +51,7 @@ def settle(model: nn.Module, side: int) -> None:
         model.train()(pictures)
 
 
-def _torchvision(name: str, weights: Weights) -> nn.Module:
+def _torchvision(name: str, weights: Weights, largest: int) -> nn.Module:
     path = weights.path
     state = None if path is None else _state(path, _remedy(name))
     options: dict[str, Any] = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
@@ -63,7 +64,7 @@ def _torchvision(name: str, weights: Weights) -> nn.Module:
     return model
 
 
-def _timm(name: str, weights: Weights) -> nn.Module:
+def _timm(name: str, weights: Weights, largest: int) -> nn.Module:
     timm = needed("timm", "timm")
     model = name.partition("/")[2]
     about: dict[str, Any] = {}
@@ -110,7 +111,10 @@ def _timm(name: str, weights: Weights) -> nn.Module:
         )
 
     # The smallest that it can be run with: what is decoded is no larger.
-    sides = [min(native, _LARGEST), native] if known.get("fixed_input_size") else [None, _LARGEST, native]
+    sides = [min(native, largest), native] if known.get("fixed_input_size") else [None, _LARGEST, native]
+    if largest > _LARGEST and known.get("fixed_input_size"):
+        # Patches of 14 do not fill a picture of 320.
+        sides[1:1] = [min(native, largest // 14 * 14), min(native, _LARGEST)]
     for side in dict.fromkeys(sides):
         made = make(side)
         if _runs(made, side or PICTURE):
@@ -134,7 +138,7 @@ def _classes(state: dict[str, Tensor], classifier: str | tuple[str, ...] | None)
     return next((len(state[f"{each}.weight"]) for each in names if f"{each}.weight" in state), 0)
 
 
-def _transformers(name: str, weights: Weights) -> nn.Module:
+def _transformers(name: str, weights: Weights, largest: int) -> nn.Module:
     needed("transformers", "text")
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
@@ -171,7 +175,7 @@ def _transformers(name: str, weights: Weights) -> nn.Module:
         raise WeightsError(f"{name} is no model of pictures.", "Use another BACKBONE.")
     native = getattr(config, "image_size", None)
     native = native if isinstance(native, int) else None
-    side, patch = (native and min(native, _LARGEST)), getattr(config, "patch_size", None)
+    side, patch = (native and min(native, largest)), getattr(config, "patch_size", None)
     with torch.no_grad():
         shown = tower(pixel_values=torch.zeros(1, 3, native or PICTURE, native or PICTURE), output_hidden_states=True)
     if shown.last_hidden_state.dim() == 4:

@@ -74,7 +74,9 @@ def _part(
     pulse = Pulse()
 
     def decoded() -> Iterator[Picture]:
-        return decode(path, features.timeline, first=FrameIndex(first), last=FrameIndex(last), pulse=pulse)
+        return decode(
+            path, features.timeline, first=FrameIndex(first), last=FrameIndex(last), pulse=pulse, view=backbone.view
+        )
 
     for picture in in_background(decoded, _AHEAD, pulse=pulse):
         indices.append(picture.index)

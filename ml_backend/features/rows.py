@@ -9,7 +9,8 @@ from ml_backend.features.flow import BACK, EVERY, flow
 from ml_backend.features.motion import REACH, motion
 from ml_backend.features.selection import Interval, Rows
 from ml_backend.features.store import EntryWriter
-from ml_backend.video.decode import GREY, Picture
+from ml_backend.video.decode import Picture
+from ml_backend.video.view import GREY
 
 _CHUNK = 256
 

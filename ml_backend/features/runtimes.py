@@ -13,16 +13,18 @@ from ml_backend.features.blocks import EMBEDDED
 from ml_backend.features.conversion import CPU_BATCH, converted
 from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights
+from ml_backend.video.view import PICTURE
 
 Embed = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]]
 
 
-def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:
-    """The network's `embed`, the name of its number format, and the batch it likes; converted once per `cache_dir`.
+def on_cpu(name: str, weights: Weights, cache_dir: Path | None, side: int = PICTURE) -> tuple[Embed, str, int]:
+    """The network's `embed` of pictures of this `side`, the name of its number format, and the batch it likes; converted once
+    per `cache_dir`.
 
     Raises WeightsError.
     """
-    model = converted(name, weights, cache_dir)
+    model = converted(name, weights, cache_dir, side)
     # In half precision where the processor has instructions for it; one thread of two leaves the other to the decoder.
     options = {
         "INFERENCE_PRECISION_HINT": "bf16",
@@ -46,7 +48,7 @@ def on_cpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, 
     return embed, numbers, CPU_BATCH
 
 
-def on_gpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, str, int]:
+def on_gpu(name: str, weights: Weights, cache_dir: Path | None, side: int = PICTURE) -> tuple[Embed, str, int]:
     """The network's `embed` in half precision, the name of its number format, and the batch it likes.
 
     Raises WeightsError.
@@ -55,4 +57,8 @@ def on_gpu(name: str, weights: Weights, cache_dir: Path | None) -> tuple[Embed, 
     from ml_backend.features.networks import build
     from ml_backend.features.taps import Taps
 
-    return on_device(Taps.of(name, build(name, weights)), "cuda", gpu_lock(cache_dir)), "cuda-fp16", BATCH
+    return (
+        on_device(Taps.of(name, build(name, weights, side)), "cuda", gpu_lock(cache_dir), side=side),
+        "cuda-fp16",
+        BATCH,
+    )

@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
 from ml_backend.features.blocks import Flow, Samples, VideoFeatures
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.timeline import Timeline
+from ml_backend.video.view import View, part_in
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
@@ -63,12 +65,15 @@ class FeatureStore:
             return None
         return features
 
-    def any_of(self, content: str) -> VideoFeatures | None:
-        """An entry of this video content of whatever backbone, for what does not depend on it."""
+    def any_of(self, content: str, roi: RegionOfInterest | None = None) -> VideoFeatures | None:
+        """An entry of this video content and region of interest of whatever backbone, for what does not depend on it."""
+        part = View().at(roi).part
         name = self._path(content, "").name.removesuffix(".safetensors")
         for path in self.root.glob(f"{glob.escape(name)}*.safetensors"):
-            with contextlib.suppress(OSError, *_DAMAGED):
-                return _read(path)
+            # One that nobody can tell is of the whole picture.
+            if part_in(path.name) == part:
+                with contextlib.suppress(OSError, *_DAMAGED):
+                    return _read(path)
         return None
 
     def require(self, content: str, key: str) -> VideoFeatures:

@@ -12,7 +12,9 @@ from ml_backend.features.blocks import TextView, VideoFeatures
 from ml_backend.features.hashing import sampled_frames
 from ml_backend.features.store import FeatureStore
 from ml_backend.features.text import TextModel
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.decode import in_background
+from ml_backend.video.view import WHOLE
 from ml_backend.video.whole_frames import decode_sized
 from sampling.spacing import nearest
 
@@ -31,9 +33,9 @@ def frames_to_look_at(features: VideoFeatures) -> NDArray[np.int64]:
     return np.asarray(np.unique(features.frames[nearest(features.frames, wanted, tie="after")]), np.int64)
 
 
-def known_view(store: FeatureStore, content: str, model: str) -> TextView | None:
-    """What the text model `model` (its key) saw of a video before."""
-    found = store.load(content, model)
+def known_view(store: FeatureStore, content: str, model: str, roi: RegionOfInterest | None = None) -> TextView | None:
+    """What the text model `model` (its key) saw of a video before, or of this part of its pictures."""
+    found = store.load(content, model + WHOLE.at(roi).part)
     return None if found is None else TextView(model, found.frames, np.array(found.blocks[_BLOCK]))
 
 
@@ -44,12 +46,14 @@ def text_view(
     store: FeatureStore,
     content: str,
     progress: Callable[[float], None] | None = None,
+    roi: RegionOfInterest | None = None,
 ) -> TextView:
     """What `model` sees of the video at `path`, from `store` or put there. `progress`: share of the frames done, 0..1.
+    `roi`: the part of its pictures that is shown, None for all.
 
     Raises VideoUnreadable, StorageError and DeviceFull.
     """
-    if (known := known_view(store, content, model.key)) is not None:
+    if (known := known_view(store, content, model.key, roi)) is not None:
         return known
     asked = frames_to_look_at(features)
     wanted = set(asked.tolist())
@@ -65,7 +69,7 @@ def text_view(
 
     size = (model.size, model.size)
     for index, picture in in_background(
-        lambda: decode_sized(path, features.timeline, size, wanted.__contains__), 2 * _BATCH
+        lambda: decode_sized(path, features.timeline, size, wanted.__contains__, roi), 2 * _BATCH
     ):
         frames.append(index)
         batch.append(picture)
@@ -76,5 +80,5 @@ def text_view(
     seen = VideoFeatures(
         features.timeline, np.array(frames, np.int64), {_BLOCK: np.concatenate(rows)}, features.promised
     )
-    store.save(content, model.key, seen)
+    store.save(content, model.key + WHOLE.at(roi).part, seen)
     return TextView(model.key, seen.frames, seen.blocks[_BLOCK])

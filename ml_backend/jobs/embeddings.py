@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
+from ml_backend.jobs.project_work import ProjectWork, task_roi
 from ml_backend.jobs.run import part
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
@@ -21,13 +22,14 @@ def task_features(
     context: WorkerContext,
     question: Question,
     task: Task,
+    backbone: Backbone,
     progress: Progress = silent,
-    backbone: Backbone | None = None,
 ) -> VideoFeatures:
-    """The embeddings of a task's video, from the store when it has them; by the frozen backbone unless one is given.
+    """The embeddings of a task's video, from the store when it has them; of the part that its data name, else of the one that
+    the backbone is shown.
 
     Raises VideoError, WeightsError, LabelStudioError."""
-    used = backbone or context.backbone
+    used = _looking_at(backbone, task)
     content = context.videos.content_of(video_address(context, question, task).url)
     if content is not None and (features := _stored(context, content, used)) is not None:
         return features
@@ -54,10 +56,15 @@ def _stored(context: WorkerContext, content: str, backbone: Backbone) -> VideoFe
     return next((features for features in found if features is not None), None)
 
 
-def tell_of_weights(context: WorkerContext, key: str) -> None:
+def _looking_at(backbone: Backbone, task: Task) -> Backbone:
+    own = task_roi(task)
+    return backbone if own is None else backbone.at(own)
+
+
+def tell_of_weights(context: WorkerContext, work: ProjectWork) -> None:
     """Tells the admin when the backbone is untrained, since everything works then and nothing is worth much."""
-    warning = context.backbone.warning
-    projects.set_problems(context.redis, key, "weights", [warning] if warning else [])
+    warning = context.backbone_for(work.settings).warning
+    projects.set_problems(context.redis, work.key, "weights", [warning] if warning else [])
 
 
 def with_frames(
@@ -66,7 +73,7 @@ def with_frames(
     task: Task,
     features: VideoFeatures,
     frames: Iterable[int],
-    backbone: Backbone | None = None,
+    backbone: Backbone,
 ) -> VideoFeatures:
     """`features` with these frames embedded as well: what a person labelled is then learnt from as it is, not from what
     its neighbours suggest. Raises VideoError, LabelStudioError."""
@@ -75,11 +82,11 @@ def with_frames(
         return features
     video = task_video(context, question, task)
     with naming(task, question, video):
-        return refine(video.path, features, missing, backbone or context.backbone, context.store, video.content)
+        return refine(video.path, features, missing, _looking_at(backbone, task), context.store, video.content)
 
 
-def has_features(context: WorkerContext, question: Question, task: Task, backbone: Backbone | None = None) -> bool:
+def has_features(context: WorkerContext, question: Question, task: Task, backbone: Backbone) -> bool:
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
     address = context.client.video_address(question.video_of(task.data))
     content = context.videos.content_of(address.url) if address else None
-    return content is not None and any(context.store.has(content, key) for key in (backbone or context.backbone).keys)
+    return content is not None and any(context.store.has(content, key) for key in _looking_at(backbone, task).keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project_work import ProjectWork, task_roi
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.queueing.interventions import drop_tasks
@@ -23,8 +23,10 @@ from ml_backend.records.identities import Identity
 
 
 def identity_of(work: ProjectWork, task: Task) -> Identity:
-    """The same for as long as a task is the same and shows the same video, counted at the same frame rate."""
-    return Identity.of(task.created, work.config.shown(task.data))
+    """The same for as long as a task is the same, shows the same video, counted at the same frame rate, and names the same
+    region of interest."""
+    shown, own = work.config.shown(task.data), task_roi(task)
+    return Identity.of(task.created, shown if own is None else [(f"{url} {own.key}", rate) for url, rate in shown])
 
 
 def begin(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> set[int]:

@@ -11,12 +11,13 @@ from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import keep_networks, network_weights
 from ml_backend.learning.versions import ModelCard, list_versions, load_card
+from ml_backend.video.view import view_in
 
 
-def load_network(context: WorkerContext, project_key: str, digest: str) -> Backbone:
+def load_network(context: WorkerContext, work: ProjectWork, digest: str) -> Backbone:
     """A fine-tuned network, run like the frozen one. Raises StorageError."""
     settings = context.settings
-    weights = network_weights(context.models_dir(project_key), digest)
+    weights = network_weights(context.models_dir(work.key), digest)
     return load_backbone(
         settings.backbone,
         settings.backbone_weights,
@@ -24,26 +25,28 @@ def load_network(context: WorkerContext, project_key: str, digest: str) -> Backb
         settings.data_dir / "weights",
         settings.backbone_license,
         weights,
-    )
+        work.settings.resolution,
+    ).at(work.settings.roi)
 
 
 def backbone_of(context: WorkerContext, work: ProjectWork, card: ModelCard) -> Backbone:
     """The network that a version's head was trained on. Raises StorageError when the version's own network is gone, or the
     backbone is not the one that it was trained with: its answers would be wrong and sure."""
     digest = card.network.get("digest")
-    name = context.settings.backbone
+    name, frozen = context.settings.backbone, context.backbone_for(work.settings)
+    base = str(card.network.get("base", ""))
     same = (
-        str(card.network["base"]).startswith(f"{name}-")
+        base.startswith(f"{name}-") and view_in(base) == frozen.view.key
         if digest
-        else network_of(card.backbone) == context.backbone.network
+        else network_of(card.backbone) == frozen.network
     )
     if not same:
         raise StorageError(
             f"{card.name} was trained on what the backbone {network_of(card.backbone)} sees, and the backbone is now "
-            f"{context.backbone.network}, so it cannot predict.",
-            "A new version is trained by itself; to go on with this one, set BACKBONE and BACKBONE_WEIGHTS back.",
+            f"{frozen.network}, so it cannot predict.",
+            "A new version is trained by itself; to go on with this one, set BACKBONE, BACKBONE_WEIGHTS, resolution and roi back.",
         )
-    return load_network(context, work.key, str(digest)) if digest else context.backbone
+    return load_network(context, work, str(digest)) if digest else frozen
 
 
 def backbone_of_version(context: WorkerContext, work: ProjectWork, version: str | None) -> Backbone | None:

@@ -9,10 +9,11 @@ from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
 from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.records import links, projects, training_choice
+from ml_backend.roi import RegionOfInterest, roi_of
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,19 @@ class ProjectWork:
     def each(self) -> Iterator[ProjectWork]:
         """The work on each question, in the order of the label config."""
         return map(self.on, self.config.questions)
+
+
+def task_roi(task: Task) -> RegionOfInterest | None:
+    """The region of interest that a task's own data name; None when they name none, or none that can be understood."""
+    try:
+        return roi_of(task.data)
+    except ValueError:
+        return None
+
+
+def roi_for(work: ProjectWork, task: Task) -> RegionOfInterest | None:
+    """The part of a task's pictures that is looked at: that of its own data, else the project's; None for all."""
+    return task_roi(task) or work.settings.roi
 
 
 def open_project(context: WorkerContext, key: str, *, sure: bool = False) -> ProjectWork:

@@ -14,7 +14,7 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.prompts import Prompts, prompts_of
 from ml_backend.features.text import TextModel
 from ml_backend.features.textview import known_view, text_view
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project_work import ProjectWork, roi_for
 from ml_backend.jobs.run import report
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
@@ -61,7 +61,7 @@ def project_prompts(context: WorkerContext, question: Question) -> Prompts | Non
 
 def with_text(
     context: WorkerContext,
-    question: Question,
+    work: ProjectWork,
     task: Task,
     features: VideoFeatures,
     progress: Progress = silent,
@@ -72,13 +72,18 @@ def with_text(
     Unchanged when that is not known and the model is not there. Raises VideoError, LabelStudioError, StorageError and
     DeviceFull.
     """
+    question, roi = work.question, roi_for(work, task)
     content = context.videos.content_of(video_address(context, question, task).url)
-    if key is not None and content is not None and (seen := known_view(context.text_store, content, key)) is not None:
+    if (
+        key is not None
+        and content is not None
+        and (seen := known_view(context.text_store, content, key, roi)) is not None
+    ):
         return replace(features, text=seen)
     model = text_model(context)
     if model is None or key not in (None, model.key):
         return features
-    if content is not None and (seen := known_view(context.text_store, content, model.key)) is not None:
+    if content is not None and (seen := known_view(context.text_store, content, model.key, roi)) is not None:
         return replace(features, text=seen)
     video = task_video(context, question, task)
     text = f"looking at task {task.id} with its labels in mind"
@@ -90,6 +95,7 @@ def with_text(
             context.text_store,
             video.content,
             lambda share: progress(100 * share, text),
+            roi,
         )
     return replace(features, text=seen)
 
@@ -124,7 +130,7 @@ def with_text_if_it_can(
 ) -> VideoFeatures:
     """`with_text`, or `features` as they are when the video cannot be had: its embeddings serve without."""
     try:
-        return with_text(context, work.question, task, features, report, key)
+        return with_text(context, work, task, features, report, key)
     except VideoError as error:
         log.warning("task %d is not looked at with its labels in mind: %s", task.id, error)
         return features

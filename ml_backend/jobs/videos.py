@@ -15,6 +15,7 @@ from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.file_names import file_name
 from ml_backend.queueing.limits import allow, allow_for_video
 from ml_backend.queueing.poison import in_hand
+from ml_backend.roi import ROI, roi_of
 from ml_backend.video.inspection import Finding, inspect
 from ml_backend.video.source import VideoFile
 
@@ -86,10 +87,20 @@ def inspect_video(task: Task, question: Question, video: VideoFile, thorough: bo
     """What is unusual about a task's video, told in its own name."""
     found = inspect(video.path, question.framerate_of(task.data), thorough=thorough)
     cached, name = video.path.name, video_name(task, question)
-    return tuple(
+    told = (
         replace(each, message=each.message.replace(cached, name), remedy=each.remedy.replace(cached, name))
         for each in found
     )
+    return *_wrong_roi(task), *told
+
+
+def _wrong_roi(task: Task) -> Iterator[Finding]:
+    try:
+        roi_of(task.data)
+    except ValueError as error:
+        what, _, remedy = str(error).partition(": ")
+        message = f"The {ROI} of task {task.id} is not used, since {what}."
+        yield Finding("roi", message, f"In the task's data, {remedy}.", "warning")
 
 
 def video_name(task: Task, question: Question) -> str:

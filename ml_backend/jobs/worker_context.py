@@ -14,11 +14,13 @@ from ml_backend import logs
 from ml_backend.errors import ColdblitzError
 from ml_backend.labelstudio.companion import Companions
 from ml_backend.labelstudio.counting import Counting
+from ml_backend.project_settings import ProjectSettings
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.condition import note_text, note_weights, text_state, weights_state
 from ml_backend.settings import Settings
 from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder
+from ml_backend.video.view import PICTURE
 
 if TYPE_CHECKING:
     from ml_backend.features.backbones import Backbone
@@ -60,7 +62,16 @@ class WorkerContext:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """Raises WeightsError."""
+        """As a project sees with it that sets nothing. Raises WeightsError."""
+        return self._backbone(PICTURE)
+
+    def backbone_for(self, settings: ProjectSettings) -> Backbone:
+        """As a project with these settings sees with it. Raises WeightsError."""
+        # Of each other size it is loaded once in a process, too, as long as there are few.
+        loaded = self.backbone if settings.resolution == PICTURE else self._backbone(settings.resolution)
+        return loaded.at(settings.roi)
+
+    def _backbone(self, side: int) -> Backbone:
         # torch takes seconds to import, and suggestions do not need it.
         from ml_backend.features.backbones import load_backbone
 
@@ -72,6 +83,7 @@ class WorkerContext:
                 settings.device,
                 settings.data_dir / "weights",
                 settings.backbone_license,
+                side=side,
             )
         except ColdblitzError as error:
             note_weights(self.redis, error)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import StorageError
 from ml_backend.learning.examples import Examples, LabelledVideo, examples, thin
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.whole_frames import decode_sized
 
 # What the pictures of one training may take on disk.
@@ -38,6 +39,7 @@ def pictures_of(
     videos: Sequence[LabelledVideo],
     labels: Sequence[str],
     path_of: Callable[[LabelledVideo], Path],
+    roi_of: Callable[[LabelledVideo], RegionOfInterest | None] = lambda video: None,
     *,
     size: tuple[int, int],
     step: int,
@@ -51,7 +53,7 @@ def pictures_of(
     """
     names = tuple(labels)
     chosen = _chosen(videos, names, step, min(most, most_pictures(size)))
-    return pictures_at(videos, chosen, names, path_of, size=size, folder=folder, progress=progress)
+    return pictures_at(videos, chosen, names, path_of, roi_of, size=size, folder=folder, progress=progress)
 
 
 def most_pictures(size: tuple[int, int]) -> int:
@@ -64,6 +66,7 @@ def pictures_at(
     chosen: Sequence[Examples],
     labels: Sequence[str],
     path_of: Callable[[LabelledVideo], Path],
+    roi_of: Callable[[LabelledVideo], RegionOfInterest | None] = lambda video: None,
     *,
     size: tuple[int, int],
     folder: Path,
@@ -71,7 +74,9 @@ def pictures_at(
 ) -> Pictures:
     """The pictures of the `chosen` frames of each video; those that do not decode are left out.
 
-    `size`: height and width. The pixels lie in a file without a name under `folder`, which is gone with the process.
+    `size`: height and width. `roi_of`: the part of a video's pictures that is shown.
+
+    The pixels lie in a file without a name under `folder`, which is gone with the process.
     Raises VideoError, and StorageError when the disk is full.
     """
     values: list[NDArray[np.int8]] = []
@@ -82,7 +87,7 @@ def pictures_at(
                 wanted = {int(frame): position for position, frame in enumerate(rows.frames)}
                 got = []
                 timeline = video.features.timeline
-                for index, picture in decode_sized(path_of(video), timeline, size, wanted=wanted.__contains__):
+                for index, picture in decode_sized(path_of(video), timeline, size, wanted.__contains__, roi_of(video)):
                     file.write(picture.tobytes())
                     got.append(wanted[index])
                 values.append(rows.values[got])

@@ -2,8 +2,7 @@
 
 Every frame becomes a tiny grey picture, which hashing and change detection look at. The square of RGB that a network sees
 costs as much as half the decoding, so it is made only for the frames that are asked for: a picture holds on to its decoded
-frame until then, or, where frames are large, is scaled at once. Scaling is sws_scale's FAST_BILINEAR with one scaler for the
-whole video (a new one a frame costs more than decoding does).
+frame until then, or, where frames are large, is scaled at once.
 """
 
 from __future__ import annotations
@@ -16,34 +15,25 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
 from ml_backend.video.container import open_video
+from ml_backend.video.scaling import Scaler
 from ml_backend.video.timeline import FrameIndex, Timeline
+from ml_backend.video.view import WHOLE, View
 
-# Part of the features' cache key: another scaler changes about one label in sixty.
-SCALER = "fastbilinear-rgb"
-PICTURE = 160
-GREY = 64
 STALL_SECONDS = 60.0
 # The largest frame that is kept until somebody wants it in RGB: 720p in 4:2:0.
 _KEPT_BYTES = 1280 * 736 * 3 // 2
-# Formats whose first plane is luma with one byte a pixel; those of the second row use all of 0..255.
-_LIMITED = ("yuv420p", "yuv422p", "yuv444p", "nv12")
-_FULL = ("yuvj420p", "yuvj422p", "yuvj444p", "gray")
-_JPEG_RANGE = 2
 # No codec decodes a frame more than so many places away from where it is shown.
 _REORDERED = 16
 # How many frames earlier a seek is tried again that landed too late.
 _EARLIER = (32, 128, 512)
-_STRETCH = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 Skip = Literal["none", "nonref", "nonkey"]
 Item = TypeVar("Item")
@@ -77,7 +67,7 @@ class Picture:
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
-        """(160, 160, 3) uint8."""
+        """(side, side, 3) uint8, the side as the view says."""
         self.shrink()
         if self._rgb is None:
             raise ValueError(f"frame {self.index} was released")
@@ -100,56 +90,6 @@ class Picture:
         return self._frame.width * self._frame.height * 3 // 2 if self._frame is not None else 0
 
 
-class Scaler:
-    """Scales the frames of one video: to RGB, and to grey when they have no plain luma plane."""
-
-    def __init__(self) -> None:
-        self._to_rgb = VideoReformatter()
-        self._to_luma = VideoReformatter()
-        self.lock = threading.Lock()
-
-    def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """(160, 160, 3) uint8; not by two threads at a time."""
-        small = self._to_rgb.reformat(
-            frame, PICTURE, PICTURE, "rgb24", interpolation=Interpolation.FAST_BILINEAR, threads=1
-        )
-        return turned(np.asarray(small.to_ndarray(), np.uint8), frame)
-
-    def grey(self, frame: VideoFrame) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Twice (64, 64) uint8, full range: of single points, and of averaged ones."""
-        name = frame.format.name
-        if name in _FULL or name in _LIMITED:
-            plane = frame.planes[0]
-            luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-                : frame.height, : frame.width
-            ]
-            both = [
-                cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_LINEAR),
-                _averaged(np.asarray(cv2.resize(luma, (2 * GREY, 2 * GREY), interpolation=cv2.INTER_LINEAR), np.uint8)),
-            ]
-            if name in _LIMITED and frame.color_range != _JPEG_RANGE:
-                both = [cv2.LUT(each, _STRETCH) for each in both]
-        else:
-            both = [self._luma(frame, GREY), _averaged(self._luma(frame, 2 * GREY))]
-        point, soft = (turned(np.asarray(each, np.uint8), frame) for each in both)
-        return point, soft
-
-    def _luma(self, frame: VideoFrame, size: int) -> NDArray[np.uint8]:
-        small = self._to_luma.reformat(
-            frame, size, size, "yuvj420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
-        )
-        return np.asarray(small.to_ndarray()[:size], np.uint8)
-
-
-def _averaged(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(luma, (GREY, GREY), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def turned(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
-
-
 def decode(
     path: Path,
     timeline: Timeline,
@@ -159,8 +99,9 @@ def decode(
     last: FrameIndex | None = None,
     skip: Skip = "none",
     pulse: Pulse | None = None,
+    view: View = WHOLE,
 ) -> Iterator[Picture]:
-    """Yields the frames `first`..`last` of `path` (all by default) in the order they are shown.
+    """Yields the frames `first`..`last` of `path` (all by default) in the order they are shown, as the `view` has them.
 
     `wanted`: asked for each of them in turn; a frame for which it says no is decoded and dropped. `skip`: `nonref` leaves
     out frames that no other frame needs, `nonkey` all but key frames; both decode faster. Packets that do not decode are
@@ -168,7 +109,7 @@ def decode(
     The deblocking filter is left out of frames that no other one decoded needs: at these sizes it is not seen, and costs a
     tenth of the decoding and more. Raises VideoUnreadable when it gives none.
     """
-    scaler = Scaler()
+    scaler = Scaler(view)
     end = FrameIndex(len(timeline) - 1) if last is None else last
     seen = False
     with open_video(path) as (container, stream):

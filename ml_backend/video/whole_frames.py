@@ -14,9 +14,11 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.colour import matrix
 from ml_backend.video.container import open_video, pixel_aspect
-from ml_backend.video.decode import placed, placed_from, turned
+from ml_backend.video.decode import placed, placed_from
+from ml_backend.video.scaling import Cutting, turned, turns
 from ml_backend.video.timeline import FrameIndex, Timeline
 
 
@@ -41,25 +43,29 @@ class Coded:
     @property
     def turns(self) -> int:
         """By how many quarters a browser turns it counterclockwise."""
-        return round(self.frame.rotation / 90) % 4
+        return turns(self.frame)
 
 
 def decode_sized(
-    path: Path, timeline: Timeline, size: tuple[int, int], wanted: Callable[[FrameIndex], bool] | None = None
+    path: Path,
+    timeline: Timeline,
+    size: tuple[int, int],
+    wanted: Callable[[FrameIndex], bool] | None = None,
+    roi: RegionOfInterest | None = None,
 ) -> Iterator[tuple[FrameIndex, NDArray[np.uint8]]]:
     """Yields the index and the (height, width, 3) uint8 RGB picture of every frame, or of those `wanted`, `size` being
-    (height, width).
+    (height, width); of a region of interest, where there is one.
 
     For models that want pictures of their own size. Raises VideoUnreadable as `decode` does.
     """
-    reformatter = VideoReformatter()
+    reformatter, cut = VideoReformatter(), Cutting(roi)
     for index, coded in decode_whole(path, timeline):
         if wanted is not None and not wanted(index):
             continue
         frame = coded.frame
         height, width = size if coded.turns % 2 == 0 else size[::-1]
         small = reformatter.reformat(
-            frame, width, height, "rgb24", src_colorspace=matrix(frame), interpolation=Interpolation.BILINEAR
+            cut(frame), width, height, "rgb24", src_colorspace=matrix(frame), interpolation=Interpolation.BILINEAR
         )
         yield index, turned(np.asarray(small.to_ndarray(), np.uint8), frame)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml_backend.features.flow import BACK, COLUMNS, STEPS, flow
-from ml_backend.video.decode import GREY
+from ml_backend.video.view import GREY
 
 CAMERA, AMOUNT, VELOCITY, SPREADING = slice(0, 2), 2, slice(8, 10), 10
 

@@ -13,6 +13,7 @@ import pytest
 from ml_backend.errors import StorageError
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.store import FeatureStore
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.timeline import Timeline
 
 
@@ -95,6 +96,16 @@ def test_what_does_not_depend_on_the_backbone_is_found_under_any(store: FeatureS
     path = next(path for path in store.root.iterdir() if path.name.startswith("video."))
     path.write_bytes(path.read_bytes()[:-1])
     assert store.any_of("video") is None
+
+
+def test_but_not_that_of_another_part_of_the_pictures(store: FeatureStore) -> None:
+    roi, other = RegionOfInterest(25, 10, 50, 60), RegionOfInterest(25, 10, 50, 61)
+    store.save("video", f"net-0123-160{roi.key}-fastbilinear-rgb-bf16-v3", features())
+    assert store.any_of("video") is None
+    assert store.any_of("video", other) is None
+    assert store.any_of("video", roi) is not None
+    store.save("video", "net-0123-320-fastbilinear-rgb-bf16-v3", features())
+    assert store.any_of("video", RegionOfInterest(0, 0, 100, 100)) is not None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])

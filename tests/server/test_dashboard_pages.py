@@ -13,9 +13,11 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing.queue import listing
 from ml_backend.records import companions, label_report, projects
 from ml_backend.server.app import create_app
+from ml_backend.server.dashboard.settings_page import of_project
 from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
@@ -50,6 +52,15 @@ def test_that_nobody_has_labelled_is_said_only_where_it_is_so(
     assert "2 tasks have annotations" in text
     label_report.save(settings.data_dir, scene.P, replace(report, tasks=(), frames={}, regions={}), [])
     assert "Nobody has labelled" in page(client, "/").text
+
+
+def test_a_region_of_interest_is_shown_as_it_was_understood() -> None:
+    given = {"roi": "25, 10, 50.5, 60", "resolution": 160}
+    shown = {each.name: each for each in of_project(parse_project_settings(given)[0], given)}
+    assert (shown["roi"].value, shown["roi"].source) == ("25, 10, 50.5, 60", "extra params")
+    assert (shown["resolution"].value, shown["resolution"].source) == ("160", "extra params")
+    unset = {each.name: each for each in of_project(parse_project_settings({})[0], {})}
+    assert (unset["roi"].value, unset["roi"].source) == ("not set", "default")
 
 
 class TestEveryPage:

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.decode import GREY, PICTURE, Picture, Pulse, decode, in_background
+from ml_backend.video.decode import Picture, Pulse, decode, in_background
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
+from ml_backend.video.view import GREY, PICTURE
 
 
 def shades(count: int, width: int = 192, height: int = 128) -> list[NDArray[np.uint8]]:

@@ -76,19 +76,19 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Iterator
         )
     for own, head, card in known:
         if isinstance(head, WholeHead):
-            yield own, _whole(context, own, version, head)
+            yield own, _whole(context, own, head, card)
         else:
             yield own, _timeline(context, own, head, card)
 
 
-def _whole(context: WorkerContext, work: ProjectWork, version: str, head: WholeHead) -> PartPredictor:
-    question = work.question
+def _whole(context: WorkerContext, work: ProjectWork, head: WholeHead, card: ModelCard) -> PartPredictor:
+    question, backbone = work.question, backbone_of(context, work, card)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        features = task_features(context, question, task, report)
+        features = task_features(context, question, task, backbone, report)
         found = head.probabilities(features)
         said = person_said(annotated, question)
-        return Part(whole=WholeProbabilities(version, head, found, features, said), is_said=bool(said))
+        return Part(whole=WholeProbabilities(card.name, head, found, features, said), is_said=bool(said))
 
     return predict
 
@@ -99,7 +99,7 @@ def _timeline(context: WorkerContext, work: ProjectWork, head: Head, card: Model
         tell_of_text(context, work.key, head.prior)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        features = task_features(context, work.question, task, report, backbone)
+        features = task_features(context, work.question, task, backbone, report)
         if head.prior is not None:
             features = with_text_if_it_can(context, work, task, features, head.prior.prompts.model)
         known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None

@@ -126,7 +126,7 @@ def _predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predi
 
 def _embedding(context: WorkerContext, work: ProjectWork, version: str, tasks: Iterable[Task]) -> list[str]:
     """Ids of the jobs that embed the next videos not embedded yet; one that could not be embedded is not waited for."""
-    backbone = backbone_of_version(context, work, version)
+    backbone = backbone_of_version(context, work, version) or context.backbone_for(work.settings)
     missing = (task for task in tasks if not has_features(context, work.question, task, backbone))
     fresh = (task for task in missing if not has_failed(context.redis, "embed", work.key, task.id))
     jobs = (request(context.redis, "embed", work.key, task.id) for task in fresh)

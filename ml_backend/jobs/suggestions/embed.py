@@ -29,13 +29,14 @@ def embed(project_key: str, task_number: int) -> str:
     """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
     context = worker_context()
     work = open_project(context, project_key)
-    tell_of_weights(context, project_key)
+    tell_of_weights(context, work)
+    backbone = context.backbone_for(work.settings)
     task = context.client.task(work.id, task_number)
-    features = task_features(context, work.question, task, report)
+    features = task_features(context, work.question, task, backbone, report)
     for other in work.config.videos[1:]:
-        task_features(context, other, task, report)
+        task_features(context, other, task, backbone, report)
     if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
-        task_features(context, work.question, task, report, own)
+        task_features(context, work.question, task, own, report)
     tell_of_damage(context, work, task, features)
     features = read_as_well(context, work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
@@ -45,7 +46,8 @@ def embed(project_key: str, task_number: int) -> str:
 def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> bool:
     """Replaces hash suggestions by what label names choose and the medoids of the embeddings, unless somebody has begun to
     work on the task."""
-    can_choose = context.backbone.trained or features.text is not None
+    backbone = context.backbone_for(work.settings)
+    can_choose = backbone.trained or features.text is not None
     wanted = work.settings.sampling == "auto" and can_choose and work.question.kind == "timeline"
     if not wanted or projects.active_version(context.redis, work.key) is not None:
         return False
@@ -55,14 +57,14 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
     quality = judged(features.samples)
     tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     good = suggestible(scene_rows(features), features.frames, features.samples, quality)
-    trained = context.backbone.trained
+    trained = backbone.trained
     chosen = prompted_frames(context, work, features, good if trained else replace(good, embeddings=None))
     if chosen is None:
         chosen = auto(good, work.settings.frames_per_video)
     grid = studio_grid(features.timeline, work.question.framerate_of(task.data))
     if trained:
         asked = Asked(context.settings.data_dir, work.key)
-        chosen = not_asked_yet(asked, task.id, features, context.backbone.keys, grid, chosen, good)
+        chosen = not_asked_yet(asked, task.id, features, backbone.keys, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
     stored = ready.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
     # Those of another video of the task stay.

@@ -14,7 +14,7 @@ from ml_backend.jobs.identity import begin
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predict import view_of
 from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
-from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.project_work import ProjectWork, open_project, roi_for
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
 from ml_backend.jobs.suggestions.repeats import Asked, frames_nearest, once_of_a_copy
@@ -24,6 +24,7 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects, task_view
+from ml_backend.roi import RegionOfInterest
 from ml_backend.video.inspection import Finding, damaged
 from ml_backend.video.rates import natural_framerate
 from ml_backend.video.source import VideoFile
@@ -67,7 +68,8 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     is_main = work.question.video == work.config.main.video
     framerate = work.question.framerate_of(task.data)
     # A video that was embedded already, for another project, say, is not decoded again.
-    known = context.store.any_of(video.content)
+    roi = roi_for(work, task)
+    known = context.store.any_of(video.content, roi)
     with naming(task, work.question, video):
         findings = [asdict(found) for found in inspect_video(task, work.question, video)]
         if not is_main:
@@ -75,7 +77,7 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
         projects.note_findings(context.redis, work.key, task.id, findings)
         if known is not None:
             tell_of_damage(context, work, task, known)
-        timeline, samples = _looked_at(work, video, known)
+        timeline, samples = _looked_at(work, video, known, roi)
     if is_main:
         view = view_of(work, KEYFRAMES_VERSION, task, timeline)
         natural = natural_framerate(timeline)
@@ -112,11 +114,13 @@ def tell(context: WorkerContext, work: ProjectWork, task: Task, kind: str, found
         projects.note_findings(context.redis, work.key, task.id, told)
 
 
-def _looked_at(work: ProjectWork, video: VideoFile, known: VideoFeatures | None) -> tuple[Timeline, Samples]:
+def _looked_at(
+    work: ProjectWork, video: VideoFile, known: VideoFeatures | None, roi: RegionOfInterest | None
+) -> tuple[Timeline, Samples]:
     samples = stored_samples(known, work.settings.sample_fps) if known else None
     if known is not None and samples is not None:
         return known.timeline, samples
-    timeline, samples = video_samples(video.path, work.settings.sample_fps)
+    timeline, samples = video_samples(video.path, work.settings.sample_fps, roi)
     return (known.timeline if known else timeline), samples
 
 

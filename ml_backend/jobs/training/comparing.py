@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from ml_backend.errors import ColdblitzError, NotEnoughLabels, VideoError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.hub import backbone_names
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project_work import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.bench import Sample, measure
 from ml_backend.learning.examples import examples, thin
 from ml_backend.settings import Settings
-from ml_backend.video.decode import PICTURE
 from ml_backend.video.timeline import read_timeline
 from ml_backend.video.whole_frames import decode_sized
 
@@ -48,7 +47,8 @@ def bench_sample(context: WorkerContext, work: ProjectWork, most: int, told: Cal
             labels = labels_of(context, work, each, timeline, exclusive)
             chosen = thin(examples(labels, np.arange(len(timeline), dtype=np.int64)), max(most // len(some), 2))
             at = dict(zip(chosen.frames.tolist(), chosen.values, strict=True))
-            for index, picture in decode_sized(path, timeline, (PICTURE, PICTURE), at.__contains__):
+            roi, side = roi_for(work, each.task), work.settings.resolution
+            for index, picture in decode_sized(path, timeline, (side, side), at.__contains__, roi):
                 pictures.append(picture)
                 values.append(at[index])
                 video.append(each.task.id)
@@ -68,7 +68,12 @@ def compared(settings: Settings, name: str, sample: Sample) -> dict[str, Any]:
     row: dict[str, Any] = {"backbone": plain, "license": "", "problem": ""}
     try:
         loaded = load_backbone(
-            plain, weights or "default", settings.device, settings.data_dir / "weights", settings.backbone_license
+            plain,
+            weights or "default",
+            settings.device,
+            settings.data_dir / "weights",
+            settings.backbone_license,
+            side=sample.pictures.shape[1],
         )
         found = asdict(measure(loaded, sample))
     except ColdblitzError as error:

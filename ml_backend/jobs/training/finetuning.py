@@ -13,7 +13,7 @@ from redis import Redis
 
 from ml_backend.features.backbones import Backbone, network_of
 from ml_backend.jobs.own_network import forget_networks, load_network
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project_work import ProjectWork, roi_for
 from ml_backend.jobs.run import part, report, show_curve
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos
@@ -79,7 +79,8 @@ def own_network(
     models = context.models_dir(work.key)
     purpose = {"labels": list(work.question.labels), "exclusive": exclusive, **asdict(work.settings.blitz)}
     network = newest_network(models)
-    if network is None or outgrown(network, purpose, context.backbone.key, len(videos)):
+    frozen = context.backbone_for(work.settings)
+    if network is None or outgrown(network, purpose, frozen.key, len(videos)):
         with part(0, 80):
             made = _train(context, work, annotated, videos, exclusive, purpose)
         if made is None:
@@ -87,7 +88,7 @@ def own_network(
             return None
         network = made
     forget_networks(context, work.key, network.digest)
-    backbone = load_network(context, work.key, network.digest)
+    backbone = load_network(context, work, network.digest)
     with part(80, 100):
         own = labelled_videos(context, work, annotated, exclusive, backbone)
 
@@ -102,10 +103,10 @@ def own_network(
         )
 
     checked = measured(own)
-    metrics, frozen = checked.metrics(), measured(videos).metrics()
-    if not worth_using(context.redis, work.key, metrics, frozen):
+    metrics, before = checked.metrics(), measured(videos).metrics()
+    if not worth_using(context.redis, work.key, metrics, before):
         return None
-    return OwnNetwork(backbone, network, own, checked, {**metrics, "frozen_macro_f1": frozen.get("macro_f1")})
+    return OwnNetwork(backbone, network, own, checked, {**metrics, "frozen_macro_f1": before.get("macro_f1")})
 
 
 def worth_using(redis: Redis, key: str, tuned: Mapping[str, Any], frozen: Mapping[str, Any]) -> bool:
@@ -148,7 +149,8 @@ def _train(
     validation = [video for video in videos if video.task in held]
     models = context.models_dir(work.key)
     models.mkdir(parents=True, exist_ok=True)
-    cuda = "-cuda-" in context.backbone.key
+    base = context.backbone_for(work.settings).key
+    cuda = "-cuda-" in base
     shown = GPU_EPOCH if cuda else CPU_EPOCH
     allow(_EPOCH_SECONDS * (settings.cycles + 1) * (settings.image_size / _USUAL_SIDE) ** 2)
     pictures = partial(_pictures, context, work, {each.task.id: each.task for each in annotated})
@@ -160,7 +162,7 @@ def _train(
     started = time.monotonic()
     tuned = finetune(
         context.settings.backbone,
-        build(context.settings.backbone, weights),
+        build(context.settings.backbone, weights, work.settings.resolution),
         learnt,
         judged,
         work.question.labels,
@@ -176,7 +178,7 @@ def _train(
         tuned.state,
         Network(
             digest="",
-            base=context.backbone.key,
+            base=base,
             purpose=purpose,
             trained_on=tuple(video.task for video in training),
             validated_on=tuple(video.task for video in validation),
@@ -207,6 +209,7 @@ def _pictures(
         videos,
         work.question.labels,
         lambda video: task_video(context, work.question, tasks[video.task]).path,
+        lambda video: roi_for(work, tasks[video.task]),
         size=(settings.image_size, settings.image_size),
         step=settings.frame_step,
         most=most,

@@ -65,16 +65,17 @@ def labelled_videos(
 
     Embedded by the frozen backbone unless one is given.
     """
+    used = backbone or context.backbone_for(work.settings)
     videos: list[LabelledVideo] = []
     noted = VideoProblems() if problems is None else problems
     for position, each in enumerate(annotated):
         report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(context, work.question, each.task, report, backbone)
+                features = task_features(context, work.question, each.task, used, report)
                 labels = labels_of(context, work, each, features.timeline, exclusive)
                 labelled = examples(labels, features.frames).frames
-                features = with_frames(context, work.question, each.task, features, labelled.tolist(), backbone)
+                features = with_frames(context, work.question, each.task, features, labelled.tolist(), used)
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             noted.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
@@ -94,7 +95,8 @@ def whole_videos(
     context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
 ) -> list[LabelledWhole]:
     """The same for a question about whole videos; those that nobody has answered are left out."""
-    question, videos = work.question, []
+    question, backbone = work.question, context.backbone_for(work.settings)
+    videos: list[LabelledWhole] = []
     for position, each in enumerate(annotated):
         report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         labels = [label for a in each.annotations if a.whole is not None for label in a.whole.labels]
@@ -107,7 +109,7 @@ def whole_videos(
             continue
         try:
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(context, question, each.task, report)
+                features = task_features(context, question, each.task, backbone, report)
         except VideoError as error:
             log.warning("task %d is not learnt from: %s", each.task.id, error)
             problems.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"

@@ -52,7 +52,7 @@ def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotat
     return Learnt(
         work.question.from_name,
         head,
-        backbone=(own.backbone if own else context.backbone).key,
+        backbone=(own.backbone if own else context.backbone_for(work.settings)).key,
         metrics={"quick": quick, "against": against},
         curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
         network=asdict(own.network) if own else {},
@@ -81,7 +81,7 @@ def _learn_whole(
     return Learnt(
         work.question.from_name,
         head,
-        backbone=context.backbone.key,
+        backbone=context.backbone_for(work.settings).key,
         metrics={"quick": _said(checked), "against": against_shown(context, work, answers, checked, videos, "")},
         videos=len(videos),
         train_seconds=round(seconds, 3),

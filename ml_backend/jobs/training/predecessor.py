@@ -62,7 +62,8 @@ def against_shown(
     ]
     known = {one.recording for one in asked if one.task in old.taught}
     unseen = {one.task for one in asked if one.recording not in known}
-    same = _network(card) == seen_by and (seen_by or network_of(card.backbone) == context.backbone.network)
+    frozen = context.backbone_for(work.settings).network
+    same = _network(card) == seen_by and (seen_by or network_of(card.backbone) == frozen)
     later = _answers(context, work, card, [v for v in videos if v.task in unseen]) if same else {}
     return compared(version, new, old, asked, later).as_json()
 

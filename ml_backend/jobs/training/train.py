@@ -78,9 +78,10 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         note_labelled(context, work, (), ())
         accounts.close(context, work)
         return "nothing is annotated yet"
-    tell_of_weights(context, key)
+    tell_of_weights(context, work)
+    backbone = context.backbone_for(work.settings)
     _tell_of_strays(context, work, annotated)
-    mark = fingerprint(work, annotated, context.backbone.network)
+    mark = fingerprint(work, annotated, backbone.network)
     models = context.models_dir(key)
     newest = newest_learnt(models)
     known = newest is not None and newest.settings.get("fingerprint") == mark
@@ -101,9 +102,9 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         settings={
             **asdict(work.settings),
             "fingerprint": mark,
-            "backbone_trained": context.backbone.trained,
-            "backbone_source": context.backbone.source,
-            "backbone_license": context.backbone.licence,
+            "backbone_trained": backbone.trained,
+            "backbone_source": backbone.source,
+            "backbone_license": backbone.licence,
         },
         metrics=first.metrics,
         curves=first.curves,

@@ -71,7 +71,8 @@ def of_project(settings: Any, given: Mapping[str, Any], within: str = "", *, cho
         elif chosen and (f"{within}{each.name}".startswith(_OF_TRAINING) or (each.name == _FILE and value != said)):
             yield Setting(f"{within}{each.name}", _text(value), "models page")
         else:
-            taken = each.name in given and said == value
+            # What was understood need not look as it was written.
+            taken = each.name in given and (said == value or value != each.default)
             yield Setting(f"{within}{each.name}", _text(value), "extra params" if taken else "default")
 
 
@@ -93,7 +94,9 @@ def _text(value: object) -> str:
         return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in value)
+    return str(value)
 
 
 def _framerate(project: ProjectPage, rates: Mapping[float, int]) -> str:

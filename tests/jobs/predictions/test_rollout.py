@@ -81,7 +81,7 @@ def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
     projects.remember(made.redis, Known(KEY, CONFIG, {}))
     work = open_project(made, KEY)
     for task in made.client.tasks(work.id):
-        task_features(made, work.question, task)
+        task_features(made, work.question, task, made.backbone)
     return made
 
 
@@ -155,7 +155,7 @@ class TestATaskThatComesLater:
     def later(self, context: WorkerContext, studio: Studio, clip: Clip, task: int = 9) -> float:
         studio.add_task(task, clip.path)
         work = open_project(context, KEY)
-        task_features(context, work.question, context.client.task(work.id, task))
+        task_features(context, work.question, context.client.task(work.id, task), context.backbone)
         assert predict(KEY, task) == f"predicted task {task} with cold-v1"
         return float(pushed(studio)[task]["score"])
 

@@ -142,6 +142,14 @@ class TestAnotherVideo:
         assert {p["id"] for p in studio.predictions} == before, "who has the task open can still submit"
         assert reconcile(KEY) == "nothing has changed"
 
+    def test_in_another_region_of_interest_is_another_one(self, studio: Studio, task: int) -> None:
+        begun = dict(studio.tasks[task]["data"])
+        studio.tasks[task].update(data={**begun, "roi": [0, 0, 50, 50]}, updated_at=LATER)
+        assert "1 tasks with another video to suggest" in reconcile(KEY)
+        suggest(KEY, task)
+        assert suggested(studio, task)
+        assert reconcile(KEY) == "nothing has changed"
+
     def test_at_another_frame_rate_is_another_one(self, studio: Studio, redis: Redis, task: int) -> None:
         projects.remember(redis, Known(KEY, "<View/>", {"sampling": "uniform"}))
         project(studio)["label_config"] = project(studio)["label_config"].replace('"25"', '"$fps"')

@@ -89,7 +89,7 @@ def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
     projects.remember(made.redis, Known(KEY, CONFIG))
     work = open_project(made, KEY)
     for task in made.client.tasks(work.id):
-        task_features(made, work.question, task)
+        task_features(made, work.question, task, made.backbone)
     return made
 
 
@@ -162,7 +162,7 @@ def test_the_same_name_in_two_controls_is_two_things(context: WorkerContext) -> 
     train(KEY)
     (what, _), (road, _), _ = load_heads(context.models_dir(KEY), "cold-v1")
     work = open_project(context, KEY)
-    features = task_features(context, work.question, context.client.task(work.id, 5))
+    features = task_features(context, work.question, context.client.task(work.id, 5), context.backbone)
     ball = slice(35, 55)
     assert what.probabilities(features)[ball, 1].mean() > 0.5  # type: ignore[index]
     assert road.probabilities(features)[ball, 1].mean() < 0.5  # type: ignore[index]

@@ -1,0 +1,70 @@
+"""The region of interest: the part of a picture that is looked at, as Label Studio counts rectangles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# What a task's data call it, and a project's extra params.
+ROI = "roi"
+# A side of less shows nothing that could be told apart.
+LEAST = 2.0
+_FORM = (
+    "write [x, y, width, height] in percent of the picture, such as [25, 10, 50, 60], without the brackets in a table"
+)
+# Label Studio's rectangles end a little beyond the picture.
+_SLACK = 0.5
+
+
+class RegionOfInterest(NamedTuple):
+    """`x`, `y`: its left upper corner, `width`, `height`: its sides; in percent of the picture as it is shown, 0..100."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @classmethod
+    def parse(cls, value: object) -> RegionOfInterest:
+        """From a list of four numbers, or a text with commas between them, as tables hold it. Raises ValueError, saying what
+        to write."""
+        parts: Any = value.strip(" []").split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or len(parts) != len(cls._fields) or any(map(_is_bool, parts)):
+            raise ValueError(f"{_short(value)} is not four numbers: {_FORM}")
+        try:
+            x, y, width, height = (float(each) for each in parts)
+        except (TypeError, ValueError):
+            raise ValueError(f"{_short(value)} is not four numbers: {_FORM}") from None
+        if not all(map(math.isfinite, (x, y, width, height))):
+            raise ValueError(f"{_short(value)} is not four numbers: {_FORM}")
+        if min(x, y) < 0 or x + width > 100 + _SLACK or y + height > 100 + _SLACK:
+            raise ValueError(f"{_short(value)} reaches beyond the picture: {_FORM}")
+        if min(width, height) < LEAST:
+            raise ValueError(f"{_short(value)} is less than {LEAST:g} percent wide or high: {_FORM}")
+        return cls(x, y, min(width, 100 - x), min(height, 100 - y))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it leaves nothing out."""
+        return self == (0, 0, 100, 100)
+
+    @property
+    def key(self) -> str:
+        """What tells it from others, to a hundredth of a percent; made of digits, points and plus signs."""
+        return "".join(f"+{round(each, 2):g}" for each in self)
+
+
+def roi_of(data: Mapping[str, Any]) -> RegionOfInterest | None:
+    """What a task's data say of it; None where they say nothing. Raises ValueError, saying what to write."""
+    value = data.get(ROI)
+    return None if value is None or value == "" else RegionOfInterest.parse(value)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
