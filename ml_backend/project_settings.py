@@ -35,7 +35,7 @@ class BlitzSettings:
 class ProjectSettings:
     """What a project may set in its ML backend's *extra params*.
 
-    `sampling`: how keyframes are picked; `auto` is `unique` at once, and medoids of the embeddings when they are there;
+    `sampling`: how keyframes are picked; `auto` is `unique` at once, and by the embeddings when they are there;
     `random` draws them by chance, `shots` shares them out over the shots.
     `frames_per_video`: at most so many (Label Studio shows about ten rows well). `sample_fps`: frames per second looked
     at before the video is embedded. `hash_threshold`: bits of 64 by which a frame must differ; 4 is what docs/suggestions.md measured.

@@ -16,6 +16,7 @@ from sampling.prompted import prompted
 from sampling.quality import Quality, entropy_of, good, quality
 from sampling.rare import rare
 from sampling.shots import embedding_differences, grey_differences, hash_differences, per_shot, shots
+from sampling.telling import telling
 from sampling.uncertain import disagreement, entropy, margin, uncertain
 from sampling.uniform import thin, uniform
 from sampling.unique import unique, unique_stream
@@ -47,6 +48,7 @@ __all__ = [
     "rare",
     "score_among",
     "shots",
+    "telling",
     "thin",
     "uncertain",
     "uniform",

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sampling.candidates import Candidates
-from sampling.diverse import diverse
 from sampling.rare import rare
 from sampling.spacing import Frames, in_order
+from sampling.telling import telling
 from sampling.uncertain import uncertain
 from sampling.uniform import thin, uniform
 from sampling.unique import unique
@@ -36,7 +36,7 @@ def auto(
     |---|---|
     | probabilities, and a label has fewer than 3 examples | `rare` of such labels for half of the frames, `uncertain` for the rest |
     | probabilities | `uncertain`: margin times the distance in time to what is labelled |
-    | embeddings | `diverse`: medoids |
+    | embeddings | `telling`: one frame of each stretch of time, which together stand for everything |
     | hashes | `unique`, evenly thinned |
     | nothing | `uniform` |
 
@@ -51,7 +51,7 @@ def auto(
     if candidates.probabilities is not None:
         return _doubtful(candidates, candidates.probabilities, count, exclusive, examples, labelled, gap, seed)
     if candidates.embeddings is not None:
-        return diverse(candidates.embeddings, count, frames=frames, labelled=labelled, gap=gap, seed=seed)
+        return telling(candidates.embeddings, count, frames=frames, labelled=labelled, gap=gap)
     kept = frames if candidates.hashes is None else unique(frames, candidates.hashes, threshold)
     kept = in_order(np.arange(len(kept)), kept, len(kept), gap=gap, labelled=labelled)
     if not len(kept):

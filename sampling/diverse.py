@@ -45,7 +45,7 @@ def diverse(
         # Evenly thinned, a long video still shows all of its scenes.
         thinned = np.argsort(index)[:: -(-len(points) // MAX_POINTS)]
         centres = k_means(points[thinned], shown[thinned], count, np.random.default_rng(seed))
-    distance = _squared_distances(points, centres)
+    distance = squared_distances(points, centres)
     own = distance.argmin(axis=1) if len(points) > count else np.arange(len(points))
     open_ = free(index, labelled, gap)
     chosen: list[int] = []
@@ -57,15 +57,26 @@ def diverse(
     return np.array(sorted(chosen), np.int64)
 
 
-def principal(embeddings: NDArray[np.floating], dimensions: int = 32, weight: Floats | None = None) -> Floats:
-    """(m, d) rows standardised per feature, then projected on their first principal components: (m, <= dimensions)."""
+def principal(
+    embeddings: NDArray[np.floating],
+    dimensions: int = 32,
+    weight: Floats | None = None,
+    *,
+    standardised: bool = True,
+) -> Floats:
+    """(m, d) rows projected on their first principal components: (m, <= dimensions).
+
+    `standardised`: every feature is given the same spread first. `weight` (m,): how much each row counts.
+    """
     rows = np.asarray(embeddings, np.float32)
     share = (
         np.full(len(rows), 1 / len(rows), np.float32) if weight is None else (weight / weight.sum()).astype(np.float32)
     )
     rows = rows - share @ rows
     spread = np.sqrt(share @ rows**2)
-    rows = rows[:, spread > 1e-6] / spread[spread > 1e-6]
+    rows = rows[:, spread > 1e-6]
+    if standardised:
+        rows /= spread[spread > 1e-6]
     if not rows.size:
         return np.zeros((len(embeddings), 1))
     weighted = rows * np.sqrt(share)[:, None]
@@ -90,7 +101,7 @@ def k_means(
         centres = _seeds(points, weight, count, rng)
         own = np.full(len(points), -1)
         for _ in range(rounds):
-            distance = _squared_distances(points, centres)
+            distance = squared_distances(points, centres)
             nearest = distance.argmin(axis=1)
             if np.array_equal(nearest, own):
                 break
@@ -98,7 +109,7 @@ def k_means(
             held = np.eye(len(centres))[own] * weight[:, None]
             size = held.sum(axis=0)
             centres = np.where(size[:, None] > 0, (held.T @ points) / np.maximum(size, 1e-9)[:, None], centres)
-        cost = float(weight @ _squared_distances(points, centres).min(axis=1))
+        cost = float(weight @ squared_distances(points, centres).min(axis=1))
         if cost < least:
             best, least = centres, cost
     return best
@@ -107,17 +118,18 @@ def k_means(
 def _seeds(points: Floats, weight: Floats, count: int, rng: np.random.Generator) -> Floats:
     """Far apart points: each the best of a few drawn in proportion to their squared distance from those chosen."""
     chosen = [int(rng.choice(len(points), p=weight / weight.sum()))]
-    distance = _squared_distances(points, points[chosen])[:, 0]
+    distance = squared_distances(points, points[chosen])[:, 0]
     tries = 2 + int(np.log(count))
     while len(chosen) < count and (pull := weight * distance).sum() > 0:
         drawn = rng.choice(len(points), size=tries, p=pull / pull.sum())
-        nearer = np.minimum(distance[:, None], _squared_distances(points, points[drawn]))
+        nearer = np.minimum(distance[:, None], squared_distances(points, points[drawn]))
         best = int((weight @ nearer).argmin())
         chosen.append(int(drawn[best]))
         distance = nearer[:, best]
     return points[chosen]
 
 
-def _squared_distances(points: Floats, centres: Floats) -> Floats:
+def squared_distances(points: Floats, centres: Floats) -> Floats:
+    """(m, k) of (m, d) to (k, d)."""
     cross = points @ centres.T
     return np.asarray(np.maximum((points**2).sum(axis=1)[:, None] - 2 * cross + (centres**2).sum(axis=1), 0.0))

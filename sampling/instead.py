@@ -21,13 +21,13 @@ def instead(
     least: float,
     free: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.intp]:
-    """At most `count` positions, in the order of choice: each the farthest, in a 32-dimensional PCA of the `embeddings` (m, d),
+    """At most `count` positions, in the order of choice: each the farthest, among the `embeddings` (m, d) in 32 dimensions,
     from the nearest of the positions `kept` (k,), one or more, and of those before it.
 
     None is chosen whose row in `appearance` (m, e), of unit length, has a cosine of `least` or more with one of these, nor one
     that is not `free` (m,). Fewer when nothing unlike is left.
     """
-    points = principal(embeddings)
+    points = principal(embeddings, standardised=False)
     open_ = np.ones(len(points), bool) if free is None else free.copy()
     for position in kept.tolist():
         open_ &= appearance @ appearance[position] < least

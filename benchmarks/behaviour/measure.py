@@ -66,7 +66,7 @@ class _Found:
 
 
 def suggested(features: VideoFeatures, count: int, seed: int = 0) -> Frames:
-    """The frames that the product asks about first: good ones, the medoids of what it sees."""
+    """The frames that the product asks about first: good ones, the most telling of each stretch of time."""
     good = suggestible(scene_rows(features), features.frames, features.samples, judged(features.samples))
     return auto(good, count, seed=seed)
 

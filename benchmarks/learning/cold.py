@@ -18,7 +18,7 @@ from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.families import scene_rows
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import runs, smooth
-from sampling.diverse import diverse
+from sampling.telling import telling
 
 COUNTS = (5, 10, 20, 50)
 # The network is slow to train: it is measured with one seed, on at most this many videos of a track.
@@ -26,7 +26,7 @@ _LSTM_VIDEOS = 2
 
 
 def suggested(track: Track, count: int, seed: int) -> NDArray[np.int64]:
-    return diverse(scene_rows(track.features), count, frames=track.features.frames, seed=seed)
+    return telling(scene_rows(track.features), count, frames=track.features.frames)
 
 
 def uniform(track: Track, count: int, seed: int, seeds: int) -> NDArray[np.int64]:

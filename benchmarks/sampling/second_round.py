@@ -22,14 +22,14 @@ Frames = NDArray[np.int64]
 def second_round(tracks: Mapping[str, Sequence[Track]], seeds: int) -> dict[str, float]:
     """Macro-F1 of the frames that nobody labelled: means over seeds, then over the videos of a track, then over tracks.
 
-    `macro_f1`: 10 medoids, then what the product asks, a batch at a time with a model in between, up to 20 frames;
-    `medoids_macro_f1`: 20 medoids; `uniform_macro_f1`: 20 evenly spread frames; `first_macro_f1`: the 10 medoids alone.
+    `macro_f1`: 10 suggested frames, then what the product asks, a batch at a time with a model in between, up to 20 frames;
+    `suggested_macro_f1`: 20 suggested frames; `uniform_macro_f1`: 20 evenly spread frames; `first_macro_f1`: the 10 suggested alone.
     `frames`: how many were labelled in both rounds, on average. Videos of fewer than 40 frames are left out.
     """
     ways: dict[str, Callable[[Track, int], Frames]] = {
         "macro_f1": asked,
         "uniform_macro_f1": lambda track, seed: uniform(track, _IN_ALL, seed, seeds),
-        "medoids_macro_f1": lambda track, seed: suggested(track, _IN_ALL, seed),
+        "suggested_macro_f1": lambda track, seed: suggested(track, _IN_ALL, seed),
         "first_macro_f1": lambda track, seed: suggested(track, FIRST, seed),
     }
     found: dict[str, list[float]] = {name: [] for name in (*ways, "frames")}
@@ -53,7 +53,7 @@ def second_round(tracks: Mapping[str, Sequence[Track]], seeds: int) -> dict[str,
 
 
 def asked(track: Track, seed: int) -> Frames:
-    """The medoids, and the answers to the product's questions of two models."""
+    """The suggested frames, and the answers to the product's questions of two models."""
     timeline = track.features.timeline
     grid = studio_grid(timeline, natural_framerate(timeline) or len(timeline) / float(timeline.duration))
     frames = suggested(track, FIRST, seed)

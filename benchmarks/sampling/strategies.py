@@ -53,8 +53,8 @@ def hashed(track: Track, count: int, seed: int, seeds: int) -> Frames:
     return thin(unique(later.frames, later.hashes, defaults.hash_threshold), count)
 
 
-def after_medoids(ask: Question) -> Strategy:
-    """Half of the frames are medoids; the rest is asked for by a model that learnt from those before, batch by batch."""
+def after_suggested(ask: Question) -> Strategy:
+    """Half of the frames are suggested ones; the rest is asked for by a model that learnt from those before, batch by batch."""
 
     def choose(track: Track, count: int, seed: int, seeds: int) -> Frames:
         frames = suggested(track, count - count // 2, seed)
@@ -202,11 +202,14 @@ STRATEGIES: dict[str, Strategy] = {
     "unique": hashed,
     "k_centre": _farthest,
     "shots": _in_shots(diverse),
-    "medoids": lambda track, count, seed, seeds: suggested(track, count, seed),
+    "medoids": lambda track, count, seed, seeds: diverse(
+        scene_rows(track.features), count, frames=track.features.frames, seed=seed
+    ),
+    "telling": lambda track, count, seed, seeds: suggested(track, count, seed),
     "auto, as shipped": as_shipped,
     "auto, none instead": dropped,
-    "uncertain": after_medoids(_uncertain),
-    "uncertain in time": after_medoids(_uncertain_in_time),
-    "boundary": after_medoids(_boundary),
-    "rare": after_medoids(_rare),
+    "uncertain": after_suggested(_uncertain),
+    "uncertain in time": after_suggested(_uncertain_in_time),
+    "boundary": after_suggested(_boundary),
+    "rare": after_suggested(_rare),
 }

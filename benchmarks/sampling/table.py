@@ -17,7 +17,7 @@ _SHOWN = (
 )
 _ROUND = (
     ("10 suggested frames, then the questions of two models", "macro_f1"),
-    ("20 suggested frames", "medoids_macro_f1"),
+    ("20 suggested frames", "suggested_macro_f1"),
     ("20 evenly spread frames", "uniform_macro_f1"),
     ("the 10 suggested frames alone", "first_macro_f1"),
 )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.moves import columns_of, moves, signed_columns
+from sampling.diverse import principal
 from sampling.unit import unit
 
 Floats = NDArray[np.float32]
@@ -62,9 +63,6 @@ SHARED = Family("shared", (Part(LAYERS, "shared"),))
 BRIEF = Family("brief", (Part(("flow.brief",), "shared"),))
 MOVES = Family("moves", (Part(("flow.whole",), "shared"),))
 WHERE = Family("where it moves", (Part(("flow",), "shared"),))
-
-
-_MOVED_TIMES = 5
 
 
 class Views:
@@ -172,12 +170,25 @@ def reference_of(videos: Sequence[Views]) -> Reference:
     return found
 
 
+# Components that are kept of looks and of movement when frames are chosen: what there is beside them is noise.
+_LOOKS, _MOVEMENT = 32, 8
+
+
 def scene_rows(features: VideoFeatures) -> Floats:
-    """(m, d) what to choose frames to label by: everything that Cold sees, movement included."""
+    """(m, d) what to choose frames to label by: how they look and how things move there, both counting the same.
+
+    Their distances are to be taken as they are.
+    """
     views = Views(features)
-    rows = views.rows(SCENE)
+    looks = _of_spread_one(views.rows(SCENE), _LOOKS)
     if features.flow is None:
-        return rows
+        return looks
     at = np.searchsorted(features.flow.frames, features.frames).clip(0, len(features.flow.frames) - 1)
-    # Every column counts the same when frames are compared, and there are few of movement.
-    return np.concatenate([rows, *[views.rows(BRIEF, at)] * _MOVED_TIMES], axis=1)
+    return np.concatenate([looks, _of_spread_one(views.rows(MOVES, at), _MOVEMENT)], axis=1)
+
+
+def _of_spread_one(rows: Floats, components: int) -> Floats:
+    """(m, <= components) principal components of rows, scaled so that these lie 1 from their mean, on average of squares."""
+    points = principal(rows, components)
+    spread = float(np.sqrt((points**2).sum(axis=1).mean()))
+    return np.asarray(points / spread if spread > 1e-6 else points, np.float32)

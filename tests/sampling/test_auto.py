@@ -12,10 +12,10 @@ from picks import well_formed
 
 from sampling.auto import auto
 from sampling.candidates import Candidates
-from sampling.diverse import diverse
 from sampling.quality import good
 from sampling.rare import rare
 from sampling.shots import per_shot
+from sampling.telling import telling
 from sampling.uncertain import uncertain
 from sampling.uniform import thin, uniform
 from sampling.unique import unique, unique_stream
@@ -36,9 +36,9 @@ def test_with_hashes_every_picture_once() -> None:
     assert auto(Candidates(FRAMES, hashes=HASHES), 5).tolist() == expected.tolist()
 
 
-def test_with_embeddings_their_medoids() -> None:
+def test_with_embeddings_the_most_telling_of_each_stretch_of_time() -> None:
     candidates = Candidates(FRAMES, hashes=HASHES, embeddings=EMBEDDINGS)
-    assert auto(candidates, 5, seed=3).tolist() == diverse(EMBEDDINGS, 5, frames=FRAMES, seed=3).tolist()
+    assert auto(candidates, 5, seed=3).tolist() == telling(EMBEDDINGS, 5, frames=FRAMES).tolist()
 
 
 def test_with_a_model_what_it_is_unsure_of_far_from_what_was_answered() -> None:

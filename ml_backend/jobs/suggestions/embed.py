@@ -44,7 +44,7 @@ def embed(project_key: str, task_number: int) -> str:
 
 
 def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> bool:
-    """Replaces hash suggestions by what label names choose and the medoids of the embeddings, unless somebody has begun to
+    """Replaces hash suggestions by what label names choose and what the embeddings show, unless somebody has begun to
     work on the task."""
     backbone = context.backbone_for(work.settings)
     can_choose = backbone.trained or features.text is not None

@@ -68,7 +68,7 @@ def test_every_shot_gets_its_share() -> None:
     assert [frame // 150 for frame in chosen("shots", samples())] == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_medoids_are_never_bad_pictures() -> None:
+def test_the_chosen_are_never_bad_pictures() -> None:
     found = samples(black=range(10, 20))
     embedded = np.arange(0, LENGTH, 4)
     rows = np.random.default_rng(0).normal(size=(len(embedded), 8))
