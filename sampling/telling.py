@@ -111,10 +111,11 @@ class _Search:
 
     def _gives_away(self) -> int | None:
         """The slot whose pick is worth least, when another frame anywhere is worth that much more."""
-        held = [number for number, pick in enumerate(self._picks) if pick is not None]
+        picks = {number: pick for number, pick in enumerate(self._picks) if pick is not None}
+        held = list(picks)
         if len(held) < 2:
             return None
-        apart = self._apart[[self._picks[number] for number in held]]
+        apart = self._apart[list(picks.values())]
         nearest, second = np.partition(apart, 1, axis=0)[:2]
         lost = np.bincount(apart.argmin(axis=0), weights=self._shown * (second - nearest), minlength=len(held))
         poorest = int(lost.argmin())
