@@ -17,6 +17,7 @@ from ml_backend.errors import StorageError
 from ml_backend.locked import locked
 from ml_backend.queueing.deaths import died_here, is_in_process, worker_name
 from ml_backend.queueing.replies import text
+from ml_backend.records.folder import ProjectFolder
 
 _LOCK = "coldblitz:lock"
 # A holder that is gone with its machine holds up the others for so long.
@@ -70,7 +71,7 @@ def project_lock_if_free(
 @contextlib.contextmanager
 def _held(redis: Redis, data_dir: Path, project: str, purpose: str, wait: bool) -> Iterator[None]:
     """Raises BlockingIOError when somebody holds it and it is not to `wait`."""
-    with _on_this_machine(data_dir / "projects" / project / f".{purpose}.lock", wait):
+    with _on_this_machine(ProjectFolder(data_dir, project).lock(purpose), wait):
         key, holder = f"{_LOCK}:{purpose}:{project}", worker_name(os.getpid(), uuid.uuid4().hex[:12])
         _acquire(redis, key, holder, wait)
         released = threading.Event()

@@ -17,6 +17,7 @@ from ml_backend.labelstudio.counting import Counting
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.records.condition import note_text, note_weights, text_state, weights_state
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.settings import Settings
 from ml_backend.video.reach import VideoHosts
 from ml_backend.video.source import VideoFolder
@@ -120,7 +121,7 @@ class WorkerContext:
         return FeatureStore(self.settings.data_dir / "features" / "text", self.settings.cache_max_bytes)
 
     def models_dir(self, project: str) -> Path:
-        return self.settings.data_dir / "projects" / project / "models"
+        return ProjectFolder(self.settings.data_dir, project).models
 
 
 @lru_cache(maxsize=1)

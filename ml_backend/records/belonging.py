@@ -8,10 +8,10 @@ from pathlib import Path
 from redis import Redis
 
 from ml_backend.queueing.replies import text
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.settings import Settings
 
 _STUDIOS = "coldblitz:studios"
-_RECORD = ".studio"
 
 
 def note_studio(redis: Redis, settings: Settings, key: str) -> None:
@@ -37,7 +37,7 @@ def forget_studio(redis: Redis, key: str) -> None:
 
 
 def _record(data_dir: Path, key: str) -> Path:
-    return data_dir / "projects" / key / _RECORD
+    return ProjectFolder(data_dir, key).studio
 
 
 def _read(record: Path) -> str | None:

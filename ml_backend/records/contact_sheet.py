@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 
 @dataclass(frozen=True)
@@ -50,4 +51,4 @@ def delete(data_dir: Path, project: str, task: int) -> None:
 
 def picture(data_dir: Path, project: str, task: int) -> Path:
     """Where the JPEG is or would be."""
-    return data_dir / "projects" / project / "sheets" / f"{task}.jpg"
+    return ProjectFolder(data_dir, project).sheets / f"{task}.jpg"

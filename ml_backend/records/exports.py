@@ -10,6 +10,7 @@ from redis import Redis
 
 from ml_backend.errors import PayloadError
 from ml_backend.queueing.queue import request
+from ml_backend.records.folder import ProjectFolder
 
 # frames-every-5.zip: every fifth frame of each label.
 _NAME = re.compile(r"labels\.(json|csv|parquet)|frames(-every-([1-9]\d{0,4}))?\.zip")
@@ -27,7 +28,7 @@ class ExportFile:
 def path(data_dir: Path, key: str, name: str) -> Path:
     """Where the export `name` is or will be. Raises PayloadError for a name that is none."""
     every(name)
-    return data_dir / "projects" / key / "exports" / name
+    return ProjectFolder(data_dir, key).exports / name
 
 
 def every(name: str) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ml_backend.errors import StorageError
 from ml_backend.locked import locked
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.records.rows import Rows, mapped, put
 
 _ROW = np.dtype([("task", "<i8"), ("created", "<u8"), ("video", "<u8")])
@@ -77,4 +78,4 @@ def _number(text: str) -> int:
 
 
 def _path(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "tasks.rows"
+    return ProjectFolder(data_dir, project).identities

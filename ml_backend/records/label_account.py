@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 TAUGHT, TAKEN_OVER = "taught", "taken over"
 # What became of so many regions; `{}` is the row's detail.
@@ -148,4 +149,4 @@ def _write(path: Path, account: Account) -> None:
 
 
 def _folder(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "labelled" / "account"
+    return ProjectFolder(data_dir, project).account

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 
 @dataclass(frozen=True)
@@ -121,4 +122,4 @@ def _write(path: Path, data: object) -> None:
 
 
 def _folder(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "labelled"
+    return ProjectFolder(data_dir, project).labelled

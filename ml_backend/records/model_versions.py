@@ -10,6 +10,7 @@ from redis import Redis
 from ml_backend.errors import SettingsError
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects
+from ml_backend.records.folder import ProjectFolder
 
 if TYPE_CHECKING:
     from ml_backend.learning.versions import ModelCard
@@ -20,8 +21,7 @@ def project_key(data_dir: Path, redis: Redis | None, project: str) -> str:
 
     Without `redis` only projects that have a folder are known. Raises SettingsError for a project that is not known.
     """
-    folder = data_dir / "projects"
-    keys = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    keys = {folder.key for folder in ProjectFolder.all(data_dir)}
     if redis is not None:
         keys.update(projects.known_keys(redis))
     found = projects.keys_of(keys, project)
@@ -36,7 +36,7 @@ def summaries(data_dir: Path, redis: Redis, key: str) -> list[dict[str, Any]]:
     from ml_backend.learning.versions import list_versions
 
     active = projects.active_version(redis, key)
-    return [_summary(card, active) for card in list_versions(_folder(data_dir, key))]
+    return [_summary(card, active) for card in list_versions(ProjectFolder(data_dir, key).models)]
 
 
 def model_card(data_dir: Path, key: str, version: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def model_card(data_dir: Path, key: str, version: str) -> dict[str, Any]:
     """
     from ml_backend.learning.versions import list_versions, load_card
 
-    folder = _folder(data_dir, key)
+    folder = ProjectFolder(data_dir, key).models
     card = load_card(folder, version)
     before = [one for one in list_versions(folder) if one.created <= card.created and one.name != version]
     curve = [
@@ -65,7 +65,7 @@ def activate(data_dir: Path, redis: Redis, key: str, version: str) -> None:
     """Queues the roll-out of a version, be it an older one or one kept back. Raises StorageError."""
     from ml_backend.learning.versions import load_card
 
-    load_card(_folder(data_dir, key), version)
+    load_card(ProjectFolder(data_dir, key).models, version)
     projects.want(redis, key, version)
     request(redis, "rollout", key, version, again=True)
 
@@ -81,7 +81,7 @@ def delete(data_dir: Path, redis: Redis, key: str, version: str) -> None:
         raise SettingsError(f"{version} is the active version.", "Activate another one first.")
     if version == projects.wanted_version(redis, key):
         raise SettingsError(f"{version} is being rolled out.", "Activate another one first.")
-    delete_version(_folder(data_dir, key), version)
+    delete_version(ProjectFolder(data_dir, key).models, version)
 
 
 def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
@@ -102,7 +102,3 @@ def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
         "file_bytes": card.file_bytes,
         "decision": card.decision,
     }
-
-
-def _folder(data_dir: Path, key: str) -> Path:
-    return data_dir / "projects" / key / "models"

@@ -15,6 +15,7 @@ import numpy as np
 
 from ml_backend.errors import StorageError
 from ml_backend.locked import locked
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.records.rows import Rows, mapped, put
 
 CODE = 128
@@ -114,4 +115,4 @@ def repeats(data_dir: Path, project: str) -> list[Repeat]:
 
 
 def _folder(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "pictures"
+    return ProjectFolder(data_dir, project).pictures

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 
 @dataclass(frozen=True)
@@ -90,4 +91,4 @@ def parse(data: Mapping[str, Any]) -> QualityReport:
 
 
 def _path(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "quality.json"
+    return ProjectFolder(data_dir, project).quality

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 _CHUNK = 1 << 16
 _NOTHING = (b"", 0)
@@ -41,7 +42,7 @@ def answers(data_dir: Path, project: str, version: str, tasks: Iterable[int]) ->
     """The predictions of `tasks` as JSON in UTF-8; those that are missing, damaged or without any region are left out."""
     try:
         # The folder is looked up once, not for each of 1,200 tasks.
-        folder = os.open(_path(data_dir, project, version, 0).parent, os.O_RDONLY | os.O_DIRECTORY)
+        folder = os.open(_folder(data_dir, project, version), os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, ValueError):
         return {}
     try:
@@ -72,14 +73,14 @@ def _read(path: str | Path, folder: int | None = None) -> tuple[bytes, int]:
 
 def versions(data_dir: Path, project: str) -> list[str]:
     """The model versions of which some task has a prediction ready, sorted."""
-    folder = _path(data_dir, project, "any", 0).parent.parent
+    folder = ProjectFolder(data_dir, project).predictions
     return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
 
 def number(data_dir: Path, project: str, version: str) -> int:
     """How many tasks have a prediction of a version ready."""
     try:
-        with os.scandir(_path(data_dir, project, version, 0).parent) as entries:
+        with os.scandir(_folder(data_dir, project, version)) as entries:
             return sum(entry.name.endswith(".json") for entry in entries)
     except OSError:
         return 0
@@ -91,7 +92,7 @@ def tasks(data_dir: Path, project: str) -> set[int]:
     for version in versions(data_dir, project):
         # One that is retired meanwhile has none.
         with contextlib.suppress(OSError):
-            names = map(Path, os.listdir(_path(data_dir, project, version, 0).parent))
+            names = map(Path, os.listdir(_folder(data_dir, project, version)))
             found |= {int(path.stem) for path in names if path.suffix == ".json" and path.stem.isdecimal()}
     return found
 
@@ -103,8 +104,12 @@ def delete_task(data_dir: Path, project: str, task: int) -> None:
 
 
 def delete(data_dir: Path, project: str, version: str) -> None:
-    shutil.rmtree(_path(data_dir, project, version, 0).parent, ignore_errors=True)
+    shutil.rmtree(_folder(data_dir, project, version), ignore_errors=True)
+
+
+def _folder(data_dir: Path, project: str, version: str) -> Path:
+    return ProjectFolder(data_dir, project).predictions / version
 
 
 def _path(data_dir: Path, project: str, version: str, task: int) -> Path:
-    return data_dir / "projects" / project / "predictions" / version / f"{task}.json"
+    return _folder(data_dir, project, version) / f"{task}.json"

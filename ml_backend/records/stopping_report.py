@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 Order = Literal["certainty", "errors"]
 ORDERS: tuple[Order, ...] = ("certainty", "errors")
@@ -139,4 +140,4 @@ def errors_of(counted: NDArray[np.void], task: int) -> float | None:
 
 
 def _folder(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "stopping"
+    return ProjectFolder(data_dir, project).stopping

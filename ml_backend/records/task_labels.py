@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 
 Labels = Mapping[str, Sequence[str]]
 
@@ -30,4 +31,4 @@ def load(data_dir: Path, project: str, state: Sequence[Any] | None = None) -> La
 
 
 def _path(data_dir: Path, project: str) -> Path:
-    return data_dir / "projects" / project / "task_labels.json"
+    return ProjectFolder(data_dir, project).task_labels

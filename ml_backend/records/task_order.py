@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ml_backend.errors import StorageError
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.records.rows import Rows, mapped, put
 
 SKETCH = 128
@@ -39,7 +40,7 @@ def save(data_dir: Path, project: str, version: str, rows: Rows) -> None:
 
 def drop(data_dir: Path, project: str, tasks: Collection[int]) -> None:
     """Forgets tasks that are gone. Raises OSError."""
-    for path in _path(data_dir, project, "any").parent.glob("*.rows"):
+    for path in ProjectFolder(data_dir, project).order.glob("*.rows"):
         put(path, PLACED, tasks, np.zeros(0, PLACED))
 
 
@@ -48,4 +49,4 @@ def delete(data_dir: Path, project: str, version: str) -> None:
 
 
 def _path(data_dir: Path, project: str, version: str) -> Path:
-    return data_dir / "projects" / project / "order" / f"{version}.rows"
+    return ProjectFolder(data_dir, project).order / f"{version}.rows"

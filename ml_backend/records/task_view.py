@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.video.timeline import Timeline
 
 # A screen shows hardly more columns than this.
@@ -98,4 +99,4 @@ def delete(data_dir: Path, project: str, task: int) -> None:
 
 
 def _path(data_dir: Path, project: str, task: int) -> Path:
-    return data_dir / "projects" / project / "views" / f"{task}.json"
+    return ProjectFolder(data_dir, project).views / f"{task}.json"

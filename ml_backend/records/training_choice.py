@@ -18,6 +18,7 @@ from ml_backend.errors import SettingsError, StorageError
 from ml_backend.modelfiles import model_files
 from ml_backend.project_settings import BlitzSettings, ProjectSettings, checked_blitz
 from ml_backend.records.files import write_whole
+from ml_backend.records.folder import ProjectFolder
 from ml_backend.records.projects import Known
 
 Kind = Literal["cold", "blitz", "custom"]
@@ -115,4 +116,4 @@ def _said(settings: ProjectSettings) -> dict[str, Any]:
 
 
 def _path(data_dir: Path, key: str) -> Path:
-    return data_dir / "projects" / key / "training.json"
+    return ProjectFolder(data_dir, key).training

@@ -28,6 +28,7 @@ from ml_backend.learning.versions import is_custom
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import has_failed, request, request_after
 from ml_backend.records import projects, task_view
+from ml_backend.records.folder import ProjectFolder
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
         left_out.update({task: str(error) for task, error in done.refused.items()})
         return len(done.stored)
 
-    with Held(data_dir / "projects" / work.key) as held:
+    with Held(ProjectFolder(data_dir, work.key).path) as held:
         for position, task in enumerate(tasks, start=1):
             report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
             try:

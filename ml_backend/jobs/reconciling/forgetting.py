@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from ml_backend.jobs.identity import begin, forget_tasks, identity_of
 from ml_backend.jobs.project_work import ProjectWork
@@ -16,13 +12,11 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.interventions import drop_project
 from ml_backend.records import companions, identities, links, marks, overview, projects, ready
 from ml_backend.records.belonging import forget_studio, studio_of
-
-log = logging.getLogger(__name__)
+from ml_backend.records.folder import ProjectFolder
 
 # A project that cannot be seen for a while, since the token is another's or Label Studio's data is being restored,
 # must not cost the models that were trained for it.
 _KEPT_SECONDS = 24 * 3600
-_GONE = ".gone"
 _COMPARED_TOGETHER = 1000
 
 
@@ -86,39 +80,21 @@ def forget_project(context: WorkerContext, key: str) -> bool:
     companions.forget(context.redis, key)
     links.forget(context.redis, key)
     forget_studio(context.redis, key)
-    folder = _folders(context) / key
-    if not folder.is_dir():
-        return False
-    for name in ("predictions", "views", "sheets", "pictures", "order"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    _mark_gone(folder)
-    return True
+    return ProjectFolder(context.settings.data_dir, key).forget()
 
 
 def remove_gone(context: WorkerContext, existing: Collection[str]) -> int:
     """Deletes the folders of projects that have been gone for a day; returns how many. `existing`: keys of those that are not."""
     removed = 0
-    for folder in _folders(context).glob("*.*"):
-        gone = folder / _GONE
-        if folder.name in existing:
-            gone.unlink(missing_ok=True)
-        elif not gone.exists():
+    for folder in ProjectFolder.all(context.settings.data_dir):
+        gone = folder.seconds_gone()
+        if folder.key in existing:
+            folder.unmark()
+        elif gone is None:
             # One of another Label Studio, which had this folder before, is not for us to judge.
-            if studio_of(context.redis, context.settings, folder.name) == context.settings.label_studio_url:
-                _mark_gone(folder)
-        elif time.time() - gone.stat().st_mtime > _KEPT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-            log.info("deleted %s, whose project is gone from Label Studio", folder)
+            if studio_of(context.redis, context.settings, folder.key) == context.settings.label_studio_url:
+                folder.mark_gone()
+        elif gone > _KEPT_SECONDS:
+            folder.remove()
             removed += 1
     return removed
-
-
-def _folders(context: WorkerContext) -> Path:
-    return context.settings.data_dir / "projects"
-
-
-def _mark_gone(folder: Path) -> None:
-    try:
-        (folder / _GONE).touch(exist_ok=False)
-    except OSError as error:
-        log.warning("%s cannot be marked as gone: %s", folder, error)
