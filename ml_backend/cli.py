@@ -76,11 +76,13 @@ def web() -> None:
     """The web process alone, for containers. Example: REDIS_URL=redis://redis:6379/0 coldblitz web"""
     import os
 
+    from ml_backend.records.formats import check_folder
     from ml_backend.serve import check_login, gunicorn
 
     settings = Settings.from_environment()
     for note in notes():
         logging.getLogger(__name__).info("%s", note)
+    check_folder(settings.data_dir)
     check_login(settings)
     command = gunicorn(settings)
     os.execv(command[0], command)

@@ -25,6 +25,7 @@ from ml_backend.queueing.abandoned import take_up_begun
 from ml_backend.queueing.deaths import note_end
 from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.queueing.queue import queue_due, request
+from ml_backend.records.formats import check_folder, check_redis
 from ml_backend.records.projects import known_keys
 from ml_backend.settings import Settings, notes
 
@@ -55,16 +56,19 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
+    check_folder(settings.data_dir, note=True)
     if web:
         check_login(settings)
         _check_address(settings)
     # Workers inherit it: BLAS threads spin while they wait, on the cores that decode.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     while not stop.is_set():
-        with running_redis(settings) as url, _children(_commands(settings, web, workers)) as children:
-            _convert_ahead(settings, children)
+        with running_redis(settings) as url:
             redis = Redis.from_url(url, socket_timeout=5)
-            _watch(redis, settings, children, stop)
+            check_redis(redis)
+            with _children(_commands(settings, web, workers)) as children:
+                _convert_ahead(settings, children)
+                _watch(redis, settings, children, stop)
 
 
 def check_login(settings: Settings) -> None:

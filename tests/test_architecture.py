@@ -56,7 +56,7 @@ MAY_USE: dict[str, set[str]] = {
         "video",
         "labelstudio",
     },
-    "cli": {"serve", "commands", "jobs", "demo"},
+    "cli": {"serve", "commands", "jobs", "records", "demo"},
     "demo": {"labelstudio", "video"},
     "project_settings": set(),
     "settings": set(),

@@ -11,6 +11,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects
 from ml_backend.records.folder import ProjectFolder
+from ml_backend.records.formats import check_folder
 
 if TYPE_CHECKING:
     from ml_backend.learning.versions import ModelCard
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 def project_key(data_dir: Path, redis: Redis | None, project: str) -> str:
     """The key of a project given by its number or its key; the newest when Label Studio used the number again.
 
-    Without `redis` only projects that have a folder are known. Raises SettingsError for a project that is not known.
+    Without `redis` only projects that have a folder are known. Raises SettingsError for a project that is not known, and
+    StorageError for a data folder of a newer release.
     """
+    check_folder(data_dir)
     keys = {folder.key for folder in ProjectFolder.all(data_dir)}
     if redis is not None:
         keys.update(projects.known_keys(redis))

@@ -14,8 +14,13 @@ KEY = "7.1769860800"
 # As every release has laid them out.
 PLACES = {
     **{name: name for name in ("models", "exports", "labelled", "predictions", "order", "stopping", "views", "sheets")},
-    **{"pictures": "pictures", "account": "labelled/account", "training": "training.json", "quality": "quality.json"},
-    **{"identities": "tasks.rows", "task_labels": "task_labels.json", "studio": ".studio"},
+    "pictures": "pictures",
+    "account": "labelled/account",
+    "training": "training.json",
+    "quality": "quality.json",
+    "identities": "tasks.rows",
+    "task_labels": "task_labels.json",
+    "studio": ".studio",
 }
 MADE_AGAIN = {"predictions", "order", "stopping", "views", "sheets", "pictures"}
 
@@ -32,14 +37,16 @@ def test_everything_has_its_place(folder: ProjectFolder, tmp_path: Path, name: s
 
 
 def test_these_are_all_places() -> None:
-    assert {name for name, kind in vars(ProjectFolder).items() if isinstance(kind, property)} == {*PLACES, "path", "_gone"}
+    assert {name for name, kind in vars(ProjectFolder).items() if isinstance(kind, property)} == {
+        *PLACES,
+        "path",
+        "_gone",
+    }
 
 
 def test_nobody_else_says_where_they_are() -> None:
     root = Path(ml_backend.__file__).parent
-    found = {
-        str(path.relative_to(root)) for path in root.rglob("*.py") if re.search(r'/ "projects"', path.read_text())
-    }
+    found = {str(path.relative_to(root)) for path in root.rglob("*.py") if re.search(r'/ "projects"', path.read_text())}
     assert found == {"records/folder.py"}
 
 
