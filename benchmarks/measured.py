@@ -36,7 +36,7 @@ def labelled_videos(data: Path) -> dict[str, dict[str, Any]]:
     for name, entry in json.loads((data / "videos" / "labels.json").read_text()).items():
         tracks = entry.get("tracks") if isinstance(entry, dict) else None
         labelled = {track: each for track, each in (tracks or {}).items() if each.get("segments")}
-        why = None if labelled else "labels.json has no labelled track of it"
+        why = None if labelled else "labels.json has no labeled track of it"
         try:
             with open_video(data / "videos" / name) as (container, stream):
                 next(container.decode(stream))

@@ -24,7 +24,7 @@ from ml_backend.settings import Settings, notes
 
 app = typer.Typer(
     name="coldblitz",
-    help="A Label Studio ML backend for video: label a few frames, get every frame of every video.",
+    help="A Label Studio ML backend for video: label a few frames, and get labels for every frame of every video.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -90,7 +90,7 @@ def web() -> None:
 
 @app.command()
 def worker(
-    workers: Annotated[int | None, typer.Option(min=1, help="How many; the default is WORKERS, or 1.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of workers; the default is WORKERS, or 1.")] = None,
 ) -> None:
     """Workers alone, on as many machines as you like. Example: REDIS_URL=redis://redis:6379/0 coldblitz worker --workers 2"""
     from ml_backend.serve import serve
@@ -111,11 +111,13 @@ def status(
     url: Annotated[
         str | None,
         typer.Option(
-            "--url", envvar="COLDBLITZ_URL", help="The backend's address; without it, this machine's at HOST and PORT."
+            "--url",
+            envvar="COLDBLITZ_URL",
+            help="Address of the backend; the default is this machine at HOST and PORT.",
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Print once instead of following.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /jobs once.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /jobs once and exit.")] = False,
 ) -> None:
     """What the backend is doing, live. Example: coldblitz status --once"""
     from ml_backend.commands.status import follow
@@ -127,19 +129,23 @@ def status(
 @app.command()
 def check(
     files: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
-    project: Annotated[int | None, typer.Option(help="All videos of a project of Label Studio.")] = None,
-    task: Annotated[int | None, typer.Option(help="With --project: the video of one task.")] = None,
+    project: Annotated[int | None, typer.Option(help="Check all videos of a Label Studio project.")] = None,
+    task: Annotated[int | None, typer.Option(help="With --project: check the video of one task only.")] = None,
     framerate: Annotated[
-        float | None, typer.Option(help="For files: the <Video> tag's framerate; below 1, seconds a frame.")
+        float | None,
+        typer.Option(help="For files: the framerate of the <Video> tag; values below 1 are seconds per frame."),
     ] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Decode every frame, to find damage.")] = False,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Decode every frame to find damage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What is unusual about videos; exit code 1 when one cannot be used. Example: coldblitz check video.mp4 --framerate 25"""
     from ml_backend.commands.check import check_files, check_tasks, report
 
     if bool(files) == (project is not None):
-        raise SettingsError("Nothing to check, or two things at once.", "Give video files, or --project (and --task).")
+        raise SettingsError(
+            "There is nothing to check, or more than one thing.",
+            "Give video files, or --project (and optionally --task).",
+        )
     if project is None:
         checked = check_files(files or [], framerate, thorough)
     else:
@@ -150,7 +156,7 @@ def check(
 @app.command()
 def doctor(
     project: Annotated[
-        int | None, typer.Option(help="One project of Label Studio instead of all connected ones.")
+        int | None, typer.Option(help="Check one Label Studio project instead of all connected ones.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -165,12 +171,12 @@ def doctor(
 @app.command()
 def reconcile(
     project: Annotated[
-        str | None, typer.Argument(help="The project's number in Label Studio; without it, all.")
+        str | None, typer.Argument(help="Number of the project in Label Studio; the default is all projects.")
     ] = None,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Compare everything, though nothing seems to have changed.")
+        bool, typer.Option("--thorough", help="Compare everything, even if nothing seems to have changed.")
     ] = False,
-    seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the workers.")] = 60,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the workers, in seconds.")] = 60,
     url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -193,7 +199,7 @@ app.add_typer(backbones, name="backbones")
 
 @app.command()
 def quality(
-    project: Annotated[str, typer.Argument(help="The project's number in Label Studio.")],
+    project: Annotated[str, typer.Argument(help="Number of the project in Label Studio.")],
     url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -205,8 +211,8 @@ def quality(
 
 @app.command()
 def labels(
-    project: Annotated[str, typer.Argument(help="The project's number in Label Studio.")],
-    task: Annotated[int | None, typer.Argument(help="One of its tasks; all of them without.")] = None,
+    project: Annotated[str, typer.Argument(help="Number of the project in Label Studio.")],
+    task: Annotated[int | None, typer.Argument(help="One of its tasks; the default is all tasks.")] = None,
     url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -218,8 +224,10 @@ def labels(
 
 @app.command()
 def demo(
-    videos: Annotated[Path | None, typer.Option(help="A folder of your own videos instead of made ones.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Stop after checking, and print one line of JSON.")] = False,
+    videos: Annotated[
+        Path | None, typer.Option(help="Use the videos in this folder instead of generated ones.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check the result, print one line of JSON, and exit.")] = False,
 ) -> None:
     """The whole loop on a real Label Studio, from nothing. Example: coldblitz demo --check"""
     from ml_backend.demo.run import main as run

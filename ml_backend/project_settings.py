@@ -124,7 +124,7 @@ def _valid(
         shown = f"{within}{name}"
         if name not in known:
             listed = ", ".join(sorted(known))
-            problems.append(f"Extra param {shown!r} is unknown and was ignored; known are {listed}.")
+            problems.append(f"Extra param {shown!r} is unknown and was ignored; the known ones are {listed}.")
         elif (problem := _problem(shown, value, hints[name])) is not None:
             problems.append(f"Extra param {shown!r} was ignored: {problem}.")
         else:

@@ -76,9 +76,9 @@ def check_login(settings: Settings) -> None:
     if settings.basic_auth_user or settings.allow_no_login or _is_loopback(settings.host):
         return
     raise SettingsError(
-        f"HOST is {settings.host}, where other machines can reach Coldblitz, and it has no login.",
-        "Set BASIC_AUTH_USER and BASIC_AUTH_PASS, and give them to Label Studio too; where something else keeps strangers "
-        "out, ALLOW_NO_LOGIN=true does without.",
+        f"HOST is {settings.host}, where other machines can reach Coldblitz, and no login is set.",
+        "Set BASIC_AUTH_USER and BASIC_AUTH_PASS, and enter them in Label Studio too. If something else protects "
+        "it, set ALLOW_NO_LOGIN=true.",
     )
 
 
@@ -97,8 +97,8 @@ def _check_address(settings: Settings) -> None:
             listener.bind((settings.host, settings.port))
         except OSError as error:
             raise SettingsError(
-                f"Nothing can listen on {settings.host}:{settings.port} ({error.strerror}).",
-                "Stop what uses it, or set PORT (and HOST) to another.",
+                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}).",
+                "Stop the program that uses it, or set another PORT (or HOST).",
             ) from error
 
 

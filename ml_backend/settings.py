@@ -80,8 +80,9 @@ class Settings:
         if "@" in urlsplit(url).netloc:
             raise SettingsError(
                 f"{name} holds a login.",
-                "Leave it out: a request carries either a login or Label Studio's token. Where a proxy in front of Label Studio "
-                "asks for one, let it pass /api, /data, /tasks and /projects, or give the address behind it.",
+                "Remove it: a request carries either a login or Label Studio's token. If a proxy in front of Label "
+                "Studio requires a login, let it pass /api, /data, /tasks, and /projects, or use the address "
+                "behind it.",
             )
         key = (secret(environment, _name_of(environment, "LABEL_STUDIO_API_KEY")) or "").strip()
         if not key:
@@ -94,11 +95,13 @@ class Settings:
             raise SettingsError("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set.", "Set both, or neither.")
         if max(map(ord, f"{user}{password}"), default=0) > 255:
             raise SettingsError(
-                "BASIC_AUTH_USER or BASIC_AUTH_PASS has a character that Label Studio cannot send in a login.",
-                "Use letters, digits and signs of Western European languages (Latin-1) only; € is not among them.",
+                "BASIC_AUTH_USER or BASIC_AUTH_PASS contains a character that Label Studio cannot send in a login.",
+                "Use only letters, digits, and characters of Western European languages (Latin-1); € is not one of them.",
             )
         if ":" in (user or ""):
-            raise SettingsError("BASIC_AUTH_USER has a colon, which ends a login's user name.", "Choose another.")
+            raise SettingsError(
+                "BASIC_AUTH_USER contains a colon, which cannot be part of a user name.", "Choose another."
+            )
         return cls(
             label_studio_url=url,
             label_studio_api_key=key,
@@ -150,7 +153,7 @@ def notes(environment: Mapping[str, str] = os.environ) -> list[str]:
     told = []
     for name, alias in _ALIASES.items():
         if (taken := _name_of(environment, name)) != name:
-            told.append(f"{taken} was taken for {name}, which is not set.")
+            told.append(f"{taken} is used as {name}, which is not set.")
         elif alias != "LABEL_STUDIO_HOST" and _is_set(environment, alias):
             told.append(f"{alias} is ignored, since {name} is set.")
     name = _name_of(environment, "LABEL_STUDIO_URL")
@@ -219,8 +222,8 @@ def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
             # What looks like a number is an address with a mistake.
             if not _HOST_NAME.fullmatch(host) or host.replace(".", "").isdecimal():
                 raise SettingsError(
-                    f"{name} has {host[:80]!r}, which is no host name, address or network.",
-                    "Write them as in: files.example, 10.1.2.3, 10.2.0.0/16.",
+                    f"{name} has {host[:80]!r}, which is not a host name, address, or network.",
+                    "Write them like this: files.example, 10.1.2.3, 10.2.0.0/16.",
                 ) from error
     return hosts
 

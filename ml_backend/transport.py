@@ -54,7 +54,7 @@ def proxy_of(url: str) -> str | None:
     if not proxy.startswith(("http://", "https://")):
         raise SettingsError(
             f"The proxy for {host} is {_without_login(proxy)}, and only http:// and https:// proxies are supported.",
-            f"Set HTTP_PROXY and HTTPS_PROXY to such a one, or add {host} to NO_PROXY.",
+            f"Set HTTP_PROXY and HTTPS_PROXY to one of those, or add {host} to NO_PROXY.",
         )
     return proxy
 
@@ -100,7 +100,7 @@ def why(error: BaseException, url: str, *, proxied: bool = True) -> tuple[str, s
             reason = (cause.verify_message or str(cause)).rstrip(".")
             return f"its certificate is not trusted: {reason}", _remedy_of(reason)
         if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
-            return "it does not speak https", "Write http:// in the address, or give the port at which it speaks https."
+            return "it does not speak https", "Write http:// in the address, or use its https port."
     try:
         proxy = proxy_of(url) if proxied else None
     except SettingsError as refused:
@@ -119,7 +119,7 @@ def _remedy_of(reason: str) -> str:
     if "expired" in reason:
         return "Renew the certificate there."
     if "mismatch" in reason:
-        return "Use the name that the certificate was made for, or make it for this name."
+        return "Use the name that the certificate was issued for, or issue one for this name."
     return _UNTRUSTED
 
 

@@ -144,7 +144,7 @@ class TestStatus:
     def test_where_the_suggested_frames_are_images(self, url: str, redis: Redis) -> None:
         companions.note(redis, P, companions.Known("9.1769860800", 40, 12))
         told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url, "COLUMNS": "200"})
-        assert "12 of 40 suggested frames are labelled as images in project 9" in told.output
+        assert "12 of 40 suggested frames are labeled as images in project 9" in told.output
 
     def test_with_a_login(self, redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         locked = replace(redis_settings, basic_auth_user="studio", basic_auth_pass="secret")

@@ -192,7 +192,7 @@ def test_a_second_one_on_its_port_is_told_so(served: Served, tmp_path: Path) -> 
         check=False,
     )
     assert told.returncode == 1
-    assert "set PORT" in told.stderr.splitlines()[-1]
+    assert "set another PORT" in told.stderr.splitlines()[-1]
     assert "Traceback" not in told.stderr
 
 

@@ -85,7 +85,7 @@ class TestEnvironment:
             ({"VIDEO_HOSTS": "10.0.0.256"}, "VIDEO_HOSTS"),
             ({"BASIC_AUTH_USER": "studio"}, "BASIC_AUTH_PASS"),
             ({"BASIC_AUTH_USER": "studio", "BASIC_AUTH_PASS": "secret€"}, "character that Label Studio cannot send"),
-            ({"BASIC_AUTH_USER": "a:b", "BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER has a colon"),
+            ({"BASIC_AUTH_USER": "a:b", "BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER contains a colon"),
             ({"PUBLIC_HOSTS": "http://coldblitz.example"}, "PUBLIC_HOSTS"),
             ({"BASIC_AUTH_PASS": "secret"}, "BASIC_AUTH_USER"),
         ],
@@ -124,7 +124,7 @@ class TestEnvironment:
         settings = Settings.from_environment(environment)
         assert (settings.label_studio_url, settings.label_studio_host) == ("https://studio.example", None)
         assert (settings.label_studio_api_key, settings.data_dir) == ("the-token", Path("/srv/models"))
-        assert [note.partition(" was taken for ")[::2] for note in notes(environment)] == [
+        assert [note.partition(" is used as ")[::2] for note in notes(environment)] == [
             ("LABEL_STUDIO_HOST", "LABEL_STUDIO_URL, which is not set."),
             ("LABEL_STUDIO_ACCESS_TOKEN", "LABEL_STUDIO_API_KEY, which is not set."),
             ("MODEL_DIR", "DATA_DIR, which is not set."),

@@ -190,7 +190,7 @@ class TestCertificates:
             pytest.raises(LabelStudioUnreachable, match="certificate is not valid for 'localhost'") as refused,
         ):
             list(Client(url, LEGACY).projects())
-        assert "the name that the certificate was made for" in refused.value.remedy
+        assert "the name that the certificate was issued for" in refused.value.remedy
 
     def test_so_is_a_server_that_speaks_no_https(self, tmp_path: Path) -> None:
         with serving(app, "localhost") as url:

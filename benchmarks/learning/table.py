@@ -22,8 +22,8 @@ def tables(report: Report) -> str:
     ece = report["ece"]
     parts = [
         [f"{when_and_where()}; {report['seeds']} seeds, {report['videos']} videos."],
-        _cold("Cold, the same video: macro-F1 by labelled frames", report["cold_within"]),
-        _cold("Cold, videos without any label: macro-F1 by labelled frames in each other", report["cold_across"]),
+        _cold("Cold, the same video: macro-F1 by labeled frames", report["cold_within"]),
+        _cold("Cold, videos without any label: macro-F1 by labeled frames in each other", report["cold_across"]),
         table(
             ["Blitz, balanced accuracy on videos never seen", *(title for title, _ in _BLITZ)],
             [
@@ -34,15 +34,15 @@ def tables(report: Report) -> str:
         table(
             ["honesty, effort and speed", ""],
             [
-                ["expected calibration error, Cold with 10 labelled frames", share(ece["cold_k10"])],
+                ["expected calibration error, Cold with 10 labeled frames", share(ece["cold_k10"])],
                 [
                     "expected calibration error, Blitz (without its temperature)",
                     _both(ece, "blitz", "blitz_untempered"),
                 ],
                 ["errors within the tenth of frames least sure of", share(report["errors_in_least_confident_10pct"])],
                 ["labels and edits, of the actions of drawing every segment", share(report["effort_ratio"])],
-                ["wrong labels listed, when one in thirty frames is mislabelled", share(report["noise_recall"])],
-                ["fit on 10 labelled frames, s", f"{report['train_seconds']:.3f}"],
+                ["wrong labels listed, when one in thirty frames is mislabeled", share(report["noise_recall"])],
+                ["fit on 10 labeled frames, s", f"{report['train_seconds']:.3f}"],
                 ["fit on up to 1,000, s", f"{report['train_seconds_1000_frames']:.2f}"],
                 [
                     "macro-F1 when runs shorter than 10 frames are merged instead of smoothed",

@@ -23,9 +23,9 @@ _ROUND = (
 )
 _STOPPING = (
     ("runs in which little more to gain was told of", "advised"),
-    ("videos labelled then", "labelled"),
+    ("videos labeled then", "labelled"),
     ("macro-F1 of all frames then", "macro_f1"),
-    ("macro-F1 with all videos labelled", "with_all"),
+    ("macro-F1 with all videos labeled", "with_all"),
     ("kappa of the versions after that", "kappa"),
 )
 _WAYS = (
@@ -43,14 +43,14 @@ def tables(report: Report) -> str:
     if "second_round" in report:
         found = report["second_round"]
         rows = [[title, share(found[key])] for title, key in _ROUND if key in found]
-        parts.append(table(["20 labelled frames: what was labelled", "macro-F1"], rows))
+        parts.append(table(["20 labeled frames: what was labeled", "macro-F1"], rows))
     if "expected_errors" in report:
         parts.append(_errors(report["expected_errors"]))
     if report.get("stopping"):
         found = report["stopping"]
         parts.append(
             table(
-                ["videos labelled one after the other, ten frames each", ""],
+                ["videos labeled one after the other, ten frames each", ""],
                 [[title, share(found[key])] for title, key in _STOPPING if key in found],
             )
         )
@@ -64,7 +64,7 @@ def tables(report: Report) -> str:
             for title, key in _WAYS
             if key in found
         ]
-        parts.append(table(["a labelled frame", "keys and clicks", "s, by a robot"], rows))
+        parts.append(table(["a labeled frame", "keys and clicks", "s, by a robot"], rows))
     return "\n\n".join("\n".join(part) for part in parts)
 
 
@@ -83,8 +83,8 @@ def _strategies(strategies: Mapping[str, Mapping[str, Mapping[str, float]]], cou
 
 def _errors(found: Mapping[str, Any]) -> list[str]:
     rows = [
-        [f"{title}, {count.removeprefix('k')} labelled frames", *_expected(row)]
-        for title, name in (("the labelled video", "within"), ("the other videos", "across"))
+        [f"{title}, {count.removeprefix('k')} labeled frames", *_expected(row)]
+        for title, name in (("the labeled video", "within"), ("the other videos", "across"))
         for count, row in found[name].items()
     ]
     rows.append(["whole timelines of other videos", *_expected(found["blitz"])])

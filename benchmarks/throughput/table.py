@@ -27,7 +27,7 @@ _SINGLE = (
     ("suggestion against seeking, all frames read", "suggest_ratio_vs_seek", "{:.1f}"),
     ("suggestion against seeking, key frames serve", "suggest_ratio_vs_seek_key_frames", "{:.1f}"),
     ("suggestion at 432p, times real time", "suggest_x_realtime", "{:,.0f}"),
-    ("fit the head on 1,000 labelled frames, s", "retrain_seconds_1000_frames", "{:.2f}"),
+    ("fit the head on 1,000 labeled frames, s", "retrain_seconds_1000_frames", "{:.2f}"),
     ("predict an hour again from the cache, s", "repredict_hour_seconds", "{:.2f}"),
     ("submit to new timelines of ten one-minute videos, s", "submit_to_timelines_seconds", "{:.1f}"),
     ("the same for a project's first annotation, s", "submit_to_timelines_first_seconds", "{:.1f}"),

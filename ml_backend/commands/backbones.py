@@ -23,7 +23,7 @@ _COMPARED = (
 
 @app.command(name="list")
 def list_(
-    word: Annotated[str, typer.Argument(help="Only names with this in them.")] = "",
+    word: Annotated[str, typer.Argument(help="Show only names that contain this text.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The names that BACKBONE may have: torchvision's, and timm's where it is installed. Example: coldblitz backbones list vit"""
@@ -38,11 +38,11 @@ def list_(
 
 @app.command()
 def bench(
-    project: Annotated[int, typer.Option(help="The project's number in Label Studio.")],
+    project: Annotated[int, typer.Option(help="Number of the project in Label Studio.")],
     backbone: Annotated[
-        list[str] | None, typer.Option(help="A name, or NAME=PATH with its weights; may be given several times.")
+        list[str] | None, typer.Option(help="A name, or NAME=PATH with its weights; can be repeated.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=10, max=20_000, help="At most so many labelled frames.")] = 600,
+    frames: Annotated[int, typer.Option(min=10, max=20_000, help="Maximum number of labeled frames to use.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Embeds some labelled frames of a project with several backbones, and prints how well each tells the labels apart on
@@ -74,7 +74,7 @@ def bench(
             )
         )
         return
-    title = f"{len(sample)} labelled frames of {len(set(sample.video.tolist()))} videos of project {project}"
+    title = f"{len(sample)} labeled frames of {len(set(sample.video.tolist()))} videos of project {project}"
     table = Table("backbone", "macro-F1 on held-out frames", "frames a second", "dimensions", "license", title=title)
     for row in sorted(rows, key=lambda row: -(row["macro_f1"] or 0)):
         if row["problem"]:

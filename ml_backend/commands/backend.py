@@ -25,7 +25,9 @@ from ml_backend.settings import Settings, secret
 Url = Annotated[
     str | None,
     typer.Option(
-        "--url", envvar="COLDBLITZ_URL", help="A backend elsewhere; without it, that of this machine's DATA_DIR."
+        "--url",
+        envvar="COLDBLITZ_URL",
+        help="Address of a remote backend; the default is the one of this machine's DATA_DIR.",
     ),
 ]
 _EVERY = 0.2
@@ -198,8 +200,8 @@ class There:
             ) from error
         if answer.status_code == 401:
             raise SettingsError(
-                f"Coldblitz at {self.url} asks for another login.",
-                "Set BASIC_AUTH_USER and BASIC_AUTH_PASS to its own.",
+                f"Coldblitz at {self.url} requires a different login.",
+                "Set BASIC_AUTH_USER and BASIC_AUTH_PASS to the backend's login.",
             )
         if not answer.ok:
             raise SettingsError(

@@ -21,7 +21,7 @@ from ml_backend.settings import Settings
 if TYPE_CHECKING:
     from ml_backend.learning.customcheck import CustomCheck
 
-app = typer.Typer(help="A model file of your own.", no_args_is_help=True)
+app = typer.Typer(help="Your own model file.", no_args_is_help=True)
 
 
 @app.callback()
@@ -32,8 +32,10 @@ def _group() -> None:
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The model file: .py, .pt, .pt2 or .onnx.")],
-    video: Annotated[Path, typer.Option(help="A video to run it on.")],
-    project: Annotated[int | None, typer.Option(help="Match its labels to those of a project of Label Studio.")] = None,
+    video: Annotated[Path, typer.Option(help="A video to run the model on.")],
+    project: Annotated[
+        int | None, typer.Option(help="Match its labels with the labels of a Label Studio project.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Runs a model file on a video's first frames, as a worker would. Exit code 0: it can be used; 1: it cannot, with the
@@ -81,7 +83,12 @@ def _print(found: CustomCheck, console: Console) -> None:
         ),
         ("speed", f"{found.frames_per_second:g} frames a second, decoding included"),
         *(
-            [("fit", f"{found.fit_seconds:g} seconds on 32 frames with made-up labels, which it predicted by then")]
+            [
+                (
+                    "fit",
+                    f"{found.fit_seconds:g} seconds to learn 32 frames with made-up labels, and to predict them correctly",
+                )
+            ]
             if found.fit_seconds is not None
             else []
         ),

@@ -35,7 +35,7 @@ def examine(environment: Mapping[str, str], project: int | None) -> Iterator[Che
         yield check_codecs()
         return
     logs.hide(*settings.secrets)
-    yield ok("environment", " ".join(["The variables are set and make sense.", *notes(environment)]))
+    yield ok("environment", " ".join(["All variables are set and valid.", *notes(environment)]))
     yield from check_machine(settings)
     reached = check_label_studio(settings.label_studio_url, _SECONDS)
     yield reached
@@ -59,9 +59,7 @@ def _projects(settings: Settings, number: int | None) -> Iterator[Check]:
         yield fault_of("projects", error)
         return
     if number is None and len(numbers) > _MOST_PROJECTS:
-        yield warning(
-            "projects", f"Only {_MOST_PROJECTS} of {len(numbers)} were looked at.", "Name one with --project."
-        )
+        yield warning("projects", f"Only {_MOST_PROJECTS} of {len(numbers)} were checked.", "Name one with --project.")
     if not connected:
         yield warning(
             "projects",

@@ -32,32 +32,36 @@ class By(StrEnum):
 
 
 def export(
-    project: Annotated[int, typer.Argument(help="The project's number in Label Studio.")],
+    project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="labels: .json, .csv or .parquet; pictures: .zip or a folder.")
     ],
     form: Annotated[
         Form | None,
-        typer.Option("--as", help="What to write when it is not a table of labels: imagefolder if not given."),
+        typer.Option("--as", help="Format for anything but a table of labels; the default is imagefolder."),
     ] = None,
     source: Annotated[By, typer.Option(help="Whose labels.")] = By.BOTH,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Of a model's labels at least this.")] = 0.0,
-    every: Annotated[int, typer.Option(min=1, help="Of each label's frames in a video every so many.")] = 1,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Minimum confidence of a predicted label.")] = 0.0,
+    every: Annotated[int, typer.Option(min=1, help="Take every n-th frame of each label in a video.")] = 1,
     max_per_label: Annotated[
-        int | None, typer.Option(min=1, help="Frames of a label at most, spread over all videos.")
+        int | None, typer.Option(min=1, help="Maximum number of frames per label, spread over all videos.")
     ] = None,
     near: Annotated[
-        int, typer.Option(min=0, max=64, help="Leave out what differs in fewer bits of 64; 4 is sensible.")
+        int,
+        typer.Option(
+            min=0, max=64, help="Skip pictures that differ in fewer than this many of 64 hash bits; 4 is a good value."
+        ),
     ] = 0,
-    none: Annotated[str | None, typer.Option(help="A folder for frames that have none of the labels.")] = None,
+    none: Annotated[str | None, typer.Option(help="Add a folder for frames without any of the labels.")] = None,
     split: Annotated[
-        str | None, typer.Option(help="Shares of train, val and test, by whole videos: 0.8,0.1,0.1")
+        str | None, typer.Option(help="Shares of train, val, and test, split by whole videos: 0.8,0.1,0.1")
     ] = None,
-    license: Annotated[str | None, typer.Option(help="Noted on the data set's card.")] = None,
+    license: Annotated[str | None, typer.Option(help="License to record on the dataset card.")] = None,
     control: Annotated[
-        str | None, typer.Option(help="Of several controls the one to export; a table has all of them without this.")
+        str | None,
+        typer.Option(help="Which control to export, if there are several; by default, tables contain all of them."),
     ] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="Say what would be written, and stop.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Print what would be written, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """A project's labels, people's and the model's, and the very frames they are about. An interrupted export goes on where

@@ -36,31 +36,39 @@ class Link(StrEnum):
 
 
 def import_videos(
-    project: Annotated[int, typer.Option("--project", help="The project's number in Label Studio.")],
-    files: Annotated[list[str] | None, typer.Argument(help="Videos, folders of videos, or addresses.")] = None,
+    project: Annotated[int, typer.Option("--project", help="Number of the project in Label Studio.")],
+    files: Annotated[list[str] | None, typer.Argument(help="Videos, folders of videos, or URLs.")] = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Encode what browsers or Label Studio cannot use as H.264 at a constant rate.")
+        bool,
+        typer.Option(
+            "--fix", help="Re-encode videos that browsers or Label Studio cannot use as H.264 at a constant frame rate."
+        ),
     ] = False,
-    clip: Annotated[str | None, typer.Option(help="A stretch of each: 00:10-00:40")] = None,
-    fps: Annotated[float | None, typer.Option(min=1, max=240, help="At most so many frames a second.")] = None,
+    clip: Annotated[str | None, typer.Option(help="Import only this part of each video: 00:10-00:40")] = None,
+    fps: Annotated[float | None, typer.Option(min=1, max=240, help="Maximum number of frames per second.")] = None,
     raw_fps: Annotated[
         float | None,
-        typer.Option(min=0.01, max=240, help="Of raw streams (.h264, .mjpeg), which do not say: 25 if not given."),
+        typer.Option(
+            min=0.01,
+            max=240,
+            help="Frame rate of raw streams (.h264, .mjpeg), which do not contain one; the default is 25.",
+        ),
     ] = None,
-    segment: Annotated[str | None, typer.Option(help="Cut each into tasks of this length: 60s")] = None,
+    segment: Annotated[str | None, typer.Option(help="Cut each video into tasks of this length: 60s")] = None,
     link: Annotated[
-        Link | None, typer.Option(help="Do not upload: the files lie below the folder that Label Studio serves.")
+        Link | None, typer.Option(help="Do not upload: the files are already in the folder that Label Studio serves.")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(envvar=_ROOT, help="With --link: the document root of Label Studio.")
+        Path | None, typer.Option(envvar=_ROOT, help="With --link: Label Studio's document root for local files.")
     ] = None,
     allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Import what another task shows in another encoding, too.")
+        bool,
+        typer.Option(
+            "--allow-duplicates", help="Also import videos that another task already shows in another encoding."
+        ),
     ] = False,
-    watch: Annotated[
-        Path | None, typer.Option(help="Keep importing what comes into this folder, until Ctrl+C.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch, a line for each video.")] = False,
+    watch: Annotated[Path | None, typer.Option(help="Watch this folder and import new videos until Ctrl+C.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch, one line per video.")] = False,
 ) -> None:
     """Videos into a project: checked, mended when asked to, each once. Given again after an interruption, it goes on where
     it stopped. Exit code 1 when something could not be imported, else 0, also when all was there already.
@@ -74,7 +82,7 @@ def import_videos(
     if not given and watch is None:
         none = f" {_not_videos(skipped)}" if skipped else ""
         raise SettingsError(
-            f"There is nothing to import.{none}", "Name files, folders with videos, addresses, or --watch FOLDER."
+            f"There is nothing to import.{none}", "Give files, folders with videos, URLs, or --watch FOLDER."
         )
     arrivals = Arrivals(watch) if watch is not None else None
     if arrivals is not None:
@@ -190,9 +198,7 @@ def _root(link: Link | None, root: Path | None) -> Path | None:
     if link is None:
         return None
     if root is None:
-        raise SettingsError(
-            "--link needs to know the folder that Label Studio serves.", f"Give --root, or set {_ROOT}."
-        )
+        raise SettingsError("--link requires the folder that Label Studio serves.", f"Give --root, or set {_ROOT}.")
     return root.resolve()
 
 
@@ -204,8 +210,8 @@ def _advice(config: Question | LabelConfigError) -> str:
         return ""
     now = f'framerate="{config.framerate}"' if config.framerate is not None else "no framerate, which means 24"
     return (
-        f'The label config\'s <Video> has {now}. Put framerate="$fps" there before labelling begins: each task has its own '
-        "rate now, and a later change moves the labels that exist."
+        f'The label config\'s <Video> has {now}. Put framerate="$fps" there before labeling begins: each task now '
+        "has its own rate, and changing it later moves existing labels."
     )
 
 

@@ -15,7 +15,7 @@ from ml_backend.wording import some
 
 app = typer.Typer(help="Model versions of a project.", no_args_is_help=True)
 
-Project = Annotated[str, typer.Argument(help="The project's number in Label Studio.")]
+Project = Annotated[str, typer.Argument(help="Number of the project in Label Studio.")]
 Version = Annotated[str, typer.Argument(help="A model version, for example cold-v3.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -30,7 +30,7 @@ def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
     if as_json:
         terminal().print_json(json.dumps(rows))
         return
-    table = Table("version", "active", "videos", "labelled frames", "macro-F1 on held-out videos", "created")
+    table = Table("version", "active", "videos", "labeled frames", "macro-F1 on held-out videos", "created")
     for row in rows:
         table.add_row(
             row["name"],
@@ -75,7 +75,7 @@ def _tell(done: Mapping[str, str], sentence: str, as_json: bool) -> None:
 def _tables(card: Mapping[str, Any]) -> Iterator[Table]:
     metrics = card["metrics"] if "judgement" in card["metrics"] else card["metrics"].get("quick") or {}
     yield _pairs(f"Model card of {card['name']}", _origin(card))
-    yield _pairs("On videos it has not seen", _scores(card, metrics))
+    yield _pairs("Score on held-out videos", _scores(card, metrics))
     if metrics.get("labels"):
         yield _label_table(metrics["labels"])
     if metrics.get("confusion"):
@@ -97,7 +97,7 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
         "decision": card["decision"] or "none yet",
         "labels": ", ".join(card["labels"]) + (" (one a frame)" if card["exclusive"] else " (several a frame)"),
         "never predicted": some(card["lacking"]) or "none",
-        "learnt from": f"{card['labelled_frames']} frames of {card['videos']} videos",
+        "learned from": f"{card['labelled_frames']} frames of {card['videos']} videos",
         "annotations": f"{len(card['annotations'])}, hash {card['annotations_hash']}" + (f": {ids}" if ids else ""),
         "backbone": card["backbone"] + (" (untrained)" if settings.get("backbone_trained") is False else ""),
         "its weights": settings.get("backbone_source") or "not noted",
@@ -109,7 +109,7 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
     }
     if card["kind"].startswith("custom-"):
         for learnt in (
-            "learnt from",
+            "learned from",
             "annotations",
             "backbone",
             "its weights",
@@ -125,7 +125,9 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
 def _scores(card: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
     if not metrics:
         return {"judgement": "Not measured yet."}
-    quick = "" if metrics is card["metrics"] else " (quick check in two folds; the full one follows its roll-out)"
+    quick = (
+        "" if metrics is card["metrics"] else " (quick check with two folds; the full evaluation follows the roll-out)"
+    )
     segments = metrics.get("segments") or {}
     counts = " ({found} of {true} found, {predicted} predicted)".format(**segments) if segments.get("true") else ""
     return {
@@ -172,7 +174,7 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _curve(curve: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("version", "videos", "labelled frames", "macro-F1", title="Learning curve")
+    table = Table("version", "videos", "labeled frames", "macro-F1", title="Learning curve")
     for row in curve:
         table.add_row(row["name"], str(row["videos"]), str(row["labelled_frames"]), _number(row["macro_f1"]))
     return table

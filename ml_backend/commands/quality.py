@@ -56,13 +56,13 @@ def _suspects(report: QualityReport) -> Group:
 
 
 def _about(row: SuspectRow) -> str:
-    what = "where it begins or ends" if row.kind == "boundary" else "the label"
+    what = "boundary" if row.kind == "boundary" else "the label"
     return f"{what}, {row.control}" if row.control else what
 
 
 def _agreement(report: QualityReport) -> Group:
     of = f", about {report.about}" if report.about else ""
-    title = f"Agreement (kappa; {report.compared_frames} frames labelled by two or more annotators{of})"
+    title = f"Agreement (kappa; {report.compared_frames} frames labeled by two or more annotators{of})"
     people = dict.fromkeys([*report.annotator_kappa, *report.model_kappa])
     if not people:
         return Group(Text(title, style="bold"), Text("No annotator can be compared with anybody."))

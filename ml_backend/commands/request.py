@@ -13,9 +13,9 @@ from ml_backend.commands.reconcile import report
 from ml_backend.errors import SettingsError
 from ml_backend.project_settings import BlitzSettings
 
-_Project = Annotated[str, typer.Argument(help="The project's number in Label Studio.")]
+_Project = Annotated[str, typer.Argument(help="Number of the project in Label Studio.")]
 _Tasks = Annotated[list[int] | None, typer.Option("--task", help="One task; may be given several times.")]
-_Seconds = Annotated[float, typer.Option(min=0, help="How long to wait for the workers.")]
+_Seconds = Annotated[float, typer.Option(min=0, help="How long to wait for the workers, in seconds.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

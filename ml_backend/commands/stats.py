@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def stats(
-    project: Annotated[int, typer.Argument(help="The project's number in Label Studio.")],
+    project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
     geo: Annotated[Path | None, typer.Option(help="Write where the videos were taken to this GeoJSON file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -35,7 +35,7 @@ def stats(
     from ml_backend.stats import count, geojson
 
     if geo is not None and geo.exists():
-        raise SettingsError(f"{geo} is there already.", "Remove it, or give another name.")
+        raise SettingsError(f"{geo} already exists.", "Remove it, or give another name.")
     settings = Settings.from_environment()
     client = Counting(settings.label_studio_url, settings.label_studio_api_key)
     config = parse_label_config(client.project(project).label_config)
@@ -61,7 +61,9 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise StorageError(f"{path} cannot be written ({error.strerror}).", "Make room, or name another.") from error
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}).", "Free up disk space, or give another name."
+        ) from error
 
 
 def _tell(console: Console, found: Stats) -> None:

@@ -50,7 +50,7 @@ def view(jobs: dict[str, Any]) -> Group:
             where = f", most in the videos of tasks {tasks}" if tasks else ""
             parts.append(Text(f"  {left['text']}{where}. {left['verdict'].capitalize()}: {left['why']}"))
         if frames := jobs.get("companions", {}).get(key):
-            answered = f"{frames['answered']} of {frames['images']} suggested frames are labelled"
+            answered = f"{frames['answered']} of {frames['images']} suggested frames are labeled"
             parts.append(Text(f"  {answered} as images in project {frames['project']}", style="dim"))
     if jobs["running"]:
         running = Table.grid(padding=(0, 2))

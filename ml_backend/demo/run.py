@@ -139,7 +139,7 @@ def _measure(loop: Loop, clips: Sequence[Clip]) -> dict[str, Any]:
     """Suggest, label, train, predict; returns what was measured."""
     suggestions = loop.suggestions()
     count = sum(len(regions) for regions in suggestions.values())
-    _say(f"{count} frames are suggested for labelling in {len(suggestions)} videos.")
+    _say(f"{count} frames are suggested for labeling in {len(suggestions)} videos.")
     clip_of = dict(zip(loop.tasks, clips, strict=True))
     labelled = {task: loop.answer(task, clip_of[task]).frames for task in loop.tasks[:_ANNOTATED]}
     _say(f"An annotator answered {sum(map(len, labelled.values()))} of them, in {_ANNOTATED} videos.")
@@ -148,7 +148,7 @@ def _measure(loop: Loop, clips: Sequence[Clip]) -> dict[str, Any]:
     _say(f"{version} is trained; {segments} segments are predicted in {len(timelines)} videos.")
     counts = [right_frames(timelines[task], clip_of[task], labelled.get(task, ())) for task in loop.tasks]
     right, asked = (sum(column) for column in zip(*counts, strict=True))
-    _say(f"{right} of the {asked} frames that nobody labelled are right.")
+    _say(f"{right} of the {asked} frames that nobody labeled are right.")
     return {
         "tasks": len(loop.tasks),
         "suggestions": count,
@@ -163,10 +163,10 @@ def _explain(loop: Loop, *, by_hand: bool) -> None:
     url = loop.studio.url
     switches = " ".join(f"{name}={value}" for name, value in REACH_LOCAL_BACKEND.items())
     todo = (
-        "Open a task, answer the grey one-frame regions with a digit, and submit with Ctrl+Enter: the other tasks then\n"
+        "Open a task, answer the gray one-frame regions with a digit, and submit with Ctrl+Enter: the other tasks then\n"
         "open with their timeline. The labels are changed under Settings, Labeling Interface."
         if by_hand
-        else "A simulated annotator labelled the first two videos. Open any task: its timeline is the model's."
+        else "A simulated annotator labeled the first two videos. Open any task: its timeline is the model's."
     )
     typer.echo(f"""
   Label Studio   {url}/projects/{loop.project}/data

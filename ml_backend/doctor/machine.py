@@ -51,15 +51,17 @@ def _web(settings: Settings) -> Check:
     return warning(
         "web process",
         f"{told} at {url}, where this machine's web process would be.",
-        "Start it with `make serve`, or set PORT; nothing is to be done where only workers run.",
+        "Start it with `make serve`, or set PORT. No action is needed if only workers run here.",
     )
 
 
 def _failed_jobs(redis: Redis) -> Check:
     failed = sum(states["failed"] for states in queue.depths(redis).values())
     if not failed:
-        return ok("jobs", "None has failed.")
-    return warning("jobs", f"{failed} have failed.", "See why with `coldblitz status`, mend that, and retry them.")
+        return ok("jobs", "No job has failed.")
+    return warning(
+        "jobs", f"{failed} have failed.", "See the reason with `coldblitz status`, fix it, and retry the jobs."
+    )
 
 
 def check_backbone(settings: Settings) -> Iterator[Check]:
@@ -79,7 +81,7 @@ def check_backbone(settings: Settings) -> Iterator[Check]:
         yield fault(
             "weights",
             f"The backbone cannot be kept in {cache} ({error.strerror or error}).",
-            "Set DATA_DIR to a folder that can be written, on a disk with room.",
+            "Set DATA_DIR to a writable folder on a disk with free space.",
         )
         return
     if found.path is None:

@@ -71,19 +71,19 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
     )
     also = "".join(f" {sentence}" for sentence in config.left_alone)
     if any(each.framerate is None for each in config.timelines):
-        advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labelled.'
-        return warning(name, f"{what}, at 24 frames a second for want of a framerate.{also}", advice), config
+        advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labeled.'
+        return warning(name, f"{what}, at 24 frames per second because no framerate is set.{also}", advice), config
     if config.timelines and config.main.reviewed_control is None:
         advice = (
-            'Add <Choices> with <Choice value="reviewed"/>, by which annotators say that a whole timeline is right.'
+            'Add <Choices> with <Choice value="reviewed"/>, so that annotators can mark a whole timeline as correct.'
         )
-        return warning(name, f"{what}, but nothing says when a timeline was reviewed.{also}", advice), config
+        return warning(name, f"{what}, but there is no choice that marks a timeline as reviewed.{also}", advice), config
     return ok(name, f"{what}.{also}"), config
 
 
 def _rights(context: WorkerContext, named: _Named, number: int) -> Check:
     context.client.check_push(number)
-    return ok(named("rights"), "The token may read the project and store predictions in it.")
+    return ok(named("rights"), "The token can read the project and store predictions in it.")
 
 
 def _connections(context: WorkerContext, redis: Redis, named: _Named, project: Project) -> Generator[Check, None, bool]:
@@ -116,8 +116,8 @@ def _stranger(named: _Named, connection: Connection) -> Check:
     return warning(
         named("connection"),
         f"Label Studio reaches {connection.url}, but it is not this Coldblitz that answers there.",
-        "Nothing is to be done for another ML backend. Two Coldblitz backends on one project are one too many: each trains, "
-        "and shows its own predictions. If it should be this one, it has another REDIS_URL there.",
+        "If it is another ML backend, no action is needed. Two Coldblitz backends must not share a project: each "
+        "trains, and shows its own predictions. If it should be this one, it uses another REDIS_URL there.",
     )
 
 
@@ -148,25 +148,27 @@ def _connection(settings: Settings, named: _Named, connection: Connection) -> Ch
 
 def _webhook(context: WorkerContext, named: _Named, number: int, connection: Connection) -> Check:
     name, url = named("webhook"), f"{connection.url}/webhook"
-    mended = "Restart Coldblitz or wait five minutes, and it mends this itself; else see `coldblitz status`."
+    mended = (
+        "Restart Coldblitz or wait five minutes: it repairs this by itself. If it does not, see `coldblitz status`."
+    )
     ours = [hook for hook in hooks(context.client, number) if hook.url == url]
     if not ours:
         return fault(
             name,
-            f"There is no webhook to {url}, so that Label Studio tells nobody about annotations.",
-            f"{mended} It is missing when Label Studio was started with ML_BLOCK_LOCAL_IP=false alone: "
-            "SSRF_PROTECTION_ENABLED=false belongs to it.",
+            f"There is no webhook to {url}, so Label Studio does not report annotations.",
+            f"{mended} This happens when Label Studio is started with ML_BLOCK_LOCAL_IP=false alone; it also needs "
+            "SSRF_PROTECTION_ENABLED=false.",
         )
     if not any(hook.whole for hook in ours):
         return fault(
             name,
-            f"The webhook to {url} is off, or does not send every event with what it is about.",
+            f"The webhook to {url} is off, or does not send every event with its payload.",
             "In Label Studio: the project, Settings, Webhooks; switch it on, with payload and all actions.",
         )
     login = _login(context.settings)
     if login is not None and not any(hook.login == login for hook in ours if hook.whole):
-        sent = "another login than ours" if any(hook.login for hook in ours) else "no login"
-        return fault(name, f"The webhook to {url} sends {sent}, so that every event is refused.", mended)
+        sent = "a different login than ours" if any(hook.login for hook in ours) else "no login"
+        return fault(name, f"The webhook to {url} sends {sent}, so every event is refused.", mended)
     if len(ours) > 1:
         return warning(
             name, f"There are {len(ours)} webhooks to {url}.", "Delete all but one in the project's settings."
@@ -193,7 +195,7 @@ def _videos(context: WorkerContext, named: _Named, number: int, config: LabelCon
     if local and not context.client.local_folders(number):
         yield fault(
             named("storage"),
-            "Tasks name local files, but the project has no local-files storage, without which Label Studio gives none out.",
+            "Tasks name local files, but the project has no local-files storage, and Label Studio serves local files only with one.",
             "In Label Studio: the project, Settings, Cloud Storage, Add Source Storage, Local files.",
         )
     for task in tasks:
@@ -211,20 +213,20 @@ def _pinned(context: WorkerContext, named: _Named, project: Project) -> Check:
     if not pinned:
         return warning(
             name,
-            "None is pinned, so that the label stream shows no predictions.",
-            "Coldblitz pins one with the first suggestions; see `coldblitz status` when there is none after minutes.",
+            "No version is pinned, so the label stream shows no predictions.",
+            "Coldblitz pins one with the first suggestions; if none is there after a few minutes, see `coldblitz status`.",
         )
     number = context.client.versions(project.key.id).get(pinned, 0)
     if not number and not is_ours(pinned):
         return warning(
             name,
             f"{pinned} is pinned, as Label Studio does with a model's title, and shows no predictions.",
-            "Coldblitz pins its own with the first suggestions; see `coldblitz status` when there is none after minutes.",
+            "Coldblitz pins its own with the first suggestions; if none is there after a few minutes, see `coldblitz status`.",
         )
     if not number:
         return fault(
             name,
-            f"{pinned} is pinned, but no task has a prediction of it, so that the label stream shows none.",
+            f"{pinned} is pinned, but no task has a prediction of it, so the label stream shows none.",
             "Choose another version in the project's settings (Annotation, Live Predictions), or wait for the next model.",
         )
     if not is_ours(pinned):
@@ -235,6 +237,6 @@ def _pinned(context: WorkerContext, named: _Named, project: Project) -> Check:
         return warning(
             name,
             f"{pinned} is pinned, but no model of that name is here: another Coldblitz made it, or it was imported.",
-            "Nothing is to be done: the next model that is trained here is shown in its place.",
+            "No action is needed: the next model that is trained here is shown in its place.",
         )
     return ok(name, f"{pinned} is pinned, and {number} tasks have it.")

@@ -106,8 +106,8 @@ def is_taken(run: Run, choice: Choice) -> bool:
 def nothing_to_export() -> SettingsError:
     """What to raise when a choice leaves nothing."""
     return SettingsError(
-        "No frame of the project is to be exported.",
-        "Label some, or ask for less: another --source, a lower --min-confidence.",
+        "No frame matches the export options.",
+        "Label some frames, or relax the options: another --source, or a lower --min-confidence.",
     )
 
 
@@ -158,7 +158,7 @@ def _split(picked: Mapping[int, Sequence[Picked]], groups: Mapping[int, str], ch
     if len(frames) < len(wanted):
         raise SettingsError(
             f"{len(frames)} videos cannot be split into {len(wanted)} parts.",
-            "Frames of one video must not be in two parts; label more videos, or leave --split out.",
+            "Frames of one video must stay in one part. Label more videos, or omit --split.",
         )
 
     def order(group: str) -> tuple[int, str]:

@@ -31,7 +31,7 @@ def export(project: str, name: str) -> str:
     # It may be asked for again while it is being made: then once more, with what is labelled by then.
     with project_lock_if_free(redis, context.settings.data_dir, project, f"export-{name}", again) as ours:
         if not ours:
-            return f"{name} is being made, and once more after that"
+            return f"{name} is being created, and will be created again after that"
         fresh.unlink(missing_ok=True)
         written = write_export(context, work, fresh, None, Choice(every=exports.every(name)), _bar)
         fresh.replace(final)

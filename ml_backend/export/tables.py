@@ -104,7 +104,10 @@ def writing(path: Path, suffix: str, several: bool = False) -> Iterator[Writer]:
         with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as sink:
             yield lambda video: sink.write_table(table(video, several))
         return
-    raise SettingsError(f"{path} has no known ending.", "Name a file .json, .csv, .parquet or .zip, or a folder.")
+    raise SettingsError(
+        f"{path} has an unknown file extension.",
+        "Use a file name that ends in .json, .csv, .parquet, or .zip, or a folder.",
+    )
 
 
 def _json(video: Video) -> Iterable[str]:

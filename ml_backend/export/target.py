@@ -36,7 +36,7 @@ def opened(path: Path, fingerprint: str) -> Iterator[Target]:
     is continued the next time.
     """
     if path.exists():
-        raise SettingsError(f"{path} is there already.", "Remove it, or give another name with -o.")
+        raise SettingsError(f"{path} already exists.", "Remove it, or choose another name with -o.")
     part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def opened(path: Path, fingerprint: str) -> Iterator[Target]:
     except OSError as error:
         raise StorageError(
             f"{part} cannot be written ({error.strerror}).",
-            "Make room or give another name with -o; the same command goes on where this one stopped.",
+            "Free up disk space, or give another name with -o. The same command continues where this one stopped.",
         ) from error
 
 

@@ -45,7 +45,7 @@ def write_export(
     Raises SettingsError, also for what is asked for and has no meaning there, StorageError and LabelStudioError."""
     _refuse_meaningless(output, form, choice, license)
     skipped: list[str] = []
-    step = bar("reading what is known of each video", None)
+    step = bar("reading the labels of each video", None)
     found: list[Video] = []
     is_table = output.suffix.lower() in TABLES
     for video in videos(context, work, skipped, every_question=is_table and work.asked is None):
@@ -78,19 +78,19 @@ def _refuse_meaningless(output: Path, form: Form | None, choice: Choice, license
     if given := [option for option in meaningless if asked[option]]:
         raise SettingsError(
             f"{' and '.join(given)} cannot be used when exporting {what}.",
-            "Leave it out, or export pictures: name a folder or a .zip with -o.",
+            "Omit it, or export pictures: use -o with a folder or a .zip file.",
         )
 
 
 def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool) -> dict[str, Any]:
     if not found:
-        raise SettingsError("Nothing is labelled in this project yet.", "Label some frames, or let a model predict.")
+        raise SettingsError("Nothing is labeled in this project yet.", "Label some frames, or let a model predict.")
     controls = sorted({run.control for video in found for run in video.runs})
     found = narrow(found, choice) if len(controls) == 1 else _narrowed_each(found, choice, controls)
     rows = sum(len(run) for video in found for run in video.runs)
     if not preview:
         if output.exists():
-            raise SettingsError(f"{output} is there already.", "Remove it, or give another name with -o.")
+            raise SettingsError(f"{output} already exists.", "Remove it, or choose another name with -o.")
         part = output.with_name(f"{output.name}.part")
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool)
             os.replace(part, output)
         except OSError as error:
             raise StorageError(
-                f"{output} cannot be written ({error.strerror}).", "Make room, or give another name with -o."
+                f"{output} cannot be written ({error.strerror}).", "Free up disk space, or give another name with -o."
             ) from error
         finally:
             part.unlink(missing_ok=True)

@@ -105,5 +105,5 @@ def _give_back(own_memory: bool) -> None:
 def _full(device: str) -> DeviceFull:
     return DeviceFull(
         f"The memory of {device} is full: not even one picture can be embedded there.",
-        "It is tried again by itself; stop other programs that use it, or set DEVICE to cpu.",
+        "It is retried automatically. Stop other programs that use the GPU, or set DEVICE to cpu.",
     )

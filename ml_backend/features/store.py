@@ -140,7 +140,7 @@ def _reported(root: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"Embeddings cannot be written under {root}: {error.strerror or error}.",
-            "Free some space, set CACHE_MAX_BYTES lower, or set DATA_DIR to a disk with room.",
+            "Free up disk space, set CACHE_MAX_BYTES lower, or set DATA_DIR to a disk with more space.",
         ) from error
 
 

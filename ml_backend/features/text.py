@@ -203,7 +203,7 @@ def _ready(model: Any, device: str, cache_dir: Path) -> Iterator[None]:
         except torch.OutOfMemoryError:
             raise DeviceFull(
                 f"The memory of {device} is full: the text model does not fit.",
-                "It is tried again by itself; stop other programs that use it, or set DEVICE to cpu.",
+                "It is retried automatically. Stop other programs that use the GPU, or set DEVICE to cpu.",
             ) from None
         finally:
             model.to("cpu")

@@ -62,7 +62,7 @@ def find_weights(name: str, weights: str, cache_dir: Path | None, accepted: str 
     found = _find(name, weights, cache_dir)
     if not _FREE.fullmatch(found.licence.lower()) and found.licence.lower() != (accepted or "").lower():
         raise WeightsError(
-            f"The weights of {name} are under the licence {found.licence}, which may not allow what you do with them.",
+            f"The weights of {name} are under the license {found.licence}, which may not allow what you do with them.",
             f"Read it ({found.source}), and set BACKBONE_LICENSE={found.licence} if it does, or choose another BACKBONE.",
         )
     # Older versions took its height for its channels: what they have stored and converted is not used.

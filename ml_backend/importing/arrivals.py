@@ -40,7 +40,7 @@ def _visible_in(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     except OSError as error:
         raise SettingsError(
-            f"The folder {readable(str(folder))} cannot be read ({error.strerror}).", "Check its name and its rights."
+            f"The folder {readable(str(folder))} cannot be read ({error.strerror}).", "Check its name and permissions."
         ) from error
 
 

@@ -49,7 +49,7 @@ _MENDED = {
     "few-key-frames",
     "early-key-frames",
 }
-_LET_FIX = " Or let --fix do so."
+_LET_FIX = " Or use --fix to do this."
 log = logging.getLogger(__name__)
 
 
@@ -86,7 +86,7 @@ def bring(importer: Importer, given: str) -> Iterator[Outcome]:
         # The others go on, whatever is wrong with this one.
         log.exception("import of %s", name)
         message = f"{name} cannot be imported ({type(error).__name__}: {error})."
-        yield Outcome(name, "refused", None, f"{message} Convert it with another program, and report this.")
+        yield Outcome(name, "refused", None, f"{message} Convert it with another program, and please report this.")
 
 
 def _bring(importer: Importer, source: Origin) -> Iterator[Outcome]:
@@ -131,7 +131,7 @@ def _looked_at(importer: Importer, source: Origin, findings: tuple[Finding, ...]
             yield Outcome(name, "refused", None, f"{faults[0].message} {faults[0].remedy}{_LET_FIX}", findings)
         elif called is None:
             message = f"Label Studio takes no {Path(name).suffix or 'nameless'} files as uploads."
-            remedy = "Let --fix encode it as MP4, or bring it in by its address or with --link."
+            remedy = "Use --fix to encode it as MP4, or import it by its URL or with --link."
             yield Outcome(name, "refused", None, f"{message} {remedy}", findings)
         else:
             yield _as_it_is(importer, source, called, timeline, natural, taken, findings, at_most)
@@ -146,7 +146,7 @@ def _looked_at(importer: Importer, source: Origin, findings: tuple[Finding, ...]
         yield twin
         return
     targets = [_target(importer, source, part, at_most, rate) for part in missing]
-    # What an interrupted import has made is there already.
+    # What an interrupted import has made already exists.
     ready = {target for target in targets if target.exists()}
     making = [part for part, target in zip(missing, targets, strict=True) if target not in ready]
     with importer.bar(f"encoding {name}", sum(frames_of(part, rate) for part in making)) as step:
@@ -206,9 +206,7 @@ def _twin(importer: Importer, source: Origin, path: Path, timeline: Timeline, ti
     task = importer.holdings.alike(signature(path, timeline), source.content)
     if task is None:
         return None
-    message = (
-        f"{title} shows the same as task {task} in another encoding. Give --allow-duplicates to import it all the same."
-    )
+    message = f"{title} shows the same as task {task} in another encoding. Use --allow-duplicates to import it anyway."
     return Outcome(title, "duplicate", task, message)
 
 
@@ -220,7 +218,7 @@ def _place(importer: Importer, path: Path, name: str, address: str | None, data:
             address = intake.link(project, path.resolve(), importer.root)
         except ValueError as error:
             raise SettingsError(
-                f"{path} does not lie in a folder below {importer.root}, so that Label Studio cannot serve it.",
+                f"{path} is not in a subfolder of {importer.root}, so Label Studio cannot serve it.",
                 "Move it there, or import it without --link.",
             ) from error
     data = {**data, RECORD: record.as_json()}

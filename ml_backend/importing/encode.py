@@ -67,7 +67,8 @@ def encode(
             os.replace(scratch, target)
         except OSError as error:
             raise StorageError(
-                f"{target} cannot be written ({error.strerror}).", "Make room there; the same command goes on then."
+                f"{target} cannot be written ({error.strerror}).",
+                "Free up disk space there, then run the same command again to continue.",
             ) from error
         except av.error.FFmpegError as error:
             raise VideoUnreadable(

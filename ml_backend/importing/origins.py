@@ -49,7 +49,7 @@ def open_origin(importer: Importer, given: str) -> Iterator[Origin]:
     path = Path(given)
     if importer.root is not None and readable(str(path)) != str(path):
         raise SettingsError(
-            f"The name of {readable(str(path))} is not valid UTF-8, so that Label Studio cannot serve it.",
+            f"The name of {readable(str(path))} is not valid UTF-8, so Label Studio cannot serve it.",
             "Rename it, or import it without --link.",
         )
     with readable_path(path) as file_path:
@@ -58,7 +58,7 @@ def open_origin(importer: Importer, given: str) -> Iterator[Origin]:
                 origin = Origin(file_path, name, content_of(file_path, step), None, path)
         except OSError as error:
             raise StorageError(
-                f"{readable(given)} cannot be read ({error.strerror}).", "Check its name and its rights."
+                f"{readable(given)} cannot be read ({error.strerror}).", "Check its name and permissions."
             ) from error
         yield origin
 
@@ -115,7 +115,9 @@ def _web_address(given: str) -> str:
     if address.scheme == "s3":
         return f"https://{address.netloc}.s3.amazonaws.com{address.path}"
     if address.scheme not in ("http", "https"):
-        raise VideoRefused(f"{given} is not an address of a video.", "Give http://, https:// or s3://, or a file.")
+        raise VideoRefused(
+            f"{given} is not the URL of a video.", "Give a URL that starts with http://, https://, or s3://, or a file."
+        )
     return given
 
 

@@ -36,7 +36,7 @@ def repack(path: Path, fps: Fraction | None, target: Path) -> Fraction:
     except av.error.FFmpegError as error:
         raise VideoUnreadable(f"{path.name} cannot be put into an MP4 file ({error}).", "Encode it again.") from error
     except OSError as error:
-        raise StorageError(f"{target} cannot be written ({error.strerror}).", "Make room there.") from error
+        raise StorageError(f"{target} cannot be written ({error.strerror}).", "Free up disk space there.") from error
     finally:
         with suppress(OSError):
             scratch.unlink()

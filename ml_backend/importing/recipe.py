@@ -49,7 +49,7 @@ def parts(recipe: Recipe, begins: float, ends: float, file: str) -> list[Part]:
     start, stop = max(start, begins), min(stop, ends)
     if stop <= start:
         raise VideoRefused(
-            f"{file} ends at {ends:.1f} s, before the clip that is asked for.", "Give another --clip, or leave it out."
+            f"{file} ends at {ends:.1f} s, before the requested clip.", "Choose another --clip, or omit it."
         )
     if recipe.segment is None:
         return [_part(start, stop)]
@@ -87,7 +87,7 @@ def parse_clip(text: str) -> tuple[float, float]:
     except ValueError:
         found = (0.0, 0.0)
     if not dash or found[1] <= found[0]:
-        raise SettingsError(f"--clip {text} is not a stretch of time.", "Write from and to: --clip 00:10-00:40")
+        raise SettingsError(f"--clip {text} is not a time range.", "Give start and end: --clip 00:10-00:40")
     return found
 
 

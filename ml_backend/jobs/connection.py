@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 # Where nobody answered, or another backend for the first time, is asked again after a minute.
 _UNSURE_SECONDS = 60
 _MOST_FORMER = 5
-_NO_ENTRY = "Project {} has no ML backend in Label Studio that reaches this backend."
-_CONNECT = "To work on it, connect it in Label Studio: its settings, Model, Connect Model."
+_NO_ENTRY = "Project {} is not connected to this backend in Label Studio."
+_CONNECT = "To use it, connect it in Label Studio: project, Settings, Model, Connect Model."
 
 
 # Who answers at an entry: this backend, another one, one that has no /versions (upstream's server has none either), or nobody.
@@ -83,7 +83,7 @@ def who_answers(client: Client, redis: Redis, entry: Connection) -> Answer:
     try:
         status, versions = client.answer_to_versions(entry.number)
     except LabelStudioError as error:
-        log.info("Nobody knows who answers at %s: %s", entry.url, error.message)
+        log.info("Could not find out who answers at %s: %s", entry.url, error.message)
         return "nobody"
     if status == 200:
         return "us" if instance in versions else "other"

@@ -14,14 +14,14 @@ from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.records import projects
 
 _OTHER = (
-    "The label stream shows {}, which this backend has not made. Connect one Coldblitz to a project only; "
+    "The label stream shows {}, which this backend did not create. Connect only one Coldblitz to a project; "
     "`coldblitz models activate` shows one of its own versions again."
 )
 # Label Studio pins what tasks bring along when they are imported, without being asked.
 _HIDDEN = (
-    "The label stream shows {}, which this backend has not made, and so none of its suggestions. To label those, choose "
-    f"{KEYFRAMES_VERSION} in Label Studio (the project, Settings, Annotation, Live Predictions). The first model that is trained "
-    "here is shown by itself."
+    "The label stream shows {}, which this backend did not create, so none of its suggestions are visible. To label them, choose "
+    f"{KEYFRAMES_VERSION} in Label Studio (the project, Settings, Annotation, Live Predictions). The first model "
+    "that is trained here is shown automatically."
 )
 
 

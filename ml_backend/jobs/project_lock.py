@@ -95,7 +95,8 @@ def _on_this_machine(path: Path, wait: bool) -> Iterator[None]:
             raise
         except OSError as error:
             raise StorageError(
-                f"{path} cannot be written ({error.strerror}).", "Make room there, or set DATA_DIR elsewhere."
+                f"{path} cannot be written ({error.strerror}).",
+                "Free up disk space there, or set DATA_DIR to another disk.",
             ) from error
         yield
 

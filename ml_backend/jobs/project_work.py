@@ -88,11 +88,9 @@ def find_project(context: WorkerContext, key: str) -> Project:
     try:
         project = context.client.project(projects.number_of(key))
     except LabelStudioMissing as error:
-        raise Gone(f"Project {key} is gone from Label Studio.", "Nothing needs to be done.") from error
+        raise Gone(f"Project {key} is gone from Label Studio.", "No action is needed.") from error
     if str(project.key) != key:
-        raise Gone(
-            f"Project {key} is gone; Label Studio has given its number to another one.", "Nothing needs to be done."
-        )
+        raise Gone(f"Project {key} is gone; Label Studio has given its number to another one.", "No action is needed.")
     return project
 
 

@@ -30,8 +30,8 @@ from sampling.prompted import prompted
 log = logging.getLogger(__name__)
 
 _OTHER = (
-    "The active model was trained with hints from a text model that is not the one of TEXT_MODEL now; new videos are predicted "
-    "without them. Set TEXT_MODEL as it was, or label a frame, which trains the next version."
+    "The active model was trained with hints from another text model than the current TEXT_MODEL; new videos are "
+    "predicted without them. Set TEXT_MODEL back, or label a frame to train the next version."
 )
 
 

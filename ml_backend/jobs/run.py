@@ -24,10 +24,8 @@ from ml_backend.queueing.tally import Outcome
 
 log = logging.getLogger(__name__)
 _REPORT_EVERY = 0.3
-_TOO_LONG = "It took longer than its time limit. Cut the video into parts, or add a faster worker."
-_TOO_LARGE = (
-    "It takes more memory than a worker may have. Give the machine or the container more, or encode its video smaller."
-)
+_TOO_LONG = "It exceeded its time limit. Cut the video into parts, or add a faster worker."
+_TOO_LARGE = "It needs more memory than a worker can use. Give the machine or container more memory, or encode the video at a smaller size."
 
 P = ParamSpec("P")
 
@@ -64,7 +62,7 @@ def job(function: Callable[P, str]) -> Callable[P, str]:
                 log.warning("%s", _TOO_LARGE)
                 raise
             except SystemExit:
-                _fail("It was stopped with its worker, and is done at the next start.", _Stopped("", ""))
+                _fail("It was stopped with its worker and runs again at the next start.", _Stopped("", ""))
                 ended.outcome = "stopped"
                 raise
             except Exception as error:
@@ -156,7 +154,7 @@ def show_curve(points: Sequence[Mapping[str, float]]) -> None:
 def _stop_if_cancelled() -> None:
     current = get_current_job()
     if current is not None and is_cancelled(current.connection, current):
-        raise JobCancelled("It was cancelled.", "Retry it when it is wanted again.")
+        raise JobCancelled("It was cancelled.", "Retry it if you need it.")
 
 
 def _succeed() -> None:

@@ -15,11 +15,11 @@ NOT_APART = "These labels cannot be told apart yet"
 _NOTE = f"{NOT_APART}, so nothing is predicted. Please label the suggested frames."
 _TOLD = (
     NOT_APART
-    + ": of the labelled frames that {} was not shown, it names no more right than always giving the same answer "
-    "would. Nothing is predicted, and suggestions go on.{} What may help: more labelled frames of each label; labels that "
-    "can be seen within about a second of video; another BACKBONE (`coldblitz backbones bench`)."
+    + ": of the labeled frames that {} was not shown, it predicts no better than always giving the same answer. "
+    "Nothing is predicted, and suggestions continue.{} What can help: more labeled frames of each label; labels "
+    "that can be seen within about a second of video; another BACKBONE (`coldblitz backbones bench`)."
 )
-_MIXED_UP = " Mixed up most: {}."
+_MIXED_UP = " Most often confused: {}."
 # Suggestions that say so, of the tasks that come next.
 _TASKS = 100
 

@@ -58,15 +58,15 @@ def naming(task: Task, question: Question, video: VideoFile) -> Iterator[None]:
         if video.path.exists():
             raise
         raise VideoUnreachable(
-            f"The copy of {video_name(task, question)} (task {task.id}) went while it was used, to make room for others.",
-            "It is fetched again by itself; set CACHE_MAX_BYTES higher if that happens often.",
+            f"The cached copy of {video_name(task, question)} (task {task.id}) was removed while in use, to make room for other videos.",
+            "It is fetched again automatically. If this happens often, set CACHE_MAX_BYTES higher.",
         ) from error
     except VideoError as error:
         if isinstance(error, VideoUnreadable) and not _is_whole(video):
             video.path.unlink(missing_ok=True)
             raise VideoUnreachable(
-                f"The copy of {video_name(task, question)} (task {task.id}) in DATA_DIR was damaged.",
-                "It is fetched again by itself; check the disk if that happens often.",
+                f"The cached copy of {video_name(task, question)} (task {task.id}) in DATA_DIR was damaged.",
+                "It is fetched again automatically. If this happens often, check the disk.",
             ) from error
         name = f"{video_name(task, question)} (task {task.id})"
         raise type(error)(

@@ -29,9 +29,9 @@ def check_label_studio(url: str, timeout: float) -> Check:
     except SettingsError as error:
         return fault_of(name, error)
     if answer.is_redirect:
-        return fault(name, f"{url} sends us on to {answer.headers.get('Location')}.", "Set LABEL_STUDIO_URL to that.")
+        return fault(name, f"{url} redirects to {answer.headers.get('Location')}.", "Set LABEL_STUDIO_URL to that.")
     if asks_for_login(answer.status_code, answer.headers):
-        return fault(name, f"A proxy in front of Label Studio at {url} asks for a login.", LOGIN_REMEDY)
+        return fault(name, f"A proxy in front of Label Studio at {url} requires a login.", LOGIN_REMEDY)
     release = _json(answer).get("release")
     if answer.status_code != 200 or not isinstance(release, str):
         return fault(name, f"Something at {url} answers {answer.status_code}, but not as Label Studio does.", remedy)
@@ -59,12 +59,12 @@ def check_token(url: str, api_key: str, timeout: float) -> Check:
         return fault(
             name, f"It cannot be tried, since Label Studio does not answer ({reason}).", known or "Fix that first."
         )
-    return ok(name, f"Label Studio takes the {kind}.") if answer.status_code == 200 else _refused(name, kind, answer)
+    return ok(name, f"Label Studio accepts the {kind}.") if answer.status_code == 200 else _refused(name, kind, answer)
 
 
 def _refused(name: str, kind: str, answer: httpx.Response) -> Check:
     if asks_for_login(answer.status_code, answer.headers):
-        return fault(name, "A proxy in front of Label Studio asks for a login.", LOGIN_REMEDY)
+        return fault(name, "A proxy in front of Label Studio requires a login.", LOGIN_REMEDY)
     detail = without_secrets(str(_json(answer).get("detail", "no reason given")))[:200].rstrip(".")
     remedy = _LEGACY_OFF if "legacy token authentication" in detail.lower() else _NEW_TOKEN
     return fault(name, f"Label Studio refuses the {kind} ({answer.status_code}: {detail}).", remedy)

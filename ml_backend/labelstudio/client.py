@@ -323,8 +323,8 @@ class Client(TaskLists):
 
 
 def _refused(task: int, why: str) -> PredictionRefused:
-    remedy = "It is made anew; the label config has probably changed meanwhile."
-    return PredictionRefused(f"Label Studio does not take the prediction of task {task}: {why}", remedy)
+    remedy = "It is created again; the label config has probably changed in the meantime."
+    return PredictionRefused(f"Label Studio rejects the prediction of task {task}: {why}", remedy)
 
 
 def _of_version(item: Mapping[str, Any], version: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.video.timeline import StudioFrame
 
 _ABOUT = (
-    "Frames suggested for labelling, one key and Submit each. Coldblitz makes these tasks and learns from the answers; "
+    "Frames suggested for labeling, one key and Submit each. Coldblitz makes these tasks and learns from the answers; "
     "leave the mark in brackets, by which it finds this project again: "
 )
 # What we upload, with what Label Studio puts before it; other files in the companion are somebody else's.

@@ -189,9 +189,9 @@ def _nothing(objects: Mapping[str, ElementTree.Element], others: Sequence[str]) 
     """Why a config asks nothing that can be predicted."""
     if not any(_tag(each) == "video" for each in objects.values()):
         beside = f" {others[0]}" if others else ""
-        return f"The label config has no <Video>, and only videos are predicted.{beside}"
+        return f"The label config has no <Video>, and only videos can be predicted.{beside}"
     if others:
-        return f"The label config asks nothing that is predicted. {' '.join(others)}"
+        return f"The label config has nothing that can be predicted. {' '.join(others)}"
     return "The label config has no <TimelineLabels> or <Choices> on a <Video>."
 
 
@@ -202,14 +202,14 @@ def _question(
     name, kind = _attribute(control, "name") or "", _KINDS.get(_tag(control))
     called = f'<{control.tag} name="{name}">'
     if kind is None:
-        return f"{called} is left alone: {_why_not(_tag(control))}"
+        return f"{called} is ignored: {_why_not(_tag(control))}"
     about = _attribute(control, "toName") or (next(iter(objects)) if len(objects) == 1 else "")
     targets = [each.strip() for each in about.split(",")]
     video = next((objects[each] for each in targets if each in objects and _tag(objects[each]) == "video"), None)
     if video is None:
-        return f"{called} is left alone: {_not_a_video(about, objects)}"
+        return f"{called} is ignored: {_not_a_video(about, objects)}"
     if kind == "choices" and (why := _not_whole(control)):
-        return f"{called} is left alone: {why}"
+        return f"{called} is ignored: {why}"
     answers = _answers(control, kind)
     source = _attribute(control, "value") or ""
     dynamic = [source] if variables(source) else []
@@ -220,7 +220,7 @@ def _question(
     named = [(each, value) for each in answers if (value := _value(each))]
     labels = tuple(dict.fromkeys(label for _, label in named))
     if not labels and not dynamic:
-        return f"{called} is left alone: it has no <{_ANSWER_TAGS[kind].capitalize()}>."
+        return f"{called} is ignored: it has no <{_ANSWER_TAGS[kind].capitalize()}>."
     return Question(
         from_name=name,
         to_name=_attribute(video, "name") or "",

@@ -43,8 +43,8 @@ class Intake(Client):
             return self.project(number)
         except LabelStudioMissing as error:
             raise LabelStudioMissing(
-                f"There is no project {number} at {self.url}, or the token's user may not see it.",
-                "Its number is in its address: /projects/NUMBER.",
+                f"There is no project {number} at {self.url}, or the token's user cannot see it.",
+                "The number is part of the project's URL: /projects/NUMBER.",
             ) from error
 
     def held(self, project: int) -> Iterator[Task]:
@@ -91,7 +91,7 @@ class Intake(Client):
 
     def link(self, project: int, path: Path, root: Path) -> str:
         """The address for a task's data of a file below Label Studio's document root, of which a storage of the project
-        holds the folder; one is made when there is none yet. Raises ValueError when it does not lie in a folder below it."""
+        holds the folder; one is made when there is none yet. Raises ValueError when it is not in a subfolder of it."""
         folder = path.parent
         below = PurePosixPath(path.relative_to(root))
         if len(below.parts) == 1:

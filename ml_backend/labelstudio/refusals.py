@@ -16,7 +16,7 @@ from ml_backend.errors import (
 )
 from ml_backend.logs import without_secrets
 
-TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who may see the project."
+TOKEN_REMEDY = "Set LABEL_STUDIO_API_KEY to a personal access token (Label Studio, Account & Settings) of a user who can see the project."
 
 
 # A request has one Authorization header.
@@ -35,14 +35,14 @@ def asks_for_login(status: int, headers: Mapping[str, str]) -> bool:
 def refusal(status: int, body: object, headers: Mapping[str, str] = MappingProxyType({})) -> LabelStudioError:
     """The error of an answer with a status of 400 or more: whether trying again can help, and what to do."""
     if asks_for_login(status, headers):
-        return LabelStudioRefused("A proxy in front of Label Studio asks for a login.", LOGIN_REMEDY)
+        return LabelStudioRefused("A proxy in front of Label Studio requires a login.", LOGIN_REMEDY)
     said = detail(body)
     if status in (401, 403):
         return LabelStudioRefused(f"Label Studio refused the token ({status}: {said}).", TOKEN_REMEDY)
     if status >= 500 or status == 429:
         return LabelStudioUnreachable(
             f"Label Studio answered {status} ({said}).",
-            "The work is tried again by itself; see Label Studio's log if it stays.",
+            "The work is retried automatically. If the problem persists, check Label Studio's log.",
         )
     remedy = "Check that the project and its tasks still exist."
     kinds = {400: LabelStudioInvalid, 404: LabelStudioMissing, 413: LabelStudioInvalid}

@@ -101,8 +101,8 @@ class Session:
     def _refuse_redirect(self, response: httpx.Response) -> None:
         if response.is_redirect:
             raise LabelStudioError(
-                f"{self.url} sends us on to {response.headers.get('Location', 'another address')}.",
-                "Set LABEL_STUDIO_URL to the address that Label Studio really has.",
+                f"{self.url} redirects to {response.headers.get('Location', 'another address')}.",
+                "Set LABEL_STUDIO_URL to Label Studio's actual address.",
             )
 
     def _refuse_login(self, response: httpx.Response) -> None:
@@ -112,7 +112,7 @@ class Session:
 
     def _stranger(self, path: str) -> LabelStudioError:
         return LabelStudioError(
-            f"{self.url} answered {path} with something that Label Studio would not.",
+            f"{self.url} answered {path} in a way that Label Studio would not.",
             "Check that LABEL_STUDIO_URL is the address of Label Studio itself.",
         )
 
@@ -120,5 +120,5 @@ class Session:
         reason, remedy = transport.why(error, self.url)
         return LabelStudioUnreachable(
             f"Label Studio at {self.url} does not answer ({reason}).",
-            f"{(remedy or 'Check that it runs and that LABEL_STUDIO_URL is right.').rstrip('.')}; the work is tried again by itself.",
+            f"{(remedy or 'Check that it runs and that LABEL_STUDIO_URL is right.').rstrip('.')}; the work is retried automatically.",
         )

@@ -111,7 +111,7 @@ class TaskLists(Session):
     def _task(self, project: int, number: int, include: str) -> dict[str, Any]:
         for item in self._tasks(project, include, condition("id", "equal", "Number", number)):
             return item
-        raise Gone(f"Task {number} is not in project {project}.", "It was probably deleted; nothing is to be done.")
+        raise Gone(f"Task {number} is not in project {project}.", "It was probably deleted; no action is needed.")
 
     def _first(
         self, project: int, include: str, order: str, *conditions: dict[str, Any]

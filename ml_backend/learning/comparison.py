@@ -96,7 +96,7 @@ def compared(
         return Comparison(version, False, found + (", which may be chance" if _drop(both) > _SLACK else ""))
     if not len(since) or _drop(np.concatenate([both, since])) > _SLACK:
         return Comparison(version, True, f"{found}, more than chance explains ({_noise(both):.3f})")
-    return Comparison(version, False, f"{found}, but on the {len(since)} labelled since {_scored(since, version)}")
+    return Comparison(version, False, f"{found}, but on the {len(since)} labeled since {_scored(since, version)}")
 
 
 def score(answer: Values, values: Values, exclusive: bool) -> float | None:

@@ -77,7 +77,7 @@ def custom_file(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if folder.resolve() not in path.parents or path.suffix not in SUFFIXES or not path.is_file():
         raise CustomModelError(
-            f"There is no custom model “{name}”.", f"Put a {', '.join(SUFFIXES)} file of that name into {folder}."
+            f"There is no custom model “{name}”.", f"Put a {', '.join(SUFFIXES)} file with that name into {folder}."
         )
     return path
 

@@ -137,8 +137,8 @@ def _copied(
         return load_custom(copy, labels, predicted_values, tried=tried)
     except CustomModelError as error:
         raise CustomModelError(
-            f"The file loads where it is, but a copy of it elsewhere does not: {error.message}",
-            "Each version is a copy of the file: give whatever it reads by full paths, and import only what is installed.",
+            f"The file loads from its own folder, but a copy elsewhere does not: {error.message}",
+            "Each version is a copy of the file: refer to files by full paths, and import only installed packages.",
         ) from error
 
 
@@ -149,5 +149,5 @@ def _notes(model: CustomModel, found: NDArray[np.float32], unmeant: Sequence[str
     if missing := [label for label, at in zip(model.project_labels, model.columns, strict=True) if not at]:
         notes.append(f"It never predicts {listed(missing)}.")
     if len(found) > 1 and float(np.ptp(found, axis=0).max(initial=0)) < 1e-4:
-        notes.append("All frames got the same answer; if they look different, check size and normalisation.")
+        notes.append("All frames got the same answer. If they look different, check the input size and normalization.")
     return notes

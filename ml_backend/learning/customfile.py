@@ -57,7 +57,7 @@ def loaded(file: Path, words: tuple[str, ...]) -> Parts:
         ".onnx": _from_onnx,
     }
     if file.suffix not in loaders:
-        raise CustomModelError(f"{file.name} is no kind of model that is known.", f"Use one of {', '.join(SUFFIXES)}.")
+        raise CustomModelError(f"{file.name} is not a supported kind of model.", f"Use one of {', '.join(SUFFIXES)}.")
     return loaders[file.suffix](file)
 
 
@@ -213,7 +213,7 @@ def blamed(file: Path) -> Iterator[None]:
             lines.append(error.lineno)
         place = f"{file.name}, line {lines[-1]}" if lines else file.name
         raise CustomModelError(
-            f"{place}: {type(error).__name__}: {error}.", "Correct the file; it is loaded anew the next time."
+            f"{place}: {type(error).__name__}: {error}.", "Correct the file; it is loaded again next time."
         ) from error
 
 

@@ -116,7 +116,7 @@ def load_custom_version(root: Path, name: str, predicted_values: Mapping[str, st
         raise damaged(name, "its file is missing")
     folder = root / name / _LEARNT if card.structure.get(_LEARNT) else None
     if folder is not None and digest_of(folder) != card.structure[_LEARNT]:
-        raise damaged(name, "what it learnt is not what was kept")
+        raise damaged(name, "what it learned is not what was kept")
     model = load_custom(file, card.labels, predicted_values, learnt=folder)
     if model.digest != card.weights_sha256:
         raise damaged(name, "its file is not the one that was kept")

@@ -203,7 +203,7 @@ def _judgement(recordings: int, scheme: str, measured: bool) -> str:
     if recordings < 2:
         return "Not enough videos to judge: measured on held-out parts of one video, which flatters the model."
     if recordings < ENOUGH_VIDEOS:
-        return f"Not enough videos to judge: only {recordings} recordings are labelled."
+        return f"Not enough videos to judge: only {recordings} recordings are labeled."
     return f"Measured on {recordings} recordings, each predicted by a model that had not seen it ({scheme})."
 
 

@@ -80,7 +80,7 @@ def finetune(
     except torch.OutOfMemoryError:
         raise DeviceFull(
             f"The memory of {device} is full: the network cannot be trained there.",
-            "It is tried again by itself; stop other programs that use it, or set blitz.image_size lower.",
+            "It is retried automatically. Stop other programs that use the GPU, or set blitz.image_size lower.",
         ) from None
     finally:
         model.cpu()

@@ -297,12 +297,12 @@ def _not_enough(videos: Sequence[LabelledVideo], labels: tuple[str, ...], exclus
         empty = int((values == NO).all(axis=1).sum())
         if empty:
             return NotEnoughLabels(
-                f"None of the {empty} frames that are known shows any of the labels.", "Label a frame that shows one."
+                f"None of the {empty} labeled frames shows any of the labels.", "Label a frame that shows one."
             )
-        return NothingLabelled("No frame has been labelled yet.", "Answer some of the suggested frames and submit.")
+        return NothingLabelled("No frame has been labeled yet.", "Answer some of the suggested frames and submit.")
     if exclusive and len(labels) > 1:
         return NotEnoughLabels(
-            f"Every labelled frame so far is “{seen[0]}”.",
+            f"Every labeled frame so far is “{seen[0]}”.",
             f"Label at least one frame as {some(lacking, 'or')} as well.",
         )
     without = next((label for column, label in enumerate(labels) if not (values[:, column] == NO).any()), seen[0])

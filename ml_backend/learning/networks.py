@@ -61,7 +61,7 @@ def save_network(models: Path, state: Mapping[str, Tensor], network: Network) ->
     except OSError as error:
         raise StorageError(
             f"A fine-tuned network cannot be written below {root}: {error.strerror or error}.",
-            "Free some space there or correct its permissions.",
+            "Free up disk space there, or correct its permissions.",
         ) from error
     return made
 

@@ -101,7 +101,7 @@ def pictures_at(
     except OSError as error:
         raise StorageError(
             f"The pictures to learn from cannot be written under {folder}: {error.strerror or error}.",
-            "Free some space there.",
+            "Free up disk space there.",
         ) from error
     none = np.zeros((0, len(labels)), np.int8)
     return Pictures(pixels, np.concatenate([none, *values]), np.concatenate([np.zeros(0, np.float32), *weight]))

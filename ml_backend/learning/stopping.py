@@ -121,9 +121,9 @@ class Advice:
 def advise(evidence: Evidence) -> Advice:
     """Whether more labels will help. Says that they hardly will only when answers and held-out score are both at rest."""
     if not evidence.trained:
-        return Advice("not known yet", "The backbone is untrained; give it weights before judging by its answers.")
+        return Advice("not known yet", "The backbone is untrained; set its weights before you judge its answers.")
     if evidence.lacking:
-        return Advice("go on", f"There is no example yet of {some(evidence.lacking)}.")
+        return Advice("go on", f"There are no examples yet of {some(evidence.lacking)}.")
     now = evidence.scores[-1] if evidence.scores else None
     if now is None:
         return Advice("not known yet", "The model has not been measured on held-out videos.")
@@ -140,16 +140,16 @@ def advise(evidence: Evidence) -> Advice:
         why = f"Each version still answers differently from the one before it (kappa {kappa:.3f}; {STABLE} is stable)."
         return told("go on", why)
     if now.interval is None:
-        why = "Fewer than three recordings are labelled, so nobody knows how the model does on others."
+        why = "Fewer than three recordings are labeled, so the accuracy on other videos is unknown."
         return told("not known yet", why)
     if earlier is not None and earlier.macro_f1 < now.interval[0]:
         why = (
-            f"The held-out macro-F1 rose from {earlier.macro_f1:.3f} at {earlier.labelled_frames:,} labelled frames "
+            f"The held-out macro-F1 rose from {earlier.macro_f1:.3f} at {earlier.labelled_frames:,} labeled frames "
             f"to {now.macro_f1:.3f} at {now.labelled_frames:,}."
         )
         return told("go on", why)
     if earlier is None or kappa is None or len(last) < WINDOW:
-        why = "There are too few versions to compare: it takes four, and half as many labels again as one of them had."
+        why = "There are too few versions to compare: it takes four, and 50 % more labels than one of them had."
         return told("not known yet", why)
     low, high = now.interval
     if high - low > _WIDEST:
@@ -157,7 +157,7 @@ def advise(evidence: Evidence) -> Advice:
         return told("not known yet", why)
     why = (
         f"The last versions give the same answers (kappa {kappa:.3f}), and the held-out macro-F1 has moved by {gain:+.3f} "
-        f"since {earlier.labelled_frames:,} labelled frames, which is within its noise. Correct what is left instead."
+        f"since {earlier.labelled_frames:,} labeled frames, which is within its noise. Correct the remaining errors instead."
     )
     return told("little more to gain", why)
 

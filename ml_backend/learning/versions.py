@@ -210,12 +210,14 @@ def _weights(root: Path, card: ModelCard, file: str = _WEIGHTS) -> dict[str, Any
 def load_card(root: Path, name: str) -> ModelCard:
     """The model card alone; raises StorageError when it is missing or damaged."""
     if ModelVersion.parse(name) is None:
-        raise StorageError(f"“{name}” is no model version.", "Give a name like cold-v3 or blitz-v4.")
+        raise StorageError(f"“{name}” is not a model version.", "Enter a version such as cold-v3 or blitz-v4.")
     try:
         data = json.loads((root / name / _CARD).read_text(encoding="utf-8"))
         card = ModelCard(**{**data, "labels": tuple(data["labels"]), "lacking": tuple(data["lacking"])})
     except FileNotFoundError as error:
-        raise StorageError(f"There is no model version {name}.", "List the ones there are.") from error
+        raise StorageError(
+            f"There is no model version {name}.", "Run `coldblitz models list` to see the versions."
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(name, str(error)) from error
     if card.name != name:
@@ -282,7 +284,7 @@ def delete_version(root: Path, name: str) -> None:
     """Remove a version; its number is not used again. Raises StorageError when there is none of that name."""
     folder = root / name
     if ModelVersion.parse(name) is None or not folder.is_dir():
-        raise StorageError(f"There is no model version {name}.", "List the ones there are.")
+        raise StorageError(f"There is no model version {name}.", "Run `coldblitz models list` to see the versions.")
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".old-") as away:
             folder.rename(Path(away) / name)
@@ -341,5 +343,5 @@ def damaged(name: str, why: str) -> StorageError:
 def unwritable(root: Path, error: OSError) -> StorageError:
     return StorageError(
         f"A model version cannot be written below {root}: {error.strerror or error}.",
-        "Free some space there or correct its permissions.",
+        "Free up disk space there, or correct its permissions.",
     )

@@ -19,7 +19,7 @@ from ml_backend.queueing.queue import queues
 
 log = logging.getLogger(__name__)
 
-_GIVEN_UP = "It ended its worker {} times. Look at the worker's log for the cause."
+_GIVEN_UP = "It crashed its worker {} times. Check the worker's log for the cause."
 _IN_HAND_SECONDS = 5.0
 _AT_A_TIME = 1000
 

@@ -58,7 +58,7 @@ def running_redis(settings: Settings) -> Iterator[str]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"{folder} cannot be made ({error.strerror}).", "Set DATA_DIR to a folder that can be written."
+            f"{folder} cannot be made ({error.strerror}).", "Set DATA_DIR to a writable folder."
         ) from error
     log = folder / "redis.log"
     process = start_child(
@@ -94,7 +94,7 @@ def _executable() -> str:
     if found := shutil.which("redis-server"):
         return found
     raise SettingsError(
-        f"No redis-server is to be had on {platform.system()} {platform.machine()}.",
+        f"There is no redis-server for {platform.system()} {platform.machine()}.",
         "Install Redis (for example `apt-get install redis-server`), or set REDIS_URL to a running one.",
     )
 

@@ -21,7 +21,7 @@ _STORAGE = "StorageError"
 _CANCEL = "coldblitz:cancel"
 _MENDABLE = "coldblitz:mendable"
 _AT_A_TIME = 500
-_CANCELLED = "It was cancelled. Retry it when it is wanted again."
+_CANCELLED = "It was cancelled. Retry it if you need it."
 _REMEMBERED_SECONDS = 24 * 3600
 # What ran out of tries, such as a video whose server is away, is begun anew after so long.
 _PATIENCE_SECONDS = 3600

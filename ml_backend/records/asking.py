@@ -45,8 +45,8 @@ def reconcile(redis: Redis, label_studio_url: str, project: str | None, *, thoro
     keys = keys if project is None else projects.keys_of(keys, project)
     if project is not None and not keys:
         raise SettingsError(
-            f"Project {project} is not known here.",
-            "Connect it in Label Studio (Settings, Model), or reconcile without a number to look for lost ones.",
+            f"Project {project} is not known to this backend.",
+            "Connect it in Label Studio (Settings, Model), or run reconcile without a number to find it.",
         )
     if thorough:
         for key in keys:
@@ -61,5 +61,7 @@ def known(redis: Redis, project: str) -> str:
     """The key of a connected project; the newest when Label Studio used the number again. Raises SettingsError."""
     found = projects.keys_of(projects.known_keys(redis), project)
     if not found:
-        raise SettingsError(f"Project {project} is not known here.", "Connect it in Label Studio (Settings, Model).")
+        raise SettingsError(
+            f"Project {project} is not known to this backend.", "Connect it in Label Studio (Settings, Model)."
+        )
     return found[-1]

@@ -22,7 +22,7 @@ from ml_backend.settings import GIB
 _WEIGHTS = "coldblitz:weights"
 _TEXT = "coldblitz:text"
 _FULL, _NEARLY_FULL = GIB // 4, 2 * GIB
-_NO_REDIS = "Start Redis, or check REDIS_URL; nothing is lost, the next reconcile makes up for what was missed."
+_NO_REDIS = "Start Redis, or check REDIS_URL. Nothing is lost: the next reconcile catches up on what was missed."
 
 
 def check_redis(redis: Redis) -> Check:
@@ -37,19 +37,21 @@ def check_redis(redis: Redis) -> Check:
         return fault(name, f"{version}, but is still loading its data.", "Wait until it has.")
     policy = told.get("maxmemory_policy", "noeviction")
     if told.get("maxmemory") and policy != "noeviction":
-        return fault(name, f"{version}, but drops keys when it is full ({policy}).", "Set maxmemory-policy noeviction.")
+        return fault(
+            name, f"{version}, but evicts keys when it is full ({policy}).", "Set maxmemory-policy noeviction."
+        )
     if not told.get("aof_enabled"):
         return warning(
             name,
             f"{version}, but does not append every write to disk.",
-            "Set appendonly yes, or queued jobs wait for the next reconcile after a restart of Redis.",
+            "Set appendonly yes. Otherwise, after Redis restarts, queued jobs wait for the next reconcile.",
         )
     return ok(name, f"{version} and appends every write to disk.")
 
 
 def check_disk(data_dir: Path) -> Check:
     """Whether DATA_DIR can be written and has room."""
-    name, remedy = "disk", "Set DATA_DIR to a folder that can be written, on a disk with room."
+    name, remedy = "disk", "Set DATA_DIR to a writable folder on a disk with free space."
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=data_dir, prefix=".check-") as file:
@@ -58,11 +60,11 @@ def check_disk(data_dir: Path) -> Check:
         free = shutil.disk_usage(data_dir).free
     except OSError as error:
         return fault(name, f"{data_dir} cannot be written ({error.strerror or error}).", remedy)
-    room = f"{data_dir} can be written; {free / GIB:.1f} GiB are free"
+    room = f"{data_dir} is writable; {free / GIB:.1f} GiB are free"
     if free < _FULL:
-        return fault(name, f"{room}, which is too little.", "Free some space, or set CACHE_MAX_BYTES lower.")
+        return fault(name, f"{room}, which is too little.", "Free up disk space, or set CACHE_MAX_BYTES lower.")
     if free < _NEARLY_FULL:
-        return warning(name, f"{room}, which is soon too little.", "Free some space, or set CACHE_MAX_BYTES lower.")
+        return warning(name, f"{room}, which is soon too little.", "Free up disk space, or set CACHE_MAX_BYTES lower.")
     return ok(name, f"{room}.")
 
 
@@ -72,11 +74,11 @@ def check_workers(redis: Redis) -> Check:
     try:
         alive = living(redis)
     except RedisError as error:
-        return fault(name, f"Nobody knows, since Redis does not answer ({type(error).__name__}).", _NO_REDIS)
+        return fault(name, f"Unknown, because Redis does not answer ({type(error).__name__}).", _NO_REDIS)
     if not alive:
         return fault(
             name,
-            "No worker has given a sign of life, so that jobs wait for ever.",
+            "No worker is running, so jobs wait forever.",
             "Start one with the same REDIS_URL: `coldblitz worker` (`make serve` starts one with the web process).",
         )
     machines = {worker.rsplit(".", 2)[0] for worker in alive}
@@ -98,7 +100,7 @@ def note_weights(redis: Redis, loaded: Check | ColdblitzError) -> None:
 
 def check_weights(redis: Redis) -> Check:
     """The worst that the living workers have said of their backbone: loading one here would take half a gigabyte."""
-    unused = "No worker has needed the backbone yet; it is loaded with the first video."
+    unused = "The backbone is not loaded yet; it is loaded with the first video."
     return _worst_noted(redis, _WEIGHTS, ok("weights", unused))
 
 
@@ -122,7 +124,7 @@ def check_text(redis: Redis, name: str | None) -> Check:
         # Unless a backbone reads words as well.
         return _worst_noted(redis, _TEXT, text_state(None))
     return _worst_noted(
-        redis, _TEXT, ok("text", "No worker has needed the text model yet; it is loaded with the first video.")
+        redis, _TEXT, ok("text", "The text model is not loaded yet; it is loaded with the first video.")
     )
 
 
@@ -138,6 +140,6 @@ def _worst_noted(redis: Redis, where: str, unused: Check) -> Check:
         if gone := sorted(told.keys() - alive):
             redis.hdel(where, *gone)
     except RedisError as error:
-        return fault(unused.name, f"Nobody knows, since Redis does not answer ({type(error).__name__}).", _NO_REDIS)
+        return fault(unused.name, f"Unknown, because Redis does not answer ({type(error).__name__}).", _NO_REDIS)
     found = [Check(**state) for worker, state in told.items() if worker in alive]
     return max(found, key=lambda check: ("ok", "warning", "fault").index(check.state)) if found else unused

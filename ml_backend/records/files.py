@@ -22,5 +22,5 @@ def write_whole(path: Path, content: bytes, what: str) -> None:
             part.unlink(missing_ok=True)
         raise StorageError(
             f"{what} cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
+            "Free up disk space there, or set DATA_DIR to another disk.",
         ) from error

@@ -68,7 +68,7 @@ def _write(data_dir: Path, project: str, tasks: Collection[int], rows: Rows) -> 
     except OSError as error:
         raise StorageError(
             f"What is known of tasks cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
+            "Free up disk space there, or set DATA_DIR to another disk.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The account of labels: what a training read, what that taught, and why the rest taught nothing. The web reads it too."""
+"""How labels were used: what a training read, what that taught, and why the rest taught nothing. The web reads it too."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ml_backend.records.folder import ProjectFolder
 TAUGHT, TAKEN_OVER = "taught", "taken over"
 # What became of so many regions; `{}` is the row's detail.
 _SAID = {
-    TAUGHT: "taught {frames} frames",
-    TAKEN_OVER: "taught {frames} frames a little: a model drew them, and nobody changed them",
-    "review": "said whether something was reviewed",
-    "unanswered": "are suggestions and questions without an answer",
+    TAUGHT: "used for {frames} frames",
+    TAKEN_OVER: "used for {frames} frames at a low weight: a model drew them, and nobody changed them",
+    "review": "marked whether something was reviewed",
+    "unanswered": "are unanswered suggestions",
     "no label": "have no label",
     "unknown label": "have the label {}, which the label config does not have",
-    "untouched": "are a model's, and nobody changed them",
+    "untouched": "are a model's predictions that nobody changed",
     "outside": "lie outside the video",
     "ground truth": "are superseded by ground truth of {}",
     "timeline": "are superseded by the whole timeline of {}",
@@ -54,7 +54,7 @@ class Row:
         """What became of so many regions: the rest of a sentence that begins with their number."""
         text = _SAID.get(self.reason, self.reason)
         if self.reason == TAUGHT and not self.frames:
-            text = "taught what a whole video is"
+            text = "used as the class of a whole video"
         text = text.replace("{frames}", str(self.frames)).replace("{}", self.detail or "somebody")
         one = {"are ": "is ", "have ": "has ", "lie ": "lies ", "belong ": "belongs "}
         if self.regions == 1:
@@ -145,7 +145,7 @@ def _write(path: Path, account: Account) -> None:
     with contextlib.suppress(OSError):
         if path.read_text(encoding="utf-8") == text:
             return
-    write_whole(path, text.encode(), "The account of labels")
+    write_whole(path, text.encode(), "How labels were used")
 
 
 def _folder(data_dir: Path, project: str) -> Path:

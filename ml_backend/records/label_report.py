@@ -118,7 +118,7 @@ def _write(path: Path, data: object) -> None:
     with contextlib.suppress(OSError):
         if path.read_text(encoding="utf-8") == text:
             return
-    write_whole(path, text.encode(), "What people have labelled")
+    write_whole(path, text.encode(), "What people have labeled")
 
 
 def _folder(data_dir: Path, project: str) -> Path:

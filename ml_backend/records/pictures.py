@@ -69,7 +69,7 @@ def writing(data_dir: Path, project: str) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"What is asked about cannot be noted in {_folder(data_dir, project)} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
+            "Free up disk space there, or set DATA_DIR to another disk.",
         ) from error
 
 

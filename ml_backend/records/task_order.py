@@ -34,7 +34,7 @@ def save(data_dir: Path, project: str, version: str, rows: Rows) -> None:
     except OSError as error:
         raise StorageError(
             f"The order of tasks cannot be written to {path.parent} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
+            "Free up disk space there, or set DATA_DIR to another disk.",
         ) from error
 
 

@@ -71,7 +71,7 @@ def choose(
     if kind == "custom" and not (file or has_file or own.custom_model):
         raise SettingsError(
             "No model file is named for this project.",
-            f"Choose one of the folder {data_dir / MODEL_FILES}, name it in the extra param custom_model, or set CUSTOM_MODEL.",
+            f"Choose one from the folder {data_dir / MODEL_FILES}, name it in the extra param custom_model, or set CUSTOM_MODEL.",
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     made = TrainingChoice(kind, chosen, now, _said(own), file)  # type: ignore[arg-type]

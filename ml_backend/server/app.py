@@ -69,9 +69,10 @@ def _without_redis(error: RedisError) -> tuple[Response, int]:
     log.error("%s %s: Redis does not answer (%s)", request.method, request.path, error)
     if "MISCONF" in str(error):
         return _error(
-            "Redis cannot write to its disk.", "Make room there; the next reconcile makes up for what was missed."
+            "Redis cannot write to its disk.",
+            "Free up disk space there; the next reconcile catches up on what was missed.",
         ), 503
-    return _error("Redis does not answer.", "Start it again; the next reconcile makes up for what was missed."), 503
+    return _error("Redis does not answer.", "Start it again; the next reconcile catches up on what was missed."), 503
 
 
 def _too_deep(error: RecursionError) -> tuple[Response, int]:
@@ -88,7 +89,7 @@ def _http_error(error: HTTPException) -> tuple[Response, int]:
 
 def _unexpected(error: Exception) -> tuple[Response, int]:
     log.exception("%s %s failed", request.method, request.path)
-    return _error(f"Unexpected {type(error).__name__}.", "See the backend's log, and report it."), 500
+    return _error(f"Unexpected {type(error).__name__}.", "Check the backend's log, and please report it."), 500
 
 
 def _error(message: str, remedy: str) -> Response:

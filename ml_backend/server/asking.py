@@ -53,7 +53,7 @@ def parse(body: object) -> Asked:
     kind, project, tasks, thorough = body.get("kind"), body.get("project"), body.get("tasks", []), body.get("thorough")
     if kind not in (*asking.KINDS, _RECONCILE):
         known = ", ".join((*asking.KINDS, _RECONCILE))
-        raise PayloadError(f"The kind {str(kind)[:40]!r} cannot be asked for.", f"It must be one of {known}.")
+        raise PayloadError(f"There is no job of the kind {str(kind)[:40]!r}.", f"It must be one of {known}.")
     if not isinstance(project, str) and not (project is None and kind == _RECONCILE):
         raise PayloadError("The body names no project.", "Give its number in Label Studio as a string.")
     usable = isinstance(tasks, list) and len(tasks) <= _MOST_TASKS

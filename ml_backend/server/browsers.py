@@ -54,15 +54,15 @@ def protect_browsers(app: Flask, settings: Settings, connected: Callable[[], Ite
         known = request.path in _PROTOCOL or is_known(request.host)
         if not known:
             answer = jsonify(
-                error=f"Coldblitz has no login, and {_name(request.host)[:100]!r} is none of the names that it knows as its own.",
-                remedy="Open it by its address, name this one in PUBLIC_HOSTS, or set BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+                error=f"Coldblitz has no login, and {_name(request.host)[:100]!r} is not one of its known names.",
+                remedy="Open it by its IP address, add this name to PUBLIC_HOSTS, or set BASIC_AUTH_USER and BASIC_AUTH_PASS.",
             )
             return answer, 403
         if request.method in _READING or is_ours(dict(request.headers), request.host, known=is_known(request.host)):
             return None
         answer = jsonify(
-            error="This request was made by another site.",
-            remedy="Use Coldblitz's own pages; a proxy in front of it must hand on the Host header.",
+            error="This request came from another site.",
+            remedy="Use Coldblitz's own pages; a proxy in front of it must forward the Host header.",
         )
         return answer, 403
 

@@ -30,5 +30,5 @@ def ask_export(name: str) -> tuple[Response, int]:
 def download_export(name: str) -> Response:
     path = exports.path(backend().settings.data_dir, named_project(), name)
     if not path.is_file():
-        raise PayloadError(f"{name} has not been made yet.", "Ask for it with a POST, and see /jobs.")
+        raise PayloadError(f"{name} has not been created yet.", "Request it with a POST, and follow it in /jobs.")
     return send_file(path, as_attachment=True, download_name=name)

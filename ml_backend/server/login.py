@@ -122,5 +122,5 @@ def _is_latin(text: str) -> bool:
 
 def _locked(seconds: float) -> tuple[Response, int, dict[str, str]]:
     wait = max(1, round(seconds))
-    answer = jsonify(error="There were too many wrong logins from this address.", remedy=f"Wait {wait} s.")
+    answer = jsonify(error="Too many failed logins from this address.", remedy=f"Wait {wait} s.")
     return answer, 429, {"Retry-After": str(wait)}

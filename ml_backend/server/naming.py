@@ -13,5 +13,5 @@ def named_project() -> str:
     """The key of `?project=`. Raises PayloadError when no project is named, and SettingsError when it is not known."""
     project = request.args.get("project")
     if not project:
-        raise PayloadError("The request names no project.", "Add ?project= with its number in Label Studio.")
+        raise PayloadError("The request names no project.", "Add ?project= with the project's number in Label Studio.")
     return project_key(backend().settings.data_dir, backend().redis, project)

@@ -13,7 +13,7 @@ from ml_backend.records.stopping_report import StoppingReport
 from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("progress", __name__)
-_UNKNOWN = "There is no such job any more."
+_UNKNOWN = "There is no such job."
 
 
 @blueprint.get("/jobs")

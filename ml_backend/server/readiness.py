@@ -54,7 +54,7 @@ class Readiness:
 
     def _result(self, name: str) -> Check:
         if not self._running[name].done():
-            return fault(name, f"There was no answer within {self._seconds:g} s.", "See what it hangs on.")
+            return fault(name, f"There was no answer within {self._seconds:g} s.", "Find out what it is waiting for.")
         try:
             return self._running.pop(name).result()
         except Exception as error:

@@ -33,9 +33,9 @@ def keep_threads_for_health(app: Flask, at_once: int = AT_ONCE) -> None:
             g.entered = True
             return None
         if time.monotonic() >= stuck_until:
-            log.error("%d requests hang; others are refused until one ends.", at_once)
+            log.error("%d requests are stuck; others are refused until one ends.", at_once)
         stuck_until = time.monotonic() + _STUCK_FOR
-        return jsonify(error="Too many requests hang.", remedy="See /ready for what does not answer."), 503
+        return jsonify(error="Too many requests are stuck.", remedy="See /ready for what does not answer."), 503
 
     @app.teardown_request
     def leave(_error: BaseException | None) -> None:

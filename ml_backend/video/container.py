@@ -55,13 +55,13 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise VideoUnreadable(f"{path.name} holds no pictures.", "Upload a file with a video stream.")
         if not _is_known(stream):
             raise VideoUnreadable(
-                f"The pictures of {path.name} are coded in a way that cannot be decoded.",
+                f"The pictures of {path.name} use a codec that cannot be decoded.",
                 "Encode it again as H.264, or upload it again if it plays elsewhere.",
             )
         if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
             raise VideoUnreadable(
                 f"{path.name} has pictures of {stream.codec_context.width} x {stream.codec_context.height}, which is too large.",
-                "Encode it smaller: 8K is the most.",
+                "Encode it at a smaller size: 8K is the maximum.",
             )
         stream.codec_context.options = _DECODING
         yield container, stream

@@ -106,12 +106,12 @@ def _playing(path: Path, container: InputContainer, stream: VideoStream, video: 
     if codec == "h264" and _leads(video) > 0:
         message = (
             f"{_leads(video)} key frames of the video are followed by frames that need pictures from before them (an open GOP): "
-            "Chrome may stop with a decoding error when somebody jumps to a time."
+            "Chrome may stop with a decoding error when someone jumps to another time."
         )
         findings.append(Finding("open-gop", message, encode, "warning"))
     if path.suffix.lower() == ".mkv":
         message = "Label Studio does not take .mkv files as uploads, and Firefox does not play them."
-        remedy = f"Bring it in by its address or from a storage, or put it into an MP4 file: ffmpeg -i {path.name} -c copy OUTPUT.mp4"
+        remedy = f"Import it by its URL or from a storage, or put it into an MP4 file: ffmpeg -i {path.name} -c copy OUTPUT.mp4"
         findings.append(Finding("matroska", message, remedy, "note"))
     return findings
 
@@ -122,14 +122,14 @@ def _shown(stream: VideoStream) -> list[Finding]:
     kind, aspect = transfer(stream.codec_context.color_trc), pixel_aspect(stream)
     if kind is not None:
         message = f"The video is HDR ({kind}): browsers show its colors differently from one screen to the next."
-        remedy = "Labels are not touched by that. To give it ordinary colors, import it with --fix."
+        remedy = "This does not affect labels. To get standard colors, import it with --fix."
         findings.append(Finding("hdr", message, remedy, "note"))
     if aspect != 1:
         width, height = stream.codec_context.width, stream.codec_context.height
         message = (
             f"The pixels are not square: {width} x {height} of them are shown as {round(width * aspect)} x {height}."
         )
-        remedy = "Nothing to do here: browsers, exports and --fix show it right."
+        remedy = "No action is needed: browsers, exports, and --fix show it correctly."
         findings.append(Finding("pixel-aspect", message, remedy, "note"))
     return findings
 
@@ -146,7 +146,7 @@ def _beginning(timeline: Timeline, video: Demuxed, natural: float | None) -> lis
     findings = []
     if len(timeline) == 1:
         remedy = (
-            "If there should be more, upload it again; a picture is labelled more easily with Label Studio's Image tag."
+            "If there should be more, upload it again; a picture is labeled more easily with Label Studio's Image tag."
         )
         findings.append(Finding("single-frame", "The video holds a single frame.", remedy, "warning"))
     start = float(timeline.pts[0] * timeline.time_base)
@@ -212,12 +212,12 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     beyond = float(timeline.duration) * framerate > MOST_STUDIO_FRAMES
     message = f"Label Studio counts {_number(framerate)} frames a second, the video has {_number(natural)}: "
     if lost > missed:
-        message += f"{lost} of its {len(timeline)} frames cannot be labelled."
+        message += f"{lost} of its {len(timeline)} frames cannot be labeled."
     else:
         message += "it counts the same picture as several frames."
     remedy = (
         f'Put framerate="{_number(natural)}" (or "$fps" with that number in each task\'s data) into the <Video> tag before '
-        "labelling begins; a later change moves the labels that exist."
+        "labeling begins; a later change moves the labels that exist."
     )
     severity: Severity = "error" if beyond else "warning" if lost > missed else "note"
     findings.append(Finding("framerate", message, remedy, severity))

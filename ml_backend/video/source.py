@@ -150,7 +150,7 @@ class VideoFolder:
         except OSError as error:
             raise StorageError(
                 f"The video could not be written to {self.root} ({error.strerror}).",
-                "Make room there or set DATA_DIR elsewhere.",
+                "Free up disk space there, or set DATA_DIR to another disk.",
             ) from error
         finally:
             with contextlib.suppress(OSError):

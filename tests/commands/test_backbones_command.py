@@ -76,7 +76,7 @@ def test_backbones_are_compared_on_the_labels_of_a_project(environment: None, tm
     assert 0 < one["macro_f1"] <= 1
     assert "missing.pth, which is not a file" in other["problem"]
     shown = CliRunner().invoke(app, [*arguments[:-1], *both[:2]])
-    assert "60 labelled frames of 3 videos of project 7" in shown.stdout
+    assert "60 labeled frames of 3 videos of project 7" in shown.stdout
     assert "squeezenet1_1" in shown.stdout
 
 

@@ -156,14 +156,14 @@ def test_a_version_is_deleted(settings: Settings, url: str) -> None:
 def test_its_refusal_is_told_in_its_own_words(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in LOGIN.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match="Project 3 is not known here"):
+    with pytest.raises(SettingsError, match="Project 3 is not known to this backend"):
         There(url).ask("train", "3", [])
     with pytest.raises(SettingsError, match="cold-v1 is the active version"):
         There(url).delete("7", "cold-v1")
 
 
 def test_without_the_login_it_is_asked_for(url: str) -> None:
-    with pytest.raises(SettingsError, match="asks for another login"):
+    with pytest.raises(SettingsError, match="requires a different login"):
         There(url).models("7")
 
 

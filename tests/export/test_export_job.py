@@ -47,7 +47,7 @@ def test_one_that_is_asked_for_while_it_is_made_is_whole_and_made_once_more(
     write = exporting.write_export
 
     def asked_meanwhile(*arguments: Any) -> dict[str, Any]:
-        assert export(KEY, name) == f"{name} is being made, and once more after that"
+        assert export(KEY, name) == f"{name} is being created, and will be created again after that"
         return write(*arguments)
 
     with monkeypatch.context() as patched:

@@ -29,7 +29,7 @@ def command(url: str, data: Path, *arguments: str) -> tuple[list[str], dict[str,
     ("arguments", "said"),
     [
         ((), "There is nothing to import."),
-        (("a.mp4", "--clip", "soon"), "--clip soon is not a stretch of time."),
+        (("a.mp4", "--clip", "soon"), "--clip soon is not a time range."),
         (("a.mp4", "--link", "local-files"), "--link needs to know the folder"),
         (("--watch", "/missing"), "The folder /missing cannot be read"),
         (("a.mp4",), "does not answer"),

@@ -68,7 +68,7 @@ def test_each_control_on_a_video_asks_a_question_of_its_own() -> None:
     ]
     assert config.main.from_name == "first"
     assert config.left_alone == (
-        '<TimelineLabels name="of sound"> is left alone: it is about <Audio name="audio">, not about a <Video>.',
+        '<TimelineLabels name="of sound"> is ignored: it is about <Audio name="audio">, not about a <Video>.',
     )
 
 

@@ -177,7 +177,7 @@ SERVED = (
         "a control without labels beside one with",
         f'<TimelineLabels name="u" toName="v"/>{TIMELINE}{VIDEO}',
         (T,),
-        ('<TimelineLabels name="u"> is left alone: it has no <Label>.',),
+        ('<TimelineLabels name="u"> is ignored: it has no <Label>.',),
     ),
 )
 

@@ -99,8 +99,8 @@ def test_a_multi_label_project_predicts_the_labels_it_can_and_names_the_others()
 @pytest.mark.parametrize(
     ("labels", "exclusive", "frames", "said"),
     [
-        (LABELS, True, [], "No frame has been labelled"),
-        (LABELS, True, [10, 20], "Every labelled frame so far is “cat”. Label at least one frame as “dog” as well."),
+        (LABELS, True, [], "No frame has been labeled"),
+        (LABELS, True, [10, 20], "Every labeled frame so far is “cat”. Label at least one frame as “dog” as well."),
         (("cat",), True, [10, 20], "No frame is known to be without “cat”"),
         (LABELS, False, [10], "No frame is known to be without “cat”"),
     ],

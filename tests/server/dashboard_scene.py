@@ -210,7 +210,7 @@ def count_errors(settings: Settings, key: str = P, tasks: int = 4) -> None:
         made="2026-01-03T12:01:00+00:00",
         version="cold-v3",
         verdict="go on",
-        why="The held-out macro-F1 rose from 0.810 at 30 labelled frames to 0.930 at 60.",
+        why="The held-out macro-F1 rose from 0.810 at 30 labeled frames to 0.930 at 60.",
         tasks=len(rows),
         frames=FRAMES * len(rows),
         errors=sum(row[1] for row in rows),

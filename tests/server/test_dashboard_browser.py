@@ -25,13 +25,13 @@ _CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 # The text with the least contrast to what is behind it (WCAG 2.2, success criterion 1.4.3).
 _CONTRAST = """() => {
-    const light = colour => colour.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    const luminance = colour => { const [r, g, b] = light(colour); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const light = color => color.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const luminance = color => { const [r, g, b] = light(color); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
     const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
     const rgba = text => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
         return [...canvas.getImageData(0, 0, 1, 1).data]; };
     const behind = element => { for (let at = element; at; at = at.parentElement) {
-        const colour = rgba(getComputedStyle(at).backgroundColor); if (colour[3] === 255) return colour.slice(0, 3); }
+        const color = rgba(getComputedStyle(at).backgroundColor); if (color[3] === 255) return color.slice(0, 3); }
         return [255, 255, 255]; };
     let worst = [99, ''];
     for (const element of document.querySelectorAll('body *')) {
@@ -86,14 +86,14 @@ def test_the_keyboard_reaches_everything_and_can_skip_the_head(browser: Browser,
     page, _ = opened(browser)
     page.goto(address + scene.PAGES["video"])
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "content"
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.id"))
-    assert {"scrub", "Table: Least confident stretches", "Open frame 111 in Label Studio"} <= reached
+    assert {"scrub", "Table: Least confident segments", "Open frame 111 in Label Studio"} <= reached
     page.context.close()
 
 
@@ -147,7 +147,7 @@ def test_without_javascript_everything_is_there(browser: Browser, address: str) 
     page, _ = opened(browser, java_script_enabled=False)
     page.goto(address + scene.PAGES["jobs"])
     page.get_by_role("button", name="Retry suggest of task 9").click()
-    assert "The job is tried again." in (page.locator("[role=status]").text_content() or "")
+    assert "The job is being retried." in (page.locator("[role=status]").text_content() or "")
     page.goto(address + scene.PAGES["video"])
     assert page.locator(".timeline").count() == 8
     assert page.locator("#scrub").is_hidden()
@@ -174,7 +174,7 @@ def test_how_to_train_is_chosen_with_the_keyboard_alone_and_without_javascript(
     page, _ = opened(browser, 390, java_script_enabled=False)
     page.goto(address + scene.PAGES["models"])
     assert page.get_by_label("Epochs, at most").is_hidden()
-    page.get_by_label("As the extra params say: auto").focus()
+    page.get_by_label("Use the extra params: auto").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert page.get_by_label("Blitz: from whole reviewed timelines").is_checked()
@@ -212,7 +212,7 @@ def test_a_model_file_is_chosen_by_its_name_where_custom_is_chosen(
     page.get_by_label("Custom: your own model file").check()
     files.select_option("cat.onnx")
     page.screenshot(path=_ARTIFACTS / "model-file.png", full_page=True)
-    page.get_by_role("button", name="Train like this").click()
+    page.get_by_role("button", name="Start training with these settings").click()
     assert "are custom (cat.onnx)" in (page.locator("[role=status]").text_content() or "")
     page.context.close()
 
@@ -220,9 +220,9 @@ def test_a_model_file_is_chosen_by_its_name_where_custom_is_chosen(
 def test_pictures_have_a_step_and_other_exports_none(browser: Browser, address: str) -> None:
     page, _ = opened(browser, java_script_enabled=False)
     page.goto(address + scene.PAGES["export"])
-    step = page.get_by_label("One frame of each label in")
+    step = page.get_by_label("Use every n-th frame of each label")
     assert step.is_hidden()
-    page.get_by_label("What").select_option("frames.zip")
+    page.get_by_label("Content").select_option("frames.zip")
     assert step.is_visible()
     step.fill("7")
     page.get_by_role("button", name="Make").click()

@@ -32,7 +32,7 @@ class TestModels:
         assert "mobilenet_v2:default" in found.text
         assert "belong to a control that is not predicted" in found.text
         older = page(client, "/dashboard/projects/7/models/cold-v2").text
-        assert "What the labels taught" not in older
+        assert "How the labels were used" not in older
 
     def test_one_that_was_not_measured(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
         from ml_backend.learning.versions import ModelCard, publish
@@ -86,7 +86,7 @@ class TestModels:
         assert re.search(r"blitz\.\s*cycles\s*25\s*models page", shown)
         assert re.search(r"sample_\s*fps\s*2\.0\s*default", shown)
         answer = client.post("/dashboard/projects/7/train", data={"kind": "extra-params"}, follow_redirects=True)
-        assert "Trainings follow the extra params again." in answer.get_data(as_text=True)
+        assert "Training uses the extra params again." in answer.get_data(as_text=True)
         known = projects.recall(redis, scene.P)
         assert known is not None
         assert training_choice.in_force(settings.data_dir, known) is None

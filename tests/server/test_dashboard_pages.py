@@ -36,7 +36,7 @@ def test_the_companion_project_is_one_click_away(client: FlaskClient, redis: Red
     assert "Frames," not in page(client, "/").text
     companions.note(redis, scene.P, companions.Known("9.1769860800", 40, 12))
     html = page(client, "/")
-    assert "Frames, 12 of 40 labelled" in html.text
+    assert "Frames, 12 of 40 labeled" in html.text
     assert "http://studio.invalid/projects/9/data" in {link.get("href") for link in html.all("a")}
 
 
@@ -48,10 +48,10 @@ def test_that_nobody_has_labelled_is_said_only_where_it_is_so(
     # Choices about whole videos, or another control than the first, are labels of no frame of the first one.
     label_report.save(settings.data_dir, scene.P, replace(report, frames={}, regions={}), [])
     text = page(client, "/").text
-    assert "Nobody has labelled" not in text
+    assert "Nothing has been labeled" not in text
     assert "2 tasks have annotations" in text
     label_report.save(settings.data_dir, scene.P, replace(report, tasks=(), frames={}, regions={}), [])
-    assert "Nobody has labelled" in page(client, "/").text
+    assert "Nothing has been labeled" in page(client, "/").text
 
 
 def test_a_region_of_interest_is_shown_as_it_was_understood() -> None:
@@ -110,7 +110,7 @@ class TestEveryPage:
     @pytest.mark.parametrize("path", ["/", "/dashboard/jobs"])
     def test_with_nothing_to_show(self, client: FlaskClient, path: str) -> None:
         found = page(client, path)
-        assert ("No project is connected" if path == "/" else "Nothing runs") in found.text
+        assert ("No project is connected" if path == "/" else "Nothing is running") in found.text
 
     @pytest.mark.parametrize("path", ["videos", "models", "quality", "settings"])
     def test_of_a_project_that_was_only_connected(self, client: FlaskClient, redis: Redis, path: str) -> None:
@@ -151,7 +151,7 @@ class TestEveryPage:
         [
             ("/dashboard/projects/8/models", "Project 8 is not connected"),
             ("/dashboard/projects/7/models/cold-v9", "no model version cold-v9"),
-            ("/dashboard/projects/7/videos/999", "Nothing is known of task 999"),
+            ("/dashboard/projects/7/videos/999", "There is no data yet about task 999"),
         ],
     )
     def test_what_is_not_there_is_said_as_a_page(
@@ -182,7 +182,7 @@ class TestProjects:
         assert "300 frames" in found.text
         assert "'samplin' is unknown" in found.text
         assert "Encode it at a constant rate." in found.text
-        assert "No worker has given a sign of life" in found.text
+        assert "No worker is running" in found.text
         links = [link["href"] for link in found.all("a")]
         assert "http://studio.invalid/projects/7/data" in links
 
@@ -201,7 +201,7 @@ class TestJobs:
         actions = [form["action"] for form in page(client, "/dashboard/jobs").all("form")]
         retry = next(action for action in actions if action and failed["id"] in action)
         answer = client.post(retry, follow_redirects=True, headers=HTML)
-        assert "The job is tried again." in answer.get_data(as_text=True)
+        assert "The job is being retried." in answer.get_data(as_text=True)
         assert listing(redis)["failed"] == []
 
     def test_a_waiting_job_is_cancelled_by_its_button(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
@@ -212,7 +212,7 @@ class TestJobs:
 
     def test_all_failed_ones_at_once(self, client: FlaskClient, at_work: None) -> None:
         answer = client.post("/dashboard/jobs/retry", follow_redirects=True, headers=HTML)
-        assert "1 jobs are tried again." in answer.get_data(as_text=True)
+        assert "1 jobs are being retried." in answer.get_data(as_text=True)
 
     @pytest.mark.parametrize("what", ["retry", "cancel"])
     def test_one_that_is_gone(self, client: FlaskClient, what: str) -> None:
@@ -257,7 +257,7 @@ class TestExport:
     ) -> None:
         address = "/dashboard/projects/7/export"
         answer = client.post(address, data={"name": "frames.zip", "every": "5"})
-        assert "frames-every-5.zip+is+being+made" in answer.headers["Location"]
+        assert "frames-every-5.zip+is+being+created" in answer.headers["Location"]
         assert "frames-every-5.zip" in {row["version"] for row in listing(redis)["queued"] if row["kind"] == "export"}
         (key,) = projects.known_keys(redis)
         folder = settings.data_dir / "projects" / key / "exports"

@@ -76,8 +76,8 @@ class TestVideos:
             "Confidence in ball",
             "Confidence in car",
         ]
-        assert "300 frames at 25 a second, 0:12.00; 55 % sure" in found.text
-        unsure, differing = found.text.index("Least confident"), found.text.index("People against model")
+        assert "300 frames at 25 a second, 0:12.00; 55 % confidence" in found.text
+        unsure, differing = found.text.index("Least confident"), found.text.index("People vs. model")
         assert found.text.index("111 to 190", unsure) < differing
         # The first person said clear up to frame 120, the model only up to 110.
         assert found.text.index("111 to 120", differing)
@@ -85,9 +85,9 @@ class TestVideos:
 
     def test_what_its_labels_taught_and_why_others_taught_nothing(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/projects/7/videos/1").text
-        assert "20 regions of 25 in 3 annotations taught something" in found
+        assert "20 regions of 25 in 3 annotations were used for training" in found
         assert "have the label “clear of old”, which the label config does not have" in found
-        assert "What the labels taught" not in page(client, "/dashboard/projects/7/videos/3").text
+        assert "How the labels were used" not in page(client, "/dashboard/projects/7/videos/3").text
 
     def test_its_pictures_are_made_when_somebody_asks(
         self, client: FlaskClient, redis: Redis, settings: Settings, at_work: None
@@ -116,7 +116,7 @@ class TestVideos:
         assert "Questions" in text
         assert "the model: a question, frame 60 at 0:02" in text
         assert "3 regions in" in text
-        assert "Least confident stretches" in text
+        assert "Least confident segments" in text
 
     def test_how_sure_it_is_of_a_video_does_not_change_when_its_task_is_put_back(
         self, client: FlaskClient, settings: Settings, at_work: None
@@ -126,7 +126,7 @@ class TestVideos:
         view = task_view.load(settings.data_dir, scene.P, 1)
         assert view is not None
         task_view.save(settings.data_dir, scene.P, replace(view, certainty=0.43))
-        assert "43 % sure in its least sure tenth" in page(client, "/dashboard/projects/7/videos/1").text
+        assert "43 % confidence in its least confident tenth" in page(client, "/dashboard/projects/7/videos/1").text
         assert re.search(r"street_1.*?43 %", page(client, "/dashboard/projects/7/videos").text, re.DOTALL)
 
 
@@ -137,15 +137,13 @@ class TestQuality:
         assert "0.910" in text
         assert re.search(r"Ada Lovelace\D*2\D*340\D*1 min 16 s\D*2 min 31 s", text)
         assert "user 12" in text
-        assert "predicted, left as it was 3" in text
+        assert "predicted and accepted 3" in text
         assert text.index("97 %") < text.index("92 %") < text.index("82 %")
 
     def test_of_each_label_who_or_what_gave_it(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/projects/7/quality")
         pictures = [str(chart.get("aria-label")) for chart in found.all("svg")]
-        assert (
-            "Regions of clear by source. drawn or answered by a person 80 %, predicted, left as it was 20 %" in pictures
-        )
+        assert "Regions of clear by source. drawn or answered by a person 80 %, predicted and accepted 20 %" in pictures
         assert len([name for name in pictures if name.startswith("Regions of")]) == len(scene.COLOURS)
         assert re.search(r"6\s*2\s*2\s*0\.810", found.text)
 

@@ -53,7 +53,7 @@ def test_what_is_made_is_listed_and_downloaded(client: FlaskClient, settings: Se
 
 def test_what_is_not_made_yet_says_how(client: FlaskClient) -> None:
     answer = client.get("/exports/labels.csv?project=7")
-    assert (answer.status_code, answer.get_json()["remedy"]) == (400, "Ask for it with a POST, and see /jobs.")
+    assert (answer.status_code, answer.get_json()["remedy"]) == (400, "Request it with a POST, and follow it in /jobs.")
 
 
 @pytest.mark.parametrize("name", ["labels.exe", "..%2F..%2Fmodels", "frames-every-0.zip", "new-frames.zip"])

@@ -108,11 +108,11 @@ def test_nor_one_that_is_being_rolled_out(client: FlaskClient) -> None:
         ("get", "/models?project=8", "No project 8"),
         ("get", "/models?project=..", "No project .."),
         ("get", "/models/cold-v9?project=7", "no model version cold-v9"),
-        ("get", "/models/..?project=7", "no model version"),
-        ("get", "/models/%00?project=7", "no model version"),
+        ("get", "/models/..?project=7", "not a model version"),
+        ("get", "/models/%00?project=7", "not a model version"),
         ("post", "/models/cold-v9/activate?project=7", "no model version cold-v9"),
         ("post", "/models/cold-v9/delete?project=7", "no model version cold-v9"),
-        ("post", "/models/keyframes-v1/activate?project=7", "no model version"),
+        ("post", "/models/keyframes-v1/activate?project=7", "not a model version"),
     ],
 )
 def test_a_mistake_is_said_as_json(client: FlaskClient, method: str, path: str, said: str) -> None:

@@ -81,10 +81,10 @@ class TestSetup:
         answer = client.post("/setup", json={**SETUP, "schema": boxes})
         # Label Studio shows the reason in the status line, and no body.
         assert answer.status == (
-            '400 The label config asks nothing that is predicted. <VideoRectangle name="b?x"> is left alone: '
+            '400 The label config has nothing that can be predicted. <VideoRectangle name="b?x"> is ignored: '
             "boxes are not predicted."
         )
-        assert answer.get_json()["error"].startswith("The label config asks nothing")
+        assert answer.get_json()["error"].startswith("The label config has nothing that can be predicted")
 
     def test_but_the_project_is_remembered_for_its_config_may_change(self, client: FlaskClient, redis: Redis) -> None:
         client.post("/setup", json={**SETUP, "schema": "<View/>"})
@@ -249,7 +249,7 @@ class TestWebhook:
     def test_an_answer_in_the_companion_project_trains_the_video_project_and_nothing_else_does(
         self, client: FlaskClient, redis: Redis, action: str, kinds: list[str]
     ) -> None:
-        described = f"Frames suggested for labelling. {companion_mark('12.1769860800')}"
+        described = f"Frames suggested for labeling. {companion_mark('12.1769860800')}"
         client.post("/webhook", json={"action": action, "project": {**PROJECT, "description": described}})
         assert [(row["kind"], row["project"]) for row in listing(redis)["queued"]] == [
             (kind, "12.1769860800") for kind in kinds

@@ -181,7 +181,7 @@ class TestTheTextModel:
 
     def test_what_a_worker_says_of_it(self, settings: Settings, redis: Redis) -> None:
         wanting = replace(settings, text_model="some/clip")
-        assert "No worker has needed the text model yet" in ask(wanting)[1]["text"]["message"]
+        assert "The text model is not loaded yet" in ask(wanting)[1]["text"]["message"]
         note_text(redis, text_state("some/clip"))
         assert ask(wanting)[1]["text"]["message"] == "some/clip reads the labels."
 

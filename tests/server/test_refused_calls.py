@@ -1,4 +1,4 @@
-"""What is refused: what Label Studio would never send, what comes while Redis is away, and who does not log in."""
+"""What is refused: what Label Studio would never send, what comes while Redis is unavailable, and who does not log in."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class TestTheFramerateAttribute:
     def test_below_the_videos_rate_frames_cannot_be_labelled(self, tmp_path: Path) -> None:
         finding = _inspect("rate-30.mp4", tmp_path, 24.0)["framerate"]
         assert finding.severity == "warning"
-        assert "14 of its 70 frames cannot be labelled" in finding.message
+        assert "14 of its 70 frames cannot be labeled" in finding.message
         assert 'framerate="30"' in finding.remedy
 
     def test_above_it_pictures_are_only_counted_several_times(self, tmp_path: Path) -> None:
@@ -206,5 +206,5 @@ def _steady(rate: Fraction, frames: int) -> Timeline:
 def test_a_frame_rate_with_which_label_studio_would_count_millions_of_frames_is_an_error(tmp_path: Path) -> None:
     found = _inspect("rate-25.mp4", tmp_path, 1e7)["framerate"]
     assert found.severity == "error"
-    assert "cannot be labelled" in found.message
+    assert "cannot be labeled" in found.message
     assert 'framerate="25"' in found.remedy

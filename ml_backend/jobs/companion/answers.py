@@ -21,14 +21,14 @@ from ml_backend.records import companions, projects
 # More tasks than these are listed instead of asked for one by one.
 _ONE_BY_ONE = 20
 _OTHER_GRID = (
-    "{} frames that were answered in the companion project are not learnt from: the video's framerate in the label config "
-    "was another one then. Set it back to learn from them, or label these frames again."
+    "{} frames that were answered in the companion project are not used for training: the video's framerate in the "
+    "label config was different then. Set it back to use them, or label these frames again."
 )
 
 
 _OTHER_VIDEO = (
-    "{} frames that were answered in the companion project are not learned from: their tasks show another video now. "
-    "Nothing needs to be done; frames of the new video are there to be labelled."
+    "{} frames that were answered in the companion project are not used for training: their tasks now show another "
+    "video. No action is needed; frames of the new video are ready to be labeled."
 )
 
 

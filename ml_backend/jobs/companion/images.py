@@ -42,8 +42,8 @@ _MOST_REMOVED, _REMOVED_TOGETHER = 500, 20
 _LOW = 20
 # So much of a video's hash tells it from others.
 _HASH = 16
-_NOT_MADE = "The companion project cannot be made or changed: {} {}"
-_MAY_NOT = "Set LABEL_STUDIO_API_KEY to a token of a user who may create projects, or leave `companion` out."
+_NOT_MADE = "The companion project cannot be created or changed: {} {}"
+_MAY_NOT = "Set LABEL_STUDIO_API_KEY to a token of a user who can create projects, or remove `companion`."
 
 
 @job
@@ -62,7 +62,7 @@ def companion(project_key: str, task_number: int | None = None) -> str:
         raise
     except LabelStudioMissing as error:
         # A failure would stay until somebody retries it; a later comparison makes what is missing.
-        raise Gone("The companion project is gone.", "It is made again by the next reconcile.") from error
+        raise Gone("The companion project no longer exists.", "The next reconcile creates it again.") from error
     if marks.get(context.redis, project_key, "images") == "more" and waiting(context.redis, "companion") <= _LOW:
         request(context.redis, "companion", project_key)
     return done

@@ -78,7 +78,7 @@ class Held:
     def _full(self, error: OSError) -> StorageError:
         return StorageError(
             f"Predictions cannot be written to {self._folder} ({error.strerror}).",
-            "Make room there or set DATA_DIR elsewhere.",
+            "Free up disk space there, or set DATA_DIR to another disk.",
         )
 
 

@@ -71,8 +71,8 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Iterator
     if not known:
         names = ", ".join(card.question for _, card in heads)
         raise LabelConfigError(
-            f"{version} has learnt {names}, which the label config does not have any more.",
-            "Rename the control back, or label with the ones that there are.",
+            f"{version} was trained for {names}, which is no longer in the label config.",
+            "Rename the control back, or label with the current ones.",
         )
     for own, head, card in known:
         if isinstance(head, WholeHead):

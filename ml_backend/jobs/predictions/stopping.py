@@ -36,7 +36,7 @@ def stopping(project_key: str) -> str:
         return f"the files of {version} are not on this machine"
     about = card.about(work.question.from_name)
     if about is None:
-        return f"{version} has not learnt {work.question.from_name} yet"
+        return f"{version} has not learned {work.question.from_name} yet"
     card = about
     rows = np.fromiter(_rows(context, work, version, card.measured), VIDEO)
     most_errors_first = rows[np.lexsort((rows["task"], -rows["errors"]))]

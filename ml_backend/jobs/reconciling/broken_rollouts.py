@@ -10,8 +10,8 @@ from ml_backend.records import marks, projects
 # What made one fail may have passed: a worker killed too often, a full memory, an answer that nobody expected.
 _TRIES = 3
 _TOLD = (
-    "{version} is not shown: its roll-out failed {times} times, and is not begun again by itself. The last time: {reason} "
-    "When that is mended, run `coldblitz models activate`."
+    "{version} is not shown: its roll-out failed {times} times, and is not retried automatically. The last error: "
+    "{reason} When that is fixed, run `coldblitz models activate`."
 )
 
 

@@ -12,8 +12,8 @@ from ml_backend.queueing.interventions import drop_project
 from ml_backend.records import companions, links, marks, overview, projects
 
 _TOLD = (
-    "Label Studio has disconnected this project: nothing of it is trained, predicted or changed. What was learned is kept; "
-    "connect it again (in Label Studio: the project, Settings, Model, Connect Model) to go on where it stopped."
+    "This project is disconnected in Label Studio: it is not trained, predicted, or changed. Its models are kept; "
+    "to continue, connect it again (in Label Studio: project, Settings, Model, Connect Model)."
 )
 
 

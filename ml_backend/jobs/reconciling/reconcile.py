@@ -34,7 +34,7 @@ from ml_backend.records.condition import check_disk
 log = logging.getLogger(__name__)
 
 _TWO = (
-    "Another Coldblitz is connected to this project, too, at {}. Each trains, and shows its own predictions instead of the "
+    "Another Coldblitz is also connected to this project, at {}. Each trains, and shows its own predictions instead of the "
     "other's: remove one of them in Label Studio (the project, Settings, Model)."
 )
 
@@ -95,9 +95,9 @@ def reconcile(project_key: str) -> str:
 def _forget(context: WorkerContext, key: str, gone: Gone) -> str:
     """Forgets a project that Label Studio has no more. Raises LabelStudioError when it may be another Label Studio's."""
     if key in _existing(context):
-        raise LabelStudioError(gone.message, "Label Studio lists it, though; see its log.") from gone
+        raise LabelStudioError(gone.message, "Label Studio still lists it; see its log.") from gone
     ours, had_it = context.settings.label_studio_url, studio_of(context.redis, context.settings, key)
-    each_its_own = "Give each Label Studio a backend with a DATA_DIR and a REDIS_URL of its own."
+    each_its_own = "Give each Label Studio its own backend, with its own DATA_DIR and REDIS_URL."
     if had_it not in (None, ours):
         told = f"Project {key} was in the Label Studio at {had_it}, not in the one that LABEL_STUDIO_URL names."
         raise LabelStudioError(told, each_its_own) from gone

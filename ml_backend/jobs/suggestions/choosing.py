@@ -67,8 +67,8 @@ def left_out(name: str, found: Quality) -> Finding | None:
     if not dropped:
         return None
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items(), key=lambda each: -each[1]))
-    message = f"Of {len(found.reasons)} pictures of {name} that were looked at, some are not suggested: {reasons}."
-    remedy = "They are predicted like all others; nothing is to be done."
+    message = f"Of {len(found.reasons)} pictures of {name} that were examined, some are not suggested: {reasons}."
+    remedy = "They are still predicted; no action is needed."
     return Finding(NOT_SUGGESTED, message, remedy, "note")
 
 

@@ -56,7 +56,7 @@ def bench_sample(context: WorkerContext, work: ProjectWork, most: int, told: Cal
             told(f"Task {each.task.id} is left out: {error}")
     if len(set(map(bytes, values))) < 2:
         raise NotEnoughLabels(
-            f"Project {work.id} has too few labelled frames to compare backbones.",
+            f"Project {work.id} has too few labeled frames to compare backbones.",
             "Label frames of two kinds, and try again.",
         )
     return Sample(work.question.labels, exclusive, np.stack(pictures), np.stack(values), np.array(video, np.intp))

@@ -24,7 +24,7 @@ def custom_file_of(context: WorkerContext, work: ProjectWork) -> Path | None:
         return custom_file(context.settings.data_dir / MODEL_FILES, work.settings.custom_model)
     if context.settings.custom_model is None and work.settings.mode == "custom":
         raise CustomModelError(
-            "The project's mode is custom, but no model file is named.",
-            "Name one in the extra param custom_model, or set CUSTOM_MODEL.",
+            "The project's mode is custom, but no model file is set.",
+            "Set the extra param custom_model, or CUSTOM_MODEL.",
         )
     return context.settings.custom_model

@@ -39,10 +39,10 @@ from ml_backend.queueing.queue import request
 from ml_backend.records import projects
 from ml_backend.wording import some
 
-_NOT_PREDICTED = "The custom model does not know {}. Map its outputs to labels with predicted_values, if it does."
-_TOO_FEW = "{} learns as soon as frames with two different answers are labelled. Label a frame of each label."
+_NOT_PREDICTED = "The custom model does not know {}. If it does, map its outputs to labels with predicted_values."
+_TOO_FEW = "{} starts learning once frames with two different labels exist. Label a frame of each label."
 _SCHEME = "one held-out fold"
-_NOT_MEASURED = "Not measured: some whole timelines must be held out, and those that are left must show every label. Review more videos."
+_NOT_MEASURED = "Not measured: this needs reviewed videos to hold out, and the remaining ones must show every label. Review more videos."
 _SHARE, _SEED = 0.2, 0
 # What one fit of a researcher's file may take.
 _FIT_SECONDS = 3600.0
@@ -206,7 +206,7 @@ def _metrics(checked: CrossValidation | None) -> dict[str, Any]:
     metrics = checked.metrics()
     enough = "" if metrics["videos"] >= ENOUGH_VIDEOS else "Not enough videos to judge: "
     said = (
-        f"measured on {metrics['videos']} held-out recordings by a fit without them; the version learnt from them too."
+        f"measured on {metrics['videos']} held-out recordings by a fit without them; the version learned from them too."
     )
     return {**metrics, "judgement": f"{enough}{said}" if enough else said.capitalize()}
 

@@ -14,7 +14,7 @@ _KEPT_BACK = "{} is kept back: {}."
 _ROLLED_OUT = "{} is rolled out: {}."
 _UNTOLD = "{} is kept back: its labels cannot be told apart yet."
 _FIRST = "it is compared with no other"
-_REMEDY = " Correct some predictions and submit, or run `coldblitz models activate`."
+_REMEDY = " Correct some predictions and submit them, or run `coldblitz models activate`."
 
 
 def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: ModelCard, before: str | None) -> bool:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ml_backend.learning.finetune import Curve
 
 _TOO_FEW = (
-    "blitz.fit is finetune, but the network cannot be trained yet: some whole timelines must be held out, and those that "
-    "are left must show every label. The frozen network is used until then. Review more videos."
+    "blitz.fit is finetune, but the network cannot be trained yet: this needs reviewed videos to hold out, and the "
+    "remaining ones must show every label. Until then the frozen network is used. Review more videos."
 )
 _NO_BETTER = (
     "The fine-tuned network is not used: on {} held-out recordings macro-F1 is {:.3f} with it and {:.3f} with the frozen "

@@ -77,8 +77,8 @@ def labelled_videos(
                 labelled = examples(labels, features.frames).frames
                 features = with_frames(context, work.question, each.task, features, labelled.tolist(), used)
         except VideoError as error:
-            log.warning("task %d is not learnt from: %s", each.task.id, error)
-            noted.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
+            log.warning("task %d is not used for training: %s", each.task.id, error)
+            noted.unusable[each.task.id] = f"Task {each.task.id} is not used for training: {error}"
             if noted.accounts is not None:
                 noted.accounts.note_unusable(work, each)
             continue
@@ -111,8 +111,8 @@ def whole_videos(
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
                 features = task_features(context, question, each.task, backbone, report)
         except VideoError as error:
-            log.warning("task %d is not learnt from: %s", each.task.id, error)
-            problems.unusable[each.task.id] = f"Task {each.task.id} is not learnt from: {error}"
+            log.warning("task %d is not used for training: %s", each.task.id, error)
+            problems.unusable[each.task.id] = f"Task {each.task.id} is not used for training: {error}"
             if problems.accounts is not None:
                 problems.accounts.note_unusable(work, each)
             continue

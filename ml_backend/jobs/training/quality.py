@@ -54,7 +54,7 @@ def quality(project_key: str) -> str:
         about=work.config.main.from_name if several else "",
     )
     save(context.settings.data_dir, project_key, found)
-    return f"{len(rows)} stretches of {main.videos} videos are probably mislabelled; see `coldblitz quality {work.id}`"
+    return f"{len(rows)} stretches of {main.videos} videos are probably mislabeled; see `coldblitz quality {work.id}`"
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ _BURST = 1.0, 5.0
 _BURST_OF_FRAMES = 3.0, 15.0
 
 _STRAY = (
-    "Annotations have {} regions on the control “{}”, which the label config does not have any more, so nothing is learnt from "
-    "them. Rename the control back, or give a new one this name."
+    "Annotations have {} regions on the control “{}”, which is no longer in the label config, so they are not used "
+    "for training. Rename the control back, or give a new control this name."
 )
 _NO_EXAMPLE = "No example of the label {} yet, so it is never predicted. Label a frame of it."
 _NO_EXAMPLES = "No example yet of {} labels{}: {}. They are never predicted; label a frame of each."
@@ -59,7 +59,7 @@ def train(project_key: str) -> str:
         redis, context.settings.data_dir, project_key, "train", lambda: request(redis, "train", project_key)
     ) as ours:
         if not ours:
-            return "the training that runs is followed by another one"
+            return "another training follows the one that is running"
         work = open_project(context, project_key, sure=True)
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
         state = training_state(context, work)

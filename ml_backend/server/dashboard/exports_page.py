@@ -27,5 +27,7 @@ def make_export(project_id: int) -> Response:
         name = f"frames-every-{step}.zip"
     exports.ask(backend().redis, backend().settings.data_dir, project_page(project_id).key, name)
     return done(
-        f"{name} is being made; it is listed here when it is whole.", "dashboard.exports_page", project_id=project_id
+        f"{name} is being created. It will be listed here when it is complete.",
+        "dashboard.exports_page",
+        project_id=project_id,
     )

@@ -19,20 +19,20 @@ from ml_backend.server.protocol import backend
 DOES = {
     "reconcile": "compares a project with Label Studio",
     "train": "trains the next model version",
-    "rollout": "brings a version's predictions into Label Studio",
-    "suggest": "picks frames worth labelling",
+    "rollout": "sends a version's predictions to Label Studio",
+    "suggest": "picks frames worth labeling",
     "predict": "predicts a new task",
-    "embed": "looks at a video's frames once for all models",
+    "embed": "computes the embeddings of a video, once for all models",
     "evaluate": "measures a version on held-out videos",
     "quality": "looks for wrong labels and disagreement",
-    "stopping": "counts the errors that are left",
+    "stopping": "estimates the remaining errors",
     "sheet": "draws a video's contact sheet",
-    "export": "writes labels and frames out",
-    "discover": "looks for projects that were forgotten",
+    "export": "exports labels and frames",
+    "discover": "looks for connected projects",
 }
 _SHOWN = 30
 _WAITING = ("queued", "scheduled", "deferred")
-_GONE = "There is no such job any more."
+_GONE = "There is no such job."
 
 
 @blueprint.get("/dashboard/jobs")
@@ -56,13 +56,13 @@ def jobs_page() -> str:
 @blueprint.post("/dashboard/jobs/retry")
 def retry_jobs() -> Response:
     queued = interventions.retry_failed(backend().redis)
-    return done(f"{len(queued)} jobs are tried again.", "dashboard.jobs_page")
+    return done(f"{len(queued)} jobs are being retried.", "dashboard.jobs_page")
 
 
 @blueprint.post("/dashboard/jobs/<job_id>/retry")
 def retry_job(job_id: str) -> Response:
     queued = interventions.retry_job(backend().redis, job_id)
-    return abort(404, _GONE) if queued is None else done("The job is tried again.", "dashboard.jobs_page")
+    return abort(404, _GONE) if queued is None else done("The job is being retried.", "dashboard.jobs_page")
 
 
 @blueprint.post("/dashboard/jobs/<job_id>/cancel")
@@ -71,7 +71,9 @@ def cancel_job(job_id: str) -> Response:
     if cancelled is None:
         abort(404, _GONE)
     text = (
-        "The job is cancelled; one that runs stops at its next report." if cancelled else "The job has ended already."
+        "The job is cancelled. If it is running, it stops at its next progress report."
+        if cancelled
+        else "The job has already ended."
     )
     return done(text, "dashboard.jobs_page")
 

@@ -95,7 +95,7 @@ def learning_curve(versions: Sequence[Mapping[str, Any]]) -> Markup | None:
     order = sorted(range(len(points)), key=points.__getitem__)
     bands = [measured[at].get("macro_f1_interval") for at in order]
     series = charts.Series("macro-F1", [points[at] for at in order], band=bands)
-    return charts.lines([series], "Learning curve", "labelled frames", "macro-F1")
+    return charts.lines([series], "Learning curve", "labeled frames", "macro-F1")
 
 
 def _before(project: ProjectPage, versions: Sequence[Mapping[str, Any]]) -> str | None:

@@ -108,9 +108,9 @@ def _progress(project: ProjectPage, labels: LabelReport | None) -> Iterator[Prog
     predicted = max(_ready(project.key, active), stored.get(active, 0)) if active else 0
     labelled, reviewed = (len(labels.tasks), len(labels.reviewed)) if labels else (0, 0)
     tasks = max(seen.tasks if seen else 0, suggested, labelled)
-    yield Progress("suggested", suggested, tasks, "have frames picked for labelling")
+    yield Progress("suggested", suggested, tasks, "have suggested frames")
     yield Progress("labelled", labelled, tasks, "have a submitted annotation")
-    yield Progress("reviewed", reviewed, tasks, "were looked at as a whole")
+    yield Progress("reviewed", reviewed, tasks, "are fully reviewed")
     yield Progress(
         "predicted", predicted, tasks, f"have a timeline of {active}" if active else "no model is active yet"
     )

@@ -16,8 +16,8 @@ from ml_backend.server.protocol import backend
 _SHOWN = 100
 _SOURCES = {
     "person": ("drawn or answered by a person", "#0072B2"),
-    "changed": ("predicted, changed by a person", "#E69F00"),
-    "accepted": ("predicted, left as it was", "#999999"),
+    "changed": ("predicted, then changed by a person", "#E69F00"),
+    "accepted": ("predicted and accepted", "#999999"),
 }
 
 
@@ -39,7 +39,7 @@ def quality_page(project_id: int) -> str:
 @blueprint.post("/dashboard/projects/<int:project_id>/quality")
 def look_again(project_id: int) -> Response:
     queue(backend().redis, "quality", project_page(project_id).key, again=True)
-    return done("The labels are looked through again.", "dashboard.jobs_page")
+    return done("The labels are being checked again.", "dashboard.jobs_page")
 
 
 def _by_label(report: LabelReport) -> Iterator[tuple[str, dict[str, int]]]:

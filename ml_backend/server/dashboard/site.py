@@ -107,7 +107,7 @@ def project_page(number: int) -> ProjectPage:
     if known is None:
         raise SettingsError(
             f"Project {number} is not connected to this backend.",
-            "Connect it in Label Studio: its settings, Model, Connect Model.",
+            "Connect it in Label Studio: project, Settings, Model, Connect Model.",
         )
     return ProjectPage(known)
 
@@ -152,14 +152,14 @@ def keep_static_files(answer: Response) -> Response:
 @blueprint.errorhandler(ColdblitzError)
 def refused(error: ColdblitzError) -> tuple[str, int]:
     log.warning("%s %s: %s", request.method, request.path, error)
-    return _error_page("This did not work", error.message, error.remedy), 400
+    return _error_page("That did not work", error.message, error.remedy), 400
 
 
 @blueprint.errorhandler(RedisError)
 def without_redis(error: RedisError) -> tuple[str, int]:
     log.error("%s %s: Redis does not answer (%s)", request.method, request.path, error)
-    remedy = "Start it again; the next reconcile makes up for what was missed."
-    return _error_page("Redis is away", "Redis does not answer, and it holds all that a page shows.", remedy), 503
+    remedy = "Start it again; the next reconcile catches up on what was missed."
+    return _error_page("Redis is unavailable", "Redis does not answer, and every page needs it.", remedy), 503
 
 
 @blueprint.errorhandler(HTTPException)
@@ -171,7 +171,9 @@ def http_error(error: HTTPException) -> tuple[str, int]:
 def unexpected(error: Exception) -> tuple[str, int]:
     log.exception("%s %s failed", request.method, request.path)
     return _error_page(
-        "A mistake of ours", f"Unexpected {type(error).__name__}.", "See the backend's log, and report it."
+        "Something went wrong on our side",
+        f"Unexpected {type(error).__name__}.",
+        "Check the backend's log, and please report it.",
     ), 500
 
 

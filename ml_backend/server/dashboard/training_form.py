@@ -90,9 +90,7 @@ def start_training(project_id: int) -> Response:
         )
         said = f" {_told(made)}"
     queue(backend().redis, "train", project.key, again=True)
-    return done(
-        f"A training is queued; with nothing new to learn from it has nothing to do.{said}", "dashboard.jobs_page"
-    )
+    return done(f"Training is queued. If there are no new labels, it does nothing.{said}", "dashboard.jobs_page")
 
 
 def _chosen(form: MultiDict[str, str]) -> dict[str, object]:
@@ -109,6 +107,6 @@ def _chosen(form: MultiDict[str, str]) -> dict[str, object]:
 
 def _told(made: TrainingChoice | None) -> str:
     if made is None:
-        return "Trainings follow the extra params again."
+        return "Training uses the extra params again."
     by = f" ({made.file})" if made.file else ""
-    return f"This training and those after it are {_SAID[made.kind]}{by}, until you follow the extra params again."
+    return f"This training and those after it are {_SAID[made.kind]}{by}, until you switch back to the extra params."

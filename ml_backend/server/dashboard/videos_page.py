@@ -99,8 +99,8 @@ def video_page(project_id: int, task: int) -> str:
     asked = _regions(project, task, KEYFRAMES_VERSION)
     if view is None and not people and not shown.regions and not asked:
         raise SettingsError(
-            f"Nothing is known of task {task} of project {project_id} yet.",
-            "It is looked at when it has a video that can be used; see the jobs and the project's problems.",
+            f"There is no data yet about task {task} of project {project_id} yet.",
+            "It is examined once it has a usable video. See the jobs and the project's problems.",
         )
     at = strips.Clock(view.framerate if view else 24.0)
     ends = [*(r.end for r in people), *(r.end for r in shown.regions), *(r.end for r in asked)]
@@ -133,13 +133,13 @@ def sheet_picture(project_id: int, task: int) -> Response:
     try:
         return Response(path.read_bytes(), mimetype="image/jpeg")
     except OSError:
-        abort(404, "Nobody has asked for its pictures yet.")
+        abort(404, "Its pictures have not been requested yet.")
 
 
 @blueprint.post("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet")
 def make_sheet(project_id: int, task: int) -> Response:
     queue(backend().redis, "sheet", project_page(project_id).key, task, again=True)
-    text = "The pictures are being made; they are here when the job has ended."
+    text = "The pictures are being created. They appear here when the job has finished."
     return done(text, "dashboard.video_page", project_id=project_id, task=task)
 
 

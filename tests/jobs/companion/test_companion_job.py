@@ -333,7 +333,7 @@ class TestTheProject:
         with pytest.raises(LabelStudioRefused):
             companion(KEY)
         [told] = projects.problems(redis)[KEY]
-        assert told.startswith("The companion project cannot be made or changed: Label Studio refused the token")
+        assert told.startswith("The companion project cannot be created or changed: Label Studio refused the token")
         assert "a user who may create projects" in told
         studio.refuses = False
         companion(KEY)

@@ -433,7 +433,7 @@ class TestWhatCannotBeHad:
         rollout(KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
         meanwhile(lambda task: studio.tasks.pop(task))
-        assert predict(KEY, 9) == "Task 9 is not in project 7. It was probably deleted; nothing is to be done."
+        assert predict(KEY, 9) == "Task 9 is not in project 7. It was probably deleted; no action is needed."
 
 
 def test_what_waits_to_be_put_in_order_leaves_no_file_behind(tmp_path: Path) -> None:

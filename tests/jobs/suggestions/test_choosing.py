@@ -88,7 +88,7 @@ def test_without_samples_every_embedded_frame_will_do() -> None:
 def test_what_was_left_out_is_counted_by_reason() -> None:
     told = left_out("film.mp4", judged(samples(black=range(10, 20))))
     assert told is not None
-    assert told.message == "Of 40 pictures of film.mp4 that were looked at, some are not suggested: 10 black."
+    assert told.message == "Of 40 pictures of film.mp4 that were examined, some are not suggested: 10 black."
     assert (told.kind, told.severity) == ("not-suggested", "note")
     assert left_out("film.mp4", judged(samples())) is None
 

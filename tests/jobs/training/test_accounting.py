@@ -109,11 +109,11 @@ def test_the_admin_hears_what_was_read_where_it_taught_nothing(
     annotate(studio, 1, of_yolo(1, 10), of_yolo(15, 20), drawn("x", 9, 9, "cow"))
     said = train(KEY)
     assert said.startswith(
-        "3 regions were read, and none of them taught a frame: 2 are a model's, and nobody changed them; "
+        "3 regions were read, and none of them taught a frame: 2 are a model's predictions that nobody changed; "
         "1 has the label “cow”, which the label config does not have. "
     )
     assert said in told(redis)
-    assert not any("No frame has been labelled" in sentence for sentence in told(redis))
+    assert not any("No frame has been labeled" in sentence for sentence in told(redis))
     assert account(context).taught == 0
 
 
@@ -124,7 +124,7 @@ def test_also_where_all_of_it_is_about_something_else(context: WorkerContext, st
 
 def test_that_nothing_was_labelled_is_said_where_it_is_so(context: WorkerContext, studio: Studio) -> None:
     annotate(studio, 1)
-    assert train(KEY).startswith("No frame has been labelled yet.")
+    assert train(KEY).startswith("No frame has been labeled yet.")
     assert account(context) == Account(account(context).made, annotations=1)
 
 

@@ -166,8 +166,8 @@ def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
     file = context.settings.custom_model
     assert file is not None
     text = file.read_text()
-    line = text[: text.index("    seen = features(frames)\n    learnt")].count("\n") + 1
-    file.write_text(text.replace("    seen = features(frames)\n    learnt", "    seen = 1 / 0\n    learnt"))
+    line = text[: text.index("    seen = features(frames)\n    learned")].count("\n") + 1
+    file.write_text(text.replace("    seen = features(frames)\n    learned", "    seen = 1 / 0\n    learned"))
     with pytest.raises(CustomModelError, match=f"sky.py, line {line}: ZeroDivisionError"):
         train(KEY)
     assert [card.name for card in versions(context)] == ["custom-sky-v1"]

@@ -40,7 +40,7 @@ def test_a_training_that_finds_another_one_ends_at_once_and_is_asked_for_again_a
     with ThreadPoolExecutor(1) as worker:
         first = worker.submit(train, KEY)
         assert studio.asked.wait(30)
-        assert train(KEY) == "the training that runs is followed by another one"
+        assert train(KEY) == "another training follows the one that is running"
         assert not listing(redis)["queued"]
         studio.may_answer.set()
         assert first.result(30) == "nothing is annotated yet"

@@ -190,7 +190,7 @@ def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(
     (prediction,) = (each for each in studio.predictions if each["task"] == 5)
     assert {item["from_name"] for item in prediction["result"]} == {"road"}
     (sentences,) = projects.problems(redis).values()
-    assert any(sentence.startswith("what: No frame has been labelled yet.") for sentence in sentences)
+    assert any(sentence.startswith("what: No frame has been labeled yet.") for sentence in sentences)
     assert any(sentence.startswith("clip: No video has been answered yet.") for sentence in sentences)
 
 
