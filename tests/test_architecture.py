@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 # Each room of ml_backend may import those that follow it in its list, itself, and `EVERYWHERE`.
 EVERYWHERE = {
@@ -141,6 +143,23 @@ def test_the_rooms_of_jobs_point_one_way_too(path: Path) -> None:
     allowed = {None, here} | (JOBS_MAY_USE[here] if here else set())
     used = {room_of_jobs(module) for module in imports(path)}
     assert used <= allowed, f"{name_of(path)} imports {sorted(map(str, used - allowed))}"
+
+
+def table_of_packages() -> dict[str, set[str]]:
+    """What docs/architecture.md says that each package may import."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    return {package: set(re.findall(r"`(\w+)`", uses)) for package, uses in rows}
+
+
+def test_the_documentation_says_the_same() -> None:
+    packages = {path.name for path in (ROOT / "ml_backend").iterdir() if (path / "__init__.py").exists()} | {"sampling"}
+    assert table_of_packages() == {name: MAY_USE[name] for name in packages}
+
+
+def test_the_files_that_the_documentation_names_are_there() -> None:
+    named = set(re.findall(r"`([\w/]+\.py)`", ARCHITECTURE.read_text()))
+    assert len(named) > 40
+    assert {name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "ml_backend"))} == set()
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 import ml_backend
 import sampling
@@ -74,3 +76,8 @@ def test_the_command_tells_the_version() -> None:
 
     told = CliRunner().invoke(app, ["--version"])
     assert (told.exit_code, told.stdout) == (0, f"coldblitz {ml_backend.__version__}\n")
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((Path(__file__).resolve().parents[1] / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (cited["version"], cited["license"]) == (ml_backend.__version__, "Apache-2.0")
