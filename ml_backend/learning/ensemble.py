@@ -26,6 +26,8 @@ MAX_NEIGHBOURS = 300
 _WEIGHED_ROWS, _WEIGHED_DIRECTIONS = 600, 128
 # Most labels are about how things look: that movement tells them apart is to be shown by the labels.
 _UNPROVEN = 0.2
+# How much the losses of two families differ from answer to answer.
+_LOSS_SPREAD = 0.7
 # What a member's log-probabilities may be multiplied with, so that one that errs with certainty is not heard above others.
 _TRUST = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.03)
 
@@ -207,11 +209,14 @@ def _weights(
     losses: NDArray[np.float64], before: NDArray[np.float64], rows: int
 ) -> tuple[NDArray[np.float64], list[int]]:
     """Weight of each family and its best penalty, from held-out losses (families, penalties), nan where not measured, and
-    what each is trusted with `before`. The fewer `rows` were held out, the less a difference says."""
+    what each is trusted with `before`. The fewer `rows` were held out, the less a difference says: its standard error is that
+    of one answer by the root of their number."""
     if np.isnan(losses).any():
         return before / before.sum(), [0] * len(losses)
     lowest = losses.min(axis=1)
-    weights = before * np.exp(-(lowest - lowest.min()) / max(0.05, 0.25 * float(lowest.min()), 1 / rows))
+    weights = before * np.exp(
+        -(lowest - lowest.min()) / max(0.05, 0.25 * float(lowest.min()), _LOSS_SPREAD / np.sqrt(rows))
+    )
     weights = np.where(weights >= 0.02 * weights.max(), weights, 0)
     return np.asarray(weights / weights.sum()), [int(row.argmin()) for row in losses]
 
