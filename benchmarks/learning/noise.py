@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.learning.data import Track
-from ml_backend.learning.suspects import held_out, suspects
+from ml_backend.learning.run_predictions import held_out
+from ml_backend.learning.suspects import suspects
 
 SHARE = 0.034
 _VIDEOS = 4

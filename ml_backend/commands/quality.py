@@ -12,7 +12,7 @@ from rich.text import Text
 from ml_backend.commands.backend import Backend
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
-from ml_backend.records.quality_report import QualityReport, SuspectRow, parse
+from ml_backend.records.quality_report import QualityReport, parse
 
 NONE = "none of the labels"
 _SHOWN = 40
@@ -46,18 +46,13 @@ def _suspects(report: QualityReport) -> Group:
             ", ".join(row.given) or NONE,
             ", ".join(row.expected) or NONE,
             f"{row.doubt:.2f}",
-            _about(row),
+            row.about,
         )
     more = report.found - _SHOWN
     # Apart from the table, where they would be cut into pieces that nobody can copy.
     links = dict.fromkeys(f"task {row.task}: {row.url}" for row in report.suspects[:_SHOWN])
     rest = [f"and {more} more; all with --json"] if more > 0 else []
     return Group(table, *(Text(line, no_wrap=True, overflow="ignore") for line in [*rest, *links]))
-
-
-def _about(row: SuspectRow) -> str:
-    what = "boundary" if row.kind == "boundary" else "the label"
-    return f"{what}, {row.control}" if row.control else what
 
 
 def _agreement(report: QualityReport) -> Group:

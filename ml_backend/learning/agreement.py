@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ml_backend.learning.framelabels import UNKNOWN, UNTOUCHED_WEIGHT, FrameLabels
 from ml_backend.learning.kappa import cohen_kappa, fleiss_kappa
-from ml_backend.learning.suspects import HeldOut
+from ml_backend.learning.run_predictions import HeldOut
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,52 @@
-"""Labels that are probably wrong: those that a model contradicts which was fitted without them."""
+"""Labels that are probably wrong: a region's label, a short segment overlooked in a longer one, a boundary drawn too early or late.
+
+People do not err frame by frame. So within each run of equal labels the stretch is looked for that speaks most for another label
+(the maximal-scoring segments of Ruzzo and Tompa, 1999, over log-odds frame by frame), by classifiers that have not seen the run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.learning.ensemble import Recipe, fit_ensemble
-from ml_backend.learning.examples import LabelledVideo, training_examples
-from ml_backend.learning.families import SCENE, Floats, Views
-from ml_backend.learning.framelabels import UNKNOWN, YES
-from ml_backend.learning.head import lesson_of
-from ml_backend.learning.metrics import decided
-from ml_backend.learning.smoothing import smooth
+from ml_backend.learning.examples import classes_of
+from ml_backend.learning.families import Floats
+from ml_backend.learning.framelabels import YES
+from ml_backend.learning.run_predictions import HeldOut
 from ml_backend.video.timeline import FrameIndex
+from ml_backend.wording import counted, some
 
-# A strong penalty: a detector of wrong labels must not be able to learn them by heart.
-_RECIPE = Recipe((SCENE,), penalties=(1.0,), neighbours=False)
-_FOLDS = 5
-# Disagreement that touches a boundary and is this short is about where the boundary lies, not about the label.
-BOUNDARY_FRAMES = 5
+Kind = Literal["label", "boundary"]
+
+# No frame speaks louder than this, in log-odds.
+_MOST = 2.5
+# Neighbouring frames say the same thing: a stretch counts as if this much was added that says nothing; less where labels
+# change faster.
+_SECONDS, _OF_A_RUN = 0.5, 0.25
+# A stretch at the edge of a run, at most this long and this much of it, is about where the boundary lies.
+_BOUNDARY_SECONDS, _BOUNDARY_SHARE = 1.5, 0.7
+# Where one label is usually taken for another, a stretch must say more than half of what is usual, and more than this.
+_OFTEN, _LEAST = 0.5, 0.15
+# Of fewer others nothing is usual.
+_ENOUGH = 3
+# How many stretches are looked for in a run: the best one, and those beside it, so many times.
+_DEPTH = 3
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """Frames `first`..`last` (both included) of a task whose label a model that has not seen it contradicts.
+    """Frames `first`..`last` (both included) of a task whose label classifiers contradict that have not seen it.
 
-    `given` and `expected`: the labels said and predicted there, empty for none. `doubt` in 0..1: how improbable what was
-    said is, on average. `kind`: `boundary` when it is about where a region begins or ends.
+    `given` and `expected`: the labels said and predicted there, empty for none. `doubt` in 0..1: how much surer what is
+    expected is than what was said, over its frames. `kind`: `boundary` when it is about where a region begins or ends, `label`
+    when it is about these frames' label, be they a region or a part of one. `later`: of a boundary, whether what is given begins
+    after these frames, rather than what is expected before them.
     """
 
     task: int
@@ -39,147 +55,149 @@ class Suspect:
     given: tuple[str, ...]
     expected: tuple[str, ...]
     doubt: float
-    kind: Literal["label", "boundary"]
+    kind: Kind
+    later: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """What is said of a video by heads that were fitted without the stretch of which they say it.
+@dataclass(frozen=True)
+class _Stretch:
+    """Frames of a run, of video and question `where`, that speak for the class `other` rather than `said`."""
 
-    `video`: with its labels, of the classes asked for and as many frames as it has. `judged`: (n,) frames of which anything
-    can be said. `probabilities`: (n, L) in 0..1, smoothed over time. `answer`: (n, L) 1 or 0, what they decide.
-    """
-
-    video: LabelledVideo
-    judged: NDArray[np.bool_]
-    probabilities: Floats
-    answer: NDArray[np.int8]
-
-
-def held_out(
-    videos: Sequence[LabelledVideo], labels: Sequence[str], *, exclusive: bool, seed: int = 0
-) -> tuple[HeldOut, ...]:
-    """Out-of-fold predictions of the videos of which anything is known.
-
-    Each run of equally labelled frames is predicted by heads that were fitted without it, so it cannot vouch for itself
-    (Northcutt, Jiang and Chuang, "Confident learning", 2021, holds out single examples instead). A label that occurs in
-    one run only cannot be judged and is left out.
-    """
-    names = tuple(labels)
-    videos = [
-        replace(video, labels=video.labels.select(names).resized(len(video.features)))
-        for video in videos
-        if video.labels.known.any()
-    ]
-    runs = [_runs(video.labels.values) for video in videos]
-    folds = _deal_runs(videos, runs, seed)
-    predicted = [np.full(video.labels.values.shape, np.nan, np.float32) for video in videos]
-    views = [Views(video.features) for video in videos]
-    for fold in range(_FOLDS):
-        inside = [_only(video, folds[v][runs[v]] != fold) for v, video in enumerate(videos)]
-        for v, p in enumerate(_predictions(inside, videos, views, names, exclusive)):
-            mine = folds[v][runs[v]] == fold
-            predicted[v][mine] = p[mine]
-    return tuple(_held_out(video, p, exclusive) for video, p in zip(videos, predicted, strict=True))
-
-
-def _held_out(video: LabelledVideo, predicted: Floats, exclusive: bool) -> HeldOut:
-    p = smooth(np.nan_to_num(predicted, nan=0.5), exclusive)
-    judged = np.asarray(~np.isnan(predicted).any(axis=1))
-    return HeldOut(video, judged, p, decided(p, exclusive))
+    where: tuple[int, int]
+    run: int
+    first: int
+    last: int
+    said: int
+    other: int
+    kind: Kind
+    later: bool
+    score: float
 
 
 def suspects(found: Sequence[HeldOut], labels: Sequence[str], *, exclusive: bool) -> tuple[Suspect, ...]:
-    """Stretches of known frames that predictions held out contradict, wrong labels first, the most doubtful first."""
-    every = [suspect for one in found for suspect in _contradictions(one, tuple(labels), exclusive)]
-    return tuple(sorted(every, key=lambda s: (s.kind == "boundary", -s.doubt, s.task, s.first)))
+    """Stretches of known frames that predictions held out contradict, the most doubtful first."""
+    stretches = [
+        stretch
+        for video, one in enumerate(found)
+        for position, logs in enumerate(one.logs)
+        for stretch in _stretches(one, logs, (video, position), exclusive)
+    ]
+    kept: list[_Stretch] = []
+    taken = {stretch.where: np.zeros(len(found[stretch.where[0]].judged), bool) for stretch in stretches}
+    for stretch in sorted(
+        _beyond_often(stretches, _runs(found, exclusive)), key=lambda one: (-one.score, one.where, one.first)
+    ):
+        frames = taken[stretch.where][stretch.first : stretch.last + 1]
+        if stretch.score > _LEAST and not frames.any():
+            frames[:] = True
+            kept.append(stretch)
+    return tuple(_suspect(found[stretch.where[0]], stretch, tuple(labels), exclusive) for stretch in kept)
 
 
-def _runs(values: NDArray[np.int8]) -> NDArray[np.intp]:
-    """(n,) number of the run of equal rows that each frame belongs to."""
-    changed = (values[1:] != values[:-1]).any(axis=1)
-    return np.asarray(np.concatenate([[0], changed.cumsum()]), np.intp)
+def off_by(suspect: Suspect, frames: int) -> str:
+    """Of a boundary, that it is so many `frames` off, in words; empty otherwise."""
+    if suspect.kind != "boundary":
+        return ""
+    off = f"{counted(frames, 'frame')} {'later' if suspect.later else 'earlier'}"
+    begins, ends = (suspect.given, suspect.expected) if suspect.later else (suspect.expected, suspect.given)
+    # Of several labels at a time those that do not change say nothing.
+    begins, ends = (tuple(x for x in own if x not in other) for own, other in ((begins, ends), (ends, begins)))
+    return f"{some(begins)} begins {off}" if begins else f"{some(ends)} ends {off}"
 
 
-def _deal_runs(videos: Sequence[LabelledVideo], runs: Sequence[NDArray[np.intp]], seed: int) -> list[NDArray[np.intp]]:
-    """For each video (runs,) the fold of every run; runs of one labelling are dealt to all folds in turn."""
-    rng = np.random.default_rng(seed)
-    start: dict[bytes, int] = {}
-    dealt = []
-    for video, numbers in zip(videos, runs, strict=True):
-        firsts = np.unique(numbers, return_index=True)[1]
-        folds = []
-        for first in firsts:
-            key = video.labels.values[first].tobytes()
-            start[key] = start.get(key, int(rng.integers(_FOLDS))) + 1
-            folds.append(start[key] % _FOLDS)
-        dealt.append(np.asarray(folds, np.intp))
-    return dealt
-
-
-def _only(video: LabelledVideo, kept: NDArray[np.bool_]) -> LabelledVideo:
-    values = np.where(kept[:, None], video.labels.values, UNKNOWN).astype(np.int8)
-    weight = np.where(kept, video.labels.weight, 0).astype(np.float32)
-    return replace(video, labels=replace(video.labels, values=values, weight=weight))
-
-
-def _predictions(
-    inside: Sequence[LabelledVideo],
-    videos: Sequence[LabelledVideo],
-    views: Sequence[Views],
-    labels: tuple[str, ...],
-    exclusive: bool,
-) -> list[Floats]:
-    """(n, L) for every video, nan for labels that the rest cannot tell."""
-    chosen = training_examples(inside)
-    found: list[Floats] = [np.full((len(video.labels), len(labels)), np.nan, np.float32) for video in videos]
-    for position in range(1 if exclusive else len(labels)):
-        lessons = [lesson_of(own, seen, (SCENE,), exclusive, position) for own, seen in zip(chosen, views, strict=True)]
-        lessons = [lesson for lesson in lessons if len(lesson.classes)]
-        seen_classes = np.unique(np.concatenate([lesson.classes for lesson in lessons])) if lessons else np.empty(0)
-        if len(seen_classes) < 2:
+def _stretches(one: HeldOut, logs: Floats, where: tuple[int, int], exclusive: bool) -> Iterator[_Stretch]:
+    said = classes_of(one.video.labels.values, exclusive, where[1])
+    edges = [0, *(np.flatnonzero(said[1:] != said[:-1]) + 1).tolist(), len(said)]
+    known = [last - first for first, last in itertools.pairwise(edges) if said[first] >= 0]
+    if not known:
+        return
+    timeline = one.video.features.timeline
+    fps = len(timeline) / max(float(timeline.duration), 1e-3)
+    silent = min(_SECONDS * fps, _OF_A_RUN * float(np.median(known)))
+    for run, (start, stop) in enumerate(itertools.pairwise(edges)):
+        own, given = logs[start:stop], int(said[start])
+        if given < 0 or np.isnan(own).any():
             continue
-        ensemble = fit_ensemble(lessons, len(labels) + 1 if exclusive else 2, _RECIPE)
-        for v, view in enumerate(views):
-            p = np.exp(ensemble.log_probabilities(view))
-            if exclusive:
-                found[v] = p[:, :-1]
-            else:
-                found[v][:, position] = p[:, 0]
-    return found
+        before = int(said[start - 1]) if start else -1
+        after = int(said[stop]) if stop < len(said) else -1
+        for other in range(own.shape[1]):
+            if other == given:
+                continue
+            odds = np.clip(own[:, other] - own[:, given], -_MOST, _MOST).astype(np.float64)
+            for total, first, last in _maximal(odds, _DEPTH):
+                at_start, at_end = first == 0 and before == other, last == stop - start - 1 and after == other
+                length = last - first + 1
+                small = length <= min(_BOUNDARY_SECONDS * fps, _BOUNDARY_SHARE * (stop - start))
+                kind: Kind = "boundary" if small and at_start != at_end else "label"
+                score = total / (length + silent)
+                yield _Stretch(where, run, start + first, start + last, given, other, kind, at_start, score)
 
 
-def _contradictions(found: HeldOut, labels: tuple[str, ...], exclusive: bool) -> list[Suspect]:
-    video, p, answer = found.video, found.probabilities, found.answer
-    values = video.labels.values
-    judged = found.judged & (values != UNKNOWN).all(axis=1)
-    if not judged.any():
-        return []
-    wrong = judged & (answer != values).any(axis=1)
+def _maximal(odds: NDArray[np.float64], depth: int) -> Iterator[tuple[float, int, int]]:
+    """Sum, first and last position of the stretch with the largest sum, and of those on both sides of it."""
+    if not len(odds):
+        return
+    sums = np.concatenate([[0.0], odds.cumsum()])
+    lowest = np.minimum.accumulate(sums)
+    last = int((sums[1:] - lowest[:-1]).argmax())
+    total = float(sums[last + 1] - lowest[last])
+    if total <= 0:
+        return
+    first = int(sums[: last + 1].argmin())
+    yield total, first, last
+    if depth:
+        yield from _maximal(odds[:first], depth - 1)
+        after = last + 1
+        yield from ((own, after + a, after + b) for own, a, b in _maximal(odds[after:], depth - 1))
+
+
+def _beyond_often(stretches: Sequence[_Stretch], runs: Mapping[tuple[int, int], int]) -> Iterator[_Stretch]:
+    """With what is usual where this is said and that is expected, in other runs, taken off their scores. `runs`: how many there
+    are, by question and class said."""
+    alike: dict[tuple[int, int, int, Kind], list[_Stretch]] = {}
+    for one in stretches:
+        alike.setdefault((one.where[1], one.said, one.other, one.kind), []).append(one)
+    for (position, said, _, _), group in alike.items():
+        best: dict[tuple[int, int], float] = {}
+        for one in group:
+            best[one.where[0], one.run] = max(best.get((one.where[0], one.run), 0.0), one.score)
+        others = runs[position, said] - 1
+        for one in group:
+            scores = [score for at, score in best.items() if at != (one.where[0], one.run)]
+            # Of most runs there is nothing to say.
+            silent = others - len(scores)
+            usual = float(np.median([*scores, *[0.0] * silent])) if others >= _ENOUGH else 0.0
+            yield replace(one, score=one.score - _OFTEN * usual)
+
+
+def _runs(found: Sequence[HeldOut], exclusive: bool) -> Counter[tuple[int, int]]:
+    """How many runs there are, by question and class said."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for one in found:
+        for position in range(len(one.logs)):
+            said = classes_of(one.video.labels.values, exclusive, position)
+            firsts = np.concatenate([[True], said[1:] != said[:-1]]) if len(said) else np.zeros(0, bool)
+            counts.update((position, int(each)) for each in said[firsts])
+    return counts
+
+
+def _suspect(one: HeldOut, stretch: _Stretch, labels: tuple[str, ...], exclusive: bool) -> Suspect:
+    given = _names(one.video.labels.values[stretch.first], labels)
     if exclusive:
-        none = 1 - p.sum(axis=1)
-        right = np.where((values == YES).any(axis=1), (p * (values == YES)).sum(axis=1), none)
+        expected = labels[stretch.other : stretch.other + 1]
     else:
-        right = np.where(values == YES, p, 1 - p).min(axis=1)
-    changes = set((np.flatnonzero((values[1:] != values[:-1]).any(axis=1)) + 1).tolist())
-    stretch = _runs(np.concatenate([values, answer, wrong[:, None].astype(np.int8)], axis=1))
-    suspected = []
-    for number in np.unique(stretch[wrong]):
-        frames = np.flatnonzero(stretch == number)
-        first, last = int(frames[0]), int(frames[-1])
-        touches = (first in changes) != (last + 1 in changes)
-        suspected.append(
-            Suspect(
-                video.task,
-                FrameIndex(first),
-                FrameIndex(last),
-                _names(values[first], labels),
-                _names(answer[first], labels),
-                float(np.clip(1 - right[frames].mean(), 0, 1)),
-                "boundary" if touches and len(frames) <= BOUNDARY_FRAMES else "label",
-            )
-        )
-    return suspected
+        name = labels[stretch.where[1]]
+        expected = tuple(label for label in labels if (stretch.other == 0 if label == name else label in given))
+    return Suspect(
+        one.video.task,
+        FrameIndex(stretch.first),
+        FrameIndex(stretch.last),
+        given,
+        expected,
+        float(1 / (1 + np.exp(-stretch.score))),
+        stretch.kind,
+        stretch.later,
+    )
 
 
 def _names(row: NDArray[np.int8], labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ class SuspectRow:
     `first_second` and `last_second`: when its first and its last frame are shown. `given`, `expected`: the labels that
     people said and that a model says which has not seen this stretch, empty for none. `doubt` in 0..1: how improbable
     what was said is. `kind`: `boundary` when it is about where a region begins or ends, else `label`. `url` opens the
-    task in Label Studio. `control`: whose label it is, where the label config has several questions.
+    task in Label Studio. `control`: whose label it is, where the label config has several questions. `said`: of a boundary, by
+    how many frames it is off.
     """
 
     task: int
@@ -34,6 +35,13 @@ class SuspectRow:
     kind: str
     url: str
     control: str = ""
+    said: str = ""
+
+    @property
+    def about(self) -> str:
+        """What is probably wrong, in words."""
+        what = self.said or ("boundary" if self.kind == "boundary" else "the label")
+        return f"{what}, {self.control}" if self.control else what
 
 
 @dataclass(frozen=True)

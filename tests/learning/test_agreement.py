@@ -12,7 +12,7 @@ from ml_backend.learning.agreement import agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT, FrameLabels
 from ml_backend.learning.kappa import fleiss_kappa
-from ml_backend.learning.suspects import held_out
+from ml_backend.learning.run_predictions import held_out
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1, 0, 1, 0, 1, 0, 1], 25)

@@ -16,7 +16,8 @@ from ml_backend.labelstudio.pages import task_page
 from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.framelabels import FrameLabels
-from ml_backend.learning.suspects import Suspect, held_out, suspects
+from ml_backend.learning.run_predictions import held_out
+from ml_backend.learning.suspects import Suspect, off_by, suspects
 from ml_backend.records.quality_report import QualityReport, SuspectRow, save
 from ml_backend.video.timeline import studio_grid
 
@@ -110,6 +111,7 @@ def _rows(
             kind=suspect.kind,
             url=task_page(context.client.url, work.id, task.id),
             control="" if work.question.alone else work.question.from_name,
+            said=off_by(suspect, int(span[1]) - int(span[0]) + 1),
         )
 
 

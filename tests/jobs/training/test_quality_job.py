@@ -104,7 +104,7 @@ def test_a_region_with_the_wrong_label_is_the_worst_and_opens_in_label_studio(
     assert worst.last_second == pytest.approx((worst.end - 1) / 25, abs=0.001)
     assert worst.doubt > 0.5
     assert worst.url == f"{context.settings.label_studio_url}/projects/7/data?task=1"
-    doubts = [row.doubt for row in report.suspects if row.kind == "label"]
+    doubts = [row.doubt for row in report.suspects]
     assert doubts == sorted(doubts, reverse=True)
 
 
