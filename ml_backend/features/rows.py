@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.features.flow import BACK, EVERY, flow
+from ml_backend.features.flow import flow
 from ml_backend.features.motion import REACH, motion
 from ml_backend.features.selection import Interval, Rows
 from ml_backend.features.store import EntryWriter
 from ml_backend.video.decode import Picture
-from ml_backend.video.view import GREY
 
 _CHUNK = 256
 
@@ -26,8 +25,6 @@ class RowWriter:
         self._start = 0  # position of the first grey picture held
         self._next = 0  # the first position not written yet
         self._grey: list[NDArray[np.uint8]] = []
-        self._soft: NDArray[np.uint8] = np.zeros((0, GREY, GREY), np.uint8)  # of the last frames whose flow is known
-        self._seen = 0  # frames whose flow is known or in which there is none
         self._rows: dict[int, Rows] = {}
         self._indices: dict[int, int] = {}
 
@@ -35,24 +32,16 @@ class RowWriter:
         """The video's first frame."""
         self._indices[0] = first.index
         self._grey.append(first.grey[None])
-        self._flow(first.soft[None], np.array([first.index], np.int64))
+        self._writer.append_flow(np.array([first.index], np.int64), flow(first.soft[None], np.zeros(1, np.int64)))
 
     def add(self, interval: Interval) -> None:
         self._grey.append(interval.grey[1:])
-        self._flow(interval.soft[1:], interval.indices[1:])
+        self._writer.append_flow(interval.flow_frames, interval.flow)
         self._rows.update(interval.rows)
         self._indices.update({p: int(interval.indices[p - interval.first]) for p in interval.rows})
         have = interval.first + len(interval.indices)
         if have - self._next > _CHUNK + REACH:
             self._write(have - REACH)
-
-    def _flow(self, soft: NDArray[np.uint8], indices: NDArray[np.int64]) -> None:
-        """How things move in the next frames, whose indices these are."""
-        held = np.concatenate([self._soft, soft])
-        before = len(held) - len(soft)
-        new = np.arange(-self._seen % EVERY, len(soft), EVERY)
-        self._writer.append_flow(indices[new], flow(held, new + before))
-        self._soft, self._seen = held[-BACK:], self._seen + len(soft)
 
     def finish(self, only: Rows | None) -> None:
         """Writes what is left; `only` is the row of a video of a single frame."""

@@ -6,6 +6,7 @@ soon as nobody can ask for them any more.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,26 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.density import Density, short_event
+from ml_backend.features.flow import BACK, EVERY, flow
+from ml_backend.features.unusual import Unusual
 from ml_backend.video.decode import Picture
+from ml_backend.video.view import GREY
+from sampling.spacing import time_to
 
 Rows = Mapping[str, NDArray[np.floating]]
 
 # Decoded frames held for a while before they are scaled, in case that nobody asks for them.
 _UNSCALED_BYTES = 256 * 2**20
+# Where frames are embedded at a smaller distance than this, short events are hit anyway.
+_COARSE = 8
+# A frame so near to an embedded one shows the same short event.
+_NEAR = 2
 
 
 @dataclass(eq=False)
 class Interval:
     """Consecutive frames from one that is embedded anyway to the next, both included; complete when no span is `open`.
 
-    `first`: the position of its first frame. `indices`, `grey`, `soft`: (k,) int64 frame indices and twice (k, 64, 64) uint8.
+    `first`: the position of its first frame. `indices`, `grey`: (k,) int64 frame indices and (k, 64, 64) uint8. `flow`: how
+    things move (`features.flow`) at the frame indices `flow_frames`, those of all frames but the first that have a row.
     `rows`: once complete, the embeddings by position, ascending, those of both ends included.
     """
 
     first: int
     indices: NDArray[np.int64]
     grey: NDArray[np.uint8]
-    soft: NDArray[np.uint8]
+    flow_frames: NDArray[np.int64]
+    flow: NDArray[np.float32]
     pictures: Sequence[Picture]
     open: int = 0
     embedded: list[int] = field(default_factory=list)
@@ -46,6 +57,8 @@ class Selection:
 
     def __init__(self, density: Density) -> None:
         self._density = density
+        self._unusual = Unusual()
+        self._soft: NDArray[np.uint8] = np.zeros((0, GREY, GREY), np.uint8)  # of the last frames whose flow is known
         self._last = 0
         self._intervals: deque[Interval] = deque()
         self._spans: dict[int, list[tuple[Interval, int, int]]] = {}
@@ -61,21 +74,32 @@ class Selection:
     def begin(self, first: Picture) -> None:
         """The first picture of a video."""
         self.wanted.append((0, first))
+        self._soft = first.soft[None]
 
     def add(self, pictures: Sequence[Picture]) -> None:
         """The next pictures, beginning with the last of those before."""
         first, last = self._last, self._last + len(pictures) - 1
         self._last = last
         indices = np.array([picture.index for picture in pictures], np.int64)
-        grey, soft = np.stack([p.grey for p in pictures]), np.stack([p.soft for p in pictures])
-        interval = Interval(first, indices, grey, soft, pictures, embedded=[first])
+        held = np.concatenate([self._soft, np.stack([picture.soft for picture in pictures[1:]])])
+        self._soft = held[-BACK:]
+        # Positions among the pictures of those that have a row.
+        rows = np.arange(1, len(pictures))[(first + np.arange(1, len(pictures))) % EVERY == 0]
+        moves = flow(held, rows + len(held) - len(pictures))
+        grey = np.stack([picture.grey for picture in pictures])
+        interval = Interval(first, indices, grey, indices[rows], moves, pictures, embedded=[first])
         self._intervals.append(interval)
         self._want(interval, last)
         event = self._event(interval, first, last)
-        if event is None:
-            self._watch(interval, first, last)
-        else:
-            self._split(interval, first, event, last)
+        inner = [] if event is None else [event]
+        if len(pictures) > _COARSE:
+            near = time_to(first + rows, [first, last, *inner]) <= _NEAR
+            if (unusual := self._unusual.look(moves, near)) is not None:
+                inner = sorted([*inner, first + int(rows[unusual])])
+        for mark in inner:
+            self._want(interval, mark)
+        for left, right in itertools.pairwise([first, *inner, last]):
+            self._watch(interval, left, right)
         self._unscaled.extend(picture for picture in pictures[1:] if picture.nbytes)
         while self._unscaled and len(self._unscaled) * max(self._unscaled[-1].nbytes, 1) > _UNSCALED_BYTES:
             self._unscaled.popleft().shrink()
