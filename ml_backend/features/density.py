@@ -1,7 +1,8 @@
 """Which frames of a video to embed: every so many, and in between where the picture changes.
 
-Two nets catch what happens in between: a bisection where the embeddings of two neighbours differ, for slow changes, and
-one on the pixels for short events that leave no trace at either end.
+Three nets catch what happens in between: a bisection where the embeddings of two neighbours differ, for slow changes, one
+on the pixels for short events that leave no trace at either end, and one on movement (`features.unusual`) for those of a
+small subject.
 """
 
 from __future__ import annotations
