@@ -64,5 +64,5 @@ def test_json_has_one_object_a_frame_and_label(tmp_path: Path) -> None:
 
 
 def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"Name a file \.json"), writing(tmp_path / "labels.xls", ".xls"):
+    with pytest.raises(SettingsError, match=r"ends in \.json"), writing(tmp_path / "labels.xls", ".xls"):
         pass

@@ -74,7 +74,7 @@ def test_an_export_of_something_else_begins_anew(path: Path) -> None:
 
 def test_what_is_there_already_is_not_touched(path: Path) -> None:
     finish(path)
-    with pytest.raises(SettingsError, match="is there already"), opened(path, "others"):
+    with pytest.raises(SettingsError, match="already exists"), opened(path, "others"):
         pass
     assert read(path) == CONTENT
 
@@ -101,5 +101,5 @@ def test_a_journal_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> 
 
 def test_a_target_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(StorageError, match=r"cannot be written .*goes on where this one stopped"):
+    with pytest.raises(StorageError, match=r"cannot be written .*continues where this one stopped"):
         finish(tmp_path / "file" / "out")

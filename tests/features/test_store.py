@@ -189,7 +189,7 @@ def test_what_was_just_made_stays_even_if_it_alone_is_too_large(tmp_path: Path) 
 def test_a_disk_that_takes_nothing_is_reported_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = FeatureStore(tmp_path / "file", 10**9)
-    with pytest.raises(StorageError, match=r"cannot be written.*Free some space"):
+    with pytest.raises(StorageError, match=r"cannot be written.*Free up disk space"):
         store.save("video", "net", features())
 
 

@@ -323,5 +323,5 @@ class TestAVideoInABucket:
 
 
 def test_an_address_that_cannot_be_used_is_named(importer: Import) -> None:
-    assert "is not an address of a video" in one(importer(), "ftp://example.org/a.mp4").message
+    assert "is not the URL of a video" in one(importer(), "ftp://example.org/a.mp4").message
     assert one(importer(), f"http://127.0.0.1:{closed_port()}/a.mp4").state == "refused"

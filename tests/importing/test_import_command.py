@@ -30,7 +30,7 @@ def command(url: str, data: Path, *arguments: str) -> tuple[list[str], dict[str,
     [
         ((), "There is nothing to import."),
         (("a.mp4", "--clip", "soon"), "--clip soon is not a time range."),
-        (("a.mp4", "--link", "local-files"), "--link needs to know the folder"),
+        (("a.mp4", "--link", "local-files"), "--link requires the folder"),
         (("--watch", "/missing"), "The folder /missing cannot be read"),
         (("a.mp4",), "does not answer"),
     ],

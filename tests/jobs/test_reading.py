@@ -226,7 +226,7 @@ class TestPrior:
             found.append(values(predict(context.client.task(7, 1), None)))
         np.testing.assert_array_equal(*found)
         (told,) = problems(later)
-        assert "Set TEXT_MODEL as it was" in told
+        assert "Set TEXT_MODEL back" in told
 
     def test_it_speaks_in_what_is_predicted(self, trained: WorkerContext) -> None:
         task, work = trained.client.task(7, 1), open_project(trained, KEY)

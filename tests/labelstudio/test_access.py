@@ -67,10 +67,10 @@ def behind_a_login() -> Iterator[str]:
 
 def test_a_login_in_front_of_it_is_told_since_no_token_gets_through(behind_a_login: str) -> None:
     for check in (check_label_studio(behind_a_login, SECONDS), check_token(behind_a_login, PERSONAL, SECONDS)):
-        assert "asks for a login" in check.message
+        assert "requires a login" in check.message
         assert "/api" in check.remedy
     for key in ("0123abcd", PERSONAL_FOR_THE_SDK):
-        with pytest.raises(LabelStudioRefused, match="asks for a login"):
+        with pytest.raises(LabelStudioRefused, match="requires a login"):
             list(Client(behind_a_login, key).projects())
 
 
@@ -96,8 +96,8 @@ def test_one_that_hangs_or_is_down_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("token", "state", "told"),
     [
-        (PERSONAL, "ok", "takes the personal access token"),
-        ("0123abcd", "ok", "takes the legacy token"),
+        (PERSONAL, "ok", "accepts the personal access token"),
+        ("0123abcd", "ok", "accepts the legacy token"),
         ("eyJh.eyJ0.another", "fault", "refuses the personal access token (401: Token is invalid)"),
         ("wrong", "fault", "refuses the legacy token (401: Invalid token)"),
         ("switched-off", "fault", "legacy token authentication has been disabled"),

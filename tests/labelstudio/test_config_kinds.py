@@ -21,7 +21,7 @@ CHOICES = '<Choices name="c" toName="v"><Choice value="day"/><Choice value="nigh
 
 @dataclass(frozen=True)
 class Asked:
-    """`questions`: control, kind, whether several may hold, labels. `left`: a part of each sentence about what is left alone."""
+    """`questions`: control, kind, whether several may hold, labels. `left`: a part of each sentence about what is ignored."""
 
     name: str
     config: str
@@ -59,7 +59,7 @@ SERVED = (
         "a timeline and remarks",
         f'{TIMELINE}{VIDEO}<TextArea name="x" toName="v"/><Rating name="r" toName="v"/><Number name="n" toName="v"/>',
         (T,),
-        ('<TextArea name="x"> is left', '<Rating name="r"> is left', '<Number name="n"> is left'),
+        ('<TextArea name="x"> is ignored', '<Rating name="r"> is ignored', '<Number name="n"> is ignored'),
     ),
     Asked(
         "choices of regions",
@@ -122,7 +122,7 @@ SERVED = (
         "labels on the audio beside",
         f'{TIMELINE}{VIDEO}<Labels name="l" toName="a"><Label value="x"/></Labels><Audio name="a" value="$video"/>',
         (T,),
-        ('<Labels name="l"> is left',),
+        ('<Labels name="l"> is ignored',),
     ),
     Asked(
         "a value further down", TIMELINE + VIDEO.replace("$video", "$media.url"), (T,), (), {"media": {"url": "/a.mp4"}}
@@ -207,7 +207,7 @@ REFUSED = (
     (
         "the audio trick",
         '<Video name="v" value="$u" sync="a"/><Labels name="l" toName="a"><Label value="x"/></Labels><Audio name="a" value="$u"/>',
-        r'<Labels name="l"> is left alone',
+        r'<Labels name="l"> is ignored',
     ),
     (
         "a time series",
@@ -233,7 +233,7 @@ REFUSED = (
         "no <Video>",
     ),
     ("a video alone", VIDEO, "no <TimelineLabels> or <Choices>"),
-    ("remarks alone", f'{VIDEO}<TextArea name="x" toName="v"/>', r'<TextArea name="x"> is left alone'),
+    ("remarks alone", f'{VIDEO}<TextArea name="x" toName="v"/>', r'<TextArea name="x"> is ignored'),
     (
         "a taxonomy alone",
         f'{VIDEO}<Taxonomy name="x" toName="v"><Choice value="a"/></Taxonomy>',

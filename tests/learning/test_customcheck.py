@@ -216,7 +216,7 @@ class TestBroken:
             "weight = float(Path(__file__).with_name('weights.txt').read_text())\n"
             "def predict(frames):\n    return [[weight]] * len(frames)\n"
         )
-        with pytest.raises(CustomModelError, match=r"a copy of it elsewhere does not: mine.py, line 3") as raised:
+        with pytest.raises(CustomModelError, match=r"a copy elsewhere does not: mine.py, line 3") as raised:
             check_custom(path, film)
         assert "full paths" in raised.value.remedy
 

@@ -180,7 +180,7 @@ class TestTakingUp:
             begun_by(redis, job_id, crashed(redis))
             assert take_up_abandoned(redis) == taken
         (row,) = listing(redis)["failed"]
-        assert "ended its worker 3 times" in row["reason"]
+        assert "crashed its worker 3 times" in row["reason"]
         assert request(redis, "embed", P, 1) is None
         work()
         assert ran(redis) == [f"rollout {P} cold-v1"], "what waited for it must go on"
@@ -190,7 +190,7 @@ class TestTakingUp:
         for taken in (*[1] * 8, 0):
             begun_by(redis, job_id, dead())
             assert take_up_abandoned(redis) == taken
-        assert "ended its worker 9 times" in listing(redis)["failed"][0]["reason"]
+        assert "crashed its worker 9 times" in listing(redis)["failed"][0]["reason"]
 
     @pytest.mark.parametrize(("alive", "settled", "taken"), [(True, True, 0), (False, True, 1), (False, False, 0)])
     def test_on_another_machine_by_its_signs_of_life(

@@ -86,7 +86,7 @@ class TestAnswers:
         studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="50"')
         assert annotated_tasks(context, opened(context)) == []
         [told] = projects.problems(redis)[KEY]
-        assert told.startswith("1 frames that were answered in the companion project are not learned from")
+        assert told.startswith("1 frames that were answered in the companion project are not used for training")
 
 
 def _known(context: WorkerContext) -> tuple[str | None, str]:

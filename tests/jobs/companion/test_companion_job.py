@@ -206,7 +206,7 @@ class TestImages:
         companion(KEY, 5)
         suggest(studio, 5, (60,))
         studio.meanwhile = lambda: (studio.images.clear(), studio.made.clear())
-        assert "gone" in companion(KEY)
+        assert "no longer exists" in companion(KEY)
         companion(KEY)
         assert waiting_jobs(redis) == ["companion 5"]
 
@@ -334,7 +334,7 @@ class TestTheProject:
             companion(KEY)
         [told] = projects.problems(redis)[KEY]
         assert told.startswith("The companion project cannot be created or changed: Label Studio refused the token")
-        assert "a user who may create projects" in told
+        assert "a user who can create projects" in told
         studio.refuses = False
         companion(KEY)
         assert KEY not in projects.problems(redis)

@@ -442,5 +442,5 @@ def test_what_waits_to_be_put_in_order_leaves_no_file_behind(tmp_path: Path) -> 
         assert list(held.scored(tmp_path, KEY, "cold-v1", contextlib.nullcontext())) == []
     assert list(folder.iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="set DATA_DIR elsewhere"):
+    with pytest.raises(StorageError, match="set DATA_DIR to another disk"):
         Held(tmp_path / "file")

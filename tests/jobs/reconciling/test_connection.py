@@ -168,7 +168,7 @@ class TestDisconnecting:
         assert hooks(studio) == ["http://chat/notify"]
 
     def test_jobs_on_it_find_out_by_themselves(self, context: WorkerContext, redis: Redis) -> None:
-        with pytest.raises(Gone, match="no ML backend"):
+        with pytest.raises(Gone, match="is not connected to this backend"):
             open_project(context, KEY, sure=True)
         assert queued(redis) == ["reconcile"], "which says good-bye"
         reconcile(KEY)

@@ -115,7 +115,7 @@ def problems(redis: Redis) -> list[str]:
 def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     context: WorkerContext, studio: Studio, redis: Redis, films: dict[int, tuple[Path, int]]
 ) -> None:
-    assert "two different answers" in train(KEY)
+    assert "two different labels" in train(KEY)
     assert versions(context) == ()
     assert any("Label a frame of each label" in problem for problem in problems(redis))
 
@@ -166,8 +166,8 @@ def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
     file = context.settings.custom_model
     assert file is not None
     text = file.read_text()
-    line = text[: text.index("    seen = features(frames)\n    learned")].count("\n") + 1
-    file.write_text(text.replace("    seen = features(frames)\n    learned", "    seen = 1 / 0\n    learned"))
+    line = text[: text.index("    seen = features(frames)\n    learnt")].count("\n") + 1
+    file.write_text(text.replace("    seen = features(frames)\n    learnt", "    seen = 1 / 0\n    learnt"))
     with pytest.raises(CustomModelError, match=f"sky.py, line {line}: ZeroDivisionError"):
         train(KEY)
     assert [card.name for card in versions(context)] == ["custom-sky-v1"]
@@ -176,7 +176,7 @@ def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
 
 def test_one_answer_alone_teaches_nothing(context: WorkerContext, studio: Studio) -> None:
     studio.tasks[1]["annotations"] = [reviewed(1, (1, FRAMES, "day"))]
-    assert "two different answers" in train(KEY)
+    assert "two different labels" in train(KEY)
     assert annotated_tasks(context, open_project(context, KEY))
     assert versions(context) == ()
 
