@@ -40,6 +40,12 @@ class VideoProblems:
         where = "" if work.question.alone else f" in {work.question.from_name}"
         self.foreign.setdefault(where, set()).update(labels)
 
+    def note_unusable(self, work: ProjectWork, one: Annotated, error: VideoError) -> None:
+        log.warning("task %d is not used for training: %s", one.task.id, error)
+        self.unusable[one.task.id] = f"Task {one.task.id} is not used for training: {error}"
+        if self.accounts is not None:
+            self.accounts.note_unusable(work, one)
+
     def tell(self, context: WorkerContext, work: ProjectWork) -> None:
         """Replaces what the admin was told about them."""
         projects.set_problems(context.redis, work.key, "annotated videos", self.unusable.values())
@@ -77,10 +83,7 @@ def labelled_videos(
                 labelled = examples(labels, features.frames).frames
                 features = with_frames(context, work.question, each.task, features, labelled.tolist(), used)
         except VideoError as error:
-            log.warning("task %d is not used for training: %s", each.task.id, error)
-            noted.unusable[each.task.id] = f"Task {each.task.id} is not used for training: {error}"
-            if noted.accounts is not None:
-                noted.accounts.note_unusable(work, each)
+            noted.note_unusable(work, each, error)
             continue
         if noted.accounts is not None:
             noted.accounts.note_video(context, work, each, features.timeline, labels, exclusive)
@@ -111,10 +114,7 @@ def whole_videos(
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
                 features = task_features(context, question, each.task, backbone, report)
         except VideoError as error:
-            log.warning("task %d is not used for training: %s", each.task.id, error)
-            problems.unusable[each.task.id] = f"Task {each.task.id} is not used for training: {error}"
-            if problems.accounts is not None:
-                problems.accounts.note_unusable(work, each)
+            problems.note_unusable(work, each, error)
             continue
         if problems.accounts is not None:
             problems.accounts.note_whole(work, each, values.tolist(), weight)
