@@ -34,7 +34,7 @@ class RegionOfInterest(NamedTuple):
             raise ValueError(f"{_short(value)} is not four numbers: {_FORM}")
         try:
             x, y, width, height = (float(each) for each in parts)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{_short(value)} is not four numbers: {_FORM}") from None
         if not all(map(math.isfinite, (x, y, width, height))):
             raise ValueError(f"{_short(value)} is not four numbers: {_FORM}")
@@ -42,7 +42,8 @@ class RegionOfInterest(NamedTuple):
             raise ValueError(f"{_short(value)} reaches beyond the picture: {_FORM}")
         if min(width, height) < LEAST:
             raise ValueError(f"{_short(value)} is less than {LEAST:g} percent wide or high: {_FORM}")
-        return cls(x, y, min(width, 100 - x), min(height, 100 - y))
+        # Of -0 the key would hold a minus sign.
+        return cls(abs(x), abs(y), min(width, 100 - x), min(height, 100 - y))
 
     @property
     def is_whole(self) -> bool:

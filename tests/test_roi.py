@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ml_backend.roi import RegionOfInterest, roi_of
+from ml_backend.video.view import SCALER, View, part_in, with_view
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_data_need_not_name_one(nothing: dict[str, object]) -> None:
         ([25, 10, "wide", 60], "is not four numbers"),
         ([25, 10, float("nan"), 60], "is not four numbers"),
         ([True, 10, 50, 60], "is not four numbers"),
+        ([10**400, 10, 50, 60], "is not four numbers"),
         ({"x": 25}, "is not four numbers"),
         (25, "is not four numbers"),
         ([60, 10, 50, 60], "reaches beyond the picture"),
@@ -49,3 +51,10 @@ def test_what_is_none_is_said_with_what_to_write(written: object, why: str) -> N
 def test_two_that_differ_by_a_tenth_of_a_percent_are_not_taken_for_each_other() -> None:
     one, other = RegionOfInterest(25, 10, 50, 60), RegionOfInterest(25, 10.1, 50, 60)
     assert (one.key, other.key) == ("+25+10+50+60", "+25+10.1+50+60")
+
+
+def test_one_that_begins_at_minus_zero_is_found_in_a_backbone_s_key() -> None:
+    minus = View().at(RegionOfInterest.parse("-0, -0.0, 50, 50"))
+    assert minus == View().at(RegionOfInterest(0, 0, 50, 50))
+    key = with_view(f"mobilenet_v2-0123-160-{SCALER}-bf16-v3", minus)
+    assert part_in(key) == minus.part == "+0+0+50+50"

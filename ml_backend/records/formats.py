@@ -43,7 +43,7 @@ def _of_folder(data_dir: Path) -> int | None:
     """None where none is noted, or it cannot be read."""
     try:
         return int(json.loads((data_dir / _FILE).read_text(encoding="utf-8"))["format"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 

@@ -26,7 +26,7 @@ def test_who_only_looks_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "x"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "x"}', '{"format": 1e999}'])
 def test_a_number_that_cannot_be_read_counts_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "format.json").write_text(content)
     check_folder(tmp_path, note=True)
