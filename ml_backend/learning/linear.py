@@ -81,7 +81,7 @@ def fit_softmax(
     width, every = rows.shape[1], np.arange(len(rows))
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        matrix, bias = flat[: width * len(seen)].reshape(width, -1), flat[width * len(seen) :]
+        matrix, bias = flat[: width * len(seen)].reshape(width, len(seen)), flat[width * len(seen) :]
         scores = rows @ matrix.astype(np.float32) + bias.astype(np.float32)
         scores -= scores.max(axis=1, keepdims=True)
         raised = np.exp(scores)
@@ -95,6 +95,6 @@ def fit_softmax(
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     weights = np.zeros((width, count), np.float32)
     bias = np.full(count, NEVER, np.float32)
-    weights[:, seen] = found[: width * len(seen)].reshape(width, -1)
+    weights[:, seen] = found[: width * len(seen)].reshape(width, len(seen))
     bias[seen] = found[width * len(seen) :]
     return Linear(weights, bias)

@@ -176,3 +176,10 @@ def test_whatever_is_labelled_probabilities_are_probabilities(seed: int) -> None
         assert np.isfinite(p).all()
         assert p.min() >= 0
         assert (p.sum(axis=1) if exclusive else p.max(axis=1)).max() <= 1 + 1e-5
+
+
+def test_videos_of_one_frame_each_are_learnt_by_what_they_look_like() -> None:
+    learnt = [LabelledVideo(n, video([n % 2], seed=n), labelled([n % 2], [0], LABELS)) for n in range(6)]
+    head = fit_cold(learnt, LABELS)
+    for truth in (0, 1):
+        assert winners(head.probabilities(video([truth], seed=9))).tolist() == [truth]

@@ -55,3 +55,12 @@ def test_rows_that_count_more_pull_more() -> None:
     assert np.exp(even.log_probabilities(x))[0, 0] == pytest.approx(0.5, abs=1e-3)
     heavy = fit_softmax(x, classes, 2, np.array([10, 1, 1, 1], np.float32))
     assert np.exp(heavy.log_probabilities(x))[0, 0] > 0.6
+
+
+def test_rows_that_show_nothing_leave_every_class_as_likely() -> None:
+    x = np.zeros((3, 6), np.float32)
+    basis = span(x)
+    assert basis.shape == (6, 0)
+    fitted = fit_softmax(x @ basis, np.array([0, 1, 1]), 3)
+    assert fitted.weights.shape == (0, 3)
+    assert np.exp(fitted.log_probabilities(x @ basis)) == pytest.approx(np.array([[0.5, 0.5, 0]] * 3), abs=1e-6)
