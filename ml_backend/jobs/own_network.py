@@ -32,21 +32,23 @@ def load_network(context: WorkerContext, work: ProjectWork, digest: str) -> Back
 def backbone_of(context: WorkerContext, work: ProjectWork, card: ModelCard) -> Backbone:
     """The network that a version's head was trained on. Raises StorageError when the version's own network is gone, or the
     backbone is not the one that it was trained with: its answers would be wrong and sure."""
-    digest = card.network.get("digest")
-    name, frozen = context.settings.backbone, context.backbone_for(work.settings)
-    base = str(card.network.get("base", ""))
-    same = (
-        base.startswith(f"{name}-") and view_in(base) == frozen.view.key
-        if digest
-        else network_of(card.backbone) == frozen.network
-    )
-    if not same:
+    digest, frozen = card.network.get("digest"), context.backbone_for(work.settings)
+    if not sees_as_then(context, work, card):
         raise StorageError(
             f"{card.name} was trained on what the backbone {network_of(card.backbone)} sees, and the backbone is now "
             f"{frozen.network}, so it cannot predict.",
-            "A new version is trained by itself; to go on with this one, set BACKBONE, BACKBONE_WEIGHTS, resolution and roi back.",
+            "A new version is trained automatically. To keep this one, set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back.",
         )
     return load_network(context, work, str(digest)) if digest else frozen
+
+
+def sees_as_then(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
+    """Whether videos are still shown to the backbone that a version was trained with as they were then; else it cannot predict."""
+    name, frozen = context.settings.backbone, context.backbone_for(work.settings)
+    if not card.network.get("digest"):
+        return network_of(card.backbone) == frozen.network
+    base = str(card.network.get("base", ""))
+    return base.startswith(f"{name}-") and view_in(base) == frozen.view.key
 
 
 def backbone_of_version(context: WorkerContext, work: ProjectWork, version: str | None) -> Backbone | None:

@@ -89,7 +89,7 @@ def test_a_head_never_runs_on_what_another_network_sees(context: WorkerContext, 
 
 def test_nor_does_a_fine_tuned_network_of_another_kind(context: WorkerContext, work: ProjectWork) -> None:
     card = replace(card_of("resnet18-abc-160-area-bf16-v2"), network={"digest": "abc", "base": "resnet18-def-160"})
-    with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution and roi back"):
+    with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(context, work, card)
 
 
@@ -159,10 +159,10 @@ def test_a_head_never_runs_on_another_part_of_the_picture_or_another_size(
     context: WorkerContext, work: ProjectWork, changed: dict[str, Any]
 ) -> None:
     other, card = with_settings(work, **changed), card_of(context.backbone.key)
-    with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution and roi back"):
+    with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(context, other, card)
     tuned = replace(card, network={"digest": "abc", "base": context.backbone.key})
-    with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution and roi back"):
+    with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(context, other, tuned)
     key = context.backbone_for(other.settings).key
     assert backbone_of(context, other, card_of(key)).key == key

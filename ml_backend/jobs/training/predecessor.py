@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
+from ml_backend.jobs.own_network import sees_as_then
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Asked, Comparison, compared
@@ -21,6 +22,8 @@ from ml_backend.learning.whole import LabelledWhole
 from ml_backend.records import projects
 
 log = logging.getLogger(__name__)
+
+_BLIND = "cannot predict with the backbone, resolution, and roi that are set now"
 
 Videos = Sequence[LabelledVideo] | Sequence[LabelledWhole]
 
@@ -65,7 +68,11 @@ def against_shown(
     frozen = context.backbone_for(work.settings).network
     same = _network(card) == seen_by and (seen_by or network_of(card.backbone) == frozen)
     later = _answers(context, work, card, [v for v in videos if v.task in unseen]) if same else {}
-    return compared(version, new, old, asked, later).as_json()
+    found = compared(version, new, old, asked, later)
+    if found.worse and not is_custom(version) and not sees_as_then(context, work, card):
+        # Held back for a version that predicts no more, it would leave new videos without predictions.
+        found = Comparison(version, False, f"{found.said}, but {version} {_BLIND}")
+    return found.as_json()
 
 
 def _network(card: ModelCard) -> str:

@@ -131,3 +131,19 @@ def test_a_version_whose_files_are_gone_is_nothing_to_compare_with(
     shutil.rmtree(context.models_dir(KEY) / "cold-v1")
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
     assert "is rolled out" in train(KEY)
+
+
+def test_one_is_not_kept_back_for_a_version_that_predicts_no_more(
+    context: WorkerContext, studio: Studio, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    train(KEY)
+    projects.activate(context.redis, KEY, "cold-v1")
+    worse = Comparison("cold-v1", True, "on the 5 recordings it is worse")
+    monkeypatch.setattr("ml_backend.jobs.training.predecessor.compared", lambda *_: worse)
+    projects.remember(context.redis, Known(KEY, TWO, {"roi": [1, 1, 98, 98]}))
+    assert "cold-v2 is rolled out" in train(KEY)
+    assert decision(context, "cold-v2") == (
+        "cold-v2 is rolled out: on the 5 recordings it is worse, "
+        "but cold-v1 cannot predict with the backbone, resolution, and roi that are set now."
+    )
