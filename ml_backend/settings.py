@@ -199,7 +199,9 @@ def secret(environment: Mapping[str, str], name: str) -> str | None:
         value = Path(file).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise SettingsError(f"{name}_FILE names {file}, which cannot be read ({reason}).", "Mend it.") from error
+        raise SettingsError(
+            f"{name}_FILE names {file}, which cannot be read ({reason}).", "Correct the path or the file's permissions."
+        ) from error
     if not value:
         raise SettingsError(f"{name}_FILE names {file}, which is empty.", "Write the value into it.")
     return value

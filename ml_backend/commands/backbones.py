@@ -45,7 +45,7 @@ def bench(
     frames: Annotated[int, typer.Option(min=10, max=20_000, help="Maximum number of labeled frames to use.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Embeds some labelled frames of a project with several backbones, and prints how well each tells the labels apart on
+    """Embeds some labeled frames of a project with several backbones, and prints how well each tells the labels apart on
     held-out frames, and how fast it is here. Example: coldblitz backbones bench --project 1"""
     from ml_backend.jobs.project_work import open_project
     from ml_backend.jobs.training.comparing import bench_sample, compared

@@ -70,7 +70,7 @@ def import_videos(
     watch: Annotated[Path | None, typer.Option(help="Watch this folder and import new videos until Ctrl+C.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch, one line per video.")] = False,
 ) -> None:
-    """Videos into a project: checked, mended when asked to, each once. Given again after an interruption, it goes on where
+    """Videos into a project: checked, repaired with --fix, each once. Run again after an interruption, it goes on where
     it stopped. Exit code 1 when something could not be imported, else 0, also when all was there already.
     Example: coldblitz import films/*.mp4 --project 1 --fix --segment 60s"""
     from ml_backend.importing.arrivals import Arrivals

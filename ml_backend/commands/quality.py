@@ -23,7 +23,8 @@ def print_report(backend: Backend, project: str, as_json: bool) -> None:
     found = backend.quality(project)
     if found is None:
         raise SettingsError(
-            f"The labels of project {project} have not been looked at yet.", "That is done after a training; annotate."
+            f"The labels of project {project} have not been checked yet.",
+            "They are checked after each training: submit an annotation.",
         )
     console = terminal()
     if as_json:

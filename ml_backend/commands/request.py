@@ -32,16 +32,22 @@ def train(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="cold, blitz or custom, now and after each annotation; extra-params to follow these again.",
+            help="cold, blitz, or custom, for this training and all later ones; extra-params: as the extra params say.",
             show_default="as it is chosen",
         ),
     ] = None,
     fit: Annotated[str | None, typer.Option(help="With --kind blitz: head or finetune.")] = None,
-    cycles: Annotated[int | None, typer.Option(help="With --kind blitz: epochs.")] = None,
-    validation_split: Annotated[float | None, typer.Option(help="With --kind blitz: share held out.")] = None,
-    early_stopping: Annotated[int | None, typer.Option(help="With --kind blitz: epochs without gain.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="With --kind blitz: side in pixels.")] = None,
-    frame_step: Annotated[int | None, typer.Option(help="With --kind blitz: one frame in so many.")] = None,
+    cycles: Annotated[int | None, typer.Option(help="With --kind blitz: number of epochs.")] = None,
+    validation_split: Annotated[
+        float | None, typer.Option(help="With --kind blitz: share of the videos held out.")
+    ] = None,
+    early_stopping: Annotated[
+        int | None, typer.Option(help="With --kind blitz: stop after this many epochs without improvement.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="With --kind blitz: side of the training pictures in pixels.")
+    ] = None,
+    frame_step: Annotated[int | None, typer.Option(help="With --kind blitz: train on every n-th frame.")] = None,
     file: Annotated[
         str | None, typer.Option(help="With --kind custom: the name of a file in custom_models inside DATA_DIR.")
     ] = None,

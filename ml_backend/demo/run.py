@@ -127,7 +127,7 @@ def _same_addresses(earlier: Mapping[str, Any], studio: Studio, backend: Backend
         if _port(url) != earlier[name]:
             raise DidNotStart(
                 f"Port {earlier[name]}, which the earlier run of this demo used, is taken.",
-                "Stop what listens there, or begin anew with `make clean-demo`.",
+                "Stop what listens there, or start over with `make clean-demo`.",
             )
 
 

@@ -149,7 +149,7 @@ def _connection(settings: Settings, named: _Named, connection: Connection) -> Ch
 def _webhook(context: WorkerContext, named: _Named, number: int, connection: Connection) -> Check:
     name, url = named("webhook"), f"{connection.url}/webhook"
     mended = (
-        "Restart Coldblitz or wait five minutes: it repairs this by itself. If it does not, see `coldblitz status`."
+        "Restart Coldblitz or wait five minutes: it repairs this automatically. If it does not, see `coldblitz status`."
     )
     ours = [hook for hook in hooks(context.client, number) if hook.url == url]
     if not ours:

@@ -80,7 +80,7 @@ def needed(module: str, extra: str) -> Any:
     except ImportError as error:
         raise WeightsError(
             f"BACKBONE needs {module}, which is not installed ({error}).",
-            f"Install it beside Coldblitz: pip install 'coldblitz[{extra}]'.",
+            f"Install it next to Coldblitz: pip install 'coldblitz[{extra}]'.",
         ) from error
 
 

@@ -75,7 +75,7 @@ def load_text_model(name: str, device: str, cache_dir: Path) -> TextModel:
     except ImportError as error:
         raise WeightsError(
             f"TEXT_MODEL is set, but the extra `text` is not installed ({error}).",
-            "Install transformers beside Coldblitz (docs/text.md says how), or unset TEXT_MODEL.",
+            "Install transformers next to Coldblitz (docs/text.md says how), or unset TEXT_MODEL.",
         ) from error
     folder = _found(name, cache_dir)
     _check(folder)

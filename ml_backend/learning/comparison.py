@@ -61,14 +61,14 @@ class Comparison:
 def new_question(new: HeldAnswers, old: HeldAnswers) -> str | None:
     """How the question has changed, in words; None when it is the same one."""
     if new.whole != old.whole:
-        return f"it is about {'whole videos' if new.whole else 'frames'} now"
+        return f"it is now about {'whole videos' if new.whole else 'frames'}"
     added = [label for label in new.labels if label not in old.labels]
     removed = [label for label in old.labels if label not in new.labels]
-    told = [f"{some(labels)} {what}" for labels, what in ((added, "came"), (removed, "went")) if labels]
+    told = [f"{what}: {some(labels)}" for labels, what in ((added, "added"), (removed, "removed")) if labels]
     if told:
-        return f"of its labels {' and '.join(told)}"
+        return f"labels {'; '.join(told)}"
     if new.exclusive != old.exclusive:
-        return f"{'one label holds' if new.exclusive else 'several labels may hold'} at a time now"
+        return f"{'only one label' if new.exclusive else 'several labels'} can apply at a time now"
     return None
 
 
@@ -82,14 +82,16 @@ def compared(
     version, and not condemn it: it is worse when it is so on the others, beyond chance, and on all together.
     """
     if (changed := new_question(new, old)) is not None:
-        return Comparison(version, False, f"the question is another one than that of {version}: {changed}")
+        return Comparison(
+            version, False, f"the question has changed since {version} ({changed}), so scores cannot be compared"
+        )
     now = {video.task: video for video in videos if video.task in new.by_task}
     both = _differences(now, new, {task: _in_order(old.by_task[task], old, new) for task in now if task in old.by_task})
     since = _differences(now, new, {task: _in_order(later[task], old, new) for task in now if task in later})
     if len(both) < _ENOUGH:
         recordings = "1 recording" if len(both) == 1 else f"{len(both)} recordings"
         return Comparison(
-            version, False, f"only {recordings} can be scored with {version} as well, too few to hold against it"
+            version, False, f"only {recordings} can be scored with both it and {version}, too few to compare"
         )
     found = f"on the {len(both)} recordings that neither had seen when asked {_scored(both, version)}"
     if not _is_worse(both):

@@ -161,7 +161,7 @@ def _described(file: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         described = None
     except (OSError, ValueError) as error:
-        raise CustomModelError(f"{beside.name} is not JSON: {error}.", "Mend it.") from error
+        raise CustomModelError(f"{beside.name} is not JSON: {error}.", "Correct it.") from error
     if not isinstance(described, dict) or not isinstance(described.get("labels"), list):
         raise CustomModelError(
             f"{file.name} comes without {beside.name}, or that names no labels.",

@@ -76,7 +76,7 @@ def running_redis(settings: Settings) -> Iterator[str]:
                 told = (log.read_text(errors="replace") if log.exists() else "").strip().splitlines() or ["no log"]
                 raise StorageError(
                     f"The embedded Redis did not start ({told[-1][-200:]}).",
-                    f"See {log}; a damaged folder may be deleted, and is made anew from Label Studio.",
+                    f"See {log}; if its folder is damaged, delete it: it is rebuilt from Label Studio.",
                 )
             time.sleep(0.05)
         yield url

@@ -166,7 +166,7 @@ def _beginning(timeline: Timeline, video: Demuxed, natural: float | None) -> lis
         findings.append(Finding("hidden-frames", message, remedy, "note"))
     twice = int((np.diff(timeline.microseconds) == 0).sum())
     if twice:
-        message = f"{twice} frames have the same time as the one before them, so that nobody sees them."
+        message = f"{twice} frames have the same time as the one before them, so they are never seen."
         findings.append(
             Finding("same-time", message, f"Encode it again at a constant rate: {_constant(timeline)[0]}", "note")
         )
@@ -298,7 +298,7 @@ def _moving_about(timeline: Timeline, video: Demuxed) -> list[Finding]:
     ahead = timeline.microseconds[rows[:, 1]] - rows[:, 0]
     if len(ahead) and ahead.max() > 2000:
         message = f"A jump to up to {ahead.max() / 1000:.0f} ms before a key frame lands on it: browsers look it up by another time."
-        remedy = "Nothing to do here: labels are put where the annotator saw them. Writing the file once more without fragments mends it."
+        remedy = "Nothing to do here: labels are put where the annotator saw them. Writing the file again without fragments fixes it."
         findings.append(Finding("early-key-frames", message, remedy, "note"))
     length = float(times[-1] - times[0])
     if length > _LONG:
@@ -338,7 +338,7 @@ def _decoded(path: Path, timeline: Timeline) -> list[Finding]:
     if len(sizes) > 1:
         message = f"The pictures change their size: {', '.join(sizes)}."
         remedy = (
-            "Nothing to do for a timeline; with --fix, all get the largest, with black beside what does not fill it."
+            "Nothing to do for a timeline; with --fix, all get the largest size, and the rest is filled with black."
         )
         findings.append(Finding("sizes", message, remedy, "note"))
     return findings

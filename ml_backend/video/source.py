@@ -138,7 +138,7 @@ class VideoFolder:
                         progress(received / size)
             if size is not None and received != size:
                 raise VideoUnreachable(
-                    f"{shown(url)} broke off after {received} of {size} bytes.", "It is fetched again by itself."
+                    f"{shown(url)} broke off after {received} of {size} bytes.", "It is fetched again automatically."
                 )
             if not received:
                 raise _empty(url)
@@ -172,7 +172,7 @@ class VideoFolder:
         reason, remedy = why(error, url, self._hosts)
         return VideoUnreachable(
             f"{shown(url)} cannot be reached ({reason}).",
-            f"{(remedy or 'Check the address and the network.').rstrip('.')}; it is tried again by itself.",
+            f"{(remedy or 'Check the address and the network.').rstrip('.')}; it is retried automatically.",
         )
 
     def _evict(self, keep: str) -> None:
@@ -222,7 +222,7 @@ def _chunks(url: str, response: requests.Response) -> Iterator[bytes]:
         if seconds > _SLOW_SECONDS and received < seconds * _SLOW_BYTES_A_SECOND:
             raise VideoUnreachable(
                 f"The server of {shown(url)} sent only {received} bytes in {seconds:.0f} s.",
-                "It is tried again by itself; put the video on a faster server, or into Label Studio.",
+                "It is retried automatically. If this goes on, put the video on a faster server or upload it to Label Studio.",
             )
 
 
@@ -240,7 +240,7 @@ def _judged(url: str, response: requests.Response) -> requests.Response:
         response.close()
         raise VideoUnreachable(
             f"The server of {shown(url)} answered {response.status_code}.",
-            "It is tried again by itself; see that server's log.",
+            "It is retried automatically; see that server's log.",
         )
     if response.status_code == 416:
         response.close()

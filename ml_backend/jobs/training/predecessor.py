@@ -55,7 +55,9 @@ def against_shown(
     old = load_answers(context.models_dir(work.key), version, card.question)
     if new is None or checked is None or old is None:
         few = (
-            "the videos are too few to measure it" if new is None else f"{version} was not measured when it was trained"
+            "there are too few videos to measure it"
+            if new is None
+            else f"{version} was not measured when it was trained"
         )
         return Comparison(version, False, few).as_json()
     asked = [

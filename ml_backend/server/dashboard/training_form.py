@@ -19,9 +19,9 @@ from ml_backend.server.protocol import backend
 _KNOBS = {
     "cycles": ("Epochs", "at most"),
     "validation_split": ("Held out", "share of the videos"),
-    "early_stopping": ("Early stopping", "after so many epochs without gain"),
+    "early_stopping": ("Early stopping", "after this many epochs without improvement"),
     "image_size": ("Image size", "side in pixels"),
-    "frame_step": ("Frame step", "one frame in so many"),
+    "frame_step": ("Frame step", "train on every n-th frame"),
 }
 _FRACTIONS = {"validation_split"}
 _SAID = {"cold": "Cold", "blitz": "Blitz", "custom": "custom"}

@@ -118,7 +118,7 @@ def test_another_label_begins_a_new_comparison(context: WorkerContext, studio: S
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
     assert "cold-v2 is rolled out" in train(KEY)
     assert decision(context, "cold-v2") == (
-        "cold-v2 is rolled out: the question is another one than that of cold-v1: of its labels “clear” came."
+        "cold-v2 is rolled out: the question has changed since cold-v1 (labels added: “clear”), so scores cannot be compared."
     )
 
 
