@@ -241,12 +241,13 @@ class TestTheProject:
 
         return make
 
-    def test_the_label_config_has_nothing_to_predict(self, connected: Any, backend_web: Web) -> None:
-        config = (
-            '<View><Choices name="c" toName="v"><Choice value="a"/></Choices><Video name="v" value="$video"/></View>'
-        )
-        code, checks = doctor(backend_web.environment, connected(config))
-        assert (code, faults(checks)) == (1, {"label config"})
+    def test_the_label_config_has_nothing_to_predict(self, connected: Any, backend_web: Web, studio: Studio) -> None:
+        project = connected()
+        # Label Studio would not have connected it with such a config, and finds that the backend refuses it now.
+        config = '<View><TextArea name="c" toName="v"/><Video name="v" value="$video"/></View>'
+        studio.patch(f"/api/projects/{project}/", {"label_config": config})
+        code, checks = doctor(backend_web.environment, project)
+        assert (code, faults(checks)) == (1, {"label config", "connection"})
         assert "<TimelineLabels" in checks["label config"]["remedy"]
 
     def test_the_label_config_says_nothing_of_the_frame_rate(self, connected: Any, backend_web: Web) -> None:
@@ -277,7 +278,8 @@ class TestTheProject:
         studio.post(f"/api/projects/{project}/import/predictions", [prediction])
         studio.patch(f"/api/projects/{project}/", {"model_version": "cold-v1"})
         _, checks = doctor(backend_web.environment, project)
-        assert checks["model version"]["state"] == "ok"
+        assert faults(checks) == set()
+        assert "no model of that name is here" in checks["model version"]["message"]
         for each in studio.predictions(task):
             studio.delete(f"/api/predictions/{each['id']}/")
         _, checks = doctor(backend_web.environment, project)
