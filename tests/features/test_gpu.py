@@ -89,7 +89,7 @@ def test_the_batch_that_fits_is_kept(lock: Path) -> None:
 
 
 def test_without_room_for_one_picture_it_says_what_to_do_and_lets_others_go_on(lock: Path) -> None:
-    with pytest.raises(DeviceFull, match=r"memory of cpu is full.*stop other programs") as raised:
+    with pytest.raises(DeviceFull, match=r"memory of cpu is full.*Stop other programs") as raised:
         on_device(Small(0), "cpu", lock)(pictures(3))
     assert raised.value.passes
     assert len(on_device(Small(9), "cpu", lock, batch=8)(pictures(3))["early"]) == 3
