@@ -145,4 +145,4 @@ def test_before_there_is_a_report_the_command_says_when_there_will_be(tmp_path: 
     (tmp_path / "projects" / KEY).mkdir(parents=True)
     environment = {"LABEL_STUDIO_URL": "http://x", "LABEL_STUDIO_API_KEY": "x", "DATA_DIR": str(tmp_path)}
     told = CliRunner().invoke(app, ["quality", "7"], env=environment)
-    assert "after a training" in str(told.exception)
+    assert "after each training" in str(told.exception)
