@@ -21,8 +21,8 @@ SAMPLING = [
     *("Candidates", "Quality", "Strategy"),
     *("at_random", "auto", "boundary", "disagreement", "diverse", "embedding_differences", "entropy", "entropy_of"),
     *("good", "grey_differences", "groups", "hash_differences", "hash_pairs", "instead", "k_centre"),
-    *("least_certain_first", "margin", "per_shot", "prompted", "quality", "rare", "score_among", "shots", "thin"),
-    *("uncertain", "uniform", "unique", "unique_stream"),
+    *("least_certain_first", "margin", "per_shot", "prompted", "quality", "rare", "score_among", "shots"),
+    *("telling", "thin", "uncertain", "uniform", "unique", "unique_stream"),
 ]
 
 
