@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.learning.baselines import Frames, lstm, plain
 from benchmarks.learning.data import Data, Track, answers, balanced, grouping
 from ml_backend.learning.blitz import fit_blitz
-from ml_backend.learning.evaluation import evaluate
+from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.metrics import calibration_error
 from ml_backend.learning.refinement import refined_probabilities
 
@@ -73,7 +73,9 @@ def _leave_out(tracks: Sequence[Track], groups: Sequence[str], with_lstm: bool) 
             scores[name].append(balanced(truth, answer))
         if len(asked) > 1:
             values = np.eye(len(classes), dtype=np.int8)[truth]
-            measured = evaluate(videos, classes, partial(fit_blitz, labels=classes, exclusive=True), exclusive=True)
+            measured = cross_validated(
+                videos, classes, partial(fit_blitz, labels=classes, exclusive=True), exclusive=True
+            ).metrics()
             tempered = head.calibrated(measured["temperature"])
             p = np.concatenate([tempered.probabilities(track.features)[track.scored] for track in asked])
             ece.append(calibration_error(p, values, True) or 0.0)

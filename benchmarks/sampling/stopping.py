@@ -17,7 +17,7 @@ from benchmarks.learning.data import Track, answers, f1
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.evaluation import evaluate
+from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
 from ml_backend.learning.kappa import cohen_kappa
@@ -157,7 +157,7 @@ def _blitz(videos: Sequence[Track]) -> Iterator[Answered]:
         fit = partial(fit_blitz, labels=asked.classes, exclusive=True)
         taught = [replace(track.labelled(), task=place) for place, track in enumerate(videos) if track is not asked]
         probabilities = fit(taught).probabilities(asked.features)
-        yield Answered(asked, probabilities, evaluate(taught, asked.classes, fit, exclusive=True))
+        yield Answered(asked, probabilities, cross_validated(taught, asked.classes, fit, exclusive=True).metrics())
 
 
 def _taught(track: Track, task: int, count: int, seed: int) -> LabelledVideo:
@@ -168,7 +168,7 @@ def _taught(track: Track, task: int, count: int, seed: int) -> LabelledVideo:
 def _project(videos: Sequence[Track], taught: Sequence[LabelledVideo], fit: Fit) -> list[Answered]:
     """Every video as the product predicts it; the first ones are `taught`, and what is answered in them is held."""
     head = fit(taught)
-    measured = evaluate(taught, videos[0].classes, fit, exclusive=True)
+    measured = cross_validated(taught, videos[0].classes, fit, exclusive=True).metrics()
     found = []
     for place, track in enumerate(videos):
         if place < len(taught):

@@ -55,30 +55,6 @@ class CrossValidation:
         return summary(self.held, self.labels, self.exclusive, self.scheme, self.recording)
 
 
-def evaluate(
-    videos: Sequence[LabelledVideo],
-    labels: Sequence[str],
-    fit: Fit,
-    *,
-    exclusive: bool,
-    most_folds: int = 5,
-    seed: int = 0,
-    trained_on: Collection[int] = (),
-    progress: Callable[[float], None] | None = None,
-) -> dict[str, Any]:
-    """The metrics of `cross_validated`."""
-    return cross_validated(
-        videos,
-        labels,
-        fit,
-        exclusive=exclusive,
-        most_folds=most_folds,
-        seed=seed,
-        trained_on=trained_on,
-        progress=progress,
-    ).metrics()
-
-
 def cross_validated(
     videos: Sequence[LabelledVideo],
     labels: Sequence[str],

@@ -209,21 +209,6 @@ def _always(features: int, videos: float) -> Linear:
     return Linear(np.zeros((features, 2), np.float32), np.array([np.log1p(videos), 0], np.float32))
 
 
-def evaluate_whole(
-    videos: Sequence[LabelledWhole],
-    labels: Sequence[str],
-    exclusive: bool,
-    most_folds: int = 5,
-    seed: int = 0,
-    progress: Callable[[float], None] | None = None,
-) -> dict[str, Any]:
-    """The metrics of `cross_validated_whole`; nothing is calibrated on a row a video."""
-    return {
-        **cross_validated_whole(videos, labels, exclusive, most_folds, seed, progress).metrics(),
-        "temperature": 1.0,
-    }
-
-
 def cross_validated_whole(
     videos: Sequence[LabelledWhole],
     labels: Sequence[str],

@@ -14,7 +14,7 @@ from ml_backend.features.blocks import Samples
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.calibration import ENOUGH_FRAMES, Held, fitting_temperature
 from ml_backend.learning.cold import fit_cold
-from ml_backend.learning.evaluation import evaluate
+from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
 from ml_backend.learning.metrics import (
@@ -50,7 +50,7 @@ class TestEvaluate:
             seen.append({v.task for v in videos})
             return FIT(videos)
 
-        found = evaluate([reviewed(n) for n in range(4)], LABELS, fit, exclusive=True)
+        found = cross_validated([reviewed(n) for n in range(4)], LABELS, fit, exclusive=True).metrics()
         assert sorted(min({0, 1, 2, 3} - tasks) for tasks in seen) == [0, 1, 2, 3]
         assert found["macro_f1"] > 0.97
         assert found["segment_f1"] > 0.97
@@ -70,10 +70,10 @@ class TestEvaluate:
         for n in range(4):
             known = labelled(rng.integers(0, 2, 120), range(120), LABELS)
             noise.append(LabelledVideo(n, video(TRUTH, room=n, seed=n), replace(known, dense=True, judged=True)))
-        assert evaluate(noise, LABELS, FIT, exclusive=True)["macro_f1"] < 0.65
+        assert cross_validated(noise, LABELS, FIT, exclusive=True).metrics()["macro_f1"] < 0.65
 
     def test_the_same_recording_twice_is_never_on_both_sides(self) -> None:
-        found = evaluate([reviewed(0), reviewed(0)], LABELS, FIT, exclusive=True)
+        found = cross_validated([reviewed(0), reviewed(0)], LABELS, FIT, exclusive=True).metrics()
         assert found["videos"] == 1
         assert found["judgement"].startswith("Not enough videos to judge")
 
@@ -88,13 +88,17 @@ class TestEvaluate:
             samples = Samples(np.arange(0, 120, 4), seen, *(np.ones(30, np.float32) for _ in fields(Samples)[2:]))
             return replace(video, features=replace(video.features, samples=samples))
 
-        copy = evaluate([looking(first, hashes[0]), looking(other, copied)], LABELS, FIT, exclusive=True)
+        copy = cross_validated(
+            [looking(first, hashes[0]), looking(other, copied)], LABELS, FIT, exclusive=True
+        ).metrics()
         assert copy["videos"] == 1
-        apart = evaluate([looking(first, hashes[0]), looking(other, hashes[1])], LABELS, FIT, exclusive=True)
+        apart = cross_validated(
+            [looking(first, hashes[0]), looking(other, hashes[1])], LABELS, FIT, exclusive=True
+        ).metrics()
         assert apart["videos"] == 2
 
     def test_one_video_is_measured_on_blocks_and_says_so(self) -> None:
-        found = evaluate([reviewed(0)], LABELS, FIT, exclusive=True)
+        found = cross_validated([reviewed(0)], LABELS, FIT, exclusive=True).metrics()
         assert found["scheme"] == "blocks of one video"
         assert found["judgement"].startswith("Not enough videos to judge")
         assert found["macro_f1"] > 0.9
@@ -108,7 +112,7 @@ class TestEvaluate:
             taught.append(videos)
             return FIT(videos)
 
-        found = evaluate(copies, LABELS, fit, exclusive=True)
+        found = cross_validated(copies, LABELS, fit, exclusive=True).metrics()
         assert (found["scheme"], found["frames"]) == ("blocks of one video", 12 * len(TRUTH))
         # However many copies there are: as many fits as blocks.
         assert len(taught) == 4
@@ -117,7 +121,7 @@ class TestEvaluate:
             assert len(inside) == 12
 
     def test_a_blind_submit_is_no_measure(self) -> None:
-        found = evaluate([reviewed(n, judged=False) for n in range(3)], LABELS, FIT, exclusive=True)
+        found = cross_validated([reviewed(n, judged=False) for n in range(3)], LABELS, FIT, exclusive=True).metrics()
         assert found["frames"] == 0
         assert "Not measured" in found["judgement"]
 
@@ -125,14 +129,16 @@ class TestEvaluate:
         videos = [
             LabelledVideo(n, video(TRUTH, room=n, seed=n), labelled(TRUTH, [5, 40, 70, 100], LABELS)) for n in range(4)
         ]
-        found = evaluate(videos, LABELS, partial(fit_cold, labels=LABELS, exclusive=True), exclusive=True)
+        found = cross_validated(
+            videos, LABELS, partial(fit_cold, labels=LABELS, exclusive=True), exclusive=True
+        ).metrics()
         assert found["frames"] == 16
         assert found["macro_f1"] > 0.9
         assert found["segment_f1"] is None
 
     def test_progress_is_told(self) -> None:
         told: list[float] = []
-        evaluate([reviewed(n) for n in range(3)], LABELS, FIT, exclusive=True, progress=told.append)
+        cross_validated([reviewed(n) for n in range(3)], LABELS, FIT, exclusive=True, progress=told.append).metrics()
         assert told == pytest.approx([0, 1 / 3, 2 / 3])
 
 

@@ -14,7 +14,7 @@ from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT
 from ml_backend.learning.versions import Learnt, add_measurements, load_card, load_heads, save_version
-from ml_backend.learning.whole import LabelledWhole, WholeHead, evaluate_whole, fit_whole, pooled, whole_labels
+from ml_backend.learning.whole import LabelledWhole, WholeHead, cross_validated_whole, fit_whole, pooled, whole_labels
 
 # Scenes 0 and 1 make an indoor video, 2 and 3 an outdoor one; 5 is seen in both now and then.
 INDOOR, OUTDOOR = np.repeat([0, 1, 0], 30), np.repeat([2, 3, 2], 30)
@@ -115,20 +115,22 @@ class TestWhatPeopleSay:
 
 class TestMeasuring:
     def test_videos_are_left_out(self) -> None:
-        found = evaluate_whole(some(8), LABELS, True)
+        found = cross_validated_whole(some(8), LABELS, True).metrics()
         assert (found["videos"], found["frames"]) == (8, 8)
         assert found["macro_f1"] > 0.9
         assert "Measured on 8 recordings" in found["judgement"]
 
     def test_what_nobody_judged_teaches_and_is_not_counted(self) -> None:
         videos = [*some(6), one(7, INDOOR, 1, 0, judged=False, weight=0.3)]
-        assert evaluate_whole(videos, LABELS, True)["videos"] == 6
+        assert cross_validated_whole(videos, LABELS, True).metrics()["videos"] == 6
 
     @pytest.mark.parametrize("number", [4, 16])
     def test_labels_by_chance_are_called_neither_good_nor_all_wrong(self, number: int) -> None:
         # Nothing tells these videos apart, whatever they are called.
         alike = [one(n, INDOOR, int(n % 2), int(1 - n % 2)) for n in range(number)]
-        found = [float(evaluate_whole(alike, LABELS, True, seed=seed)["macro_f1"]) for seed in range(6)]
+        found = [
+            float(cross_validated_whole(alike, LABELS, True, seed=seed).metrics()["macro_f1"]) for seed in range(6)
+        ]
         assert 0.15 < np.mean(found) < 0.8
 
 

@@ -14,9 +14,9 @@ from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_vid
 from ml_backend.jobs.training.learning import fitting
 from ml_backend.jobs.training.train import newest_learnt
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
-from ml_backend.learning import evaluation
+from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
-from ml_backend.learning.whole import evaluate_whole
+from ml_backend.learning.whole import cross_validated_whole
 from ml_backend.queueing.queue import request
 
 
@@ -64,18 +64,20 @@ def _measured(
     if card.is_whole:
         with part(0, 50):
             answered = whole_videos(context, work, annotated, problems)
-        return evaluate_whole(answered, work.question.labels, card.exclusive, progress=tell)
+        measured = cross_validated_whole(answered, work.question.labels, card.exclusive, progress=tell).metrics()
+        # Nothing is calibrated on a row a video.
+        return {**measured, "temperature": 1.0}
     with part(0, 50):
         backbone = backbone_of(context, work, card)
         videos = labelled_videos(context, work, annotated, card.exclusive, backbone, problems)
     prompts = None
     if "prior" in card.structure:
         videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
-    return evaluation.evaluate(
+    return cross_validated(
         videos,
         card.labels,
         fitting(card.kind, card.labels, card.exclusive, prompts),
         exclusive=card.exclusive,
         trained_on=trained_on(card),
         progress=tell,
-    )
+    ).metrics()
