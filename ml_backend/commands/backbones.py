@@ -75,7 +75,7 @@ def bench(
         )
         return
     title = f"{len(sample)} labeled frames of {len(set(sample.video.tolist()))} videos of project {project}"
-    table = Table("backbone", "macro-F1 on held-out frames", "frames a second", "dimensions", "license", title=title)
+    table = Table("backbone", "macro-F1 on held-out frames", "frames per second", "dimensions", "license", title=title)
     for row in sorted(rows, key=lambda row: -(row["macro_f1"] or 0)):
         if row["problem"]:
             table.add_row(row["backbone"], row["problem"], "", "", "")

@@ -81,7 +81,7 @@ def _print(found: CustomCheck, console: Console) -> None:
             "answers",
             f"{found.shape[0]} frames x {found.shape[1]} labels, from {found.lowest:.3f} to {found.highest:.3f}",
         ),
-        ("speed", f"{found.frames_per_second:g} frames a second, decoding included"),
+        ("speed", f"{found.frames_per_second:g} frames per second, decoding included"),
         *(
             [
                 (

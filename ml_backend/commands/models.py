@@ -95,7 +95,7 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
         "kind": card["kind"],
         "created": card["created"],
         "decision": card["decision"] or "none yet",
-        "labels": ", ".join(card["labels"]) + (" (one a frame)" if card["exclusive"] else " (several a frame)"),
+        "labels": ", ".join(card["labels"]) + (" (one per frame)" if card["exclusive"] else " (several per frame)"),
         "never predicted": some(card["lacking"]) or "none",
         "learned from": f"{card['labelled_frames']} frames of {card['videos']} videos",
         "annotations": f"{len(card['annotations'])}, hash {card['annotations_hash']}" + (f": {ids}" if ids else ""),

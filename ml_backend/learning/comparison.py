@@ -93,7 +93,7 @@ def compared(
         return Comparison(
             version, False, f"only {recordings} can be scored with both it and {version}, too few to compare"
         )
-    found = f"on the {len(both)} recordings that neither had seen when asked {_scored(both, version)}"
+    found = f"on the {len(both)} recordings that neither version was trained on, {_scored(both, version)}"
     if not _is_worse(both):
         return Comparison(version, False, found + (", which may be chance" if _drop(both) > _SLACK else ""))
     if not len(since) or _drop(np.concatenate([both, since])) > _SLACK:
@@ -146,4 +146,4 @@ def _drop(pairs: Scores) -> float:
 
 def _scored(pairs: Scores, version: str) -> str:
     was, now = pairs.mean(axis=0)
-    return f"its macro-F1 is {now:.3f} and that of {version} {was:.3f}"
+    return f"its macro-F1 is {now:.3f}, and that of {version} is {was:.3f}"

@@ -13,6 +13,7 @@ import numpy as np
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.framelabels import YES
 from ml_backend.learning.metrics import Values
+from ml_backend.video.timeline import MOST_STUDIO_FRAMES
 
 FILE = "held-out.json"
 
@@ -65,8 +66,8 @@ def load_answers(root: Path, version: str, question: str) -> HeldAnswers | None:
     try:
         data = json.loads((root / version / FILE).read_bytes())
         return HeldAnswers.of(data[question])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # not there, or damaged
 
 
 def _runs(answer: Values) -> list[list[int]]:
@@ -80,5 +81,7 @@ def _runs(answer: Values) -> list[list[int]]:
 
 
 def _frames(runs: Sequence[Sequence[int]], labels: int) -> Values:
+    if sum(length for length, _ in runs) > MOST_STUDIO_FRAMES:
+        raise ValueError("no video has so many frames")
     rows = np.array([[code >> column & 1 for column in range(labels)] for _, code in runs], np.int8)
     return np.repeat(rows.reshape(len(runs), labels), [length for length, _ in runs], axis=0)

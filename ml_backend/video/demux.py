@@ -66,7 +66,7 @@ def demux(path: Path) -> Demuxed:
         if is_raw(container):
             raise RawStream(
                 f"{path.name} is a raw {stream.codec_context.codec.canonical_name} stream: its pictures have no times.",
-                f"Put it into an MP4 file, at 30 frames a second for example: ffmpeg -r 30 -i {path.name} -c copy OUTPUT.mp4",
+                f"Put it into an MP4 file, at 30 frames per second for example: ffmpeg -r 30 -i {path.name} -c copy OUTPUT.mp4",
             )
         time_base = stream.time_base or Fraction(1, 90_000)
         packets = _read_packets(path, container, stream)

@@ -189,19 +189,21 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     missed = unreachable(timeline, natural)
     lasting = usual_lasting(timeline)
     if lasting > 1:
-        message = f"A frame lasts {_number(round(lasting, 2))} s, and Label Studio counts at least one frame a second."
-        remedy = f"Nothing to do here: at 1 frame a second each picture is counted about {round(lasting)} times."
+        message = (
+            f"A frame lasts {_number(round(lasting, 2))} s, and Label Studio counts at least one frame per second."
+        )
+        remedy = f"Nothing to do here: at 1 frame per second each picture is counted about {round(lasting)} times."
         findings.append(Finding("time-lapse", message, remedy, "note"))
     if uneven:
         shortest, longest = gaps.min() / 1000, gaps.max() / 1000
         message = f"The frame rate varies: frames last from {shortest:.0f} to {longest:.0f} ms."
         if missed:
-            message += f" Even at {_number(natural)} frames a second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
+            message += f" Even at {_number(natural)} frames per second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
         remedy = "Labels stay on the frames that were seen"
         if missed:
             command, rate, left = _constant(timeline)
             most = "every frame" if not left else f"all frames but {left}"
-            remedy += f"; to reach {most}, count {_number(float(rate))} frames a second in the <Video> tag (framerate) before "
+            remedy += f"; to reach {most}, count {_number(float(rate))} frames per second in the <Video> tag (framerate) before "
             remedy += f"labeling begins, or encode it at that rate: {command}"
         else:
             remedy += "."
@@ -210,7 +212,7 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
         return findings
     lost = unreachable(timeline, framerate)
     beyond = float(timeline.duration) * framerate > MOST_STUDIO_FRAMES
-    message = f"Label Studio counts {_number(framerate)} frames a second, the video has {_number(natural)}: "
+    message = f"Label Studio counts {_number(framerate)} frames per second, the video has {_number(natural)}: "
     if lost > missed:
         message += f"{lost} of its {len(timeline)} frames cannot be labeled."
     else:

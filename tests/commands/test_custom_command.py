@@ -28,7 +28,7 @@ def test_the_examples_can_be_used(example: str, film: str) -> None:
     told = CliRunner().invoke(app, ["custom", "check", str(EXAMPLES / example), "--video", film])
     assert told.exit_code == 0
     assert f"{example} can be used." in told.stdout
-    assert "frames a second" in told.stdout
+    assert "frames per second" in told.stdout
 
 
 def test_json_holds_what_was_found_whatever_the_file_prints(tmp_path: Path, film: str) -> None:

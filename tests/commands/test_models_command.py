@@ -80,7 +80,7 @@ def row(text: str, name: str) -> list[str]:
 
 def test_it_says_what_was_learnt_from_what(environment: dict[str, str]) -> None:
     text = shown(environment, "blitz-v2")
-    assert row(text, "labels") == ["cat, dog (one a frame)"]
+    assert row(text, "labels") == ["cat, dog (one per frame)"]
     assert row(text, "learned from") == ["160 frames of 4 videos"]
     assert row(text, "annotations") == [f"2, hash {annotations_hash(ANNOTATIONS)}: 9, 12"]
     assert row(text, "backbone") == ["mobilenet_v2-0123abcd"]

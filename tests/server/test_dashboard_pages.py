@@ -172,12 +172,14 @@ class TestProjects:
         bars = {str(bar["aria-label"]).split(":")[0]: (bar["value"], bar["max"]) for bar in found.all("progress")}
         assert bars == {
             "suggested": ("4", "6"),
-            "labelled": ("2", "6"),
+            "labeled": ("2", "6"),
             "reviewed": ("1", "6"),
             "predicted": ("4", "6"),
         }
         assert "cold-v3 0.930" in found.text
-        assert "Go on. About 110 errors are left in 900 frames, most in these videos: task 4, 3, 2." in found.text
+        assert (
+            "Keep labeling. About 110 errors are left in 900 frames, most in these videos: task 4, 3, 2." in found.text
+        )
         assert "rose from 0.810" in found.text
         assert "300 frames" in found.text
         assert "'samplin' is unknown" in found.text

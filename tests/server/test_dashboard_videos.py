@@ -76,7 +76,7 @@ class TestVideos:
             "Confidence in ball",
             "Confidence in car",
         ]
-        assert "300 frames at 25 a second, 0:12.00; 55 % confidence" in found.text
+        assert "300 frames at 25 per second, 0:12.00; 55 % confidence" in found.text
         unsure, differing = found.text.index("Least confident"), found.text.index("People vs. model")
         assert found.text.index("111 to 190", unsure) < differing
         # The first person said clear up to frame 120, the model only up to 110.

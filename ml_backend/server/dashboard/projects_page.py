@@ -109,7 +109,7 @@ def _progress(project: ProjectPage, labels: LabelReport | None) -> Iterator[Prog
     labelled, reviewed = (len(labels.tasks), len(labels.reviewed)) if labels else (0, 0)
     tasks = max(seen.tasks if seen else 0, suggested, labelled)
     yield Progress("suggested", suggested, tasks, "have suggested frames")
-    yield Progress("labelled", labelled, tasks, "have a submitted annotation")
+    yield Progress("labeled", labelled, tasks, "have a submitted annotation")
     yield Progress("reviewed", reviewed, tasks, "are fully reviewed")
     yield Progress(
         "predicted", predicted, tasks, f"have a timeline of {active}" if active else "no model is active yet"

@@ -90,7 +90,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
     assert "cold-v2 is rolled out" in train(KEY)
     assert decision(context, "cold-v2").startswith(
-        "cold-v2 is rolled out: on the 5 recordings that neither had seen when asked its macro-F1 is "
+        "cold-v2 is rolled out: on the 5 recordings that neither version was trained on, its macro-F1 is "
     )
 
 
