@@ -161,13 +161,19 @@ def _beyond_often(stretches: Sequence[_Stretch], runs: Mapping[tuple[int, int], 
         best: dict[tuple[int, int], float] = {}
         for one in group:
             best[one.where[0], one.run] = max(best.get((one.where[0], one.run), 0.0), one.score)
-        others = runs[position, said] - 1
+        # Of most runs there is nothing to say.
+        silent = runs[position, said] - len(best)
+        ranked = np.sort(np.array([*best.values(), *[0.0] * silent]))
         for one in group:
-            scores = [score for at, score in best.items() if at != (one.where[0], one.run)]
-            # Of most runs there is nothing to say.
-            silent = others - len(scores)
-            usual = float(np.median([*scores, *[0.0] * silent])) if others >= _ENOUGH else 0.0
+            usual = _median_without(ranked, best[one.where[0], one.run]) if len(ranked) > _ENOUGH else 0.0
             yield replace(one, score=one.score - _OFTEN * usual)
+
+
+def _median_without(ranked: NDArray[np.float64], value: float) -> float:
+    """The median of all ascending numbers but one that has this value."""
+    rest, own = len(ranked) - 1, int(np.searchsorted(ranked, value))
+    low, high = (rest - 1) // 2, rest // 2
+    return float(ranked[low + (low >= own)] + ranked[high + (high >= own)]) / 2
 
 
 def _runs(found: Sequence[HeldOut], exclusive: bool) -> Counter[tuple[int, int]]:
