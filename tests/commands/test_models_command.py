@@ -39,7 +39,7 @@ def card(name: str, created: str, **more: object) -> ModelCard:
         "annotations_hash": annotations_hash(ANNOTATIONS),
         "videos": 4,
         "labelled_frames": 160,
-        "decision": f"{name} is rolled out: it is compared with no other.",
+        "decision": f"{name} is rolled out: there is no other version to compare it with.",
         "calibration": {"temperature": 1.25},
         "weights_sha256": "feed" * 16,
         "train_seconds": 0.25,
@@ -86,7 +86,7 @@ def test_it_says_what_was_learnt_from_what(environment: dict[str, str]) -> None:
     assert row(text, "backbone") == ["mobilenet_v2-0123abcd"]
     assert row(text, "settings") == ["mode auto"]
     assert row(text, "seed") == ["0"]
-    assert row(text, "decision") == ["blitz-v2 is rolled out: it is compared with no other."]
+    assert row(text, "decision") == ["blitz-v2 is rolled out: there is no other version to compare it with."]
     assert row(text, "training") == ["0.25 s"]
     assert row(text, "file") == [f"1.50 MB, sha256 {'feed' * 16}"]
 

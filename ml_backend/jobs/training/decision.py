@@ -13,7 +13,7 @@ from ml_backend.records import marks, projects
 _KEPT_BACK = "{} is kept back: {}."
 _ROLLED_OUT = "{} is rolled out: {}."
 _UNTOLD = "{} is kept back: its labels cannot be told apart yet."
-_FIRST = "it is compared with no other"
+_FIRST = "there is no other version to compare it with"
 _REMEDY = " Correct some predictions and submit them, or run `coldblitz models activate`."
 
 

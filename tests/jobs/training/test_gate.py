@@ -81,7 +81,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     assert "cold-v1 is rolled out" in train(KEY)
-    assert decision(context, "cold-v1") == "cold-v1 is rolled out: it is compared with no other."
+    assert decision(context, "cold-v1") == "cold-v1 is rolled out: there is no other version to compare it with."
     projects.activate(context.redis, KEY, "cold-v1")
     kept = load_answers(context.models_dir(KEY), "cold-v1", "what")
     assert kept is not None
