@@ -23,6 +23,7 @@ _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 _RECONCILED = "coldblitz:reconciled"
 _ASKED = "coldblitz:asked"
+_URGENCY = {"error": 0, "warning": 1}
 
 
 @dataclass(frozen=True)
@@ -187,14 +188,22 @@ def ask_again(redis: Redis, key: str) -> None:
 
 
 def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:
-    """Per project key, each kind of finding once, the most frequent first: an example, and the tasks that have it."""
+    """Per project key, each kind of finding once in each severity, the worst first and then the most frequent: what it says, of
+    one task where it does not say the same of all, and the tasks that have it."""
     return {key: kinds for key in known_keys(redis) if (kinds := _by_kind(redis.hgetall(f"{_FINDINGS}:{key}")))}
 
 
 def _by_kind(stored: Mapping[Any, Any]) -> list[dict[str, Any]]:
-    kinds: dict[str, dict[str, Any]] = {}
+    kinds: dict[tuple[str, str | None], dict[str, Any]] = {}
+    differing: set[tuple[str, str | None]] = set()
     for task, found in sorted(stored.items(), key=lambda item: int(text(item[0]))):
         for finding in json.loads(text(found)):
-            row = kinds.setdefault(finding["kind"], {**finding, "tasks": []})
+            kind = (finding["kind"], finding.get("severity"))
+            row = kinds.setdefault(kind, {**finding, "tasks": []})
             row["tasks"].append(int(text(task)))
-    return sorted(kinds.values(), key=lambda row: -len(row["tasks"]))
+            if row.get("message") != finding.get("message"):
+                differing.add(kind)
+    for kind in differing:
+        row = kinds[kind]
+        row["message"] = f"For example, task {row['tasks'][0]}: {row['message']}"
+    return sorted(kinds.values(), key=lambda row: (_URGENCY.get(str(row.get("severity")), 2), -len(row["tasks"])))

@@ -143,6 +143,17 @@ class TestProjects:
             projects.note_findings(redis, P, task, [])
         assert projects.findings(redis) == {}
 
+    def test_what_is_said_of_one_video_is_not_said_of_another(self, redis: Redis) -> None:
+        projects.remember(redis, Known(P, "<View/>"))
+        slow, slower, fast = (
+            {"kind": "framerate", "message": f"The video has {rate}.", "severity": severity}
+            for rate, severity in ((12, "note"), (10, "note"), (50, "warning"))
+        )
+        for task, found in ((1, slow), (2, slower), (3, fast)):
+            projects.note_findings(redis, P, task, [found])
+        example = {**slow, "message": "For example, task 1: The video has 12.", "tasks": [1, 2]}
+        assert projects.findings(redis) == {P: [{**fast, "tasks": [3]}, example]}
+
     def test_a_forgotten_project_leaves_nothing(self, redis: Redis) -> None:
         projects.remember(redis, Known(P, "<View/>"))
         projects.activate(redis, P, "cold-v1")
