@@ -186,7 +186,9 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     gaps = np.diff(timeline.microseconds)
     usual = float(np.median(gaps))
     uneven = int((np.abs(gaps - usual) > np.maximum(0.1 * usual, 1500)).sum())
-    missed = unreachable(timeline, natural)
+    least = unreachable(timeline, natural)
+    lost = unreachable(timeline, framerate) if framerate is not None else least
+    counted, missed = (framerate, lost) if framerate is not None and lost < least else (natural, least)
     lasting = usual_lasting(timeline)
     if lasting > 1:
         message = (
@@ -194,33 +196,39 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
         )
         remedy = f"Nothing to do here: at 1 frame per second each picture is counted about {round(lasting)} times."
         findings.append(Finding("time-lapse", message, remedy, "note"))
+    best, encode, left = Fraction(natural), "", 0
+    if missed:
+        encode, best, left = _constant(timeline)
     if uneven:
         shortest, longest = gaps.min() / 1000, gaps.max() / 1000
         message = f"The frame rate varies: frames last from {shortest:.0f} to {longest:.0f} ms."
-        if missed:
-            message += f" Even at {_number(natural)} frames per second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
         remedy = "Labels stay on the frames that were seen"
         if missed:
-            command, rate, left = _constant(timeline)
+            message += f" Even at {_number(counted)} frames per second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
             most = "every frame" if not left else f"all frames but {left}"
-            remedy += f"; to reach {most}, count {_number(float(rate))} frames per second in the <Video> tag (framerate) before "
-            remedy += f"labeling begins, or encode it at that rate: {command}"
+            remedy += f"; to reach {most}, count {_number(float(best))} frames per second in the <Video> tag (framerate) before "
+            remedy += f"labeling begins, or encode it at that rate: {encode}"
         else:
             remedy += "."
         findings.append(Finding("variable-rate", message, remedy, "warning" if missed > len(timeline) / 50 else "note"))
     if framerate is None or same(framerate, natural):
         return findings
-    lost = unreachable(timeline, framerate)
     beyond = float(timeline.duration) * framerate > MOST_STUDIO_FRAMES
-    message = f"Label Studio counts {_number(framerate)} frames per second, the video has {_number(natural)}: "
+    if least and lost <= least and not beyond:
+        # At the usual rate no more of an uneven video's frames could be gone to.
+        return findings
+    own = natural if lasting <= 1 else 1 / lasting
+    message = f"Label Studio counts {_number(framerate)} frames per second, the video has {_number(round(own, 3))}: "
     if lost > missed:
         message += f"{lost} of its {len(timeline)} frames cannot be labeled."
     else:
         message += "it counts the same picture as several frames."
     remedy = (
-        f'Put framerate="{_number(natural)}" (or "$fps" with that number in each task\'s data) into the <Video> tag before '
+        f'Put framerate="{_number(float(best))}" (or "$fps" with that number in each task\'s data) into the <Video> tag before '
         "labeling begins; a later change moves the labels that exist."
     )
+    if lasting > 1:
+        remedy += " Label Studio takes a framerate below 1 for seconds per frame."
     severity: Severity = "error" if beyond else "warning" if lost > missed else "note"
     findings.append(Finding("framerate", message, remedy, severity))
     return findings

@@ -235,6 +235,8 @@ class TestTimeLapses:
         assert [found.kind for found in inspect(path, 1.0)] == ["time-lapse"]
         found = {each.kind: each for each in inspect(path, 25.0)}
         assert 'framerate="1"' in found["framerate"].remedy
+        assert "the video has 0.2:" in found["framerate"].message
+        assert "below 1 for seconds per frame" in found["framerate"].remedy
 
     def test_are_not_cut_into_parts_of_one_picture(self, importer: Import, tmp_path: Path) -> None:
         path = tmp_path / "lapse.mp4"

@@ -79,6 +79,21 @@ class TestTheFramerateAttribute:
         assert finding.severity == "note"
         assert 'framerate="25"' in finding.remedy
 
+    def test_one_that_reaches_more_of_an_uneven_video_is_kept(self, tmp_path: Path) -> None:
+        """Its average of 14 frames per second misses 13 of its 60 frames, 60 miss one, and 100 none."""
+        found = _inspect("variable-long.mp4", tmp_path, 60.0)
+        assert "framerate" not in found
+        assert "at 60 frames per second, 1 of 60 cannot be gone to" in found["variable-rate"].message
+        found = _inspect("variable-long.mp4", tmp_path, 100.0)
+        assert "framerate" not in found
+        assert found["variable-rate"].severity == "note"
+        assert found["variable-rate"].remedy == "Labels stay on the frames that were seen."
+
+    def test_no_two_rates_are_advised_for_one_video(self, tmp_path: Path) -> None:
+        found = _inspect("variable-long.mp4", tmp_path, 12.0)
+        assert 'framerate="100"' in found["framerate"].remedy
+        assert "count 100 frames per second" in found["variable-rate"].remedy
+
     def test_broadcast_rates_are_written_as_people_write_them(self) -> None:
         for rate, written in ((NTSC_FILM, 23.976), (NTSC, 29.97), (NTSC_60, 59.94)):
             assert natural_framerate(_steady(rate, 1000)) == pytest.approx(written, abs=1e-6)
