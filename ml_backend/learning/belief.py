@@ -104,10 +104,19 @@ def unseen(classes: NDArray[np.intp], labels: int) -> float:
     return share + (1 - share) * _ONCE * once
 
 
-def believed(answers: Answers | None, way: Way, possible: int, sure: float, taught: int, videos: int) -> Belief:
+def believed(
+    answers: Answers | None,
+    way: Way,
+    possible: int,
+    sure: float,
+    taught: int,
+    videos: int,
+    elsewhere: Answers | None = None,
+) -> Belief:
     """What to believe of a question with `possible` classes of which a head is `sure`, 0..1 on average, where it is asked.
 
-    `taught`: labelled frames, in `videos` videos. No `answers`: none could be held out.
+    `taught`: labelled frames, in `videos` videos. No `answers`: none could be held out. `elsewhere`: answers of heads that were
+    taught one of two videos about the other, which say that something carries over, but not that nothing does.
     """
     level = 1 / max(possible, 1)
     if way == "videos" and answers is not None:
@@ -129,6 +138,8 @@ def believed(answers: Answers | None, way: Way, possible: int, sure: float, taug
         # Nothing says how much carries over.
         own = level + (own - level) / 2
     right = (seen * own + hard * max(hits, level) + lot * level) / (seen + hard + lot)
+    if elsewhere is not None:
+        right = max(right, _of_left_out(elsewhere, level, videos).right)
     return Belief(float(right), float(lot / (seen + hard + lot)))
 
 

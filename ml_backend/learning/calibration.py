@@ -73,17 +73,19 @@ def fit_doubt(
     videos: int,
     sure: float | None = None,
     unseen: float = 0.0,
+    elsewhere: Answers | None = None,
 ) -> Doubt:
     """The doubt that makes answers as sure as they will be right (`belief.believed`), the likeliest for the held-out ones.
 
     `possible`: (K,) classes of which there are examples. `sure`: how sure the head is on average where it is asked, 0..1; that
-    of the held-out answers where it is not known. `unseen`: the share of frames that show none of these classes.
+    of the held-out answers where it is not known. `unseen`: the share of frames that show none of these classes. `elsewhere`: as
+    for `believed`.
     """
     count = max(int(possible.sum()), 1)
     level = 1 / count
     if sure is None:
         sure = _USUAL if answers is None else answers.sure
-    belief = believed(answers, way, count, sure, taught, videos)
+    belief = believed(answers, way, count, sure, taught, videos, elsewhere)
     wanted = max(belief.right * (1 - unseen), level)
     if answers is None:
         return Doubt(chance=_mixed(sure, wanted, level), by_lot=belief.by_lot)

@@ -89,7 +89,12 @@ def fit_head(
     if kind == "cold" or len(videos) < 2 or not left_out:
         parts = course.held_out(weighed, course.parts(0), own=True)
         own_doubts = course.doubts(head, parts, "parts")
-        doubts = own_doubts if left_out else course.doubts(head, parts, "parts for others")
+        doubts = own_doubts
+        if not left_out:
+            # Of two videos one is too little to weigh anything by, but not to see that it is enough.
+            pair = [course.whole(np.array([v])) for v in (0, 1)] if len(videos) == 2 else []
+            elsewhere = course.held_out(weighed, pair, own=False)
+            doubts = course.doubts(head, parts, "parts for others", elsewhere)
     if left_out:
         doubts = course.doubts(head, course.held_out(weighed, left_out, own=False), "videos")
         if kind == "blitz":
@@ -204,7 +209,13 @@ class _Course:
             Answers(*(np.concatenate(side) for side in zip(*each, strict=True))) if each else None for each in found
         ]
 
-    def doubts(self, head: Head, held: Sequence[Answers | None], way: Way) -> tuple[Doubt, ...]:
+    def doubts(
+        self,
+        head: Head,
+        held: Sequence[Answers | None],
+        way: Way,
+        elsewhere: Sequence[Answers | None] | None = None,
+    ) -> tuple[Doubt, ...]:
         """How far each question of the head is to be believed."""
         sure = self._sure(head) if way == "parts" else [None] * len(held)
         doubts = []
@@ -223,6 +234,7 @@ class _Course:
                     videos=sum(len(own) > 0 for own in self.chosen),
                     sure=sure[position],
                     unseen=unknown,
+                    elsewhere=None if elsewhere is None else elsewhere[position],
                 )
             )
         return tuple(doubts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def answers(right: int, wrong: int, classes: int = 2) -> Answers:
     return Answers(np.log(logs), truth, np.ones(len(truth), np.float32))
 
 
-def found(held: Answers | None, way: Way, classes: int = 2, sure: float | None = None, **more: float) -> Doubt:
+def found(held: Answers | None, way: Way, classes: int = 2, sure: float | None = None, **more: Any) -> Doubt:
     taught = 10 if held is None else len(held.truth)
     return fit_doubt(held, way, np.ones(classes, bool), taught=taught, videos=3, sure=sure, **more)
 
@@ -119,6 +120,33 @@ class TestVideosWithoutLabels:
     def test_of_one_video_nobody_knows_what_carries_over(self) -> None:
         held = answers(10, 0)
         assert found(held, "parts for others").chance > found(held, "parts", sure=held.sure).chance + 0.1
+
+
+class TestTwoVideos:
+    """The first model: two videos with a few answers each, and all others to be predicted."""
+
+    @staticmethod
+    def of_another(rooms: tuple[int, int, int]) -> tuple[float, float]:
+        """How sure answers about the last video are, and how often right, of a head taught ten frames of each of the others."""
+        truth = np.repeat([0, 1] * 10, 20)
+        taught = [
+            LabelledVideo(n, video(truth, room=room, seed=n), labelled(truth, range(10, 200, 20), LABELS))
+            for n, room in enumerate(rooms[:2])
+        ]
+        p = fit_cold(taught, LABELS, exclusive=True).probabilities(video(truth, room=rooms[2], seed=9))
+        return float(p.max(axis=1).mean()), float((p.argmax(axis=1) == truth).mean())
+
+    def test_what_is_learned_from_either_and_holds_in_the_other_is_believed_of_a_third(self) -> None:
+        sure, right = self.of_another((0, 1, 2))
+        assert right > 0.95
+        assert sure > 0.9
+
+    def test_that_one_says_nothing_of_the_other_is_no_worse_than_not_knowing(self) -> None:
+        held = answers(6, 4)
+        alone = found(held, "parts for others", sure=0.9)
+        for elsewhere in (answers(5, 5), None):
+            assert found(held, "parts for others", sure=0.9, elsewhere=elsewhere) == alone
+        assert found(held, "parts for others", sure=0.9, elsewhere=answers(10, 0)).chance < alone.chance
 
 
 class TestLabelsThatWereNotSeen:
