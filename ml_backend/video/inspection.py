@@ -214,7 +214,7 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     if framerate is None or same(framerate, natural):
         return findings
     beyond = float(timeline.duration) * framerate > MOST_STUDIO_FRAMES
-    if least and lost <= least and not beyond:
+    if uneven and least and lost <= least and not beyond:
         # At the usual rate no more of an uneven video's frames could be gone to.
         return findings
     own = natural if lasting <= 1 else 1 / lasting
