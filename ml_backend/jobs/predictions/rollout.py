@@ -21,6 +21,7 @@ from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing,
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
+from ml_backend.jobs.suggestions.suggest import inspect_once
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
@@ -105,6 +106,7 @@ def predict(project_key: str, task_number: int) -> str:
                 renew(context, work, task, None)
         return f"task {task.id} is reviewed and needs no prediction"
     item = _item(context, work, found)
+    inspect_once(context, work, task)
     embedding = found.embedding() if annotated is None else None
     with pushing(context, work):
         if embedding is not None:

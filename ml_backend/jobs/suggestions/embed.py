@@ -13,7 +13,7 @@ from ml_backend.jobs.reading import prompted_frames, read_as_well
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, judged, left_out, suggestible
 from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
-from ml_backend.jobs.suggestions.suggest import studio_frames, tell, tell_of_damage
+from ml_backend.jobs.suggestions.suggest import inspect_once, studio_frames, tell, tell_of_damage
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
@@ -37,6 +37,7 @@ def embed(project_key: str, task_number: int) -> str:
         task_features(context, other, task, backbone, report)
     if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
         task_features(context, work.question, task, own, report)
+    inspect_once(context, work, task)
     tell_of_damage(context, work, task, features)
     features = read_as_well(context, work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"

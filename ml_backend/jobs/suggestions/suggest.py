@@ -28,7 +28,7 @@ from ml_backend.roi import RegionOfInterest
 from ml_backend.video.inspection import Finding, damaged
 from ml_backend.video.rates import natural_framerate
 from ml_backend.video.source import VideoFile
-from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
+from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
 
 
 @job
@@ -71,10 +71,7 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     roi = roi_for(work, task)
     known = context.store.any_of(video.content, roi)
     with naming(task, work.question, video):
-        findings = [asdict(found) for found in inspect_video(task, work.question, video)]
-        if not is_main:
-            findings = [*projects.findings_of(context.redis, work.key).get(task.id, []), *findings]
-        projects.note_findings(context.redis, work.key, task.id, findings)
+        _note_findings(context, work, task, video)
         if known is not None:
             tell_of_damage(context, work, task, known)
         timeline, samples = _looked_at(work, video, known, roi)
@@ -91,6 +88,30 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     if is_main and work.settings.sampling in ("auto", "unique"):
         chosen = once_of_a_copy(Asked(context.settings.data_dir, work.key), task.id, samples, grid, chosen)
     return studio_frames(grid, chosen)
+
+
+def inspect_once(context: WorkerContext, work: ProjectWork, task: Task) -> None:
+    """Notes what is unusual about the videos of a task that was never inspected: it came when a model predicted already, and
+    got no suggestions. Raises VideoError."""
+    data_dir = context.settings.data_dir
+    view = task_view.load(data_dir, work.key, task.id)
+    if view is not None and (view.natural is not None or view.version == KEYFRAMES_VERSION):
+        return
+    for own in map(work.on, work.config.videos):
+        video = task_video(context, own.question, task, report)
+        with naming(task, own.question, video):
+            _note_findings(context, own, task, video)
+            timeline = read_timeline(video.path)
+        if own.question.video == work.config.main.video:
+            known = view or view_of(own, KEYFRAMES_VERSION, task, timeline)
+            task_view.save(data_dir, work.key, replace(known, natural=natural_framerate(timeline)))
+
+
+def _note_findings(context: WorkerContext, work: ProjectWork, task: Task, video: VideoFile) -> None:
+    findings = [asdict(found) for found in inspect_video(task, work.question, video)]
+    if work.question.video != work.config.main.video:
+        findings = [*projects.findings_of(context.redis, work.key).get(task.id, []), *findings]
+    projects.note_findings(context.redis, work.key, task.id, findings)
 
 
 def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> None:

@@ -159,6 +159,18 @@ class TestATaskThatComesLater:
         assert predict(KEY, task) == f"predicted task {task} with cold-v1"
         return float(pushed(studio)[task]["score"])
 
+    def test_is_inspected_though_nothing_is_suggested_for_it(
+        self, context: WorkerContext, studio: Studio, tmp_path: Path
+    ) -> None:
+        rollout(KEY, "cold-v1")
+        (clip,) = make_clips(tmp_path, (Script("later.mp4", 30, (("clear", 20), ("car", 20)), 5),))
+        self.later(context, studio, clip)
+        (found,) = projects.findings_of(context.redis, KEY)[9]
+        assert "Label Studio counts 25 frames per second, the video has 30" in found["message"]
+        view = task_view.load(context.settings.data_dir, KEY, 9)
+        assert view is not None
+        assert (view.version, view.natural) == ("cold-v1", 30)
+
     def test_is_put_behind_those_that_show_the_same(
         self, context: WorkerContext, studio: Studio, clips: list[Clip]
     ) -> None:
