@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.jobs.inspecting import unpredicted_view
 from ml_backend.jobs.predictions.questions import questions
 from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked
 from ml_backend.learning.smoothing import runs
 from ml_backend.learning.stopping import changes, doubt
 from ml_backend.provenance import predicted_id
 from ml_backend.records.task_view import TaskView, over_time
-from ml_backend.video.timeline import Timeline, studio_grid, studio_length
+from ml_backend.video.timeline import Timeline, studio_grid
 from sampling.unit import unit
 
 # The share of a video's frames, the least sure ones, that decides how much it needs a person.
@@ -65,23 +65,14 @@ def timeline_prediction(work: ProjectWork, version: str, task: Task, found: Fram
     return Prediction(task.id, version, (*asked(version, frames), *numbered), certainty(found.values, found.exclusive))
 
 
-def view_of(
-    work: ProjectWork, version: str, task: Task, timeline: Timeline, found: FrameProbabilities | None = None
-) -> TaskView:
-    """What a page draws of a task: of a predicted one also how probable each label is."""
-    framerate, seconds = work.question.framerate_of(task.data), float(timeline.duration)
-    percent = over_time(timeline, found.values).T.tolist() if found else []
-    return TaskView(
-        task.id,
-        video_name(task, work.question),
-        framerate,
-        studio_length(seconds, framerate),
-        round(seconds, 3),
-        version,
-        dict(zip(found.labels, percent, strict=True)) if found else {},
-        certainty=certainty(found.values, found.exclusive) if found else None,
-        doubt=doubt(found.values, found.exclusive) if found else None,
-        changes=changes(found.values, found.exclusive) if found else 0,
+def view_of(work: ProjectWork, version: str, task: Task, found: FrameProbabilities) -> TaskView:
+    """What a page draws of a predicted task: how probable each label is, too."""
+    return replace(
+        unpredicted_view(work, version, task, found.timeline),
+        percent=dict(zip(found.labels, over_time(found.timeline, found.values).T.tolist(), strict=True)),
+        certainty=certainty(found.values, found.exclusive),
+        doubt=doubt(found.values, found.exclusive),
+        changes=changes(found.values, found.exclusive),
     )
 
 

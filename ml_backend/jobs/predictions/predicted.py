@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import WholeVideo
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.jobs.inspecting import unpredicted_view
 from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_embedding, timeline_prediction, view_of
 from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated
@@ -76,10 +77,10 @@ class Predicted:
         wholes = [(work, part.whole) for work, part in self.parts if part.whole is not None]
         if timelines:
             work, first = timelines[0]
-            view = view_of(work, self.version, self.task, first.timeline, first)
+            view = view_of(work, self.version, self.task, first)
         else:
             work, found = wholes[0]
-            view = view_of(work, self.version, self.task, found.features.timeline)
+            view = unpredicted_view(work, self.version, self.task, found.features.timeline)
             view = replace(view, certainty=found.certainty)
         return replace(
             view,

@@ -12,6 +12,7 @@ from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.identity import begin
+from ml_backend.jobs.inspecting import inspect_once
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.ordering import Held, among
@@ -21,7 +22,6 @@ from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing,
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.run import job, report
-from ml_backend.jobs.suggestions.suggest import inspect_once
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task

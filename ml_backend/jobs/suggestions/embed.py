@@ -7,13 +7,14 @@ from dataclasses import replace
 from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
+from ml_backend.jobs.inspecting import inspect_once, tell, tell_of_damage
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.project_work import ProjectWork, open_project
 from ml_backend.jobs.reading import prompted_frames, read_as_well
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, judged, left_out, suggestible
 from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
-from ml_backend.jobs.suggestions.suggest import inspect_once, studio_frames, tell, tell_of_damage
+from ml_backend.jobs.suggestions.suggest import studio_frames
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task

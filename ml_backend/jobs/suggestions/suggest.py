@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +11,23 @@ from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.companion.news import want_images
 from ml_backend.jobs.identity import begin
+from ml_backend.jobs.inspecting import note_findings, tell, tell_of_damage, unpredicted_view
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predictions.predict import view_of
 from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
 from ml_backend.jobs.project_work import ProjectWork, open_project, roi_for
 from ml_backend.jobs.run import job, report
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
 from ml_backend.jobs.suggestions.repeats import Asked, frames_nearest, once_of_a_copy
-from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
+from ml_backend.jobs.videos import naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.queueing.queue import request
 from ml_backend.records import projects, task_view
 from ml_backend.roi import RegionOfInterest
-from ml_backend.video.inspection import Finding, damaged
 from ml_backend.video.rates import natural_framerate
 from ml_backend.video.source import VideoFile
-from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, read_timeline, studio_grid
+from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, studio_grid
 
 
 @job
@@ -71,14 +70,13 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     roi = roi_for(work, task)
     known = context.store.any_of(video.content, roi)
     with naming(task, work.question, video):
-        _note_findings(context, work, task, video)
+        note_findings(context, work, task, video)
         if known is not None:
             tell_of_damage(context, work, task, known)
         timeline, samples = _looked_at(work, video, known, roi)
     if is_main:
-        view = view_of(work, KEYFRAMES_VERSION, task, timeline)
-        natural = natural_framerate(timeline)
-        task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural))
+        view = unpredicted_view(work, KEYFRAMES_VERSION, task, timeline)
+        task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural_framerate(timeline)))
     if work.question.kind != "timeline":
         return []
     quality = judged(samples)
@@ -88,51 +86,6 @@ def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> l
     if is_main and work.settings.sampling in ("auto", "unique"):
         chosen = once_of_a_copy(Asked(context.settings.data_dir, work.key), task.id, samples, grid, chosen)
     return studio_frames(grid, chosen)
-
-
-def inspect_once(context: WorkerContext, work: ProjectWork, task: Task) -> None:
-    """Notes what is unusual about the videos of a task that was never inspected: it came when a model predicted already, and
-    got no suggestions. Raises VideoError."""
-    data_dir = context.settings.data_dir
-    view = task_view.load(data_dir, work.key, task.id)
-    if view is not None and (view.natural is not None or view.version == KEYFRAMES_VERSION):
-        return
-    for own in map(work.on, work.config.videos):
-        video = task_video(context, own.question, task, report)
-        with naming(task, own.question, video):
-            _note_findings(context, own, task, video)
-            timeline = read_timeline(video.path)
-        if own.question.video == work.config.main.video:
-            known = view or view_of(own, KEYFRAMES_VERSION, task, timeline)
-            task_view.save(data_dir, work.key, replace(known, natural=natural_framerate(timeline)))
-
-
-def _note_findings(context: WorkerContext, work: ProjectWork, task: Task, video: VideoFile) -> None:
-    findings = [asdict(found) for found in inspect_video(task, work.question, video)]
-    if work.question.video != work.config.main.video:
-        findings = [*projects.findings_of(context.redis, work.key).get(task.id, []), *findings]
-    projects.note_findings(context.redis, work.key, task.id, findings)
-
-
-def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> None:
-    """Adds to the findings about a task's video that its end does not decode, which nothing but decoding can find."""
-    missing = features.promised - len(features)
-    if not missing:
-        return
-    last = features.timeline.seconds(FrameIndex(len(features) - 1))
-    found = damaged(video_name(task, work.question), missing, features.promised, last)
-    tell(context, work, task, found.kind, found)
-
-
-def tell(context: WorkerContext, work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
-    """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
-    before = projects.findings_of(context.redis, work.key).get(task.id, [])
-    others = [finding for finding in before if finding["kind"] != kind]
-    # Damage and the like come first; a note is good to know.
-    own = [asdict(found)] if found else []
-    told = [*others, *own] if found and found.severity == "note" else [*own, *others]
-    if told != before:
-        projects.note_findings(context.redis, work.key, task.id, told)
 
 
 def _looked_at(

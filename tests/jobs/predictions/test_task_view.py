@@ -48,7 +48,7 @@ class TestATaskOverTime:
         work = open_project(context, KEY)
         timeline = steady(50)
         found = FrameProbabilities(timeline, ("cat",), True, np.ones((50, 1), np.float32))
-        view = view_of(work, "cold-v1", Task(5, {work.question.video_key: "/data/upload/1/bird.mp4"}), timeline, found)
+        view = view_of(work, "cold-v1", Task(5, {work.question.video_key: "/data/upload/1/bird.mp4"}), found)
         assert (view.video, view.seconds, view.frames) == ("bird.mp4", 2.0, round(2 * view.framerate))
         assert set(view.percent["cat"]) == {100}
 
