@@ -282,7 +282,8 @@ def _held_out_loss(
         logs.append(answer)
         truths.append(truth)
         weights.append(importance)
-    if not truths:
+    # Of one class alone that member is best which always answers it.
+    if len(np.unique(np.concatenate(truths or [np.empty(0, np.intp)]))) < 2:
         return float("nan"), 1.0
     every, truth, weight = np.concatenate(logs), np.concatenate(truths), np.concatenate(weights)
     return min((balanced_loss(normalised(np.float32(trust) * every), truth, weight), trust) for trust in _TRUST)

@@ -36,3 +36,19 @@ def test_of_twenty_labels_the_weaker_family_keeps_a_say() -> None:
 
 def test_of_hundreds_it_has_none() -> None:
     assert share_of_the_weaker(400) < 0.01
+
+
+def test_where_only_one_label_can_be_held_out_none_loses_its_say() -> None:
+    """A single example of a label cannot be left out and asked about; of the other label alone, what cannot tell them
+    apart is as right as what can, or more."""
+    rng = np.random.default_rng(0)
+    classes = np.array([0, *[1] * 9])
+
+    def unit_rows(rows: np.ndarray) -> np.ndarray:
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    telling = unit_rows(np.eye(2)[classes] @ rng.normal(0, 1, (2, 6)) + rng.normal(0, 0.5, (10, 6)))
+    blind = unit_rows(np.ones((10, 6)) + rng.normal(0, 0.01, (10, 6)))
+    lesson = Lesson({SCENE.name: telling, PLAIN.name: blind}, classes, np.ones(10, np.float32))
+    folds = [[np.arange(10) == at] for at in range(10)]
+    assert weigh([lesson], 2, RECIPE, folds).weights.tolist() == [0.5, 0.5]
