@@ -16,6 +16,7 @@ from redis import Redis
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio, drawn
 from tinyclip import tiny_clip
+from transformers import CLIPModel
 
 from ml_backend.errors import WeightsError
 from ml_backend.features.prompts import prompts_of
@@ -190,6 +191,27 @@ class TestSuggestions:
         assert isinstance(context.text, WeightsError)
         (told,) = problems(context)
         assert told.startswith("Label names are not read: TEXT_MODEL names")
+
+    def test_a_backbone_of_clip_reads_label_names_as_well(
+        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path
+    ) -> None:
+        both = replace(settings, backbone="hf/tiny/clip", backbone_weights=str(clip))
+        context = working(both, redis, monkeypatch, None)
+        assert embed(KEY, 1).startswith("embedded")
+        assert isinstance(context.text, TextModel)
+        assert context.text.words(["wide stripes"]).shape == (1, 16)
+        assert list((context.settings.data_dir / "features").rglob("text/*"))
+
+    def test_a_backbone_of_pictures_alone_reads_nothing(
+        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path
+    ) -> None:
+        alone = tmp_path / "without words"
+        CLIPModel.from_pretrained(clip).vision_model.save_pretrained(alone)
+        pictures = replace(settings, backbone="hf/tiny/clip", backbone_weights=str(alone))
+        context = working(pictures, redis, monkeypatch, None)
+        assert embed(KEY, 1).startswith("embedded")
+        assert context.text is None
+        assert problems(context) == []
 
     def test_a_task_that_somebody_works_on_keeps_its_suggestions(
         self, reader: WorkerContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
