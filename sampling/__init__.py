@@ -1,6 +1,7 @@
 """Which frames of a video are worth a person's time: arrays in, sorted frame indices out.
 
-A library of its own that needs NumPy and SciPy only. What is named in `__all__` may be used from outside; everything else may change.
+A library of its own that needs NumPy, SciPy and ImageHash only. What is named in `__all__` may be used from outside;
+everything else may change.
 """
 
 from sampling.at_random import at_random
@@ -12,6 +13,7 @@ from sampling.duplicates import groups, hash_pairs
 from sampling.instead import instead
 from sampling.k_centre import k_centre
 from sampling.order import least_certain_first, score_among
+from sampling.picture_hashes import hash_numbers, image_hashes
 from sampling.prompted import prompted
 from sampling.quality import Quality, entropy_of, good, quality
 from sampling.rare import rare
@@ -37,7 +39,9 @@ __all__ = [
     "grey_differences",
     "groups",
     "hash_differences",
+    "hash_numbers",
     "hash_pairs",
+    "image_hashes",
     "instead",
     "k_centre",
     "least_certain_first",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.picture_hashes import hash_numbers
 from sampling.spacing import Frames, indices
 
 _Mask = NDArray[np.bool_] | NDArray[np.int64]
@@ -22,9 +23,10 @@ _Mask = NDArray[np.bool_] | NDArray[np.int64]
 class Candidates:
     """m frames of one video and what is known of them; None is not known.
 
-    `frames`: (m,) int64, ascending frame indices. `hashes`: (m,) uint64, perceptual hashes. `sharpness`: (m,) 0 or more,
-    the variance of the Laplacian. `brightness`: (m,) 0..255, the mean grey. `entropy`: (m,) 0..8 bits, of the grey values.
-    `embeddings`: (m, d). `probabilities`: (m, L) in 0..1 by a model. Raises ValueError when they do not fit together.
+    `frames`: (m,) int64, ascending frame indices. `hashes`: perceptual hashes, given as (m,) uint64 or m of ImageHash and
+    kept as numbers. `sharpness`: (m,) 0 or more, the variance of the Laplacian. `brightness`: (m,) 0..255, the mean grey.
+    `entropy`: (m,) 0..8 bits, of the grey values. `embeddings`: (m, d).
+    `probabilities`: (m, L) in 0..1 by a model. Raises ValueError when they do not fit together.
     """
 
     frames: Frames
@@ -37,6 +39,8 @@ class Candidates:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames", indices(len(self.frames), self.frames))
+        if self.hashes is not None:
+            object.__setattr__(self, "hashes", hash_numbers(self.hashes))
         for name, rows in vars(self).items():
             if rows is not None and len(rows) != len(self.frames):
                 raise ValueError(f"{len(rows)} {name} do not belong to {len(self.frames)} frames")

@@ -15,17 +15,18 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from sampling.nearby import CellIndex
+from sampling.picture_hashes import BITS, Hashes, hash_numbers
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 # Bits of 64 in which copies of one picture may differ; see docs/duplicates.md.
 COPY_BITS = 4
-_BITS = 64
 _CHUNK = 1 << 20
 
 
-def hash_pairs(hashes: NDArray[np.uint64], bits: int = COPY_BITS) -> Iterator[Pairs]:
-    """All pairs of (n,) `hashes` that differ in at most `bits` (0 to 15), as positions `first` < `second`, in pieces.
+def hash_pairs(hashes: Hashes, bits: int = COPY_BITS) -> Iterator[Pairs]:
+    """All pairs of `hashes` (n of ImageHash, or (n,) uint64) that differ in at most `bits` (0 to 15), as positions
+    `first` < `second`, in pieces.
 
     Multi-index hashing (Norouzi, Punjani and Fleet, "Fast exact search in Hamming space with multi-index hashing",
     2014): of bits + 1 disjoint stretches of the hash at least one is equal, so only hashes that share a stretch are
@@ -34,14 +35,15 @@ def hash_pairs(hashes: NDArray[np.uint64], bits: int = COPY_BITS) -> Iterator[Pa
     """
     if not 0 <= bits < 16:
         raise ValueError(f"{bits} bits are not between 0 and 15")
-    order = np.argsort(hashes, kind="stable")
-    sorted_hashes = hashes[order]
+    every = hash_numbers(hashes)
+    order = np.argsort(every, kind="stable")
+    sorted_hashes = every[order]
     repeated = sorted_hashes[1:] == sorted_hashes[:-1]
     if repeated.any():
         yield order[:-1][repeated], order[1:][repeated]
     different = order[np.concatenate([[True], ~repeated])] if len(order) else order
-    known = hashes[different]
-    edges = np.linspace(0, _BITS, bits + 2).astype(np.uint64) if bits else np.array([], np.uint64)
+    known = every[different]
+    edges = np.linspace(0, BITS, bits + 2).astype(np.uint64) if bits else np.array([], np.uint64)
     for low, high in pairwise(edges):
         stretch = (known >> low) & np.uint64((1 << int(high - low)) - 1)
         for left, right in _sharing(stretch):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sampling.candidates import Candidates, Strategy
+from sampling.picture_hashes import Hashes, hash_numbers
 from sampling.spacing import Floats, Frames, in_order, indices
 from sampling.uniform import uniform
 from sampling.unit import unit
@@ -88,9 +89,9 @@ def share(count: int, lengths: ArrayLike) -> NDArray[np.int64]:
     return given
 
 
-def hash_differences(hashes: NDArray[np.uint64]) -> Floats:
-    """(m - 1,) in 0..2 of (m,) perceptual hashes of 64 bits, of which unrelated pictures share about half."""
-    pictures = np.asarray(hashes, np.uint64)
+def hash_differences(hashes: Hashes) -> Floats:
+    """(m - 1,) in 0..2 of m perceptual hashes of 64 bits (of ImageHash, or (m,) uint64), of which unrelated pictures share about half."""
+    pictures = hash_numbers(hashes)
     return np.asarray(np.bitwise_count(pictures[1:] ^ pictures[:-1]) / _HALF_OF_THE_BITS, np.float64)
 
 

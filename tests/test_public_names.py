@@ -20,7 +20,17 @@ ML_BACKEND = ["Coldblitz", "ColdblitzError", "ModelVersion", "RegionId", "Settin
 SAMPLING = [
     *("Candidates", "Quality", "Strategy"),
     *("at_random", "auto", "boundary", "disagreement", "diverse", "embedding_differences", "entropy", "entropy_of"),
-    *("good", "grey_differences", "groups", "hash_differences", "hash_pairs", "instead", "k_centre"),
+    *(
+        "good",
+        "grey_differences",
+        "groups",
+        "hash_differences",
+        "hash_numbers",
+        "hash_pairs",
+        "image_hashes",
+        "instead",
+        "k_centre",
+    ),
     *("least_certain_first", "margin", "per_shot", "prompted", "quality", "rare", "score_among", "shots"),
     *("telling", "thin", "uncertain", "uniform", "unique", "unique_stream"),
 ]

@@ -4,7 +4,9 @@ import sys
 
 import av
 import cv2
+import imagehash
 import numpy as np
+from PIL import Image
 
 from sampling import Candidates, auto, entropy_of, good, per_shot, quality
 
@@ -13,7 +15,7 @@ PER_SECOND = 4.0
 
 def looked_at(path: str) -> tuple[Candidates, list[float]]:
     """A few frames of every second, and their times in seconds: one pass, one small picture held at a time."""
-    frames, times, pictures, figures = [], [], [], []
+    frames, times, hashes, pictures, figures = [], [], [], [], []
     with av.open(path) as container:
         for index, frame in enumerate(container.decode(video=0)):
             seconds = frame.time if frame.time is not None else float(index)
@@ -23,6 +25,7 @@ def looked_at(path: str) -> tuple[Candidates, list[float]]:
             grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
             frames.append(index)
             times.append(seconds)
+            hashes.append(imagehash.phash(Image.fromarray(grey)))
             figures.append((cv2.Laplacian(grey, cv2.CV_32F).var(), grey.mean(), entropy_of(grey)))
             # Any network's embedding does better; colours that are coarsely spread over the picture do without one.
             pictures.append(cv2.resize(small, (8, 8), interpolation=cv2.INTER_AREA).ravel())
@@ -30,6 +33,7 @@ def looked_at(path: str) -> tuple[Candidates, list[float]]:
     embeddings = np.array(pictures, np.float32)
     candidates = Candidates(
         np.array(frames),
+        hashes=hashes,
         sharpness=sharpness,
         brightness=brightness,
         entropy=entropy,

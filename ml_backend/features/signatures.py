@@ -21,6 +21,7 @@ from ml_backend.video.decode import decode
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import FrameIndex, Timeline
 from sampling.duplicates import groups, hash_pairs
+from sampling.picture_hashes import image_hashes
 
 FRAMES = 24
 # Bits of 64, on average. Copies at half the size differ in .8, tiny ones in up to 8; other pictures in about 30.
@@ -43,7 +44,7 @@ class Signature:
     seconds: float
 
     def text(self) -> str:
-        return "".join(f"{int(each):016x}" for each in self.hashes)
+        return "".join(map(str, image_hashes(self.hashes)))
 
     @classmethod
     def parse(cls, text: str, seconds: float) -> Signature:
