@@ -14,7 +14,7 @@ import pytest
 from ml_backend.demo.clips import SCRIPTS, make_clips
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "docs" / "examples" / "worth_labelling.py"
+EXAMPLE = ROOT / "examples" / "worth_labeling.py"
 PAGE = (ROOT / "docs" / "sampling.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(\w+)\.(\w+)\(([^)`]*)\)`", PAGE)))
 

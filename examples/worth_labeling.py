@@ -1,4 +1,4 @@
-"""Prints the frames of a video file that are worth labelling: python docs/examples/worth_labelling.py film.mp4 10"""
+"""Prints the frames of a video file that are worth labeling: python examples/worth_labeling.py film.mp4 10"""
 
 import sys
 
