@@ -1,5 +1,5 @@
 """python -m benchmarks.behaviour [--data DIR] [--json FILE] [--markdown FILE] [--cache DIR] [--seeds N] [--only NAME ...]
-[--resolution SIDE] [--roi X,Y,WIDTH,HEIGHT]"""
+[--resolution SIDE] [--roi X,Y,WIDTH,HEIGHT] [--no-lstm]"""
 
 from __future__ import annotations
 
@@ -29,22 +29,26 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="names of situations")
     parser.add_argument("--resolution", type=int, default=PICTURE, help="side of what the backbone sees, in pixels")
     parser.add_argument("--roi", type=RegionOfInterest.parse, help="of every clip, in percent: x,y,width,height")
+    parser.add_argument("--no-lstm", action="store_true", help="leave out the network, which is slow to train")
     options = parser.parse_args()
     view = View(options.resolution).at(options.roi)
     # As many threads as a worker of `serve` has.
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
-        report = run(options.data, options.cache or Path(scratch), options.seeds, options.only, view)
+        cache = options.cache or Path(scratch)
+        report = run(options.data, cache, options.seeds, options.only, view, not options.no_lstm)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
     if options.markdown:
         write_into(options.markdown, tables(report))
 
 
-def run(data: Path, cache: Path, seeds: int, only: Sequence[str] | None, view: View = WHOLE) -> dict[str, Any]:
+def run(
+    data: Path, cache: Path, seeds: int, only: Sequence[str] | None, view: View = WHOLE, with_lstm: bool = True
+) -> dict[str, Any]:
     studio = Studio(cache, data / "weights", view)
     report: dict[str, Any] = {"seeds": seeds, "view": view.key, **{part: {} for part in _PARTS}}
     for part, asked in _asked(studio, data, only):
-        found = measure(studio, asked, seeds)
+        found = measure(studio, asked, seeds, with_lstm=with_lstm)
         report[part][asked.name] = {**found, "videos": len(asked.clips)}
         figures = "  ".join(f"{key} {found[key]:.3f}" for key in _SHOWN if key in found)
         print(f"{asked.name:18}{figures}", flush=True)
@@ -58,8 +62,8 @@ def run(data: Path, cache: Path, seeds: int, only: Sequence[str] | None, view: V
 
 _PARTS = ("situations", "penned", "aside", "real")
 _SHOWN = (
-    *("cold_k10", "even_k10", "plain_k10", "flow_k10", "cold_k20", "plain_k20", "flow_k20", "ece_k10", "ece_k50"),
-    *("blitz", "plain_blitz", "flow_blitz", "ece_blitz"),
+    *("cold_k10", "even_k10", "plain_k10", "flow_k10", "lstm_k10", "cold_k20", "plain_k20", "flow_k20", "lstm_k20"),
+    *("ece_k10", "ece_k50", "blitz", "plain_blitz", "flow_blitz", "lstm_blitz", "ece_blitz"),
 )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.behaviour import scores
 from benchmarks.behaviour.baselines import appearance, everything, optical_flow, regression
 from benchmarks.behaviour.clips import Filmed, Studio
+from benchmarks.learning.baselines import lstm
 from benchmarks.learning.cold import uniform
 from benchmarks.learning.data import Track, answers
 from ml_backend.errors import NotEnoughLabels
@@ -33,6 +34,8 @@ COUNTS = (5, 10, 20, 50)
 _EACH = 5
 # Clips of a situation that are asked about within themselves.
 WITHIN = 4
+# The network is slow to train: with the first seed, and so many labels in each of so many clips.
+_LSTM_COUNTS, _LSTM_CLIPS = (10, 20), 2
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,30 @@ class _Found:
         return row
 
 
-def suggested(features: VideoFeatures, count: int, seed: int = 0) -> Frames:
-    """The frames that the product asks about first: good ones, the most telling of each stretch of time."""
+def suggested(
+    features: VideoFeatures,
+    count: int,
+    seed: int = 0,
+    allowed: NDArray[np.bool_] | None = None,
+    labeled: Frames | None = None,
+) -> Frames:
+    """The frames that the product asks about first: good ones, the most telling of each stretch of time.
+
+    Only those that are `allowed` (n,), and none of the frame indices `labeled` (k,).
+    """
     good = suggestible(scene_rows(features), features.frames, features.samples, judged(features.samples))
-    return auto(good, count, seed=seed)
+    if allowed is not None:
+        good = good.only(allowed[good.frames])
+    return auto(good, count, labelled=labeled, seed=seed)
 
 
-def measure(studio: Studio, asked: Asked, seeds: int, counts: Sequence[int] = COUNTS) -> dict[str, Any]:
-    """The figures of one situation: `cold_k10` and so on are macro-F1, `ece_k10` the error of what is shown."""
+def measure(
+    studio: Studio, asked: Asked, seeds: int, counts: Sequence[int] = COUNTS, with_lstm: bool = True
+) -> dict[str, Any]:
+    """The figures of one situation: `cold_k10` and so on are macro-F1, `ece_k10` the error of what is shown.
+
+    `lstm_k10`, `lstm_k20`: of the first two clips, with the first seed.
+    """
     tracks = [studio.track(asked.name, asked.classes, clip) for clip in asked.clips]
     found = _Found()
     flow = _flow_rows(studio, asked, tracks)
@@ -83,8 +102,9 @@ def measure(studio: Studio, asked: Asked, seeds: int, counts: Sequence[int] = CO
             for place, track in enumerate(tracks[:WITHIN]):
                 for seed in range(seeds):
                     if len(track.truth) >= 3 * count:
-                        _within(asked, track, flow(place), count, seed, seeds, found)
-    _blitz(asked, tracks, flow, found)
+                        trained = with_lstm and seed == 0 and place < _LSTM_CLIPS and count in _LSTM_COUNTS
+                        _within(asked, track, flow(place), count, seed, seeds, found, trained)
+    _blitz(asked, tracks, flow, found, with_lstm)
     return found.report(asked.exclusive)
 
 
@@ -109,7 +129,14 @@ def labelled(track: Track, frames: Frames | None, exclusive: bool) -> LabelledVi
 
 
 def _within(
-    asked: Asked, track: Track, flow: NDArray[np.float32], count: int, seed: int, seeds: int, found: _Found
+    asked: Asked,
+    track: Track,
+    flow: NDArray[np.float32],
+    count: int,
+    seed: int,
+    seeds: int,
+    found: _Found,
+    with_lstm: bool,
 ) -> None:
     rest = track.scored.copy()
     frames = suggested(track.features, count, seed)
@@ -129,6 +156,8 @@ def _within(
         ("flow", flow, True),
     ):
         _baseline(asked, [(rows, track, frames)], [(rows, track, rest)], f"{name}_{key}", scaled, found)
+    if with_lstm:
+        _lstm(asked, [(track, frames)], [(track, rest)], f"lstm_{key}", found)
 
 
 def cold(track: Track, frames: Frames, exclusive: bool) -> NDArray[np.float32]:
@@ -138,11 +167,11 @@ def cold(track: Track, frames: Frames, exclusive: bool) -> NDArray[np.float32]:
     try:
         head = fit_cold([video], track.classes, exclusive=exclusive)
     except NotEnoughLabels:
-        return _only_class(track, frames, exclusive)
+        return only_class(track, frames, exclusive)
     return refined_probabilities(head, answered.features, video.labels, track.source.with_frames)
 
 
-def _only_class(track: Track, frames: Frames, exclusive: bool) -> NDArray[np.float32]:
+def only_class(track: Track, frames: Frames, exclusive: bool) -> NDArray[np.float32]:
     """While one class was seen nothing is predicted; it counts as saying that one, as sure as its classes are many."""
     count = len(track.classes)
     if not exclusive:
@@ -183,7 +212,13 @@ def _rows(name: str, track: Track, flow: Callable[[int], NDArray[np.float32]], p
     return flow(place) if name == "flow" else appearance(track) if name == "plain" else everything(track)
 
 
-def _blitz(asked: Asked, tracks: Sequence[Track], flow: Callable[[int], NDArray[np.float32]], found: _Found) -> None:
+def _blitz(
+    asked: Asked,
+    tracks: Sequence[Track],
+    flow: Callable[[int], NDArray[np.float32]],
+    found: _Found,
+    with_lstm: bool,
+) -> None:
     """Whole timelines of the first clips, the others never seen."""
     taught, rest = range(asked.taught), range(asked.taught, len(tracks))
     if not rest:
@@ -204,6 +239,9 @@ def _blitz(asked: Asked, tracks: Sequence[Track], flow: Callable[[int], NDArray[
             name != "plain",
             found,
         )
+    if with_lstm:
+        whole = [(tracks[at], np.arange(len(tracks[at].truth))) for at in taught]
+        _lstm(asked, whole, [(tracks[at], tracks[at].scored) for at in rest], "lstm_blitz", found)
 
 
 def _answers(asked: Asked, head: Head, tracks: Sequence[Track], name: str, shown: str, found: _Found) -> None:
@@ -267,6 +305,30 @@ def _baseline(
         scored = np.concatenate([mask for _, _, mask in rest])
         got.append(scores.frames(np.concatenate(truths), np.concatenate(said), scored)["macro_f1"])
     found.figures[name].append(float(np.mean(got)))
+
+
+def _lstm(
+    asked: Asked,
+    taught: Sequence[tuple[Track, Frames]],
+    rest: Sequence[tuple[Track, NDArray[np.bool_]]],
+    name: str,
+    found: _Found,
+) -> None:
+    """The bidirectional network on the same labels and embeddings; of labels that may hold together one for each."""
+    columns: list[int | None] = [None] if asked.exclusive else list(range(len(asked.classes)))
+    got = []
+    for column in columns:
+        about = [_about(track, column) for track, _ in rest]
+        said = lstm([(_about(track, column), frames) for track, frames in taught], about)
+        scored = np.concatenate([mask for _, mask in rest])
+        truth = np.concatenate([track.truth for track in about])
+        got.append(scores.frames(truth, np.concatenate(said), scored)["macro_f1"])
+    found.figures[name].append(float(np.mean(got)))
+
+
+def _about(track: Track, column: int | None) -> Track:
+    """The question whether one label holds; of None the track as it is."""
+    return track if column is None else replace(track, classes=("no", "yes"), truth=track.truth[:, column])
 
 
 def _shown_classes(truth: NDArray[np.intp], frames: Frames) -> float:
