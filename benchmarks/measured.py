@@ -14,8 +14,6 @@ from typing import Any
 from ml_backend.errors import VideoUnreadable
 from ml_backend.video.container import open_video
 
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 
 def add_options(parser: ArgumentParser) -> None:
     """What every benchmark on labelled videos is asked with."""
@@ -50,11 +48,12 @@ def labelled_videos(data: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_into(path: Path, text: str) -> None:
-    """Puts the text between the marks in a Markdown file."""
-    before, rest = path.read_text().split(_BEGIN)
-    after = rest.split(_END)[1]
-    path.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
+def write_into(path: Path, text: str, name: str = "measured") -> None:
+    """Puts the text between the marks of this name in a Markdown file."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = path.read_text().split(begin)
+    after = rest.split(end)[1]
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def when_and_where() -> str:

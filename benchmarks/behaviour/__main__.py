@@ -1,5 +1,5 @@
 """python -m benchmarks.behaviour [--data DIR] [--json FILE] [--markdown FILE] [--cache DIR] [--seeds N] [--only NAME ...]
-[--resolution SIDE] [--roi X,Y,WIDTH,HEIGHT] [--no-lstm]"""
+[--resolution SIDE] [--roi X,Y,WIDTH,HEIGHT] [--no-lstm] [--efficiency] [--clips N]"""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.behaviour.clips import Studio
+from benchmarks.behaviour.efficiency import WAYS, efficiency
 from benchmarks.behaviour.kinds import ASIDE, PENNED, SITUATIONS, Situation
-from benchmarks.behaviour.measure import Asked, measure
+from benchmarks.behaviour.measure import WITHIN, Asked, measure
 from benchmarks.behaviour.real import real
-from benchmarks.behaviour.table import tables
+from benchmarks.behaviour.table import efficiency_tables, tables
 from benchmarks.measured import add_options, write_into
 from ml_backend.roi import RegionOfInterest
 from ml_backend.video.view import PICTURE, WHOLE, View
@@ -30,15 +31,24 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=PICTURE, help="side of what the backbone sees, in pixels")
     parser.add_argument("--roi", type=RegionOfInterest.parse, help="of every clip, in percent: x,y,width,height")
     parser.add_argument("--no-lstm", action="store_true", help="leave out the network, which is slow to train")
+    parser.add_argument(
+        "--efficiency", action="store_true", help="measure fractions of full supervision by labeled frames instead"
+    )
+    parser.add_argument("--clips", type=int, default=WITHIN, help="of each situation, with --efficiency")
     options = parser.parse_args()
     view = View(options.resolution).at(options.roi)
     # As many threads as a worker of `serve` has.
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
         cache = options.cache or Path(scratch)
-        report = run(options.data, cache, options.seeds, options.only, view, not options.no_lstm)
+        if options.efficiency:
+            report = run_efficiency(options.data, cache, options.seeds, options.only, view, options.clips)
+        else:
+            report = run(options.data, cache, options.seeds, options.only, view, not options.no_lstm)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
-    if options.markdown:
+    if options.markdown and options.efficiency:
+        write_into(options.markdown, efficiency_tables(report), "efficiency")
+    elif options.markdown:
         write_into(options.markdown, tables(report))
 
 
@@ -58,6 +68,21 @@ def run(
         }
     print({key: value for key, value in report.items() if key.startswith("worst")})
     return report
+
+
+def run_efficiency(
+    data: Path, cache: Path, seeds: int, only: Sequence[str] | None, view: View = WHOLE, clips: int = WITHIN
+) -> dict[str, Any]:
+    """Of every situation that is asked about within its clips."""
+    studio = Studio(cache, data / "weights", view)
+    curves: dict[str, Any] = {}
+    for _, asked in _asked(studio, data, only):
+        if asked.others:
+            continue
+        found = curves[asked.name] = efficiency(studio, asked, seeds, clips)
+        figures = "  ".join(f"{way} {found[way]['share_for_95'] or float('nan'):.3f}" for way in WAYS)
+        print(f"{asked.name:18}full {found['full']:.3f}  share for 95 %: {figures}", flush=True)
+    return {"seeds": seeds, "clips": clips, "view": view.key, "efficiency": curves}
 
 
 _PARTS = ("situations", "penned", "aside", "real")
