@@ -76,7 +76,7 @@ def web() -> None:
     """The web process alone, for containers. Example: REDIS_URL=redis://redis:6379/0 coldblitz web"""
     import os
 
-    from ml_backend.records.formats import check_folder
+    from ml_backend.projects.formats import check_folder
     from ml_backend.serve import check_login, gunicorn
 
     settings = Settings.from_environment()

@@ -15,9 +15,9 @@ from flask import has_request_context, request
 from redis import Redis
 
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS, parse_event, parse_predict
+from ml_backend.projects.registry import keys_of, known_keys
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.projects import keys_of, known_keys
-from ml_backend.server.protocol import Backend, answer_predict, receive_event, receive_setup
+from ml_backend.server.label_studio_routes import Backend, answer_predict, receive_event, receive_setup
 from ml_backend.settings import Settings
 
 try:

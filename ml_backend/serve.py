@@ -21,12 +21,12 @@ from redis.exceptions import RedisError
 from ml_backend import logs
 from ml_backend.child import await_child, start_child
 from ml_backend.errors import SettingsError
+from ml_backend.projects.formats import check_folder, check_redis
+from ml_backend.projects.registry import known_keys
 from ml_backend.queueing.abandoned import take_up_begun
 from ml_backend.queueing.deaths import note_end
 from ml_backend.queueing.embedded_redis import running_redis
-from ml_backend.queueing.queue import queue_due, request
-from ml_backend.records.formats import check_folder, check_redis
-from ml_backend.records.projects import known_keys
+from ml_backend.queueing.queue import enqueue, queue_due
 from ml_backend.settings import Settings, notes
 
 log = logging.getLogger(__name__)
@@ -171,13 +171,13 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
 def _convert_ahead(settings: Settings, children: list[_Child]) -> None:
     """The first video then need not wait ten seconds for it, and no worker holds the gigabyte that it takes."""
     if not any((settings.data_dir / "weights").glob(f"{settings.backbone.replace('/', '_')}-*.xml")):
-        command = [sys.executable, "-m", "ml_backend.features.ahead"]
+        command = [sys.executable, "-m", "ml_backend.features.preconversion"]
         children.append(_Child("conversion of the backbone", command, start_child(command), lasting=False))
 
 
 def _discover(redis: Redis, settings: Settings) -> None:
     with contextlib.suppress(RedisError):
-        request(redis, "discover", settings.label_studio_url, again=True)
+        enqueue(redis, "discover", settings.label_studio_url, again=True)
 
 
 def _run_of(redis: Redis) -> str | None:
@@ -191,4 +191,4 @@ def _reconcile_all(redis: Redis) -> None:
     # Redis may be away for a moment; the next round comes.
     with contextlib.suppress(RedisError):
         for key in known_keys(redis):
-            request(redis, "reconcile", key, again=True)
+            enqueue(redis, "reconcile", key, again=True)

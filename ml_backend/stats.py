@@ -10,8 +10,8 @@ from statistics import median
 from typing import Any, Literal
 
 from ml_backend.annotation import Annotation
-from ml_backend.labelstudio.config import LabelConfig, Question
-from ml_backend.labelstudio.counting import Done, TaskWork
+from ml_backend.labelstudio.annotation_stats import Done, TaskWork
+from ml_backend.labelstudio.label_config import LabelConfig, Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 
 State = Literal["none", "suggested", "predicted", "labelled", "reviewed"]

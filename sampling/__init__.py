@@ -12,12 +12,12 @@ from sampling.diverse import diverse
 from sampling.duplicates import groups, hash_pairs
 from sampling.instead import instead
 from sampling.k_centre import k_centre
-from sampling.order import least_certain_first, score_among
 from sampling.picture_hashes import hash_numbers, image_hashes
 from sampling.prompted import prompted
 from sampling.quality import Quality, entropy_of, good, quality
 from sampling.rare import rare
 from sampling.shots import embedding_differences, grey_differences, hash_differences, per_shot, shots
+from sampling.task_order import least_certain_first, score_among
 from sampling.telling import telling
 from sampling.uncertain import disagreement, entropy, margin, uncertain
 from sampling.uniform import thin, uniform

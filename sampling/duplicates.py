@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from sampling.nearby import CellIndex
 from sampling.picture_hashes import BITS, Hashes, hash_numbers
+from sampling.vector_codes import CellIndex
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 

@@ -10,11 +10,11 @@ from numbered import numbered_video
 from redis import Redis
 from studio import BACKEND, CONFIG, KEY
 
-from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.config import parse_label_config
+from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import prediction_json, suggestion
-from ml_backend.records import links, projects
+from ml_backend.projects import links, registry
 from ml_backend.video.timeline import StudioFrame
 
 FRAMES = (3, 60, 61, 140)
@@ -38,7 +38,7 @@ def wanted(redis: Redis) -> None:
 
 def remember(redis: Redis, **params: object) -> None:
     wanted = {"companion": True, **params}
-    projects.remember(redis, projects.Known(KEY, CONFIG, wanted))
+    registry.remember(redis, registry.Known(KEY, CONFIG, wanted))
     links.note(redis, KEY, links.Link(BACKEND, 1))
 
 

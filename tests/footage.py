@@ -17,12 +17,12 @@ from flask import Flask, Response, jsonify, redirect, request
 from loopback import serving
 
 from ml_backend.features.store import FeatureStore
-from ml_backend.importing.holdings import holdings
+from ml_backend.importing.existing_videos import holdings
 from ml_backend.importing.importer import Importer
 from ml_backend.importing.recipe import Recipe
-from ml_backend.labelstudio.intake import Intake
-from ml_backend.video.reach import VideoHosts
-from ml_backend.video.source import VideoFolder
+from ml_backend.labelstudio.uploads import Intake
+from ml_backend.video.cache import VideoFolder
+from ml_backend.video.safe_http import VideoHosts
 
 Film = Callable[..., Path]
 Import = Callable[..., Importer]

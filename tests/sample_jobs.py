@@ -21,10 +21,10 @@ from ml_backend.errors import (
     StorageError,
     VideoUnreadable,
 )
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.job import job, report
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.poison import in_hand
-from ml_backend.queueing.queue import listing, request, request_after
+from ml_backend.queueing.queue import enqueue, listing, request_after
 
 
 def connection() -> Redis:
@@ -51,9 +51,9 @@ def act(kind: str, *arguments: str | int) -> str:
         raise MemoryError
     if command == "request itself":
         for _ in range(10):
-            request(redis, kind, *arguments)  # type: ignore[arg-type]
+            enqueue(redis, kind, *arguments)  # type: ignore[arg-type]
     if command == "wait for itself":
-        request_after(redis, [str(request(redis, "embed", str(arguments[0]), 1))], kind, *arguments)  # type: ignore[arg-type]
+        request_after(redis, [str(enqueue(redis, "embed", str(arguments[0]), 1))], kind, *arguments)  # type: ignore[arg-type]
     if command == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if command == "hang":

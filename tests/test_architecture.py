@@ -37,28 +37,28 @@ MAY_USE: dict[str, set[str]] = {
     "learning": {"features", "video", "sampling"},
     "labelstudio": {"video"},
     "queueing": {"labelstudio", "video"},
-    "records": {"queueing", "learning", "video"},
-    "jobs": {"records", "queueing", "labelstudio", "learning", "features", "video", "sampling"},
-    "export": {"jobs", "records", "queueing", "labelstudio", "learning", "features", "video"},
+    "projects": {"queueing", "learning", "video"},
+    "jobs": {"projects", "queueing", "labelstudio", "learning", "features", "video", "sampling"},
+    "export": {"jobs", "projects", "queueing", "labelstudio", "learning", "features", "video"},
     "importing": {"labelstudio", "features", "video"},
     "stats": {"labelstudio"},
-    "doctor": {"jobs", "records", "queueing", "features", "video", "labelstudio"},
-    "server": {"records", "queueing", "labelstudio"},
-    "model": {"server", "records", "queueing", "labelstudio"},
-    "serve": {"records", "queueing"},
+    "doctor": {"jobs", "projects", "queueing", "features", "video", "labelstudio"},
+    "server": {"projects", "queueing", "labelstudio"},
+    "model": {"server", "projects", "queueing", "labelstudio"},
+    "serve": {"projects", "queueing"},
     "commands": {
         "doctor",
         "export",
         "importing",
         "stats",
         "jobs",
-        "records",
+        "projects",
         "queueing",
         "learning",
         "video",
         "labelstudio",
     },
-    "cli": {"serve", "commands", "jobs", "records", "demo"},
+    "cli": {"serve", "commands", "jobs", "projects", "demo"},
     "demo": {"labelstudio", "video"},
     "project_settings": set(),
     "settings": set(),
@@ -132,7 +132,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def room_of_jobs(module: str) -> str | None:
-    """`ml_backend.jobs.training.train` is in `training`, `ml_backend.jobs.run` in none."""
+    """`ml_backend.jobs.training.train` is in `training`, `ml_backend.jobs.job` in none."""
     parts = module.split(".")
     return parts[2] if parts[:2] == ["ml_backend", "jobs"] and parts[2:] and parts[2] in JOBS_MAY_USE else None
 

@@ -28,11 +28,11 @@ from ml_backend.demo.clips import SCRIPTS, make_clips
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import NO, UNKNOWN, YES, FrameLabels
+from ml_backend.learning.frame_labels import NO, UNKNOWN, YES, FrameLabels
 from ml_backend.learning.versions import save_version
-from ml_backend.queueing.queue import request
-from ml_backend.records import companions, projects, stopping_report
-from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
+from ml_backend.projects import companions, registry, stopping_report
+from ml_backend.projects.stopping_report import VIDEO, StoppingReport, TaskErrors
+from ml_backend.queueing.queue import enqueue
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import Timeline
@@ -109,10 +109,10 @@ class TestErrors:
 class TestStatus:
     @pytest.fixture
     def url(self, redis: Redis, redis_settings: Settings) -> Iterator[str]:
-        projects.remember(redis, projects.Known(P, "<View/>"))
-        projects.activate(redis, P, "cold-v3")
-        projects.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
-        request(redis, "suggest", P, 5)
+        registry.remember(redis, registry.Known(P, "<View/>"))
+        registry.activate(redis, P, "cold-v3")
+        registry.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
+        enqueue(redis, "suggest", P, 5)
         with serving(create_app(redis_settings)) as address:
             yield address
 
@@ -274,7 +274,7 @@ class TestModelVersions:
         assert card["name"] in told("list", "7")
         assert "Not measured yet." in told("show", "7", card["name"])
         told("activate", "7", card["name"])
-        assert projects.wanted_version(redis, P) == card["name"]
-        projects.want(redis, P, "cold-v9")
+        assert registry.wanted_version(redis, P) == card["name"]
+        registry.want(redis, P, "cold-v9")
         told("delete", "7", card["name"])
         assert json.loads(told("list", "7", "--json")) == []

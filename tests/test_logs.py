@@ -43,8 +43,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetUp]:
 
 def test_lines_are_for_reading_by_default(set_up: SetUp) -> None:
     written = set_up("")
-    logging.getLogger("ml_backend.jobs.run").info("trained %s", "cold-v3")
-    assert written.getvalue().strip().endswith("INFO ml_backend.jobs.run: trained cold-v3")
+    logging.getLogger("ml_backend.jobs.job").info("trained %s", "cold-v3")
+    assert written.getvalue().strip().endswith("INFO ml_backend.jobs.job: trained cold-v3")
 
 
 def test_nobody_can_write_a_line_of_their_own(set_up: SetUp) -> None:

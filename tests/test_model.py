@@ -13,8 +13,8 @@ from embedded import redis, redis_settings
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.projects import registry, stored_predictions
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects, ready
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def environment(redis_settings: Settings, redis: Redis, monkeypatch: pytest.Monk
     monkeypatch.setenv("LABEL_STUDIO_URL", redis_settings.label_studio_url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", redis_settings.label_studio_api_key)
     monkeypatch.setenv("DATA_DIR", str(redis_settings.data_dir))
-    ready.save(redis_settings.data_dir, P, {**ITEM, "task": 5})
+    stored_predictions.save(redis_settings.data_dir, P, {**ITEM, "task": 5})
 
 
 def queued(redis: Redis) -> list[str]:
@@ -64,7 +64,7 @@ class TestUpstreamsServer:
 
     def test_setup_connects_the_project(self, client: FlaskClient, redis: Redis) -> None:
         assert client.post("/setup", json=SETUP).status_code == 200
-        known = projects.recall(redis, P)
+        known = registry.recall(redis, P)
         assert known is not None
         assert (known.label_config, known.settings.frames_per_video) == (CONFIG, 5)
         assert queued(redis) == ["reconcile"]
@@ -110,8 +110,8 @@ class TestTwoPointX:
     """There `MODEL_CLASS(project_id=..., label_config=...)` is made for each request, with the id alone."""
 
     def test_predict_takes_tasks_and_context(self, model_class: type[Coldblitz], redis: Redis) -> None:
-        projects.remember(redis, projects.Known("7.1", CONFIG))
-        projects.remember(redis, projects.Known(P, CONFIG))
+        registry.remember(redis, registry.Known("7.1", CONFIG))
+        registry.remember(redis, registry.Known(P, CONFIG))
         model = model_class(project_id="7", label_config=CONFIG)
         tasks: list[dict[str, Any]] = [{"id": 5, "data": {}}, {"id": 6, "data": {}}]
         assert model.predict(tasks, context=None) == [ITEM, []]

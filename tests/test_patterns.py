@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from ml_backend.logs import without_secrets
-from ml_backend.video.reach import shown
+from ml_backend.video.safe_http import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 _CHARACTERS = 60_000

@@ -25,10 +25,10 @@ from ml_backend.features.hugging_face import fetch_model_folder
 from ml_backend.features.weights import _download
 from ml_backend.labelstudio.access import check_label_studio, check_token
 from ml_backend.labelstudio.client import Client
-from ml_backend.labelstudio.intake import Intake
+from ml_backend.labelstudio.uploads import Intake
 from ml_backend.settings import Settings
-from ml_backend.video.reach import VideoHosts
-from ml_backend.video.source import VideoFolder
+from ml_backend.video.cache import VideoFolder
+from ml_backend.video.safe_http import VideoHosts
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
 
@@ -298,7 +298,7 @@ def test_weights_are_fetched_like_everything_else(
 
 
 # `reach` connects by itself, to addresses that it has checked.
-CONNECTING = {"ml_backend/transport.py", "ml_backend/video/reach.py"}
+CONNECTING = {"ml_backend/transport.py", "ml_backend/video/safe_http.py"}
 
 
 def test_nothing_connects_past_it() -> None:

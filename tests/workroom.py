@@ -13,10 +13,10 @@ from redis import Redis
 from studio import BACKEND, Studio
 
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.projects import links
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.kinds import KINDS, Kind
-from ml_backend.records import links
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]

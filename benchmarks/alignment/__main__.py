@@ -26,7 +26,7 @@ from benchmarks.alignment.hosting import hosted
 from benchmarks.alignment.looking import decoded_numbers, look_for_number, look_for_picture, real_videos
 from benchmarks.alignment.player import browser_page
 from ml_backend.demo.studio import Studio, label_studio
-from ml_backend.labelstudio.config import parse_label_config
+from ml_backend.labelstudio.label_config import parse_label_config
 
 FPS = 29.97  # the task data's `fps`
 

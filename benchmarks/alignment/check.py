@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from benchmarks.alignment.player import click_region, go_to, length, open_task
 from ml_backend.annotation import Region
 from ml_backend.demo.studio import Studio
-from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import Prediction, prediction_json
 from ml_backend.video.timeline import (
     SEEK_PRECISION,

@@ -23,7 +23,7 @@ from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.families import scene_rows
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.head import Head
 from ml_backend.learning.refinement import refined_probabilities
 from sampling.auto import auto

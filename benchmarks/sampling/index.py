@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.nearby import CellIndex
+from sampling.vector_codes import CellIndex
 
 SIZES = (10_000, 100_000, 1_000_000)
 DIMENSIONS = 64

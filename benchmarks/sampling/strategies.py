@@ -15,8 +15,8 @@ from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import BACKBONE, Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
 from ml_backend.jobs.suggestions.choosing import judged, suggestible
-from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
-from ml_backend.labelstudio.config import DEFAULT_FRAMERATE
+from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
+from ml_backend.labelstudio.label_config import DEFAULT_FRAMERATE
 from ml_backend.learning.families import scene_rows
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.video.decode import decode

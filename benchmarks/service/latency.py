@@ -24,7 +24,7 @@ from ml_backend.demo.loop import Loop
 from ml_backend.demo.project import upload_tasks
 from ml_backend.demo.studio import Studio
 from ml_backend.learning.versions import list_versions
-from ml_backend.records import ready
+from ml_backend.projects import stored_predictions
 
 EVENTS_A_SECOND = 200
 PREDICT_TASKS = 1200
@@ -173,7 +173,7 @@ def _many_tasks(data: Path) -> bytes:
     value = {"ranges": [{"start": 1, "end": 1}], "timelinelabels": []}
     item = {"model_version": "keyframes-v1", "score": 0.0, "result": [{**region, "value": value}] * 10}
     for task in range(1, PREDICT_TASKS + 1):
-        ready.save(data, _OTHER, {**item, "task": task})
+        stored_predictions.save(data, _OTHER, {**item, "task": task})
     task_fields = {"data": {"video": "/data/upload/1/4e2c68c0-a-video-with-a-name.mp4", "fps": 25.0}, "meta": {}}
     stamps = {"created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:00:00.000000Z"}
     rest = {"is_labeled": False, "overlap": 1, "annotations": [], "predictions": [], "comment_authors": []}

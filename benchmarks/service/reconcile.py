@@ -59,12 +59,12 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
     )
     from ml_backend.jobs.reconciling.reconcile import reconcile
     from ml_backend.jobs.worker_context import worker_context
+    from ml_backend.projects import reconcile_state, registry, stored_predictions
+    from ml_backend.projects.registry import Known
     from ml_backend.queueing.queue import queue_of
-    from ml_backend.records import marks, projects, ready
-    from ml_backend.records.projects import Known
 
     redis = worker_context().redis
-    projects.remember(redis, Known(KEY, "<View/>"))
+    registry.remember(redis, Known(KEY, "<View/>"))
     figures: dict[str, float] = {}
 
     def timed() -> tuple[float, int, str]:
@@ -92,18 +92,18 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
     figures["reconcile_filling_seconds"], figures["reconcile_most_waiting"] = filling, most
     figures["reconcile_filled_tasks"] = queued
     _control(settings, predict={"keyframes-v1": tasks})
-    marks.drop(redis, KEY, "cursor")
+    reconcile_state.drop(redis, KEY, "cursor")
     done("keyframes-v1")
-    marks.put(redis, KEY, "trained", marks.get(redis, KEY, "asked"))
+    reconcile_state.put(redis, KEY, "trained", reconcile_state.get(redis, KEY, "asked"))
     for task in range(tasks - _WITH_FILES + 1, tasks + 1):
-        ready.save(settings.data_dir, KEY, {"task": task, "model_version": "keyframes-v1", "result": []})
+        stored_predictions.save(settings.data_dir, KEY, {"task": task, "model_version": "keyframes-v1", "result": []})
     timed()
     figures["reconcile_100k_seconds"], figures["reconcile_unchanged_requests"], said = timed()
     if said != "nothing has changed":
         raise RuntimeError(f"the reconcile of an unchanged project says: {said}")
     _control(settings, delete=list(range(tasks - _DELETED + 1, tasks + 1)))
     figures["reconcile_deleted_seconds"], figures["reconcile_deleted_requests"], _ = timed()
-    figures["reconcile_files_left"] = len(ready.tasks(settings.data_dir, KEY))
+    figures["reconcile_files_left"] = len(stored_predictions.tasks(settings.data_dir, KEY))
     _control(settings, change=[5])
     figures["reconcile_annotated_seconds"], figures["reconcile_annotated_requests"], _ = timed()
     figures["reconcile_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks.service.answering import answering
 from ml_backend.errors import ColdblitzError
-from ml_backend.video.reach import VideoHosts, look_up
-from ml_backend.video.source import VideoFolder
+from ml_backend.video.cache import VideoFolder
+from ml_backend.video.safe_http import VideoHosts, look_up
 
 INTERNET, INSIDE = "127.0.0.2", "127.0.0.1"
 TOKEN = "Bearer the-token-of-label-studio"

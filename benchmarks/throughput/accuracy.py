@@ -17,7 +17,7 @@ from ml_backend.features.embedding import video_features
 from ml_backend.features.refining import refine
 from ml_backend.features.store import FeatureStore
 from ml_backend.learning.cold import LabelledVideo, fit_cold
-from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
+from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 
 LABELLED = 20
 _PHASES = 5

@@ -17,9 +17,9 @@ from requests.auth import HTTPBasicAuth
 
 from ml_backend import transport
 from ml_backend.errors import SettingsError
+from ml_backend.projects import job_requests, label_account, model_versions, quality_report, registry, training_choice
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
-from ml_backend.records import asking, label_account, model_versions, projects, quality_report, training_choice
 from ml_backend.settings import Settings, secret
 
 Url = Annotated[
@@ -74,19 +74,19 @@ class Here:
 
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
         with self._redis() as redis:
-            return asking.ask(redis, kind, project, tasks)
+            return job_requests.ask(redis, kind, project, tasks)
 
     def train(self, project: str, kind: str, blitz: Mapping[str, object], file: str | None = None) -> dict[str, str]:
         with self._redis() as redis:
-            known = projects.recall(redis, asking.known(redis, project))
+            known = registry.recall(redis, job_requests.known(redis, project))
             if known is not None:
                 has_file = self.settings.custom_model is not None
                 training_choice.choose(self.settings.data_dir, known, kind, blitz, has_file=has_file, file=file)
-            return asking.ask(redis, "train", project)
+            return job_requests.ask(redis, "train", project)
 
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]:
         with self._redis() as redis:
-            return asking.reconcile(redis, self.settings.label_studio_url, project, thorough=thorough)
+            return job_requests.reconcile(redis, self.settings.label_studio_url, project, thorough=thorough)
 
     def result(self, job_id: str) -> dict[str, str]:
         with self._redis() as redis:

@@ -47,7 +47,7 @@ def check_tasks(settings: Settings, project: int, task: int | None, thorough: bo
     # Imported here: a file is checked without Label Studio, and its SDK takes seconds to import.
     from ml_backend.jobs.videos import inspect_video, task_video, video_name
     from ml_backend.jobs.worker_context import WorkerContext
-    from ml_backend.labelstudio.config import parse_label_config
+    from ml_backend.labelstudio.label_config import parse_label_config
 
     context = WorkerContext(settings)
     question = parse_label_config(context.client.project(project).label_config).main

@@ -19,7 +19,7 @@ from ml_backend.errors import ColdblitzError
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
-    from ml_backend.learning.customcheck import CustomCheck
+    from ml_backend.learning.custom.check import CustomCheck
 
 app = typer.Typer(help="Your own model file.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Runs a model file on a video's first frames, as a worker would. Exit code 0: it can be used; 1: it cannot, with the
     file, the line and what to do; 2: the command was not understood. Example: coldblitz custom check mine.py --video film.mp4"""
-    from ml_backend.learning.customcheck import check_custom
+    from ml_backend.learning.custom.check import check_custom
 
     labels, mapping = _of_project(project)
     try:
@@ -63,7 +63,7 @@ def _of_project(project: int | None) -> tuple[tuple[str, ...] | None, dict[str, 
     if project is None:
         return None, None
     from ml_backend.jobs.worker_context import WorkerContext
-    from ml_backend.labelstudio.config import parse_label_config
+    from ml_backend.labelstudio.label_config import parse_label_config
 
     client = WorkerContext(Settings.from_environment()).client
     question = parse_label_config(client.project(project).label_config).main

@@ -18,11 +18,11 @@ from ml_backend.errors import LabelConfigError, SettingsError
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
-    from ml_backend.importing.arrivals import Arrivals
     from ml_backend.importing.bring import Outcome
+    from ml_backend.importing.folder_watch import Arrivals
     from ml_backend.importing.importer import Bar, Importer
     from ml_backend.importing.recipe import Recipe
-    from ml_backend.labelstudio.config import Question
+    from ml_backend.labelstudio.label_config import Question
 
 _WATCH_SECONDS = 2.0
 # So many files that are no videos are named.
@@ -73,8 +73,8 @@ def import_videos(
     """Videos into a project: checked, repaired with --fix, each once. Run again after an interruption, it goes on where
     it stopped. Exit code 1 when something could not be imported, else 0, also when all was there already.
     Example: coldblitz import films/*.mp4 --project 1 --fix --segment 60s"""
-    from ml_backend.importing.arrivals import Arrivals
     from ml_backend.importing.bring import bring, summary
+    from ml_backend.importing.folder_watch import Arrivals
 
     settings = Settings.from_environment()
     recipe = _recipe(clip, segment, fps, fix, raw_fps)
@@ -139,11 +139,11 @@ def _watch(arrivals: Arrivals, importer: Importer, console: Console, as_json: bo
 def _importer(
     settings: Settings, number: int, recipe: Recipe, root: Path | None, allow_duplicates: bool, bar: Bar
 ) -> tuple[Importer, Question | LabelConfigError]:
-    from ml_backend.importing.holdings import holdings
+    from ml_backend.importing.existing_videos import holdings
     from ml_backend.importing.importer import Importer
     from ml_backend.jobs.worker_context import WorkerContext
-    from ml_backend.labelstudio.config import parse_label_config
-    from ml_backend.labelstudio.intake import Intake
+    from ml_backend.labelstudio.label_config import parse_label_config
+    from ml_backend.labelstudio.uploads import Intake
 
     context = WorkerContext(settings)
     intake = Intake(settings.label_studio_url, settings.label_studio_api_key)
@@ -173,7 +173,7 @@ def _recipe(clip: str | None, segment: str | None, fps: float | None, fix: bool,
 
 def _expanded(given: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
     """Files and addresses, folders replaced by their videos, and the names of what else is in those."""
-    from ml_backend.importing.arrivals import sorted_out
+    from ml_backend.importing.folder_watch import sorted_out
     from ml_backend.video.names import readable
 
     found: list[str] = []

@@ -9,7 +9,7 @@ from rich.table import Table
 from ml_backend.commands.backend import Backend
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
-from ml_backend.records.label_account import Account, parse
+from ml_backend.projects.label_account import Account, parse
 from ml_backend.wording import counted
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from ml_backend.commands.backend import Backend
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
-from ml_backend.records.quality_report import QualityReport, parse
+from ml_backend.projects.quality_report import QualityReport, parse
 
 NONE = "none of the labels"
 _SHOWN = 40

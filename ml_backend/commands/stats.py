@@ -29,8 +29,8 @@ def stats(
 ) -> None:
     """Tasks by state, and annotations by annotator, label and day, with the time they took. Exit code 1 when Label Studio or
     the file refuses. Example: coldblitz stats 1 --geo places.geojson"""
-    from ml_backend.labelstudio.config import parse_label_config
-    from ml_backend.labelstudio.counting import Counting
+    from ml_backend.labelstudio.annotation_stats import Counting
+    from ml_backend.labelstudio.label_config import parse_label_config
     from ml_backend.labelstudio.pages import task_page
     from ml_backend.stats import count, geojson
 

@@ -16,9 +16,9 @@ from ml_backend.errors import ColdblitzError
 from ml_backend.features.backbones import device_for, load_backbone
 from ml_backend.features.text import load_text_model
 from ml_backend.features.weights import find_weights
+from ml_backend.projects.installation import check_disk, check_redis, check_workers, text_state, weights_state
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.condition import check_disk, check_redis, check_workers, text_state, weights_state
 from ml_backend.settings import Settings, own_address
 from ml_backend.video.codecs import ffmpeg_version, missing_codecs
 from ml_backend.video.view import PICTURE

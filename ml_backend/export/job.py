@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from ml_backend.export.choose import Choice
 from ml_backend.export.write import Step, write_export
+from ml_backend.jobs.job import job, report
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
-from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.run import job, report
 from ml_backend.jobs.worker_context import worker_context
-from ml_backend.queueing.queue import request
-from ml_backend.records import exports
+from ml_backend.projects import exports
+from ml_backend.queueing.queue import enqueue
 
 
 @job
 def export(project: str, name: str) -> str:
-    """Makes the export `name` of a project (see `records/exports.py`) in place of an older one.
+    """Makes the export `name` of a project (see `projects/exports.py`) in place of an older one.
 
     Raises SettingsError when nothing is labelled, StorageError and LabelStudioError.
     """
@@ -26,7 +26,7 @@ def export(project: str, name: str) -> str:
     fresh = final.with_name(f"new-{final.name}")
 
     def again() -> None:
-        request(redis, "export", project, name)
+        enqueue(redis, "export", project, name)
 
     # It may be asked for again while it is being made: then once more, with what is labelled by then.
     with project_lock_if_free(redis, context.settings.data_dir, project, f"export-{name}", again) as ours:

@@ -14,19 +14,19 @@ from ml_backend.annotation import Annotation
 from ml_backend.errors import SettingsError, VideoError
 from ml_backend.export.runs import Run, runs_of, whole_runs
 from ml_backend.jobs.companion.answers import answered_frames
-from ml_backend.jobs.project_work import ProjectWork, roi_for
+from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.config import parse_label_config
+from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
-from ml_backend.learning.framelabels import is_exclusive
+from ml_backend.learning.frame_labels import is_exclusive
 from ml_backend.learning.whole import whole_labels
 from ml_backend.project_settings import ProjectSettings
-from ml_backend.records import projects
-from ml_backend.video.source import VideoFile
+from ml_backend.projects import registry
+from ml_backend.video.cache import VideoFile
 from ml_backend.video.timeline import Timeline, read_timeline, studio_grid
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def open_work(context: WorkerContext, number: int, control: str | None = None) -
     project = context.client.project(number)
     known = None
     with suppress(RedisError):
-        known = projects.recall(context.redis, str(project.key))
+        known = registry.recall(context.redis, str(project.key))
     settings = known.settings if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
     work = ProjectWork(str(project.key), project, config, settings)

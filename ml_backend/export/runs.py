@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Region, WholeVideo
-from ml_backend.learning.framelabels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
+from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
 from ml_backend.video.timeline import StudioGrid
 
 Source = Literal["human", "model"]

@@ -16,7 +16,7 @@ from ml_backend.export.dataset import Source, tree, write_dataset
 from ml_backend.export.project import Video, fetch, videos
 from ml_backend.export.runs import Run
 from ml_backend.export.tables import writing
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 
 Form = Literal["imagefolder", "huggingface", "clips"]

@@ -18,7 +18,7 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS, VideoFeatures
 from ml_backend.features.density import DEFAULT, Density
 from ml_backend.features.hashing import SAMPLES_PER_SECOND, Sampling, sampled_frames
-from ml_backend.features.rows import RowWriter
+from ml_backend.features.row_writer import RowWriter
 from ml_backend.features.selection import Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
 from ml_backend.video.decode import Picture, Pulse, decode, in_background

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_backend.importing.holdings import Holdings
+from ml_backend.importing.existing_videos import Holdings
 from ml_backend.importing.recipe import Recipe
-from ml_backend.labelstudio.intake import Intake
-from ml_backend.video.source import VideoFolder
+from ml_backend.labelstudio.uploads import Intake
+from ml_backend.video.cache import VideoFolder
 
 # Told what is done now and of how many steps; it gives a function to tell how many are done.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ml_backend.labelstudio.intake import Intake
+from ml_backend.labelstudio.uploads import Intake
 
 
 @contextmanager

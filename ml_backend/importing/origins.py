@@ -14,11 +14,11 @@ from ml_backend.importing.importer import Importer
 from ml_backend.importing.raw import repack
 from ml_backend.labelstudio.buckets import SCHEMES, served_at
 from ml_backend.labelstudio.file_names import name_in
-from ml_backend.labelstudio.intake import UPLOADABLE
+from ml_backend.labelstudio.uploads import UPLOADABLE
+from ml_backend.video.cache import VideoFile
 from ml_backend.video.container import open_video
 from ml_backend.video.names import readable, readable_path
 from ml_backend.video.rates import exact
-from ml_backend.video.source import VideoFile
 
 # What a browser finds in a .webm file.
 _WEBM, _WEBM_SOUND = ("vp8", "vp9", "av1"), {"opus", "vorbis"}

@@ -18,10 +18,10 @@ from ml_backend.errors import Gone, LabelStudioError
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Client, Project
 from ml_backend.labelstudio.connections import Connection, connections_of
-from ml_backend.queueing.queue import request
-from ml_backend.records import links, marks, projects
-from ml_backend.records.links import Link
-from ml_backend.records.projects import Known
+from ml_backend.projects import links, reconcile_state, registry
+from ml_backend.projects.links import Link
+from ml_backend.projects.registry import Known
+from ml_backend.queueing.queue import enqueue
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +69,12 @@ def demand(context: WorkerContext, project: Project) -> None:
     if look(context, project).entry is None:
         key = str(project.key)
         if links.recall(context.redis, key) is not None:
-            request(context.redis, "reconcile", key, again=True)
+            enqueue(context.redis, "reconcile", key, again=True)
         raise not_ours(key)
 
 
 def not_ours(key: str) -> Gone:
-    return Gone(_NO_ENTRY.format(projects.number_of(key)), _CONNECT)
+    return Gone(_NO_ENTRY.format(registry.number_of(key)), _CONNECT)
 
 
 def who_answers(client: Client, redis: Redis, entry: Connection) -> Answer:
@@ -92,11 +92,11 @@ def who_answers(client: Client, redis: Redis, entry: Connection) -> Answer:
 
 def _answers(context: WorkerContext, key: str, entries: Sequence[Connection]) -> dict[str, Answer]:
     """Who answered at each entry within the last hour, or does now."""
-    known: dict[str, Answer] = marks.get(context.redis, key, "entries") or {}
+    known: dict[str, Answer] = reconcile_state.get(context.redis, key, "entries") or {}
     if known.keys() == {_name(entry) for entry in entries}:
         return known
     asked = {_name(entry): who_answers(context.client, context.redis, entry) for entry in entries}
-    marks.put(context.redis, key, "entries", asked, _UNSURE_SECONDS if "nobody" in asked.values() else None)
+    reconcile_state.put(context.redis, key, "entries", asked, _UNSURE_SECONDS if "nobody" in asked.values() else None)
     return asked
 
 
@@ -111,7 +111,7 @@ def _benefit_of_doubt(
     if was_ours:
         return True
     # It cannot say so, but our /setup was called, and there is no other.
-    if len(answers) > 1 or projects.recall(context.redis, key) is None:
+    if len(answers) > 1 or registry.recall(context.redis, key) is None:
         return False
     if before is None or before.entry is None:
         return before is None or before.connected or links.was_called(context.redis, key)
@@ -127,9 +127,9 @@ def _note(
     answer: Answer,
 ) -> None:
     redis, key = context.redis, str(project.key)
-    if projects.recall(redis, key) is None:
+    if registry.recall(redis, key) is None:
         # Redis was lost: what /setup had told.
-        projects.remember(redis, Known(key, project.label_config, entry.extra_params))
+        registry.remember(redis, Known(key, project.label_config, entry.extra_params))
     kept = before or Link()
     if answer == "us":
         addresses = {each.url for each in entries}
@@ -139,13 +139,13 @@ def _note(
     else:
         now = replace(kept, connected=True, doubted=answer == "other")
         if now.doubted:
-            marks.put(redis, key, "entries", {_name(entry): answer}, _UNSURE_SECONDS)
+            reconcile_state.put(redis, key, "entries", {_name(entry): answer}, _UNSURE_SECONDS)
     if not kept.connected:
         log.info("project %s is connected again, at %s", key, entry.url)
         now = replace(now, since=time.time())
-        projects.set_problems(redis, key, "connection", [])
+        registry.set_problems(redis, key, "connection", [])
         # Of what happened meanwhile nobody has told us.
-        marks.drop(redis, key, *(name for name in marks.SEEN if name != "entries"))
+        reconcile_state.drop(redis, key, *(name for name in reconcile_state.SEEN if name != "entries"))
     if now != before:
         links.note(redis, key, now)
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import VideoFeatures, video_features
 from ml_backend.features.refining import refine
-from ml_backend.jobs.project_work import ProjectWork, task_roi
-from ml_backend.jobs.run import part
+from ml_backend.jobs.job import part
+from ml_backend.jobs.project import ProjectWork, task_roi
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.config import Question
-from ml_backend.queueing import tally
-from ml_backend.records import projects
+from ml_backend.labelstudio.label_config import Question
+from ml_backend.projects import registry
+from ml_backend.queueing import counters
 
 
 def task_features(
@@ -46,7 +46,7 @@ def task_features(
             video.content,
             lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
         )
-    tally.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
+    counters.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
     return features
 
 
@@ -64,7 +64,7 @@ def _looking_at(backbone: Backbone, task: Task) -> Backbone:
 def tell_of_weights(context: WorkerContext, work: ProjectWork) -> None:
     """Tells the admin when the backbone is untrained, since everything works then and nothing is worth much."""
     warning = context.backbone_for(work.settings).warning
-    projects.set_problems(context.redis, work.key, "weights", [warning] if warning else [])
+    registry.set_problems(context.redis, work.key, "weights", [warning] if warning else [])
 
 
 def with_frames(

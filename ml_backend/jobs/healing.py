@@ -10,8 +10,8 @@ from redis import Redis
 
 from ml_backend.errors import StorageError
 from ml_backend.learning.versions import delete_version
-from ml_backend.queueing.queue import request
-from ml_backend.records import marks
+from ml_backend.projects import reconcile_state
+from ml_backend.queueing.queue import enqueue
 
 log = logging.getLogger(__name__)
 
@@ -33,5 +33,5 @@ def is_whole(models: Path, version: str, load: Callable[[Path, str], object]) ->
 
 def make_again(redis: Redis, project: str) -> None:
     """To be called when a version that is needed cannot be read: has a training look at it."""
-    marks.drop(redis, project, "trained")
-    request(redis, "train", project, again=True)
+    reconcile_state.drop(redis, project, "trained")
+    enqueue(redis, "train", project, again=True)

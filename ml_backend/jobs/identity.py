@@ -5,21 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ml_backend.jobs.project_work import ProjectWork, task_roi
+from ml_backend.jobs.project import ProjectWork, task_roi
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.queueing.interventions import drop_tasks
-from ml_backend.records import (
+from ml_backend.projects import (
+    asked_frames,
     contact_sheet,
     identities,
-    marks,
-    pictures,
-    projects,
-    ready,
+    reconcile_state,
+    registry,
+    stored_predictions,
     task_order,
     task_view,
 )
-from ml_backend.records.identities import Identity
+from ml_backend.projects.identities import Identity
+from ml_backend.queueing.interventions import drop_tasks
 
 
 def identity_of(work: ProjectWork, task: Task) -> Identity:
@@ -59,12 +59,12 @@ def forget_tasks(context: WorkerContext, key: str, tasks: Collection[int]) -> No
 def _forget_kept(context: WorkerContext, key: str, tasks: Collection[int]) -> None:
     data_dir = context.settings.data_dir
     for task in tasks:
-        ready.delete_task(data_dir, key, task)
+        stored_predictions.delete_task(data_dir, key, task)
         task_view.delete(data_dir, key, task)
         contact_sheet.delete(data_dir, key, task)
-        projects.note_findings(context.redis, key, task, [])
+        registry.note_findings(context.redis, key, task, [])
     drop_tasks(context.redis, key, tasks)
-    pictures.drop(data_dir, key, tasks)
+    asked_frames.drop(data_dir, key, tasks)
     task_order.drop(data_dir, key, tasks)
     # A list of tasks that has been gone through, or is being gone through, may have passed them.
-    marks.drop(context.redis, key, "tasks", "cursor")
+    reconcile_state.drop(context.redis, key, "tasks", "cursor")

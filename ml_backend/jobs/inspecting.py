@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.run import report
+from ml_backend.jobs.job import report
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.records import projects, task_view
-from ml_backend.records.task_view import TaskView
+from ml_backend.projects import registry, task_view
+from ml_backend.projects.task_view import TaskView
+from ml_backend.video.cache import VideoFile
 from ml_backend.video.inspection import Finding, damaged
 from ml_backend.video.rates import natural_framerate
-from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline, studio_length
 
 
@@ -39,8 +39,8 @@ def inspect_once(context: WorkerContext, work: ProjectWork, task: Task) -> None:
 def note_findings(context: WorkerContext, work: ProjectWork, task: Task, video: VideoFile) -> None:
     findings = [asdict(found) for found in inspect_video(task, work.question, video)]
     if work.question.video != work.config.main.video:
-        findings = [*projects.findings_of(context.redis, work.key).get(task.id, []), *findings]
-    projects.note_findings(context.redis, work.key, task.id, findings)
+        findings = [*registry.findings_of(context.redis, work.key).get(task.id, []), *findings]
+    registry.note_findings(context.redis, work.key, task.id, findings)
 
 
 def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> None:
@@ -55,13 +55,13 @@ def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, featur
 
 def tell(context: WorkerContext, work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
     """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
-    before = projects.findings_of(context.redis, work.key).get(task.id, [])
+    before = registry.findings_of(context.redis, work.key).get(task.id, [])
     others = [finding for finding in before if finding["kind"] != kind]
     # Damage and the like come first; a note is good to know.
     own = [asdict(found)] if found else []
     told = [*others, *own] if found and found.severity == "note" else [*own, *others]
     if told != before:
-        projects.note_findings(context.redis, work.key, task.id, told)
+        registry.note_findings(context.redis, work.key, task.id, told)
 
 
 def unpredicted_view(work: ProjectWork, version: str, task: Task, timeline: Timeline) -> TaskView:

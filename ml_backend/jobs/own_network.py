@@ -7,7 +7,7 @@ from pathlib import Path
 from ml_backend.errors import StorageError, WeightsError
 from ml_backend.features.backbones import Backbone, load_backbone, network_of
 from ml_backend.features.weights import file_name
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import keep_networks, network_weights
 from ml_backend.learning.versions import ModelCard, list_versions, load_card

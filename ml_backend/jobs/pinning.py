@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.version_names import is_ours
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 _OTHER = (
     "The label stream shows {}, which this backend did not create. Connect only one Coldblitz to a project; "
@@ -33,7 +33,7 @@ def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
     such version.
     """
     with _nobody_else(context, work):
-        if version == KEYFRAMES_VERSION and projects.active_version(context.redis, work.key) is not None:
+        if version == KEYFRAMES_VERSION and registry.active_version(context.redis, work.key) is not None:
             return
         current = context.client.project(work.id).model_version
         if current != version:
@@ -42,7 +42,7 @@ def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
             if not (version == KEYFRAMES_VERSION and foreign):
                 context.client.pin(work.id, version)
         if version != KEYFRAMES_VERSION:
-            projects.activate(context.redis, work.key, version)
+            registry.activate(context.redis, work.key, version)
 
 
 def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
@@ -52,9 +52,9 @@ def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, i
     was lost, a worker was killed between pinning and noting it, or the admin chose another. One whose model is not here
     is left alone, and told. Where nothing is shown, ours is pinned again. Raises StorageError.
     """
-    pinned, active = work.project.model_version, projects.active_version(context.redis, work.key)
+    pinned, active = work.project.model_version, registry.active_version(context.redis, work.key)
     if pinned == (active or KEYFRAMES_VERSION) and stored.get(pinned, 0):
-        projects.set_problems(context.redis, work.key, "pin", [])
+        registry.set_problems(context.redis, work.key, "pin", [])
         return
     with _nobody_else(context, work):
         # A roll-out may have ended since the project was read.
@@ -62,18 +62,18 @@ def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, i
 
 
 def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored: Mapping[str, int]) -> None:
-    redis, pinned, active = context.redis, project.model_version, projects.active_version(context.redis, work.key)
+    redis, pinned, active = context.redis, project.model_version, registry.active_version(context.redis, work.key)
     a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
     # One that is named as ours are may have been imported with the tasks of another project.
     foreign = a_model and pinned != active and not made_here(context, work.key, pinned)
     hidden = active is None and project.shows_predictions and stored.get(pinned, 0) > 0
     hidden = hidden and not made_here(context, work.key, pinned)
     told = _HIDDEN if hidden else _OTHER if foreign and active is not None else None
-    projects.set_problems(redis, work.key, "pin", [told.format(pinned)] if told else [])
+    registry.set_problems(redis, work.key, "pin", [told.format(pinned)] if told else [])
     if a_model and pinned != active and not foreign:
         if active is not None:
-            projects.want(redis, work.key, pinned)
-        projects.activate(redis, work.key, pinned)
+            registry.want(redis, work.key, pinned)
+        registry.activate(redis, work.key, pinned)
     elif project.shows_predictions and not stored.get(pinned, 0):
         ours = active or KEYFRAMES_VERSION
         if pinned != ours and stored.get(ours, 0):

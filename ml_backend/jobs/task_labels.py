@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.config import LabelConfig
-from ml_backend.records import task_labels
+from ml_backend.labelstudio.label_config import LabelConfig
+from ml_backend.projects import task_labels
 
 
 def with_task_labels(context: WorkerContext, project: Project, config: LabelConfig) -> LabelConfig:

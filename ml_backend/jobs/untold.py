@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.modelcard import ModelCard
-from ml_backend.records import projects, ready
+from ml_backend.projects import registry, stored_predictions
 
 NOT_APART = "These labels cannot be told apart yet"
 _NOTE = f"{NOT_APART}, so nothing is predicted. Please label the suggested frames."
@@ -33,15 +33,15 @@ def tell_of_untold(context: WorkerContext, work: ProjectWork, card: ModelCard) -
         " and ".join(f"“{label}”" for label in pair) for each in every for pair in each.calibration.get("confused", ())
     ]
     mixed = _MIXED_UP.format(", ".join(pairs)) if pairs else ""
-    projects.set_problems(context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
-    for task in sorted(ready.tasks(context.settings.data_dir, work.key))[:_TASKS]:
+    registry.set_problems(context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
+    for task in sorted(stored_predictions.tasks(context.settings.data_dir, work.key))[:_TASKS]:
         _note(context, work, task)
     return True
 
 
 def _note(context: WorkerContext, work: ProjectWork, task: int) -> None:
     """Puts the sentence into a task's suggestions, unless somebody has begun to work on it."""
-    item = ready.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task)
+    item = stored_predictions.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task)
     if item is None or all(_says_so(region) for region in item["result"]):
         return
     number = context.client.untouched_prediction(work.id, task, KEYFRAMES_VERSION)
@@ -50,7 +50,7 @@ def _note(context: WorkerContext, work: ProjectWork, task: int) -> None:
     noted = [{**region, "meta": {"text": [_NOTE]}} for region in item["result"]]
     told = {**item, "task": task, "result": noted}
     context.client.replace_prediction(number, told)
-    ready.save(context.settings.data_dir, work.key, told)
+    stored_predictions.save(context.settings.data_dir, work.key, told)
 
 
 def _says_so(region: Mapping[str, Any]) -> bool:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
-from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.file_names import file_name
+from ml_backend.labelstudio.label_config import Question
 from ml_backend.queueing.limits import allow, allow_for_video
 from ml_backend.queueing.poison import in_hand
 from ml_backend.roi import ROI, roi_of
+from ml_backend.video.cache import VideoFile
 from ml_backend.video.inspection import Finding, inspect
-from ml_backend.video.source import VideoFile
 
 Progress = Callable[[float, str], None]
 

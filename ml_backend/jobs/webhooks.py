@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import links
+from ml_backend.projects import links
 
 
 def mend_webhook(context: WorkerContext, key: str, project: int) -> None:

@@ -18,6 +18,8 @@ from rq.serializers import JSONSerializer
 from ml_backend.child import give_way
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.logs import without_secrets
+from ml_backend.projects import reconcile_state
+from ml_backend.projects.registry import known_keys
 from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
 from ml_backend.queueing.alive import signs_of_life
 from ml_backend.queueing.deaths import worker_name
@@ -26,9 +28,7 @@ from ml_backend.queueing.interventions import retry_failed
 from ml_backend.queueing.kinds import KINDS
 from ml_backend.queueing.limits import watched
 from ml_backend.queueing.memory import limit_memory
-from ml_backend.queueing.queue import queues, request
-from ml_backend.records import marks
-from ml_backend.records.projects import known_keys
+from ml_backend.queueing.queue import enqueue, queues
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def work() -> None:
     # The token, the disk or the weights that they failed of may have been mended.
     retry_failed(redis, restarted=True)
     for key in known_keys(redis):
-        marks.drop(redis, key, *marks.SEEN)
-        request(redis, "reconcile", key, again=True)
+        reconcile_state.drop(redis, key, *reconcile_state.SEEN)
+        enqueue(redis, "reconcile", key, again=True)
     with signs_of_life(redis_url(context.settings), name):
         worker.work(logging_level="CRITICAL")

@@ -12,15 +12,15 @@ from redis import Redis
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError
+from ml_backend.labelstudio.annotation_stats import Counting
 from ml_backend.labelstudio.companion import Companions
-from ml_backend.labelstudio.counting import Counting
 from ml_backend.project_settings import ProjectSettings
+from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.installation import note_text, note_weights, text_state, weights_state
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records.condition import note_text, note_weights, text_state, weights_state
-from ml_backend.records.folder import ProjectFolder
 from ml_backend.settings import Settings
-from ml_backend.video.reach import VideoHosts
-from ml_backend.video.source import VideoFolder
+from ml_backend.video.cache import VideoFolder
+from ml_backend.video.safe_http import VideoHosts
 from ml_backend.video.view import PICTURE
 
 if TYPE_CHECKING:

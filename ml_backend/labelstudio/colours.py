@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.label_config import Question
 
 # Okabe and Ito, "Color universal design", 2008; without black, which a dark page swallows.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")

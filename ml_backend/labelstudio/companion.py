@@ -17,11 +17,11 @@ from typing import Any
 from ml_backend.errors import LabelStudioMissing
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion_config import CONTROL, NONE
-from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.filters import condition
-from ml_backend.labelstudio.intake import Intake
+from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.payloads import companion_mark, companion_of
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.labelstudio.uploads import Intake
 from ml_backend.video.timeline import StudioFrame
 
 _ABOUT = (

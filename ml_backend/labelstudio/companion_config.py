@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.label_config import Question
 
 # What a result holds instead of the words "None of these", which a label may have as well.
 NONE = "coldblitz-none"

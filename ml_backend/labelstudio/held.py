@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ml_backend.labelstudio.config import LabelConfig
+from ml_backend.labelstudio.label_config import LabelConfig
 from ml_backend.labelstudio.regions import parse_regions, parse_whole
 
 Apart = Literal["skipped", "another control", "review", "no frames"]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ml_backend.errors import PayloadError
-from ml_backend.labelstudio.skim import Each, Stream, skim
+from ml_backend.labelstudio.json_stream import Each, Stream, skim
 
 ANNOTATION_ACTIONS = frozenset(
     {"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "ANNOTATIONS_DELETED"}

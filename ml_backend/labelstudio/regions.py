@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
-from ml_backend.labelstudio.config import REVIEWED, LabelConfig, Question
+from ml_backend.labelstudio.label_config import REVIEWED, LabelConfig, Question
 from ml_backend.provenance import question_id, suggestion_id
 from ml_backend.video.timeline import StudioFrame
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.learning.framelabels import UNKNOWN, UNTOUCHED_WEIGHT, FrameLabels
+from ml_backend.learning.frame_labels import UNKNOWN, UNTOUCHED_WEIGHT, FrameLabels
 from ml_backend.learning.kappa import cohen_kappa, fleiss_kappa
 from ml_backend.learning.run_predictions import HeldOut
 

@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 
 from ml_backend.learning.belief import Answers, Way, believed
 from ml_backend.learning.examples import classes_of
-from ml_backend.learning.framelabels import UNKNOWN
+from ml_backend.learning.frame_labels import UNKNOWN
 
 Floats = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ml_backend.learning.examples import classes_of
-from ml_backend.learning.framelabels import UNKNOWN
+from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.heldout import HeldAnswers
 from ml_backend.learning.metrics import Values
 from ml_backend.wording import some

@@ -15,7 +15,7 @@ import numpy as np
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.calibration import Held, fitting_temperature
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
+from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.groups import deal, duplicates
 from ml_backend.learning.head import Head
 from ml_backend.learning.intervals import f1_intervals

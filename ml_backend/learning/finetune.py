@@ -23,7 +23,7 @@ from torch.nn import functional
 from ml_backend.errors import DeviceFull
 from ml_backend.features.taps import Taps
 from ml_backend.learning.examples import classes_of
-from ml_backend.learning.framelabels import UNKNOWN, YES
+from ml_backend.learning.frame_labels import UNKNOWN, YES
 from ml_backend.learning.metrics import decided, macro_f1, per_label
 from ml_backend.learning.pictures import Pictures
 from ml_backend.locked import locked

@@ -14,7 +14,7 @@ from ml_backend.learning.calibration import Doubt, fit_doubt
 from ml_backend.learning.ensemble import Ensemble, Fold, Lesson, Recipe, Weighed, fit_ensemble, weigh
 from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, rows_at, training_examples
 from ml_backend.learning.families import Floats, Reference, Views, reference_of
-from ml_backend.learning.framelabels import NO, UNKNOWN, YES
+from ml_backend.learning.frame_labels import NO, UNKNOWN, YES
 from ml_backend.learning.head import Head, Kind, possible
 from ml_backend.learning.linear import EXACT, ROUGH, span
 from ml_backend.learning.smoothing import switch_rate

@@ -14,7 +14,7 @@ from ml_backend.learning.calibration import Doubt
 from ml_backend.learning.ensemble import Ensemble, Lesson, Recipe, Weighed, blend, fit_ensemble, normalised
 from ml_backend.learning.examples import Examples, classes_of, examples, rows_at
 from ml_backend.learning.families import Family, Floats, Reference, Views
-from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
+from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.linear import EXACT, Steps
 from ml_backend.learning.prior import Prior
 from ml_backend.learning.smoothing import DEFAULT_SWITCH_RATE, smooth

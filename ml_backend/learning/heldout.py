@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ml_backend.learning.calibration import Held
-from ml_backend.learning.framelabels import YES
+from ml_backend.learning.frame_labels import YES
 from ml_backend.learning.metrics import Values
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES
 

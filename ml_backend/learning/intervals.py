@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from ml_backend.learning.framelabels import UNKNOWN, YES
+from ml_backend.learning.frame_labels import UNKNOWN, YES
 
 Values = NDArray[np.int8]
 

@@ -23,7 +23,7 @@ from ml_backend.learning.annotation_reading import (
     read_annotation,
     span_of,
 )
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.video.timeline import StudioGrid
 
 Reason = Literal[

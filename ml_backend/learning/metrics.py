@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.learning.examples import classes_of
-from ml_backend.learning.framelabels import UNKNOWN, YES
+from ml_backend.learning.frame_labels import UNKNOWN, YES
 
 Floats = NDArray[np.float32]
 Values = NDArray[np.int8]

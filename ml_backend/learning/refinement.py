@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.examples import examples
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.head import Head
 from ml_backend.learning.metrics import decided
 

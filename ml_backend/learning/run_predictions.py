@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ml_backend.learning.ensemble import Recipe, balanced_loss, fit_ensemble, normalised
 from ml_backend.learning.examples import LabelledVideo, classes_of, training_examples
 from ml_backend.learning.families import MOVES, SCENE, SHARED, WHERE, Family, Floats, Views, reference_of
-from ml_backend.learning.framelabels import UNKNOWN
+from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.head import lesson_of
 from ml_backend.learning.metrics import decided
 from ml_backend.learning.smoothing import smooth

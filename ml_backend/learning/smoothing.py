@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.learning.framelabels import NO, UNKNOWN, YES, FrameLabels
+from ml_backend.learning.frame_labels import NO, UNKNOWN, YES, FrameLabels
 from ml_backend.video.timeline import FrameIndex
 
 Floats = NDArray[np.float32]

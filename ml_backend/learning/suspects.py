@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.families import Floats
-from ml_backend.learning.framelabels import YES
+from ml_backend.learning.frame_labels import YES
 from ml_backend.learning.run_predictions import HeldOut
 from ml_backend.video.timeline import FrameIndex
 from ml_backend.wording import counted, some

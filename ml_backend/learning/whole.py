@@ -17,7 +17,7 @@ from ml_backend.learning.calibration import Held
 from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import rows_at
 from ml_backend.learning.families import Family, Floats, Part, Views
-from ml_backend.learning.framelabels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
+from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
 from ml_backend.learning.groups import Groups, deal, duplicates
 from ml_backend.learning.linear import Linear, fit_softmax
 from ml_backend.learning.metrics import decided

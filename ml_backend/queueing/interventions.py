@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text
 
 from ml_backend.queueing.poison import forgive
-from ml_backend.queueing.queue import existing, queue_of, queue_scheduled, queues, request
+from ml_backend.queueing.queue import enqueue, existing, queue_of, queue_scheduled, queues
 
 # A job that waits for Label Studio says so by this word.
 UNREACHABLE = "LabelStudioUnreachable"
@@ -154,7 +154,7 @@ def _again(redis: Redis, job: Job) -> str | None:
     meta = job.meta
     if "poison" in meta:
         forgive(redis, meta["poison"])
-    return request(redis, meta["kind"], meta["project"], *meta["subject"], again=True)
+    return enqueue(redis, meta["kind"], meta["project"], *meta["subject"], again=True)
 
 
 def _failed(redis: Redis) -> Iterator[Job]:

@@ -45,7 +45,7 @@ def queue_of(redis: Redis, kind: str) -> Queue:
     return Queue(f"coldblitz-{kind}", connection=redis, serializer=JSONSerializer)
 
 
-def request(redis: Redis, kind: str, project: str, *subject: str | int, again: bool = False) -> str | None:
+def enqueue(redis: Redis, kind: str, project: str, *subject: str | int, again: bool = False) -> str | None:
     """Queues a job unless the same one is waiting already; returns its id.
 
     While one runs, one more may wait, so a request that comes too late for the running one is served by the next.

@@ -12,15 +12,15 @@ from werkzeug.exceptions import HTTPException
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
+from ml_backend.projects import links
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import links
-from ml_backend.server import asking, exports, models, progress, protocol
-from ml_backend.server.browsers import protect_browsers
+from ml_backend.server import exports, job_routes, label_studio_routes, models, progress
 from ml_backend.server.dashboard import pages
+from ml_backend.server.load_shedding import keep_threads_for_health
 from ml_backend.server.login import add_login
 from ml_backend.server.metrics import add_metrics
 from ml_backend.server.readiness import add_readiness
-from ml_backend.server.reserve import keep_threads_for_health
+from ml_backend.server.security_headers import protect_browsers
 from ml_backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     redis = Redis.from_url(redis_url(settings), socket_timeout=5)
-    app.extensions["coldblitz"] = protocol.Backend(settings, redis)
+    app.extensions["coldblitz"] = label_studio_routes.Backend(settings, redis)
     # The measuring first, so that it sees what the others refuse.
     add_metrics(app, settings)
     keep_threads_for_health(app)
     add_readiness(app, settings)
-    app.register_blueprint(protocol.blueprint)
+    app.register_blueprint(label_studio_routes.blueprint)
     app.register_blueprint(progress.blueprint)
-    app.register_blueprint(asking.blueprint)
+    app.register_blueprint(job_routes.blueprint)
     app.register_blueprint(models.blueprint)
     app.register_blueprint(exports.blueprint)
     app.register_blueprint(pages.blueprint)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, send_file
 
 from ml_backend.errors import PayloadError
-from ml_backend.records import exports
+from ml_backend.projects import exports
+from ml_backend.server.label_studio_routes import backend
 from ml_backend.server.naming import named_project
-from ml_backend.server.protocol import backend
 
 blueprint = Blueprint("exports", __name__)
 

@@ -15,10 +15,10 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ml_backend.queueing import queue, tally
+from ml_backend.projects import registry
+from ml_backend.queueing import counters, queue
 from ml_backend.queueing.alive import living
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import projects
 from ml_backend.settings import Settings
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -31,15 +31,15 @@ _MOST_PROJECTS = 500
 
 def add_metrics(app: Flask, settings: Settings) -> None:
     """Adds the route to `app`, and measures its requests."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    registry.register(_Done(Redis.from_url(redis_url(settings), socket_timeout=1, socket_connect_timeout=1)))
-    registry.register(_Caches(settings.data_dir))
+    collectors = CollectorRegistry()
+    ProcessCollector(registry=collectors)
+    collectors.register(_Done(Redis.from_url(redis_url(settings), socket_timeout=1, socket_connect_timeout=1)))
+    collectors.register(_Caches(settings.data_dir))
     seconds = Histogram(
         "coldblitz_request_seconds",
         "Time that a request took, by route and status; 401 is a failed login.",
         ("route", "status"),
-        registry=registry,
+        registry=collectors,
         buckets=_BUCKETS,
     )
 
@@ -56,7 +56,7 @@ def add_metrics(app: Flask, settings: Settings) -> None:
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(collectors), content_type=CONTENT_TYPE_LATEST)
 
 
 class _Done(Collector):
@@ -89,14 +89,14 @@ class _Done(Collector):
         yield GaugeMetricFamily("coldblitz_workers", "Workers that live.", len(living(self._redis)))
 
     def _tally(self) -> Iterator[Metric]:
-        found = tally.read_tally(self._redis)
+        found = counters.read_tally(self._redis)
         outcomes = CounterMetricFamily("coldblitz_jobs_ended", "Tries of jobs that ended.", labels=["kind", "outcome"])
         for (kind, outcome), number in found.jobs.items():
             outcomes.add_metric([kind, outcome], number)
         yield outcomes
         seconds = HistogramMetricFamily("coldblitz_job_seconds", "Time that a try of a job took.", labels=["kind"])
         for kind, (numbers, total) in found.seconds.items():
-            bounds = [*(str(bound) for bound in tally.BUCKETS), "+Inf"]
+            bounds = [*(str(bound) for bound in counters.BUCKETS), "+Inf"]
             cumulated = [float(sum(numbers[: n + 1])) for n in range(len(numbers))]
             seconds.add_metric([kind], list(zip(bounds, cumulated, strict=True)), total)
         yield seconds
@@ -116,7 +116,7 @@ class _Done(Collector):
         versions = GaugeMetricFamily(
             "coldblitz_model_version_info", "The model version that a project shows.", labels=["project", "version"]
         )
-        for project, version in sorted(projects.active_versions(self._redis).items())[-_MOST_PROJECTS:]:
+        for project, version in sorted(registry.active_versions(self._redis).items())[-_MOST_PROJECTS:]:
             versions.add_metric([project, version], 1)
         yield versions
         reconciled = GaugeMetricFamily(
@@ -124,7 +124,7 @@ class _Done(Collector):
             "When a project was last compared with Label Studio.",
             labels=["project"],
         )
-        for project, when in sorted(projects.reconciled_at(self._redis).items())[-_MOST_PROJECTS:]:
+        for project, when in sorted(registry.reconciled_at(self._redis).items())[-_MOST_PROJECTS:]:
             reconciled.add_metric([project], when)
         yield reconciled
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, request
 
 from ml_backend.errors import PayloadError, SettingsError
-from ml_backend.queueing.queue import request as queue
-from ml_backend.records import label_account, model_versions, projects, quality_report, training_choice
+from ml_backend.projects import label_account, model_versions, quality_report, registry, training_choice
+from ml_backend.queueing.queue import enqueue as queue
+from ml_backend.server.label_studio_routes import backend, json_body
 from ml_backend.server.naming import named_project
-from ml_backend.server.protocol import backend, json_body
 
 blueprint = Blueprint("models", __name__)
 
@@ -78,10 +78,10 @@ def labels() -> Response:
     return jsonify(labels=account.as_json() if account else None)
 
 
-def _named() -> projects.Known:
+def _named() -> registry.Known:
     """The project of `?project=`. Raises SettingsError when it is not connected."""
     key = named_project()
-    known = projects.recall(backend().redis, key)
+    known = registry.recall(backend().redis, key)
     if known is None:
         raise SettingsError(f"Project {key} is not connected.", "Connect it in Label Studio (Settings, Model).")
     return known

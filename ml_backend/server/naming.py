@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import request
 
 from ml_backend.errors import PayloadError
-from ml_backend.records.model_versions import project_key
-from ml_backend.server.protocol import backend
+from ml_backend.projects.model_versions import project_key
+from ml_backend.server.label_studio_routes import backend
 
 
 def named_project() -> str:

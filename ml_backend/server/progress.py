@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, abort, jsonify
 
+from ml_backend.projects import companions, registry, stopping_report
+from ml_backend.projects.stopping_report import StoppingReport
 from ml_backend.queueing import interventions, queue
-from ml_backend.records import companions, projects, stopping_report
-from ml_backend.records.stopping_report import StoppingReport
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 blueprint = Blueprint("progress", __name__)
 _UNKNOWN = "There is no such job."
@@ -24,16 +24,16 @@ def jobs() -> Response:
     return jsonify(
         **queue.listing(redis),
         counts=queue.counts(redis),
-        problems=projects.problems(redis),
-        findings=projects.findings(redis),
-        versions={key: backend().version(key) for key in projects.known_keys(redis)},
+        problems=registry.problems(redis),
+        findings=registry.findings(redis),
+        versions={key: backend().version(key) for key in registry.known_keys(redis)},
         stopping={key: left.as_json() for key, left in _left()},
         companions={key: asdict(known) | {"project": known.id} for key, known in companions.every(redis).items()},
     )
 
 
 def _left() -> Iterator[tuple[str, StoppingReport]]:
-    for key, version in projects.active_versions(backend().redis).items():
+    for key, version in registry.active_versions(backend().redis).items():
         left = stopping_report.load(backend().settings.data_dir, key, version)
         if left is not None:
             yield key, left

@@ -13,8 +13,8 @@ from redis import Redis
 
 from ml_backend.checks import Check, fault
 from ml_backend.labelstudio.access import check_label_studio, check_token
+from ml_backend.projects import installation
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import condition
 from ml_backend.settings import Settings
 
 _SECONDS = 2.0
@@ -68,13 +68,13 @@ def add_readiness(app: Flask, settings: Settings) -> None:
     each = _SECONDS / 2 - 0.1
     readiness = Readiness(
         {
-            "redis": lambda: condition.check_redis(redis),
+            "redis": lambda: installation.check_redis(redis),
             "label studio": lambda: check_label_studio(settings.label_studio_url, each),
             "token": lambda: check_token(settings.label_studio_url, settings.label_studio_api_key, each),
-            "weights": lambda: condition.check_weights(redis),
-            "text": lambda: condition.check_text(redis, settings.text_model),
-            "disk": lambda: condition.check_disk(settings.data_dir),
-            "workers": lambda: condition.check_workers(redis),
+            "weights": lambda: installation.check_weights(redis),
+            "text": lambda: installation.check_text(redis, settings.text_model),
+            "disk": lambda: installation.check_disk(settings.data_dir),
+            "workers": lambda: installation.check_workers(redis),
         }
     )
 

@@ -12,8 +12,8 @@ from redis import Redis
 from werkzeug.routing import Rule
 
 from benchmarks.service.fuzz import PROJECT, fuzz, rules
-from ml_backend.queueing.queue import request
-from ml_backend.records import projects
+from ml_backend.projects import registry
+from ml_backend.queueing.queue import enqueue
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -25,9 +25,9 @@ ROUTES = rules(create_app(settings_for(Path("nowhere"), redis_url=f"redis://127.
 @pytest.fixture
 def app(redis: Redis, redis_settings: Settings) -> Flask:
     """The real application before a real Redis that knows a project, with a job that waits."""
-    projects.remember(redis, projects.Known(PROJECT, "<View/>", {"sampling": "uniform"}))
-    projects.activate(redis, PROJECT, "cold-v1")
-    request(redis, "suggest", PROJECT, 5)
+    registry.remember(redis, registry.Known(PROJECT, "<View/>", {"sampling": "uniform"}))
+    registry.activate(redis, PROJECT, "cold-v1")
+    enqueue(redis, "suggest", PROJECT, 5)
     return create_app(redis_settings)
 
 

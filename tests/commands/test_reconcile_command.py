@@ -18,10 +18,10 @@ from ml_backend.cli import app
 from ml_backend.commands.backend import Here
 from ml_backend.commands.reconcile import reconcile
 from ml_backend.errors import SettingsError
+from ml_backend.projects import reconcile_state, registry
+from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing, queue_of
-from ml_backend.records import marks, projects
-from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]
@@ -31,7 +31,7 @@ ONE, TWO = "1.1769860800", "2.1769860900"
 @pytest.fixture(autouse=True)
 def connected(redis: Redis) -> None:
     for key in (ONE, TWO):
-        projects.remember(redis, Known(key, "<View/>"))
+        registry.remember(redis, Known(key, "<View/>"))
 
 
 def work(redis: Redis, text: str) -> threading.Thread:
@@ -64,9 +64,12 @@ def test_all_projects_and_a_look_for_lost_ones(redis: Redis, redis_settings: Set
 
 def test_thorough_forgets_what_was_seen(redis: Redis, redis_settings: Settings) -> None:
     for key in (ONE, TWO):
-        marks.put(redis, key, "trained", "all of it")
+        reconcile_state.put(redis, key, "trained", "all of it")
     reconcile(Here(redis_settings), ONE, thorough=True, seconds=0)
-    assert (marks.get(redis, ONE, "trained"), marks.get(redis, TWO, "trained")) == (None, "all of it")
+    assert (reconcile_state.get(redis, ONE, "trained"), reconcile_state.get(redis, TWO, "trained")) == (
+        None,
+        "all of it",
+    )
 
 
 def test_a_project_that_nobody_connected_is_named(redis_settings: Settings) -> None:

@@ -21,10 +21,10 @@ from ml_backend.commands.backend import There
 from ml_backend.errors import SettingsError
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import BlitzSettings
+from ml_backend.projects import quality_report, registry, training_choice
+from ml_backend.projects.quality_report import QualityReport
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects, quality_report, training_choice
-from ml_backend.records.quality_report import QualityReport
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -41,8 +41,8 @@ def settings(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Settings
     models.mkdir(parents=True)
     for name, created in (("cold-v1", "2026-01-31T12:00:00Z"), ("cold-v2", "2026-02-01T12:00:00Z")):
         publish(models, ModelCard(name, "cold", ("cat", "dog"), True, "none", created, labelled_frames=20), {})
-    projects.remember(redis, projects.Known(P, "<View/>"))
-    projects.activate(redis, P, "cold-v1")
+    registry.remember(redis, registry.Known(P, "<View/>"))
+    registry.activate(redis, P, "cold-v1")
     return replace(made, basic_auth_user=LOGIN["BASIC_AUTH_USER"], basic_auth_pass=LOGIN["BASIC_AUTH_PASS"])
 
 
@@ -100,15 +100,15 @@ def test_what_is_asked_of_the_workers(settings: Settings, redis: Redis, url: str
     queued = [(row["kind"], row["project"], row["task"]) for row in listing(redis)["queued"]]
     assert queued
     redis.flushdb()
-    projects.remember(redis, projects.Known(P, "<View/>"))
-    projects.activate(redis, P, "cold-v1")
+    registry.remember(redis, registry.Known(P, "<View/>"))
+    registry.activate(redis, P, "cold-v1")
     assert json.loads(asked.stdout) == json.loads(here(settings, *command, "--seconds", "0").stdout)
     assert queued == [(row["kind"], row["project"], row["task"]) for row in listing(redis)["queued"]]
     assert asked.exit_code == 1  # nobody has done it yet
 
 
 def test_how_to_train_is_chosen_from_both(settings: Settings, url: str) -> None:
-    known = projects.Known(P, "<View/>")
+    known = registry.Known(P, "<View/>")
     there(url, "train", "7", "--kind", "blitz", "--validation-split", "0.3", "--seconds", "0")
     made = training_choice.in_force(settings.data_dir, known)
     assert made is not None
@@ -145,7 +145,7 @@ def test_what_cannot_be_trained_is_refused_by_both(
 
 def test_a_version_is_rolled_out(settings: Settings, redis: Redis, url: str) -> None:
     assert json.loads(there(url, "models", "activate", "7", "cold-v2").stdout) == {"wanted": "cold-v2"}
-    assert projects.wanted_version(redis, P) == "cold-v2"
+    assert registry.wanted_version(redis, P) == "cold-v2"
 
 
 def test_a_version_is_deleted(settings: Settings, url: str) -> None:

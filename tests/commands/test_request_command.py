@@ -18,10 +18,10 @@ from ml_backend.cli import app
 from ml_backend.commands.backend import Here
 from ml_backend.commands.request import ask
 from ml_backend.errors import SettingsError
+from ml_backend.projects import reconcile_state, registry
+from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing, queue_of
-from ml_backend.records import marks, projects
-from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]
@@ -30,7 +30,7 @@ P = "1.1769860800"
 
 @pytest.fixture(autouse=True)
 def connected(redis: Redis) -> None:
-    projects.remember(redis, Known(P, "<View/>"))
+    registry.remember(redis, Known(P, "<View/>"))
 
 
 def queued(redis: Redis) -> list[tuple[str, int | None, str | None]]:
@@ -50,16 +50,16 @@ def test_suggestions_for_tasks(redis: Redis, redis_settings: Settings) -> None:
 def test_suggestions_for_all_that_lack_any_are_found_by_comparing_everything(
     redis: Redis, redis_settings: Settings
 ) -> None:
-    marks.put(redis, P, "tasks", "nothing has changed")
+    reconcile_state.put(redis, P, "tasks", "nothing has changed")
     ask(Here(redis_settings), "suggest", "1", (), 0)
     assert queued(redis) == [("reconcile", None, None)]
-    assert marks.get(redis, P, "tasks") is None
+    assert reconcile_state.get(redis, P, "tasks") is None
 
 
 def test_predictions_need_a_model(redis: Redis, redis_settings: Settings) -> None:
     with pytest.raises(SettingsError, match=r"no model yet\. Label some"):
         ask(Here(redis_settings), "predict", "1", (), 0)
-    projects.activate(redis, P, "cold-v3")
+    registry.activate(redis, P, "cold-v3")
     ask(Here(redis_settings), "predict", "1", (), 0)
     ask(Here(redis_settings), "predict", "1", [4], 0)
     assert queued(redis) == [("predict", 4, None), ("rollout", None, "cold-v3")]

@@ -16,22 +16,22 @@ from studio import BACKEND, KEY, Studio, drawn
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning.versions import list_versions, load_heads
-from ml_backend.queueing.embedded_redis import running_redis
-from ml_backend.queueing.queue import listing, request
-from ml_backend.records import (
+from ml_backend.projects import (
+    asked_frames,
     label_account,
     label_report,
     links,
-    pictures,
-    projects,
     quality_report,
-    ready,
+    registry,
     stopping_report,
+    stored_predictions,
     task_order,
     task_view,
     training_choice,
 )
-from ml_backend.records.formats import check_folder, check_redis
+from ml_backend.projects.formats import check_folder, check_redis
+from ml_backend.queueing.embedded_redis import running_redis
+from ml_backend.queueing.queue import enqueue, listing
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -68,12 +68,12 @@ def test_its_format_is_ours(data_dir: Path, old_redis: Redis) -> None:
 
 
 def test_the_registry_knows_the_project_and_its_active_version(old_redis: Redis) -> None:
-    assert projects.known_keys(old_redis) == [KEY]
-    known = projects.recall(old_redis, KEY)
+    assert registry.known_keys(old_redis) == [KEY]
+    known = registry.recall(old_redis, KEY)
     assert known is not None
     assert known.settings.frames_per_video == 6
-    assert projects.active_version(old_redis, KEY) == "blitz-v2"
-    assert list(projects.pins(old_redis, KEY)) == ["cold-v1", "blitz-v2"]
+    assert registry.active_version(old_redis, KEY) == "blitz-v2"
+    assert list(registry.pins(old_redis, KEY)) == ["cold-v1", "blitz-v2"]
 
 
 def test_the_job_that_waited_still_waits(old_redis: Redis) -> None:
@@ -93,8 +93,8 @@ def test_the_versions_are_read_with_their_heads(data_dir: Path) -> None:
 
 
 def test_the_predictions_are_read(data_dir: Path) -> None:
-    assert ready.versions(data_dir, KEY) == ["blitz-v2", "cold-v1", "keyframes-v1"]
-    prediction = ready.load(data_dir, KEY, "blitz-v2", 4)
+    assert stored_predictions.versions(data_dir, KEY) == ["blitz-v2", "cold-v1", "keyframes-v1"]
+    prediction = stored_predictions.load(data_dir, KEY, "blitz-v2", 4)
     assert prediction is not None
     assert prediction["model_version"] == "blitz-v2"
     assert {region["type"] for region in prediction["result"]} == {"timelinelabels"}
@@ -111,10 +111,10 @@ def test_the_reports_are_read(data_dir: Path, old_redis: Redis) -> None:
     labels = label_report.load(data_dir, KEY)
     assert labels is not None
     assert (labels.tasks, labels.reviewed, labels.regions) == ((1, 2, 3), (1, 2), dict.fromkeys(LABELS, 3))
-    known = projects.recall(old_redis, KEY)
+    known = registry.recall(old_redis, KEY)
     assert known is not None
     assert training_choice.settings_of(data_dir, known).frames_per_video == 6
-    assert set(pictures.videos(data_dir, KEY)["task"].tolist()) == {1, 2, 3, 4}
+    assert set(asked_frames.videos(data_dir, KEY)["task"].tolist()) == {1, 2, 3, 4}
     assert task_view.load(data_dir, KEY, 4) is not None
 
 
@@ -177,7 +177,7 @@ def test_the_next_training_goes_on(
             monkeypatch.setenv(name, value)
         worker_context.cache_clear()
         try:
-            request(redis, "reconcile", KEY, again=True)
+            enqueue(redis, "reconcile", KEY, again=True)
             do_jobs(redis)
         finally:
             worker_context.cache_clear()
@@ -185,8 +185,8 @@ def test_the_next_training_goes_on(
     models = settings.data_dir / "projects" / KEY / "models"
     assert [card.name for card in list_versions(models)] == ["cold-v1", "blitz-v2", "blitz-v3"]
     assert label_account.load(settings.data_dir, KEY) is not None
-    assert ready.load(settings.data_dir, KEY, "keyframes-v1", 1) is not None
-    assert projects.active_version(redis, KEY) in ("blitz-v2", "blitz-v3")
+    assert stored_predictions.load(settings.data_dir, KEY, "keyframes-v1", 1) is not None
+    assert registry.active_version(redis, KEY) in ("blitz-v2", "blitz-v3")
 
 
 def reviewed() -> list[dict[str, object]]:

@@ -23,7 +23,7 @@ from studio import KEY, Studio
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.queueing.embedded_redis import redis_url, running_redis
-from ml_backend.queueing.queue import listing, request
+from ml_backend.queueing.queue import enqueue, listing
 
 CONFIG = (
     '<View><TimelineLabels name="events" toName="film"><Label value="clear"/><Label value="ball"/><Label value="car"/></TimelineLabels>'
@@ -131,13 +131,13 @@ def main(target: Path) -> None:
                 submit(task, regions, 10 + task)
             done(redis)
             for kind in ("quality", "stopping"):
-                request(redis, kind, KEY, again=True)
+                enqueue(redis, kind, KEY, again=True)
             for task in (1, 4):
                 web.get(f"/projects/{KEY}/tasks/{task}")
-                request(redis, "sheet", KEY, task, again=True)
+                enqueue(redis, "sheet", KEY, task, again=True)
             done(redis)
             # One that waits, as after an event just before the stop.
-            request(redis, "train", KEY, again=True)
+            enqueue(redis, "train", KEY, again=True)
             (data / "studio.json").write_text(
                 json.dumps(
                     {

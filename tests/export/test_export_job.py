@@ -15,8 +15,8 @@ from workroom import context, redis, redis_settings, studio
 from ml_backend.export import job as exporting
 from ml_backend.export.job import export
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.projects import exports, registry
 from ml_backend.queueing.queue import listing
-from ml_backend.records import exports, projects
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
 ANSWER = {
@@ -42,7 +42,7 @@ def test_one_that_is_asked_for_while_it_is_made_is_whole_and_made_once_more(
     for task in (1, 2, 3):
         studio.add_task(task, film, annotations=1)
         studio.tasks[task]["annotations"][0]["result"] = [ANSWER]
-    projects.remember(redis, projects.Known(KEY, CONFIG))
+    registry.remember(redis, registry.Known(KEY, CONFIG))
     monkeypatch.setattr("ml_backend.export.job.worker_context", lambda: context)
     write = exporting.write_export
 

@@ -21,7 +21,7 @@ from ml_backend.export.choose import Choice
 from ml_backend.export.project import open_work
 from ml_backend.export.write import Form, write_export
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
 
@@ -44,7 +44,7 @@ def export(context: WorkerContext, studio: Studio, redis: Redis, tmp_path: Path)
         studio.tasks[task]["predictions"] = [{"model_version": "cold-v1", "result": said}]
     assert studio.project is not None
     studio.project["model_version"] = "cold-v1"
-    projects.remember(redis, projects.Known(KEY, CONFIG))
+    registry.remember(redis, registry.Known(KEY, CONFIG))
 
     def write(name: str, choice: Choice, form: Form | None = None, license: str | None = None) -> Path:
         path = tmp_path / "out" / name

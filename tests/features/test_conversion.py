@@ -73,7 +73,7 @@ def test_who_waits_for_another_process_to_convert_it_does_not_convert_it_too(
 class TestOpenVino:
     def test_tells_nobody_that_it_is_used(self, tmp_path: Path) -> None:
         """Its reports begin with a number for the user, kept in the home folder."""
-        modules = "ml_backend.features.runtimes, ml_backend.learning.customfile"
+        modules = "ml_backend.features.runtimes, ml_backend.learning.custom.loader"
         assert run(tmp_path, f"import {modules}, sys; print('openvino_telemetry.main' in sys.modules)") == ["False"]
         assert not list(tmp_path.iterdir())
 

@@ -162,7 +162,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from ml_backend.importing.leftovers import noted
-from ml_backend.labelstudio.intake import Intake
+from ml_backend.labelstudio.uploads import Intake
 
 url, scratch, video = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 intake = Intake(url, "the-token")

@@ -6,8 +6,8 @@ from redis import Redis
 from studio import KEY
 from workroom import context, sample_jobs, studio, work
 
-from ml_backend.records import projects
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry
+from ml_backend.projects.registry import Known
 
 __all__ = ["context", "redis", "redis_settings", "sample_jobs", "studio", "work"]
 
@@ -15,4 +15,4 @@ __all__ = ["context", "redis", "redis_settings", "sample_jobs", "studio", "work"
 @pytest.fixture
 def known(redis: Redis) -> None:
     """The project has been connected: its /setup has come."""
-    projects.remember(redis, Known(KEY, "<View/>"))
+    registry.remember(redis, Known(KEY, "<View/>"))

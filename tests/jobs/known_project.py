@@ -7,8 +7,8 @@ from typing import Any
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.projects import reconcile_state
 from ml_backend.queueing.queue import listing
-from ml_backend.records import marks
 
 
 def queued(redis: Redis) -> list[str]:
@@ -23,7 +23,7 @@ def do_all(redis: Redis, studio: Studio, version: str = "keyframes-v1") -> None:
             predicted(studio, row["task"], version)
     for key in redis.scan_iter("rq:*"):
         redis.delete(key)
-    marks.put(redis, KEY, "trained", marks.get(redis, KEY, "asked"))
+    reconcile_state.put(redis, KEY, "trained", reconcile_state.get(redis, KEY, "asked"))
 
 
 def predicted(studio: Studio, task: int, version: str) -> None:

@@ -19,7 +19,7 @@ from ml_backend.features.backbones import Backbone, network_of
 from ml_backend.jobs.embeddings import has_features, task_features, with_frames
 from ml_backend.jobs.identity import identity_of
 from ml_backend.jobs.own_network import backbone_of
-from ml_backend.jobs.project_work import ProjectWork, open_project, roi_for
+from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.training.labelled import fingerprint
 from ml_backend.jobs.videos import inspect_video, task_video
 from ml_backend.jobs.worker_context import WorkerContext

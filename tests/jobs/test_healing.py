@@ -15,15 +15,15 @@ from studio import BACKEND, KEY, Studio, drawn
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
 from ml_backend.jobs.predictions.rollout import rollout
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.projects import links, registry
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import links, projects
 from ml_backend.settings import Settings
 from ml_backend.video.timeline import read_timeline
 
@@ -90,11 +90,11 @@ class TestAModelVersion:
         train(KEY)
         # As if the worker had died right after it had saved the version, while an older one was shown.
         redis.flushall()
-        projects.activate(redis, KEY, "cold-v0")
-        projects.want(redis, KEY, "cold-v0")
+        registry.activate(redis, KEY, "cold-v0")
+        registry.want(redis, KEY, "cold-v0")
         train(KEY)
         assert "rollout cold-v1" in queued(redis)
-        assert projects.wanted_version(redis, KEY) == "cold-v1"
+        assert registry.wanted_version(redis, KEY) == "cold-v1"
 
 
 class TestTheCache:

@@ -7,7 +7,7 @@ from known_project import predicted, project
 from studio import KEY, Studio
 
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.version_names import is_ours
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from studio import KEY, Studio
 
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import task_labels
+from ml_backend.projects import task_labels
 
 CONFIG = """<View><TimelineLabels name="what" toName="v" value="$labels"><Label value="always"/></TimelineLabels>
 <Choices name="kind" toName="v" value="$meta.kinds"/><Video name="v" value="$video"/></View>"""

@@ -21,9 +21,9 @@ from studio import KEY, Studio
 from ml_backend import logs
 from ml_backend.jobs import worker
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.projects import registry
 from ml_backend.queueing.kinds import KINDS, Kind
-from ml_backend.queueing.queue import request as queue
-from ml_backend.records import projects
+from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.settings import Settings
 
 
@@ -41,7 +41,7 @@ def test_a_connection_that_waits_for_jobs_does_not_give_up_before_one_comes(
     made = WorkerContext(redis_settings)
     monkeypatch.setattr(worker, "worker_context", lambda: made)
     monkeypatch.setattr(SimpleWorker, "work", note)
-    projects.remember(redis, projects.Known("7.1769860800", "<View/>"))
+    registry.remember(redis, registry.Known("7.1769860800", "<View/>"))
     worker.work()
     assert waits
     assert waits[0] > 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ml_backend.errors import LabelConfigError
-from ml_backend.labelstudio.config import parse_label_config
+from ml_backend.labelstudio.label_config import parse_label_config
 
 VIDEO = '<Video name="v" value="$video" framerate="25"/>'
 LABELS = '<Label value="walk"/><Label value="rest"/>'

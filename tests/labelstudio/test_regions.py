@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.annotation import Region, WholeVideo
-from ml_backend.labelstudio.config import Question, parse_label_config
+from ml_backend.labelstudio.label_config import Question, parse_label_config
 from ml_backend.labelstudio.regions import (
     KEYFRAMES_VERSION,
     Prediction,

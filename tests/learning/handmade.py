@@ -12,7 +12,7 @@ import numpy as np
 
 from ml_backend.annotation import Annotation, Origin, Region
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline
 
 DIMENSIONS = {"appearance": 40, "middle": 16, "early": 12, "motion": 10}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.cold import LabelledVideo, fit_cold
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1, 0, 1, 0], 40)

@@ -21,7 +21,7 @@ from ml_backend.features.taps import Taps
 from ml_backend.features.weights import find_weights
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.finetune import Tuned, augmented, finetune
-from ml_backend.learning.framelabels import UNKNOWN, FrameLabels
+from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.networks import Network, keep_networks, network_weights, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
 from ml_backend.project_settings import BlitzSettings

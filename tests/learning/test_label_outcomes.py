@@ -8,10 +8,10 @@ import pytest
 from handmade import annotation, grid, region
 from hypothesis import given
 from hypothesis import strategies as st
-from test_framelabels import annotations, grids
+from test_frame_labels import annotations, grids
 
 from ml_backend.annotation import Annotation, Region
-from ml_backend.learning.framelabels import frame_labels, is_exclusive
+from ml_backend.learning.frame_labels import frame_labels, is_exclusive
 from ml_backend.learning.label_outcomes import Outcome, outcomes
 from ml_backend.video.timeline import StudioGrid
 

@@ -12,7 +12,7 @@ import pytest
 from handmade import annotation, grid, region
 
 from ml_backend.annotation import Annotation, Region
-from ml_backend.learning.framelabels import frame_labels
+from ml_backend.learning.frame_labels import frame_labels
 
 PAGE = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
 LABELS = {"c": "cat", "d": "dog"}

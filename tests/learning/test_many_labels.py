@@ -9,7 +9,7 @@ from handmade import video
 
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 
 LABELS = tuple(f"label {number}" for number in range(20))
 HOLDS = np.random.default_rng(0).random((8, len(LABELS))) < 0.35

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.annotation import Annotation, Region
-from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT, FrameLabels, frame_labels
+from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT, FrameLabels, frame_labels
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
 
 LABELS = ("cat", "dog", "fox")

@@ -12,7 +12,7 @@ from handmade import annotation, video
 
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.errors import NotEnoughLabels
-from ml_backend.learning.framelabels import UNTOUCHED_WEIGHT
+from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT
 from ml_backend.learning.versions import Learnt, add_measurements, load_card, load_heads, save_version
 from ml_backend.learning.whole import LabelledWhole, WholeHead, cross_validated_whole, fit_whole, pooled, whole_labels
 

@@ -22,7 +22,7 @@ from ml_backend.queueing.abandoned import take_up_abandoned, take_up_begun
 from ml_backend.queueing.alive import living
 from ml_backend.queueing.deaths import living_here, note_end, process_name, worker_name
 from ml_backend.queueing.interventions import retry_job
-from ml_backend.queueing.queue import counts, listing, queues, request, request_after, slots
+from ml_backend.queueing.queue import counts, enqueue, listing, queues, request_after, slots
 from ml_backend.settings import Settings
 
 P = "7.1769860800"
@@ -74,7 +74,7 @@ def ran(redis: Redis) -> list[str]:
 
 def test_what_a_killed_worker_was_doing_is_taken_up(redis: Redis, redis_settings: Settings, work: Work) -> None:
     redis.rpush(f"do:{P}", "hang")
-    request(redis, "train", P)
+    enqueue(redis, "train", P)
     with worker(redis_settings) as killed:
         until(lambda: redis.get("hanging"))
         (row,) = listing(redis)["running"]
@@ -89,7 +89,7 @@ def test_what_a_killed_worker_was_doing_is_taken_up(redis: Redis, redis_settings
 
 def test_a_worker_that_has_to_stop_hands_its_job_back(redis: Redis, redis_settings: Settings, work: Work) -> None:
     redis.rpush(f"do:{P}", "hang")
-    job_id = request(redis, "train", P)
+    job_id = enqueue(redis, "train", P)
     with worker(redis_settings) as stopped:
         until(lambda: redis.get("hanging"))
         stopped.terminate()
@@ -128,7 +128,7 @@ def crashed(redis: Redis) -> str:
 
 
 def queued(redis: Redis, kind: str = "train", *subject: int) -> str:
-    job_id = request(redis, kind, P, *subject)
+    job_id = enqueue(redis, kind, P, *subject)
     assert job_id is not None
     return job_id
 
@@ -181,7 +181,7 @@ class TestTakingUp:
             assert take_up_abandoned(redis) == taken
         (row,) = listing(redis)["failed"]
         assert "crashed its worker 3 times" in row["reason"]
-        assert request(redis, "embed", P, 1) is None
+        assert enqueue(redis, "embed", P, 1) is None
         work()
         assert ran(redis) == [f"rollout {P} cold-v1"], "what waited for it must go on"
 
@@ -210,7 +210,7 @@ class TestTakingUp:
             pytest.skip("this user may not make process namespaces")
         monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1)
         redis.rpush(f"do:{P}", "hang")
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         with worker(redis_settings, *CONTAINER) as elsewhere:
             until(lambda: redis.get("hanging"))
             (name,) = living(redis)

@@ -21,7 +21,7 @@ from ml_backend.queueing import queue
 from ml_backend.queueing.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
 from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.limits import video_seconds
-from ml_backend.queueing.queue import counts, listing, queue_due, request, request_after
+from ml_backend.queueing.queue import counts, enqueue, listing, queue_due, request_after
 
 P = "7.1769860800"
 # While it counts, no signal reaches Python.
@@ -49,7 +49,7 @@ def will(redis: Redis, *commands: str) -> None:
 
 class TestCancelling:
     def test_one_that_waits_is_not_done_and_says_so(self, redis: Redis, work: Work) -> None:
-        job_id = request(redis, "suggest", P, 1)
+        job_id = enqueue(redis, "suggest", P, 1)
         assert cancel(redis, str(job_id))
         work()
         assert ran(redis) == []
@@ -58,7 +58,7 @@ class TestCancelling:
 
     def test_one_that_runs_stops_at_its_next_report(self, redis: Redis, work: Work) -> None:
         will(redis, "report for ever")
-        job_id = str(request(redis, "train", P))
+        job_id = str(enqueue(redis, "train", P))
 
         def stop() -> None:
             while not redis.get("reporting"):
@@ -77,9 +77,9 @@ class TestCancelling:
     ) -> None:
         monkeypatch.setattr(queue, "_RETRY_AFTER", [600])
         will(redis, "fail for now")
-        tried = request(redis, "train", P)
+        tried = enqueue(redis, "train", P)
         work()
-        request_after(redis, [str(request(redis, "embed", P, 1))], "rollout", P, "cold-v1")
+        request_after(redis, [str(enqueue(redis, "embed", P, 1))], "rollout", P, "cold-v1")
         deferred = next(row["id"] for row in listing(redis)["queued"] if row["kind"] == "rollout")
         assert cancel(redis, str(tried))
         assert cancel(redis, deferred)
@@ -88,29 +88,29 @@ class TestCancelling:
         assert counts(redis)["queued"] == 0
 
     def test_what_waited_for_it_goes_on(self, redis: Redis, work: Work) -> None:
-        embed = str(request(redis, "embed", P, 1))
+        embed = str(enqueue(redis, "embed", P, 1))
         request_after(redis, [embed], "rollout", P, "cold-v1")
         cancel(redis, embed)
         work()
         assert ran(redis) == [f"rollout {P} cold-v1"]
 
     def test_no_reconcile_brings_it_back_but_news_do(self, redis: Redis, work: Work) -> None:
-        cancel(redis, str(request(redis, "train", P)))
-        assert request(redis, "train", P) is None
+        cancel(redis, str(enqueue(redis, "train", P)))
+        assert enqueue(redis, "train", P) is None
         assert retry_mended(redis, P, disk=True) == 0
         assert retry_failed(redis) == retry_failed(redis, restarted=True) == []
-        assert request(redis, "train", P, again=True) is not None
+        assert enqueue(redis, "train", P, again=True) is not None
         work()
         assert ran(redis) == [f"train {P}"]
 
     def test_the_next_job_of_the_same_name_is_another_one(self, redis: Redis, work: Work) -> None:
-        cancel(redis, str(request(redis, "train", P)))
-        request(redis, "train", P, again=True)
+        cancel(redis, str(enqueue(redis, "train", P)))
+        enqueue(redis, "train", P, again=True)
         work()
         assert counts(redis)["finished"] == 1
 
     def test_what_has_ended_or_never_was_cannot_be(self, redis: Redis, work: Work) -> None:
-        job_id = request(redis, "train", P)
+        job_id = enqueue(redis, "train", P)
         work()
         assert cancel(redis, str(job_id)) is False
         assert cancel(redis, "nonsense") is None
@@ -123,13 +123,13 @@ class TestTryingAgain:
     ) -> None:
         monkeypatch.setattr(queue, "_RETRY_AFTER", [600])
         will(redis, *["fail for now"] * 20)
-        tried = [str(request(redis, "suggest", P, task)) for task in range(20)]
+        tried = [str(enqueue(redis, "suggest", P, task)) for task in range(20)]
         work()
         redis.zadd("rq:scheduled:coldblitz-suggest", dict.fromkeys(tried, time.time() - 1))
         with ThreadPoolExecutor(2) as threads:
             looks = [threads.submit(retry_mended, redis, P, disk=True), threads.submit(queue_due, redis)]
             for task in range(20):
-                request(redis, "suggest", P, task, again=True)
+                enqueue(redis, "suggest", P, task, again=True)
             for look in looks:
                 look.result()
         assert sorted(queue.queue_of(redis, "suggest").get_job_ids()) == sorted(tried)
@@ -137,7 +137,7 @@ class TestTryingAgain:
     def test_one_job_alone(self, redis: Redis, work: Work) -> None:
         for task in (1, 2):
             will(redis, "fail for good")
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
             work()
         one = next(row["id"] for row in listing(redis)["failed"] if row["task"] == 2)
         assert retry_job(redis, one) is not None
@@ -147,7 +147,7 @@ class TestTryingAgain:
         assert retry_job(redis, "nonsense") is None
 
     def test_also_a_cancelled_one(self, redis: Redis, work: Work) -> None:
-        job_id = str(request(redis, "train", P))
+        job_id = str(enqueue(redis, "train", P))
         cancel(redis, job_id)
         retry_job(redis, job_id)
         work()
@@ -159,10 +159,10 @@ class TestTryingAgain:
         monkeypatch.setattr(queue, "_RETRY_AFTER", [1800])
         for task in (1, 2):
             will(redis, "fail for now")
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
         work()
         redis.rpush("do:8.1", "fail for now")
-        request(redis, "suggest", "8.1", 3)
+        enqueue(redis, "suggest", "8.1", 3)
         work()
         assert counts(redis)["queued"] == 3
         assert retry_mended(redis, P, disk=True) == 2
@@ -171,14 +171,14 @@ class TestTryingAgain:
 
     def test_nor_is_it_lost_when_it_had_run_out_of_tries(self, redis: Redis, work: Work) -> None:
         will(redis, *["fail for now"] * 3)
-        request(redis, "suggest", P, 1)
+        enqueue(redis, "suggest", P, 1)
         work()
         assert counts(redis)["failed"] == 1
         assert retry_mended(redis, P, disk=False) == 1
 
     def test_what_failed_of_the_disk_waits_until_that_is_well(self, redis: Redis, work: Work) -> None:
         will(redis, "fail of the disk")
-        request(redis, "suggest", P, 1)
+        enqueue(redis, "suggest", P, 1)
         work()
         assert retry_mended(redis, P, disk=False) == 0
         assert retry_mended(redis, P, disk=True) == 1
@@ -186,16 +186,16 @@ class TestTryingAgain:
     def test_a_bad_video_and_a_mistake_of_ours_stay_for_a_person(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for good", *["break"] * 3)
         for task in (1, 2):
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
         work()
         assert counts(redis)["failed"] == 2
         assert retry_mended(redis, P, disk=True) == 0
-        assert request(redis, "suggest", P, 2) is None
+        assert enqueue(redis, "suggest", P, 2) is None
         assert len(retry_failed(redis)) == 2
 
     def test_a_task_that_is_gone_is_no_failure(self, redis: Redis, work: Work) -> None:
         will(redis, "find it gone")
-        request(redis, "suggest", P, 1)
+        enqueue(redis, "suggest", P, 1)
         work()
         (row,) = listing(redis)["finished"]
         assert "gone" in row["text"]
@@ -203,22 +203,22 @@ class TestTryingAgain:
     def test_of_tasks_that_are_gone_no_job_is_kept(self, redis: Redis, work: Work) -> None:
         for task in (1, 2):
             will(redis, "fail for good")
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
         work()
         for task in (1, 2):
-            request(redis, "embed", P, task)
-        request(redis, "train", P)
+            enqueue(redis, "embed", P, task)
+        enqueue(redis, "train", P)
         drop_tasks(redis, P, {2})
         left = [(row["kind"], row["task"]) for rows in listing(redis).values() for row in rows]
         assert sorted(left, key=str) == [("embed", 1), ("suggest", 1), ("train", None)]
 
     def test_of_a_project_that_is_gone_no_job_is_kept(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for good")
-        request(redis, "suggest", P, 1)
+        enqueue(redis, "suggest", P, 1)
         work()
-        request(redis, "train", P)
-        request(redis, "train", "8.1")
-        request_after(redis, [str(request(redis, "embed", P, 1))], "rollout", P, "cold-v1")
+        enqueue(redis, "train", P)
+        enqueue(redis, "train", "8.1")
+        request_after(redis, [str(enqueue(redis, "embed", P, 1))], "rollout", P, "cold-v1")
         drop_project(redis, P)
         assert counts(redis) == {"queued": 1, "running": 0, "finished": 0, "failed": 0}
 
@@ -231,14 +231,14 @@ class TestHowLongAJobMayTake:
     @pytest.mark.usefixtures("short")
     def test_longer_than_its_limit_ends_it_with_the_reason(self, redis: Redis, work: Work) -> None:
         will(redis, "take two seconds")
-        request(redis, "embed", P, 1)
+        enqueue(redis, "embed", P, 1)
         work()
         assert "time limit" in listing(redis)["failed"][0]["reason"]
 
     @pytest.mark.usefixtures("short")
     def test_what_it_opens_gives_it_more_and_rq_knows(self, redis: Redis, work: Work) -> None:
         will(redis, "ask for more time")
-        job_id = str(request(redis, "embed", P, 1))
+        job_id = str(enqueue(redis, "embed", P, 1))
         work()
         assert counts(redis)["finished"] == 1
         assert float(redis.get("abandoned at") or 0) > time.time() + 50

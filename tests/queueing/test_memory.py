@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from ml_backend.queueing.queue import listing, request
+from ml_backend.queueing.queue import enqueue, listing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel counts this on Linux alone")
 
@@ -54,7 +54,7 @@ def test_what_would_fill_the_memory_fails_alone(tmp_path: Path) -> None:
 
 def test_its_job_fails_at_once_and_says_what_to_do(redis: Redis, work: Callable[..., None]) -> None:
     redis.rpush("do:7.1", "fill the memory")
-    request(redis, "suggest", "7.1", 5)
+    enqueue(redis, "suggest", "7.1", 5)
     work()
     [row] = listing(redis)["failed"]
     assert "more memory" in row["reason"]

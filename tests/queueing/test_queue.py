@@ -14,15 +14,7 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.interventions import retry_failed
 from ml_backend.queueing.kinds import KINDS
-from ml_backend.queueing.queue import (
-    counts,
-    has_failed,
-    listing,
-    queue_due,
-    queues,
-    request,
-    request_after,
-)
+from ml_backend.queueing.queue import counts, enqueue, has_failed, listing, queue_due, queues, request_after
 
 P = "7.1769860800"
 Work = Callable[..., None]
@@ -48,7 +40,7 @@ def started(redis: Redis, job_id: str) -> None:
 
 class TestCoalescing:
     def test_a_hundred_events_are_one_job(self, redis: Redis, work: Work) -> None:
-        assert len({request(redis, "train", P, again=True) for _ in range(100)}) == 1
+        assert len({enqueue(redis, "train", P, again=True) for _ in range(100)}) == 1
         work()
         assert ran(redis) == [f"train {P}"]
 
@@ -56,7 +48,7 @@ class TestCoalescing:
         with ThreadPoolExecutor(8) as threads:
             for project in map(str, range(20)):
                 assert (
-                    len(set(threads.map(lambda _, project=project: request(redis, "train", project), range(50)))) == 1
+                    len(set(threads.map(lambda _, project=project: enqueue(redis, "train", project), range(50)))) == 1
                 )
         assert counts(redis)["queued"] == 20
         work()
@@ -64,26 +56,26 @@ class TestCoalescing:
 
     def test_while_one_runs_one_more_may_wait(self, redis: Redis, work: Work) -> None:
         will(redis, "request itself")
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         assert ran(redis) == [f"train {P}"] * 2
 
     def test_however_many_run_what_comes_then_is_not_lost(self, redis: Redis) -> None:
         for _ in range(3):
-            job_id = request(redis, "train", P)
+            job_id = enqueue(redis, "train", P)
             assert job_id is not None
             started(redis, job_id)
-        last = request(redis, "train", P)
-        assert last == request(redis, "train", P)
+        last = enqueue(redis, "train", P)
+        assert last == enqueue(redis, "train", P)
         assert last in queues(redis)[list(KINDS).index("train")].get_job_ids()
 
     def test_one_that_waits_is_found_though_an_earlier_place_is_free(self, redis: Redis, work: Work) -> None:
-        first = request(redis, "train", P)
+        first = enqueue(redis, "train", P)
         assert first is not None
         started(redis, first)
-        second = request(redis, "train", P)
+        second = enqueue(redis, "train", P)
         Job.fetch(first, connection=redis, serializer=JSONSerializer).delete()
-        assert request(redis, "train", P) == second
+        assert enqueue(redis, "train", P) == second
         assert counts(redis)["queued"] == 1
 
     def test_other_projects_kinds_and_tasks_are_other_jobs(self, redis: Redis, work: Work) -> None:
@@ -96,19 +88,19 @@ class TestCoalescing:
             ("rollout", P, "cold-v1"),
             ("rollout", P, "cold-v2"),
         ):
-            request(redis, kind, project, *subject)
+            enqueue(redis, kind, project, *subject)
         work()
         assert len(ran(redis)) == 7
 
     def test_a_finished_job_is_no_obstacle_to_the_next(self, redis: Redis, work: Work) -> None:
         for _ in range(3):
-            request(redis, "train", P)
+            enqueue(redis, "train", P)
             work()
         assert len(ran(redis)) == 3
 
     def test_the_most_urgent_kind_goes_first(self, redis: Redis, work: Work) -> None:
         for kind, *subject in (("embed", 1), ("suggest", 1), ("rollout", "cold-v1"), ("train",), ("reconcile",)):
-            request(redis, kind, P, *subject)  # type: ignore[arg-type]
+            enqueue(redis, kind, P, *subject)  # type: ignore[arg-type]
         work()
         assert [note.split()[0] for note in ran(redis)] == ["reconcile", "train", "rollout", "suggest", "embed"]
 
@@ -116,7 +108,7 @@ class TestCoalescing:
 class TestFailures:
     def test_one_for_good_is_not_tried_again_and_says_why(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for good")
-        request(redis, "suggest", P, 5)
+        enqueue(redis, "suggest", P, 5)
         work()
         assert ran(redis) == [f"suggest {P} 5"]
         (row,) = listing(redis)["failed"]
@@ -126,23 +118,23 @@ class TestFailures:
 
     def test_it_is_not_even_queued_again_by_a_reconcile(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for good")
-        request(redis, "suggest", P, 5)
+        enqueue(redis, "suggest", P, 5)
         work()
-        assert request(redis, "suggest", P, 5) is None
+        assert enqueue(redis, "suggest", P, 5) is None
         assert has_failed(redis, "suggest", P, 5)
         assert counts(redis)["queued"] == 0
 
     def test_wherever_it_ran(self, redis: Redis, work: Work) -> None:
         will(redis, "request itself", "fail for good")
-        request(redis, "suggest", P, 5)
+        enqueue(redis, "suggest", P, 5)
         work()
-        assert request(redis, "suggest", P, 5) is None
+        assert enqueue(redis, "suggest", P, 5) is None
 
     def test_news_queue_it_again_and_success_clears_the_failure(self, redis: Redis, work: Work) -> None:
         will(redis, "request itself", "fail for good")
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
-        assert request(redis, "train", P, again=True) is not None
+        assert enqueue(redis, "train", P, again=True) is not None
         work()
         assert listing(redis)["failed"] == []
         assert not has_failed(redis, "train", P)
@@ -150,7 +142,7 @@ class TestFailures:
 
     def test_what_passes_is_tried_again(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for now", "fail for now")
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         assert ran(redis) == [f"train {P}"] * 3
         (row,) = listing(redis)["finished"]
@@ -159,16 +151,16 @@ class TestFailures:
 
     def test_what_never_passes_ends_with_its_reason_and_may_be_asked_for_again(self, redis: Redis, work: Work) -> None:
         will(redis, *["fail for now"] * 3)
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         assert len(ran(redis)) == 3
         (row,) = listing(redis)["failed"]
         assert row["reason"] == "Label Studio does not answer. Wait."
-        assert request(redis, "train", P) is not None
+        assert enqueue(redis, "train", P) is not None
 
     def test_a_mistake_of_ours_is_tried_again_and_named(self, redis: Redis, work: Work) -> None:
         will(redis, *["break"] * 3)
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         assert len(ran(redis)) == 3
         (row,) = listing(redis)["failed"]
@@ -179,15 +171,15 @@ class TestFailures:
     ) -> None:
         monkeypatch.setattr("ml_backend.queueing.queue._RETRY_AFTER", [600, 600])
         will(redis, "fail for now")
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         assert counts(redis) == {"queued": 1, "running": 0, "finished": 0, "failed": 0}
         (row,) = listing(redis)["queued"]
         assert row["reason"] == "Label Studio does not answer. Wait."
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         assert len(ran(redis)) == 1
-        request(redis, "train", P, again=True)
+        enqueue(redis, "train", P, again=True)
         work()
         assert len(ran(redis)) == 2
         assert counts(redis) == {"queued": 0, "running": 0, "finished": 1, "failed": 0}
@@ -195,7 +187,7 @@ class TestFailures:
     def test_the_next_try_comes_when_it_is_due(self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("ml_backend.queueing.queue._RETRY_AFTER", [600, 600])
         will(redis, "fail for now", "fail for now")
-        job_id = request(redis, "train", P)
+        job_id = enqueue(redis, "train", P)
         work()
         assert queue_due(redis) == 0
         assert redis.zadd("rq:scheduled:coldblitz-train", {str(job_id): time.time() - 1}, xx=True, ch=True) == 1
@@ -210,7 +202,7 @@ class TestFailures:
     ) -> None:
         monkeypatch.setattr("ml_backend.queueing.queue._RETRY_AFTER", [600, 600])
         will(redis, "fail for now")
-        job_id = request(redis, "train", P)
+        job_id = enqueue(redis, "train", P)
         work()
         redis.zadd("rq:scheduled:coldblitz-train", {str(job_id): time.time() + 24 * 3600}, xx=True)
         assert queue_due(redis) == 1
@@ -220,7 +212,7 @@ class TestFailures:
     def test_all_that_failed_can_be_tried_again_when_the_cause_is_mended(self, redis: Redis, work: Work) -> None:
         for task in (1, 2):
             will(redis, "fail for good")
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
             work()
         assert len(retry_failed(redis)) == 2
         work()
@@ -230,7 +222,7 @@ class TestFailures:
     def test_after_a_restart_only_what_other_settings_may_mend(self, redis: Redis, work: Work) -> None:
         for task, failure in ((1, "fail for good"), (2, "fail of the token")):
             will(redis, failure)
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
             work()
         assert len(retry_failed(redis, restarted=True)) == 1
         work()
@@ -240,7 +232,7 @@ class TestFailures:
 
 class TestWaitingForOthers:
     def embeds(self, redis: Redis, *tasks: int) -> list[str]:
-        return [str(request(redis, "embed", P, task)) for task in tasks]
+        return [str(enqueue(redis, "embed", P, task)) for task in tasks]
 
     def test_it_starts_when_all_have_ended(self, redis: Redis, work: Work) -> None:
         request_after(redis, self.embeds(redis, 1, 2), "rollout", P, "cold-v1")
@@ -289,20 +281,20 @@ class TestTheListing:
 
     def test_a_running_job_shows_how_far_it_is(self, redis: Redis, work: Work) -> None:
         will(redis, "report")
-        request(redis, "train", P)
+        enqueue(redis, "train", P)
         work()
         (row,) = json.loads(redis.get("shown"))
         assert (row["percent"], row["text"]) == (25, "a quarter")
 
     def test_the_subject_is_a_task_or_a_version(self, redis: Redis) -> None:
-        request(redis, "suggest", P, 5)
-        request(redis, "rollout", P, "cold-v1")
+        enqueue(redis, "suggest", P, 5)
+        enqueue(redis, "rollout", P, "cold-v1")
         rows = {row["kind"]: (row["task"], row["version"]) for row in listing(redis)["queued"]}
         assert rows == {"suggest": (5, None), "rollout": (None, "cold-v1")}
 
     def test_it_is_short_and_the_newest_come_first(self, redis: Redis, work: Work) -> None:
         for task in range(150):
-            request(redis, "suggest", P, task)
+            enqueue(redis, "suggest", P, task)
         assert len(listing(redis)["queued"]) == 100
         work(3)
         found = listing(redis)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sampling.duplicates import groups, hash_pairs, near_pairs
-from sampling.nearby import CellIndex, as_bytes, from_bytes, projected
+from sampling.vector_codes import CellIndex, as_bytes, from_bytes, projected
 
 
 def hashes(count: int, seed: int = 0) -> NDArray[np.uint64]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sampling.order import DIFFERENT, least_certain_first, score_among, sketch
+from sampling.task_order import DIFFERENT, least_certain_first, score_among, sketch
 
 
 def unlike(count: int) -> np.ndarray:

@@ -11,22 +11,22 @@ from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
-from ml_backend.queueing.queue import queue_of, request
-from ml_backend.records import (
+from ml_backend.projects import (
     label_account,
     label_report,
     overview,
-    projects,
     quality_report,
-    ready,
+    registry,
     stopping_report,
+    stored_predictions,
     task_view,
 )
-from ml_backend.records.label_account import Account, Row
-from ml_backend.records.label_report import Author, HumanRegion, LabelReport
-from ml_backend.records.quality_report import QualityReport, SuspectRow
-from ml_backend.records.stopping_report import VIDEO, StoppingReport, TaskErrors
-from ml_backend.records.task_view import TaskView
+from ml_backend.projects.label_account import Account, Row
+from ml_backend.projects.label_report import Author, HumanRegion, LabelReport
+from ml_backend.projects.quality_report import QualityReport, SuspectRow
+from ml_backend.projects.stopping_report import VIDEO, StoppingReport, TaskErrors
+from ml_backend.projects.task_view import TaskView
+from ml_backend.queueing.queue import enqueue, queue_of
 from ml_backend.settings import Settings
 
 P = "7.1769860800"
@@ -120,15 +120,15 @@ def open_project(
 ) -> None:
     """A project some way down the road: suggested, labelled, trained three times, and predicted."""
     labels, data = list(colours), settings.data_dir
-    projects.remember(redis, projects.Known(key, label_config(colours), {"min_frames": 3, "samplin": "x"}))
-    projects.set_problems(redis, key, "settings", ["Extra param 'samplin' is unknown and was ignored."])
+    registry.remember(redis, registry.Known(key, label_config(colours), {"min_frames": 3, "samplin": "x"}))
+    registry.set_problems(redis, key, "settings", ["Extra param 'samplin' is unknown and was ignored."])
     finding = {
         "kind": "variable-rate",
         "message": "The frame rate varies: frames last from 33 to 100 ms.",
         "remedy": "Encode it at a constant rate.",
         "severity": "warning",
     }
-    projects.note_findings(redis, key, 2, [finding])
+    registry.note_findings(redis, key, 2, [finding])
     versions = {"keyframes-v1": tasks, "cold-v3": tasks - 1}
     overview.note(redis, key, title=title, tasks=tasks + 2, versions=versions)
     for number, (score, frames) in enumerate(((0.62, 10), (0.81, 30), (0.93, 60)), start=1):
@@ -155,7 +155,7 @@ def open_project(
         root.mkdir(parents=True, exist_ok=True)
         publish(root, card, {})
         if number > 1:
-            projects.activate(redis, key, card.name)
+            registry.activate(redis, key, card.name)
     for task in range(1, tasks + 1):
         suggest_and_predict(settings, key, task, labels)
     count_errors(settings, key, tasks)
@@ -228,10 +228,12 @@ def count_errors(settings: Settings, key: str = P, tasks: int = 4) -> None:
 
 def suggest_and_predict(settings: Settings, key: str, task: int, labels: list[str]) -> None:
     data, bins = settings.data_dir, 100
-    ready.save(data, key, prediction("keyframes-v1", task, [(f, f, [], None) for f in range(15, FRAMES, 40)], 0.0))
+    stored_predictions.save(
+        data, key, prediction("keyframes-v1", task, [(f, f, [], None) for f in range(15, FRAMES, 40)], 0.0)
+    )
     questions = [(60, 60, [], None), (150, 150, [], None)]
     spans = [*questions, (1, 110, [labels[0]], 0.97), (111, 190, [labels[-1]], 0.55), (191, FRAMES, [labels[0]], 0.91)]
-    ready.save(data, key, prediction("cold-v3", task, spans, 0.55))
+    stored_predictions.save(data, key, prediction("cold-v3", task, spans, 0.55))
     percent = {label: [round(50 + 50 * math.sin(b / 9 + 2 * n)) for b in range(bins)] for n, label in enumerate(labels)}
     view = TaskView(task, f"street_{task}.mp4", FPS, FRAMES, FRAMES / FPS, "cold-v3", percent, FPS)
     task_view.save(data, key, view)
@@ -262,7 +264,7 @@ def run_jobs(redis: Redis, key: str = P) -> None:
     from rq.serializers import JSONSerializer
 
     def made(kind: str, *subject: int | str) -> Job:
-        job_id = request(redis, kind, key, *subject)
+        job_id = enqueue(redis, kind, key, *subject)
         job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
         queue_of(redis, kind).remove(job)
         return job
@@ -285,4 +287,4 @@ def run_jobs(redis: Redis, key: str = P) -> None:
     finished.set_status(JobStatus.FINISHED)
     finished.save()
     queue_of(redis, "predict").finished_job_registry.add(finished, ttl=1000)
-    request(redis, "embed", key, 4)
+    enqueue(redis, "embed", key, 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_backend.errors import VideoRefused
-from ml_backend.jobs.run import job
+from ml_backend.jobs.job import job
 
 
 @job

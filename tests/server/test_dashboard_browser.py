@@ -14,9 +14,9 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ml_backend.projects import contact_sheet, registry, training_choice
+from ml_backend.projects.contact_sheet import ContactSheet
 from ml_backend.queueing.queue import listing
-from ml_backend.records import contact_sheet, projects, training_choice
-from ml_backend.records.contact_sheet import ContactSheet
 
 pytestmark = pytest.mark.browser
 
@@ -159,7 +159,7 @@ def test_a_version_is_rolled_back_and_another_deleted(browser: Browser, address:
     page.goto(address + scene.PAGES["models"])
     page.get_by_role("button", name="Roll back to cold-v2").click()
     assert "cold-v2 is being rolled out" in (page.locator("[role=status]").text_content() or "")
-    assert projects.wanted_version(redis, scene.P) == "cold-v2"
+    assert registry.wanted_version(redis, scene.P) == "cold-v2"
     page.get_by_role("link", name="cold-v1").click()
     page.get_by_text("Delete", exact=True).click()
     page.get_by_role("button", name="Delete cold-v1").click()
@@ -191,7 +191,7 @@ def test_how_to_train_is_chosen_with_the_keyboard_alone_and_without_javascript(
     page.keyboard.type("25")
     page.keyboard.press("Enter")
     assert "This training and those after it are Blitz" in (page.locator("[role=status]").text_content() or "")
-    known = projects.recall(redis, scene.P)
+    known = registry.recall(redis, scene.P)
     assert known is not None
     made = training_choice.in_force(tmp_path, known)
     assert made is not None

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.annotation import Region
-from ml_backend.records.label_report import HumanRegion
-from ml_backend.server.dashboard import charts, strips, words
+from ml_backend.projects.label_report import HumanRegion
+from ml_backend.server.dashboard import charts, formatting, strips
 from ml_backend.video.timeline import StudioFrame
 
 
@@ -109,18 +109,18 @@ class TestStrips:
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        (words.duration(0.31), "0.3 s"),
-        (words.duration(75), "1 min 15 s"),
-        (words.duration(3 * 3600 + 120), "3 h 2 min"),
-        (words.duration(None), "–"),
-        (words.size(412_000), "412 kB"),
-        (words.size(12_300_000), "12.3 MB"),
-        (words.clock(62.5), "1:02.50"),
-        (words.count(1, "frame", "frames"), "1 frame"),
-        (words.count(1234, "frame", "frames"), "1,234 frames"),
-        (words.ago(None), "never"),
-        (words.ago("no time"), "never"),
-        (words.score(None), "–"),
+        (formatting.duration(0.31), "0.3 s"),
+        (formatting.duration(75), "1 min 15 s"),
+        (formatting.duration(3 * 3600 + 120), "3 h 2 min"),
+        (formatting.duration(None), "–"),
+        (formatting.size(412_000), "412 kB"),
+        (formatting.size(12_300_000), "12.3 MB"),
+        (formatting.clock(62.5), "1:02.50"),
+        (formatting.count(1, "frame", "frames"), "1 frame"),
+        (formatting.count(1234, "frame", "frames"), "1,234 frames"),
+        (formatting.ago(None), "never"),
+        (formatting.ago("no time"), "never"),
+        (formatting.score(None), "–"),
     ],
 )
 def test_numbers_as_people_read_them(told: str, said: str) -> None:

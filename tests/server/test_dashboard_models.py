@@ -10,8 +10,8 @@ from dashboard_html import HTML, at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.projects import registry, training_choice
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects, training_choice
 from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
@@ -37,7 +37,7 @@ class TestModels:
     def test_one_that_was_not_measured(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
         from ml_backend.learning.versions import ModelCard, publish
 
-        projects.remember(redis, projects.Known(scene.P, "<View/>"))
+        registry.remember(redis, registry.Known(scene.P, "<View/>"))
         root = settings.data_dir / "projects" / scene.P / "models"
         root.mkdir(parents=True)
         publish(root, ModelCard("custom-bird-v1", "custom-bird", ("a",), True, "none", "2026-01-01T00:00:00"), {})
@@ -52,7 +52,7 @@ class TestModels:
         assert "/dashboard/projects/7/models/cold-v2/activate" in actions
         assert "Roll back to cold-v2" in found.text
         client.post("/dashboard/projects/7/models/cold-v2/activate")
-        assert projects.wanted_version(redis, scene.P) == "cold-v2"
+        assert registry.wanted_version(redis, scene.P) == "cold-v2"
         client.post("/dashboard/projects/7/train")
         assert {row["kind"] for row in listing(redis)["queued"]} >= {"rollout", "train"}
         client.post("/dashboard/projects/7/models/cold-v1/delete")
@@ -87,7 +87,7 @@ class TestModels:
         assert re.search(r"sample_\s*fps\s*2\.0\s*default", shown)
         answer = client.post("/dashboard/projects/7/train", data={"kind": "extra-params"}, follow_redirects=True)
         assert "Training uses the extra params again." in answer.get_data(as_text=True)
-        known = projects.recall(redis, scene.P)
+        known = registry.recall(redis, scene.P)
         assert known is not None
         assert training_choice.in_force(settings.data_dir, known) is None
 

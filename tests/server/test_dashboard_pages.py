@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.project_settings import parse_project_settings
+from ml_backend.projects import companions, label_report, registry
 from ml_backend.queueing.queue import listing
-from ml_backend.records import companions, label_report, projects
 from ml_backend.server.app import create_app
 from ml_backend.server.dashboard.settings_page import of_project
 from ml_backend.settings import Settings
@@ -98,7 +98,7 @@ class TestEveryPage:
     ) -> None:
         title = "<img src=x onerror=alert(1)> & “Größe”"
         scene.open_project(settings, redis, title=title, colours=ODD)
-        projects.set_problems(redis, scene.P, "label config", ["<b>bold</b> `<i>`"])
+        registry.set_problems(redis, scene.P, "label config", ["<b>bold</b> `<i>`"])
         found = page(client, path)
         assert len(found.all("script")) == 1
         assert not found.all("img")
@@ -114,7 +114,7 @@ class TestEveryPage:
 
     @pytest.mark.parametrize("path", ["videos", "models", "quality", "settings"])
     def test_of_a_project_that_was_only_connected(self, client: FlaskClient, redis: Redis, path: str) -> None:
-        projects.remember(redis, projects.Known("9.1", "not even XML", "neither JSON"))
+        registry.remember(redis, registry.Known("9.1", "not even XML", "neither JSON"))
         assert "Project 9" in page(client, f"/dashboard/projects/9/{path}").text
         assert "Project 9" in page(client, "/").text
 
@@ -124,7 +124,7 @@ class TestEveryPage:
     ) -> None:
         scene.open_project(settings, redis, tasks=2000)
         for task in range(2000):
-            projects.note_findings(
+            registry.note_findings(
                 redis, scene.P, task, [{"kind": "long", "message": "m.", "remedy": "r.", "severity": "note"}]
             )
         answer = client.get(path, headers=HTML)
@@ -247,7 +247,7 @@ class TestSettings:
     ) -> None:
         scene.open_project(settings, redis)
         config = scene.label_config(scene.COLOURS).replace("$fps", "24")
-        projects.remember(redis, projects.Known(scene.P, config))
+        registry.remember(redis, registry.Known(scene.P, config))
         text = page(client, "/dashboard/projects/7/settings").text
         assert 'framerate="25"' in text
         assert '<Label value="ball" background="#E69F00"/>' in text
@@ -261,7 +261,7 @@ class TestExport:
         answer = client.post(address, data={"name": "frames.zip", "every": "5"})
         assert "frames-every-5.zip+is+being+created" in answer.headers["Location"]
         assert "frames-every-5.zip" in {row["version"] for row in listing(redis)["queued"] if row["kind"] == "export"}
-        (key,) = projects.known_keys(redis)
+        (key,) = registry.known_keys(redis)
         folder = settings.data_dir / "projects" / key / "exports"
         folder.mkdir(parents=True)
         (folder / "labels.csv").write_text("task\n")

@@ -11,9 +11,9 @@ from dashboard_html import at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.projects import contact_sheet, registry, stored_predictions, task_view
+from ml_backend.projects.contact_sheet import ContactSheet
 from ml_backend.queueing.queue import listing
-from ml_backend.records import contact_sheet, projects, ready, task_view
-from ml_backend.records.contact_sheet import ContactSheet
 from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
@@ -59,7 +59,7 @@ class TestVideos:
     def test_errors_of_a_version_that_is_not_shown_any_more_are_not_told(
         self, client: FlaskClient, redis: Redis, at_work: None
     ) -> None:
-        projects.activate(redis, scene.P, "cold-v2")
+        registry.activate(redis, scene.P, "cold-v2")
         assert "errors are left" not in page(client, "/dashboard/projects/7/videos").text
         assert "errors are left" not in page(client, "/").text
 
@@ -106,9 +106,9 @@ class TestVideos:
     def test_one_of_which_only_the_suggestions_are_known(
         self, client: FlaskClient, redis: Redis, settings: Settings
     ) -> None:
-        projects.remember(redis, projects.Known(scene.P, scene.label_config(scene.COLOURS)))
+        registry.remember(redis, registry.Known(scene.P, scene.label_config(scene.COLOURS)))
         asked = scene.prediction("keyframes-v1", 5, [(30, 30, [], None)], 0.0)
-        ready.save(settings.data_dir, scene.P, asked)
+        stored_predictions.save(settings.data_dir, scene.P, asked)
         assert "Keyframe suggestions" in page(client, "/dashboard/projects/7/videos/5").text
 
     def test_what_the_model_asks_is_drawn_apart_from_its_timeline(self, client: FlaskClient, at_work: None) -> None:
@@ -122,7 +122,7 @@ class TestVideos:
         self, client: FlaskClient, settings: Settings, at_work: None
     ) -> None:
         put_back = scene.prediction("cold-v3", 1, [(1, 10, ["ball"], 0.5)], 0.99)
-        ready.save(settings.data_dir, scene.P, put_back)
+        stored_predictions.save(settings.data_dir, scene.P, put_back)
         view = task_view.load(settings.data_dir, scene.P, 1)
         assert view is not None
         task_view.save(settings.data_dir, scene.P, replace(view, certainty=0.43))

@@ -10,9 +10,9 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.projects import registry
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -26,7 +26,7 @@ def settings(redis_settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def client(redis: Redis, settings: Settings) -> Iterator[FlaskClient]:
-    projects.remember(redis, projects.Known(P, "<View/>"))
+    registry.remember(redis, registry.Known(P, "<View/>"))
     app = create_app(settings)
     yield app.test_client()
     app.extensions["coldblitz"].redis.close()

@@ -13,10 +13,10 @@ from loopback import closed_port
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from ml_backend.queueing import tally
+from ml_backend.projects import registry
+from ml_backend.queueing import counters
 from ml_backend.queueing.kinds import KINDS, Kind
-from ml_backend.queueing.queue import request
-from ml_backend.records import projects
+from ml_backend.queueing.queue import enqueue
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -71,14 +71,14 @@ def test_events_are_counted_by_action_and_unknown_ones_together(client: FlaskCli
 
 def test_jobs_by_kind_and_state(client: FlaskClient, redis: Redis) -> None:
     for task in (1, 2, 3):
-        request(redis, "suggest", P, task)
+        enqueue(redis, "suggest", P, task)
     assert value(client, "coldblitz_jobs", kind="suggest", state="queued") == 3
     assert value(client, "coldblitz_jobs", kind="train", state="queued") == 0
 
 
 def test_what_workers_did_with_them(client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "suggest", Kind("failing_jobs.suggest", 60))
-    request(redis, "suggest", P, 5)
+    enqueue(redis, "suggest", P, 5)
     do_jobs(redis)
     assert value(client, "coldblitz_jobs_ended_total", kind="suggest", outcome="failed") == 1
     assert value(client, "coldblitz_jobs", kind="suggest", state="failed") == 1
@@ -87,7 +87,7 @@ def test_what_workers_did_with_them(client: FlaskClient, redis: Redis, monkeypat
 
 def test_durations_are_a_histogram_that_prometheus_understands(client: FlaskClient, redis: Redis) -> None:
     for seconds in (0.05, 0.7, 0.7, 100_000.0):
-        tally.count_job(redis, "train", "done", seconds)
+        counters.count_job(redis, "train", "done", seconds)
     for bound, number in (("0.1", 1), ("0.5", 1), ("1.0", 3), ("7200.0", 3), ("+Inf", 4)):
         assert value(client, "coldblitz_job_seconds_bucket", kind="train", le=bound) == number
     assert value(client, "coldblitz_job_seconds_count", kind="train") == 4
@@ -95,10 +95,10 @@ def test_durations_are_a_histogram_that_prometheus_understands(client: FlaskClie
 
 
 def test_frames_versions_reconciles_and_caches(client: FlaskClient, redis: Redis, redis_settings: Settings) -> None:
-    tally.count_frames(redis, decoded=100, embedded=18, seconds=0.5)
-    tally.count_reconciled(redis, missing=2)
-    projects.note_reconciled(redis, P)
-    projects.activate(redis, P, "cold-v3")
+    counters.count_frames(redis, decoded=100, embedded=18, seconds=0.5)
+    counters.count_reconciled(redis, missing=2)
+    registry.note_reconciled(redis, P)
+    registry.activate(redis, P, "cold-v3")
     folder = redis_settings.data_dir / "features"
     folder.mkdir(exist_ok=True)
     (folder / "x.safetensors").write_bytes(bytes(1000))
@@ -135,8 +135,8 @@ def test_it_asks_for_the_login_and_counts_those_who_fail(redis: Redis, redis_set
 
 def test_the_documentation_names_every_metric_and_no_other(client: FlaskClient, redis: Redis) -> None:
     client.get("/health")
-    tally.count_job(redis, "train", "done", 1)
-    projects.activate(redis, P, "cold-v3")
+    counters.count_job(redis, "train", "done", 1)
+    registry.activate(redis, P, "cold-v3")
     text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     table = [line for line in text.splitlines() if line.startswith("| `coldblitz_")]
     named = {name.removesuffix("_total") for line in table for name in re.findall(r"`(coldblitz_\w+)`", line)}

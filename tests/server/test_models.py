@@ -15,10 +15,10 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
+from ml_backend.projects import quality_report, registry
+from ml_backend.projects.quality_report import QualityReport
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
-from ml_backend.records import projects, quality_report
-from ml_backend.records.quality_report import QualityReport
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -51,8 +51,8 @@ def client(redis: Redis, settings: Settings) -> Iterator[FlaskClient]:
     ):
         card = ModelCard(name, "cold", ("cat", "dog"), True, "none", created, metrics=metrics, labelled_frames=20)
         publish(root, card, {})
-    projects.remember(redis, projects.Known(P, "<View/>"))
-    projects.activate(redis, P, "cold-v1")
+    registry.remember(redis, registry.Known(P, "<View/>"))
+    registry.activate(redis, P, "cold-v1")
     with running(settings) as made:
         yield made
 
@@ -81,7 +81,7 @@ def test_a_card_comes_whole_with_the_learning_curve_up_to_it(client: FlaskClient
 
 def test_activating_queues_the_roll_out(client: FlaskClient, redis: Redis) -> None:
     assert client.post("/models/cold-v2/activate?project=7").get_json() == {"wanted": "cold-v2"}
-    assert projects.wanted_version(redis, P) == "cold-v2"
+    assert registry.wanted_version(redis, P) == "cold-v2"
     (row,) = listing(redis)["queued"]
     assert (row["kind"], row["version"]) == ("rollout", "cold-v2")
 
@@ -178,7 +178,7 @@ def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskCl
 def test_reading_cards_loads_nothing_heavy(client: FlaskClient, settings: Settings) -> None:
     assert client.get("/models?project=7").status_code == 200
     code = (
-        "import sys; from pathlib import Path; from ml_backend.records.model_versions import model_card; "
+        "import sys; from pathlib import Path; from ml_backend.projects.model_versions import model_card; "
         f"model_card(Path({str(settings.data_dir)!r}), {P!r}, 'cold-v2'); "
         "print(*{name.split('.')[0] for name in sys.modules})"
     )

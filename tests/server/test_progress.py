@@ -8,10 +8,10 @@ from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.projects import companions, registry, stopping_report
+from ml_backend.projects.stopping_report import VIDEO, StoppingReport
 from ml_backend.queueing.kinds import KINDS, Kind
-from ml_backend.queueing.queue import request
-from ml_backend.records import companions, projects, stopping_report
-from ml_backend.records.stopping_report import VIDEO, StoppingReport
+from ml_backend.queueing.queue import enqueue
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -45,18 +45,18 @@ def test_where_the_suggested_frames_are_images(client: FlaskClient, redis: Redis
 
 
 def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, redis: Redis) -> None:
-    projects.remember(redis, projects.Known(P, "<View/>"))
-    projects.remember(redis, projects.Known("8.1", "<View/>"))
-    projects.activate(redis, P, "cold-v3")
-    projects.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
+    registry.remember(redis, registry.Known(P, "<View/>"))
+    registry.remember(redis, registry.Known("8.1", "<View/>"))
+    registry.activate(redis, P, "cold-v3")
+    registry.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
     finding = {
         "kind": "variable rate",
         "message": "Its frames are not evenly spaced.",
         "remedy": "None.",
         "severity": "note",
     }
-    projects.note_findings(redis, P, 5, [finding])
-    request(redis, "suggest", P, 5)
+    registry.note_findings(redis, P, 5, [finding])
+    enqueue(redis, "suggest", P, 5)
     found = client.get("/jobs").get_json()
     (row,) = found["queued"]
     assert (row["kind"], row["project"], row["task"]) == ("suggest", P, 5)
@@ -69,12 +69,12 @@ def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, r
 def test_how_many_errors_the_active_version_leaves(client: FlaskClient, redis: Redis, redis_settings: Settings) -> None:
     made = StoppingReport("2026-01-03T12:00:00+00:00", "cold-v3", "go on", "Why.", 2, 34_000, 123.4, 1.0, 60)
     stopping_report.save(redis_settings.data_dir, P, made, np.empty(0, VIDEO))
-    projects.remember(redis, projects.Known(P, "<View/>"))
-    projects.activate(redis, P, "cold-v3")
+    registry.remember(redis, registry.Known(P, "<View/>"))
+    registry.activate(redis, P, "cold-v3")
     found = client.get("/jobs").get_json()["stopping"][P]
     assert found["text"] == "About 120 errors are left in 34,000 frames"
     assert (found["verdict"], found["why"], found["errors"], found["worst"]) == ("go on", "Why.", 123.4, [])
-    projects.activate(redis, P, "cold-v4")
+    registry.activate(redis, P, "cold-v4")
     assert client.get("/jobs").get_json()["stopping"] == {}, "nobody has counted those of this version"
 
 
@@ -82,7 +82,7 @@ def test_a_failed_job_says_why_and_can_be_tried_again(
     client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(KINDS, "suggest", Kind("failing_jobs.suggest", 60))
-    request(redis, "suggest", P, 5)
+    enqueue(redis, "suggest", P, 5)
     do_jobs(redis)
     (row,) = client.get("/jobs").get_json()["failed"]
     assert row["reason"] == "Task 5 has no video. Import it again."
@@ -92,7 +92,7 @@ def test_a_failed_job_says_why_and_can_be_tried_again(
 
 
 def test_one_job_can_be_cancelled_and_tried_again(client: FlaskClient, redis: Redis) -> None:
-    job_id = request(redis, "suggest", P, 5)
+    job_id = enqueue(redis, "suggest", P, 5)
     assert client.post(f"/jobs/{job_id}/cancel").get_json() == {"cancelled": True}
     (row,) = client.get("/jobs").get_json()["failed"]
     assert (row["id"], row["cancelled"]) == (job_id, True)
@@ -108,6 +108,6 @@ def test_a_job_that_is_not_known_is_said_to_be(client: FlaskClient, action: str)
 
 
 def test_looking_for_lost_projects_is_about_none(client: FlaskClient, redis: Redis) -> None:
-    request(redis, "discover", "http://studio:8080")
+    enqueue(redis, "discover", "http://studio:8080")
     (row,) = client.get("/jobs").get_json()["queued"]
     assert (row["kind"], row["project"]) == ("discover", None)

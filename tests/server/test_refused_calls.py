@@ -15,7 +15,7 @@ from loopback import closed_port
 from redis import Redis
 from studio_calls import CONFIG, PROJECT, SETUP, P, client, is_refused
 
-from ml_backend.records import projects
+from ml_backend.projects import registry
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -91,7 +91,7 @@ class TestBadInput:
         self, client: FlaskClient, redis: Redis, large: dict[str, Any]
     ) -> None:
         assert is_refused(client.post("/setup", json={**SETUP, **large}))
-        assert projects.recall(redis, P) is None
+        assert registry.recall(redis, P) is None
 
     def test_deep_extra_params_are_refused(self, client: FlaskClient) -> None:
         deep: Any = None

@@ -12,8 +12,8 @@ from dashboard_html import client, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.records import pictures
-from ml_backend.records.pictures import NONE, PICTURE, VIDEO
+from ml_backend.projects import asked_frames
+from ml_backend.projects.asked_frames import NONE, PICTURE, VIDEO
 from ml_backend.settings import Settings
 
 __all__ = ["client", "settings"]
@@ -24,9 +24,9 @@ def note(data_dir: Path, task: int, copy_of: int, same_task: int) -> None:
     video["task"], video["copy_of"] = task, copy_of
     picture["task"], picture["same_task"], picture["same_frame"] = task, NONE, NONE
     picture["same_task"][:2] = same_task
-    with pictures.writing(data_dir, scene.P):
-        pictures.put_video(data_dir, scene.P, video)
-        pictures.put_pictures(data_dir, scene.P, task, picture)
+    with asked_frames.writing(data_dir, scene.P):
+        asked_frames.put_video(data_dir, scene.P, video)
+        asked_frames.put_pictures(data_dir, scene.P, task, picture)
 
 
 def listed(client: FlaskClient, name: str) -> list[list[str]]:

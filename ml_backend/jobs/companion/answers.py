@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from ml_backend.annotation import Annotation, Region
 from ml_backend.errors import Gone, LabelStudioMissing
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import known_content
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion import Answer
+from ml_backend.projects import companions, registry
 from ml_backend.provenance import companion_id
-from ml_backend.records import companions, projects
 
 # More tasks than these are listed instead of asked for one by one.
 _ONE_BY_ONE = 20
@@ -89,9 +89,9 @@ def answered_frames(
             yield found, sparse_annotations(found.id, usable)
     if task is None:
         told = [_OTHER_GRID.format(elsewhere)] if elsewhere else []
-        projects.set_problems(context.redis, work.key, "companion framerate", told)
+        registry.set_problems(context.redis, work.key, "companion framerate", told)
         told = [_OTHER_VIDEO.format(others)] if others else []
-        projects.set_problems(context.redis, work.key, "companion video", told)
+        registry.set_problems(context.redis, work.key, "companion video", told)
 
 
 def sparse_annotations(task: int, answers: Sequence[Answer]) -> tuple[Annotation, ...]:

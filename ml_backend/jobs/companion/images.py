@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.jobs.backlog import WINDOW
 from ml_backend.jobs.companion.answers import companion_project
-from ml_backend.jobs.companion.news import images_state
-from ml_backend.jobs.filling import WINDOW
+from ml_backend.jobs.companion.image_sync import images_state
+from ml_backend.jobs.job import job, report
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.run import job, report
 from ml_backend.jobs.videos import known_content, naming, task_video, video_name
 from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
@@ -26,8 +26,8 @@ from ml_backend.labelstudio.companion_config import companion_config as new_conf
 from ml_backend.labelstudio.companion_config import in_step
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import list_versions
-from ml_backend.queueing.queue import request, waiting
-from ml_backend.records import companions, marks, projects
+from ml_backend.projects import companions, reconcile_state, registry
+from ml_backend.queueing.queue import enqueue, waiting
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import Timeline, studio_grid
 from ml_backend.video.whole_frames import Coded, decode_exactly, upright
@@ -63,8 +63,11 @@ def companion(project_key: str, task_number: int | None = None) -> str:
     except LabelStudioMissing as error:
         # A failure would stay until somebody retries it; a later comparison makes what is missing.
         raise Gone("The companion project no longer exists.", "The next reconcile creates it again.") from error
-    if marks.get(context.redis, project_key, "images") == "more" and waiting(context.redis, "companion") <= _LOW:
-        request(context.redis, "companion", project_key)
+    if (
+        reconcile_state.get(context.redis, project_key, "images") == "more"
+        and waiting(context.redis, "companion") <= _LOW
+    ):
+        enqueue(context.redis, "companion", project_key)
     return done
 
 
@@ -91,9 +94,9 @@ def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
         raise
     except LabelStudioError as error:
         remedy = _MAY_NOT if isinstance(error, LabelStudioRefused) else error.remedy
-        projects.set_problems(context.redis, work.key, "companion", [_NOT_MADE.format(error.message, remedy)])
+        registry.set_problems(context.redis, work.key, "companion", [_NOT_MADE.format(error.message, remedy)])
         raise
-    projects.set_problems(context.redis, work.key, "companion", [])
+    registry.set_problems(context.redis, work.key, "companion", [])
     mend_webhook(context, work.key, found.key.id)
     return found
 
@@ -101,7 +104,7 @@ def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
 def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str:
     """Queues the tasks whose frames lack an image, and removes images of which nobody needs an answer any more."""
     # A task that finds no room meanwhile puts it back, and may be too late for this comparison.
-    marks.drop(context.redis, work.key, "images")
+    reconcile_state.drop(context.redis, work.key, "images")
     changed, _ = context.client.last_changed(work.id)
     state = images_state(context, work, changed, context.client.versions(work.id))
     room = WINDOW - waiting(context.redis, "companion")
@@ -121,7 +124,7 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
     for number, frames in tasks:
         if not set(frames) <= there:
             if queued < room:
-                queued += request(context.redis, "companion", work.key, number) is not None
+                queued += enqueue(context.redis, "companion", work.key, number) is not None
             else:
                 left += 1
     removed = _remove(context, work, project, images, wanted)
@@ -130,8 +133,8 @@ def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str
     _count(context, work, project)
     # What is still to be removed or queued is looked for again the next time.
     done = all(image.touched or image.of in wanted for image in kept)
-    more = left or marks.get(context.redis, work.key, "images") == "more"
-    marks.put(context.redis, work.key, "images", "more" if more else state if done else None)
+    more = left or reconcile_state.get(context.redis, work.key, "images") == "more"
+    reconcile_state.put(context.redis, work.key, "images", "more" if more else state if done else None)
     return f"{len(kept)} images in project {project.key.id}, {queued} tasks lack some, removed {len(removed)}"
 
 
@@ -171,7 +174,7 @@ def _shown(image: Image, content: str | None) -> Image:
 
 
 def _asked(context: WorkerContext, work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
-    version = projects.active_version(context.redis, work.key) or KEYFRAMES_VERSION
+    version = registry.active_version(context.redis, work.key) or KEYFRAMES_VERSION
     return context.companions.asked(work.id, work.question, version, task)
 
 
@@ -218,7 +221,7 @@ def _remove(
     stale = [image for image in images if not image.touched and image.of not in wanted][:_MOST_REMOVED]
     removed: set[int] = set()
     for start in range(0, len(stale), _REMOVED_TOGETHER):
-        if projects.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
+        if registry.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
             break
         report(95, f"removing images that nobody needs, {start} of {len(stale)}")
         few = context.companions.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])

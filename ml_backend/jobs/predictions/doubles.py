@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 
 from ml_backend.jobs.predictions.retire import GRACE_SECONDS
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.version_names import is_ours
-from ml_backend.records import marks
+from ml_backend.projects import reconcile_state
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def remove_doubles(context: WorkerContext, work: ProjectWork, tasks: int, stored
     models = context.models_dir(work.key)
     ours = [name for name in stored if name == KEYFRAMES_VERSION or (is_ours(name) and (models / name).is_dir())]
     state = [[name, tasks, stored[name]] for name in ours]
-    if marks.get(context.redis, work.key, "doubles") == state:
+    if reconcile_state.get(context.redis, work.key, "doubles") == state:
         return 0
     removed = left = 0
     for version in ours:
@@ -45,7 +45,7 @@ def remove_doubles(context: WorkerContext, work: ProjectWork, tasks: int, stored
             for number, _ in older:
                 context.client.delete_prediction(number)
             removed += len(older)
-    marks.put(context.redis, work.key, "doubles", state, seconds=_AGAIN_SECONDS if left else None)
+    reconcile_state.put(context.redis, work.key, "doubles", state, seconds=_AGAIN_SECONDS if left else None)
     if removed:
         log.info("project %s: removed %d predictions that tasks had twice", work.key, removed)
     return removed

@@ -11,13 +11,13 @@ from ml_backend.annotation import Region
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.inspecting import unpredicted_view
 from ml_backend.jobs.predictions.questions import questions
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked
 from ml_backend.learning.smoothing import runs
 from ml_backend.learning.stopping import changes, doubt
+from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.provenance import predicted_id
-from ml_backend.records.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline, studio_grid
 from sampling.unit import unit
 

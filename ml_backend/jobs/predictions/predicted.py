@@ -12,13 +12,13 @@ from ml_backend.annotation import WholeVideo
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.inspecting import unpredicted_view
 from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_embedding, timeline_prediction, view_of
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import Prediction, is_untouched_whole, joined_json, whole_id
 from ml_backend.learning.whole import WholeHead
-from ml_backend.records.task_view import TaskView, over_time
+from ml_backend.projects.task_view import TaskView, over_time
 from sampling.unit import unit
 
 

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from ml_backend.errors import LabelConfigError, VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import task_features, with_frames
+from ml_backend.jobs.job import report
 from ml_backend.jobs.own_network import backbone_of
 from ml_backend.jobs.predictions.predict import FrameProbabilities
 from ml_backend.jobs.predictions.predicted import Part, Predicted, WholeProbabilities, person_said
-from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.reading import tell_of_text, with_text_if_it_can
-from ml_backend.jobs.run import report
+from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.text_hints import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.learning.custom import video_probabilities
-from ml_backend.learning.customversions import load_custom_version
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.custom.model import video_probabilities
+from ml_backend.learning.custom.versions import load_custom_version
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.head import Head
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth

@@ -10,11 +10,11 @@ from typing import Any
 from ml_backend.errors import LabelStudioMissing, PredictionRefused
 from ml_backend.jobs.identity import note
 from ml_backend.jobs.pinning import made_here
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.records import ready
+from ml_backend.projects import stored_predictions
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def push_lacking(context: WorkerContext, work: ProjectWork, items: Sequence[Mapp
     refused = context.client.push(work.id, wanted)
     stored = [item for item in wanted if item["task"] not in refused]
     for item in stored:
-        ready.save(context.settings.data_dir, work.key, item)
+        stored_predictions.save(context.settings.data_dir, work.key, item)
     return Pushed(tuple(item["task"] for item in stored), refused)
 
 
@@ -75,7 +75,7 @@ def renew(context: WorkerContext, work: ProjectWork, task: Task, item: Mapping[s
         named = str(old.get("model_version"))
         if item is not None and named == version and not there:
             context.client.replace_prediction(old["id"], item)
-            ready.save(context.settings.data_dir, work.key, item)
+            stored_predictions.save(context.settings.data_dir, work.key, item)
             there = True
         elif made_here(context, work.key, named):
             with contextlib.suppress(LabelStudioMissing):  # somebody else has deleted it

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.version_names import is_ours
+from ml_backend.projects import registry, stored_predictions, task_order
 from ml_backend.provenance import ModelVersion
-from ml_backend.records import projects, ready, task_order
 
 # Nobody keeps a task open for longer than this.
 GRACE_SECONDS = 24 * 3600
@@ -40,10 +40,10 @@ def _number(version: str) -> int:
 
 def retire(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
     """Deletes those of the `stored` versions that may go from Label Studio and from the files for `/predict`."""
-    pinned = projects.pins(context.redis, work.key)
+    pinned = registry.pins(context.redis, work.key)
     models = context.models_dir(work.key)
     made = {version for version in stored if is_ours(version) and (models / version).is_dir()}
     for version in retired(pinned, set(stored), time.time(), made):
         context.client.delete_version(work.id, version)
-        ready.delete(context.settings.data_dir, work.key, version)
+        stored_predictions.delete(context.settings.data_dir, work.key, version)
         task_order.delete(context.settings.data_dir, work.key, version)

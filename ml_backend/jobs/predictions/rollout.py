@@ -8,28 +8,28 @@ from itertools import islice
 from typing import Any
 
 from ml_backend.errors import CustomModelError, StorageError, VideoError
-from ml_backend.jobs.companion.news import want_images
+from ml_backend.jobs.companion.image_sync import want_images
 from ml_backend.jobs.embeddings import has_features
 from ml_backend.jobs.healing import make_again
 from ml_backend.jobs.identity import begin
 from ml_backend.jobs.inspecting import inspect_once
+from ml_backend.jobs.job import job, report
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predictions.ordering import Held, among
 from ml_backend.jobs.predictions.predicted import Predicted
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
+from ml_backend.jobs.predictions.push_order import Held, among
 from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing, renew
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.run import job, report
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.versions import is_custom
+from ml_backend.projects import registry, task_view
+from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.limits import allow
-from ml_backend.queueing.queue import has_failed, request, request_after
-from ml_backend.records import projects, task_view
-from ml_backend.records.folder import ProjectFolder
+from ml_backend.queueing.queue import enqueue, has_failed, request_after
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ def rollout(project_key: str, version: str) -> str:
     redis = context.redis
 
     def follow() -> None:
-        wanted = projects.wanted_version(redis, project_key) or version
-        if wanted != projects.active_version(redis, project_key):
-            request(redis, "rollout", project_key, wanted)
+        wanted = registry.wanted_version(redis, project_key) or version
+        if wanted != registry.active_version(redis, project_key):
+            enqueue(redis, "rollout", project_key, wanted)
 
     with project_lock_if_free(redis, context.settings.data_dir, project_key, "rollout", follow) as ours:
         if not ours:
@@ -62,9 +62,9 @@ def rollout(project_key: str, version: str) -> str:
 def _roll_out(context: WorkerContext, work: ProjectWork, version: str) -> str:
     redis, key = context.redis, work.key
     # Asked while no other roll-out can run: one that has waited may have been overtaken.
-    wanted = projects.wanted_version(redis, key)
+    wanted = registry.wanted_version(redis, key)
     if wanted not in (None, version):
-        request(redis, "rollout", key, wanted)
+        enqueue(redis, "rollout", key, wanted)
         return f"{version} was overtaken by {wanted}"
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
     tasks = list(context.client.tasks_without(work.id, version))
@@ -75,10 +75,10 @@ def _roll_out(context: WorkerContext, work: ProjectWork, version: str) -> str:
     pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
     if context.client.versions(work.id).get(version, 0):
         pin(context, work, version)
-        request(redis, "stopping", key)
+        enqueue(redis, "stopping", key)
         want_images(context, work)
         # Tasks that came meanwhile have got the version before, or none.
-        request(redis, "reconcile", key, again=True)
+        enqueue(redis, "reconcile", key, again=True)
         context.client.save_review_tab(work.id, version)
         if work.settings.serve_uncertain_first:
             context.client.serve_uncertain_first(work.id)
@@ -90,7 +90,7 @@ def predict(project_key: str, task_number: int) -> str:
     """Predicts one new task with the active version."""
     context = worker_context()
     work = open_project(context, project_key)
-    version = projects.active_version(context.redis, project_key)
+    version = registry.active_version(context.redis, project_key)
     if version is None:
         return "no model is active yet"
     task = context.client.task(work.id, task_number)
@@ -112,10 +112,10 @@ def predict(project_key: str, task_number: int) -> str:
         if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
         new = renew(context, work, task, item) if another else push_one(context, work, item)
-    if projects.active_version(context.redis, project_key) != version:
-        request(context.redis, "predict", project_key, task_number)
+    if registry.active_version(context.redis, project_key) != version:
+        enqueue(context.redis, "predict", project_key, task_number)
     want_images(context, work, task.id)
-    request(context.redis, "stopping", project_key)
+    enqueue(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}" if new else f"task {task.id} has its prediction already"
 
 
@@ -132,7 +132,7 @@ def _embedding(context: WorkerContext, work: ProjectWork, version: str, tasks: I
     backbone = backbone_of_version(context, work, version) or context.backbone_for(work.settings)
     missing = (task for task in tasks if not has_features(context, work.question, task, backbone))
     fresh = (task for task in missing if not has_failed(context.redis, "embed", work.key, task.id))
-    jobs = (request(context.redis, "embed", work.key, task.id) for task in fresh)
+    jobs = (enqueue(context.redis, "embed", work.key, task.id) for task in fresh)
     return list(islice((job_id for job_id in jobs if job_id is not None), _EMBEDDED_TOGETHER))
 
 
@@ -190,7 +190,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
             report(99, f"storing predictions, {pushed} so far")
     there = context.client.lacking_among(work.id, version, left_out)
     told = [text for task, text in sorted(left_out.items()) if task in there]
-    projects.set_problems(context.redis, work.key, "videos", told)
+    registry.set_problems(context.redis, work.key, "videos", told)
     return pushed
 
 

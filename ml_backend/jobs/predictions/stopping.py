@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ml_backend.errors import StorageError
-from ml_backend.jobs.predictions.agreeing import agreements
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.job import job, report
+from ml_backend.jobs.predictions.version_agreement import agreements
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.stopping import Evidence, Score, advise, correction, expected_errors
 from ml_backend.learning.versions import ModelCard, list_versions, load_card
-from ml_backend.records import label_report, projects, ready, stopping_report, task_view
-from ml_backend.records.stopping_report import VIDEO, WORST, StoppingReport, TaskErrors
+from ml_backend.projects import label_report, registry, stopping_report, stored_predictions, task_view
+from ml_backend.projects.stopping_report import VIDEO, WORST, StoppingReport, TaskErrors
 
 
 @job
@@ -25,7 +25,7 @@ def stopping(project_key: str) -> str:
     """Writes the report on the active version, and how many errors each of its videos has."""
     context = worker_context()
     work = open_project(context, project_key)
-    version = projects.active_version(context.redis, project_key)
+    version = registry.active_version(context.redis, project_key)
     if version is None:
         return "no model is active yet"
     if work.question.kind != "timeline":
@@ -73,7 +73,7 @@ def _rows(
     """Of every video that the version has predicted and nobody has reviewed."""
     data_dir = context.settings.data_dir
     labelled = label_report.load(data_dir, work.key)
-    tasks = sorted(ready.tasks(data_dir, work.key).difference(labelled.reviewed if labelled else ()))
+    tasks = sorted(stored_predictions.tasks(data_dir, work.key).difference(labelled.reviewed if labelled else ()))
     for position, task in enumerate(tasks):
         report(90 * position / len(tasks), "counting the errors that are left")
         view = task_view.load(data_dir, work.key, task)

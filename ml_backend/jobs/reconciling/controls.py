@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.queueing.queue import request
-from ml_backend.records import marks, projects, ready
+from ml_backend.projects import reconcile_state, registry, stored_predictions
+from ml_backend.queueing.queue import enqueue
 
 
 def follow_controls(context: WorkerContext, work: ProjectWork, stored: dict[str, int]) -> str | None:
@@ -18,20 +18,20 @@ def follow_controls(context: WorkerContext, work: ProjectWork, stored: dict[str,
     """
     redis, key = context.redis, work.key
     now = [[q.from_name, q.to_name, q.video, q.kind, str(q.framerate)] for q in work.config.questions]
-    before = marks.get(redis, key, "controls")
+    before = reconcile_state.get(redis, key, "controls")
     if before == now:
         return None
     # What a release before this one has noted says nothing of frame rates.
     if before is not None and any(each not in [question[: len(each)] for question in now] for each in before):
-        active = projects.active_version(redis, key)
+        active = registry.active_version(redis, key)
         for version in filter(None, (KEYFRAMES_VERSION, active)):
             # Whoever has such a task open cannot submit it: the editor that they have open is the old one.
             if stored.pop(version, 0):
                 context.client.delete_version(work.id, version)
-            ready.delete(context.settings.data_dir, key, version)
-        marks.drop(redis, key, "tasks", "cursor", "trained")
+            stored_predictions.delete(context.settings.data_dir, key, version)
+        reconcile_state.drop(redis, key, "tasks", "cursor", "trained")
         if active is not None:
-            projects.want(redis, key, active)
-            request(redis, "rollout", key, active, again=True)
-    marks.put(redis, key, "controls", now)
+            registry.want(redis, key, active)
+            enqueue(redis, "rollout", key, active, again=True)
+    reconcile_state.put(redis, key, "controls", now)
     return None if before is None else "the label config's controls have changed"

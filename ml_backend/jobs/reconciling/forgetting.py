@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ml_backend.jobs.identity import begin, forget_tasks, identity_of
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.projects import companions, identities, links, overview, reconcile_state, registry, stored_predictions
+from ml_backend.projects.belonging import forget_studio, studio_of
+from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.interventions import drop_project
-from ml_backend.records import companions, identities, links, marks, overview, projects, ready
-from ml_backend.records.belonging import forget_studio, studio_of
-from ml_backend.records.folder import ProjectFolder
 
 # A project that cannot be seen for a while, since the token is another's or Label Studio's data is being restored,
 # must not cost the models that were trained for it.
@@ -39,18 +39,18 @@ def compare_tasks(context: WorkerContext, work: ProjectWork) -> Compared:
     """
     redis, key, data_dir = context.redis, work.key, context.settings.data_dir
     changed, tasks = context.client.last_changed(work.id)
-    before = marks.get(redis, key, "ids")
+    before = reconcile_state.get(redis, key, "ids")
     if before and before[1:] == [tasks, changed]:
         return Compared(changed, tasks)
     newest, _ = context.client.newest_task(work.id)
     gone: set[int] = set()
     if before is None or context.client.number_up_to(work.id, before[0]) < before[1]:
-        kept = ready.tasks(data_dir, key) | projects.tasks_with_findings(redis, key)
+        kept = stored_predictions.tasks(data_dir, key) | registry.tasks_with_findings(redis, key)
         gone = kept.difference(context.client.task_ids(work.id)) if kept else set()
         forget_tasks(context, key, gone)
-    others, renewed = _others(context, work, marks.get(redis, key, "since"))
-    marks.put(redis, key, "ids", [newest, tasks, changed])
-    marks.put(redis, key, "since", changed)
+    others, renewed = _others(context, work, reconcile_state.get(redis, key, "since"))
+    reconcile_state.put(redis, key, "ids", [newest, tasks, changed])
+    reconcile_state.put(redis, key, "since", changed)
     return Compared(changed, tasks, len(gone) + others, tuple(sorted(renewed)))
 
 
@@ -74,8 +74,8 @@ def forget_project(context: WorkerContext, key: str) -> bool:
     Returns whether there was a folder of it.
     """
     drop_project(context.redis, key)
-    marks.drop(context.redis, key)
-    projects.forget(context.redis, key)
+    reconcile_state.drop(context.redis, key)
+    registry.forget(context.redis, key)
     overview.forget(context.redis, key)
     companions.forget(context.redis, key)
     links.forget(context.redis, key)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from ml_backend.jobs.webhooks import remove_webhooks
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
+from ml_backend.projects import companions, links, overview, reconcile_state, registry
 from ml_backend.queueing.interventions import drop_project
-from ml_backend.records import companions, links, marks, overview, projects
 
 _TOLD = (
     "This project is disconnected in Label Studio: it is not trained, predicted, or changed. Its models are kept; "
@@ -26,15 +26,15 @@ def take_leave(context: WorkerContext, project: Project) -> str:
     link = links.recall(redis, key)
     drop_project(redis, key)
     if link is None:
-        projects.forget(redis, key)
+        registry.forget(redis, key)
         overview.forget(redis, key)
         return "not connected to this backend"
     for number in (project.key.id, *_companion(context, key)):
         remove_webhooks(context, key, number)
     if link.connected:
         links.note(redis, key, replace(link, connected=False, doubted=False, since=time.time()))
-    marks.drop(redis, key, *(name for name in marks.SEEN if name != "entries"))
-    projects.set_problems(redis, key, "connection", [_TOLD], instead=True)
+    reconcile_state.drop(redis, key, *(name for name in reconcile_state.SEEN if name != "entries"))
+    registry.set_problems(redis, key, "connection", [_TOLD], instead=True)
     return "disconnected in Label Studio"
 
 

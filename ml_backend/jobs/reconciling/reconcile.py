@@ -6,30 +6,30 @@ import logging
 from collections.abc import Sequence
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
-from ml_backend.jobs.companion.news import queue_images
+from ml_backend.jobs.backlog import queue_missing
+from ml_backend.jobs.companion.image_sync import queue_images
 from ml_backend.jobs.connection import Standing, look
-from ml_backend.jobs.filling import queue_missing
+from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.doubles import remove_doubles
 from ml_backend.jobs.predictions.retire import retire
-from ml_backend.jobs.project_work import find_project, work_on
+from ml_backend.jobs.project import find_project, work_on
 from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
 from ml_backend.jobs.reconciling.controls import follow_controls
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone
 from ml_backend.jobs.reconciling.leaving import take_leave
-from ml_backend.jobs.run import job, report
-from ml_backend.jobs.training.news import queue_training
+from ml_backend.jobs.training.change_detection import queue_training
 from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.queueing import tally
+from ml_backend.projects import links, overview, registry
+from ml_backend.projects.belonging import note_studio, studio_of
+from ml_backend.projects.installation import check_disk
+from ml_backend.queueing import counters
 from ml_backend.queueing.interventions import retry_mended
-from ml_backend.queueing.queue import request
-from ml_backend.records import links, overview, projects
-from ml_backend.records.belonging import note_studio, studio_of
-from ml_backend.records.condition import check_disk
+from ml_backend.queueing.queue import enqueue
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,9 @@ def reconcile(project_key: str) -> str:
     try:
         work = work_on(context, project)
     except LabelConfigError as error:
-        projects.set_problems(redis, project_key, "label config", [str(error)])
+        registry.set_problems(redis, project_key, "label config", [str(error)])
         raise
-    projects.set_problems(redis, project_key, "label config", [])
+    registry.set_problems(redis, project_key, "label config", [])
     note_studio(redis, context.settings, project_key)
     _report_settings(context, project_key)
     _report_others(context, project_key, standing)
@@ -87,8 +87,8 @@ def reconcile(project_key: str) -> str:
         done.append(f"{doubles} second predictions")
     retire(context, work, stored)
     found = [each for each in done if each]
-    projects.note_reconciled(redis, project_key)
-    tally.count_reconciled(redis, len(found))
+    registry.note_reconciled(redis, project_key)
+    counters.count_reconciled(redis, len(found))
     return ", ".join(found) or "nothing has changed"
 
 
@@ -101,7 +101,7 @@ def _forget(context: WorkerContext, key: str, gone: Gone) -> str:
     if had_it not in (None, ours):
         told = f"Project {key} was in the Label Studio at {had_it}, not in the one that LABEL_STUDIO_URL names."
         raise LabelStudioError(told, each_its_own) from gone
-    called = had_it is None and projects.recall(context.redis, key) is not None
+    called = had_it is None and registry.recall(context.redis, key) is not None
     if not forget_project(context, key) and called:
         told = f"A Label Studio has connected its project {key}, which is not in the one at {ours}."
         raise LabelStudioError(told, f"Check LABEL_STUDIO_URL. {each_its_own}") from gone
@@ -113,20 +113,20 @@ def discover(host: str) -> str:
     """Reconciles the projects that Redis knows nothing of any more: those of which an ML backend entry reaches us. Removes the
     files of projects that are gone."""
     context = worker_context()
-    redis, known = context.redis, set(projects.known_keys(context.redis))
+    redis, known = context.redis, set(registry.known_keys(context.redis))
     existing = _existing(context)
     hooked = {hook["project"] for hook in context.client.webhooks() if hook["url"].rstrip("/").endswith("/webhook")}
     found = 0
     for key in existing.keys() - known:
         project = existing[key]
         # Connecting a backend makes a webhook and chooses its predictions. Asked rarely: somebody else's is called as well.
-        if (project.key.id not in hooked and not project.model_version) or not projects.may_ask(redis, key):
+        if (project.key.id not in hooked and not project.model_version) or not registry.may_ask(redis, key):
             continue
         standing = look(context, project)
         if standing.entry is not None:
-            found += request(redis, "reconcile", key, again=True) is not None
+            found += enqueue(redis, "reconcile", key, again=True) is not None
         elif not standing.sure:
-            projects.ask_again(redis, key)
+            registry.ask_again(redis, key)
     removed = remove_gone(context, existing.keys())
     return f"found {found} projects at {host}" + (f", removed the files of {removed}" if removed else "")
 
@@ -140,21 +140,21 @@ def _existing(context: WorkerContext) -> dict[str, Project]:
 
 
 def _queue_renewed(context: WorkerContext, key: str, tasks: Sequence[int]) -> str | None:
-    kind = "suggest" if projects.active_version(context.redis, key) is None else "predict"
+    kind = "suggest" if registry.active_version(context.redis, key) is None else "predict"
     for task in tasks:
-        request(context.redis, kind, key, task, again=True)
+        enqueue(context.redis, kind, key, task, again=True)
     return f"{len(tasks)} tasks with another video to {kind}" if tasks else None
 
 
 def _report_others(context: WorkerContext, key: str, standing: Standing) -> None:
     """Another model beside ours is the admin's choice; another Coldblitz makes versions of the same names."""
     told = [_TWO.format(other.url) for other in standing.others if is_ours(other.version)]
-    projects.set_problems(context.redis, key, "connection", told)
+    registry.set_problems(context.redis, key, "connection", told)
 
 
 def _report_settings(context: WorkerContext, key: str) -> None:
-    known = projects.recall(context.redis, key)
+    known = registry.recall(context.redis, key)
     sentences = parse_project_settings(known.extra_params)[1] if known else ()
     for sentence in sentences:
         log.warning("project %s: %s", key, sentence)
-    projects.set_problems(context.redis, key, "settings", sentences)
+    registry.set_problems(context.redis, key, "settings", sentences)

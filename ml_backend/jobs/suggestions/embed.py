@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ml_backend.features.embedding import VideoFeatures
-from ml_backend.jobs.companion.news import want_images
+from ml_backend.jobs.companion.image_sync import want_images
 from ml_backend.jobs.embeddings import task_features, tell_of_weights
 from ml_backend.jobs.inspecting import inspect_once, tell, tell_of_damage
+from ml_backend.jobs.job import job, report
 from ml_backend.jobs.own_network import backbone_of_version
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reading import prompted_frames, read_as_well
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, judged, left_out, suggestible
-from ml_backend.jobs.suggestions.repeats import Asked, not_asked_yet
+from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
 from ml_backend.jobs.suggestions.suggest import studio_frames
+from ml_backend.jobs.text_hints import prompted_frames, read_as_well
 from ml_backend.jobs.videos import video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.learning.families import scene_rows
-from ml_backend.records import projects, ready
+from ml_backend.projects import registry, stored_predictions
 from ml_backend.video.timeline import studio_grid
 from sampling.auto import auto
 
@@ -36,7 +36,7 @@ def embed(project_key: str, task_number: int) -> str:
     features = task_features(context, work.question, task, backbone, report)
     for other in work.config.videos[1:]:
         task_features(context, other, task, backbone, report)
-    if (own := backbone_of_version(context, work, projects.wanted_version(context.redis, work.key))) is not None:
+    if (own := backbone_of_version(context, work, registry.wanted_version(context.redis, work.key))) is not None:
         task_features(context, work.question, task, own, report)
     inspect_once(context, work, task)
     tell_of_damage(context, work, task, features)
@@ -51,7 +51,7 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
     backbone = context.backbone_for(work.settings)
     can_choose = backbone.trained or features.text is not None
     wanted = work.settings.sampling == "auto" and can_choose and work.question.kind == "timeline"
-    if not wanted or projects.active_version(context.redis, work.key) is not None:
+    if not wanted or registry.active_version(context.redis, work.key) is not None:
         return False
     number = context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
     if number is None:
@@ -68,10 +68,10 @@ def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, 
         asked = Asked(context.settings.data_dir, work.key)
         chosen = not_asked_yet(asked, task.id, features, backbone.keys, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
-    stored = ready.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
+    stored = stored_predictions.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
     # Those of another video of the task stay.
     item["result"] += [one for one in stored.get("result") or [] if one["from_name"] != work.question.from_name]
     context.client.replace_prediction(number, item)
-    ready.save(context.settings.data_dir, work.key, item)
+    stored_predictions.save(context.settings.data_dir, work.key, item)
     want_images(context, work, task.id)
     return True

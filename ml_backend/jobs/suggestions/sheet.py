@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.jobs.project_work import open_project
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.job import job, report
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
-from ml_backend.records import ready
-from ml_backend.records.contact_sheet import ContactSheet, save
+from ml_backend.projects import stored_predictions
+from ml_backend.projects.contact_sheet import ContactSheet, save
 from ml_backend.video.decode import Skip, decode
 from ml_backend.video.timeline import FrameIndex, StudioGrid, Timeline, read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole, upright
@@ -36,7 +36,7 @@ def sheet(project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     task = context.client.task(work.id, task_number)
     video = task_video(context, work.question, task, report)
-    shown = ready.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
+    shown = stored_predictions.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
     asked = [region.start for region in parse_regions(shown.get("result") or [], work.question)][:_MOST_SUGGESTED]
     with naming(task, work.question, video):
         timeline = read_timeline(video.path)

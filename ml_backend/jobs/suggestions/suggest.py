@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
-from ml_backend.jobs.companion.news import want_images
+from ml_backend.jobs.companion.image_sync import want_images
 from ml_backend.jobs.identity import begin
 from ml_backend.jobs.inspecting import note_findings, tell, tell_of_damage, unpredicted_view
+from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
-from ml_backend.jobs.project_work import ProjectWork, open_project, roi_for
-from ml_backend.jobs.run import job, report
+from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
-from ml_backend.jobs.suggestions.repeats import Asked, frames_nearest, once_of_a_copy
+from ml_backend.jobs.suggestions.deduplication import Asked, frames_nearest, once_of_a_copy
 from ml_backend.jobs.videos import naming, task_video, video_name
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
-from ml_backend.queueing.queue import request
-from ml_backend.records import projects, task_view
+from ml_backend.projects import registry, task_view
+from ml_backend.queueing.queue import enqueue
 from ml_backend.roi import RegionOfInterest
+from ml_backend.video.cache import VideoFile
 from ml_backend.video.rates import natural_framerate
-from ml_backend.video.source import VideoFile
 from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, studio_grid
 
 
@@ -46,11 +46,11 @@ def suggest(project_key: str, task_number: int) -> str:
             if renew(context, work, task, item) if another else push_one(context, work, item):
                 done = _done(len(item["result"]), task)
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
-    if projects.active_version(context.redis, project_key) is None:
+    if registry.active_version(context.redis, project_key) is None:
         pin(context, work, KEYFRAMES_VERSION)
     want_images(context, work, task.id)
     # The first predictions need not wait for what can be done while people label.
-    request(context.redis, "embed", project_key, task.id)
+    enqueue(context.redis, "embed", project_key, task.id)
     return done
 
 

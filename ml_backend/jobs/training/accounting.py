@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ml_backend.annotation import Annotation, WholeVideo
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.held import Held
 from ml_backend.labelstudio.regions import is_untouched_whole
-from ml_backend.learning.framelabels import YES, FrameLabels
+from ml_backend.learning.frame_labels import YES, FrameLabels
 from ml_backend.learning.label_outcomes import Outcome, outcomes
-from ml_backend.records import label_account
-from ml_backend.records.label_account import Account, Row
+from ml_backend.projects import label_account
+from ml_backend.projects.label_account import Account, Row
 from ml_backend.video.timeline import Timeline, studio_grid
 
 _COMPANION = "the companion project"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import ColdblitzError, NotEnoughLabels, VideoError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.hub import backbone_names
-from ml_backend.jobs.project_work import ProjectWork, roi_for
+from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext

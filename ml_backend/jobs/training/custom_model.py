@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records.training_choice import MODEL_FILES
+from ml_backend.projects.training_choice import MODEL_FILES
 
 
 def custom_file_of(context: WorkerContext, work: ProjectWork) -> Path | None:
@@ -19,7 +19,7 @@ def custom_file_of(context: WorkerContext, work: ProjectWork) -> Path | None:
         return None
     if work.settings.custom_model:
         # Imported here, since every reconcile asks and most projects have none.
-        from ml_backend.learning.custom import custom_file
+        from ml_backend.learning.custom.model import custom_file
 
         return custom_file(context.settings.data_dir / MODEL_FILES, work.settings.custom_model)
     if context.settings.custom_model is None and work.settings.mode == "custom":

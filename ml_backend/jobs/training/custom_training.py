@@ -10,8 +10,8 @@ from typing import Any
 
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.healing import is_whole
-from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.run import part, report
+from ml_backend.jobs.job import part, report
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
 from ml_backend.jobs.training.label_counts import note_labelled
@@ -21,22 +21,22 @@ from ml_backend.jobs.training.predecessor import against_shown
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.calibration import Held
-from ml_backend.learning.custom import CustomModel, load_custom, video_probabilities
-from ml_backend.learning.customfit import evenly, fit, targets
-from ml_backend.learning.customversions import Learnt, known_version, load_custom_version, save_custom
+from ml_backend.learning.custom.fit import evenly, fit, targets
+from ml_backend.learning.custom.model import CustomModel, load_custom, video_probabilities
+from ml_backend.learning.custom.versions import Learnt, known_version, load_custom_version, save_custom
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import UNKNOWN
+from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.groups import duplicates, held_out_share
 from ml_backend.learning.heldout import answers_of
 from ml_backend.learning.metrics import decided
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard
+from ml_backend.projects import registry
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.limits import allow
-from ml_backend.queueing.queue import request
-from ml_backend.records import projects
+from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import some
 
 _NOT_PREDICTED = "The custom model does not know {}. If it does, map its outputs to labels with predicted_values."
@@ -65,19 +65,19 @@ def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
     if loaded().learning is not None:
         card = _fitted(context, work, loaded, annotated, exclusive, accounts) if annotated else None
         if card is not None:
-            projects.set_problems(context.redis, work.key, "labels", _not_predicted(card))
+            registry.set_problems(context.redis, work.key, "labels", _not_predicted(card))
             return f"{file.name} is {card.name}, {_shown(context, work, card)}"
         try:
             loaded(tried=True)
         except CustomModelError:
             text = _TOO_FEW.format(file.name)
-            projects.set_problems(context.redis, work.key, "labels", [text])
+            registry.set_problems(context.redis, work.key, "labels", [text])
             return text
     card = _kept(context, work, loaded(tried=True), exclusive)
-    projects.set_problems(context.redis, work.key, "labels", _not_predicted(card))
-    if projects.active_version(context.redis, work.key) != card.name:
-        projects.want(context.redis, work.key, card.name)
-        request(context.redis, "rollout", work.key, card.name)
+    registry.set_problems(context.redis, work.key, "labels", _not_predicted(card))
+    if registry.active_version(context.redis, work.key) != card.name:
+        registry.want(context.redis, work.key, card.name)
+        enqueue(context.redis, "rollout", work.key, card.name)
     return f"{file.name} is {card.name}"
 
 
@@ -223,10 +223,10 @@ def _predicted(model: CustomModel, video: LabelledVideo, path: Path, exclusive: 
 def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
     """Has a fitted version rolled out, unless it is worse than an older one of the same file, or that was decided before."""
     redis, key = context.redis, work.key
-    active = projects.active_version(redis, key)
+    active = registry.active_version(redis, key)
     if was_decided(context, work, card):
-        if projects.wanted_version(redis, key) == card.name != active:
-            request(redis, "rollout", key, card.name)
+        if registry.wanted_version(redis, key) == card.name != active:
+            enqueue(redis, "rollout", key, card.name)
         return "which knows these annotations already"
     before = ModelVersion.parse(active or "")
     comparable = active if before is not None and before.kind == card.kind else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.untold import tell_of_untold
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Comparison
 from ml_backend.learning.versions import ModelCard, note_decision
-from ml_backend.queueing.queue import request
-from ml_backend.records import marks, projects
+from ml_backend.projects import reconcile_state, registry
+from ml_backend.queueing.queue import enqueue
 
 _KEPT_BACK = "{} is kept back: {}."
 _ROLLED_OUT = "{} is rolled out: {}."
@@ -34,21 +34,21 @@ def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: Model
     )
     decision = (_KEPT_BACK if worse else _ROLLED_OUT).format(card.name, why or _FIRST)
     note_decision(models, card.name, decision)
-    projects.set_problems(redis, key, "model", [decision + _REMEDY] if worse else [])
+    registry.set_problems(redis, key, "model", [decision + _REMEDY] if worse else [])
     if not worse:
-        projects.want(redis, key, card.name)
-        request(redis, "rollout", key, card.name)
+        registry.want(redis, key, card.name)
+        enqueue(redis, "rollout", key, card.name)
     return not worse
 
 
 def was_decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
     """Whether this was asked of the version before; not when a worker was killed, or Redis lost, in between."""
-    return bool(marks.get(context.redis, work.key, "decided") == card.name)
+    return bool(reconcile_state.get(context.redis, work.key, "decided") == card.name)
 
 
 def note_decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> None:
     """To be called when all that follows from a decision is queued."""
-    marks.put(context.redis, work.key, "decided", card.name)
+    reconcile_state.put(context.redis, work.key, "decided", card.name)
 
 
 def _comparisons(card: ModelCard) -> dict[str, Comparison]:

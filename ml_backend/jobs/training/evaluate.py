@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ml_backend.jobs.job import job, part, report
 from ml_backend.jobs.own_network import backbone_of, trained_on
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.reading import with_names
-from ml_backend.jobs.run import job, part, report
+from ml_backend.jobs.project import ProjectWork, open_project
+from ml_backend.jobs.text_hints import with_names
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
 from ml_backend.jobs.training.learning import fitting
@@ -17,7 +17,7 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
 from ml_backend.learning.whole import cross_validated_whole
-from ml_backend.queueing.queue import request
+from ml_backend.queueing.queue import enqueue
 
 
 @job
@@ -45,7 +45,7 @@ def evaluate(project_key: str, version: str) -> str:
         where = "" if len(cards) == 1 else f"{own.question}: "
         said.append(f"{where}{metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else ""))
     problems.tell(context, work)
-    request(context.redis, "stopping", project_key)
+    enqueue(context.redis, "stopping", project_key)
     return f"{version}: {' '.join(said)}"
 
 

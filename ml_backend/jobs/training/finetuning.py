@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from ml_backend.features.backbones import Backbone, network_of
+from ml_backend.jobs.job import part, report, show_curve
 from ml_backend.jobs.own_network import forget_networks, load_network
-from ml_backend.jobs.project_work import ProjectWork, roi_for
-from ml_backend.jobs.run import part, report, show_curve
+from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
@@ -25,8 +25,8 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share
 from ml_backend.learning.networks import Network, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
+from ml_backend.projects import registry
 from ml_backend.queueing.limits import allow
-from ml_backend.records import projects
 
 if TYPE_CHECKING:
     from ml_backend.learning.finetune import Curve
@@ -84,7 +84,7 @@ def own_network(
         with part(0, 80):
             made = _train(context, work, annotated, videos, exclusive, purpose)
         if made is None:
-            projects.set_problems(context.redis, work.key, "finetune", [_TOO_FEW])
+            registry.set_problems(context.redis, work.key, "finetune", [_TOO_FEW])
             return None
         network = made
     forget_networks(context, work.key, network.digest)
@@ -115,7 +115,7 @@ def worth_using(redis: Redis, key: str, tuned: Mapping[str, Any], frozen: Mappin
     score, other = tuned.get("macro_f1"), frozen.get("macro_f1")
     worth = score is not None and (other is None or score >= other)
     told = [] if worth else [_NO_BETTER.format(tuned["videos"], score or 0.0, other or 0.0)]
-    projects.set_problems(redis, key, "finetune", told)
+    registry.set_problems(redis, key, "finetune", told)
     return worth
 
 
@@ -231,7 +231,7 @@ def _teller(context: WorkerContext, key: str, cycles: int, started: float) -> Ca
         # The first steps tell little, and the head alone is trained faster than all.
         if not warned and points >= 1 and whole > _LONG_SECONDS:
             warned = True
-            projects.set_problems(context.redis, key, "finetune", [_LONG.format(round(whole / 60))])
+            registry.set_problems(context.redis, key, "finetune", [_LONG.format(round(whole / 60))])
         left = max(round(whole * (1 - share) / 60), 1)
         report(10 + 90 * share, f"training the network, epoch {points} of {cycles}, at most {left} minutes left")
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from statistics import median
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.annotation_reading import is_from_model, is_untouched
-from ml_backend.records.label_report import Author, HumanRegion, LabelReport, save
+from ml_backend.projects.label_report import Author, HumanRegion, LabelReport, save
 
 
 def note_labelled(

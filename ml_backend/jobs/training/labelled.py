@@ -12,15 +12,15 @@ from typing import Any
 from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.identity import identity_of
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.config import Question
 from ml_backend.labelstudio.held import Held, held
+from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
-from ml_backend.learning.framelabels import MEANING, FrameLabels, frame_labels, is_exclusive
+from ml_backend.learning.frame_labels import MEANING, FrameLabels, frame_labels, is_exclusive
+from ml_backend.projects import stored_predictions
 from ml_backend.provenance import RegionId
-from ml_backend.records import ready
 from ml_backend.video.timeline import Timeline, studio_grid
 
 
@@ -133,7 +133,9 @@ def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> d
     versions = {found.version for found in ids if found is not None and found.version is not None}
     found: dict[str, Region] = {}
     for version in sorted(versions):
-        prediction: Mapping[str, Any] | None = ready.load(data_dir, work.key, str(version), annotated.task.id)
+        prediction: Mapping[str, Any] | None = stored_predictions.load(
+            data_dir, work.key, str(version), annotated.task.id
+        )
         if prediction is not None:
             found.update({region.id: region for region in parse_regions(prediction["result"], work.question)})
     for result in annotated.shown:

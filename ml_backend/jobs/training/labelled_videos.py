@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from ml_backend.errors import VideoError
 from ml_backend.features.backbones import Backbone
 from ml_backend.jobs.embeddings import task_features, with_frames
-from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.run import part, report
+from ml_backend.jobs.job import part, report
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
 from ml_backend.learning.whole import LabelledWhole, whole_labels
-from ml_backend.records import projects
+from ml_backend.projects import registry
 from ml_backend.wording import some
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,9 @@ class VideoProblems:
 
     def tell(self, context: WorkerContext, work: ProjectWork) -> None:
         """Replaces what the admin was told about them."""
-        projects.set_problems(context.redis, work.key, "annotated videos", self.unusable.values())
+        registry.set_problems(context.redis, work.key, "annotated videos", self.unusable.values())
         told = [_foreign(sorted(labels), where) for where, labels in sorted(self.foreign.items()) if labels]
-        projects.set_problems(context.redis, work.key, "unknown labels", told)
+        registry.set_problems(context.redis, work.key, "unknown labels", told)
 
 
 def _foreign(labels: Sequence[str], where: str) -> str:

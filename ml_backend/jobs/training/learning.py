@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ml_backend.features.prompts import Prompts
-from ml_backend.jobs.project_work import ProjectWork
-from ml_backend.jobs.reading import with_names
-from ml_backend.jobs.run import part, report
+from ml_backend.jobs.job import part, report
+from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.text_hints import with_names
 from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, are_exclusive
@@ -25,7 +25,7 @@ from ml_backend.learning.head import Head
 from ml_backend.learning.heldout import HeldAnswers, answers_of
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole import cross_validated_whole, fit_whole
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 # Whole timelines that people have judged, from which on Blitz takes over.
 ENOUGH_REVIEWED = 2
@@ -115,7 +115,7 @@ def _material(
     fit = fitting(kind, work.question.labels, exclusive, prompts)
     if kind != "blitz" or not may_tune:
         if is_main:
-            projects.set_problems(context.redis, work.key, "finetune", [])
+            registry.set_problems(context.redis, work.key, "finetune", [])
         return videos, fit, None
     with part(30, 90):
         own = own_network(context, work, annotated, videos, exclusive, fit)

@@ -9,7 +9,7 @@ from typing import Any
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.own_network import sees_as_then
-from ml_backend.jobs.project_work import ProjectWork
+from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Asked, Comparison, compared
 from ml_backend.learning.evaluation import CrossValidation
@@ -19,7 +19,7 @@ from ml_backend.learning.heldout import HeldAnswers, load_answers
 from ml_backend.learning.metrics import Values, decided
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
 from ml_backend.learning.whole import LabelledWhole
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def against_shown(
     `checked`: how the new ones came about. `videos`: those labelled now, embedded by the network `seen_by`, a digest, or by the
     frozen one where it is empty.
     """
-    version = projects.active_version(context.redis, work.key)
+    version = registry.active_version(context.redis, work.key)
     if version is None:
         return {}
     try:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.run import job, part, report
+from ml_backend.jobs.job import job, part, report
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
@@ -15,10 +15,10 @@ from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.pages import task_page
 from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.framelabels import FrameLabels
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.run_predictions import held_out
 from ml_backend.learning.suspects import Suspect, off_by, suspects
-from ml_backend.records.quality_report import QualityReport, SuspectRow, save
+from ml_backend.projects.quality_report import QualityReport, SuspectRow, save
 from ml_backend.video.timeline import studio_grid
 
 

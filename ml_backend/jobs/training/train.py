@@ -13,10 +13,11 @@ from redis import Redis
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.healing import is_whole
+from ml_backend.jobs.job import job, part
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
-from ml_backend.jobs.project_work import ProjectWork, open_project
-from ml_backend.jobs.run import job, part
 from ml_backend.jobs.training.accounting import Accounts, nothing_taught
+from ml_backend.jobs.training.change_detection import training_state
 from ml_backend.jobs.training.custom_model import custom_file_of
 from ml_backend.jobs.training.custom_training import take_custom
 from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
@@ -24,13 +25,12 @@ from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint
 from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
-from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
-from ml_backend.labelstudio.config import Question
+from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version
-from ml_backend.queueing.queue import request
-from ml_backend.records import marks, projects
-from ml_backend.records.label_account import Account
+from ml_backend.projects import reconcile_state, registry
+from ml_backend.projects.label_account import Account
+from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import some
 
 # A pause of so many seconds ends a burst of annotations, which is cut off after so many.
@@ -56,7 +56,7 @@ def train(project_key: str) -> str:
     redis = context.redis
     _let_settle(redis, project_key)
     with project_lock_if_free(
-        redis, context.settings.data_dir, project_key, "train", lambda: request(redis, "train", project_key)
+        redis, context.settings.data_dir, project_key, "train", lambda: enqueue(redis, "train", project_key)
     ) as ours:
         if not ours:
             return "another training follows the one that is running"
@@ -64,7 +64,7 @@ def train(project_key: str) -> str:
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
         state = training_state(context, work)
         done = _train(context, work)
-    marks.put(redis, project_key, "trained", state)
+    reconcile_state.put(redis, project_key, "trained", state)
     return done
 
 
@@ -90,9 +90,9 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     learnt, short, account = _learn_all(context, work, annotated, accounts)
     if not learnt:
         # Not a failure: the next annotation asks again, and until then the suggestions stay.
-        projects.set_problems(redis, key, "labels", short)
+        registry.set_problems(redis, key, "labels", short)
         return " ".join(short)
-    projects.set_problems(redis, key, "labels", [*_without_example(work, learnt), *short])
+    registry.set_problems(redis, key, "labels", [*_without_example(work, learnt), *short])
     first, *others = learnt
     card = save_version(
         models,
@@ -129,7 +129,7 @@ def _tell_of_strays(context: WorkerContext, work: ProjectWork, annotated: Sequen
     """Says which regions are on a control that was renamed or removed: nothing is learnt from them."""
     strays: Counter[str] = sum((Counter(each.strays) for each in annotated), Counter())
     told = [_STRAY.format(number, control) for control, number in sorted(strays.items())]
-    projects.set_problems(context.redis, work.key, "controls", told)
+    registry.set_problems(context.redis, work.key, "controls", told)
 
 
 def _learn_all(
@@ -177,35 +177,35 @@ def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) ->
     redis, key = context.redis, work.key
     if not was_decided(context, work, newest):
         return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
-    wanted = projects.wanted_version(redis, key)
+    wanted = registry.wanted_version(redis, key)
     if not newest.told_apart and wanted is None:
         return f"{newest.name} knows these annotations already, and cannot tell the labels apart"
     if wanted is None or is_custom(wanted):
         wanted = newest.name
-        projects.want(redis, key, wanted)
-    if projects.active_version(redis, key) != wanted:
-        request(redis, "rollout", key, wanted)
+        registry.want(redis, key, wanted)
+    if registry.active_version(redis, key) != wanted:
+        enqueue(redis, "rollout", key, wanted)
     return f"{newest.name} knows these annotations already"
 
 
 def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
     """Has a new version rolled out and measured, or tells the admin why it is kept back."""
     redis, key = context.redis, work.key
-    shown = roll_out_unless_worse(context, work, card, projects.active_version(redis, key))
+    shown = roll_out_unless_worse(context, work, card, registry.active_version(redis, key))
     if shown:
-        request(redis, "evaluate", key, card.name)
+        enqueue(redis, "evaluate", key, card.name)
     # Also of one that is kept back: it may be worse because of wrong labels.
-    request(redis, "quality", key)
+    enqueue(redis, "quality", key)
     note_decided(context, work, card)
     return f"{card.name} is rolled out" if shown else f"{card.name} is kept back"
 
 
 def _let_settle(redis: Redis, project_key: str) -> None:
     """Waits for the end of a burst of annotations, which is one training then instead of two."""
-    known = projects.recall(redis, project_key)
+    known = registry.recall(redis, project_key)
     pause, most = _BURST_OF_FRAMES if known is not None and known.settings.companion else _BURST
     deadline = time.monotonic() + most
-    while time.monotonic() < deadline and projects.seconds_since_annotation(redis, project_key) < pause:
+    while time.monotonic() < deadline and registry.seconds_since_annotation(redis, project_key) < pause:
         time.sleep(0.1)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
-from ml_backend.records import exports
+from ml_backend.projects import exports
 from ml_backend.server.dashboard.site import blueprint, done, project_page
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 _OFFERED = ("labels.json", "labels.csv", "labels.parquet", "frames.zip")
 

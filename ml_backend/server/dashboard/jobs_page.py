@@ -9,11 +9,11 @@ from flask import abort, render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from ml_backend.projects import overview, registry
 from ml_backend.queueing import interventions, queue
-from ml_backend.records import overview, projects
 from ml_backend.server.dashboard import charts
 from ml_backend.server.dashboard.site import blueprint, done
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 # What each kind of job does, for somebody who has not read the code.
 DOES = {
@@ -40,7 +40,7 @@ def jobs_page() -> str:
     redis = backend().redis
     jobs = queue.listing(redis)
     titles = {
-        key: found.title for key in projects.known_keys(redis) if (found := overview.recall(redis, key)) is not None
+        key: found.title for key in registry.known_keys(redis) if (found := overview.recall(redis, key)) is not None
     }
     return render_template(
         "dashboard/jobs.html",

@@ -9,12 +9,12 @@ from flask import render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.records import model_versions, projects
+from ml_backend.projects import model_versions, registry
 from ml_backend.server.dashboard import charts
 from ml_backend.server.dashboard.jobs_page import curves
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.dashboard.training_form import training_form
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 _SHOWN = 100
 # A confusion matrix of more labels than this is not read by anybody.
@@ -33,7 +33,7 @@ def models_page(project_id: int) -> str:
         number=len(versions),
         labels=list(project.colours),
         before=_before(project, versions),
-        wanted=projects.wanted_version(backend().redis, project.key),
+        wanted=registry.wanted_version(backend().redis, project.key),
         curve=learning_curve(versions),
         form=training_form(project),
     )
@@ -100,7 +100,7 @@ def learning_curve(versions: Sequence[Mapping[str, Any]]) -> Markup | None:
 
 def _before(project: ProjectPage, versions: Sequence[Mapping[str, Any]]) -> str | None:
     """The version that was shown before the active one, if it is still there."""
-    pinned = projects.pins(backend().redis, project.key)
+    pinned = registry.pins(backend().redis, project.key)
     there = {row["name"] for row in versions} - {project.active}
     return max((name for name in pinned if name in there), key=pinned.__getitem__, default=None)
 

@@ -11,12 +11,20 @@ from flask import Response, render_template, request
 from ml_backend.checks import Check
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.projects import (
+    companions,
+    installation,
+    label_report,
+    model_versions,
+    registry,
+    stopping_report,
+    stored_predictions,
+)
+from ml_backend.projects.label_report import LabelReport
+from ml_backend.projects.stopping_report import StoppingReport
 from ml_backend.queueing import queue
-from ml_backend.records import companions, condition, label_report, model_versions, projects, ready, stopping_report
-from ml_backend.records.label_report import LabelReport
-from ml_backend.records.stopping_report import StoppingReport
 from ml_backend.server.dashboard.site import ProjectPage, blueprint
-from ml_backend.server.protocol import backend, health
+from ml_backend.server.label_studio_routes import backend, health
 
 # Beyond this many a page would be slow; the newest are shown.
 _MOST_PROJECTS = 50
@@ -71,10 +79,10 @@ def home() -> str | Response:
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":
         return health()
     redis = backend().redis
-    keys = projects.known_keys(redis)
-    shown = sorted(keys, key=projects.number_of, reverse=True)[:_MOST_PROJECTS]
-    problems, findings = projects.problems(redis), projects.findings(redis)
-    rows = [_row(known, problems, findings) for key in shown if (known := projects.recall(redis, key))]
+    keys = registry.known_keys(redis)
+    shown = sorted(keys, key=registry.number_of, reverse=True)[:_MOST_PROJECTS]
+    problems, findings = registry.problems(redis), registry.findings(redis)
+    rows = [_row(known, problems, findings) for key in shown if (known := registry.recall(redis, key))]
     return render_template(
         "dashboard/projects.html",
         rows=rows,
@@ -85,7 +93,7 @@ def home() -> str | Response:
     )
 
 
-def _row(known: projects.Known, problems: Mapping[str, list[str]], findings: Mapping[str, list[dict[str, Any]]]) -> Row:
+def _row(known: registry.Known, problems: Mapping[str, list[str]], findings: Mapping[str, list[dict[str, Any]]]) -> Row:
     data_dir, project = backend().settings.data_dir, ProjectPage(known)
     labels = label_report.load(data_dir, known.key)
     return Row(
@@ -117,12 +125,12 @@ def _progress(project: ProjectPage, labels: LabelReport | None) -> Iterator[Prog
 
 
 def _ready(key: str, version: str) -> int:
-    return ready.number(backend().settings.data_dir, key, version)
+    return stored_predictions.number(backend().settings.data_dir, key, version)
 
 
 def _checks() -> Iterator[Check]:
     """What keeps the backend as a whole from working; Label Studio is not asked, a page does not wait for it,
     and an untrained backbone is among the projects' problems."""
     redis, settings = backend().redis, backend().settings
-    found = (condition.check_workers(redis), condition.check_disk(settings.data_dir))
+    found = (installation.check_workers(redis), installation.check_disk(settings.data_dir))
     return (check for check in found if check.state != "ok")

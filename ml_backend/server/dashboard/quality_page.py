@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from flask import render_template
 from werkzeug.wrappers import Response
 
-from ml_backend.queueing.queue import request as queue
-from ml_backend.records import label_report, quality_report
-from ml_backend.records.label_report import LabelReport
+from ml_backend.projects import label_report, quality_report
+from ml_backend.projects.label_report import LabelReport
+from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard.site import blueprint, done, project_page
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 _SHOWN = 100
 _SOURCES = {

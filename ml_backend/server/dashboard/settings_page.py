@@ -12,10 +12,10 @@ from flask import render_template
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.recommended import recommended_config
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.records import projects, task_view, training_choice
-from ml_backend.server.dashboard import words
+from ml_backend.projects import registry, task_view, training_choice
+from ml_backend.server.dashboard import formatting
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 from ml_backend.settings import Settings
 
 # Half of a login is not shown either; a Redis address may hold a password.
@@ -48,7 +48,7 @@ def settings_page(project_id: int) -> str:
         project_settings=list(of_project(settings, given, chosen=chosen)),
         installation=list(of_installation(backend().settings, os.environ)),
         ignored=ignored,
-        problems=projects.problems(backend().redis).get(project.key, []),
+        problems=registry.problems(backend().redis).get(project.key, []),
         rates=rates,
         framerate=framerate,
         recommended=recommended_config(
@@ -84,7 +84,7 @@ def of_installation(settings: Settings, environment: Mapping[str, str]) -> Itera
         secret = not each.repr or each.name in _HIDDEN
         shown = "set, not shown" if secret and value is not None else _text(value)
         if name.endswith("_BYTES"):
-            shown = f"{shown} ({words.size(value)})"
+            shown = f"{shown} ({formatting.size(value)})"
         told = name in environment or f"{name}_FILE" in environment or value != default
         yield Setting(name, shown, "environment" if told else "default")
 

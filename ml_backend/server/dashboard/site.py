@@ -20,10 +20,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
 from ml_backend.labelstudio import pages
 from ml_backend.labelstudio.colours import colours_of
-from ml_backend.labelstudio.config import LabelConfig, Question, parse_label_config
-from ml_backend.records import overview, projects, task_labels
-from ml_backend.server.dashboard import charts, words
-from ml_backend.server.protocol import backend
+from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
+from ml_backend.projects import overview, registry, task_labels
+from ml_backend.server.dashboard import charts, formatting
+from ml_backend.server.label_studio_routes import backend
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _KEPT_SECONDS = 30 * 24 * 3600
 class ProjectPage:
     """A project as every page about it begins: what Redis knows of it, without asking Label Studio."""
 
-    known: projects.Known
+    known: registry.Known
 
     @property
     def key(self) -> str:
@@ -86,7 +86,7 @@ class ProjectPage:
 
     @property
     def active(self) -> str | None:
-        return projects.active_version(backend().redis, self.key)
+        return registry.active_version(backend().redis, self.key)
 
     @property
     def page(self) -> str:
@@ -102,8 +102,8 @@ class ProjectPage:
 def project_page(number: int) -> ProjectPage:
     """The newest project of that number. Raises SettingsError for one that is not connected."""
     redis = backend().redis
-    keys = projects.keys_of(projects.known_keys(redis), str(number))
-    known = projects.recall(redis, keys[-1]) if keys else None
+    keys = registry.keys_of(registry.known_keys(redis), str(number))
+    known = registry.recall(redis, keys[-1]) if keys else None
     if known is None:
         raise SettingsError(
             f"Project {number} is not connected to this backend.",
@@ -135,7 +135,7 @@ def marked(text: str) -> Markup:
 @blueprint.context_processor
 def for_all_pages() -> dict[str, Any]:
     return {
-        "words": words,
+        "words": formatting,
         "charts": charts,
         "now": datetime.now(UTC),
         "said": request.args.get("done", "")[:300],

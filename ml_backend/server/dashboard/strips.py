@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_backend.annotation import Region
-from ml_backend.records.label_report import HumanRegion
+from ml_backend.projects.label_report import HumanRegion
 from ml_backend.server.dashboard.charts import Span
-from ml_backend.server.dashboard.words import clock
+from ml_backend.server.dashboard.formatting import clock
 
 
 @dataclass(frozen=True)

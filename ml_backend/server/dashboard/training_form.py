@@ -9,11 +9,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from ml_backend.project_settings import range_of
-from ml_backend.queueing.queue import request as queue
-from ml_backend.records import training_choice
-from ml_backend.records.training_choice import EXTRA_PARAMS, TrainingChoice
+from ml_backend.projects import training_choice
+from ml_backend.projects.training_choice import EXTRA_PARAMS, TrainingChoice
+from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 # What a person may choose of Blitz beside `fit`, with a few words on each; all but the first concern the fine-tuned network.
 _KNOBS = {

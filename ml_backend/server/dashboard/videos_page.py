@@ -13,15 +13,23 @@ from werkzeug.wrappers import Response
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.projects import (
+    contact_sheet,
+    label_account,
+    label_report,
+    registry,
+    stopping_report,
+    stored_predictions,
+    task_view,
+)
+from ml_backend.projects.label_report import HumanRegion
+from ml_backend.projects.task_view import TaskView
 from ml_backend.provenance import ModelVersion
-from ml_backend.queueing.queue import request as queue
-from ml_backend.records import contact_sheet, label_account, label_report, projects, ready, stopping_report, task_view
-from ml_backend.records.label_report import HumanRegion
-from ml_backend.records.task_view import TaskView
+from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard import charts, strips
+from ml_backend.server.dashboard.duplicates_page import twice
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
-from ml_backend.server.dashboard.twice import twice
-from ml_backend.server.protocol import backend
+from ml_backend.server.label_studio_routes import backend
 
 _A_PAGE = 50
 # A picture of more regions than this is a grey block, and slow.
@@ -61,10 +69,10 @@ def videos_page(project_id: int) -> str:
     left = stopping_report.load(data_dir, project.key, project.active) if project.active else None
     counted = stopping_report.videos(data_dir, project.key)[: None if left else 0]
     order = next((order for order in stopping_report.ORDERS if order == request.args.get("sort")), None)
-    known = ready.tasks(data_dir, project.key) | labelled
+    known = stored_predictions.tasks(data_dir, project.key) | labelled
     tasks = stopping_report.in_order(counted, order, known) if order else sorted(known)
     page = min(max(request.args.get("page", 1, int), 1), max(1, -(-len(tasks) // _A_PAGE)))
-    found = projects.findings_of(backend().redis, project.key)
+    found = registry.findings_of(backend().redis, project.key)
     rows = [
         VideoRow(
             task,
@@ -121,7 +129,7 @@ def video_page(project_id: int, task: int) -> str:
         unsure=strips.least_sure(shown.regions, at),
         differing=strips.differing([r for r in people if r.source != "accepted"], shown.regions, at),
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
-        findings=projects.findings_of(backend().redis, project.key).get(task, []),
+        findings=registry.findings_of(backend().redis, project.key).get(task, []),
         sheet=contact_sheet.load(data_dir, project.key, task),
         account=label_account.load(data_dir, project.key, task),
     )
@@ -172,7 +180,7 @@ def _beside(
     project: ProjectPage, at: strips.Clock, length: float, task: int, version: str | None
 ) -> Iterator[tuple[str, Markup]]:
     """The model's regions on the label config's other timelines."""
-    found = ready.load(backend().settings.data_dir, project.key, version, task) if version else None
+    found = stored_predictions.load(backend().settings.data_dir, project.key, version, task) if version else None
     others = project.config.timelines if project.config and found else ()
     for question in others:
         if found is None or question == project.question:
@@ -204,9 +212,11 @@ def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterato
 
 def _shown(project: ProjectPage, task: int, view: TaskView | None) -> Shown:
     data_dir, active = backend().settings.data_dir, project.active
-    others = sorted(set(ready.versions(data_dir, project.key)) - {KEYFRAMES_VERSION}, key=_number, reverse=True)
+    others = sorted(
+        set(stored_predictions.versions(data_dir, project.key)) - {KEYFRAMES_VERSION}, key=_number, reverse=True
+    )
     for version in (*([active] if active else []), *others):
-        found = ready.load(data_dir, project.key, version, task)
+        found = stored_predictions.load(data_dir, project.key, version, task)
         if found is not None:
             regions = _parsed(project, found)
             labelled = tuple(region for region in regions if region.labels)
@@ -221,7 +231,7 @@ def _number(version: str) -> int:
 
 
 def _regions(project: ProjectPage, task: int, version: str) -> tuple[Region, ...]:
-    found = ready.load(backend().settings.data_dir, project.key, version, task)
+    found = stored_predictions.load(backend().settings.data_dir, project.key, version, task)
     return _parsed(project, found) if found else ()
 
 
@@ -231,7 +241,7 @@ def _parsed(project: ProjectPage, prediction: dict[str, Any]) -> tuple[Region, .
 
 def _sure(project: ProjectPage, task: int, view: TaskView | None) -> float | None:
     active = project.active
-    found = ready.load(backend().settings.data_dir, project.key, active, task) if active else None
+    found = stored_predictions.load(backend().settings.data_dir, project.key, active, task) if active else None
     return _certainty(found, view) if found else None
 
 

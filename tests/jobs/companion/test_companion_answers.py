@@ -11,11 +11,11 @@ from studio import CONFIG, KEY
 
 from ml_backend.export.project import videos
 from ml_backend.jobs.companion.images import companion
+from ml_backend.jobs.training.change_detection import training_state
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
-from ml_backend.jobs.training.news import training_state
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion_config import NONE
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 __all__ = ["film", "studio", "wanted"]
 
@@ -85,7 +85,7 @@ class TestAnswers:
         assert studio.project is not None
         studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="50"')
         assert annotated_tasks(context, opened(context)) == []
-        [told] = projects.problems(redis)[KEY]
+        [told] = registry.problems(redis)[KEY]
         assert told.startswith("1 frames that were answered in the companion project are not used for training")
 
 

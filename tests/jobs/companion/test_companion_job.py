@@ -15,14 +15,14 @@ from redis import Redis
 from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.jobs.companion import images, news
+from ml_backend.jobs.companion import image_sync, images
+from ml_backend.jobs.companion.image_sync import queue_images, want_images
 from ml_backend.jobs.companion.images import companion
-from ml_backend.jobs.companion.news import queue_images, want_images
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion_config import NONE
+from ml_backend.projects import companions, reconcile_state, registry
 from ml_backend.queueing.queue import listing, queue_of
-from ml_backend.records import companions, marks, projects
 
 __all__ = ["film", "studio", "wanted"]
 
@@ -172,7 +172,7 @@ class TestImages:
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
-        projects.note_annotation(redis, KEY)
+        registry.note_annotation(redis, KEY)
         suggest(studio, 5, (3,))
         companion(KEY, 5)
         assert len(held(studio)) == len(FRAMES)
@@ -216,7 +216,7 @@ class TestImages:
         with_film(studio, film, frames=tuple(range(1, 31)))
         companion(KEY, 5)
         suggest(studio, 5, ())
-        studio.meanwhile = lambda: projects.note_annotation(redis, KEY)
+        studio.meanwhile = lambda: registry.note_annotation(redis, KEY)
         assert companion(KEY) == "10 images in project 20, 0 tasks lack some, removed 20"
         assert queue_images(context, opened(context), 5, context.client.versions(7)), "the rest is still to be removed"
         redis.delete(f"coldblitz:event:{KEY}")
@@ -238,7 +238,7 @@ class TestImages:
     ) -> None:
         with_film(studio, film)
         suggest(studio, 5, (90,), "cold-v1")
-        projects.activate(redis, KEY, "cold-v1")
+        registry.activate(redis, KEY, "cold-v1")
         companion(KEY, 5)
         assert held(studio) == [(5, 3), (5, 60), (5, 61), (5, 90), (5, 140)]
         studio.tasks[5]["annotations"].append({"id": 1, "result": [], "updated_at": "2026-01-31T12:00:00Z"})
@@ -257,7 +257,7 @@ class TestImages:
     def test_however_many_tasks_want_images_a_bounded_number_of_jobs_waits_and_none_is_left_out(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(news, "WINDOW", 3)
+        monkeypatch.setattr(image_sync, "WINDOW", 3)
         for task in range(1, 6):
             with_film(studio, film, task)
             want_images(context, opened(context), task)
@@ -275,10 +275,10 @@ class TestImages:
         with_film(studio, film)
         companion(KEY, 5)
         suggest(studio, 5, ())
-        monkeypatch.setattr(news, "WINDOW", 0)
+        monkeypatch.setattr(image_sync, "WINDOW", 0)
         studio.meanwhile = lambda: want_images(context, opened(context), 5)
         companion(KEY)
-        assert marks.get(redis, KEY, "images") == "more"
+        assert reconcile_state.get(redis, KEY, "images") == "more"
 
     def test_of_a_task_that_is_gone_nothing_is_asked(
         self, context: WorkerContext, studio: CompanionStudio, film: Path
@@ -332,12 +332,12 @@ class TestTheProject:
         studio.refuses = True
         with pytest.raises(LabelStudioRefused):
             companion(KEY)
-        [told] = projects.problems(redis)[KEY]
+        [told] = registry.problems(redis)[KEY]
         assert told.startswith("The companion project cannot be created or changed: Label Studio refused the token")
         assert "a user who can create projects" in told
         studio.refuses = False
         companion(KEY)
-        assert KEY not in projects.problems(redis)
+        assert KEY not in registry.problems(redis)
 
     def test_nobody_gets_one_who_has_not_asked_for_it(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis
@@ -367,5 +367,5 @@ class TestReconciling:
         companion(KEY)
         assert not compared()
         suggest(studio, 5, (1, 2), "cold-v1")
-        projects.activate(redis, KEY, "cold-v1")
+        registry.activate(redis, KEY, "cold-v1")
         assert compared()

@@ -15,7 +15,7 @@ from ml_backend.jobs.companion.images import companion
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.videos import task_video
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 __all__ = ["film", "studio", "wanted"]
 
@@ -64,7 +64,7 @@ class TestAnotherVideo:
         assert learned(context) == [(FRAMES[0], ("cat",))]
         exchange(context, studio, other, "other.mp4")
         assert learned(context) == []
-        ((told,),) = projects.problems(redis).values()
+        ((told,),) = registry.problems(redis).values()
         assert told.startswith("1 frames that were answered")
 
     def test_that_has_only_moved_is_none(
@@ -73,7 +73,7 @@ class TestAnotherVideo:
         exchange(context, studio, film, "moved.mp4")
         assert companion(KEY, 5) == "added 0 images of task 5"
         assert learned(context) == [(FRAMES[0], ("cat",))]
-        assert projects.problems(redis) == {}
+        assert registry.problems(redis) == {}
 
     def test_images_of_an_earlier_release_count_for_whatever_the_task_shows(
         self, context: WorkerContext, studio: CompanionStudio, other: Path

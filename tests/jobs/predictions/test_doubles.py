@@ -8,9 +8,9 @@ import pytest
 from studio import KEY, USER, Studio
 
 from ml_backend.jobs.predictions.doubles import remove_doubles
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import marks
+from ml_backend.projects import reconcile_state
 
 LONG_AGO, TODAY = timedelta(hours=25), timedelta(hours=1)
 
@@ -71,7 +71,7 @@ class TestRemovingDoubles:
         assert 0 < context.redis.ttl(f"coldblitz:marks:{KEY}:doubles") <= 3600
         for each in studio.predictions:
             each["created_at"] = (datetime.now(UTC) - LONG_AGO).isoformat()
-        marks.drop(context.redis, KEY, "doubles")
+        reconcile_state.drop(context.redis, KEY, "doubles")
         assert removed(context, studio) == 1
 
     def test_a_version_is_not_taken_for_one_with_a_longer_name(self, context: WorkerContext, studio: Studio) -> None:

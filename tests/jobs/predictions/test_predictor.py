@@ -16,12 +16,12 @@ from studio import KEY, Studio, drawn
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.jobs.predictions.predict import FrameProbabilities, timeline_prediction
 from ml_backend.jobs.predictions.predictor import predictor
-from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.learning.custom import load_custom
-from ml_backend.learning.customversions import save_custom
-from ml_backend.learning.framelabels import is_untouched
+from ml_backend.learning.custom.model import load_custom
+from ml_backend.learning.custom.versions import save_custom
+from ml_backend.learning.frame_labels import is_untouched
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings

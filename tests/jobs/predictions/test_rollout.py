@@ -22,18 +22,18 @@ from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.errors import CustomModelError, StorageError
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
-from ml_backend.jobs.predictions.ordering import Held
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
+from ml_backend.jobs.predictions.push_order import Held
 from ml_backend.jobs.predictions.pushing import Pushed
 from ml_backend.jobs.predictions.rollout import predict, rollout
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.project_work import open_project
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
+from ml_backend.projects import registry, stored_predictions, task_order, task_view
+from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import projects, ready, task_order, task_view
-from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 CONFIG = (
@@ -78,7 +78,7 @@ def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
     """With all videos embedded."""
     here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
     made = WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-    projects.remember(made.redis, Known(KEY, CONFIG, {}))
+    registry.remember(made.redis, Known(KEY, CONFIG, {}))
     work = open_project(made, KEY)
     for task in made.client.tasks(work.id):
         task_features(made, work.question, task, made.backbone)
@@ -115,7 +115,7 @@ def context(
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
         monkeypatch.setattr("ml_backend.jobs.predictions.rollout.worker_context", lambda: made)
-        projects.want(redis, KEY, "cold-v1")
+        registry.want(redis, KEY, "cold-v1")
         yield made
         made.redis.close()
 
@@ -146,7 +146,7 @@ def test_questions_come_first_and_copies_of_a_video_after_it(context: WorkerCont
     assert found[first]["score"] < 0.999
     assert [found[task]["score"] for task in copies] == pytest.approx([1, 1], abs=1e-3)
     for task, prediction in found.items():
-        stored = ready.load(data, KEY, "cold-v1", task)
+        stored = stored_predictions.load(data, KEY, "cold-v1", task)
         assert stored is not None
         assert stored["score"] == prediction["score"]
 
@@ -165,7 +165,7 @@ class TestATaskThatComesLater:
         rollout(KEY, "cold-v1")
         (clip,) = make_clips(tmp_path, (Script("later.mp4", 30, (("clear", 20), ("car", 20)), 5),))
         self.later(context, studio, clip)
-        (found,) = projects.findings_of(context.redis, KEY)[9]
+        (found,) = registry.findings_of(context.redis, KEY)[9]
         assert "Label Studio counts 25 frames per second, the video has 30" in found["message"]
         view = task_view.load(context.settings.data_dir, KEY, 9)
         assert view is not None
@@ -205,7 +205,7 @@ def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: Wo
     rollout(KEY, "cold-v1")
     assert studio.project["model_version"] == "cold-v1"
     assert studio.project["sampling"] == "Sequential sampling"
-    projects.remember(context.redis, Known(KEY, CONFIG, {"serve_uncertain_first": True}))
+    registry.remember(context.redis, Known(KEY, CONFIG, {"serve_uncertain_first": True}))
     rollout(KEY, "cold-v1")
     assert studio.project["sampling"] == "Uncertainty sampling"
 
@@ -228,7 +228,7 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
             rollout(KEY, "cold-v1")
     assert studio.project is not None
     assert studio.project["model_version"] == ""
-    assert projects.active_version(context.redis, KEY) is None
+    assert registry.active_version(context.redis, KEY) is None
     assert 1 <= len(studio.predictions) < 4
     assert rollout(KEY, "cold-v1").startswith("predicted ")
     assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
@@ -292,7 +292,7 @@ class TestSeveralWorkers:
         another_version(context)
         with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
             assert rollout(KEY, "cold-v1") == "cold-v1 follows the roll-out that runs"
-            projects.want(context.redis, KEY, "cold-v2")
+            registry.want(context.redis, KEY, "cold-v2")
         assert rollout(KEY, "cold-v1") == "cold-v1 was overtaken by cold-v2"
         assert "rollout cold-v2" in queued(context.redis)
         assert studio.predictions == []
@@ -305,7 +305,7 @@ class TestSeveralWorkers:
 
         def later(_: int) -> None:
             if not said:
-                projects.want(context.redis, KEY, "cold-v2")
+                registry.want(context.redis, KEY, "cold-v2")
                 said.append(rollout(KEY, "cold-v2"))
 
         meanwhile(later)
@@ -362,7 +362,7 @@ class TestSeveralWorkers:
     ) -> None:
         rollout(KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
-        meanwhile(lambda _: projects.activate(context.redis, KEY, "cold-v2"))
+        meanwhile(lambda _: registry.activate(context.redis, KEY, "cold-v2"))
         predict(KEY, 9)
         assert "predict 9" in queued(context.redis)
 
@@ -378,7 +378,7 @@ class TestWhatCannotBeHad:
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
         assert studio.project is not None
         assert studio.project["model_version"] == "cold-v1"
-        assert projects.problems(context.redis) == {}
+        assert registry.problems(context.redis) == {}
 
     def test_a_task_that_is_deleted_while_the_predictions_are_stored(
         self, context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
@@ -395,7 +395,7 @@ class TestWhatCannotBeHad:
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
         assert studio.project is not None
         assert studio.project["model_version"] == "cold-v1"
-        assert projects.problems(context.redis) == {}
+        assert registry.problems(context.redis) == {}
 
     def test_a_prediction_that_label_studio_does_not_take_is_told(
         self, context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
@@ -403,8 +403,8 @@ class TestWhatCannotBeHad:
         monkeypatch.setattr(studio, "takes", lambda prediction: prediction["task"] != COPY)
         assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
-        assert ready.load(context.settings.data_dir, KEY, "cold-v1", COPY) is None
-        (told,) = projects.problems(context.redis)[KEY]
+        assert stored_predictions.load(context.settings.data_dir, KEY, "cold-v1", COPY) is None
+        (told,) = registry.problems(context.redis)[KEY]
         assert f"the prediction of task {COPY}" in told
 
     @pytest.mark.parametrize("bad", [{COPY}, {LABELLED, WAITING}])
@@ -418,7 +418,7 @@ class TestWhatCannotBeHad:
         meanwhile(fail)
         assert rollout(KEY, "cold-v1").startswith(f"predicted {4 - len(bad)} ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN} - bad
-        assert len(projects.problems(context.redis)[KEY]) == len(bad)
+        assert len(registry.problems(context.redis)[KEY]) == len(bad)
 
     def test_a_researchers_file_that_fails_of_all_is_not_shown(
         self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]

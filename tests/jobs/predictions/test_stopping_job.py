@@ -10,15 +10,15 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.predictions.agreeing import counted, same_frames
 from ml_backend.jobs.predictions.stopping import stopping
+from ml_backend.jobs.predictions.version_agreement import counted, same_frames
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.kappa import cohen_kappa
 from ml_backend.learning.versions import ModelCard, publish
-from ml_backend.records import label_report, projects, ready, stopping_report, task_view
-from ml_backend.records.label_report import LabelReport
-from ml_backend.records.stopping_report import StoppingReport
-from ml_backend.records.task_view import TaskView
+from ml_backend.projects import label_report, registry, stopping_report, stored_predictions, task_view
+from ml_backend.projects.label_report import LabelReport
+from ml_backend.projects.stopping_report import StoppingReport
+from ml_backend.projects.task_view import TaskView
 from ml_backend.video.timeline import StudioFrame
 
 CONFIG = (
@@ -74,12 +74,12 @@ def project(context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: p
     root.mkdir(parents=True)
     for number in (1, 2, 3):
         publish(root, card(number, 0.9, [0.85, 0.95]), {})
-    projects.activate(redis, KEY, "cold-v3")
+    registry.activate(redis, KEY, "cold-v3")
     for task, (doubt, changes, certainty) in enumerate(
         ((0.02, 1, 0.9), (0.3, 3, 0.8), (0.0, 0, 0.99), (0.4, 9, 0.5)), 1
     ):
-        ready.save(data, KEY, prediction(task, "cold-v2", (1, 40, "cat"), (41, FRAMES, "dog")))
-        ready.save(data, KEY, prediction(task, "cold-v3", (1, 50, "cat"), (51, FRAMES, "dog")))
+        stored_predictions.save(data, KEY, prediction(task, "cold-v2", (1, 40, "cat"), (41, FRAMES, "dog")))
+        stored_predictions.save(data, KEY, prediction(task, "cold-v3", (1, 50, "cat"), (51, FRAMES, "dog")))
         view = TaskView(task, f"{task}.mp4", 25.0, FRAMES, 4.0, "cold-v3", {}, 25.0, certainty, doubt, changes)
         task_view.save(data, KEY, view)
     label_report.save(data, KEY, LabelReport("2026-01-01", (1, 4), (4,), {}, {}, ()), [])
@@ -109,7 +109,7 @@ class TestErrorsLeft:
         self, project: WorkerContext, redis: Redis
     ) -> None:
         publish(project.models_dir(KEY), card(4, 0.9, [0.85, 0.95], boundary_error_frames=1.5), {})
-        projects.activate(redis, KEY, "cold-v4")
+        registry.activate(redis, KEY, "cold-v4")
         data = project.settings.data_dir
         task_view.save(data, KEY, TaskView(1, "1.mp4", 25.0, FRAMES, 4.0, "cold-v4", {}, 25.0, 0.9, 0.02, 7))
         stopping(KEY)
@@ -132,7 +132,7 @@ class TestErrorsLeft:
         assert (after.errors, after.worst, after.agreed) == (before.errors, before.worst, before.agreed)
 
     def test_without_an_active_model_there_is_nothing_to_count(self, project: WorkerContext, redis: Redis) -> None:
-        projects.forget(redis, KEY)
+        registry.forget(redis, KEY)
         assert stopping(KEY) == "no model is active yet"
         assert stopping_report.load(project.settings.data_dir, KEY, None) is None
 
@@ -148,9 +148,9 @@ class TestAgreementOfVersions:
         made(project)
         data = project.settings.data_dir
         publish(project.models_dir(KEY), card(4, 0.9, [0.85, 0.95]), {})
-        ready.save(data, KEY, prediction(1, "cold-v4", (1, 50, "cat"), (51, FRAMES, "dog")))
-        ready.delete(data, KEY, "cold-v2")
-        projects.activate(redis, KEY, "cold-v4")
+        stored_predictions.save(data, KEY, prediction(1, "cold-v4", (1, 50, "cat"), (51, FRAMES, "dog")))
+        stored_predictions.delete(data, KEY, "cold-v2")
+        registry.activate(redis, KEY, "cold-v4")
         stopping(KEY)
         found = stopping_report.load(data, KEY, "cold-v4")
         assert found is not None
@@ -183,7 +183,7 @@ class TestAdvice:
 
     def test_of_an_untrained_backbone_nothing_is_known(self, project: WorkerContext, redis: Redis) -> None:
         publish(project.models_dir(KEY), replace(card(4, 0.9, None), settings={"backbone_trained": False}), {})
-        projects.activate(redis, KEY, "cold-v4")
+        registry.activate(redis, KEY, "cold-v4")
         stopping(KEY)
         found = stopping_report.load(project.settings.data_dir, KEY, "cold-v4")
         assert found is not None

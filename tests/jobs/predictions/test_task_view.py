@@ -11,11 +11,11 @@ from studio import KEY
 
 from ml_backend.errors import StorageError
 from ml_backend.jobs.predictions.predict import FrameProbabilities, view_of
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.records import task_view
-from ml_backend.records.task_view import TaskView, over_time
+from ml_backend.projects import task_view
+from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline
 
 VIEW = TaskView(5, "bird.mp4", 25.0, 100, 4.0, "cold-v1", {"cat": [0, 100]}, 25.0)

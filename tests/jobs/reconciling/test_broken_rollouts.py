@@ -10,9 +10,9 @@ from redis import Redis
 from studio import KEY
 
 from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
+from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.interventions import cancel
 from ml_backend.queueing.queue import slots
-from ml_backend.records import marks, projects
 
 Work = Callable[..., None]
 
@@ -27,15 +27,15 @@ def fails(redis: Redis, work: Work, times: int = 1) -> None:
 
 @pytest.fixture
 def wanted(redis: Redis, known: None) -> str:
-    projects.activate(redis, KEY, "cold-v1")
-    projects.want(redis, KEY, "cold-v2")
+    registry.activate(redis, KEY, "cold-v1")
+    registry.want(redis, KEY, "cold-v2")
     return "cold-v2"
 
 
 def test_nothing_is_wanted_but_what_is_active(redis: Redis, known: None) -> None:
     assert queue_rollout(redis, KEY) is None
-    projects.activate(redis, KEY, "cold-v1")
-    projects.want(redis, KEY, "cold-v1")
+    registry.activate(redis, KEY, "cold-v1")
+    registry.want(redis, KEY, "cold-v1")
     assert queue_rollout(redis, KEY) is None
 
 
@@ -50,7 +50,7 @@ def test_one_that_failed_for_good_too(redis: Redis, wanted: str, work: Work) -> 
     fails(redis, work)
     assert queue_rollout(redis, KEY) == "cold-v2 to roll out"
     assert queued(redis) == ["rollout cold-v2"]
-    assert projects.problems(redis) == {}
+    assert registry.problems(redis) == {}
 
 
 def test_but_not_for_ever_and_then_the_admin_is_told_why(redis: Redis, wanted: str, work: Work) -> None:
@@ -58,14 +58,14 @@ def test_but_not_for_ever_and_then_the_admin_is_told_why(redis: Redis, wanted: s
     for _ in range(3):
         assert queue_rollout(redis, KEY) is None
     assert queued(redis) == []
-    (told,) = projects.problems(redis)[KEY]
+    (told,) = registry.problems(redis)[KEY]
     assert told.startswith("cold-v2 is not shown: its roll-out failed 4 times")
     assert "It is no video." in told
 
 
 def test_a_restart_begins_it_again(redis: Redis, wanted: str, work: Work) -> None:
     fails(redis, work, 4)
-    marks.drop(redis, KEY, *marks.SEEN)
+    reconcile_state.drop(redis, KEY, *reconcile_state.SEEN)
     assert queue_rollout(redis, KEY) == "cold-v2 to roll out"
 
 
@@ -74,12 +74,12 @@ def test_another_version_has_tries_of_its_own_and_what_was_told_goes_when_it_is_
 ) -> None:
     fails(redis, work, 4)
     queue_rollout(redis, KEY)
-    projects.want(redis, KEY, "cold-v3")
+    registry.want(redis, KEY, "cold-v3")
     fails(redis, work)
     assert queue_rollout(redis, KEY) == "cold-v3 to roll out"
-    projects.activate(redis, KEY, "cold-v3")
+    registry.activate(redis, KEY, "cold-v3")
     assert queue_rollout(redis, KEY) is None
-    assert projects.problems(redis) == {}
+    assert registry.problems(redis) == {}
 
 
 def test_one_that_the_admin_cancelled_stays_so(redis: Redis, wanted: str) -> None:

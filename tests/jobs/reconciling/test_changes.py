@@ -11,8 +11,8 @@ from studio import KEY, Studio
 
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry
+from ml_backend.projects.registry import Known
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 CALM = "nothing has changed"
@@ -76,7 +76,7 @@ class TestAnnotations:
         reconcile(KEY)
         assert queued(redis) == ["train"]
         do_all(redis, studio)
-        projects.remember(redis, Known(KEY, "<View/>", {"min_frames": 10}))
+        registry.remember(redis, Known(KEY, "<View/>", {"min_frames": 10}))
         reconcile(KEY)
         assert queued(redis) == ["train"]
 
@@ -84,7 +84,7 @@ class TestAnnotations:
         self, studio: Studio, redis: Redis
     ) -> None:
         studio.add_task(9)
-        projects.remember(redis, Known(KEY, "<View/>", {"custom_model": "missing.py"}))
+        registry.remember(redis, Known(KEY, "<View/>", {"custom_model": "missing.py"}))
         reconcile(KEY)
         assert queued(redis) == ["suggest 9", "train"]
 

@@ -12,12 +12,12 @@ from redis import Redis
 from studio import BACKEND, KEY, Studio
 
 from ml_backend.errors import Gone
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import discover, reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.queueing.queue import request
-from ml_backend.records import links, marks, projects, ready
-from ml_backend.records.projects import Known
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions
+from ml_backend.projects.registry import Known
+from ml_backend.queueing.queue import enqueue
 
 ELSEWHERE = "http://another:9090"
 NOTHING_OURS = "not connected to this backend"
@@ -53,14 +53,14 @@ class TestAProjectOfAnother:
         assert reconcile(KEY) == NOTHING_OURS
         assert queued(redis) == []
         assert (project(studio), studio.webhooks) == before
-        assert projects.known_keys(redis) == []
-        assert projects.active_version(redis, KEY) is None
+        assert registry.known_keys(redis) == []
+        assert registry.active_version(redis, KEY) is None
 
     @pytest.mark.usefixtures("another")
     def test_is_left_alone_though_label_studio_has_called_us_for_it_once(self, studio: Studio, redis: Redis) -> None:
-        projects.remember(redis, Known(KEY, "<View/>"))
+        registry.remember(redis, Known(KEY, "<View/>"))
         assert reconcile(KEY) == NOTHING_OURS
-        assert (queued(redis), projects.known_keys(redis)) == ([], [])
+        assert (queued(redis), registry.known_keys(redis)) == ([], [])
 
     def test_is_left_alone_without_any_backend(self, studio: Studio, redis: Redis) -> None:
         studio.backends.clear()
@@ -102,25 +102,25 @@ class TestAProjectOfOurs:
     def test_is_known_by_its_setup_where_it_cannot_be_asked(self, studio: Studio, redis: Redis, status: int) -> None:
         """Upstream's server has no such route; a proxy may let nobody through to it."""
         studio.answering[BACKEND] = lambda: status
-        projects.remember(redis, Known(KEY, "<View/>"))
+        registry.remember(redis, Known(KEY, "<View/>"))
         studio.add_task(1)
         assert reconcile(KEY) == "1 tasks to suggest"
         assert hooks(studio) == [f"{BACKEND}/webhook"]
 
     def test_stays_ours_while_nobody_answers(self, studio: Studio, redis: Redis) -> None:
         reconcile(KEY)
-        marks.drop(redis, KEY, "entries")
+        reconcile_state.drop(redis, KEY, "entries")
         studio.answering[BACKEND] = lambda: 500
         studio.add_task(1)
         assert reconcile(KEY) == "1 tasks to suggest"
 
     def test_stays_ours_when_another_release_answers_for_a_moment(self, studio: Studio, redis: Redis) -> None:
         reconcile(KEY)
-        marks.drop(redis, KEY, "entries")
+        reconcile_state.drop(redis, KEY, "entries")
         ours, studio.answering[BACKEND] = studio.answering[BACKEND], somebody_else
         assert reconcile(KEY) == "nothing has changed"
         assert 0 < redis.ttl(f"coldblitz:marks:{KEY}:entries") <= 60
-        marks.drop(redis, KEY, "entries")
+        reconcile_state.drop(redis, KEY, "entries")
         studio.answering[BACKEND] = ours
         reconcile(KEY)
         assert links.recall(redis, KEY) == links.Link(BACKEND, 1)
@@ -128,9 +128,9 @@ class TestAProjectOfOurs:
     def test_is_anothers_when_it_has_got_our_address(self, studio: Studio, redis: Redis) -> None:
         reconcile(KEY)
         studio.answering[BACKEND] = somebody_else
-        marks.drop(redis, KEY, "entries")
+        reconcile_state.drop(redis, KEY, "entries")
         reconcile(KEY)
-        marks.drop(redis, KEY, "entries")
+        reconcile_state.drop(redis, KEY, "entries")
         assert reconcile(KEY) == GONE
 
 
@@ -139,16 +139,18 @@ class TestDisconnecting:
     @pytest.fixture(autouse=True)
     def let_go(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
         """The project has a model and its predictions; then its ML backend is removed in Label Studio."""
-        projects.remember(redis, Known(KEY, "<View/>", {"min_frames": 3}))
+        registry.remember(redis, Known(KEY, "<View/>", {"min_frames": 3}))
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
         for task in (1, 2):
             studio.add_task(task)
             predicted(studio, task, "cold-v1")
-            ready.save(context.settings.data_dir, KEY, {"task": task, "model_version": "cold-v1", "result": []})
+            stored_predictions.save(
+                context.settings.data_dir, KEY, {"task": task, "model_version": "cold-v1", "result": []}
+            )
         project(studio)["model_version"] = "cold-v1"
         studio.webhooks.append({"id": 9, "url": "http://chat/notify", "headers": {}, "project": 7})
         reconcile(KEY)
-        assert projects.active_version(redis, KEY) == "cold-v1"
+        assert registry.active_version(redis, KEY) == "cold-v1"
         studio.backends.clear()
 
     def test_our_webhook_goes_and_no_other(self, studio: Studio) -> None:
@@ -157,7 +159,7 @@ class TestDisconnecting:
 
     def test_nothing_more_is_done(self, studio: Studio, redis: Redis) -> None:
         for kind, task in (("predict", 1), ("suggest", 2)):
-            request(redis, kind, KEY, task)
+            enqueue(redis, kind, KEY, task)
         studio.predictions.clear()
         project(studio)["model_version"] = ""
         annotate(studio, 1, "2026-02-01T00:00:00Z")
@@ -176,19 +178,19 @@ class TestDisconnecting:
             open_project(context, KEY)
 
     def test_the_admin_is_told(self, redis: Redis) -> None:
-        projects.set_problems(redis, KEY, "labels", ["No example of the label “dog” yet."])
+        registry.set_problems(redis, KEY, "labels", ["No example of the label “dog” yet."])
         reconcile(KEY)
-        ((told,),) = projects.problems(redis).values()
+        ((told,),) = registry.problems(redis).values()
         assert "disconnected" in told
         assert "Connect Model" in told
 
     def test_nothing_that_was_costly_is_forgotten(self, context: WorkerContext, redis: Redis) -> None:
         reconcile(KEY)
         discover("http://studio")
-        assert ready.tasks(context.settings.data_dir, KEY) == {1, 2}
+        assert stored_predictions.tasks(context.settings.data_dir, KEY) == {1, 2}
         assert (context.models_dir(KEY) / "cold-v1").is_dir()
         assert not (context.models_dir(KEY).parent / ".gone").exists()
-        assert projects.known_keys(redis) == [KEY]
+        assert registry.known_keys(redis) == [KEY]
 
     @pytest.mark.parametrize("address", [BACKEND, "http://moved:9191/below"])
     def test_connecting_it_again_brings_all_back(self, studio: Studio, redis: Redis, address: str) -> None:
@@ -197,12 +199,12 @@ class TestDisconnecting:
         project(studio)["model_version"] = ""
         annotate(studio, 1, "2026-02-01T00:00:00Z")
         studio.connect(address, lambda: links.answer(redis))
-        marks.drop(redis, KEY, "entries")  # as /setup does
+        reconcile_state.drop(redis, KEY, "entries")  # as /setup does
         assert reconcile(KEY) == "1 tasks to predict, annotations to learn from"
         assert queued(redis) == ["predict 2", "train"]
-        assert (projects.active_version(redis, KEY), project(studio)["model_version"]) == ("cold-v1", "cold-v1")
+        assert (registry.active_version(redis, KEY), project(studio)["model_version"]) == ("cold-v1", "cold-v1")
         assert hooks(studio) == sorted(["http://chat/notify", f"{address}/webhook"])
-        assert projects.problems(redis) == {}
+        assert registry.problems(redis) == {}
 
     def test_another_backend_in_its_place_is_not_taken_for_us(self, studio: Studio, redis: Redis) -> None:
         studio.connect(ELSEWHERE, lambda: 404)
@@ -254,9 +256,9 @@ class TestTheAddress:
     def test_nobody_gets_the_login_who_has_not_said_that_he_is_us(
         self, studio: Studio, redis: Redis, locked: str
     ) -> None:
-        projects.remember(redis, Known(KEY, "<View/>"))
+        registry.remember(redis, Known(KEY, "<View/>"))
         for answer in (somebody_else, lambda: 404, lambda: 500):
-            marks.drop(redis, KEY, "entries")
+            reconcile_state.drop(redis, KEY, "entries")
             studio.answering[BACKEND] = answer
             reconcile(KEY)
             assert studio.webhooks[0]["headers"] == {}
@@ -294,17 +296,17 @@ class TestTwoBackends:
         studio.connect(ELSEWHERE, somebody_else, model_version="cold-v4")
         studio.add_task(1)
         assert reconcile(KEY) == "1 tasks to suggest"
-        ((told,),) = projects.problems(redis).values()
+        ((told,),) = registry.problems(redis).values()
         assert ELSEWHERE in told
         studio.backends.pop()
         reconcile(KEY)
-        assert projects.problems(redis) == {}
+        assert registry.problems(redis) == {}
 
     @pytest.mark.parametrize("answer", [404, 405])
     def test_another_model_beside_ours_is_the_admins_choice(self, studio: Studio, redis: Redis, answer: int) -> None:
         studio.connect(ELSEWHERE, lambda: answer, model_version="sam2")
         reconcile(KEY)
-        assert projects.problems(redis) == {}
+        assert registry.problems(redis) == {}
         assert links.recall(redis, KEY) == links.Link(BACKEND, 1)
 
     def test_ours_is_the_one_that_says_so_wherever_it_stands(self, studio: Studio, redis: Redis) -> None:

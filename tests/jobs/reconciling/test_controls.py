@@ -9,7 +9,7 @@ from studio import KEY, Studio
 
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import marks, projects, ready
+from ml_backend.projects import reconcile_state, registry, stored_predictions
 
 CONFIG = """<View><TimelineLabels name="labels" toName="video"><Label value="a"/><Label value="b"/></TimelineLabels>
 <Video name="video" value="$video"/></View>"""
@@ -24,7 +24,7 @@ def suggested(context: WorkerContext, studio: Studio, redis: Redis, known: None)
         studio.add_task(task)
         item = {"id": task, "task": task, "model_version": "keyframes-v1", "score": 0.0, "result": []}
         studio.predictions.append(item)
-        ready.save(context.settings.data_dir, KEY, item)
+        stored_predictions.save(context.settings.data_dir, KEY, item)
     reconcile(KEY)
     assert queued(redis) == []
     return studio
@@ -49,7 +49,7 @@ def test_suggestions_are_made_anew_for_a_renamed_control_or_video_and_for_anothe
     )
     assert reconcile(KEY) == "the label config's controls have changed, 2 tasks to suggest"
     assert queued(redis) == ["suggest 1", "suggest 2"]
-    assert ready.load(context.settings.data_dir, KEY, "keyframes-v1", 1) is None
+    assert stored_predictions.load(context.settings.data_dir, KEY, "keyframes-v1", 1) is None
     assert not [each for each in suggested.predictions if each["model_version"] == "keyframes-v1"]
 
 
@@ -71,7 +71,7 @@ def test_other_changes_leave_them(suggested: Studio, redis: Redis, was: str, now
 
 def test_an_active_model_predicts_anew_under_the_new_names(suggested: Studio, redis: Redis) -> None:
     suggested.predictions.append({"id": 9, "task": 1, "model_version": "cold-v1", "score": 0.5, "result": []})
-    projects.activate(redis, KEY, "cold-v1")
+    registry.activate(redis, KEY, "cold-v1")
     assert suggested.project is not None
     suggested.project |= {
         "label_config": CONFIG.replace('value="$video"', 'value="$movie"'),
@@ -83,8 +83,8 @@ def test_an_active_model_predicts_anew_under_the_new_names(suggested: Studio, re
 
 
 def test_what_an_older_release_noted_of_the_controls_is_understood(suggested: Studio, redis: Redis) -> None:
-    marks.put(redis, KEY, "controls", [["labels", "video", "$video", "timeline"]])
+    reconcile_state.put(redis, KEY, "controls", [["labels", "video", "$video", "timeline"]])
     reconcile(KEY)
     assert len(suggested.predictions) == 2
-    [noted] = marks.get(redis, KEY, "controls")
+    [noted] = reconcile_state.get(redis, KEY, "controls")
     assert len(noted) == 5

@@ -14,9 +14,9 @@ from studio import KEY, Studio
 from ml_backend.errors import LabelStudioError
 from ml_backend.jobs.reconciling.reconcile import discover, reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.queueing.queue import request
-from ml_backend.records import projects, ready
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry, stored_predictions
+from ml_backend.projects.registry import Known
+from ml_backend.queueing.queue import enqueue
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 UNSEEN = "8.1769860801"
@@ -27,28 +27,30 @@ class TestTasksThatAreGone:
         for task in (1, 2, 3):
             studio.add_task(task)
             item = {"task": task, "model_version": "keyframes-v1", "score": 0, "result": [{"id": "kf-1"}]}
-            ready.save(context.settings.data_dir, KEY, item)
-            projects.note_findings(redis, KEY, task, [{"kind": "rate"}])
+            stored_predictions.save(context.settings.data_dir, KEY, item)
+            registry.note_findings(redis, KEY, task, [{"kind": "rate"}])
         reconcile(KEY)
         del studio.tasks[2]
         studio.add_task(4)  # as many as before
         studio.tasks[4]["updated_at"] = "2026-02-01T00:00:00Z"
         assert "1 deleted tasks" in reconcile(KEY)
-        assert ready.tasks(context.settings.data_dir, KEY) == {1, 3}
-        assert projects.tasks_with_findings(redis, KEY) == {1, 3}
+        assert stored_predictions.tasks(context.settings.data_dir, KEY) == {1, 3}
+        assert registry.tasks_with_findings(redis, KEY) == {1, 3}
         assert queued(redis) == ["suggest 1", "suggest 3", "suggest 4"]
 
     def test_also_when_redis_does_not_know_that_they_were_there(self, context: WorkerContext, studio: Studio) -> None:
         studio.add_task(1)
         for task in (1, 2):
-            ready.save(context.settings.data_dir, KEY, {"task": task, "model_version": "cold-v1", "result": []})
+            stored_predictions.save(
+                context.settings.data_dir, KEY, {"task": task, "model_version": "cold-v1", "result": []}
+            )
         reconcile(KEY)
-        assert ready.tasks(context.settings.data_dir, KEY) == {1}
+        assert stored_predictions.tasks(context.settings.data_dir, KEY) == {1}
 
 
 class TestProjectsThatAreGone:
     def kept(self, context: WorkerContext) -> Path:
-        ready.save(context.settings.data_dir, KEY, {"task": 1, "model_version": "cold-v1", "result": []})
+        stored_predictions.save(context.settings.data_dir, KEY, {"task": 1, "model_version": "cold-v1", "result": []})
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
         return context.settings.data_dir / "projects" / KEY
 
@@ -57,10 +59,10 @@ class TestProjectsThatAreGone:
     ) -> None:
         folder = self.kept(context)
         for kind in ("train", "embed"):
-            request(redis, kind, KEY, *([1] if kind == "embed" else []))
+            enqueue(redis, kind, KEY, *([1] if kind == "embed" else []))
         studio.project = None
         assert reconcile(KEY) == "the project is gone from Label Studio"
-        assert (projects.known_keys(redis), queued(redis)) == ([], [])
+        assert (registry.known_keys(redis), queued(redis)) == ([], [])
         assert not (folder / "predictions").exists()
         discover("http://studio")
         assert (folder / "models" / "cold-v1").exists()
@@ -87,7 +89,7 @@ class TestProjectsThatAreGone:
         for look in (lambda: reconcile(KEY), lambda: discover("http://studio")):
             with pytest.raises(LabelStudioError, match="404"):
                 look()
-        assert projects.known_keys(redis) == [KEY]
+        assert registry.known_keys(redis) == [KEY]
         assert (folder / "predictions").exists()
 
 
@@ -109,7 +111,7 @@ class TestAnotherLabelStudio:
         with pytest.raises(LabelStudioError, match="http://another"):
             reconcile(KEY)
         discover("http://studio")
-        assert projects.known_keys(redis) == [KEY]
+        assert registry.known_keys(redis) == [KEY]
         assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
 
     def test_nor_when_redis_was_lost_meanwhile(self, context: WorkerContext, redis: Redis) -> None:
@@ -121,12 +123,12 @@ class TestAnotherLabelStudio:
     def test_that_connects_us_is_told_of_and_its_project_not_kept(
         self, context: WorkerContext, studio: Studio, redis: Redis
     ) -> None:
-        projects.remember(redis, Known(UNSEEN, "<View/>"))
+        registry.remember(redis, Known(UNSEEN, "<View/>"))
         with pytest.raises(
             LabelStudioError, match=f"{UNSEEN}, which is not in the one at {context.settings.label_studio_url}"
         ):
             reconcile(UNSEEN)
-        assert projects.known_keys(redis) == [KEY]
+        assert registry.known_keys(redis) == [KEY]
 
     def test_is_the_same_one_when_it_has_the_project(
         self, context: WorkerContext, studio: Studio, redis: Redis

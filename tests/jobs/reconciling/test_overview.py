@@ -7,7 +7,7 @@ from studio import KEY, Studio
 
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import overview
+from ml_backend.projects import overview
 
 
 class TestAProject:

@@ -8,40 +8,40 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.jobs.pinning import follow_pin, pin
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects
+from ml_backend.projects import registry
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 
 
 class TestTheShownVersion:
     def test_a_roll_out_that_broke_off_is_begun_again(self, redis: Redis) -> None:
-        projects.activate(redis, KEY, "cold-v1")
-        projects.want(redis, KEY, "cold-v2")
+        registry.activate(redis, KEY, "cold-v1")
+        registry.want(redis, KEY, "cold-v2")
         assert "cold-v2 to roll out" in reconcile(KEY)
         assert queued(redis) == ["rollout cold-v2"]
 
     def test_what_the_admin_pins_is_taken_up(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
-        projects.activate(redis, KEY, "cold-v2")
-        projects.want(redis, KEY, "cold-v2")
+        registry.activate(redis, KEY, "cold-v2")
+        registry.want(redis, KEY, "cold-v2")
         project(studio)["model_version"] = "cold-v1"
         reconcile(KEY)
-        assert (projects.active_version(redis, KEY), projects.wanted_version(redis, KEY)) == ("cold-v1", "cold-v1")
+        assert (registry.active_version(redis, KEY), registry.wanted_version(redis, KEY)) == ("cold-v1", "cold-v1")
         assert queued(redis) == []
 
     def test_another_backends_version_is_left_alone_and_told(self, studio: Studio, redis: Redis) -> None:
-        projects.activate(redis, KEY, "cold-v2")
+        registry.activate(redis, KEY, "cold-v2")
         project(studio)["model_version"] = "cold-v7"
         studio.add_task(1)
         for version in ("cold-v2", "cold-v7"):
             predicted(studio, 1, version)
         reconcile(KEY)
         assert project(studio)["model_version"] == "cold-v7"
-        assert projects.active_version(redis, KEY) == "cold-v2"
-        assert "cold-v7" in projects.problems(redis)[KEY][0]
+        assert registry.active_version(redis, KEY) == "cold-v2"
+        assert "cold-v7" in registry.problems(redis)[KEY][0]
 
     @pytest.mark.parametrize("pinned", ["cold-v7", "yolo-8"])
     def test_suggestions_that_imported_predictions_hide_are_told_of(
@@ -54,12 +54,12 @@ class TestTheShownVersion:
         project(studio)["model_version"] = pinned
         reconcile(KEY)
         assert project(studio)["model_version"] == pinned
-        [told] = projects.problems(redis)[KEY]
+        [told] = registry.problems(redis)[KEY]
         assert pinned in told
         assert "choose keyframes-v1" in told
         project(studio)["model_version"] = "keyframes-v1"
         reconcile(KEY)
-        assert KEY not in projects.problems(redis)
+        assert KEY not in registry.problems(redis)
 
     @pytest.mark.parametrize("pinned", ["", "Coldblitz"])
     @pytest.mark.parametrize("active", [None, "cold-v2"])
@@ -69,7 +69,7 @@ class TestTheShownVersion:
         studio.add_task(1)
         predicted(studio, 1, active or "keyframes-v1")
         if active:
-            projects.activate(redis, KEY, active)
+            registry.activate(redis, KEY, active)
         project(studio)["model_version"] = pinned
         reconcile(KEY)
         assert project(studio)["model_version"] == (active or "keyframes-v1")
@@ -85,7 +85,7 @@ class TestTheShownVersion:
         read = open_project(context, KEY)
         pin(context, read, "cold-v2")
         follow_pin(context, read, context.client.versions(7))
-        assert project(studio)["model_version"] == projects.active_version(redis, KEY) == "cold-v2"
+        assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v2"
 
     def test_suggestions_that_come_late_do_not_push_the_model_aside(
         self, context: WorkerContext, studio: Studio, redis: Redis
@@ -93,7 +93,7 @@ class TestTheShownVersion:
         work = open_project(context, KEY)
         pin(context, work, "cold-v1")
         pin(context, work, "keyframes-v1")
-        assert project(studio)["model_version"] == projects.active_version(redis, KEY) == "cold-v1"
+        assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v1"
 
     def test_but_not_where_the_admin_wants_none_shown(self, studio: Studio, redis: Redis) -> None:
         studio.add_task(1)

@@ -16,13 +16,13 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry
+from ml_backend.projects.registry import Known
 from ml_backend.settings import Settings
 
 
 def remember(redis: Redis, **more: object) -> None:
-    projects.remember(redis, Known(KEY, "<View/>", **more))  # type: ignore[arg-type]
+    registry.remember(redis, Known(KEY, "<View/>", **more))  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("context")
@@ -37,7 +37,7 @@ class TestReconciling:
 
     def test_once_a_model_is_active_they_get_its_predictions(self, studio: Studio, redis: Redis) -> None:
         remember(redis)
-        projects.activate(redis, KEY, "cold-v3")
+        registry.activate(redis, KEY, "cold-v3")
         studio.add_task(1)
         assert reconcile(KEY) == "1 tasks to predict"
         assert queued(redis) == ["predict 1"]
@@ -58,8 +58,8 @@ class TestReconciling:
         (context.models_dir(KEY) / "cold-v3").mkdir(parents=True)
         studio.backends[0]["extra_params"] = '{"min_frames": 3}'
         reconcile(KEY)
-        assert projects.active_version(redis, KEY) == "cold-v3"
-        known = projects.recall(redis, KEY)
+        assert registry.active_version(redis, KEY) == "cold-v3"
+        known = registry.recall(redis, KEY)
         assert known is not None
         assert (known.settings.min_frames, known.label_config) == (3, studio.project["label_config"])
 
@@ -71,7 +71,7 @@ class TestReconciling:
         predicted(studio, 1, "cold-v3")
         project(studio)["model_version"] = "cold-v3"
         assert reconcile(KEY) == "1 tasks to suggest"
-        assert projects.active_version(redis, KEY) is None
+        assert registry.active_version(redis, KEY) is None
         assert project(studio)["model_version"] == "cold-v3"
 
     @pytest.mark.parametrize("pinned", ["", "Coldblitz", "keyframes-v1", "detector-7"])
@@ -81,7 +81,7 @@ class TestReconciling:
         assert studio.project is not None
         studio.project["model_version"] = pinned
         reconcile(KEY)
-        assert projects.active_version(redis, KEY) is None
+        assert registry.active_version(redis, KEY) is None
 
     def test_a_label_config_to_mend_is_told_until_it_is(self, studio: Studio, redis: Redis) -> None:
         remember(redis)
@@ -89,16 +89,16 @@ class TestReconciling:
         good, studio.project["label_config"] = studio.project["label_config"], "<View/>"
         with pytest.raises(LabelConfigError):
             reconcile(KEY)
-        ((told,),) = projects.problems(redis).values()
+        ((told,),) = registry.problems(redis).values()
         assert "TimelineLabels" in told
         studio.project["label_config"] = good
         reconcile(KEY)
-        assert projects.problems(redis) == {}
+        assert registry.problems(redis) == {}
 
     def test_wrong_extra_params_are_told(self, redis: Redis) -> None:
         remember(redis, extra_params={"samplin": "uniform", "min_frames": 0})
         reconcile(KEY)
-        ((number, name),) = projects.problems(redis).values()
+        ((number, name),) = registry.problems(redis).values()
         assert "'min_frames'" in number
         assert "'samplin'" in name
 
@@ -107,7 +107,7 @@ class TestReconciling:
         reconcile(KEY)
         studio.project = None
         assert "gone" in reconcile(KEY)
-        assert projects.known_keys(redis) == []
+        assert registry.known_keys(redis) == []
 
     def test_so_is_one_whose_number_another_has_now(self, studio: Studio, redis: Redis) -> None:
         remember(redis)

@@ -17,7 +17,7 @@ from ml_backend.jobs.suggestions.choosing import first_frames, judged, left_out,
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.project_settings import ProjectSettings
-from ml_backend.records import projects
+from ml_backend.projects import registry
 from sampling.auto import auto
 
 LENGTH, STEP = 600, 15
@@ -117,7 +117,7 @@ def flawed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_task_gets_good_frames_and_the_admin_is_told_of_the_others(
     context: WorkerContext, studio: Studio, redis: Redis, flawed: Path, sampling: str
 ) -> None:
-    projects.remember(redis, projects.Known(KEY, "<View/>", {"sampling": sampling, "frames_per_video": 6}))
+    registry.remember(redis, registry.Known(KEY, "<View/>", {"sampling": sampling, "frames_per_video": 6}))
     studio.add_task(5, flawed)
     suggest(KEY, 5)
     (pushed,) = studio.predictions
@@ -125,7 +125,7 @@ def test_a_task_gets_good_frames_and_the_admin_is_told_of_the_others(
     seconds = [region["value"]["ranges"][0]["start"] / 24 for region in pushed["result"]]
     assert 3 <= len(seconds) <= 6
     assert not [second for second in seconds if 3.1 < second < 4.7 or 7.1 < second < 7.7]
-    (told,) = [each for each in projects.findings_of(redis, KEY)[5] if each["kind"] == "not-suggested"]
+    (told,) = [each for each in registry.findings_of(redis, KEY)[5] if each["kind"] == "not-suggested"]
     assert "black" in told["message"]
     assert "blurred" in told["message"]
     assert "5.mp4" in told["message"]

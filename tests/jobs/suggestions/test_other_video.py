@@ -13,13 +13,13 @@ from studio import KEY, Studio
 
 from ml_backend.errors import VideoError
 from ml_backend.jobs.identity import begin
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import contact_sheet, identities, marks, projects, ready, task_view
-from ml_backend.records.projects import Known
+from ml_backend.projects import contact_sheet, identities, reconcile_state, registry, stored_predictions, task_view
+from ml_backend.projects.registry import Known
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 LATER, LATEST = "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"
@@ -44,10 +44,10 @@ def kept(context: WorkerContext, task: int) -> list[str]:
     return [
         name
         for name, there in (
-            ("predictions", task in ready.tasks(data_dir, KEY)),
+            ("predictions", task in stored_predictions.tasks(data_dir, KEY)),
             ("view", task_view.load(data_dir, KEY, task) is not None),
             ("sheet", contact_sheet.load(data_dir, KEY, task) is not None),
-            ("findings", task in projects.tasks_with_findings(context.redis, KEY)),
+            ("findings", task in registry.tasks_with_findings(context.redis, KEY)),
         )
         if there
     ]
@@ -85,7 +85,7 @@ class TestANumberThatIsUsedAgain:
         studio.add_task(1, films[1])
         suggest(KEY, 1)
         before = suggested(studio, 1)
-        projects.note_findings(redis, KEY, 1, [{"kind": "rate"}])
+        registry.note_findings(redis, KEY, 1, [{"kind": "rate"}])
         assert max(before) > 30
         reconcile(KEY)
         self.replace_newest(studio, 1, films[0])
@@ -151,7 +151,7 @@ class TestAnotherVideo:
         assert reconcile(KEY) == "nothing has changed"
 
     def test_at_another_frame_rate_is_another_one(self, studio: Studio, redis: Redis, task: int) -> None:
-        projects.remember(redis, Known(KEY, "<View/>", {"sampling": "uniform"}))
+        registry.remember(redis, Known(KEY, "<View/>", {"sampling": "uniform"}))
         project(studio)["label_config"] = project(studio)["label_config"].replace('"25"', '"$fps"')
         begun = dict(studio.tasks[2]["data"])
         suggest(KEY, 2)
@@ -184,7 +184,7 @@ class TestAnotherVideo:
     def test_once_a_model_is_active_is_predicted_anew_even_when_annotated(
         self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
     ) -> None:
-        projects.activate(redis, KEY, "cold-v1")
+        registry.activate(redis, KEY, "cold-v1")
         for number in (1, 2):
             predicted(studio, number, "cold-v1")
         annotate(studio, task, LATER)
@@ -253,4 +253,4 @@ class TestWhatItCosts:
         studio.tasks[5]["updated_at"] = LATER
         reconcile(KEY)
         assert listed == [5]
-        assert marks.get(redis, KEY, "since") == LATER
+        assert reconcile_state.get(redis, KEY, "since") == LATER

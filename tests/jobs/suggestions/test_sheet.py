@@ -14,8 +14,8 @@ from studio import KEY, Studio, drawn
 
 from ml_backend.jobs.suggestions.sheet import sheet
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import contact_sheet, ready
-from ml_backend.records.contact_sheet import ContactSheet
+from ml_backend.projects import contact_sheet, stored_predictions
+from ml_backend.projects.contact_sheet import ContactSheet
 
 # At the project's 25 frames a second Label Studio's frame N is picture N - 1 of such a video, in which a bar moves on by 4 pixels a frame.
 FRAMES, RATE, STEP = 80, 25, 4
@@ -44,7 +44,7 @@ def made(
     data_dir = context.settings.data_dir
     assert studio.project is not None
     regions = [drawn(f"kf-{frame}", frame, frame) for frame in (13, 55)]
-    ready.save(data_dir, KEY, {"task": 1, "model_version": "keyframes-v1", "score": 0, "result": regions})
+    stored_predictions.save(data_dir, KEY, {"task": 1, "model_version": "keyframes-v1", "score": 0, "result": regions})
     assert sheet(KEY, 1) == "42 pictures of task 1"
     found = contact_sheet.load(data_dir, KEY, 1)
     assert found is not None

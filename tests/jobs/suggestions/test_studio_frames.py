@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.suggestions.suggest import studio_frames
-from ml_backend.learning.framelabels import frame_labels
+from ml_backend.learning.frame_labels import frame_labels
 from ml_backend.video.timeline import StudioGrid, Timeline, studio_grid
 
 

@@ -16,13 +16,13 @@ from ml_backend.errors import VideoError, VideoUnreadable
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects, ready
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry, stored_predictions
+from ml_backend.projects.registry import Known
 from ml_backend.video.timeline import read_timeline
 
 
 def remember(redis: Redis, **more: object) -> None:
-    projects.remember(redis, Known(KEY, "<View/>", **more))  # type: ignore[arg-type]
+    registry.remember(redis, Known(KEY, "<View/>", **more))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ class TestSuggesting:
         assert studio.project is not None
         assert studio.project["model_version"] == "keyframes-v1"
         assert queued(redis) == ["embed 5"]
-        answer = ready.load(context.settings.data_dir, KEY, "keyframes-v1", 5)
+        answer = stored_predictions.load(context.settings.data_dir, KEY, "keyframes-v1", 5)
         assert answer is not None
         assert answer["result"] == pushed["result"]
 
@@ -108,7 +108,7 @@ class TestSuggesting:
         suggest(KEY, 5)
         found = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
         assert found == [frame + (sampling == "uniform") for frame in expected]
-        told = {finding["kind"]: finding["message"] for finding in projects.findings_of(redis, KEY).get(5, [])}
+        told = {finding["kind"]: finding["message"] for finding in registry.findings_of(redis, KEY).get(5, [])}
         if sampling == "uniform":
             assert told["damaged"].startswith("40 of 100 frames of 5.mp4 are damaged; the last good one is at 2.36 s")
         else:
@@ -135,7 +135,7 @@ class TestSuggesting:
     ) -> None:
         assert studio.project is not None
         studio.project["model_version"] = "cold-v3"
-        projects.activate(redis, KEY, "cold-v3")
+        registry.activate(redis, KEY, "cold-v3")
         studio.add_task(5, clip)
         suggest(KEY, 5)
         assert studio.project["model_version"] == "cold-v3"

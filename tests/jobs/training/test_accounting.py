@@ -19,10 +19,10 @@ from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import list_versions
+from ml_backend.projects import label_account, registry
+from ml_backend.projects.label_account import Account, Row
+from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import label_account, projects
-from ml_backend.records.label_account import Account, Row
-from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 BOX = {"id": "b", "from_name": "box", "to_name": "film", "type": "videorectangle", "value": {"labels": ["x"]}}
@@ -53,7 +53,7 @@ def context(
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": warm(tmp_path), "redis_url": redis_url(redis_settings)}
         made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        projects.remember(redis, Known(KEY, CONFIG))
+        registry.remember(redis, Known(KEY, CONFIG))
         monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         yield made
         made.redis.close()
@@ -80,7 +80,7 @@ def account(context: WorkerContext, task: int | None = None) -> Account:
 
 
 def told(redis: Redis) -> list[str]:
-    return [sentence for sentences in projects.problems(redis).values() for sentence in sentences]
+    return [sentence for sentences in registry.problems(redis).values() for sentence in sentences]
 
 
 def test_each_region_is_accounted_for_on_the_card_and_by_task(context: WorkerContext, studio: Studio) -> None:

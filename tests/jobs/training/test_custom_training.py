@@ -17,13 +17,13 @@ from studio import KEY, Studio, drawn
 
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.predictions.predictor import predictor
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard, list_versions
-from ml_backend.records import projects, training_choice
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry, training_choice
+from ml_backend.projects.registry import Known
 from ml_backend.settings import Settings
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "custom-models" / "learning.py"
@@ -100,7 +100,7 @@ def context(
         )
         made.__dict__["redis"] = redis
         monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
-        projects.remember(redis, Known(KEY, CONFIG, {}))
+        registry.remember(redis, Known(KEY, CONFIG, {}))
         yield made
 
 
@@ -109,7 +109,7 @@ def versions(context: WorkerContext) -> tuple[ModelCard, ...]:
 
 
 def problems(redis: Redis) -> list[str]:
-    return projects.problems(redis).get(KEY, [])
+    return registry.problems(redis).get(KEY, [])
 
 
 def test_it_waits_for_labels_learns_from_them_and_again_from_more(
@@ -128,7 +128,7 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     assert card.measured["macro_f1"] > 0.9
     assert "held-out recordings by a fit without them" in card.measured["judgement"]
     assert problems(redis) == []
-    assert projects.wanted_version(redis, KEY) == card.name
+    assert registry.wanted_version(redis, KEY) == card.name
 
     # What it learnt is read from the version's folder: the task without annotations is predicted right.
     work = open_project(context, KEY)

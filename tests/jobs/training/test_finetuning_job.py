@@ -17,7 +17,7 @@ from studio import KEY, Studio, drawn
 
 from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.predictions.rollout import rollout
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.finetuning import outgrown, worth_using
@@ -25,8 +25,8 @@ from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
-from ml_backend.records import projects
-from ml_backend.records.projects import Known
+from ml_backend.projects import registry
+from ml_backend.projects.registry import Known
 from ml_backend.settings import Settings
 
 CONFIG = (
@@ -97,7 +97,7 @@ def context(
         made.__dict__["redis"] = redis
         for name in ("training.train", "predictions.rollout", "training.evaluate", "suggestions.embed"):
             monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
-        projects.remember(redis, Known(KEY, CONFIG, {"blitz": TUNING}))
+        registry.remember(redis, Known(KEY, CONFIG, {"blitz": TUNING}))
         yield made
 
 
@@ -137,7 +137,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     (prediction,) = [p for p in studio.predictions if p["model_version"] == card.name]
     assert prediction["task"] == 5
     assert {label for region in prediction["result"] for label in region["value"]["timelinelabels"]} <= set(STRIPES)
-    assert projects.active_version(redis, KEY) == card.name
+    assert registry.active_version(redis, KEY) == card.name
 
     # One more annotation of a known video is learnt by the head; the network stays.
     studio.tasks[1]["annotations"][0]["updated_at"] = "2026-02-01T12:00:00Z"
@@ -151,17 +151,17 @@ class TestWhenTheNetworkIsUsed:
     def test_worse_than_the_frozen_one_on_the_same_recordings_it_is_not_and_the_admin_is_told(
         self, redis: Redis
     ) -> None:
-        projects.remember(redis, Known(KEY, CONFIG, {}))
+        registry.remember(redis, Known(KEY, CONFIG, {}))
         assert not worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.712}, {"videos": 3, "macro_f1": 0.845})
-        (problem,) = projects.problems(redis)[KEY]
+        (problem,) = registry.problems(redis)[KEY]
         assert "not used: on 3 held-out recordings macro-F1 is 0.712 with it and 0.845 with the frozen one" in problem
 
     @pytest.mark.parametrize("frozen", [{"macro_f1": 0.8}, {"macro_f1": 0.79}, {"videos": 3}])
     def test_no_worse_it_is_and_what_was_told_before_is_over(self, redis: Redis, frozen: dict[str, Any]) -> None:
-        projects.remember(redis, Known(KEY, CONFIG, {}))
+        registry.remember(redis, Known(KEY, CONFIG, {}))
         worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.5}, {"videos": 3, "macro_f1": 0.6})
         assert worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.8}, frozen)
-        assert KEY not in projects.problems(redis)
+        assert KEY not in registry.problems(redis)
 
     def test_one_that_could_not_be_measured_is_not_used(self, redis: Redis) -> None:
         assert not worth_using(redis, KEY, {"videos": 1}, {"videos": 1})
@@ -180,7 +180,7 @@ def test_with_too_few_videos_the_frozen_network_is_used_and_the_admin_is_told(
 ) -> None:
     for number in (2, 3, 4):
         studio.tasks[number]["annotations"] = []
-    projects.remember(redis, Known(KEY, CONFIG, {"mode": "blitz", "blitz": TUNING}))
+    registry.remember(redis, Known(KEY, CONFIG, {"mode": "blitz", "blitz": TUNING}))
     train(KEY)
     assert not newest(context).network
-    assert any("cannot be trained yet" in problem for problem in projects.problems(redis)[KEY])
+    assert any("cannot be trained yet" in problem for problem in registry.problems(redis)[KEY])

@@ -14,16 +14,16 @@ from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Clip, Script, make_clips
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.decision import roll_out_unless_worse
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Comparison
 from ml_backend.learning.heldout import load_answers
 from ml_backend.learning.versions import load_card, load_version, save_version
+from ml_backend.projects import registry
+from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import projects
-from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 CONFIG = """<View><TimelineLabels name="what" toName="film">{}</TimelineLabels>
@@ -58,7 +58,7 @@ def context(
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": data, "redis_url": redis_url(redis_settings)}
         made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        projects.remember(made.redis, Known(KEY, TWO))
+        registry.remember(made.redis, Known(KEY, TWO))
         monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         yield made
         made.redis.close()
@@ -82,7 +82,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     assert "cold-v1 is rolled out" in train(KEY)
     assert decision(context, "cold-v1") == "cold-v1 is rolled out: there is no other version to compare it with."
-    projects.activate(context.redis, KEY, "cold-v1")
+    registry.activate(context.redis, KEY, "cold-v1")
     kept = load_answers(context.models_dir(KEY), "cold-v1", "what")
     assert kept is not None
     assert {task: len(own) for task, own in kept.by_task.items()} == dict.fromkeys(GOOD, 40)
@@ -97,7 +97,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
 def test_the_admin_reads_why_one_is_kept_back(context: WorkerContext, studio: Studio, clips: list[Clip]) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
-    projects.activate(context.redis, KEY, "cold-v1")
+    registry.activate(context.redis, KEY, "cold-v1")
     models, work = context.models_dir(KEY), open_project(context, KEY)
     head, card = load_version(models, "cold-v1")
     worse = Comparison("cold-v1", True, "on the 5 recordings it is worse").as_json()
@@ -105,14 +105,14 @@ def test_the_admin_reads_why_one_is_kept_back(context: WorkerContext, studio: St
     assert not roll_out_unless_worse(context, work, made, "cold-v1")
     told = "cold-v2 is kept back: on the 5 recordings it is worse."
     assert decision(context, "cold-v2") == told
-    assert any(problem.startswith(told) for problem in projects.problems(context.redis)[KEY])
-    assert projects.wanted_version(context.redis, KEY) == "cold-v1"
+    assert any(problem.startswith(told) for problem in registry.problems(context.redis)[KEY])
+    assert registry.wanted_version(context.redis, KEY) == "cold-v1"
 
 
 def test_another_label_begins_a_new_comparison(context: WorkerContext, studio: Studio, clips: list[Clip]) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
-    projects.activate(context.redis, KEY, "cold-v1")
+    registry.activate(context.redis, KEY, "cold-v1")
     assert studio.project is not None
     studio.project["label_config"] = THREE
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
@@ -127,7 +127,7 @@ def test_a_version_whose_files_are_gone_is_nothing_to_compare_with(
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
-    projects.activate(context.redis, KEY, "cold-v1")
+    registry.activate(context.redis, KEY, "cold-v1")
     shutil.rmtree(context.models_dir(KEY) / "cold-v1")
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
     assert "is rolled out" in train(KEY)
@@ -138,10 +138,10 @@ def test_one_is_not_kept_back_for_a_version_that_predicts_no_more(
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
-    projects.activate(context.redis, KEY, "cold-v1")
+    registry.activate(context.redis, KEY, "cold-v1")
     worse = Comparison("cold-v1", True, "on the 5 recordings it is worse")
     monkeypatch.setattr("ml_backend.jobs.training.predecessor.compared", lambda *_: worse)
-    projects.remember(context.redis, Known(KEY, TWO, {"roi": [1, 1, 98, 98]}))
+    registry.remember(context.redis, Known(KEY, TWO, {"roi": [1, 1, 98, 98]}))
     assert "cold-v2 is rolled out" in train(KEY)
     assert decision(context, "cold-v2") == (
         "cold-v2 is rolled out: on the 5 recordings it is worse, "

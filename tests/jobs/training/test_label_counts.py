@@ -12,13 +12,13 @@ import pytest
 from studio import KEY, Studio
 
 from ml_backend.annotation import Annotation, Origin, Region
-from ml_backend.jobs.project_work import ProjectWork, open_project
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.records import label_report, ready
-from ml_backend.records.label_report import HumanRegion, LabelReport
+from ml_backend.projects import label_report, stored_predictions
+from ml_backend.projects.label_report import HumanRegion, LabelReport
 from ml_backend.video.timeline import StudioFrame
 
 
@@ -66,7 +66,7 @@ class TestWhatPeopleHaveLabelled:
 
         result = [item("cold-v1-1", 1, 10), item("cold-v1-2", 20, 30)]
         pushed = {"task": 1, "model_version": "cold-v1", "score": 0.5, "result": result}
-        ready.save(context.settings.data_dir, KEY, pushed)
+        stored_predictions.save(context.settings.data_dir, KEY, pushed)
         regions = (
             region("cold-v1-1", 1, 10, origin="prediction"),
             region("cold-v1-2", 20, 33, origin="prediction"),  # an edge was dragged

@@ -18,9 +18,9 @@ from ml_backend.cli import app
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.jobs.training.quality import quality
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.records import projects
-from ml_backend.records.projects import Known
-from ml_backend.records.quality_report import QualityReport, load
+from ml_backend.projects import registry
+from ml_backend.projects.quality_report import QualityReport, load
+from ml_backend.projects.registry import Known
 from ml_backend.settings import Settings
 
 CONFIG = (
@@ -72,7 +72,7 @@ def context(clips: list[Clip], redis_settings: Settings, warm: Callable[[Path], 
     warm(redis_settings.data_dir)
     with serving(studio) as url:
         made = WorkerContext(replace(redis_settings, label_studio_url=url, backbone_weights="none", device="cpu"))
-        projects.remember(made.redis, Known(KEY, CONFIG))
+        registry.remember(made.redis, Known(KEY, CONFIG))
         yield made
         made.redis.close()
 

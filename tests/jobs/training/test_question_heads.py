@@ -21,16 +21,16 @@ from ml_backend.export.project import open_work
 from ml_backend.export.write import write_export
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions.rollout import rollout
-from ml_backend.jobs.project_work import open_project
+from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.config import parse_label_config
+from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_whole
 from ml_backend.learning.versions import list_versions, load_heads
+from ml_backend.projects import registry, task_view
+from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.records import projects, task_view
-from ml_backend.records.projects import Known
 from ml_backend.settings import Settings
 
 # Both timelines have a label “ball”: it means two different things.
@@ -86,7 +86,7 @@ def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
     """With all videos embedded, or fetched where the folder has their embeddings."""
     here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
     made = WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-    projects.remember(made.redis, Known(KEY, CONFIG))
+    registry.remember(made.redis, Known(KEY, CONFIG))
     work = open_project(made, KEY)
     for task in made.client.tasks(work.id):
         task_features(made, work.question, task, made.backbone)
@@ -189,7 +189,7 @@ def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(
     rollout(KEY, "cold-v1")
     (prediction,) = (each for each in studio.predictions if each["task"] == 5)
     assert {item["from_name"] for item in prediction["result"]} == {"road"}
-    (sentences,) = projects.problems(redis).values()
+    (sentences,) = registry.problems(redis).values()
     assert any(sentence.startswith("what: No frame has been labeled yet.") for sentence in sentences)
     assert any(sentence.startswith("clip: No video has been answered yet.") for sentence in sentences)
 
@@ -244,11 +244,11 @@ def test_regions_on_a_control_that_was_renamed_are_told(context: WorkerContext, 
     number = sum(
         item["from_name"] == "road" for task in ANSWERED for item in studio.tasks[task]["annotations"][0]["result"]
     )
-    (sentences,) = projects.problems(redis).values()
+    (sentences,) = registry.problems(redis).values()
     assert any(f"{number} regions on the control “road”" in sentence for sentence in sentences)
     studio.project["label_config"] = CONFIG
     train(KEY)
-    assert not any("the control “road”" in sentence for told in projects.problems(redis).values() for sentence in told)
+    assert not any("the control “road”" in sentence for told in registry.problems(redis).values() for sentence in told)
 
 
 def test_an_export_names_the_control_of_each_label(context: WorkerContext, studio: Studio, tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What every job on a project begins with: the project as Label Studio has it now, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ml_backend.errors import Gone, LabelStudioMissing
+from ml_backend.jobs.connection import demand, not_ours
+from ml_backend.jobs.task_labels import with_task_labels
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.client import Project, Task
+from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
+from ml_backend.project_settings import ProjectSettings
+from ml_backend.projects import links, registry, training_choice
+from ml_backend.roi import RegionOfInterest, roi_of
+
+
+@dataclass(frozen=True)
+class ProjectWork:
+    """`key`: `"<id>.<creation time>"`. `config` is read afresh, since Label Studio does not tell of every change. `settings`:
+    with what was chosen for its trainings. `question`: the one of the config's that the work is about, its main one unless another is
+    `asked`."""
+
+    key: str
+    project: Project
+    config: LabelConfig
+    settings: ProjectSettings
+    asked: Question | None = None
+
+    @property
+    def question(self) -> Question:
+        return self.asked or self.config.main
+
+    @property
+    def id(self) -> int:
+        return self.project.key.id
+
+    def on(self, question: Question) -> ProjectWork:
+        """The same work on another question."""
+        return replace(self, asked=question)
+
+    def taught(self, control: str, labels: Sequence[str]) -> ProjectWork | None:
+        """The work on the question that a model has learnt: the one of that `control`. None when the config has it no more.
+
+        A model from before a project could have several questions names no control: then its `labels` tell.
+        """
+        of_control = [each for each in self.config.questions if each.from_name == control]
+        if not control:
+            alike = (each for each in self.config.timelines if set(each.labels) == set(labels))
+            of_control = [next(alike, self.config.main)]
+        return self.on(of_control[0]) if of_control else None
+
+    def each(self) -> Iterator[ProjectWork]:
+        """The work on each question, in the order of the label config."""
+        return map(self.on, self.config.questions)
+
+
+def task_roi(task: Task) -> RegionOfInterest | None:
+    """The region of interest that a task's own data name; None when they name none, or none that can be understood."""
+    try:
+        return roi_of(task.data)
+    except ValueError:
+        return None
+
+
+def roi_for(work: ProjectWork, task: Task) -> RegionOfInterest | None:
+    """The part of a task's pictures that is looked at: that of its own data, else the project's; None for all."""
+    return task_roi(task) or work.settings.roi
+
+
+def open_project(context: WorkerContext, key: str, *, sure: bool = False) -> ProjectWork:
+    """Raises Gone when the project is, or has no ML backend entry that reaches us, and LabelConfigError when nothing in it
+    can be predicted.
+
+    `sure`: asks Label Studio whether the entry is still there, instead of what the last reconcile saw.
+    """
+    if links.is_disconnected(context.redis, key) and not sure:
+        raise not_ours(key)
+    project = find_project(context, key)
+    if sure:
+        demand(context, project)
+    return work_on(context, project)
+
+
+def find_project(context: WorkerContext, key: str) -> Project:
+    """Raises Gone when the project is."""
+    try:
+        project = context.client.project(registry.number_of(key))
+    except LabelStudioMissing as error:
+        raise Gone(f"Project {key} is gone from Label Studio.", "No action is needed.") from error
+    if str(project.key) != key:
+        raise Gone(f"Project {key} is gone; Label Studio has given its number to another one.", "No action is needed.")
+    return project
+
+
+def work_on(context: WorkerContext, project: Project) -> ProjectWork:
+    """Raises LabelConfigError."""
+    key = str(project.key)
+    known = registry.recall(context.redis, key)
+    chosen = training_choice.settings_of(context.settings.data_dir, known) if known else ProjectSettings()
+    config = with_task_labels(context, project, parse_label_config(project.label_config))
+    return ProjectWork(key, project, config, chosen)

@@ -1,0 +1,67 @@
+"""Jobs that come by themselves, asked for now by a person: on the command line, over the API or on the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis import Redis
+
+from ml_backend.errors import SettingsError
+from ml_backend.projects import reconcile_state, registry
+from ml_backend.queueing.queue import enqueue
+
+KINDS = ("suggest", "train", "predict")
+
+
+def ask(redis: Redis, kind: str, project: str, tasks: Sequence[int] = ()) -> dict[str, str]:
+    """Queues one of `KINDS` for a project given by its number or key; the ids of the jobs by what to call them.
+
+    `tasks`: suggest or predict these alone; without, suggestions for all that lack any, found by a reconcile that compares
+    everything, and predictions by the roll-out of the active version. Raises SettingsError when the project is not known
+    or has nothing to predict with.
+    """
+    key = known(redis, project)
+    version = registry.active_version(redis, key)
+    if kind == "predict" and version is None:
+        raise SettingsError(f"Project {project} has no model yet.", "Label some of the suggested frames, and submit.")
+    if kind == "train":
+        jobs = {kind: enqueue(redis, kind, key, again=True)}
+    elif tasks:
+        jobs = {f"{kind} task {task}": enqueue(redis, kind, key, task, again=True) for task in tasks}
+    elif kind == "predict":
+        jobs = {f"roll out {version}": enqueue(redis, "rollout", key, str(version), again=True)}
+    else:
+        reconcile_state.drop(redis, key, *reconcile_state.SEEN)
+        jobs = {"reconcile": enqueue(redis, "reconcile", key, again=True)}
+    return {name: str(job_id) for name, job_id in jobs.items()}
+
+
+def reconcile(redis: Redis, label_studio_url: str, project: str | None, *, thorough: bool) -> dict[str, str]:
+    """Queues the reconcile of one project (its number or key), or of all with a look for lost ones; ids by project.
+
+    `thorough` compares everything though nothing seems to have changed. Raises SettingsError.
+    """
+    keys = registry.known_keys(redis)
+    keys = keys if project is None else registry.keys_of(keys, project)
+    if project is not None and not keys:
+        raise SettingsError(
+            f"Project {project} is not known to this backend.",
+            "Connect it in Label Studio (Settings, Model), or run reconcile without a number to find it.",
+        )
+    if thorough:
+        for key in keys:
+            reconcile_state.drop(redis, key, *reconcile_state.SEEN, "since")
+    jobs = {key: enqueue(redis, "reconcile", key, again=True) for key in keys}
+    if project is None:
+        jobs[label_studio_url] = enqueue(redis, "discover", label_studio_url, again=True)
+    return {name: str(job_id) for name, job_id in jobs.items()}
+
+
+def known(redis: Redis, project: str) -> str:
+    """The key of a connected project; the newest when Label Studio used the number again. Raises SettingsError."""
+    found = registry.keys_of(registry.known_keys(redis), project)
+    if not found:
+        raise SettingsError(
+            f"Project {project} is not known to this backend.", "Connect it in Label Studio (Settings, Model)."
+        )
+    return found[-1]

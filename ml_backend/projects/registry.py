@@ -1,0 +1,209 @@
+"""What the backend remembers of a project in Redis. All of it can be had again from Label Studio and from `/setup`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis import Redis
+
+from ml_backend.project_settings import ProjectSettings, parse_project_settings
+from ml_backend.projects.stored import read_as, read_object
+from ml_backend.queueing.replies import text
+
+_PROJECTS = "coldblitz:projects"
+_ACTIVE = "coldblitz:active"
+_WANTED = "coldblitz:wanted"
+_EVENT = "coldblitz:event"
+_FINDINGS = "coldblitz:findings"
+_PINS = "coldblitz:pins"
+_PROBLEMS = "coldblitz:problems"
+_RECONCILED = "coldblitz:reconciled"
+_ASKED = "coldblitz:asked"
+_URGENCY = {"error": 0, "warning": 1}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A project whose /setup has reached us, as it was then."""
+
+    key: str
+    label_config: str
+    extra_params: object = None
+
+    @property
+    def id(self) -> int:
+        return number_of(self.key)
+
+    @property
+    def settings(self) -> ProjectSettings:
+        return parse_project_settings(self.extra_params)[0]
+
+
+def number_of(key: str) -> int:
+    """The number by which Label Studio knows a project: the part of its key before the time at which it was made."""
+    return int(key.partition(".")[0])
+
+
+def keys_of(keys: Iterable[str], project: str) -> list[str]:
+    """Those of `keys` that a person means by a project's number, or by its key; the newest last.
+
+    There can be several, since Label Studio gives the number of a deleted project to another one.
+    """
+    meant = [key for key in keys if project in (key, key.partition(".")[0])]
+    return sorted(meant, key=lambda key: (len(key), key))  # as the numbers in them are ordered
+
+
+def remember(redis: Redis, project: Known) -> bool:
+    """Stores a project; True when something about it is new. What another release has stored beside is kept."""
+    before = stored(redis, project.key)
+    told = {**before, **asdict(project)}
+    if told == before:
+        return False
+    redis.hset(_PROJECTS, project.key, json.dumps(told, sort_keys=True))
+    return True
+
+
+def recall(redis: Redis, key: str) -> Known | None:
+    """None for a project that is not known, or of which another release has stored nothing that this one can read."""
+    return read_as(Known, stored(redis, key))
+
+
+def stored(redis: Redis, key: str) -> dict[str, Any]:
+    """All that is stored of a project, also by another release; empty without anything."""
+    return read_object(redis.hget(_PROJECTS, key))
+
+
+def known_keys(redis: Redis) -> list[str]:
+    return sorted(map(text, redis.hkeys(_PROJECTS)))
+
+
+def forget(redis: Redis, key: str) -> None:
+    for name in (_PROJECTS, _ACTIVE, _WANTED, _RECONCILED):
+        redis.hdel(name, key)
+    redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}", f"{_FINDINGS}:{key}", f"{_EVENT}:{key}")
+
+
+def active_version(redis: Redis, key: str) -> str | None:
+    """The model version whose predictions are pinned; None while only suggestions are."""
+    stored = redis.hget(_ACTIVE, key)
+    return None if stored is None else text(stored)
+
+
+def active_versions(redis: Redis) -> dict[str, str]:
+    """The active version of each project that has one."""
+    return {text(key): text(version) for key, version in redis.hgetall(_ACTIVE).items()}
+
+
+def activate(redis: Redis, key: str, version: str) -> None:
+    """Notes that a version has been pinned, and when."""
+    redis.hset(_ACTIVE, key, version)
+    redis.hset(f"{_PINS}:{key}", version, time.time())
+
+
+def note_annotation(redis: Redis, key: str) -> None:
+    """Notes that an annotation event has come just now."""
+    redis.set(f"{_EVENT}:{key}", time.time(), ex=60)
+
+
+def seconds_since_annotation(redis: Redis, key: str) -> float:
+    """How long ago the last annotation event came; a minute when that is not known any more."""
+    stored = redis.get(f"{_EVENT}:{key}")
+    return 60.0 if stored is None else max(0.0, time.time() - float(text(stored)))
+
+
+def note_reconciled(redis: Redis, key: str) -> None:
+    redis.hset(_RECONCILED, key, time.time())
+
+
+def reconciled_at(redis: Redis) -> dict[str, float]:
+    """When each project was last compared with Label Studio, unix time."""
+    return {text(key): float(when) for key, when in redis.hgetall(_RECONCILED).items()}
+
+
+def want(redis: Redis, key: str, version: str) -> None:
+    """Notes which version is to be rolled out; a roll-out of any other gives up."""
+    redis.hset(_WANTED, key, version)
+
+
+def wanted_version(redis: Redis, key: str) -> str | None:
+    stored = redis.hget(_WANTED, key)
+    return None if stored is None else text(stored)
+
+
+def pins(redis: Redis, key: str) -> dict[str, float]:
+    """When each version was pinned last, unix time."""
+    return {text(version): float(when) for version, when in redis.hgetall(f"{_PINS}:{key}").items()}
+
+
+def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str], *, instead: bool = False) -> None:
+    """Replaces what the admin is told about a project by one source (`settings`, `labels`, ...), or by all (`instead`)."""
+    told = list(sentences)
+    if instead:
+        redis.delete(f"{_PROBLEMS}:{key}")
+    if told:
+        redis.hset(f"{_PROBLEMS}:{key}", source, json.dumps(told))
+    else:
+        redis.hdel(f"{_PROBLEMS}:{key}", source)
+
+
+def problems(redis: Redis) -> dict[str, list[str]]:
+    """Per project key, one sentence for each thing that the admin should mend."""
+    found = {
+        key: [sentence for told in redis.hgetall(f"{_PROBLEMS}:{key}").values() for sentence in json.loads(text(told))]
+        for key in known_keys(redis)
+    }
+    return {key: texts for key, texts in found.items() if texts}
+
+
+def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Mapping[str, object]]) -> None:
+    """Replaces what the inspection of a task's video found."""
+    found = list(findings)
+    if found:
+        redis.hset(f"{_FINDINGS}:{key}", str(task), json.dumps(found))
+    else:
+        redis.hdel(f"{_FINDINGS}:{key}", str(task))
+
+
+def findings_of(redis: Redis, key: str) -> dict[int, list[dict[str, Any]]]:
+    """What the inspection found about the video of each task that has something unusual about it."""
+    return {int(text(task)): json.loads(text(found)) for task, found in redis.hgetall(f"{_FINDINGS}:{key}").items()}
+
+
+def tasks_with_findings(redis: Redis, key: str) -> set[int]:
+    return {int(text(task)) for task in redis.hkeys(f"{_FINDINGS}:{key}")}
+
+
+def may_ask(redis: Redis, key: str) -> bool:
+    """Whether nobody has asked Label Studio about an unknown project's backends within the last hour."""
+    return bool(redis.set(f"{_ASKED}:{key}", 1, nx=True, ex=3600))
+
+
+def ask_again(redis: Redis, key: str) -> None:
+    """To be called when that was in vain: it may be asked again after a minute."""
+    redis.expire(f"{_ASKED}:{key}", 60)
+
+
+def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:
+    """Per project key, each kind of finding once in each severity, the worst first and then the most frequent: what it says, of
+    one task where it does not say the same of all, and the tasks that have it."""
+    return {key: kinds for key in known_keys(redis) if (kinds := _by_kind(redis.hgetall(f"{_FINDINGS}:{key}")))}
+
+
+def _by_kind(stored: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    kinds: dict[tuple[str, str | None], dict[str, Any]] = {}
+    differing: set[tuple[str, str | None]] = set()
+    for task, found in sorted(stored.items(), key=lambda item: int(text(item[0]))):
+        for finding in json.loads(text(found)):
+            kind = (finding["kind"], finding.get("severity"))
+            row = kinds.setdefault(kind, {**finding, "tasks": []})
+            row["tasks"].append(int(text(task)))
+            if row.get("message") != finding.get("message"):
+                differing.add(kind)
+    for kind in differing:
+        row = kinds[kind]
+        row["message"] = f"For example, task {row['tasks'][0]}: {row['message']}"
+    return sorted(kinds.values(), key=lambda row: (_URGENCY.get(str(row.get("severity")), 2), -len(row["tasks"])))

@@ -1,0 +1,102 @@
+"""What a page draws of one task: its video's length and rate, and how probable each label is over time.
+
+One small file a task, the newest model version's; it is made when a task is suggested or predicted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.projects.files import write_whole
+from ml_backend.projects.folder import ProjectFolder
+from ml_backend.video.timeline import Timeline
+
+# A screen shows hardly more columns than this.
+_MOST_BINS = 300
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """`frames`: how many Label Studio counts at `framerate`; `seconds`: the video's length.
+
+    `percent[label][bin]`: mean probability of a label in a stretch of the video, in whole percent; the stretches are equally
+    long. Empty while only suggestions were made. `version`: the model version that says so. `natural`: the `framerate` at
+    which Label Studio can go to most of its frames, None when unknown. `certainty`: how sure the version is of the whole
+    video, `doubt`: the share of its frames that it expects to have wrong, `changes`: how often its answer changes; None
+    and 0 while only suggestions were made. All that is about the timeline `control` (empty where there is one question only);
+    `more` has the `percent` of the others, `whole` how probable each answer about the whole video is, by control.
+    """
+
+    task: int
+    video: str
+    framerate: float
+    frames: int
+    seconds: float
+    version: str
+    percent: dict[str, list[int]]
+    natural: float | None = None
+    certainty: float | None = None
+    doubt: float | None = None
+    changes: int = 0
+    control: str = ""
+    more: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    whole: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(n, L) probabilities of a video's frames as (bins, L) whole percent: means over equally long stretches of time.
+
+    A stretch in which no frame begins shows the frame before it.
+    """
+    times = timeline.microseconds[: len(probabilities)]
+    bins = min(_MOST_BINS, len(times))
+    length = max(int(timeline.duration * 1_000_000), int(times[-1]) + 1)
+    # Whole microseconds, since a rounding error would put a frame into the stretch before its own.
+    ends = np.searchsorted(times, np.arange(1, bins + 1) * length // bins)
+    begins = np.concatenate([[0], ends[:-1]])
+    sums = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(axis=0, dtype=np.float64)])
+    means = (sums[ends] - sums[begins]) / np.maximum(ends - begins, 1)[:, None]
+    empty = ends == begins
+    means[empty] = probabilities[np.maximum(begins[empty] - 1, 0)]
+    return np.asarray(np.rint(100 * means), np.int64)
+
+
+def save(data_dir: Path, project: str, view: TaskView) -> None:
+    """The video's natural rate is kept where the new view does not know it. Raises StorageError."""
+    before = load(data_dir, project, view.task) if view.natural is None else None
+    if before is not None:
+        view = replace(view, natural=before.natural)
+    content = json.dumps(asdict(view), ensure_ascii=False).encode()
+    write_whole(_path(data_dir, project, view.task), content, "What a page shows of a task")
+
+
+def load(data_dir: Path, project: str, task: int) -> TaskView | None:
+    """None when there is none, or none that can be read."""
+    try:
+        return TaskView(**json.loads(_path(data_dir, project, task).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def natural_rates(data_dir: Path, project: str, most: int = 200) -> dict[float, int]:
+    """How many of some tasks' videos have which natural rate, the most frequent first."""
+    names = [path.stem for path in islice(_path(data_dir, project, 0).parent.glob("*.json"), most)]
+    views = [load(data_dir, project, int(name)) for name in names if name.isdecimal()]
+    return dict(Counter(view.natural for view in views if view is not None and view.natural is not None).most_common())
+
+
+def delete(data_dir: Path, project: str, task: int) -> None:
+    with contextlib.suppress(OSError):
+        _path(data_dir, project, task).unlink(missing_ok=True)
+
+
+def _path(data_dir: Path, project: str, task: int) -> Path:
+    return ProjectFolder(data_dir, project).views / f"{task}.json"

@@ -1,0 +1,272 @@
+"""With a text model label names choose the first frames and hint at what Cold has few examples of; without one nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import jsonify, request
+from loopback import serving
+from numpy.typing import NDArray
+from redis import Redis
+from stripes import STRIPES, striped_film
+from studio import KEY, Studio, drawn
+from tinyclip import tiny_clip
+from transformers import CLIPModel
+
+from ml_backend.errors import WeightsError
+from ml_backend.features.prompts import prompts_of
+from ml_backend.features.text import TextModel
+from ml_backend.features.textview import known_view
+from ml_backend.jobs.predictions.predicted import Predicted
+from ml_backend.jobs.predictions.predictor import predictor
+from ml_backend.jobs.project import open_project
+from ml_backend.jobs.suggestions.choosing import judged, suggestible
+from ml_backend.jobs.suggestions.embed import embed
+from ml_backend.jobs.training.evaluate import evaluate
+from ml_backend.jobs.training.train import train
+from ml_backend.jobs.videos import video_address
+from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.labelstudio.label_config import parse_label_config
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.learning.families import scene_rows
+from ml_backend.learning.versions import ModelCard, list_versions
+from ml_backend.projects import registry
+from ml_backend.projects.registry import Known
+from ml_backend.settings import Settings
+
+CONFIG = (
+    '<View><TimelineLabels name="events" toName="film">'
+    + "".join(f'<Label value="{label}" hint="{label} stripes"/>' for label in STRIPES)
+    + '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
+)
+FILMS = 2
+
+
+class Suggesting(Studio):
+    """Whose predictions can be changed; tasks tell of theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_url_rule("/api/predictions/<int:number>/", view_func=self.change, methods=["PATCH"])
+
+    def change(self, number: int) -> Any:
+        (found,) = [p for p in self.predictions if p["id"] == number]
+        found.update(request.get_json())
+        return jsonify(found)
+
+    def suggest(self, task: int) -> None:
+        made = {"id": 70 + task, "task": task, "model_version": KEYFRAMES_VERSION, "result": [], "score": 0.0}
+        self.predictions.append(made)
+        self.tasks[task]["predictions"] = [made]
+
+    def suggested(self, task: int) -> set[int]:
+        """The Label Studio frames that are suggested."""
+        (made,) = [p for p in self.predictions if p["task"] == task]
+        return {span["start"] for region in made["result"] for span in region["value"]["ranges"]}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, tuple[str, ...]]]:
+    folder = tmp_path_factory.mktemp("films")
+    return [(folder / f"{n}.mp4", striped_film(folder / f"{n}.mp4", n)) for n in range(FILMS)]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def studio(films: list[tuple[Path, tuple[str, ...]]]) -> Suggesting:
+    studio = Suggesting()
+    assert studio.project is not None
+    studio.project["label_config"] = CONFIG
+    for number, (path, _) in enumerate(films, start=1):
+        studio.add_task(number, path)
+        studio.suggest(number)
+    return studio
+
+
+@pytest.fixture
+def settings(
+    studio: Suggesting, redis_settings: Settings, tmp_path: Path, warm: Callable[[Path], Path]
+) -> Iterator[Settings]:
+    data = warm(tmp_path)
+    with serving(studio) as url:
+        yield replace(redis_settings, label_studio_url=url, data_dir=data, backbone_weights="none", device="cpu")
+
+
+def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, text: Path | None) -> WorkerContext:
+    """A worker that was started with this TEXT_MODEL."""
+    made = WorkerContext(replace(settings, text_model=str(text) if text else None))
+    made.__dict__["redis"] = redis
+    for name in ("training.train", "training.evaluate", "suggestions.embed"):
+        monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
+    registry.remember(redis, Known(KEY, CONFIG, {"frames_per_video": 6}))
+    return made
+
+
+@pytest.fixture
+def reader(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path) -> WorkerContext:
+    return working(settings, redis, monkeypatch, clip)
+
+
+def label(studio: Studio, task: int, truth: tuple[str, ...], frames: tuple[int, ...]) -> None:
+    result = [drawn(f"kf-{frame}", frame + 1, frame + 1, truth[frame]) for frame in frames]
+    studio.tasks[task]["annotations"] = [{"id": task, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
+
+
+def newest(context: WorkerContext) -> ModelCard:
+    return list_versions(context.models_dir(KEY))[-1]
+
+
+def values(predicted: Predicted | None) -> NDArray[np.float32]:
+    """The probabilities of the only question."""
+    assert predicted is not None
+    ((_, part),) = predicted.parts
+    assert part.frames is not None
+    return part.frames.values
+
+
+def problems(context: WorkerContext) -> list[str]:
+    """Those about label names."""
+    told = registry.problems(context.redis).get(KEY, [])
+    return [each for each in told if "Label names" in each or "hints" in each]
+
+
+class TestSuggestions:
+    def test_the_best_frame_of_every_label_is_among_them(self, reader: WorkerContext, studio: Suggesting) -> None:
+        assert embed(KEY, 1).endswith("suggested others")
+        assert isinstance(reader.text, TextModel)
+        task = reader.client.task(7, 1)
+        config = parse_label_config(CONFIG).main
+        content = reader.videos.content_of(video_address(reader, config, task).url)
+        assert content is not None
+        seen = known_view(reader.text_store, content, reader.text.key)
+        assert seen is not None
+        features = reader.store.load(content, reader.backbone.key)
+        assert features is not None
+        good = suggestible(scene_rows(features), features.frames, features.samples, judged(features.samples)).frames
+        fit = np.isin(seen.frames, good)
+        scores = prompts_of(reader.text, config.labels, config.wording).scores(seen.rows[fit])
+        best = seen.frames[fit][scores.argmax(axis=0)]
+        assert {int(frame) + 1 for frame in best} <= studio.suggested(1)
+        assert studio.suggested(1) <= {int(frame) + 1 for frame in seen.frames}, "an untrained backbone has no say"
+        assert problems(reader) == []
+
+    def test_the_same_ones_are_suggested_again(
+        self,
+        settings: Settings,
+        redis: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+        clip: Path,
+        studio: Suggesting,
+        tmp_path: Path,
+    ) -> None:
+        found = []
+        for name in ("one", "another"):
+            working(replace(settings, data_dir=tmp_path / name), redis, monkeypatch, clip)
+            embed(KEY, 1)
+            found.append(studio.suggested(1))
+        assert found[0] == found[1]
+
+    def test_without_a_text_model_nothing_is_looked_at_or_told(
+        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, studio: Suggesting
+    ) -> None:
+        context = working(settings, redis, monkeypatch, None)
+        assert not embed(KEY, 1).endswith("suggested others"), "an untrained backbone chooses no medoids"
+        assert not list((context.settings.data_dir / "features").rglob("text/*"))
+        assert problems(context) == []
+
+    def test_one_that_cannot_be_loaded_is_told_and_all_else_works(
+        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        context = working(settings, redis, monkeypatch, tmp_path / "nowhere")
+        assert embed(KEY, 1).startswith("embedded")
+        assert isinstance(context.text, WeightsError)
+        (told,) = problems(context)
+        assert told.startswith("Label names are not read: TEXT_MODEL names")
+
+    def test_a_backbone_of_clip_reads_label_names_as_well(
+        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path
+    ) -> None:
+        both = replace(settings, backbone="hf/tiny/clip", backbone_weights=str(clip))
+        context = working(both, redis, monkeypatch, None)
+        assert embed(KEY, 1).startswith("embedded")
+        assert isinstance(context.text, TextModel)
+        assert context.text.words(["wide stripes"]).shape == (1, 16)
+        assert list((context.settings.data_dir / "features").rglob("text/*"))
+
+    def test_a_backbone_of_pictures_alone_reads_nothing(
+        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path
+    ) -> None:
+        alone = tmp_path / "without words"
+        CLIPModel.from_pretrained(clip).vision_model.save_pretrained(alone)
+        pictures = replace(settings, backbone="hf/tiny/clip", backbone_weights=str(alone))
+        context = working(pictures, redis, monkeypatch, None)
+        assert embed(KEY, 1).startswith("embedded")
+        assert context.text is None
+        assert problems(context) == []
+
+    def test_a_task_that_somebody_works_on_keeps_its_suggestions(
+        self, reader: WorkerContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
+    ) -> None:
+        label(studio, 1, films[0][1], (5,))
+        embed(KEY, 1)
+        assert studio.suggested(1) == set()
+
+
+class TestPrior:
+    @pytest.fixture
+    def trained(
+        self, reader: WorkerContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
+    ) -> WorkerContext:
+        for number, (_, truth) in enumerate(films, start=1):
+            label(studio, number, truth, (5, 15, 25, 35, 45, 55))
+        assert train(KEY).startswith("trained cold-v1")
+        return reader
+
+    def test_it_is_stored_with_the_version_and_measured_with_it(self, trained: WorkerContext) -> None:
+        assert isinstance(trained.text, TextModel)
+        said = newest(trained).structure["prior"]
+        assert said["model"] == trained.text.key
+        assert said["weight"] == pytest.approx(1 / (1 + newest(trained).labelled_frames / 2))
+        assert evaluate(KEY, "cold-v1").startswith("cold-v1")
+
+    def test_a_video_that_was_looked_at_is_predicted_the_same_without_the_text_model(
+        self, trained: WorkerContext, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        later = working(settings, redis, monkeypatch, None)
+        found = []
+        for context in (trained, later):
+            predict = predictor(context, open_project(context, KEY), "cold-v1")
+            found.append(values(predict(context.client.task(7, 1), None)))
+        np.testing.assert_array_equal(*found)
+        (told,) = problems(later)
+        assert "Set TEXT_MODEL back" in told
+
+    def test_it_speaks_in_what_is_predicted(self, trained: WorkerContext) -> None:
+        task, work = trained.client.task(7, 1), open_project(trained, KEY)
+        told = predictor(trained, work, "cold-v1")(task, None)
+        (trained.settings.data_dir / "features" / "text").rename(trained.settings.data_dir / "elsewhere")
+        trained.__dict__["text"] = None
+        silent = predictor(trained, work, "cold-v1")(task, None)
+        assert not np.allclose(values(told), values(silent), atol=1e-4)
+
+    def test_without_a_text_model_there_is_none(
+        self,
+        settings: Settings,
+        redis: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+        studio: Suggesting,
+        films: list[tuple[Path, tuple[str, ...]]],
+    ) -> None:
+        context = working(settings, redis, monkeypatch, None)
+        label(studio, 1, films[0][1], (5, 15, 25, 35, 45, 55))
+        train(KEY)
+        assert "prior" not in newest(context).structure
