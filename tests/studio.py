@@ -135,7 +135,15 @@ class Studio(Flask):
             return bool(has & set(value)) == (operator == "contains")
         if column == "updated_at":
             return bool(task["updated_at"] > value)
-        number = task["id"] if column == "id" else len(task["annotations"])
+        if column == "id":
+            number = task["id"]
+        else:
+            # Skipped annotations are counted apart, as in Label Studio.
+            skipped = sum(bool(each.get("was_cancelled")) for each in task["annotations"])
+            number = {
+                "total_annotations": len(task["annotations"]) - skipped,
+                "cancelled_annotations": skipped,
+            }[column]
         if operator == "in_list":
             return number in value
         return bool({"greater": number > value, "equal": number == value, "less_or_equal": number <= value}[operator])

@@ -11,3 +11,8 @@ def condition(column: str, operator: str, kind: str, value: object) -> dict[str,
 
 
 ANNOTATED = condition("total_annotations", "greater", "Number", 0)
+# Label Studio does not count skipped annotations among all annotations.
+ONLY_SKIPPED = (
+    condition("total_annotations", "equal", "Number", 0),
+    condition("cancelled_annotations", "greater", "Number", 0),
+)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_backend.errors import Gone
-from ml_backend.labelstudio.filters import ANNOTATED, condition
+from ml_backend.labelstudio.filters import ANNOTATED, ONLY_SKIPPED, condition
 from ml_backend.labelstudio.session import Session
 
 _PAGE = 100
@@ -92,9 +92,19 @@ class TaskLists(Session):
         return task_of(self._task(project, number, TASK))
 
     def annotated(self, project: int, task: int | None = None) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
-        """Every task with an annotation, or `task` if it has one, and its annotations as Label Studio gives them."""
+        """Every task with an annotation that was not skipped, or `task` if it has one, and all of its annotations as Label
+        Studio gives them."""
+        return self._with_annotations(project, task, ANNOTATED)
+
+    def only_skipped(self, project: int, task: int | None = None) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+        """The same of every task whose annotations were all skipped."""
+        return self._with_annotations(project, task, *ONLY_SKIPPED)
+
+    def _with_annotations(
+        self, project: int, task: int | None, *conditions: dict[str, Any]
+    ) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
         this = () if task is None else (condition("id", "equal", "Number", task),)
-        for item in self._tasks(project, _WITH_ANNOTATIONS, ANNOTATED, *this):
+        for item in self._tasks(project, _WITH_ANNOTATIONS, *conditions, *this):
             yield (
                 task_of(item),
                 [{**annotation, "task": item["id"]} for annotation in item["annotations"]],

@@ -54,6 +54,9 @@ def annotated_tasks(
     """
     keep = len(work.config.questions) > 1
     read: dict[int, Annotated] = {}
+    if held_in is not None:
+        for found, items in context.client.only_skipped(work.id, task):
+            held_in[found.id] = held(items, work.config)
     for found, items in context.client.annotated(work.id, task):
         if held_in is not None:
             held_in[found.id] = held(items, work.config)
