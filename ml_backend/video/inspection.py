@@ -190,7 +190,8 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     lost = unreachable(timeline, framerate) if framerate is not None else least
     counted, missed = (framerate, lost) if framerate is not None and lost < least else (natural, least)
     lasting = usual_lasting(timeline)
-    if lasting > 1:
+    if lasting > 1 and (framerate is None or same(framerate, natural)):
+        # At another rate there is something to do, which is said below.
         message = (
             f"A frame lasts {_number(round(lasting, 2))} s, and Label Studio counts at least one frame per second."
         )
@@ -218,6 +219,9 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
         # At the usual rate no more of an uneven video's frames could be gone to.
         return findings
     own = natural if lasting <= 1 else 1 / lasting
+    if framerate < own and lost <= missed and not beyond:
+        # So short a video that even a lower rate shows all of it.
+        return findings
     message = f"Label Studio counts {_number(framerate)} frames per second, the video has {_number(round(own, 3))}: "
     if lost > missed:
         message += f"{lost} of its {len(timeline)} frames cannot be labeled."

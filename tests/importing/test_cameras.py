@@ -234,6 +234,7 @@ class TestTimeLapses:
         encode(path, Film(steady(Fraction(1, 5), 40)))
         assert [found.kind for found in inspect(path, 1.0)] == ["time-lapse"]
         found = {each.kind: each for each in inspect(path, 25.0)}
+        assert "time-lapse" not in found, "there is something to do"
         assert 'framerate="1"' in found["framerate"].remedy
         assert "the video has 0.2:" in found["framerate"].message
         assert "below 1 for seconds per frame" in found["framerate"].remedy

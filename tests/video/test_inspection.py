@@ -79,6 +79,11 @@ class TestTheFramerateAttribute:
         assert finding.severity == "note"
         assert 'framerate="25"' in finding.remedy
 
+    @pytest.mark.parametrize("frames", [2, 5])
+    def test_below_it_nothing_is_said_of_a_video_that_is_seen_whole(self, frames: int, tmp_path: Path) -> None:
+        encode(tmp_path / "short.mp4", Recipe(steady(Fraction(25), frames)))
+        assert inspect(tmp_path / "short.mp4", 24.0) == ()
+
     def test_one_that_reaches_more_of_an_uneven_video_is_kept(self, tmp_path: Path) -> None:
         """Its average of 14 frames per second misses 13 of its 60 frames, 60 miss one, and 100 none."""
         found = _inspect("variable-long.mp4", tmp_path, 60.0)
