@@ -54,6 +54,15 @@ def test_that_nobody_has_labelled_is_said_only_where_it_is_so(
     assert "Nothing has been labeled" in page(client, "/").text
 
 
+def test_a_model_that_is_trained_but_not_active_yet_is_named(
+    client: FlaskClient, settings: Settings, redis: Redis, at_work: None
+) -> None:
+    redis.hdel("coldblitz:active", scene.P)
+    text = page(client, "/").text
+    assert "No model yet" not in text
+    assert "cold-v3 is trained. It becomes active once its predictions are in Label Studio" in text
+
+
 def test_a_region_of_interest_is_shown_as_it_was_understood() -> None:
     given = {"roi": "25, 10, 50.5, 60", "resolution": 160}
     shown = {each.name: each for each in of_project(parse_project_settings(given)[0], given)}

@@ -71,7 +71,8 @@ def _roll_out(context: WorkerContext, work: ProjectWork, version: str) -> str:
     allow(_EACH_TASK * len(tasks))
     if not is_custom(version) and (waiting := _embedding(context, work, version, tasks)):
         request_after(redis, waiting, "rollout", key, version)
-        return f"{version} waits until {len(waiting)} videos are embedded"
+        videos = "1 video is" if len(waiting) == 1 else f"{len(waiting)} videos are"
+        return f"{version} waits until {videos} embedded"
     pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
     if context.client.versions(work.id).get(version, 0):
         pin(context, work, version)

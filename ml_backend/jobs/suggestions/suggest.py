@@ -28,6 +28,7 @@ from ml_backend.roi import RegionOfInterest
 from ml_backend.video.cache import VideoFile
 from ml_backend.video.rates import natural_framerate
 from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, studio_grid
+from ml_backend.wording import counted
 
 
 @job
@@ -55,7 +56,9 @@ def suggest(project_key: str, task_number: int) -> str:
 
 
 def _done(frames: int, task: Task) -> str:
-    return f"suggested {frames} frames of task {task.id}" if frames else f"task {task.id} asks about no frame"
+    return (
+        f"suggested {counted(frames, 'frame')} of task {task.id}" if frames else f"task {task.id} asks about no frame"
+    )
 
 
 def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:

@@ -64,7 +64,7 @@ class TestSuggesting:
         for task in (5, 6):
             studio.add_task(task, clip)
         assert suggest(KEY, 5) == "suggested 4 frames of task 5"
-        assert suggest(KEY, 6) == "suggested 1 frames of task 6"
+        assert suggest(KEY, 6) == "suggested 1 frame of task 6"
         remember(redis, extra_params={"sampling": "uniform", "frames_per_video": 3})
         studio.add_task(7, clip)
         assert suggest(KEY, 7) == "suggested 3 frames of task 7"

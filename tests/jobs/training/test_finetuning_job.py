@@ -131,7 +131,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     assert newest(context).metrics["videos"] == 1
     assert "calibration_error" in newest(context).metrics
 
-    assert rollout(KEY, card.name) == f"{card.name} waits until 1 videos are embedded"
+    assert rollout(KEY, card.name) == f"{card.name} waits until 1 video is embedded"
     embed(KEY, 5)
     rollout(KEY, card.name)
     (prediction,) = [p for p in studio.predictions if p["model_version"] == card.name]
