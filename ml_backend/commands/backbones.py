@@ -57,7 +57,7 @@ def bench(
     context = worker_context()
     settings = context.settings
     work = open_project(context, str(context.client.project(project).key))
-    sample = bench_sample(context, work, frames, told)
+    sample = bench_sample(work, frames, told)
     own = (
         settings.backbone
         if settings.backbone_weights == "default"

@@ -76,9 +76,7 @@ def export(
     work = open_work(context, project, control)
     choice = Choice(every, max_per_label, source.value, min_confidence, none, near, _shares(split))
     with _bar(as_json) as bar:
-        written = write_export(
-            context, work, output, form.value if form else None, choice, bar, license, preview=preview
-        )
+        written = write_export(work, output, form.value if form else None, choice, bar, license, preview=preview)
     _tell(written, output, as_json)
 
 

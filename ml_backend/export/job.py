@@ -33,7 +33,7 @@ def export(project: str, name: str) -> str:
         if not ours:
             return f"{name} is being created, and will be created again after that"
         fresh.unlink(missing_ok=True)
-        written = write_export(context, work, fresh, None, Choice(every=exports.every(name)), _bar)
+        written = write_export(work, fresh, None, Choice(every=exports.every(name)), _bar)
         fresh.replace(final)
     counted = written.get("pictures", written.get("rows"))
     left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""

@@ -57,7 +57,7 @@ def open_work(context: WorkerContext, number: int, control: str | None = None) -
         known = registry.recall(context.redis, str(project.key))
     settings = known.settings if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
-    work = ProjectWork(str(project.key), project, config, settings)
+    work = ProjectWork(context, str(project.key), project, config, settings)
     if control is None:
         return work
     names = [question.from_name for question in config.questions]
@@ -66,9 +66,7 @@ def open_work(context: WorkerContext, number: int, control: str | None = None) -
     return work.on(config.questions[names.index(control)])
 
 
-def videos(
-    context: WorkerContext, work: ProjectWork, skipped: list[str], *, every_question: bool = False
-) -> Iterator[Video]:
+def videos(work: ProjectWork, skipped: list[str], *, every_question: bool = False) -> Iterator[Video]:
     """Each task of which something is known, by its number.
 
     About the question of `work`, or about `every_question` of the label config: runs name their controls then. Predictions
@@ -79,11 +77,11 @@ def videos(
     several = every_question and len(work.config.questions) > 1
     asked = list(work.each()) if several else [work]
     # What was said of single frames in the companion project is said of the video, to the main question.
-    answers = {task.id: said for task, said in answered_frames(context, work, {}, None)}
-    exclusive = _exclusive(context, work, asked, answers)
-    for task, items, results in context.client.worked_on(work.id, version):
+    answers = {task.id: said for task, said in answered_frames(work, {}, None)}
+    exclusive = _exclusive(work, asked, answers)
+    for task, items, results in work.context.client.worked_on(work.id, version):
         try:
-            timeline = _timeline(context, work, task)
+            timeline = _timeline(work, task)
         except VideoError as error:
             log.warning("task %d is not exported: %s", task.id, error)
             skipped.append(f"Task {task.id} is left out: {error}")
@@ -95,17 +93,16 @@ def videos(
             if own.question == own.config.main:
                 annotations = (*annotations, *answers.get(task.id, ()))
             one_label = exclusive[own.question.from_name]
-            found = _runs(context, own, Annotated(task, annotations), results, timeline, one_label)
+            found = _runs(own, Annotated(task, annotations), results, timeline, one_label)
             runs += [replace(run, control=own.question.from_name) if several else run for run in found]
             authors |= {a.author for a in annotations if a.author is not None}
         if runs:
-            name, group = video_name(task, work.question), _group(context, work, task)
+            name, group = video_name(task, work.question), _group(work, task)
             shown = version if results else None
             yield Video(task, name, group, timeline, tuple(runs), shown, tuple(sorted(authors)))
 
 
 def _runs(
-    context: WorkerContext,
     work: ProjectWork,
     annotated: Annotated,
     results: Sequence[Mapping[str, Any]],
@@ -118,12 +115,11 @@ def _runs(
         values, trust, _ = whole_labels(annotations, question.labels, exclusive, is_untouched_whole)
         return whole_runs(values, trust, parse_whole(results, question), len(timeline), question.labels)
     grid = studio_grid(timeline, question.framerate_of(annotated.task.data))
-    human = labels_of(context, work, annotated, timeline, exclusive) if annotations else None
+    human = labels_of(work, annotated, timeline, exclusive) if annotations else None
     return runs_of(human, parse_regions(results, question), grid, question.labels)
 
 
 def _exclusive(
-    context: WorkerContext,
     work: ProjectWork,
     asked: Sequence[ProjectWork],
     answers: Mapping[int, tuple[Annotation, ...]],
@@ -132,7 +128,7 @@ def _exclusive(
     found = {own.question.from_name: not own.question.multiple for own in asked}
     if work.config.main.from_name in found:
         found[work.config.main.from_name] &= all(is_exclusive(said) for said in answers.values())
-    for task, items in context.client.annotated(work.id):
+    for task, items in work.context.client.annotated(work.id):
         for own in asked:
             if own.question.kind == "timeline" and found[own.question.from_name]:
                 said = parse_annotations(task.id, items, own.question)
@@ -140,21 +136,24 @@ def _exclusive(
     return found
 
 
-def fetch(context: WorkerContext, work: ProjectWork, video: Video) -> VideoFile:
+def fetch(work: ProjectWork, video: Video) -> VideoFile:
     """The file of a video. Raises VideoError."""
-    return task_video(context, work.question, video.task)
+    return task_video(work.context, work.question, video.task)
 
 
-def _group(context: WorkerContext, work: ProjectWork, task: Task) -> str:
-    url = video_address(context, work.question, task).url
-    return context.videos.content_of(url) or url
+def _group(work: ProjectWork, task: Task) -> str:
+    url = video_address(work.context, work.question, task).url
+    return work.context.videos.content_of(url) or url
 
 
-def _timeline(context: WorkerContext, work: ProjectWork, task: Task) -> Timeline:
+def _timeline(work: ProjectWork, task: Task) -> Timeline:
     """From the cache when the video was embedded before: labels alone are exported without fetching it."""
-    content, roi = context.videos.content_of(video_address(context, work.question, task).url), roi_for(work, task)
-    if content is not None and (features := context.store.any_of(content, roi)) is not None:
+    content, roi = (
+        work.context.videos.content_of(video_address(work.context, work.question, task).url),
+        roi_for(work, task),
+    )
+    if content is not None and (features := work.context.store.any_of(content, roi)) is not None:
         return features.timeline
-    file = task_video(context, work.question, task)
+    file = task_video(work.context, work.question, task)
     with naming(task, work.question, file):
         return read_timeline(file.path)

@@ -17,7 +17,6 @@ from ml_backend.export.project import Video, fetch, videos
 from ml_backend.export.runs import Run
 from ml_backend.export.tables import writing
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 
 Form = Literal["imagefolder", "huggingface", "clips"]
 Step = Callable[[int], None]
@@ -28,7 +27,6 @@ TABLES = (".json", ".csv", ".parquet")
 
 
 def write_export(
-    context: WorkerContext,
     work: ProjectWork,
     output: Path,
     form: Form | None,
@@ -48,13 +46,13 @@ def write_export(
     step = bar("reading the labels of each video", None)
     found: list[Video] = []
     is_table = output.suffix.lower() in TABLES
-    for video in videos(context, work, skipped, every_question=is_table and work.asked is None):
+    for video in videos(work, skipped, every_question=is_table and work.asked is None):
         found.append(video)
         step(len(found))
     if is_table:
         written = _labels(output, found, choice, preview)
     else:
-        written = _pictures(context, work, found, output, form or "imagefolder", choice, license, preview, bar)
+        written = _pictures(work, found, output, form or "imagefolder", choice, license, preview, bar)
     return {**written, "skipped": [*skipped, *written.get("skipped", ())]}
 
 
@@ -126,7 +124,6 @@ def _narrowed_each(found: Sequence[Video], choice: Choice, controls: Sequence[st
 
 
 def _pictures(
-    context: WorkerContext,
     work: ProjectWork,
     found: Sequence[Video],
     output: Path,
@@ -137,7 +134,7 @@ def _pictures(
     bar: Bar,
 ) -> dict[str, Any]:
     def file_of(video: Video) -> Path:
-        return fetch(context, work, video).path
+        return fetch(work, video).path
 
     if form == "clips":
         count = sum(len(clips(video, choice)) for video in found)
@@ -147,7 +144,7 @@ def _pictures(
             write_clips(output, work.question.labels, found, choice, file_of, bar("cutting clips", count))
         return {"videos": len(found), "clips": count}
     planned = plan(found, choice)
-    origin = Source(work.id, work.project.title, context.settings.label_studio_url, work.question.labels, license)
+    origin = Source(work.id, work.project.title, work.context.settings.label_studio_url, work.question.labels, license)
     if preview:
         return {"pictures": len(planned), "counts": planned.counts(), "tree": tree(planned, origin, choice)}
     step = bar("writing pictures", len(planned))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from redis import Redis
 
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import enqueue, scheduled, waiting
@@ -19,16 +18,14 @@ _MOST_SCHEDULED = 2000
 KINDS = ("suggest", "predict")
 
 
-def queue_missing(
-    context: WorkerContext, work: ProjectWork, changed: str, tasks: int, stored: Mapping[str, int]
-) -> str | None:
+def queue_missing(work: ProjectWork, changed: str, tasks: int, stored: Mapping[str, int]) -> str | None:
     """Queues one job for each unannotated task without the prediction it should have, as far as there is room.
 
     `changed`: when a task changed last, `tasks`: their number, `stored`: predictions of each version; when none of these, nor the
     number of annotations, has changed since all that was missing had been queued, Label Studio is not asked. Returns
     what was done, if anything.
     """
-    redis, version = context.redis, registry.active_version(context.redis, work.key)
+    redis, version = work.context.redis, registry.active_version(work.context.redis, work.key)
     kind, wanted = ("suggest", KEYFRAMES_VERSION) if version is None else ("predict", version)
     begun = reconcile_state.get(redis, work.key, "cursor")
     after = begun[1] if begun and begun[0] == wanted else 0
@@ -37,7 +34,7 @@ def queue_missing(
         return None
     room = WINDOW - waiting(redis, kind) if scheduled(redis, kind) < _MOST_SCHEDULED else 0
     asked = 0
-    for task in context.client.tasks_lacking(work.id, wanted, after) if room > 0 else ():
+    for task in work.context.client.tasks_lacking(work.id, wanted, after) if room > 0 else ():
         if asked == room:
             break
         asked += enqueue(redis, kind, work.key, task.id) is not None

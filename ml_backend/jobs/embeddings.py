@@ -61,10 +61,10 @@ def _looking_at(backbone: Backbone, task: Task) -> Backbone:
     return backbone if own is None else backbone.at(own)
 
 
-def tell_of_weights(context: WorkerContext, work: ProjectWork) -> None:
+def tell_of_weights(work: ProjectWork) -> None:
     """Tells the admin when the backbone is untrained, since everything works then and nothing is worth much."""
-    warning = context.backbone_for(work.settings).warning
-    registry.set_problems(context.redis, work.key, "weights", [warning] if warning else [])
+    warning = work.context.backbone_for(work.settings).warning
+    registry.set_problems(work.context.redis, work.key, "weights", [warning] if warning else [])
 
 
 def with_frames(

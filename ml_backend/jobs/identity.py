@@ -29,24 +29,24 @@ def identity_of(work: ProjectWork, task: Task) -> Identity:
     return Identity.of(task.created, shown if own is None else [(f"{url} {own.key}", rate) for url, rate in shown])
 
 
-def begin(context: WorkerContext, work: ProjectWork, tasks: Iterable[Task]) -> set[int]:
+def begin(work: ProjectWork, tasks: Iterable[Task]) -> set[int]:
     """To be called before work on tasks: forgets what is kept of others that had their numbers, or of other videos that they
     showed. Returns the numbers of those whose predictions in Label Studio are about another video. Raises StorageError."""
     now = {task.id: identity_of(work, task) for task in tasks}
-    known = identities.recall(context.settings.data_dir, work.key, now)
+    known = identities.recall(work.context.settings.data_dir, work.key, now)
     others = {task for task, identity in known.items() if identity != now[task]}
     renewed = {task for task in others if known[task].created == now[task].created}
     if others:
-        _forget_kept(context, work.key, others)
+        _forget_kept(work.context, work.key, others)
     # Of one with another video it is noted when it has a new prediction.
     if news := {task: now[task] for task in (now.keys() - known.keys()) | (others - renewed)}:
-        identities.note(context.settings.data_dir, work.key, news)
+        identities.note(work.context.settings.data_dir, work.key, news)
     return renewed
 
 
-def note(context: WorkerContext, work: ProjectWork, task: Task) -> None:
+def note(work: ProjectWork, task: Task) -> None:
     """To be called when a task with another video has a new prediction, or needs none. Raises StorageError."""
-    identities.note(context.settings.data_dir, work.key, {task.id: identity_of(work, task)})
+    identities.note(work.context.settings.data_dir, work.key, {task.id: identity_of(work, task)})
 
 
 def forget_tasks(context: WorkerContext, key: str, tasks: Collection[int]) -> None:

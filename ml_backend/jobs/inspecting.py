@@ -8,7 +8,6 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.job import report
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import inspect_video, naming, task_video, video_name
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.projects import registry, task_view
@@ -19,49 +18,49 @@ from ml_backend.video.rates import natural_framerate
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline, studio_length
 
 
-def inspect_once(context: WorkerContext, work: ProjectWork, task: Task) -> None:
+def inspect_once(work: ProjectWork, task: Task) -> None:
     """Notes what is unusual about the videos of a task that was never inspected: it came when a model predicted already, and
     got no suggestions. Raises VideoError."""
-    data_dir = context.settings.data_dir
+    data_dir = work.context.settings.data_dir
     view = task_view.load(data_dir, work.key, task.id)
     if view is not None and (view.natural is not None or view.version == KEYFRAMES_VERSION):
         return
     for own in map(work.on, work.config.videos):
-        video = task_video(context, own.question, task, report)
+        video = task_video(work.context, own.question, task, report)
         with naming(task, own.question, video):
-            note_findings(context, own, task, video)
+            note_findings(own, task, video)
             timeline = read_timeline(video.path)
         if own.question.video == work.config.main.video:
             known = view or unpredicted_view(own, KEYFRAMES_VERSION, task, timeline)
             task_view.save(data_dir, work.key, replace(known, natural=natural_framerate(timeline)))
 
 
-def note_findings(context: WorkerContext, work: ProjectWork, task: Task, video: VideoFile) -> None:
+def note_findings(work: ProjectWork, task: Task, video: VideoFile) -> None:
     findings = [asdict(found) for found in inspect_video(task, work.question, video)]
     if work.question.video != work.config.main.video:
-        findings = [*registry.findings_of(context.redis, work.key).get(task.id, []), *findings]
-    registry.note_findings(context.redis, work.key, task.id, findings)
+        findings = [*registry.findings_of(work.context.redis, work.key).get(task.id, []), *findings]
+    registry.note_findings(work.context.redis, work.key, task.id, findings)
 
 
-def tell_of_damage(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> None:
+def tell_of_damage(work: ProjectWork, task: Task, features: VideoFeatures) -> None:
     """Adds to the findings about a task's video that its end does not decode, which nothing but decoding can find."""
     missing = features.promised - len(features)
     if not missing:
         return
     last = features.timeline.seconds(FrameIndex(len(features) - 1))
     found = damaged(video_name(task, work.question), missing, features.promised, last)
-    tell(context, work, task, found.kind, found)
+    tell(work, task, found.kind, found)
 
 
-def tell(context: WorkerContext, work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
+def tell(work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
     """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
-    before = registry.findings_of(context.redis, work.key).get(task.id, [])
+    before = registry.findings_of(work.context.redis, work.key).get(task.id, [])
     others = [finding for finding in before if finding["kind"] != kind]
     # Damage and the like come first; a note is good to know.
     own = [asdict(found)] if found else []
     told = [*others, *own] if found and found.severity == "note" else [*own, *others]
     if told != before:
-        registry.note_findings(context.redis, work.key, task.id, told)
+        registry.note_findings(work.context.redis, work.key, task.id, told)
 
 
 def unpredicted_view(work: ProjectWork, version: str, task: Task, timeline: Timeline) -> TaskView:

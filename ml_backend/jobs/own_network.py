@@ -14,10 +14,10 @@ from ml_backend.learning.versions import ModelCard, list_versions, load_card
 from ml_backend.video.view import view_in
 
 
-def load_network(context: WorkerContext, work: ProjectWork, digest: str) -> Backbone:
+def load_network(work: ProjectWork, digest: str) -> Backbone:
     """A fine-tuned network, run like the frozen one. Raises StorageError."""
-    settings = context.settings
-    weights = network_weights(context.models_dir(work.key), digest)
+    settings = work.context.settings
+    weights = network_weights(work.context.models_dir(work.key), digest)
     return load_backbone(
         settings.backbone,
         settings.backbone_weights,
@@ -29,33 +29,33 @@ def load_network(context: WorkerContext, work: ProjectWork, digest: str) -> Back
     ).at(work.settings.roi)
 
 
-def backbone_of(context: WorkerContext, work: ProjectWork, card: ModelCard) -> Backbone:
+def backbone_of(work: ProjectWork, card: ModelCard) -> Backbone:
     """The network that a version's head was trained on. Raises StorageError when the version's own network is gone, or the
     backbone is not the one that it was trained with: its answers would be wrong and sure."""
-    digest, frozen = card.network.get("digest"), context.backbone_for(work.settings)
-    if not sees_as_then(context, work, card):
+    digest, frozen = card.network.get("digest"), work.context.backbone_for(work.settings)
+    if not sees_as_then(work, card):
         raise StorageError(
             f"{card.name} was trained on what the backbone {network_of(card.backbone)} sees, and the backbone is now "
             f"{frozen.network}, so it cannot predict.",
             "A new version is trained automatically. To keep this one, set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back.",
         )
-    return load_network(context, work, str(digest)) if digest else frozen
+    return load_network(work, str(digest)) if digest else frozen
 
 
-def sees_as_then(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
+def sees_as_then(work: ProjectWork, card: ModelCard) -> bool:
     """Whether videos are still shown to the backbone that a version was trained with as they were then; else it cannot predict."""
-    name, frozen = context.settings.backbone, context.backbone_for(work.settings)
+    name, frozen = work.context.settings.backbone, work.context.backbone_for(work.settings)
     if not card.network.get("digest"):
         return network_of(card.backbone) == frozen.network
     base = str(card.network.get("base", ""))
     return base.startswith(f"{name}-") and view_in(base) == frozen.view.key
 
 
-def backbone_of_version(context: WorkerContext, work: ProjectWork, version: str | None) -> Backbone | None:
+def backbone_of_version(work: ProjectWork, version: str | None) -> Backbone | None:
     """The fine-tuned network of a version; None when it uses the frozen one, or nothing can be told."""
     try:
-        card = load_card(context.models_dir(work.key), version) if version else None
-        return backbone_of(context, work, card) if card is not None and card.network else None
+        card = load_card(work.context.models_dir(work.key), version) if version else None
+        return backbone_of(work, card) if card is not None and card.network else None
     except (StorageError, WeightsError):
         return None
 

@@ -25,49 +25,56 @@ _HIDDEN = (
 )
 
 
-def pin(context: WorkerContext, work: ProjectWork, version: str) -> None:
+def pin(work: ProjectWork, version: str) -> None:
     """Makes the label stream show `version`, and notes that a model's is active. Raises StorageError.
 
     Suggestions do not push aside a model that became active meanwhile, nor another model's version that somebody pinned on
     purpose; a backend's title, which Label Studio puts there by itself and under which the stream shows nothing, is no
     such version.
     """
-    with _nobody_else(context, work):
-        if version == KEYFRAMES_VERSION and registry.active_version(context.redis, work.key) is not None:
+    with _nobody_else(work):
+        if version == KEYFRAMES_VERSION and registry.active_version(work.context.redis, work.key) is not None:
             return
-        current = context.client.project(work.id).model_version
+        current = work.context.client.project(work.id).model_version
         if current != version:
             # Label Studio lists a connected backend's title among the versions, with no prediction.
-            foreign = not made_here(context, work.key, current) and context.client.versions(work.id).get(current, 0) > 0
+            foreign = (
+                not made_here(work.context, work.key, current)
+                and work.context.client.versions(work.id).get(current, 0) > 0
+            )
             if not (version == KEYFRAMES_VERSION and foreign):
-                context.client.pin(work.id, version)
+                work.context.client.pin(work.id, version)
         if version != KEYFRAMES_VERSION:
-            registry.activate(context.redis, work.key, version)
+            registry.activate(work.context.redis, work.key, version)
 
 
-def follow_pin(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
+def follow_pin(work: ProjectWork, stored: Mapping[str, int]) -> None:
     """Brings what we hold for active and what the label stream shows together again.
 
     `stored`: the number of predictions of each version. A version of ours that is pinned becomes the active one: Redis
     was lost, a worker was killed between pinning and noting it, or the admin chose another. One whose model is not here
     is left alone, and told. Where nothing is shown, ours is pinned again. Raises StorageError.
     """
-    pinned, active = work.project.model_version, registry.active_version(context.redis, work.key)
+    pinned, active = work.project.model_version, registry.active_version(work.context.redis, work.key)
     if pinned == (active or KEYFRAMES_VERSION) and stored.get(pinned, 0):
-        registry.set_problems(context.redis, work.key, "pin", [])
+        registry.set_problems(work.context.redis, work.key, "pin", [])
         return
-    with _nobody_else(context, work):
+    with _nobody_else(work):
         # A roll-out may have ended since the project was read.
-        _follow(context, work, context.client.project(work.id), stored)
+        _follow(work, work.context.client.project(work.id), stored)
 
 
-def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored: Mapping[str, int]) -> None:
-    redis, pinned, active = context.redis, project.model_version, registry.active_version(context.redis, work.key)
+def _follow(work: ProjectWork, project: Project, stored: Mapping[str, int]) -> None:
+    redis, pinned, active = (
+        work.context.redis,
+        project.model_version,
+        registry.active_version(work.context.redis, work.key),
+    )
     a_model = is_ours(pinned) and pinned != KEYFRAMES_VERSION
     # One that is named as ours are may have been imported with the tasks of another project.
-    foreign = a_model and pinned != active and not made_here(context, work.key, pinned)
+    foreign = a_model and pinned != active and not made_here(work.context, work.key, pinned)
     hidden = active is None and project.shows_predictions and stored.get(pinned, 0) > 0
-    hidden = hidden and not made_here(context, work.key, pinned)
+    hidden = hidden and not made_here(work.context, work.key, pinned)
     told = _HIDDEN if hidden else _OTHER if foreign and active is not None else None
     registry.set_problems(redis, work.key, "pin", [told.format(pinned)] if told else [])
     if a_model and pinned != active and not foreign:
@@ -77,7 +84,7 @@ def _follow(context: WorkerContext, work: ProjectWork, project: Project, stored:
     elif project.shows_predictions and not stored.get(pinned, 0):
         ours = active or KEYFRAMES_VERSION
         if pinned != ours and stored.get(ours, 0):
-            context.client.pin(work.id, ours)
+            work.context.client.pin(work.id, ours)
 
 
 def made_here(context: WorkerContext, key: str, version: str) -> bool:
@@ -85,6 +92,6 @@ def made_here(context: WorkerContext, key: str, version: str) -> bool:
     return version == KEYFRAMES_VERSION or (is_ours(version) and (context.models_dir(key) / version).is_dir())
 
 
-def _nobody_else(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:
+def _nobody_else(work: ProjectWork) -> contextlib.AbstractContextManager[None]:
     """What is pinned and what is noted as active change together."""
-    return project_lock(context.redis, context.settings.data_dir, work.key, "pin")
+    return project_lock(work.context.redis, work.context.settings.data_dir, work.key, "pin")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
@@ -18,10 +18,11 @@ from ml_backend.roi import RegionOfInterest, roi_of
 
 @dataclass(frozen=True)
 class ProjectWork:
-    """`key`: `"<id>.<creation time>"`. `config` is read afresh, since Label Studio does not tell of every change. `settings`:
-    with what was chosen for its trainings. `question`: the one of the config's that the work is about, its main one unless another is
-    `asked`."""
+    """`context`: what the worker that does it holds. `key`: `"<id>.<creation time>"`. `config` is read afresh, since Label
+    Studio does not tell of every change. `settings`: with what was chosen for its trainings. `question`: the one of the
+    config's that the work is about, its main one unless another is `asked`."""
 
+    context: WorkerContext = field(repr=False, compare=False)
     key: str
     project: Project
     config: LabelConfig
@@ -100,4 +101,4 @@ def work_on(context: WorkerContext, project: Project) -> ProjectWork:
     known = registry.recall(context.redis, key)
     chosen = training_choice.settings_of(context.settings.data_dir, known) if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
-    return ProjectWork(key, project, config, chosen)
+    return ProjectWork(context, key, project, config, chosen)

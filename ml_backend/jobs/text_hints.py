@@ -60,7 +60,6 @@ def project_prompts(context: WorkerContext, question: Question) -> Prompts | Non
 
 
 def with_text(
-    context: WorkerContext,
     work: ProjectWork,
     task: Task,
     features: VideoFeatures,
@@ -73,26 +72,26 @@ def with_text(
     DeviceFull.
     """
     question, roi = work.question, roi_for(work, task)
-    content = context.videos.content_of(video_address(context, question, task).url)
+    content = work.context.videos.content_of(video_address(work.context, question, task).url)
     if (
         key is not None
         and content is not None
-        and (seen := known_view(context.text_store, content, key, roi)) is not None
+        and (seen := known_view(work.context.text_store, content, key, roi)) is not None
     ):
         return replace(features, text=seen)
-    model = text_model(context)
+    model = text_model(work.context)
     if model is None or key not in (None, model.key):
         return features
-    if content is not None and (seen := known_view(context.text_store, content, model.key, roi)) is not None:
+    if content is not None and (seen := known_view(work.context.text_store, content, model.key, roi)) is not None:
         return replace(features, text=seen)
-    video = task_video(context, question, task)
+    video = task_video(work.context, question, task)
     text = f"looking at task {task.id} with its labels in mind"
     with naming(task, question, video):
         seen = text_view(
             video.path,
             features,
             model,
-            context.text_store,
+            work.context.text_store,
             video.content,
             lambda share: progress(100 * share, text),
             roi,
@@ -100,51 +99,49 @@ def with_text(
     return replace(features, text=seen)
 
 
-def read_as_well(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> VideoFeatures:
+def read_as_well(work: ProjectWork, task: Task, features: VideoFeatures) -> VideoFeatures:
     """`features` with what the text model sees, in a project where that is of use: without a model yet, or with Cold."""
-    version = registry.wanted_version(context.redis, work.key)
+    version = registry.wanted_version(work.context.redis, work.key)
     wanted = ModelVersion.parse(version or "")
     if wanted is not None and wanted.kind != "cold":
         return features
-    tell_of_text(context, work.key)
-    return with_text_if_it_can(context, work, task, features)
+    tell_of_text(work.context, work.key)
+    return with_text_if_it_can(work, task, features)
 
 
 def with_names(
-    context: WorkerContext, work: ProjectWork, tasks: Iterable[Task], videos: Sequence[LabelledVideo]
+    work: ProjectWork, tasks: Iterable[Task], videos: Sequence[LabelledVideo]
 ) -> tuple[list[LabelledVideo], Prompts | None]:
     """The videos as the text model sees them too, and the labels as it reads them; None where names have no say.
 
     `tasks`: those of the videos, among others. A video that it cannot look at stays as it is. Raises DeviceFull.
     """
-    tell_of_text(context, work.key)
-    prompts = project_prompts(context, work.question)
+    tell_of_text(work.context, work.key)
+    prompts = project_prompts(work.context, work.question)
     if prior_for(videos, work.question.labels, prompts) is None:
         return list(videos), None
     known = {task.id: task for task in tasks}
-    return [replace(v, features=with_text_if_it_can(context, work, known[v.task], v.features)) for v in videos], prompts
+    return [replace(v, features=with_text_if_it_can(work, known[v.task], v.features)) for v in videos], prompts
 
 
 def with_text_if_it_can(
-    context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures, key: str | None = None
+    work: ProjectWork, task: Task, features: VideoFeatures, key: str | None = None
 ) -> VideoFeatures:
     """`with_text`, or `features` as they are when the video cannot be had: its embeddings serve without."""
     try:
-        return with_text(context, work, task, features, report, key)
+        return with_text(work, task, features, report, key)
     except VideoError as error:
         log.warning("task %d is not looked at with its labels in mind: %s", task.id, error)
         return features
 
 
-def prompted_frames(
-    context: WorkerContext, work: ProjectWork, features: VideoFeatures, good: Candidates
-) -> NDArray[np.int64] | None:
+def prompted_frames(work: ProjectWork, features: VideoFeatures, good: Candidates) -> NDArray[np.int64] | None:
     """The frames of a video to ask about: every label's best ones, and others that stand for the rest.
 
     `good`: the embedded frames that may be chosen; without embeddings what the text model saw tells them apart. None when
     the video was not looked at with a text model. Raises DeviceFull.
     """
-    prompts, seen = project_prompts(context, work.question), features.text
+    prompts, seen = project_prompts(work.context, work.question), features.text
     if prompts is None or seen is None:
         return None
     scores, count = prompts.scores(seen.rows), work.settings.frames_per_video

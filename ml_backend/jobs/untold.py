@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.modelcard import ModelCard
 from ml_backend.projects import registry, stored_predictions
@@ -24,7 +23,7 @@ _MIXED_UP = " Most often confused: {}."
 _TASKS = 100
 
 
-def tell_of_untold(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
+def tell_of_untold(work: ProjectWork, card: ModelCard) -> bool:
     """Whether a version can tell no question's labels apart; the admin and the next annotators are told then."""
     every = card.each()
     if any(each.told_apart for each in every):
@@ -33,24 +32,24 @@ def tell_of_untold(context: WorkerContext, work: ProjectWork, card: ModelCard) -
         " and ".join(f"“{label}”" for label in pair) for each in every for pair in each.calibration.get("confused", ())
     ]
     mixed = _MIXED_UP.format(", ".join(pairs)) if pairs else ""
-    registry.set_problems(context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
-    for task in sorted(stored_predictions.tasks(context.settings.data_dir, work.key))[:_TASKS]:
-        _note(context, work, task)
+    registry.set_problems(work.context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
+    for task in sorted(stored_predictions.tasks(work.context.settings.data_dir, work.key))[:_TASKS]:
+        _note(work, task)
     return True
 
 
-def _note(context: WorkerContext, work: ProjectWork, task: int) -> None:
+def _note(work: ProjectWork, task: int) -> None:
     """Puts the sentence into a task's suggestions, unless somebody has begun to work on it."""
-    item = stored_predictions.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task)
+    item = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task)
     if item is None or all(_says_so(region) for region in item["result"]):
         return
-    number = context.client.untouched_prediction(work.id, task, KEYFRAMES_VERSION)
+    number = work.context.client.untouched_prediction(work.id, task, KEYFRAMES_VERSION)
     if number is None:
         return
     noted = [{**region, "meta": {"text": [_NOTE]}} for region in item["result"]]
     told = {**item, "task": task, "result": noted}
-    context.client.replace_prediction(number, told)
-    stored_predictions.save(context.settings.data_dir, work.key, told)
+    work.context.client.replace_prediction(number, told)
+    stored_predictions.save(work.context.settings.data_dir, work.key, told)
 
 
 def _says_so(region: Mapping[str, Any]) -> bool:

@@ -78,19 +78,19 @@ def test_a_head_runs_on_the_network_that_it_was_trained_on_whatever_the_processo
     context: WorkerContext, work: ProjectWork
 ) -> None:
     for key in context.backbone.keys:
-        assert backbone_of(context, work, card_of(key)) is context.backbone
+        assert backbone_of(work, card_of(key)) is context.backbone
 
 
 @pytest.mark.parametrize("other", ["mobilenet_v2-0123456789ab-160-area-bf16-v2", "resnet18-untrained-160-area-bf16-v2"])
 def test_a_head_never_runs_on_what_another_network_sees(context: WorkerContext, work: ProjectWork, other: str) -> None:
     with pytest.raises(StorageError, match=rf"cold-v1 was trained on what the backbone {network_of(other)} sees"):
-        backbone_of(context, work, card_of(other))
+        backbone_of(work, card_of(other))
 
 
 def test_nor_does_a_fine_tuned_network_of_another_kind(context: WorkerContext, work: ProjectWork) -> None:
     card = replace(card_of("resnet18-abc-160-area-bf16-v2"), network={"digest": "abc", "base": "resnet18-def-160"})
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
-        backbone_of(context, work, card)
+        backbone_of(work, card)
 
 
 def with_settings(work: ProjectWork, **extra_params: Any) -> ProjectWork:
@@ -160,12 +160,12 @@ def test_a_head_never_runs_on_another_part_of_the_picture_or_another_size(
 ) -> None:
     other, card = with_settings(work, **changed), card_of(context.backbone.key)
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
-        backbone_of(context, other, card)
+        backbone_of(other, card)
     tuned = replace(card, network={"digest": "abc", "base": context.backbone.key})
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
-        backbone_of(context, other, tuned)
+        backbone_of(other, tuned)
     key = context.backbone_for(other.settings).key
-    assert backbone_of(context, other, card_of(key)).key == key
+    assert backbone_of(other, card_of(key)).key == key
     assert training_mark(context, other) != training_mark(context, work)
 
 

@@ -53,5 +53,5 @@ class TestPinning:
         for each in ("detector-7", "cold-v1"):
             predicted(studio, 1, each)
         project(studio)["model_version"] = before
-        pin(context, open_project(context, KEY), version)
+        pin(open_project(context, KEY), version)
         assert project(studio)["model_version"] == after

@@ -244,7 +244,7 @@ class TestPrior:
         later = working(settings, redis, monkeypatch, None)
         found = []
         for context in (trained, later):
-            predict = predictor(context, open_project(context, KEY), "cold-v1")
+            predict = predictor(open_project(context, KEY), "cold-v1")
             found.append(values(predict(context.client.task(7, 1), None)))
         np.testing.assert_array_equal(*found)
         (told,) = problems(later)
@@ -252,10 +252,10 @@ class TestPrior:
 
     def test_it_speaks_in_what_is_predicted(self, trained: WorkerContext) -> None:
         task, work = trained.client.task(7, 1), open_project(trained, KEY)
-        told = predictor(trained, work, "cold-v1")(task, None)
+        told = predictor(work, "cold-v1")(task, None)
         (trained.settings.data_dir / "features" / "text").rename(trained.settings.data_dir / "elsewhere")
         trained.__dict__["text"] = None
-        silent = predictor(trained, work, "cold-v1")(task, None)
+        silent = predictor(work, "cold-v1")(task, None)
         assert not np.allclose(values(told), values(silent), atol=1e-4)
 
     def test_without_a_text_model_there_is_none(

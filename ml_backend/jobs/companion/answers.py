@@ -12,7 +12,6 @@ from ml_backend.annotation import Annotation, Region
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import known_content
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion import Answer
 from ml_backend.projects import companions, registry
@@ -32,55 +31,55 @@ _OTHER_VIDEO = (
 )
 
 
-def companion_project(context: WorkerContext, work: ProjectWork) -> Project | None:
+def companion_project(work: ProjectWork) -> Project | None:
     """The companion of a project that wants one; None when none was made yet."""
     if not work.settings.companion:
         return None
-    known = companions.recall(context.redis, work.key)
+    known = companions.recall(work.context.redis, work.key)
     if known is not None:
         try:
-            project = context.client.project(known.id)
+            project = work.context.client.project(known.id)
             if str(project.key) == known.key:
                 return project
         except LabelStudioMissing:
             pass
-        companions.forget(context.redis, work.key)
-    found = context.companions.find(work.key)
+        companions.forget(work.context.redis, work.key)
+    found = work.context.companions.find(work.key)
     if found is not None:
-        companions.note(context.redis, work.key, companions.Known(str(found.key)))
+        companions.note(work.context.redis, work.key, companions.Known(str(found.key)))
     return found
 
 
-def answers_state(context: WorkerContext, work: ProjectWork) -> list[object]:
+def answers_state(work: ProjectWork) -> list[object]:
     """The same for the same answers; empty without a companion."""
-    project = companion_project(context, work)
+    project = companion_project(work)
     if project is None:
         return []
-    changed, answered = context.client.last_annotated(project.key.id)
-    known = companions.recall(context.redis, work.key)
+    changed, answered = work.context.client.last_annotated(project.key.id)
+    known = companions.recall(work.context.redis, work.key)
     if known is not None and known.answered != answered:
-        companions.note(context.redis, work.key, replace(known, answered=answered))
+        companions.note(work.context.redis, work.key, replace(known, answered=answered))
     return [project.key.id, *project.counts, changed, answered]
 
 
 def answered_frames(
-    context: WorkerContext, work: ProjectWork, known: Mapping[int, Task], task: int | None
+    work: ProjectWork, known: Mapping[int, Task], task: int | None
 ) -> Iterator[tuple[Task, tuple[Annotation, ...]]]:
     """Each task of which somebody has labelled frames in the companion, or `task` alone, with an annotation of each person.
 
     `known`: tasks that are at hand, by their ids. Frames that were counted at another framerate than the task has now are
     left out, and told; so are those of a video that the task does not show any more.
     """
-    project = companion_project(context, work)
+    project = companion_project(work)
     if project is None:
         return
     answers: dict[int, list[Answer]] = defaultdict(list)
-    for answer in context.companions.answers(project.key.id, task):
+    for answer in work.context.companions.answers(project.key.id, task):
         answers[answer.of.task].append(answer)
     elsewhere = others = 0
-    for found in _tasks(context, work, known, answers):
+    for found in _tasks(work, known, answers):
         rate = work.question.framerate_of(found.data)
-        content = known_content(context, work.question, found)
+        content = known_content(work.context, work.question, found)
         same = [answer for answer in answers[found.id] if answer.of.of_its_video(content)]
         usable = [answer for answer in same if answer.of.framerate == rate]
         elsewhere += len(same) - len(usable)
@@ -89,9 +88,9 @@ def answered_frames(
             yield found, sparse_annotations(found.id, usable)
     if task is None:
         told = [_OTHER_GRID.format(elsewhere)] if elsewhere else []
-        registry.set_problems(context.redis, work.key, "companion framerate", told)
+        registry.set_problems(work.context.redis, work.key, "companion framerate", told)
         told = [_OTHER_VIDEO.format(others)] if others else []
-        registry.set_problems(context.redis, work.key, "companion video", told)
+        registry.set_problems(work.context.redis, work.key, "companion video", told)
 
 
 def sparse_annotations(task: int, answers: Sequence[Answer]) -> tuple[Annotation, ...]:
@@ -129,15 +128,13 @@ def _annotation(task: int, author: int | None, ground_truth: bool, answers: Sequ
     )
 
 
-def _tasks(
-    context: WorkerContext, work: ProjectWork, known: Mapping[int, Task], wanted: Collection[int]
-) -> Iterator[Task]:
+def _tasks(work: ProjectWork, known: Mapping[int, Task], wanted: Collection[int]) -> Iterator[Task]:
     """Those of the wanted tasks that still exist."""
     missing = set(wanted) - known.keys()
     yield from (known[number] for number in wanted if number in known)
     if len(missing) > _ONE_BY_ONE:
-        yield from (task for task in context.client.tasks(work.id) if task.id in missing)
+        yield from (task for task in work.context.client.tasks(work.id) if task.id in missing)
         return
     for number in sorted(missing):
         with contextlib.suppress(Gone):
-            yield context.client.task(work.id, number)
+            yield work.context.client.task(work.id, number)

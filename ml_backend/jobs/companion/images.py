@@ -55,9 +55,9 @@ def companion(project_key: str, task_number: int | None = None) -> str:
         return "no companion project is wanted"
     try:
         if task_number is None:
-            with _alone(context, work):
-                return _compare(context, work, _in_step(context, work))
-        done = _renew(context, work, task_number)
+            with _alone(work):
+                return _compare(work, _in_step(work))
+        done = _renew(work, task_number)
     except Gone:
         raise
     except LabelStudioMissing as error:
@@ -71,90 +71,90 @@ def companion(project_key: str, task_number: int | None = None) -> str:
     return done
 
 
-def _alone(context: WorkerContext, work: ProjectWork) -> contextlib.AbstractContextManager[None]:
+def _alone(work: ProjectWork) -> contextlib.AbstractContextManager[None]:
     """Nobody else changes the companion meanwhile. No video is decoded within."""
-    return project_lock(context.redis, context.settings.data_dir, work.key, "companion")
+    return project_lock(work.context.redis, work.context.settings.data_dir, work.key, "companion")
 
 
-def _in_step(context: WorkerContext, work: ProjectWork) -> Project:
+def _in_step(work: ProjectWork) -> Project:
     """The companion project with the labels of the video project; made when there is none."""
-    several = any(not card.exclusive for card in list_versions(context.models_dir(work.key))[-1:])
-    found = companion_project(context, work)
+    several = any(not card.exclusive for card in list_versions(work.context.models_dir(work.key))[-1:])
+    found = companion_project(work)
     try:
         if found is None:
             report(0, "making the companion project")
-            found = context.companions.make(work.key, work.project.title, new_config(work.question, several))
-            companions.note(context.redis, work.key, companions.Known(str(found.key)))
+            found = work.context.companions.make(work.key, work.project.title, new_config(work.question, several))
+            companions.note(work.context.redis, work.key, companions.Known(str(found.key)))
         else:
-            context.companions.keep_mark(found.key.id, work.key)
+            work.context.companions.keep_mark(found.key.id, work.key)
             wanted = in_step(found.label_config, work.question, several)
             if wanted != found.label_config:
-                context.companions.set_config(found.key.id, wanted)
+                work.context.companions.set_config(found.key.id, wanted)
     except LabelStudioUnreachable:
         raise
     except LabelStudioError as error:
         remedy = _MAY_NOT if isinstance(error, LabelStudioRefused) else error.remedy
-        registry.set_problems(context.redis, work.key, "companion", [_NOT_MADE.format(error.message, remedy)])
+        registry.set_problems(work.context.redis, work.key, "companion", [_NOT_MADE.format(error.message, remedy)])
         raise
-    registry.set_problems(context.redis, work.key, "companion", [])
-    mend_webhook(context, work.key, found.key.id)
+    registry.set_problems(work.context.redis, work.key, "companion", [])
+    mend_webhook(work.context, work.key, found.key.id)
     return found
 
 
-def _compare(context: WorkerContext, work: ProjectWork, project: Project) -> str:
+def _compare(work: ProjectWork, project: Project) -> str:
     """Queues the tasks whose frames lack an image, and removes images of which nobody needs an answer any more."""
     # A task that finds no room meanwhile puts it back, and may be too late for this comparison.
-    reconcile_state.drop(context.redis, work.key, "images")
-    changed, _ = context.client.last_changed(work.id)
-    state = images_state(context, work, changed, context.client.versions(work.id))
-    room = WINDOW - waiting(context.redis, "companion")
-    images = context.companions.images(project.key.id)
+    reconcile_state.drop(work.context.redis, work.key, "images")
+    changed, _ = work.context.client.last_changed(work.id)
+    state = images_state(work, changed, work.context.client.versions(work.id))
+    room = WINDOW - waiting(work.context.redis, "companion")
+    images = work.context.companions.images(project.key.id)
     with_images = {image.of.task for image in images}
     wanted: set[Frame] = set()
     tasks: list[tuple[int, list[Frame]]] = []
     contents: dict[int, str | None] = {}
-    for asked in _asked(context, work):
+    for asked in _asked(work):
         tasks.append((asked.task.id, frames := _frames(work, asked)))
         wanted.update(frames)
         if asked.task.id in with_images:
-            contents[asked.task.id] = known_content(context, work.question, asked.task)
+            contents[asked.task.id] = known_content(work.context, work.question, asked.task)
     images = [_shown(image, contents.get(image.of.task)) for image in images]
     there = {image.of for image in images}
     queued = left = 0
     for number, frames in tasks:
         if not set(frames) <= there:
             if queued < room:
-                queued += enqueue(context.redis, "companion", work.key, number) is not None
+                queued += enqueue(work.context.redis, "companion", work.key, number) is not None
             else:
                 left += 1
-    removed = _remove(context, work, project, images, wanted)
+    removed = _remove(work, project, images, wanted)
     kept = [image for image in images if image.number not in removed]
-    context.companions.remove_unused(project.key.id, kept)
-    _count(context, work, project)
+    work.context.companions.remove_unused(project.key.id, kept)
+    _count(work, project)
     # What is still to be removed or queued is looked for again the next time.
     done = all(image.touched or image.of in wanted for image in kept)
-    more = left or reconcile_state.get(context.redis, work.key, "images") == "more"
-    reconcile_state.put(context.redis, work.key, "images", "more" if more else state if done else None)
+    more = left or reconcile_state.get(work.context.redis, work.key, "images") == "more"
+    reconcile_state.put(work.context.redis, work.key, "images", "more" if more else state if done else None)
     return f"{len(kept)} images in project {project.key.id}, {queued} tasks lack some, removed {len(removed)}"
 
 
-def _renew(context: WorkerContext, work: ProjectWork, task: int) -> str:
-    with _alone(context, work):
-        project = companion_project(context, work) or _in_step(context, work)
-    asked = next(_asked(context, work, task), None)
+def _renew(work: ProjectWork, task: int) -> str:
+    with _alone(work):
+        project = companion_project(work) or _in_step(work)
+    asked = next(_asked(work, task), None)
     frames = _frames(work, asked) if asked is not None else []
-    content = known_content(context, work.question, asked.task) if asked is not None else None
-    missing, _ = _missing(context, project, task, frames, content)
-    pictures = _pictures(context, work, asked, missing) if asked is not None and missing else []
-    with _alone(context, work):
+    content = known_content(work.context, work.question, asked.task) if asked is not None else None
+    missing, _ = _missing(work.context, project, task, frames, content)
+    pictures = _pictures(work, asked, missing) if asked is not None and missing else []
+    with _alone(work):
         # Another worker may have brought some while they were drawn.
-        missing, images = _missing(context, project, task, frames, content)
+        missing, images = _missing(work.context, project, task, frames, content)
         pictures = [picture for picture in pictures if replace(picture.of, content="") in missing]
         if pictures:
             report(90, f"uploading frames of task {task}")
-            context.companions.add_images(project.key.id, pictures)
-        removed = _remove(context, work, project, images, set(frames))
-        _count(context, work, project)
+            work.context.companions.add_images(project.key.id, pictures)
+        removed = _remove(work, project, images, set(frames))
+        _count(work, project)
     return f"added {len(pictures)} images of task {task}" + (f", removed {len(removed)}" if removed else "")
 
 
@@ -173,9 +173,9 @@ def _shown(image: Image, content: str | None) -> Image:
     return replace(image, of=replace(image.of, content="")) if same else image
 
 
-def _asked(context: WorkerContext, work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
-    version = registry.active_version(context.redis, work.key) or KEYFRAMES_VERSION
-    return context.companions.asked(work.id, work.question, version, task)
+def _asked(work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
+    version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
+    return work.context.companions.asked(work.id, work.question, version, task)
 
 
 def _frames(work: ProjectWork, asked: Asked) -> list[Frame]:
@@ -183,10 +183,10 @@ def _frames(work: ProjectWork, asked: Asked) -> list[Frame]:
     return [Frame(asked.task.id, frame, rate) for frame in asked.frames]
 
 
-def _pictures(context: WorkerContext, work: ProjectWork, asked: Asked, frames: Sequence[Frame]) -> list[Picture]:
+def _pictures(work: ProjectWork, asked: Asked, frames: Sequence[Frame]) -> list[Picture]:
     """The pictures that Label Studio shows at these frames, each once, as far as they decode."""
     task = asked.task
-    video = task_video(context, work.question, task, report)
+    video = task_video(work.context, work.question, task, report)
     report(0, f"drawing the suggested frames of task {task.id}")
     with naming(task, work.question, video):
         read = demux(video.path)
@@ -213,24 +213,22 @@ def _jpeg(frame: Coded) -> bytes:
     return coded.tobytes()
 
 
-def _remove(
-    context: WorkerContext, work: ProjectWork, project: Project, images: Sequence[Image], wanted: set[Frame]
-) -> set[int]:
+def _remove(work: ProjectWork, project: Project, images: Sequence[Image], wanted: set[Frame]) -> set[int]:
     """Removes images that are not asked about any more and that nobody has touched, while nobody is at work; returns their
     numbers. What is left is for the next comparison."""
     stale = [image for image in images if not image.touched and image.of not in wanted][:_MOST_REMOVED]
     removed: set[int] = set()
     for start in range(0, len(stale), _REMOVED_TOGETHER):
-        if registry.seconds_since_annotation(context.redis, work.key) < _AT_WORK_SECONDS:
+        if registry.seconds_since_annotation(work.context.redis, work.key) < _AT_WORK_SECONDS:
             break
         report(95, f"removing images that nobody needs, {start} of {len(stale)}")
-        few = context.companions.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
-        context.companions.remove_images(few)
+        few = work.context.companions.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
+        work.context.companions.remove_images(few)
         removed.update(image.number for image in few)
     return removed
 
 
-def _count(context: WorkerContext, work: ProjectWork, project: Project) -> None:
+def _count(work: ProjectWork, project: Project) -> None:
     number = project.key.id
-    counts = (context.client.newest_task(number)[1], context.client.last_annotated(number)[1])
-    companions.note(context.redis, work.key, companions.Known(str(project.key), *counts))
+    counts = (work.context.client.newest_task(number)[1], work.context.client.last_annotated(number)[1])
+    companions.note(work.context.redis, work.key, companions.Known(str(project.key), *counts))

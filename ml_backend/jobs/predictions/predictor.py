@@ -19,7 +19,6 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.custom.model import video_probabilities
 from ml_backend.learning.custom.versions import load_custom_version
@@ -39,7 +38,7 @@ Predictor = Callable[[Task, Annotated | None], Predicted | None]
 PartPredictor = Callable[[Task, Annotated | None], Part]
 
 
-def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+def predictor(work: ProjectWork, version: str) -> Predictor:
     """Loads a version once for many tasks. What it was not taught is not predicted.
 
     Raises StorageError, CustomModelError, and LabelConfigError when it knows none of the label config's controls.
@@ -47,9 +46,9 @@ def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predic
     parts: list[tuple[ProjectWork, PartPredictor]]
     if is_custom(version):
         own = work.on(work.config.main)
-        parts = [(own, _custom(context, own, version))]
+        parts = [(own, _custom(own, version))]
     else:
-        parts = list(_learnt(context, work, version))
+        parts = list(_learnt(work, version))
 
     def predict(task: Task, annotated: Annotated | None) -> Predicted | None:
         found = []
@@ -65,8 +64,8 @@ def predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predic
     return predict
 
 
-def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Iterator[tuple[ProjectWork, PartPredictor]]:
-    heads = load_heads(context.models_dir(work.key), version)
+def _learnt(work: ProjectWork, version: str) -> Iterator[tuple[ProjectWork, PartPredictor]]:
+    heads = load_heads(work.context.models_dir(work.key), version)
     known = [(own, head, card) for head, card in heads if (own := work.taught(card.question, card.labels)) is not None]
     if not known:
         names = ", ".join(card.question for _, card in heads)
@@ -76,16 +75,16 @@ def _learnt(context: WorkerContext, work: ProjectWork, version: str) -> Iterator
         )
     for own, head, card in known:
         if isinstance(head, WholeHead):
-            yield own, _whole(context, own, head, card)
+            yield own, _whole(own, head, card)
         else:
-            yield own, _timeline(context, own, head, card)
+            yield own, _timeline(own, head, card)
 
 
-def _whole(context: WorkerContext, work: ProjectWork, head: WholeHead, card: ModelCard) -> PartPredictor:
-    question, backbone = work.question, backbone_of(context, work, card)
+def _whole(work: ProjectWork, head: WholeHead, card: ModelCard) -> PartPredictor:
+    question, backbone = work.question, backbone_of(work, card)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        features = task_features(context, question, task, backbone, report)
+        features = task_features(work.context, question, task, backbone, report)
         found = head.probabilities(features)
         said = person_said(annotated, question)
         return Part(whole=WholeProbabilities(card.name, head, found, features, said), is_said=bool(said))
@@ -93,16 +92,16 @@ def _whole(context: WorkerContext, work: ProjectWork, head: WholeHead, card: Mod
     return predict
 
 
-def _timeline(context: WorkerContext, work: ProjectWork, head: Head, card: ModelCard) -> PartPredictor:
-    backbone = backbone_of(context, work, card)
+def _timeline(work: ProjectWork, head: Head, card: ModelCard) -> PartPredictor:
+    backbone = backbone_of(work, card)
     if head.prior is not None:
-        tell_of_text(context, work.key, head.prior)
+        tell_of_text(work.context, work.key, head.prior)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        features = task_features(context, work.question, task, backbone, report)
+        features = task_features(work.context, work.question, task, backbone, report)
         if head.prior is not None:
-            features = with_text_if_it_can(context, work, task, features, head.prior.prompts.model)
-        known = labels_of(context, work, annotated, features.timeline, head.exclusive) if annotated else None
+            features = with_text_if_it_can(work, task, features, head.prior.prompts.model)
+        known = labels_of(work, annotated, features.timeline, head.exclusive) if annotated else None
         if known is not None and known.dense:
             return Part(is_said=True)
         # A video somebody works on is looked at more closely where its label changes; the others need no decoding.
@@ -119,7 +118,7 @@ def _timeline(context: WorkerContext, work: ProjectWork, head: Head, card: Model
 
     def closer(task: Task, features: VideoFeatures, frames: NDArray[np.int64]) -> VideoFeatures:
         try:
-            return with_frames(context, work.question, task, features, frames.tolist(), backbone)
+            return with_frames(work.context, work.question, task, features, frames.tolist(), backbone)
         except VideoError as error:
             # The embeddings at hand still predict it.
             log.warning("task %d is not looked at more closely: %s", task.id, error)
@@ -128,16 +127,16 @@ def _timeline(context: WorkerContext, work: ProjectWork, head: Head, card: Model
     return predict
 
 
-def _custom(context: WorkerContext, work: ProjectWork, version: str) -> PartPredictor:
-    models = context.models_dir(work.key)
+def _custom(work: ProjectWork, version: str) -> PartPredictor:
+    models = work.context.models_dir(work.key)
     exclusive = load_card(models, version).exclusive
     model = load_custom_version(models, version, work.question.predicted_values)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        video = task_video(context, work.question, task, report)
+        video = task_video(work.context, work.question, task, report)
         with naming(task, work.question, video):
             timeline = read_timeline(video.path)
-            known = labels_of(context, work, annotated, timeline, exclusive) if annotated else None
+            known = labels_of(work, annotated, timeline, exclusive) if annotated else None
             if known is not None and known.dense:
                 return Part(is_said=True)
             text = f"{version} looks at task {task.id}"

@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Mapping
 
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.projects import registry, stored_predictions, task_order
@@ -38,12 +37,12 @@ def _number(version: str) -> int:
     return parsed.number if parsed else 0
 
 
-def retire(context: WorkerContext, work: ProjectWork, stored: Mapping[str, int]) -> None:
+def retire(work: ProjectWork, stored: Mapping[str, int]) -> None:
     """Deletes those of the `stored` versions that may go from Label Studio and from the files for `/predict`."""
-    pinned = registry.pins(context.redis, work.key)
-    models = context.models_dir(work.key)
+    pinned = registry.pins(work.context.redis, work.key)
+    models = work.context.models_dir(work.key)
     made = {version for version in stored if is_ours(version) and (models / version).is_dir()}
     for version in retired(pinned, set(stored), time.time(), made):
-        context.client.delete_version(work.id, version)
-        stored_predictions.delete(context.settings.data_dir, work.key, version)
-        task_order.delete(context.settings.data_dir, work.key, version)
+        work.context.client.delete_version(work.id, version)
+        stored_predictions.delete(work.context.settings.data_dir, work.key, version)
+        task_order.delete(work.context.settings.data_dir, work.key, version)

@@ -23,7 +23,7 @@ from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing,
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.training.labelled import annotated_tasks
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.projects import registry, task_view
@@ -56,33 +56,33 @@ def rollout(project_key: str, version: str) -> str:
     with project_lock_if_free(redis, context.settings.data_dir, project_key, "rollout", follow) as ours:
         if not ours:
             return f"{version} follows the roll-out that runs"
-        return _roll_out(context, open_project(context, project_key, sure=True), version)
+        return _roll_out(open_project(context, project_key, sure=True), version)
 
 
-def _roll_out(context: WorkerContext, work: ProjectWork, version: str) -> str:
-    redis, key = context.redis, work.key
+def _roll_out(work: ProjectWork, version: str) -> str:
+    redis, key = work.context.redis, work.key
     # Asked while no other roll-out can run: one that has waited may have been overtaken.
     wanted = registry.wanted_version(redis, key)
     if wanted not in (None, version):
         enqueue(redis, "rollout", key, wanted)
         return f"{version} was overtaken by {wanted}"
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
-    tasks = list(context.client.tasks_without(work.id, version))
+    tasks = list(work.context.client.tasks_without(work.id, version))
     allow(_EACH_TASK * len(tasks))
-    if not is_custom(version) and (waiting := _embedding(context, work, version, tasks)):
+    if not is_custom(version) and (waiting := _embedding(work, version, tasks)):
         request_after(redis, waiting, "rollout", key, version)
         videos = "1 video is" if len(waiting) == 1 else f"{len(waiting)} videos are"
         return f"{version} waits until {videos} embedded"
-    pushed = _push_all(context, work, version, _predictor(context, work, version), tasks)
-    if context.client.versions(work.id).get(version, 0):
-        pin(context, work, version)
+    pushed = _push_all(work, version, _predictor(work, version), tasks)
+    if work.context.client.versions(work.id).get(version, 0):
+        pin(work, version)
         enqueue(redis, "stopping", key)
-        want_images(context, work)
+        want_images(work)
         # Tasks that came meanwhile have got the version before, or none.
         enqueue(redis, "reconcile", key, again=True)
-        context.client.save_review_tab(work.id, version)
+        work.context.client.save_review_tab(work.id, version)
         if work.settings.serve_uncertain_first:
-            context.client.serve_uncertain_first(work.id)
+            work.context.client.serve_uncertain_first(work.id)
     return f"predicted {pushed} of {len(tasks)} tasks with {version}"
 
 
@@ -95,63 +95,63 @@ def predict(project_key: str, task_number: int) -> str:
     if version is None:
         return "no model is active yet"
     task = context.client.task(work.id, task_number)
-    another = task.id in begin(context, work, [task])
+    another = task.id in begin(work, [task])
     there = any(p.get("model_version") == version for p in context.client.predictions(task.id))
     if there and not another:
         return f"task {task.id} has its prediction already"
-    annotated = next(iter(annotated_tasks(context, work, task.id)), None)
-    found = _predictor(context, work, version)(task, annotated)
+    annotated = next(iter(annotated_tasks(work, task.id)), None)
+    found = _predictor(work, version)(task, annotated)
     if found is None:
         if another:
-            with pushing(context, work):
-                renew(context, work, task, None)
+            with pushing(work):
+                renew(work, task, None)
         return f"task {task.id} is reviewed and needs no prediction"
-    item = _item(context, work, found)
-    inspect_once(context, work, task)
+    item = _item(work, found)
+    inspect_once(work, task)
     embedding = found.embedding() if annotated is None else None
-    with pushing(context, work):
+    with pushing(work):
         if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
-        new = renew(context, work, task, item) if another else push_one(context, work, item)
+        new = renew(work, task, item) if another else push_one(work, item)
     if registry.active_version(context.redis, project_key) != version:
         enqueue(context.redis, "predict", project_key, task_number)
-    want_images(context, work, task.id)
+    want_images(work, task.id)
     enqueue(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}" if new else f"task {task.id} has its prediction already"
 
 
-def _predictor(context: WorkerContext, work: ProjectWork, version: str) -> Predictor:
+def _predictor(work: ProjectWork, version: str) -> Predictor:
     try:
-        return predictor(context, work, version)
+        return predictor(work, version)
     except StorageError:
-        make_again(context.redis, work.key)
+        make_again(work.context.redis, work.key)
         raise
 
 
-def _embedding(context: WorkerContext, work: ProjectWork, version: str, tasks: Iterable[Task]) -> list[str]:
+def _embedding(work: ProjectWork, version: str, tasks: Iterable[Task]) -> list[str]:
     """Ids of the jobs that embed the next videos not embedded yet; one that could not be embedded is not waited for."""
-    backbone = backbone_of_version(context, work, version) or context.backbone_for(work.settings)
-    missing = (task for task in tasks if not has_features(context, work.question, task, backbone))
-    fresh = (task for task in missing if not has_failed(context.redis, "embed", work.key, task.id))
-    jobs = (enqueue(context.redis, "embed", work.key, task.id) for task in fresh)
+    backbone = backbone_of_version(work, version) or work.context.backbone_for(work.settings)
+    missing = (task for task in tasks if not has_features(work.context, work.question, task, backbone))
+    fresh = (task for task in missing if not has_failed(work.context.redis, "embed", work.key, task.id))
+    jobs = (enqueue(work.context.redis, "embed", work.key, task.id) for task in fresh)
     return list(islice((job_id for job_id in jobs if job_id is not None), _EMBEDDED_TOGETHER))
 
 
-def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:
+def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:
     """Predicts and stores; a video that cannot be used, or a prediction that Label Studio does not take, is left out and named.
     Returns how many tasks got theirs. Raises CustomModelError when a researcher's file fails of all."""
-    annotated = {each.task.id: each for each in annotated_tasks(context, work)}
+    annotated = {each.task.id: each for each in annotated_tasks(work)}
     items: list[dict[str, Any]] = []
     left_out: dict[int, str] = {}
     failures: list[CustomModelError] = []
-    works = context.client.versions(work.id).get(version, 0) > 0
+    works = work.context.client.versions(work.id).get(version, 0) > 0
     pushed = 0
-    data_dir = context.settings.data_dir
-    begin(context, work, tasks)
+    data_dir = work.context.settings.data_dir
+    begin(work, tasks)
 
     def push(some: list[dict[str, Any]]) -> int:
-        with pushing(context, work):
-            done = push_lacking(context, work, some)
+        with pushing(work):
+            done = push_lacking(work, some)
         left_out.update({task: str(error) for task, error in done.refused.items()})
         return len(done.stored)
 
@@ -172,7 +172,7 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
             works = True
             if found is None:
                 continue
-            item = _item(context, work, found)
+            item = _item(work, found)
             # Label Studio serves no annotated task again, so it stands in no other one's way.
             embedding = None if task.id in annotated else found.embedding()
             if embedding is not None:
@@ -185,17 +185,17 @@ def _push_all(context: WorkerContext, work: ProjectWork, version: str, predict: 
         if failures and not works:
             raise failures[-1]
         pushed += push(items)
-        scored = held.scored(data_dir, work.key, version, pushing(context, work))
+        scored = held.scored(data_dir, work.key, version, pushing(work))
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
             pushed += push(batch)
             report(99, f"storing predictions, {pushed} so far")
-    there = context.client.lacking_among(work.id, version, left_out)
+    there = work.context.client.lacking_among(work.id, version, left_out)
     told = [text for task, text in sorted(left_out.items()) if task in there]
-    registry.set_problems(context.redis, work.key, "videos", told)
+    registry.set_problems(work.context.redis, work.key, "videos", told)
     return pushed
 
 
-def _item(context: WorkerContext, work: ProjectWork, found: Predicted) -> dict[str, Any]:
+def _item(work: ProjectWork, found: Predicted) -> dict[str, Any]:
     """What is to be pushed of a task; what a page draws of it is kept."""
-    task_view.save(context.settings.data_dir, work.key, found.view())
+    task_view.save(work.context.settings.data_dir, work.key, found.view())
     return found.item()

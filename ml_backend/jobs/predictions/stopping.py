@@ -13,7 +13,7 @@ from ml_backend.errors import StorageError
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.predictions.version_agreement import agreements
 from ml_backend.jobs.project import ProjectWork, open_project
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning.stopping import Evidence, Score, advise, correction, expected_errors
 from ml_backend.learning.versions import ModelCard, list_versions, load_card
 from ml_backend.projects import label_report, registry, stopping_report, stored_predictions, task_view
@@ -38,10 +38,10 @@ def stopping(project_key: str) -> str:
     if about is None:
         return f"{version} has not learned {work.question.from_name} yet"
     card = about
-    rows = np.fromiter(_rows(context, work, version, card.measured), VIDEO)
+    rows = np.fromiter(_rows(work, version, card.measured), VIDEO)
     most_errors_first = rows[np.lexsort((rows["task"], -rows["errors"]))]
     before = stopping_report.load(context.settings.data_dir, project_key, None)
-    agreed = agreements(context, work, version, before.agreed if before else ())
+    agreed = agreements(work, version, before.agreed if before else ())
     advice = advise(_evidence(context.models_dir(project_key), card, [pair.kappa for pair in agreed]))
     found = StoppingReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,11 +67,9 @@ def stopping(project_key: str) -> str:
     return f"{found.left}. {found.verdict.capitalize()}: {found.why}"
 
 
-def _rows(
-    context: WorkerContext, work: ProjectWork, version: str, measured: Mapping[str, Any]
-) -> Iterator[tuple[int, float, int, float]]:
+def _rows(work: ProjectWork, version: str, measured: Mapping[str, Any]) -> Iterator[tuple[int, float, int, float]]:
     """Of every video that the version has predicted and nobody has reviewed."""
-    data_dir = context.settings.data_dir
+    data_dir = work.context.settings.data_dir
     labelled = label_report.load(data_dir, work.key)
     tasks = sorted(stored_predictions.tasks(data_dir, work.key).difference(labelled.reviewed if labelled else ()))
     for position, task in enumerate(tasks):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.learning.kappa import cohen_kappa
 from ml_backend.projects import stored_predictions, task_view
@@ -27,21 +26,19 @@ _REMEMBERED = 20
 Answers = Counter[tuple[bytes, bytes]]
 
 
-def agreements(
-    context: WorkerContext, work: ProjectWork, version: str, remembered: Sequence[Agreed]
-) -> tuple[Agreed, ...]:
+def agreements(work: ProjectWork, version: str, remembered: Sequence[Agreed]) -> tuple[Agreed, ...]:
     """How far each version up to this one agrees with the one before it, the newest last.
 
     Those whose predictions are gone are taken from what is `remembered`.
     """
     line, _ = _place(version)
     known = {pair.version: pair for pair in remembered if _place(pair.version)[0] == line}
-    stored = stored_predictions.versions(context.settings.data_dir, work.key)
+    stored = stored_predictions.versions(work.context.settings.data_dir, work.key)
     row = sorted((one for one in stored if _place(one)[0] == line and _place(one) <= _place(version)), key=_place)
     for before, after in pairwise(row):
         # The newest may have got more predictions since.
         if after not in known or (after == version and known[after].before == before):
-            found = _compare(context, work, before, after)
+            found = _compare(work, before, after)
             if found is not None:
                 known[after] = found
     upto = sorted((one for one in known if _place(one) <= _place(version)), key=_place)
@@ -54,8 +51,8 @@ def _place(version: str) -> tuple[str, int]:
     return (parsed.line, parsed.number) if parsed else (version, 0)
 
 
-def _compare(context: WorkerContext, work: ProjectWork, before: str, after: str) -> Agreed | None:
-    data_dir, key = context.settings.data_dir, work.key
+def _compare(work: ProjectWork, before: str, after: str) -> Agreed | None:
+    data_dir, key = work.context.settings.data_dir, work.key
     tasks = sorted(stored_predictions.tasks(data_dir, key))
     answers: Answers = Counter()
     for task in tasks[:: -(-len(tasks) // _COMPARED) or 1]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.projects import reconcile_state, registry, stored_predictions
 from ml_backend.queueing.queue import enqueue
 
 
-def follow_controls(context: WorkerContext, work: ProjectWork, stored: dict[str, int]) -> str | None:
+def follow_controls(work: ProjectWork, stored: dict[str, int]) -> str | None:
     """Has predictions made anew when a control or a `<Video>` was renamed, or its frame rate changed: Label Studio shows those
     with other names nowhere, and those that count other frames at other moments.
 
     `stored`: the number of predictions of each version, from which those that are deleted are taken. What is only added to a
     config changes nothing of what is there. Returns what was done, if anything.
     """
-    redis, key = context.redis, work.key
+    redis, key = work.context.redis, work.key
     now = [[q.from_name, q.to_name, q.video, q.kind, str(q.framerate)] for q in work.config.questions]
     before = reconcile_state.get(redis, key, "controls")
     if before == now:
@@ -27,8 +26,8 @@ def follow_controls(context: WorkerContext, work: ProjectWork, stored: dict[str,
         for version in filter(None, (KEYFRAMES_VERSION, active)):
             # Whoever has such a task open cannot submit it: the editor that they have open is the old one.
             if stored.pop(version, 0):
-                context.client.delete_version(work.id, version)
-            stored_predictions.delete(context.settings.data_dir, key, version)
+                work.context.client.delete_version(work.id, version)
+            stored_predictions.delete(work.context.settings.data_dir, key, version)
         reconcile_state.drop(redis, key, "tasks", "cursor", "trained")
         if active is not None:
             registry.want(redis, key, active)

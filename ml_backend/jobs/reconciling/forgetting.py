@@ -31,38 +31,38 @@ class Compared:
     renewed: tuple[int, ...] = ()
 
 
-def compare_tasks(context: WorkerContext, work: ProjectWork) -> Compared:
+def compare_tasks(work: ProjectWork) -> Compared:
     """Removes the files and failures of tasks that are gone, and of other videos that tasks showed before.
 
     Tasks are listed only when one has changed since the last time, and of those that were known then. Some are gone when
     there are fewer up to the newest one of the last time. Raises LabelStudioError, StorageError.
     """
-    redis, key, data_dir = context.redis, work.key, context.settings.data_dir
-    changed, tasks = context.client.last_changed(work.id)
+    redis, key, data_dir = work.context.redis, work.key, work.context.settings.data_dir
+    changed, tasks = work.context.client.last_changed(work.id)
     before = reconcile_state.get(redis, key, "ids")
     if before and before[1:] == [tasks, changed]:
         return Compared(changed, tasks)
-    newest, _ = context.client.newest_task(work.id)
+    newest, _ = work.context.client.newest_task(work.id)
     gone: set[int] = set()
-    if before is None or context.client.number_up_to(work.id, before[0]) < before[1]:
+    if before is None or work.context.client.number_up_to(work.id, before[0]) < before[1]:
         kept = stored_predictions.tasks(data_dir, key) | registry.tasks_with_findings(redis, key)
-        gone = kept.difference(context.client.task_ids(work.id)) if kept else set()
-        forget_tasks(context, key, gone)
-    others, renewed = _others(context, work, reconcile_state.get(redis, key, "since"))
+        gone = kept.difference(work.context.client.task_ids(work.id)) if kept else set()
+        forget_tasks(work.context, key, gone)
+    others, renewed = _others(work, reconcile_state.get(redis, key, "since"))
     reconcile_state.put(redis, key, "ids", [newest, tasks, changed])
     reconcile_state.put(redis, key, "since", changed)
     return Compared(changed, tasks, len(gone) + others, tuple(sorted(renewed)))
 
 
-def _others(context: WorkerContext, work: ProjectWork, since: str | None) -> tuple[int, set[int]]:
+def _others(work: ProjectWork, since: str | None) -> tuple[int, set[int]]:
     """How many of the tasks that changed `since` are not those that had their numbers before, and which show another video."""
-    data_dir, renewed, others = context.settings.data_dir, set[int](), 0
+    data_dir, renewed, others = work.context.settings.data_dir, set[int](), 0
     highest = identities.highest(data_dir, work.key)
-    tasks = context.client.changed_since(work.id, since, highest) if highest else iter(())
+    tasks = work.context.client.changed_since(work.id, since, highest) if highest else iter(())
     while batch := {task.id: task for task in islice(tasks, _COMPARED_TOGETHER)}:
         known = identities.recall(data_dir, work.key, batch)
         another = [batch[task] for task, said in known.items() if said != identity_of(work, batch[task])]
-        found = begin(context, work, another)
+        found = begin(work, another)
         renewed |= found
         others += len(another) - len(found)
     return others, renewed

@@ -66,9 +66,9 @@ def reconcile(project_key: str) -> str:
     _report_settings(context, project_key)
     _report_others(context, project_key, standing)
     mend_webhook(context, work.key, work.id)
-    renamed = follow_controls(context, work, stored)
-    follow_pin(context, work, stored)
-    compared = compare_tasks(context, work)
+    renamed = follow_controls(work, stored)
+    follow_pin(work, stored)
+    compared = compare_tasks(work)
     changed, tasks = compared.changed, compared.tasks
     overview.note(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
     report(10, "comparing tasks and annotations")
@@ -76,16 +76,16 @@ def reconcile(project_key: str) -> str:
         renamed,
         f"{compared.deleted} deleted tasks" if compared.deleted else None,
         _queue_renewed(context, project_key, compared.renewed),
-        queue_missing(context, work, changed, tasks, stored),
-        queue_training(context, work),
-        queue_images(context, work, changed, stored),
+        queue_missing(work, changed, tasks, stored),
+        queue_training(work),
+        queue_images(work, changed, stored),
         queue_rollout(redis, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
         done.append(f"{again} jobs tried again")
-    if doubles := remove_doubles(context, work, tasks, stored):
+    if doubles := remove_doubles(work, tasks, stored):
         done.append(f"{doubles} second predictions")
-    retire(context, work, stored)
+    retire(work, stored)
     found = [each for each in done if each]
     registry.note_reconciled(redis, project_key)
     counters.count_reconciled(redis, len(found))

@@ -16,7 +16,7 @@ from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
 from ml_backend.jobs.suggestions.suggest import studio_frames
 from ml_backend.jobs.text_hints import prompted_frames, read_as_well
 from ml_backend.jobs.videos import video_name
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.learning.families import scene_rows
@@ -30,48 +30,48 @@ def embed(project_key: str, task_number: int) -> str:
     """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
     context = worker_context()
     work = open_project(context, project_key)
-    tell_of_weights(context, work)
+    tell_of_weights(work)
     backbone = context.backbone_for(work.settings)
     task = context.client.task(work.id, task_number)
     features = task_features(context, work.question, task, backbone, report)
     for other in work.config.videos[1:]:
         task_features(context, other, task, backbone, report)
-    if (own := backbone_of_version(context, work, registry.wanted_version(context.redis, work.key))) is not None:
+    if (own := backbone_of_version(work, registry.wanted_version(context.redis, work.key))) is not None:
         task_features(context, work.question, task, own, report)
-    inspect_once(context, work, task)
-    tell_of_damage(context, work, task, features)
-    features = read_as_well(context, work, task, features)
+    inspect_once(work, task)
+    tell_of_damage(work, task, features)
+    features = read_as_well(work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
-    return f"{done}, suggested others" if _improve_suggestions(context, work, task, features) else done
+    return f"{done}, suggested others" if _improve_suggestions(work, task, features) else done
 
 
-def _improve_suggestions(context: WorkerContext, work: ProjectWork, task: Task, features: VideoFeatures) -> bool:
+def _improve_suggestions(work: ProjectWork, task: Task, features: VideoFeatures) -> bool:
     """Replaces hash suggestions by what label names choose and what the embeddings show, unless somebody has begun to
     work on the task."""
-    backbone = context.backbone_for(work.settings)
+    backbone = work.context.backbone_for(work.settings)
     can_choose = backbone.trained or features.text is not None
     wanted = work.settings.sampling == "auto" and can_choose and work.question.kind == "timeline"
-    if not wanted or registry.active_version(context.redis, work.key) is not None:
+    if not wanted or registry.active_version(work.context.redis, work.key) is not None:
         return False
-    number = context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
+    number = work.context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
     if number is None:
         return False
     quality = judged(features.samples)
-    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
+    tell(work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     good = suggestible(scene_rows(features), features.frames, features.samples, quality)
     trained = backbone.trained
-    chosen = prompted_frames(context, work, features, good if trained else replace(good, embeddings=None))
+    chosen = prompted_frames(work, features, good if trained else replace(good, embeddings=None))
     if chosen is None:
         chosen = auto(good, work.settings.frames_per_video)
     grid = studio_grid(features.timeline, work.question.framerate_of(task.data))
     if trained:
-        asked = Asked(context.settings.data_dir, work.key)
+        asked = Asked(work.context.settings.data_dir, work.key)
         chosen = not_asked_yet(asked, task.id, features, backbone.keys, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
-    stored = stored_predictions.load(context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
+    stored = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
     # Those of another video of the task stay.
     item["result"] += [one for one in stored.get("result") or [] if one["from_name"] != work.question.from_name]
-    context.client.replace_prediction(number, item)
-    stored_predictions.save(context.settings.data_dir, work.key, item)
-    want_images(context, work, task.id)
+    work.context.client.replace_prediction(number, item)
+    stored_predictions.save(work.context.settings.data_dir, work.key, item)
+    want_images(work, task.id)
     return True

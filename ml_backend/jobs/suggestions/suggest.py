@@ -19,7 +19,7 @@ from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.suggestions.choosing import NOT_SUGGESTED, first_frames, judged, left_out
 from ml_backend.jobs.suggestions.deduplication import Asked, frames_nearest, once_of_a_copy
 from ml_backend.jobs.videos import naming, task_video, video_name
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.projects import registry, task_view
@@ -38,18 +38,18 @@ def suggest(project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     task = context.client.task(work.id, task_number)
     done = f"task {task.id} has its suggestions already"
-    another = task.id in begin(context, work, [task])
+    another = task.id in begin(work, [task])
     if another or not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
         shown = [work.on(question) for question in work.config.videos]
-        parts = [(own.question, suggestion(task.id, suggested_frames(context, own, task))) for own in shown]
+        parts = [(own.question, suggestion(task.id, suggested_frames(own, task))) for own in shown]
         item = joined_json(parts)
-        with pushing(context, work):
-            if renew(context, work, task, item) if another else push_one(context, work, item):
+        with pushing(work):
+            if renew(work, task, item) if another else push_one(work, item):
                 done = _done(len(item["result"]), task)
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if registry.active_version(context.redis, project_key) is None:
-        pin(context, work, KEYFRAMES_VERSION)
-    want_images(context, work, task.id)
+        pin(work, KEYFRAMES_VERSION)
+    want_images(work, task.id)
     # The first predictions need not wait for what can be done while people label.
     enqueue(context.redis, "embed", project_key, task.id)
     return done
@@ -61,33 +61,33 @@ def _done(frames: int, task: Task) -> str:
     )
 
 
-def suggested_frames(context: WorkerContext, work: ProjectWork, task: Task) -> list[StudioFrame]:
+def suggested_frames(work: ProjectWork, task: Task) -> list[StudioFrame]:
     """At least one Label Studio frame, at most the project's `frames_per_video`; none for a question about whole videos, to
     which no frame is an answer. Raises VideoError."""
-    video = task_video(context, work.question, task, report)
+    video = task_video(work.context, work.question, task, report)
     report(0, f"choosing frames of task {task.id}")
     # What is kept of a task is about one video; of the others of a synchronised set only the findings are.
     is_main = work.question.video == work.config.main.video
     framerate = work.question.framerate_of(task.data)
     # A video that was embedded already, for another project, say, is not decoded again.
     roi = roi_for(work, task)
-    known = context.store.any_of(video.content, roi)
+    known = work.context.store.any_of(video.content, roi)
     with naming(task, work.question, video):
-        note_findings(context, work, task, video)
+        note_findings(work, task, video)
         if known is not None:
-            tell_of_damage(context, work, task, known)
+            tell_of_damage(work, task, known)
         timeline, samples = _looked_at(work, video, known, roi)
     if is_main:
         view = unpredicted_view(work, KEYFRAMES_VERSION, task, timeline)
-        task_view.save(context.settings.data_dir, work.key, replace(view, natural=natural_framerate(timeline)))
+        task_view.save(work.context.settings.data_dir, work.key, replace(view, natural=natural_framerate(timeline)))
     if work.question.kind != "timeline":
         return []
     quality = judged(samples)
-    tell(context, work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
+    tell(work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     chosen = first_frames(work.settings, len(timeline), samples, quality, video.content)
     grid = studio_grid(timeline, framerate)
     if is_main and work.settings.sampling in ("auto", "unique"):
-        chosen = once_of_a_copy(Asked(context.settings.data_dir, work.key), task.id, samples, grid, chosen)
+        chosen = once_of_a_copy(Asked(work.context.settings.data_dir, work.key), task.id, samples, grid, chosen)
     return studio_frames(grid, chosen)
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.held import Held
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.frame_labels import YES, FrameLabels
@@ -32,7 +31,6 @@ class Accounts:
 
     def note_video(
         self,
-        context: WorkerContext,
         work: ProjectWork,
         annotated: Annotated,
         timeline: Timeline,
@@ -46,7 +44,7 @@ class Accounts:
             known,
             work.settings.default_label,
             exclusive=exclusive,
-            pushed=pushed_regions(context.settings.data_dir, work, annotated),
+            pushed=pushed_regions(work.context.settings.data_dir, work, annotated),
             dense=work.settings.dense,
         )
         controls = [_control(work, each) for each in annotated.annotations for _ in each.regions]
@@ -75,11 +73,11 @@ class Accounts:
         for control, outcome in self.found.get(task, ()):
             yield Row(control, outcome.reason, 1, outcome.frames, _detail(outcome, names))
 
-    def close(self, context: WorkerContext, work: ProjectWork) -> Account:
+    def close(self, work: ProjectWork) -> Account:
         """Writes the account of each task and of the project, which is returned. Raises StorageError."""
         made = datetime.now(UTC).isoformat(timespec="seconds")
         disagree = any(outcome.by for found in self.found.values() for _, outcome in found)
-        names = context.client.names() if disagree else {}
+        names = work.context.client.names() if disagree else {}
         tasks = {}
         for task in sorted({*self.held, *self.found}):
             held = self.held.get(task, Held())
@@ -89,7 +87,7 @@ class Accounts:
             one = Account(made, held.submitted, held.skipped, held.regions + elsewhere, tuple(rows))
             tasks[task] = label_account.summed(made, [one])
         whole = label_account.summed(made, tasks.values())
-        label_account.save(context.settings.data_dir, work.key, whole, tasks)
+        label_account.save(work.context.settings.data_dir, work.key, whole, tasks)
         return whole
 
 

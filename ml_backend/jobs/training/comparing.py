@@ -15,7 +15,6 @@ from ml_backend.features.hub import backbone_names
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.videos import task_video
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.bench import Sample, measure
 from ml_backend.learning.examples import examples, thin
 from ml_backend.settings import Settings
@@ -27,12 +26,12 @@ __all__ = ["backbone_names", "bench_sample", "compared"]
 _VIDEOS = 20
 
 
-def bench_sample(context: WorkerContext, work: ProjectWork, most: int, told: Callable[[str], None]) -> Sample:
+def bench_sample(work: ProjectWork, most: int, told: Callable[[str], None]) -> Sample:
     """At most `most` labelled frames, as many of each of at most 20 videos. `told`: why a video is left out.
 
     Raises NotEnoughLabels.
     """
-    annotated = annotated_for(work, annotated_tasks(context, work))
+    annotated = annotated_for(work, annotated_tasks(work))
     exclusive = are_exclusive(work, annotated)
     some = [annotated[at] for at in np.unique(np.linspace(0, len(annotated) - 1, _VIDEOS).round().astype(int))][
         : len(annotated)
@@ -42,9 +41,9 @@ def bench_sample(context: WorkerContext, work: ProjectWork, most: int, told: Cal
     video: list[int] = []
     for each in some:
         try:
-            path = task_video(context, work.question, each.task).path
+            path = task_video(work.context, work.question, each.task).path
             timeline = read_timeline(path)
-            labels = labels_of(context, work, each, timeline, exclusive)
+            labels = labels_of(work, each, timeline, exclusive)
             chosen = thin(examples(labels, np.arange(len(timeline), dtype=np.int64)), max(most // len(some), 2))
             at = dict(zip(chosen.frames.tolist(), chosen.values, strict=True))
             roi, side = roi_for(work, each.task), work.settings.resolution

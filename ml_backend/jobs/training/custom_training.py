@@ -19,7 +19,6 @@ from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, are_ex
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.training.predecessor import against_shown
 from ml_backend.jobs.videos import task_video
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.custom.fit import evenly, fit, targets
 from ml_backend.learning.custom.model import CustomModel, load_custom, video_probabilities
@@ -48,36 +47,36 @@ _SHARE, _SEED = 0.2, 0
 _FIT_SECONDS = 3600.0
 
 
-def take_custom(context: WorkerContext, work: ProjectWork, file: Path) -> str:
+def take_custom(work: ProjectWork, file: Path) -> str:
     """Makes a version of the researcher's file, unless there is one of it already, and has it rolled out.
 
     A file that learns gets a version of its own for what is annotated now. Raises CustomModelError.
     """
     accounts = Accounts()
-    annotated = annotated_tasks(context, work, held_in=accounts.held)
+    annotated = annotated_tasks(work, held_in=accounts.held)
     reviewed = [each.task.id for each in annotated if any(one.reviewed for one in each.annotations)]
-    note_labelled(context, work, annotated, reviewed)
+    note_labelled(work, annotated, reviewed)
     exclusive = are_exclusive(work, annotated)
 
     def loaded(tried: bool = False) -> CustomModel:
         return load_custom(file, work.question.labels, work.question.predicted_values, tried=tried)
 
     if loaded().learning is not None:
-        card = _fitted(context, work, loaded, annotated, exclusive, accounts) if annotated else None
+        card = _fitted(work, loaded, annotated, exclusive, accounts) if annotated else None
         if card is not None:
-            registry.set_problems(context.redis, work.key, "labels", _not_predicted(card))
-            return f"{file.name} is {card.name}, {_shown(context, work, card)}"
+            registry.set_problems(work.context.redis, work.key, "labels", _not_predicted(card))
+            return f"{file.name} is {card.name}, {_shown(work, card)}"
         try:
             loaded(tried=True)
         except CustomModelError:
             text = _TOO_FEW.format(file.name)
-            registry.set_problems(context.redis, work.key, "labels", [text])
+            registry.set_problems(work.context.redis, work.key, "labels", [text])
             return text
-    card = _kept(context, work, loaded(tried=True), exclusive)
-    registry.set_problems(context.redis, work.key, "labels", _not_predicted(card))
-    if registry.active_version(context.redis, work.key) != card.name:
-        registry.want(context.redis, work.key, card.name)
-        enqueue(context.redis, "rollout", work.key, card.name)
+    card = _kept(work, loaded(tried=True), exclusive)
+    registry.set_problems(work.context.redis, work.key, "labels", _not_predicted(card))
+    if registry.active_version(work.context.redis, work.key) != card.name:
+        registry.want(work.context.redis, work.key, card.name)
+        enqueue(work.context.redis, "rollout", work.key, card.name)
     return f"{file.name} is {card.name}"
 
 
@@ -86,7 +85,6 @@ def _not_predicted(card: ModelCard) -> list[str]:
 
 
 def _kept(
-    context: WorkerContext,
     work: ProjectWork,
     model: CustomModel,
     exclusive: bool,
@@ -94,8 +92,8 @@ def _kept(
     lost: ModelCard | None = None,
 ) -> ModelCard:
     """The version of a file; made again when the one there is cannot be read. The name of a `lost` one is not used again."""
-    models = context.models_dir(work.key)
-    taken = (*context.client.versions(work.id), *([lost.name] if lost else []))
+    models = work.context.models_dir(work.key)
+    taken = (*work.context.client.versions(work.id), *([lost.name] if lost else []))
     card = save_custom(models, model, exclusive=exclusive, taken=taken, learnt=learnt)
     if not is_whole(models, card.name, load_custom_version):
         card = save_custom(models, model, exclusive=exclusive, taken=(*taken, card.name), learnt=learnt)
@@ -103,7 +101,6 @@ def _kept(
 
 
 def _fitted(
-    context: WorkerContext,
     work: ProjectWork,
     loaded: Callable[[], CustomModel],
     annotated: Sequence[Annotated],
@@ -111,23 +108,23 @@ def _fitted(
     accounts: Accounts,
 ) -> ModelCard | None:
     """The version that has learnt from all that is annotated; None when that says one thing only."""
-    model, models = loaded(), context.models_dir(work.key)
+    model, models = loaded(), work.context.models_dir(work.key)
     mark = fingerprint(work, annotated, model.digest)
     known = known_version(models, model, exclusive=exclusive, fingerprint=mark)
     if known is not None and is_whole(models, known.name, load_custom_version):
         return known
     with part(0, 40):
         problems = VideoProblems(accounts=accounts)
-        videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
-        problems.tell(context, work)
-        accounts.close(context, work)
+        videos = labelled_videos(work, annotated, exclusive, problems=problems)
+        problems.tell(work)
+        accounts.close(work)
     answers = {tuple(row) for rows in evenly(videos, model.project_labels) for row in rows.values.tolist()}
     if len(answers) < 2:
         return None
     tasks = {each.task.id: each.task for each in annotated}
 
     def path_of(video: LabelledVideo) -> Path:
-        return task_video(context, work.question, tasks[video.task]).path
+        return task_video(work.context, work.question, tasks[video.task]).path
 
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models, prefix=".fit-") as made:
@@ -144,14 +141,14 @@ def _fitted(
             {str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
             {
                 "quick": _metrics(checked),
-                "against": against_shown(context, work, held, checked, videos, model.digest),
+                "against": against_shown(work, held, checked, videos, model.digest),
             },
             len(videos),
             frames,
             round(time.perf_counter() - started, 3),
             held,
         )
-        return _kept(context, work, model, exclusive, learnt, known)
+        return _kept(work, model, exclusive, learnt, known)
 
 
 def _learn(
@@ -220,16 +217,16 @@ def _predicted(model: CustomModel, video: LabelledVideo, path: Path, exclusive: 
     return Held(video.task, smoothed[at], known.values[at], whole, decided(smoothed, exclusive))
 
 
-def _shown(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
+def _shown(work: ProjectWork, card: ModelCard) -> str:
     """Has a fitted version rolled out, unless it is worse than an older one of the same file, or that was decided before."""
-    redis, key = context.redis, work.key
+    redis, key = work.context.redis, work.key
     active = registry.active_version(redis, key)
-    if was_decided(context, work, card):
+    if was_decided(work, card):
         if registry.wanted_version(redis, key) == card.name != active:
             enqueue(redis, "rollout", key, card.name)
         return "which knows these annotations already"
     before = ModelVersion.parse(active or "")
     comparable = active if before is not None and before.kind == card.kind else None
-    shown = roll_out_unless_worse(context, work, card, comparable)
-    note_decided(context, work, card)
+    shown = roll_out_unless_worse(work, card, comparable)
+    note_decided(work, card)
     return "and is rolled out" if shown else "and is kept back"

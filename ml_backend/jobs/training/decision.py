@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.untold import tell_of_untold
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Comparison
 from ml_backend.learning.versions import ModelCard, note_decision
 from ml_backend.projects import reconcile_state, registry
@@ -17,14 +16,14 @@ _FIRST = "there is no other version to compare it with"
 _REMEDY = " Correct some predictions and submit them, or run `coldblitz models activate`."
 
 
-def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: ModelCard, before: str | None) -> bool:
+def roll_out_unless_worse(work: ProjectWork, card: ModelCard, before: str | None) -> bool:
     """Queues the roll-out of a new version, unless it is worse than the one it was compared with when it was trained, which the
     admin is told. Its card says why, either way.
 
     `before` None: there is none to hold against it. Nor is one rolled out that cannot tell the labels apart.
     """
-    redis, key, models = context.redis, work.key, context.models_dir(work.key)
-    if tell_of_untold(context, work, card):
+    redis, key, models = work.context.redis, work.key, work.context.models_dir(work.key)
+    if tell_of_untold(work, card):
         note_decision(models, card.name, _UNTOLD.format(card.name))
         return False
     found = _comparisons(card) if before not in (None, card.name) else {}
@@ -41,14 +40,14 @@ def roll_out_unless_worse(context: WorkerContext, work: ProjectWork, card: Model
     return not worse
 
 
-def was_decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> bool:
+def was_decided(work: ProjectWork, card: ModelCard) -> bool:
     """Whether this was asked of the version before; not when a worker was killed, or Redis lost, in between."""
-    return bool(reconcile_state.get(context.redis, work.key, "decided") == card.name)
+    return bool(reconcile_state.get(work.context.redis, work.key, "decided") == card.name)
 
 
-def note_decided(context: WorkerContext, work: ProjectWork, card: ModelCard) -> None:
+def note_decided(work: ProjectWork, card: ModelCard) -> None:
     """To be called when all that follows from a decision is queued."""
-    reconcile_state.put(context.redis, work.key, "decided", card.name)
+    reconcile_state.put(work.context.redis, work.key, "decided", card.name)
 
 
 def _comparisons(card: ModelCard) -> dict[str, Comparison]:

@@ -13,7 +13,7 @@ from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotate
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
 from ml_backend.jobs.training.learning import fitting
 from ml_backend.jobs.training.train import newest_learnt
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
 from ml_backend.learning.whole import cross_validated_whole
@@ -30,7 +30,7 @@ def evaluate(project_key: str, version: str) -> str:
     newest = newest_learnt(models)
     if newest is not None and newest.name != version:
         return f"{version} was overtaken by {newest.name}"
-    annotated = annotated_tasks(context, work)
+    annotated = annotated_tasks(work)
     said, problems = [], VideoProblems()
     cards = card.each()
     for position, own in enumerate(cards):
@@ -38,19 +38,18 @@ def evaluate(project_key: str, version: str) -> str:
         if asked is None:
             continue
         with part(100 * position / len(cards), 100 * (position + 1) / len(cards)):
-            metrics = _measured(context, asked, own, annotated_for(asked, annotated), problems)
+            metrics = _measured(asked, own, annotated_for(asked, annotated), problems)
         calibration = {"temperature": metrics.get("temperature", 1.0)}
         add_measurements(models, version, metrics=metrics, calibration=calibration, question=own.question)
         score = metrics.get("macro_f1")
         where = "" if len(cards) == 1 else f"{own.question}: "
         said.append(f"{where}{metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else ""))
-    problems.tell(context, work)
+    problems.tell(work)
     enqueue(context.redis, "stopping", project_key)
     return f"{version}: {' '.join(said)}"
 
 
 def _measured(
-    context: WorkerContext,
     work: ProjectWork,
     card: ModelCard,
     annotated: Sequence[Annotated],
@@ -63,16 +62,16 @@ def _measured(
 
     if card.is_whole:
         with part(0, 50):
-            answered = whole_videos(context, work, annotated, problems)
+            answered = whole_videos(work, annotated, problems)
         measured = cross_validated_whole(answered, work.question.labels, card.exclusive, progress=tell).metrics()
         # Nothing is calibrated on a row a video.
         return {**measured, "temperature": 1.0}
     with part(0, 50):
-        backbone = backbone_of(context, work, card)
-        videos = labelled_videos(context, work, annotated, card.exclusive, backbone, problems)
+        backbone = backbone_of(work, card)
+        videos = labelled_videos(work, annotated, card.exclusive, backbone, problems)
     prompts = None
     if "prior" in card.structure:
-        videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
+        videos, prompts = with_names(work, [each.task for each in annotated], videos)
     return cross_validated(
         videos,
         card.labels,

@@ -66,7 +66,6 @@ class OwnNetwork:
 
 
 def own_network(
-    context: WorkerContext,
     work: ProjectWork,
     annotated: Sequence[Annotated],
     videos: Sequence[LabelledVideo],
@@ -76,21 +75,21 @@ def own_network(
     """The project's fine-tuned network, trained now when there is none for these videos; None when the frozen one is the
     better choice, which the admin is told. `videos` are those embedded by the frozen one. Raises VideoError, StorageError.
     """
-    models = context.models_dir(work.key)
+    models = work.context.models_dir(work.key)
     purpose = {"labels": list(work.question.labels), "exclusive": exclusive, **asdict(work.settings.blitz)}
     network = newest_network(models)
-    frozen = context.backbone_for(work.settings)
+    frozen = work.context.backbone_for(work.settings)
     if network is None or outgrown(network, purpose, frozen.key, len(videos)):
         with part(0, 80):
-            made = _train(context, work, annotated, videos, exclusive, purpose)
+            made = _train(work, annotated, videos, exclusive, purpose)
         if made is None:
-            registry.set_problems(context.redis, work.key, "finetune", [_TOO_FEW])
+            registry.set_problems(work.context.redis, work.key, "finetune", [_TOO_FEW])
             return None
         network = made
-    forget_networks(context, work.key, network.digest)
-    backbone = load_network(context, work, network.digest)
+    forget_networks(work.context, work.key, network.digest)
+    backbone = load_network(work, network.digest)
     with part(80, 100):
-        own = labelled_videos(context, work, annotated, exclusive, backbone)
+        own = labelled_videos(work, annotated, exclusive, backbone)
 
     def measured(some: Sequence[LabelledVideo]) -> CrossValidation:
         return cross_validated(
@@ -104,7 +103,7 @@ def own_network(
 
     checked = measured(own)
     metrics, before = checked.metrics(), measured(videos).metrics()
-    if not worth_using(context.redis, work.key, metrics, before):
+    if not worth_using(work.context.redis, work.key, metrics, before):
         return None
     return OwnNetwork(backbone, network, own, checked, {**metrics, "frozen_macro_f1": before.get("macro_f1")})
 
@@ -127,7 +126,6 @@ def outgrown(network: Network, purpose: Mapping[str, Any], base: str, videos: in
 
 
 def _train(
-    context: WorkerContext,
     work: ProjectWork,
     annotated: Sequence[Annotated],
     videos: Sequence[LabelledVideo],
@@ -147,22 +145,22 @@ def _train(
         return None
     training = [video for video in videos if video.task not in held]
     validation = [video for video in videos if video.task in held]
-    models = context.models_dir(work.key)
+    models = work.context.models_dir(work.key)
     models.mkdir(parents=True, exist_ok=True)
-    base = context.backbone_for(work.settings).key
+    base = work.context.backbone_for(work.settings).key
     cuda = "-cuda-" in base
     shown = GPU_EPOCH if cuda else CPU_EPOCH
     allow(_EPOCH_SECONDS * (settings.cycles + 1) * (settings.image_size / _USUAL_SIDE) ** 2)
-    pictures = partial(_pictures, context, work, {each.task.id: each.task for each in annotated})
+    pictures = partial(_pictures, work, {each.task.id: each.task for each in annotated})
     learnt = pictures(training, shown * settings.cycles, "train the network on", 0, 8)
     judged = pictures(validation, VALIDATION, "judge the network by", 8, 10)
-    kept = context.settings.data_dir / "weights"
-    of = context.settings
+    kept = work.context.settings.data_dir / "weights"
+    of = work.context.settings
     weights = find_weights(of.backbone, of.backbone_weights, kept, of.backbone_license)
     started = time.monotonic()
     tuned = finetune(
-        context.settings.backbone,
-        build(context.settings.backbone, weights, work.settings.resolution),
+        work.context.settings.backbone,
+        build(work.context.settings.backbone, weights, work.settings.resolution),
         learnt,
         judged,
         work.question.labels,
@@ -171,7 +169,7 @@ def _train(
         device="cuda" if cuda else "cpu",
         seed=_SEED,
         lock=gpu_lock(kept) if cuda else None,
-        progress=_teller(context, work.key, settings.cycles, started),
+        progress=_teller(work.context, work.key, settings.cycles, started),
     )
     return save_network(
         models,
@@ -194,7 +192,6 @@ def _train(
 
 
 def _pictures(
-    context: WorkerContext,
     work: ProjectWork,
     tasks: Mapping[int, Task],
     videos: Sequence[LabelledVideo],
@@ -208,12 +205,12 @@ def _pictures(
     return pictures_of(
         videos,
         work.question.labels,
-        lambda video: task_video(context, work.question, tasks[video.task]).path,
+        lambda video: task_video(work.context, work.question, tasks[video.task]).path,
         lambda video: roi_for(work, tasks[video.task]),
         size=(settings.image_size, settings.image_size),
         step=settings.frame_step,
         most=most,
-        folder=context.models_dir(work.key),
+        folder=work.context.models_dir(work.key),
         progress=lambda share: report(first + (last - first) * share, f"decoding the frames to {what}"),
     )
 

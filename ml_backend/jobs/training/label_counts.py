@@ -10,16 +10,13 @@ from statistics import median
 from ml_backend.annotation import Region
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.annotation_reading import is_from_model, is_untouched
 from ml_backend.projects.label_report import Author, HumanRegion, LabelReport, save
 
 
-def note_labelled(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], reviewed: Collection[int]
-) -> None:
+def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: Collection[int]) -> None:
     """Writes the project's label report; `reviewed` are the tasks whose whole video was looked at. Raises StorageError."""
-    data_dir = context.settings.data_dir
+    data_dir = work.context.settings.data_dir
     regions = {each.task.id: _regions(each, pushed_regions(data_dir, work, each)) for each in annotated}
     every = [region for mine in regions.values() for region in mine]
     frames, counts = Counter[str](), Counter[str]()
@@ -35,7 +32,7 @@ def note_labelled(
         reviewed=tuple(sorted(set(reviewed) & regions.keys())),
         frames=dict(frames),
         regions=dict(counts),
-        authors=_authors(annotated, every, context.client.names() if annotated else {}),
+        authors=_authors(annotated, every, work.context.client.names() if annotated else {}),
         sources={label: dict(found) for label, found in sources.items()},
     )
     save(data_dir, work.key, report, regions.items())

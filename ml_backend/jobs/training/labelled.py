@@ -13,7 +13,6 @@ from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.identity import identity_of
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.held import Held, held
 from ml_backend.labelstudio.label_config import Question
@@ -45,7 +44,7 @@ class Annotated:
 
 
 def annotated_tasks(
-    context: WorkerContext, work: ProjectWork, task: int | None = None, held_in: dict[int, Held] | None = None
+    work: ProjectWork, task: int | None = None, held_in: dict[int, Held] | None = None
 ) -> list[Annotated]:
     """Every task, or `task` alone, with at least one submitted annotation that was not skipped, or with frames that were
     labelled in the companion project.
@@ -55,9 +54,9 @@ def annotated_tasks(
     keep = len(work.config.questions) > 1
     read: dict[int, Annotated] = {}
     if held_in is not None:
-        for found, items in context.client.only_skipped(work.id, task):
+        for found, items in work.context.client.only_skipped(work.id, task):
             held_in[found.id] = held(items, work.config)
-    for found, items in context.client.annotated(work.id, task):
+    for found, items in work.context.client.annotated(work.id, task):
         if held_in is not None:
             held_in[found.id] = held(items, work.config)
         said = parse_annotations(found.id, items, work.question)
@@ -68,10 +67,10 @@ def annotated_tasks(
         for number, each in read.items()
         if _has_others_regions(each) or any(_has_others_regions(each.about(question)) for question in questions)
     ]
-    for number, shown in context.client.others_predictions(work.id, of_others).items():
+    for number, shown in work.context.client.others_predictions(work.id, of_others).items():
         read[number] = replace(read[number], shown=tuple(shown))
     known = {number: each.task for number, each in read.items()}
-    for found, answers in answered_frames(context, work, known, task):
+    for found, answers in answered_frames(work, known, task):
         before = read.get(found.id, Annotated(found, ()))
         read[found.id] = replace(before, annotations=(*before.annotations, *answers))
     return [read[number] for number in sorted(read) if read[number].annotations]
@@ -114,9 +113,7 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def labels_of(
-    context: WorkerContext, work: ProjectWork, annotated: Annotated, timeline: Timeline, exclusive: bool
-) -> FrameLabels:
+def labels_of(work: ProjectWork, annotated: Annotated, timeline: Timeline, exclusive: bool) -> FrameLabels:
     """What the annotations of one task say of each frame of its video."""
     grid = studio_grid(timeline, work.question.framerate_of(annotated.task.data))
     return frame_labels(
@@ -125,7 +122,7 @@ def labels_of(
         work.question.labels,
         work.settings.default_label,
         exclusive=exclusive,
-        pushed=pushed_regions(context.settings.data_dir, work, annotated),
+        pushed=pushed_regions(work.context.settings.data_dir, work, annotated),
         dense=work.settings.dense,
     )
 

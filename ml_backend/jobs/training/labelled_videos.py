@@ -13,7 +13,6 @@ from ml_backend.jobs.job import part, report
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.labelled import Annotated, labels_of
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
 from ml_backend.learning.whole import LabelledWhole, whole_labels
@@ -46,11 +45,11 @@ class VideoProblems:
         if self.accounts is not None:
             self.accounts.note_unusable(work, one)
 
-    def tell(self, context: WorkerContext, work: ProjectWork) -> None:
+    def tell(self, work: ProjectWork) -> None:
         """Replaces what the admin was told about them."""
-        registry.set_problems(context.redis, work.key, "annotated videos", self.unusable.values())
+        registry.set_problems(work.context.redis, work.key, "annotated videos", self.unusable.values())
         told = [_foreign(sorted(labels), where) for where, labels in sorted(self.foreign.items()) if labels]
-        registry.set_problems(context.redis, work.key, "unknown labels", told)
+        registry.set_problems(work.context.redis, work.key, "unknown labels", told)
 
 
 def _foreign(labels: Sequence[str], where: str) -> str:
@@ -60,7 +59,6 @@ def _foreign(labels: Sequence[str], where: str) -> str:
 
 
 def labelled_videos(
-    context: WorkerContext,
     work: ProjectWork,
     annotated: Sequence[Annotated],
     exclusive: bool,
@@ -71,34 +69,32 @@ def labelled_videos(
 
     Embedded by the frozen backbone unless one is given.
     """
-    used = backbone or context.backbone_for(work.settings)
+    used = backbone or work.context.backbone_for(work.settings)
     videos: list[LabelledVideo] = []
     noted = VideoProblems() if problems is None else problems
     for position, each in enumerate(annotated):
         report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(context, work.question, each.task, used, report)
-                labels = labels_of(context, work, each, features.timeline, exclusive)
+                features = task_features(work.context, work.question, each.task, used, report)
+                labels = labels_of(work, each, features.timeline, exclusive)
                 labelled = examples(labels, features.frames).frames
-                features = with_frames(context, work.question, each.task, features, labelled.tolist(), used)
+                features = with_frames(work.context, work.question, each.task, features, labelled.tolist(), used)
         except VideoError as error:
             noted.note_unusable(work, each, error)
             continue
         if noted.accounts is not None:
-            noted.accounts.note_video(context, work, each, features.timeline, labels, exclusive)
+            noted.accounts.note_video(work, each, features.timeline, labels, exclusive)
         noted.note_foreign(work, labels.unknown_labels)
         videos.append(LabelledVideo(each.task.id, features, labels))
     if problems is None:
-        noted.tell(context, work)
+        noted.tell(work)
     return videos
 
 
-def whole_videos(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
-) -> list[LabelledWhole]:
+def whole_videos(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> list[LabelledWhole]:
     """The same for a question about whole videos; those that nobody has answered are left out."""
-    question, backbone = work.question, context.backbone_for(work.settings)
+    question, backbone = work.question, work.context.backbone_for(work.settings)
     videos: list[LabelledWhole] = []
     for position, each in enumerate(annotated):
         report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
@@ -112,7 +108,7 @@ def whole_videos(
             continue
         try:
             with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(context, question, each.task, backbone, report)
+                features = task_features(work.context, question, each.task, backbone, report)
         except VideoError as error:
             problems.note_unusable(work, each, error)
             continue

@@ -16,7 +16,6 @@ from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, are_exclusive
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
 from ml_backend.jobs.training.predecessor import against_shown
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation, Fit, cross_validated
@@ -34,12 +33,12 @@ _QUICK_FOLDS = 2
 _OF_CONFIDENCE = ("calibration_error", "reliability", "temperature")
 
 
-def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
+def learn(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
     """Fits the head of the question of `work`. Raises NotEnoughLabels."""
     if work.question.kind == "choices":
-        return _learn_whole(context, work, annotated, problems)
+        return _learn_whole(work, annotated, problems)
     exclusive = are_exclusive(work, annotated)
-    videos, fit, own = _material(context, work, annotated, exclusive, problems)
+    videos, fit, own = _material(work, annotated, exclusive, problems)
     report(90, f"fitting on {len(videos)} videos")
     started = time.perf_counter()
     head = fit(videos)
@@ -48,11 +47,11 @@ def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotat
     checked = own.checked if own else _quick_check(videos, head)
     quick = own.metrics if own else _said(checked)
     answers = _answers(checked, [video.task for video in videos])
-    against = against_shown(context, work, answers, checked, videos, own.network.digest if own else "")
+    against = against_shown(work, answers, checked, videos, own.network.digest if own else "")
     return Learnt(
         work.question.from_name,
         head,
-        backbone=(own.backbone if own else context.backbone_for(work.settings)).key,
+        backbone=(own.backbone if own else work.context.backbone_for(work.settings)).key,
         metrics={"quick": quick, "against": against},
         curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
         network=asdict(own.network) if own else {},
@@ -63,13 +62,11 @@ def learn(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotat
     )
 
 
-def _learn_whole(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
-) -> Learnt:
+def _learn_whole(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
     with part(0, 90):
-        videos = whole_videos(context, work, annotated, problems)
+        videos = whole_videos(work, annotated, problems)
     if work.question == work.config.main:
-        note_labelled(context, work, annotated, [video.task for video in videos if video.judged])
+        note_labelled(work, annotated, [video.task for video in videos if video.judged])
     labels, exclusive = work.question.labels, not work.question.multiple
     report(90, f"fitting on {len(videos)} videos")
     started = time.perf_counter()
@@ -81,8 +78,8 @@ def _learn_whole(
     return Learnt(
         work.question.from_name,
         head,
-        backbone=context.backbone_for(work.settings).key,
-        metrics={"quick": _said(checked), "against": against_shown(context, work, answers, checked, videos, "")},
+        backbone=work.context.backbone_for(work.settings).key,
+        metrics={"quick": _said(checked), "against": against_shown(work, answers, checked, videos, "")},
         videos=len(videos),
         train_seconds=round(seconds, 3),
         answers=answers,
@@ -90,7 +87,6 @@ def _learn_whole(
 
 
 def _material(
-    context: WorkerContext,
     work: ProjectWork,
     annotated: Sequence[Annotated],
     exclusive: bool,
@@ -103,22 +99,20 @@ def _material(
     is_main = work.question == work.config.main
     may_tune = work.settings.blitz.fit == "finetune" and is_main
     with part(0, 30 if may_tune else 90):
-        videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
+        videos = labelled_videos(work, annotated, exclusive, problems=problems)
     if is_main:
-        note_labelled(
-            context, work, annotated, [video.task for video in videos if video.labels.dense and video.labels.judged]
-        )
+        note_labelled(work, annotated, [video.task for video in videos if video.labels.dense and video.labels.judged])
     kind = kind_for(work.settings.mode, videos)
     prompts = None
     if kind == "cold":
-        videos, prompts = with_names(context, work, [each.task for each in annotated], videos)
+        videos, prompts = with_names(work, [each.task for each in annotated], videos)
     fit = fitting(kind, work.question.labels, exclusive, prompts)
     if kind != "blitz" or not may_tune:
         if is_main:
-            registry.set_problems(context.redis, work.key, "finetune", [])
+            registry.set_problems(work.context.redis, work.key, "finetune", [])
         return videos, fit, None
     with part(30, 90):
-        own = own_network(context, work, annotated, videos, exclusive, fit)
+        own = own_network(work, annotated, videos, exclusive, fit)
     return (own.videos if own else videos), fit, own
 
 

@@ -10,7 +10,6 @@ from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.own_network import sees_as_then
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Asked, Comparison, compared
 from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import LabelledVideo
@@ -29,7 +28,6 @@ Videos = Sequence[LabelledVideo] | Sequence[LabelledWhole]
 
 
 def against_shown(
-    context: WorkerContext,
     work: ProjectWork,
     new: HeldAnswers | None,
     checked: CrossValidation | None,
@@ -42,17 +40,17 @@ def against_shown(
     `checked`: how the new ones came about. `videos`: those labelled now, embedded by the network `seen_by`, a digest, or by the
     frozen one where it is empty.
     """
-    version = registry.active_version(context.redis, work.key)
+    version = registry.active_version(work.context.redis, work.key)
     if version is None:
         return {}
     try:
-        whole = load_card(context.models_dir(work.key), version)
+        whole = load_card(work.context.models_dir(work.key), version)
         card = whole.about(work.question.from_name)
     except StorageError:
         return {}  # its files are gone
     if card is None:
         return Comparison(version, False, f"{version} does not answer it").as_json()
-    old = load_answers(context.models_dir(work.key), version, card.question)
+    old = load_answers(work.context.models_dir(work.key), version, card.question)
     if new is None or checked is None or old is None:
         few = (
             "there are too few videos to measure it"
@@ -67,11 +65,11 @@ def against_shown(
     ]
     known = {one.recording for one in asked if one.task in old.taught}
     unseen = {one.task for one in asked if one.recording not in known}
-    frozen = context.backbone_for(work.settings).network
+    frozen = work.context.backbone_for(work.settings).network
     same = _network(card) == seen_by and (seen_by or network_of(card.backbone) == frozen)
-    later = _answers(context, work, card, [v for v in videos if v.task in unseen]) if same else {}
+    later = _answers(work, card, [v for v in videos if v.task in unseen]) if same else {}
     found = compared(version, new, old, asked, later)
-    if found.worse and not is_custom(version) and not sees_as_then(context, work, card):
+    if found.worse and not is_custom(version) and not sees_as_then(work, card):
         # Held back for a version that predicts no more, it would leave new videos without predictions.
         found = Comparison(version, False, f"{found.said}, but {version} {_BLIND}")
     return found.as_json()
@@ -87,14 +85,12 @@ def _values(video: LabelledVideo | LabelledWhole, labels: tuple[str, ...]) -> Va
     return video.labels.select(labels).resized(len(video.features)).values
 
 
-def _answers(
-    context: WorkerContext, work: ProjectWork, card: ModelCard, videos: Sequence[LabelledVideo | LabelledWhole]
-) -> dict[int, Values]:
+def _answers(work: ProjectWork, card: ModelCard, videos: Sequence[LabelledVideo | LabelledWhole]) -> dict[int, Values]:
     """What a version says of videos that it has not seen; nothing where it cannot be had of it."""
     if is_custom(card.name) or not videos:
         return {}
     try:
-        heads = load_heads(context.models_dir(work.key), card.name)
+        heads = load_heads(work.context.models_dir(work.key), card.name)
     except StorageError as error:
         log.warning("%s", error)
         return {}

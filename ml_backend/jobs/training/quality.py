@@ -11,7 +11,7 @@ from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.pages import task_page
 from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
@@ -29,17 +29,17 @@ def quality(project_key: str) -> str:
     work = open_project(context, project_key)
     if not work.config.timelines:
         return "the project has no timeline whose labels could be looked through"
-    annotated, problems = annotated_tasks(context, work), VideoProblems()
+    annotated, problems = annotated_tasks(work), VideoProblems()
     rows: list[SuspectRow] = []
     with part(0, 95):
         for position, question in enumerate(work.config.timelines):
             with part(100 * position / len(work.config.timelines), 100 * (position + 1) / len(work.config.timelines)):
                 own = work.on(question)
-                looked = _look(context, own, annotated_for(own, annotated), problems)
+                looked = _look(own, annotated_for(own, annotated), problems)
             rows += looked.rows
             if question == work.config.main:
                 main = looked
-    problems.tell(context, work)
+    problems.tell(work)
     names = context.client.names()
     several = len(work.config.questions) > 1
     found = QualityReport(
@@ -68,24 +68,21 @@ class _Looked:
     with_model: Mapping[int, float | None]
 
 
-def _look(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems
-) -> _Looked:
+def _look(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> _Looked:
     exclusive = are_exclusive(work, annotated)
     with part(0, 90):
-        videos = labelled_videos(context, work, annotated, exclusive, problems=problems)
+        videos = labelled_videos(work, annotated, exclusive, problems=problems)
     report(90, "looking for labels that are probably wrong")
     labels = work.question.labels
     predicted = held_out(videos, labels, exclusive=exclusive)
     tasks = {each.task.id: each for each in annotated}
-    rows = tuple(_rows(context, work, tasks, videos, suspects(predicted, labels, exclusive=exclusive)))
-    by_author = {video.task: _by_author(context, work, tasks[video.task], video, exclusive) for video in videos}
+    rows = tuple(_rows(work, tasks, videos, suspects(predicted, labels, exclusive=exclusive)))
+    by_author = {video.task: _by_author(work, tasks[video.task], video, exclusive) for video in videos}
     agreed = agreement(list(by_author.values()), labels)
     return _Looked(len(videos), rows, agreed, agreement_with_model(predicted, by_author, labels))
 
 
 def _rows(
-    context: WorkerContext,
     work: ProjectWork,
     tasks: Mapping[int, Annotated],
     videos: Sequence[LabelledVideo],
@@ -109,14 +106,14 @@ def _rows(
             expected=suspect.expected,
             doubt=round(suspect.doubt, 3),
             kind=suspect.kind,
-            url=task_page(context.client.url, work.id, task.id),
+            url=task_page(work.context.client.url, work.id, task.id),
             control="" if work.question.alone else work.question.from_name,
             said=off_by(suspect, int(span[1]) - int(span[0]) + 1),
         )
 
 
 def _by_author(
-    context: WorkerContext, work: ProjectWork, annotated: Annotated, video: LabelledVideo, exclusive: bool
+    work: ProjectWork, annotated: Annotated, video: LabelledVideo, exclusive: bool
 ) -> dict[int, FrameLabels]:
     """What each annotator alone says of a task."""
     authors = dict.fromkeys(a.author for a in annotated.annotations if a.author is not None)
@@ -124,7 +121,6 @@ def _by_author(
         return dict.fromkeys(authors, video.labels)
     return {
         author: labels_of(
-            context,
             work,
             replace(annotated, annotations=tuple(a for a in annotated.annotations if a.author == author)),
             video.features.timeline,

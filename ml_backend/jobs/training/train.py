@@ -25,7 +25,7 @@ from ml_backend.jobs.training.label_counts import note_labelled
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint
 from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
+from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version
 from ml_backend.projects import reconcile_state, registry
@@ -62,32 +62,32 @@ def train(project_key: str) -> str:
             return "another training follows the one that is running"
         work = open_project(context, project_key, sure=True)
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
-        state = training_state(context, work)
-        done = _train(context, work)
+        state = training_state(work)
+        done = _train(work)
     reconcile_state.put(redis, project_key, "trained", state)
     return done
 
 
-def _train(context: WorkerContext, work: ProjectWork) -> str:
-    redis, key = context.redis, work.key
-    if file := custom_file_of(context, work):
-        return take_custom(context, work, file)
+def _train(work: ProjectWork) -> str:
+    redis, key = work.context.redis, work.key
+    if file := custom_file_of(work):
+        return take_custom(work, file)
     accounts = Accounts()
-    annotated = annotated_tasks(context, work, held_in=accounts.held)
+    annotated = annotated_tasks(work, held_in=accounts.held)
     if not annotated:
-        note_labelled(context, work, (), ())
-        accounts.close(context, work)
+        note_labelled(work, (), ())
+        accounts.close(work)
         return "nothing is annotated yet"
-    tell_of_weights(context, work)
-    backbone = context.backbone_for(work.settings)
-    _tell_of_strays(context, work, annotated)
+    tell_of_weights(work)
+    backbone = work.context.backbone_for(work.settings)
+    _tell_of_strays(work, annotated)
     mark = fingerprint(work, annotated, backbone.network)
-    models = context.models_dir(key)
+    models = work.context.models_dir(key)
     newest = newest_learnt(models)
     known = newest is not None and newest.settings.get("fingerprint") == mark
     if newest is not None and known and is_whole(models, newest.name, load_heads):
-        return _go_on_with(context, work, newest)
-    learnt, short, account = _learn_all(context, work, annotated, accounts)
+        return _go_on_with(work, newest)
+    learnt, short, account = _learn_all(work, annotated, accounts)
     if not learnt:
         # Not a failure: the next annotation asks again, and until then the suggestions stay.
         registry.set_problems(redis, key, "labels", short)
@@ -112,7 +112,7 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
         videos=first.videos,
         labelled_frames=first.labelled_frames,
         train_seconds=first.train_seconds,
-        taken=context.client.versions(work.id),
+        taken=work.context.client.versions(work.id),
         question=first.question,
         others=others,
         account=account.as_json(),
@@ -122,18 +122,18 @@ def _train(context: WorkerContext, work: ProjectWork) -> str:
     videos = f"{max(each.videos for each in learnt)} videos"
     # A question about whole videos knows no frames.
     trained = f"trained {card.name} on {f'{frames} frames of {videos}' if frames else videos}"
-    return f"{trained}, {_decide(context, work, card)}"
+    return f"{trained}, {_decide(work, card)}"
 
 
-def _tell_of_strays(context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated]) -> None:
+def _tell_of_strays(work: ProjectWork, annotated: Sequence[Annotated]) -> None:
     """Says which regions are on a control that was renamed or removed: nothing is learnt from them."""
     strays: Counter[str] = sum((Counter(each.strays) for each in annotated), Counter())
     told = [_STRAY.format(number, control) for control, number in sorted(strays.items())]
-    registry.set_problems(context.redis, work.key, "controls", told)
+    registry.set_problems(work.context.redis, work.key, "controls", told)
 
 
 def _learn_all(
-    context: WorkerContext, work: ProjectWork, annotated: Sequence[Annotated], accounts: Accounts
+    work: ProjectWork, annotated: Sequence[Annotated], accounts: Accounts
 ) -> tuple[list[Learnt], list[str], Account]:
     """What can be learnt about each question, the main one first, a sentence about each of which nothing can be yet, and what
     became of all regions."""
@@ -146,11 +146,11 @@ def _learn_all(
         own = work.on(question)
         try:
             with part(100 * position / len(every), 100 * (position + 1) / len(every)):
-                learnt.append(learn(context, own, annotated_for(own, annotated), problems))
+                learnt.append(learn(own, annotated_for(own, annotated), problems))
         except NotEnoughLabels as error:
             short.append((question, error))
-    problems.tell(context, work)
-    account = accounts.close(context, work)
+    problems.tell(work)
+    account = accounts.close(work)
     return learnt, [_why_not(question, error, account) for question, error in short], account
 
 
@@ -172,11 +172,11 @@ def _without_example(work: ProjectWork, learnt: Sequence[Learnt]) -> Iterator[st
             yield _NO_EXAMPLES.format(len(labels), where, some(labels))
 
 
-def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) -> str:
+def _go_on_with(work: ProjectWork, newest: ModelCard) -> str:
     """What is still to be done with a version that was trained on just what is annotated now."""
-    redis, key = context.redis, work.key
-    if not was_decided(context, work, newest):
-        return _decide(context, work, newest)  # a worker was killed, or Redis lost, before it was
+    redis, key = work.context.redis, work.key
+    if not was_decided(work, newest):
+        return _decide(work, newest)  # a worker was killed, or Redis lost, before it was
     wanted = registry.wanted_version(redis, key)
     if not newest.told_apart and wanted is None:
         return f"{newest.name} knows these annotations already, and cannot tell the labels apart"
@@ -188,15 +188,15 @@ def _go_on_with(context: WorkerContext, work: ProjectWork, newest: ModelCard) ->
     return f"{newest.name} knows these annotations already"
 
 
-def _decide(context: WorkerContext, work: ProjectWork, card: ModelCard) -> str:
+def _decide(work: ProjectWork, card: ModelCard) -> str:
     """Has a new version rolled out and measured, or tells the admin why it is kept back."""
-    redis, key = context.redis, work.key
-    shown = roll_out_unless_worse(context, work, card, registry.active_version(redis, key))
+    redis, key = work.context.redis, work.key
+    shown = roll_out_unless_worse(work, card, registry.active_version(redis, key))
     if shown:
         enqueue(redis, "evaluate", key, card.name)
     # Also of one that is kept back: it may be worse because of wrong labels.
     enqueue(redis, "quality", key)
-    note_decided(context, work, card)
+    note_decided(work, card)
     return f"{card.name} is rolled out" if shown else f"{card.name} is kept back"
 
 

@@ -30,7 +30,7 @@ class TestAnswers:
         studio.answer(5, 60, NONE)
         studio.answer(5, 61, "dog", author=2)
         studio.answer(5, 140)  # skipped
-        [task] = annotated_tasks(context, opened(context))
+        [task] = annotated_tasks(opened(context))
         mine, theirs = task.annotations
         assert [(r.start, r.end, r.labels, r.nothing) for r in mine.regions] == [
             (3, 3, ("cat",), False),
@@ -47,7 +47,7 @@ class TestAnswers:
         companion(KEY, 5)
         studio.tasks[5]["annotations"].append({"id": 1, "result": [], "updated_at": "2026-01-31T12:00:00Z"})
         studio.answer(5, 3, "cat")
-        [task] = annotated_tasks(context, opened(context), 5)
+        [task] = annotated_tasks(opened(context), 5)
         assert [annotation.id > 0 for annotation in task.annotations] == [True, False]
 
     def test_they_are_exported_as_what_a_person_said(
@@ -56,7 +56,7 @@ class TestAnswers:
         with_film(studio, film)
         companion(KEY, 5)
         studio.answer(5, 3, "cat", author=2)
-        [video] = videos(context, opened(context), [])
+        [video] = videos(opened(context), [])
         [run] = [run for run in video.runs if run.label == "cat"]
         assert (run.start, run.stop, run.source, video.annotators) == (2, 3, "human", (2,))
 
@@ -66,7 +66,7 @@ class TestAnswers:
         with_film(studio, film)
         companion(KEY, 5)
         seen = [_known(context)]
-        assert training_state(context, opened(context)) is None
+        assert training_state(opened(context)) is None
         for minute, frame in enumerate((60, 3)):
             studio.answer(5, frame, "cat", when=f"2026-02-01T12:0{minute}:00Z")
             seen.append(_known(context))
@@ -84,11 +84,11 @@ class TestAnswers:
         studio.answer(5, 3, "cat")
         assert studio.project is not None
         studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="50"')
-        assert annotated_tasks(context, opened(context)) == []
+        assert annotated_tasks(opened(context)) == []
         [told] = registry.problems(redis)[KEY]
         assert told.startswith("1 frames that were answered in the companion project are not used for training")
 
 
 def _known(context: WorkerContext) -> tuple[str | None, str]:
     work = opened(context)
-    return training_state(context, work), fingerprint(work, annotated_tasks(context, work), "a network")
+    return training_state(work), fingerprint(work, annotated_tasks(work), "a network")

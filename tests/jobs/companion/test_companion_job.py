@@ -218,7 +218,7 @@ class TestImages:
         suggest(studio, 5, ())
         studio.meanwhile = lambda: registry.note_annotation(redis, KEY)
         assert companion(KEY) == "10 images in project 20, 0 tasks lack some, removed 20"
-        assert queue_images(context, opened(context), 5, context.client.versions(7)), "the rest is still to be removed"
+        assert queue_images(opened(context), 5, context.client.versions(7)), "the rest is still to be removed"
         redis.delete(f"coldblitz:event:{KEY}")
         assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 10"
 
@@ -230,7 +230,7 @@ class TestImages:
         companion(KEY, 5)
         suggest(studio, 5, ())
         assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 3"
-        assert queue_images(context, opened(context), 5, context.client.versions(7))
+        assert queue_images(opened(context), 5, context.client.versions(7))
         assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 1"
 
     def test_a_models_questions_are_images_too_and_a_task_that_was_annotated_needs_no_others(
@@ -260,7 +260,7 @@ class TestImages:
         monkeypatch.setattr(image_sync, "WINDOW", 3)
         for task in range(1, 6):
             with_film(studio, film, task)
-            want_images(context, opened(context), task)
+            want_images(opened(context), task)
         assert waiting_jobs(redis) == ["companion 1", "companion 2", "companion 3"]
         queue_of(redis, "companion").empty()
         for task in (1, 2, 3):
@@ -276,7 +276,7 @@ class TestImages:
         companion(KEY, 5)
         suggest(studio, 5, ())
         monkeypatch.setattr(image_sync, "WINDOW", 0)
-        studio.meanwhile = lambda: want_images(context, opened(context), 5)
+        studio.meanwhile = lambda: want_images(opened(context), 5)
         companion(KEY)
         assert reconcile_state.get(redis, KEY, "images") == "more"
 
@@ -289,7 +289,7 @@ class TestImages:
         del studio.tasks[5]
         companion(KEY)
         assert held(studio) == [(5, 3)]
-        assert annotated_tasks(context, opened(context)) == []
+        assert annotated_tasks(opened(context)) == []
 
 
 class TestTheProject:
@@ -343,8 +343,8 @@ class TestTheProject:
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis
     ) -> None:
         remember(redis, companion=False)
-        want_images(context, opened(context), 5)
-        assert queue_images(context, opened(context), 0, {}) is None
+        want_images(opened(context), 5)
+        assert queue_images(opened(context), 0, {}) is None
         assert waiting_jobs(redis) == []
         companion(KEY)
         assert studio.made == {}
@@ -358,7 +358,7 @@ class TestReconciling:
 
         def compared() -> bool:
             work, stored = opened(context), context.client.versions(7)
-            return queue_images(context, work, context.client.last_changed(7)[0], stored) is not None
+            return queue_images(work, context.client.last_changed(7)[0], stored) is not None
 
         assert compared()
         companion(KEY)

@@ -41,7 +41,7 @@ def exchange(context: WorkerContext, studio: CompanionStudio, video: Path, name:
 
 
 def learned(context: WorkerContext) -> list[tuple[int, tuple[str, ...]]]:
-    found = annotated_tasks(context, opened(context))
+    found = annotated_tasks(opened(context))
     return [(int(r.start), r.labels) for each in found for annotation in each.annotations for r in annotation.regions]
 
 

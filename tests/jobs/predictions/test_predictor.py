@@ -68,7 +68,7 @@ def work(context: WorkerContext) -> ProjectWork:
 
 def said(context: WorkerContext, work: ProjectWork, annotated: Annotated) -> FrameProbabilities:
     """What the model says to the only question of its task."""
-    predicted = predictor(context, work, "custom-mine-v1")(annotated.task, annotated)
+    predicted = predictor(work, "custom-mine-v1")(annotated.task, annotated)
     assert predicted is not None
     ((_, part),) = predicted.parts
     assert part.frames is not None
@@ -78,7 +78,7 @@ def said(context: WorkerContext, work: ProjectWork, annotated: Annotated) -> Fra
 def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is_held(
     context: WorkerContext, work: ProjectWork
 ) -> None:
-    (annotated,) = annotated_tasks(context, work)
+    (annotated,) = annotated_tasks(work)
     found = said(context, work, annotated)
     assert found.labels == ("cat", "dog")
     assert found.values[8, 0] == pytest.approx(1)
@@ -121,7 +121,7 @@ def test_short_bouts_and_gaps_are_treated_as_the_project_says_for_each_label(
 def test_frames_that_people_answered_are_not_asked_about_again_by_a_model_without_embeddings_either(
     context: WorkerContext, work: ProjectWork
 ) -> None:
-    (annotated,) = annotated_tasks(context, work)
+    (annotated,) = annotated_tasks(work)
     found = said(context, work, annotated)
     assert found.answered.tolist() == [4, 8]
     regions = timeline_prediction(work, "custom-mine-v1", annotated.task, found).regions

@@ -81,18 +81,18 @@ class TestTheShownVersion:
         for version in ("cold-v1", "cold-v2"):
             predicted(studio, 1, version)
             (context.models_dir(KEY) / version).mkdir(parents=True)
-        pin(context, open_project(context, KEY), "cold-v1")
+        pin(open_project(context, KEY), "cold-v1")
         read = open_project(context, KEY)
-        pin(context, read, "cold-v2")
-        follow_pin(context, read, context.client.versions(7))
+        pin(read, "cold-v2")
+        follow_pin(read, context.client.versions(7))
         assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v2"
 
     def test_suggestions_that_come_late_do_not_push_the_model_aside(
         self, context: WorkerContext, studio: Studio, redis: Redis
     ) -> None:
         work = open_project(context, KEY)
-        pin(context, work, "cold-v1")
-        pin(context, work, "keyframes-v1")
+        pin(work, "cold-v1")
+        pin(work, "keyframes-v1")
         assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v1"
 
     def test_but_not_where_the_admin_wants_none_shown(self, studio: Studio, redis: Redis) -> None:

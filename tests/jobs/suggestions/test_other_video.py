@@ -216,9 +216,9 @@ class TestAnotherVideo:
     def test_trains_anew(self, context: WorkerContext, studio: Studio, films: tuple[Path, Path], task: int) -> None:
         annotate(studio, task, LATER)
         work = open_project(context, KEY)
-        before = fingerprint(work, annotated_tasks(context, work), "resnet")
+        before = fingerprint(work, annotated_tasks(work), "resnet")
         studio.exchange(task, films[0], name="another.mp4", when=LATEST)
-        assert fingerprint(work, annotated_tasks(context, work), "resnet") != before
+        assert fingerprint(work, annotated_tasks(work), "resnet") != before
 
     def test_which_came_while_a_job_was_at_work_is_not_missed(
         self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
@@ -226,7 +226,7 @@ class TestAnotherVideo:
         work = open_project(context, KEY)
         read = context.client.task(7, task)
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
-        assert begin(context, work, [read]) == set()
+        assert begin(work, [read]) == set()
         assert "1 tasks with another video" in reconcile(KEY)
 
 
@@ -237,7 +237,7 @@ class TestWhatItCosts:
         for task in range(1, 31):
             studio.add_task(task)
         work = open_project(context, KEY)
-        begin(context, work, context.client.tasks(7))
+        begin(work, context.client.tasks(7))
         reconcile(KEY)
         listed: list[int] = []
         recall = identities.recall

@@ -132,7 +132,7 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
 
     # What it learnt is read from the version's folder: the task without annotations is predicted right.
     work = open_project(context, KEY)
-    predict = predictor(context, work, card.name)
+    predict = predictor(work, card.name)
     found = predict(context.client.task(work.id, 4), None)
     assert found is not None
     ((_, part),) = found.parts
@@ -177,7 +177,7 @@ def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
 def test_one_answer_alone_teaches_nothing(context: WorkerContext, studio: Studio) -> None:
     studio.tasks[1]["annotations"] = [reviewed(1, (1, FRAMES, "day"))]
     assert "two different labels" in train(KEY)
-    assert annotated_tasks(context, open_project(context, KEY))
+    assert annotated_tasks(open_project(context, KEY))
     assert versions(context) == ()
 
 

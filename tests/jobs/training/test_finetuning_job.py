@@ -144,7 +144,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     train(KEY)
     assert newest(context).name == "blitz-v2"
     assert newest(context).network["digest"] == card.network["digest"]
-    assert backbone_of_version(context, open_project(context, KEY), card.name) is not None
+    assert backbone_of_version(open_project(context, KEY), card.name) is not None
 
 
 class TestWhenTheNetworkIsUsed:

@@ -102,7 +102,7 @@ def test_the_admin_reads_why_one_is_kept_back(context: WorkerContext, studio: St
     head, card = load_version(models, "cold-v1")
     worse = Comparison("cold-v1", True, "on the 5 recordings it is worse").as_json()
     made = save_version(models, head, backbone=card.backbone, metrics={"against": worse}, question="what")
-    assert not roll_out_unless_worse(context, work, made, "cold-v1")
+    assert not roll_out_unless_worse(work, made, "cold-v1")
     told = "cold-v2 is kept back: on the 5 recordings it is worse."
     assert decision(context, "cold-v2") == told
     assert any(problem.startswith(told) for problem in registry.problems(context.redis)[KEY])

@@ -52,7 +52,7 @@ class TestWhatPeopleHaveLabelled:
                 2, 12, region("kf-3", 3, 3, None, "prediction"), region("kf-9", 9, 9, "cat", "prediction-changed")
             ),
         ]
-        note_labelled(context, work, tasks, [1, 7])
+        note_labelled(work, tasks, [1, 7])
         report = self.report(context)
         assert (report.tasks, report.reviewed) == ((1, 2), (1,))
         assert (report.frames, report.regions) == ({"cat": 11, "dog": 5}, {"cat": 2, "dog": 1})
@@ -73,7 +73,7 @@ class TestWhatPeopleHaveLabelled:
             region("kf-40", 40, 40, origin="prediction-changed"),
             region("abc", 50, 60),
         )
-        note_labelled(context, work, [annotated(1, 11, *regions)], [])
+        note_labelled(work, [annotated(1, 11, *regions)], [])
         found = label_report.regions_of(context.settings.data_dir, KEY, 1)
         assert [each.source for each in found] == ["accepted", "changed", "person", "person"]
         report = self.report(context)
@@ -86,7 +86,7 @@ class TestWhatPeopleHaveLabelled:
     ) -> None:
         left = region("cold-v1-1_1_10", 1, 10, origin="prediction")
         dragged = region("cold-v1-2_20_30", 20, 33, origin="prediction")
-        note_labelled(context, work, [annotated(1, 11, left, dragged)], [])
+        note_labelled(work, [annotated(1, 11, left, dragged)], [])
         found = label_report.regions_of(context.settings.data_dir, KEY, 1)
         assert [each.source for each in found] == ["accepted", "changed"]
 
@@ -109,7 +109,7 @@ class TestWhatPeopleHaveLabelled:
             for name, start in (("yolo-1", 20), ("yolo-2", 40))
         ]
         made = replace(annotated(1, 11, copied, others, dragged, relabelled, imported), shown=(shown,))
-        note_labelled(context, work, [made], [])
+        note_labelled(work, [made], [])
         found = label_report.regions_of(context.settings.data_dir, KEY, 1)
         assert [each.source for each in found] == ["accepted", "accepted", "changed", "changed", "person"]
 
@@ -124,20 +124,20 @@ class TestWhatPeopleHaveLabelled:
             taking(annotated(task, author, region("a", 1, 10)), seconds)
             for task, author, seconds in ((1, 11, 4.0), (2, 11, 10.0), (3, 11, 6.0), (4, 12, None), (5, 13, 2.0))
         ]
-        note_labelled(context, work, tasks, [])
+        note_labelled(work, tasks, [])
         found = {each.called: (each.seconds, each.median_seconds) for each in self.report(context).authors}
         assert found == {"Ada Lovelace": (20.0, 6.0), "ben@a.example": (None, None), "user 13": (2.0, 2.0)}
 
     def test_a_token_that_may_not_see_people_leaves_their_numbers(
         self, context: WorkerContext, work: ProjectWork
     ) -> None:
-        note_labelled(context, work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None)], [])
+        note_labelled(work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None)], [])
         assert [each.called for each in self.report(context).authors] == ["user 11", "unknown"]
 
     def test_a_report_from_before_there_were_names_is_still_read(
         self, context: WorkerContext, work: ProjectWork
     ) -> None:
-        note_labelled(context, work, [annotated(1, 11, region("a", 1, 10))], [])
+        note_labelled(work, [annotated(1, 11, region("a", 1, 10))], [])
         path = context.settings.data_dir / "projects" / KEY / "labelled" / "report.json"
         data = json.loads(path.read_text())
         del data["sources"]
@@ -147,13 +147,13 @@ class TestWhatPeopleHaveLabelled:
         assert self.report(context).authors[0].called == "user 11"
 
     def test_what_is_no_longer_annotated_is_forgotten(self, context: WorkerContext, work: ProjectWork) -> None:
-        note_labelled(context, work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None, region("b", 1, 2))], [])
-        note_labelled(context, work, [annotated(2, None, region("b", 1, 2))], [])
+        note_labelled(work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None, region("b", 1, 2))], [])
+        note_labelled(work, [annotated(2, None, region("b", 1, 2))], [])
         assert label_report.regions_of(context.settings.data_dir, KEY, 1) == ()
         assert label_report.regions_of(context.settings.data_dir, KEY, 2) == (
             HumanRegion(1, 2, ("cat",), None, "person"),
         )
-        note_labelled(context, work, [], [])
+        note_labelled(work, [], [])
         assert (self.report(context).tasks, self.report(context).frames) == ((), {})
 
     def test_nothing_is_known_before_the_first_annotation(self, tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_an_export_names_the_control_of_each_label(context: WorkerContext, studi
         path = tmp_path / f"{control}.parquet"
         path.unlink(missing_ok=True)
         work = open_work(context, open_project(context, KEY).id, control)
-        write_export(context, work, path, None, Choice(**chosen), lambda _text, _total: lambda _done: None)
+        write_export(work, path, None, Choice(**chosen), lambda _text, _total: lambda _done: None)
         rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
         return rows
 
