@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -207,3 +208,8 @@ def test_a_worker_loads_neither_flask_nor_torch_before_a_job_needs_it() -> None:
     loaded = loaded_by("import ml_backend.jobs.worker, ml_backend.jobs.reconciling.reconcile")
     assert "rq" in loaded
     assert not loaded & {"flask", "torch", "transformers", "label_studio_ml"}
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, number in names.items() if number > 1] == [], "pytest imports the first of them only"
