@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import get_args
 
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
-from ml_backend.labelstudio.held import Held
+from ml_backend.labelstudio.held import Apart, Held
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.frame_labels import YES, FrameLabels
 from ml_backend.learning.label_outcomes import Outcome, outcomes
@@ -24,10 +25,11 @@ _COMPANION = "the companion project"
 @dataclass(frozen=True)
 class Accounts:
     """`held`: of each task what Label Studio holds, as the annotations were read. `found`: what became of the regions of
-    each task, with their control."""
+    each task, with their control. `kept`: what became of them in the training before, where they are the same."""
 
     held: dict[int, Held] = field(default_factory=dict)
     found: dict[int, list[tuple[str, Outcome]]] = field(default_factory=lambda: defaultdict(list))
+    kept: dict[int, list[Row]] = field(default_factory=dict)
 
     def note_video(
         self,
@@ -70,8 +72,19 @@ class Accounts:
     def rows(self, work: ProjectWork, task: int, names: dict[int, str]) -> Iterable[Row]:
         for (control, reason), number in self.held.get(task, Held()).apart.items():
             yield Row(control, reason, number)
+        yield from self.kept.get(task, ())
         for control, outcome in self.found.get(task, ()):
             yield Row(control, outcome.reason, 1, outcome.frames, _detail(outcome, names))
+
+    def close_again(self, work: ProjectWork, learned: Sequence[Annotated]) -> None:
+        """The same where these tasks were learned from already: only what is kept apart, as of a skip, can be new. Nothing
+        is written when it is not known what they taught. Raises StorageError."""
+        for each in learned:
+            before = label_account.load(work.context.settings.data_dir, work.key, each.task.id)
+            if before is None:
+                return
+            self.kept[each.task.id] = [row for row in before.rows if row.reason not in get_args(Apart)]
+        self.close(work)
 
     def close(self, work: ProjectWork) -> Account:
         """Writes the account of each task and of the project, which is returned. Raises StorageError."""
@@ -79,7 +92,7 @@ class Accounts:
         disagree = any(outcome.by for found in self.found.values() for _, outcome in found)
         names = work.context.client.names() if disagree else {}
         tasks = {}
-        for task in sorted({*self.held, *self.found}):
+        for task in sorted({*self.held, *self.found, *self.kept}):
             held = self.held.get(task, Held())
             rows = list(self.rows(work, task, names))
             # Those of the companion project are none of the task's own.

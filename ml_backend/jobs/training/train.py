@@ -86,6 +86,7 @@ def _train(work: ProjectWork) -> str:
     newest = newest_learnt(models)
     known = newest is not None and newest.settings.get("fingerprint") == mark
     if newest is not None and known and is_whole(models, newest.name, load_heads):
+        accounts.close_again(work, annotated)
         return _go_on_with(work, newest)
     learnt, short, account = _learn_all(work, annotated, accounts)
     if not learnt:

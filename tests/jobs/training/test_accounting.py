@@ -128,6 +128,23 @@ def test_that_nothing_was_labelled_is_said_where_it_is_so(context: WorkerContext
     assert account(context) == Account(account(context).made, annotations=1)
 
 
+def test_what_is_skipped_after_a_training_is_accounted_for_although_there_is_nothing_new_to_learn(
+    context: WorkerContext, studio: Studio
+) -> None:
+    annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
+    train(KEY)
+    annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
+    annotate(studio, 2, of_yolo(1, 10), of_yolo(20, 30), was_cancelled=True)
+    assert train(KEY) == "cold-v1 knows these annotations already"
+    assert account(context, 1).rows == (Row("events", "taught", 2, 2), Row("events", "skipped", 1))
+    assert account(context, 2).rows == (Row("events", "skipped", 2),)
+    whole = account(context)
+    assert (whole.annotations, whole.skipped, whole.regions, whole.taught) == (1, 2, 5, 2)
+    studio.tasks[2]["annotations"].clear()
+    train(KEY)
+    assert (account(context).skipped, account(context).regions) == (1, 3)
+
+
 def test_skipped_annotations_are_accounted_for_without_any_other(context: WorkerContext, studio: Studio) -> None:
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
     assert train(KEY) == "nothing is annotated yet"
