@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -123,8 +124,11 @@ def _valid(
     for name, value in given.items():
         shown = f"{within}{name}"
         if name not in known:
-            listed = ", ".join(sorted(known))
-            problems.append(f"Extra param {shown!r} is unknown and was ignored; the known ones are {listed}.")
+            likely = get_close_matches(str(name).lower(), known, 1)
+            meant = (
+                f"did you mean {within + likely[0]!r}?" if likely else f"the known ones are {', '.join(sorted(known))}."
+            )
+            problems.append(f"Extra param {shown!r} is unknown and was ignored; {meant}")
         elif (problem := _problem(shown, value, hints[name])) is not None:
             problems.append(f"Extra param {shown!r} was ignored: {problem}.")
         else:

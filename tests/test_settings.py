@@ -285,6 +285,22 @@ class TestExtraParams:
             "percent of the picture, such as [25, 10, 50, 60], without the brackets in a table."
         )
 
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            ({"Roi": [0, 0, 50, 50]}, "roi"),
+            ({"samplin": "unique"}, "sampling"),
+            ({"blitz": {"cycle": 3}}, "blitz.cycles"),
+        ],
+    )
+    def test_of_a_key_that_is_nearly_right_the_right_one_is_named(self, given: dict[str, Any], meant: str) -> None:
+        _, (problem,) = parse_project_settings(given)
+        assert problem.endswith(f"is unknown and was ignored; did you mean {meant!r}?")
+
+    def test_of_one_that_is_like_no_other_all_are_listed(self) -> None:
+        _, (problem,) = parse_project_settings({"xyz": 1})
+        assert "the known ones are blitz, companion, custom_model," in problem
+
     def test_frames_may_be_given_for_each_label(self) -> None:
         given = {"min_frames": {"jump": 5, "run": 12}, "fill_gaps": {"run": 0}}
         settings, problems = parse_project_settings(given)
