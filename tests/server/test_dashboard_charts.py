@@ -102,6 +102,19 @@ class TestStrips:
             (91, 100, ("a",), ()),
         ]
 
+    def test_a_gap_says_that_nothing_is_there_once_the_whole_video_was_looked_at(self) -> None:
+        people = [HumanRegion(1, 40, ("a",), 11, "person"), HumanRegion(61, 80, ("a",), 11, "accepted")]
+        model = [region(1, 50, "a"), region(61, 90, "a"), region(95, 95)]
+        assert strips.differing(people, model, self.at) == []
+        found = strips.differing(people, model, self.at, whole=True)
+        assert [(one.start, one.end, one.labels, one.other) for one in found] == [
+            (41, 50, (), ("a",)),
+            (81, 90, (), ("a",)),
+        ]
+
+    def test_what_was_taken_over_from_a_model_agrees_with_it(self) -> None:
+        assert strips.differing([HumanRegion(1, 9, ("a",), 11, "accepted")], [region(1, 5, "a")], self.at) == []
+
     def test_agreement_is_no_difference(self) -> None:
         assert strips.differing([HumanRegion(5, 9, ("a",), 11, "person")], [region(1, 20, "a")], self.at) == []
 

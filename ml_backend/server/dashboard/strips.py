@@ -54,10 +54,20 @@ def least_sure(regions: Sequence[Region], at: Clock, most: int = 10) -> list[Str
     return [at.stretch(region.start, region.end, region.labels, score=region.score) for region in scored[:most]]
 
 
-def differing(people: Sequence[HumanRegion], model: Sequence[Region], at: Clock, most: int = 20) -> list[Stretch]:
-    """Where people said a label and the model does not say it, the longest first."""
+def differing(
+    people: Sequence[HumanRegion], model: Sequence[Region], at: Clock, most: int = 20, *, whole: bool = False
+) -> list[Stretch]:
+    """Where people said a label and the model does not say it, the longest first; what they took over from a model agrees.
+
+    `whole`: they looked at the whole video, so that a gap between their regions says that nothing is there.
+    """
     found = []
-    for region in people:
+    if whole:
+        said = [(region.start, region.end) for region in people]
+        for predicted in (each for each in model if each.labels):
+            for start, end in _without((int(predicted.start), int(predicted.end)), said):
+                found.append(at.stretch(start, end, (), predicted.labels))
+    for region in (each for each in people if each.source != "accepted"):
         for label in region.labels:
             same = [(int(each.start), int(each.end)) for each in model if label in each.labels]
             for start, end in _without((region.start, region.end), same):

@@ -110,6 +110,8 @@ def video_page(project_id: int, task: int) -> str:
             f"There is no data yet about task {task} of project {project_id} yet.",
             "It is examined once it has a usable video. See the jobs and the project's problems.",
         )
+    report = label_report.load(data_dir, project.key)
+    reviewed = report is not None and task in report.reviewed
     at = strips.Clock(view.framerate if view else 24.0)
     ends = [*(r.end for r in people), *(r.end for r in shown.regions), *(r.end for r in asked)]
     length = view.frames if view else max(ends)
@@ -127,7 +129,8 @@ def video_page(project_id: int, task: int) -> str:
         ],
         heat=list(_heat(project, view, float(length))),
         unsure=strips.least_sure(shown.regions, at),
-        differing=strips.differing([r for r in people if r.source != "accepted"], shown.regions, at),
+        differing=strips.differing(people, shown.regions, at, whole=reviewed),
+        reviewed=reviewed,
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
         findings=registry.findings_of(backend().redis, project.key).get(task, []),
         sheet=contact_sheet.load(data_dir, project.key, task),
