@@ -83,6 +83,12 @@ class TestVideos:
         assert found.text.index("111 to 120", differing)
         assert "http://studio.invalid/projects/7/data?task=1" in [link["href"] for link in found.all("a")]
 
+    def test_where_nobody_has_labeled_anything_there_is_nothing_to_compare(
+        self, client: FlaskClient, at_work: None
+    ) -> None:
+        assert "Nobody has labeled this video yet." in page(client, "/dashboard/projects/7/videos/3").text
+        assert "Nobody has labeled" not in page(client, "/dashboard/projects/7/videos/1").text
+
     def test_what_its_labels_taught_and_why_others_taught_nothing(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/projects/7/videos/1").text
         assert "20 regions of 25 in 3 annotations were used for training" in found

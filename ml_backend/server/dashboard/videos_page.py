@@ -131,6 +131,7 @@ def video_page(project_id: int, task: int) -> str:
         unsure=strips.least_sure(shown.regions, at),
         differing=strips.differing(people, shown.regions, at, whole=reviewed),
         reviewed=reviewed,
+        labeled=bool(people),
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
         findings=registry.findings_of(backend().redis, project.key).get(task, []),
         sheet=contact_sheet.load(data_dir, project.key, task),
