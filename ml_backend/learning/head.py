@@ -23,6 +23,8 @@ Kind = Literal["cold", "blitz"]
 
 # What the labelled frames of the very video say counts as much as everything learnt from all videos.
 LOCAL_WEIGHT = 0.5
+# To see how far a head is to be believed, it is fitted to so many of a video's labelled frames: with more it takes seconds.
+_ROUGH_ROWS = 300
 NOTHING = "none of the labels"
 # A class no member has seen has this for a bias.
 _SEEN = -49.0
@@ -168,7 +170,9 @@ class Head:
         weights = np.array([member.weight for member in question.members])
         alone = tuple(member.family.name for member in question.members if member.neighbours is None)
         recipe = Recipe(families, alone=alone)
-        fitted = fit_ensemble([lesson], logs.shape[1], recipe, Weighed(weights, (100.0,) * len(weights)), steps=steps)
+        known_weights = Weighed(weights, (100.0,) * len(weights))
+        most = None if steps is EXACT else _ROUGH_ROWS
+        fitted = fit_ensemble([lesson], logs.shape[1], recipe, known_weights, most, steps=steps)
         local = fitted.log_probabilities(views)
         # A class that this video's labels do not show keeps the probability it has elsewhere.
         unseen = np.setdiff1d(np.arange(logs.shape[1]), seen)
