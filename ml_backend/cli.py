@@ -12,12 +12,12 @@ from rich.text import Text
 from ml_backend import __version__, logs
 from ml_backend.commands.backbones import app as backbones
 from ml_backend.commands.backend import Url, backend
-from ml_backend.commands.custom import app as custom
 from ml_backend.commands.export import export
 from ml_backend.commands.import_videos import import_videos
+from ml_backend.commands.jobs import predict, suggest, train
+from ml_backend.commands.labels import stats
 from ml_backend.commands.models import app as models
-from ml_backend.commands.request import predict, suggest, train
-from ml_backend.commands.stats import stats
+from ml_backend.commands.models import custom_app as custom
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.settings import Settings, notes
@@ -76,7 +76,7 @@ def web() -> None:
     """The web process alone, for containers. Example: REDIS_URL=redis://redis:6379/0 coldblitz web"""
     import os
 
-    from ml_backend.projects.formats import check_folder
+    from ml_backend.projects.storage import check_folder
     from ml_backend.serve import check_login, gunicorn
 
     settings = Settings.from_environment()
@@ -120,7 +120,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of /jobs once and exit.")] = False,
 ) -> None:
     """What the backend is doing, live. Example: coldblitz status --once"""
-    from ml_backend.commands.status import follow
+    from ml_backend.commands.jobs import follow
     from ml_backend.settings import own_address
 
     follow(url or own_address(), once=once, as_json=as_json)
@@ -182,8 +182,8 @@ def reconcile(
 ) -> None:
     """Compares the backend with Label Studio now instead of within five minutes. Exit code 1 when some project was not
     reconciled. Example: coldblitz reconcile 1"""
-    from ml_backend.commands.reconcile import reconcile as run
-    from ml_backend.commands.reconcile import report
+    from ml_backend.commands.jobs import reconcile as run
+    from ml_backend.commands.jobs import report
 
     rows = run(backend(url), project, thorough=thorough, seconds=seconds)
     raise SystemExit(0 if report(rows, as_json) else 1)
@@ -204,7 +204,7 @@ def quality(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Labels that are probably wrong, worst first, and agreement between annotators. Example: coldblitz quality 1"""
-    from ml_backend.commands.quality import print_report
+    from ml_backend.commands.labels import print_report
 
     print_report(backend(url), project, as_json)
 

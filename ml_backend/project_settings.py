@@ -1,15 +1,28 @@
-"""Settings of a project, from its ML backend's *extra params* in Label Studio."""
+"""Settings of a project, from its ML backend's *extra params* in Label Studio; which files can be its `custom_model`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ml_backend.errors import SettingsError
 from ml_backend.roi import RegionOfInterest
+
+SUFFIXES = (".py", ".pt", ".pt2", ".onnx")
+
+
+def model_files(folder: Path) -> list[str]:
+    """The names of those that lie in `folder` itself, sorted; none without a folder."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [each.name for each in entries if each.suffix in SUFFIXES and each.name[0] not in "._" and each.is_file()]
+
 
 FramesPerLabel = int | Mapping[str, int]
 

@@ -19,13 +19,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ml_backend import logs
-from ml_backend.child import await_child, start_child
 from ml_backend.errors import SettingsError
-from ml_backend.projects.formats import check_folder, check_redis
+from ml_backend.processes import await_child, start_child
 from ml_backend.projects.registry import known_keys
+from ml_backend.projects.storage import check_folder, check_redis
 from ml_backend.queueing.abandoned import take_up_begun
-from ml_backend.queueing.deaths import note_end
 from ml_backend.queueing.embedded_redis import running_redis
+from ml_backend.queueing.liveness import note_end
 from ml_backend.queueing.queue import enqueue, queue_due
 from ml_backend.settings import Settings, notes
 
@@ -148,7 +148,7 @@ def gunicorn(settings: Settings) -> list[str]:
         *(sys.executable, "-m", "gunicorn", "ml_backend.server.app:create_app()"),
         *("--worker-class", "ml_backend.server.webworker.Worker", "--workers", "1", "--threads", "32"),
         *("--bind", f"{settings.host}:{settings.port}", "--graceful-timeout", "5"),
-        *("--log-level", "warning", "--config", "python:ml_backend.server.weblog", "--no-control-socket"),
+        *("--log-level", "warning", "--config", "python:ml_backend.server.webworker", "--no-control-socket"),
     ]
 
 
@@ -171,7 +171,7 @@ def _children(commands: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[_C
 def _convert_ahead(settings: Settings, children: list[_Child]) -> None:
     """The first video then need not wait ten seconds for it, and no worker holds the gigabyte that it takes."""
     if not any((settings.data_dir / "weights").glob(f"{settings.backbone.replace('/', '_')}-*.xml")):
-        command = [sys.executable, "-m", "ml_backend.features.preconversion"]
+        command = [sys.executable, "-m", "ml_backend.features.backbones"]
         children.append(_Child("conversion of the backbone", command, start_child(command), lasting=False))
 
 

@@ -4,24 +4,19 @@ A library of its own that needs NumPy, SciPy and ImageHash only. What is named i
 everything else may change.
 """
 
-from sampling.at_random import at_random
 from sampling.auto import auto
-from sampling.boundary import boundary
 from sampling.candidates import Candidates, Strategy
 from sampling.diverse import diverse
 from sampling.duplicates import groups, hash_pairs
-from sampling.instead import instead
-from sampling.k_centre import k_centre
-from sampling.picture_hashes import hash_numbers, image_hashes
+from sampling.k_centre import instead, k_centre
 from sampling.prompted import prompted
 from sampling.quality import Quality, entropy_of, good, quality
-from sampling.rare import rare
 from sampling.shots import embedding_differences, grey_differences, hash_differences, per_shot, shots
 from sampling.task_order import least_certain_first, score_among
 from sampling.telling import telling
-from sampling.uncertain import disagreement, entropy, margin, uncertain
-from sampling.uniform import thin, uniform
-from sampling.unique import unique, unique_stream
+from sampling.uncertain import boundary, disagreement, entropy, margin, rare, uncertain
+from sampling.uniform import at_random, thin, uniform
+from sampling.unique import hash_numbers, image_hashes, unique, unique_stream
 
 __all__ = [
     "Candidates",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.candidates import Candidates
-from sampling.rare import rare
-from sampling.spacing import Frames, in_order
+from sampling.candidates import Candidates, Frames, in_order
 from sampling.telling import telling
-from sampling.uncertain import uncertain
+from sampling.uncertain import rare, uncertain
 from sampling.uniform import thin, uniform
 from sampling.unique import unique
 

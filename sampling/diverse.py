@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.spacing import Floats, Frames, free, indices
+from sampling.candidates import Floats, Frames, free, indices
 
 # Clusters are found among at most this many frames; any frame can be the medoid.
 MAX_POINTS = 4000

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from sampling.picture_hashes import BITS, Hashes, hash_numbers
+from sampling.unique import BITS, Hashes, hash_numbers
 from sampling.vector_codes import CellIndex
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]

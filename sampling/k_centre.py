@@ -1,17 +1,12 @@
-"""Frames such that no other looks much different from the nearest of them: k-centre.
-
-Greedy, farthest first: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; as a core-set for
-active learning: Sener and Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach", 2018.
-It shows what is unlike everything else, flaws included; medoids (`sampling.diverse`) show what there is much of.
-"""
+"""Frames such that no other looks much different from the nearest of them: k-centre; and other frames in the place of chosen ones."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sampling.candidates import Floats, Frames, free, indices, nearest
 from sampling.diverse import principal
-from sampling.spacing import Floats, Frames, free, indices, nearest
 
 # Points nearer to each other than this are the same picture.
 _SAME = 1e-5
@@ -66,3 +61,32 @@ def to_nearest(points: Floats, centres: NDArray[np.int64]) -> Floats:
     for centre in centres.tolist():
         nearest = np.minimum(nearest, np.linalg.norm(points - points[centre], axis=1))
     return nearest
+
+
+def instead(
+    embeddings: NDArray[np.floating],
+    appearance: NDArray[np.floating],
+    kept: NDArray[np.intp],
+    count: int,
+    least: float,
+    free: NDArray[np.bool_] | None = None,
+) -> NDArray[np.intp]:
+    """At most `count` positions, in the order of choice: each the farthest, among the `embeddings` (m, d) in 32 dimensions,
+    from the nearest of the positions `kept` (k,), one or more, and of those before it.
+
+    None is chosen whose row in `appearance` (m, e), of unit length, has a cosine of `least` or more with one of these, nor one
+    that is not `free` (m,). Fewer when nothing unlike is left.
+    """
+    points = principal(embeddings, standardised=False)
+    open_ = np.ones(len(points), bool) if free is None else free.copy()
+    for position in kept.tolist():
+        open_ &= appearance @ appearance[position] < least
+    distance = to_nearest(points, kept)
+    chosen: list[int] = []
+    while len(chosen) < count and open_.any():
+        farthest = int(np.where(open_, distance, -1.0).argmax())
+        chosen.append(farthest)
+        distance = np.minimum(distance, np.linalg.norm(points - points[farthest], axis=1))
+        open_ &= appearance @ appearance[farthest] < least
+        open_[farthest] = False
+    return np.array(chosen, np.intp)

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from sampling.candidates import indices, unit
 from sampling.diverse import diverse
-from sampling.spacing import indices
 from sampling.uniform import thin
-from sampling.unit import unit
 
 # Of the frames that are asked for, at most this share is chosen by words: they may be wrong.
 SHARE = 0.5

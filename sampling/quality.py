@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from sampling.candidates import Candidates
-from sampling.spacing import Floats
+from sampling.candidates import Candidates, Floats
 
 Reason = Literal["black", "under-exposed", "over-exposed", "noisy", "blurred", "frozen"]
 _Mask = NDArray[np.bool_]

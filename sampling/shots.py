@@ -13,11 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.candidates import Candidates, Strategy
-from sampling.picture_hashes import Hashes, hash_numbers
-from sampling.spacing import Floats, Frames, in_order, indices
+from sampling.candidates import Candidates, Floats, Frames, Strategy, in_order, indices, unit
 from sampling.uniform import uniform
-from sampling.unit import unit
+from sampling.unique import Hashes, hash_numbers
 
 # Even in a video where nothing moves, a cut changes a quarter of what two unrelated pictures differ by.
 _LEAST = 0.25

@@ -11,8 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sampling.spacing import Floats
-from sampling.unit import unit
+from sampling.candidates import Floats, unit
 
 # Two videos whose embeddings have this cosine or less are different problems; at 1 they are one. Mean embeddings of the halves
 # of one video have .93 and more, of different videos .80 on average.

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sampling.candidates import Frames, free, indices
 from sampling.diverse import principal, squared_distances
-from sampling.spacing import Frames, free, indices
 
 # Evenly thinned to so many candidates, a long video still shows all of its scenes.
 MAX_POINTS = 2000

@@ -1,9 +1,11 @@
-"""Frames spread evenly over a video (Sørensen, *AI Generated Video Annotation*, 2019, Algorithm 1)."""
+"""Frames spread evenly over a video (Sørensen, *AI Generated Video Annotation*, 2019, Algorithm 1), and frames drawn by chance."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from sampling.candidates import Frames, in_order, indices
 
 
 def uniform(frame_count: int, count: int) -> NDArray[np.int64]:
@@ -31,3 +33,17 @@ def thin(frames: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         return frames[len(frames) // 2 : len(frames) // 2 + 1]
     kept: NDArray[np.int64] = frames[np.arange(count) * (len(frames) - 1) // (count - 1)]
     return kept
+
+
+def at_random(
+    frames: ArrayLike, count: int, *, labelled: ArrayLike | None = None, gap: int = 0, seed: int = 0
+) -> Frames:
+    """Draw `count` of the ascending frame indices `frames` (m,) one after the other, each as probable as the others.
+
+    A draw that is nearer than `gap` frames to one before, or to the frame indices `labelled` (k,), is put back for good:
+    random sequential addition (Rényi's parking, 1958), which may end with fewer than would fit if they were placed with
+    care. Returns at most `count` sorted, distinct frame indices. Raises ValueError when `frames` do not ascend.
+    """
+    index = indices(np.size(frames), frames)
+    order = np.random.default_rng(seed).permutation(len(index))
+    return in_order(order, index, count, gap=gap, labelled=labelled)

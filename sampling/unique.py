@@ -1,13 +1,33 @@
-"""Frames that differ from the one kept before (Sørensen, *AI Generated Video Annotation*, 2019, Algorithm 2)."""
+"""Frames that differ from the one kept before (Sørensen, *AI Generated Video Annotation*, 2019, Algorithm 2), by perceptual hashes: as
+`imagehash` has them, and as numbers, of which millions are compared at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from imagehash import ImageHash, hex_to_hash
 from numpy.typing import NDArray
 
-from sampling.picture_hashes import BITS, Hashes, hash_numbers
+BITS = 64
+
+Hashes = NDArray[np.uint64] | Sequence[ImageHash]
+
+
+def hash_numbers(hashes: Hashes) -> NDArray[np.uint64]:
+    """(n,) uint64, the first bit of each hash the highest. Raises ValueError for hashes of another size than 64 bits."""
+    if isinstance(hashes, np.ndarray) and hashes.dtype != object:
+        return np.asarray(hashes, np.uint64)
+    for each in hashes:
+        if each.hash.size != BITS:
+            raise ValueError(f"a perceptual hash of {each.hash.size} bits is not one of {BITS}: use hash_size=8")
+    bits = np.array([each.hash.ravel() for each in hashes], bool).reshape(-1, BITS)
+    return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
+
+
+def image_hashes(hashes: NDArray[np.uint64]) -> list[ImageHash]:
+    """The same of (n,) uint64, to be printed, stored, or subtracted from each other."""
+    return [hex_to_hash(f"{number:016x}") for number in hashes.tolist()]
 
 
 def unique(frames: NDArray[np.int64], hashes: Hashes, threshold: int) -> NDArray[np.int64]:

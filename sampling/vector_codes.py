@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.unit import unit
+from sampling.candidates import unit
 
 Floats = NDArray[np.float32]
 Found = tuple[NDArray[np.intp], NDArray[np.intp], Floats]

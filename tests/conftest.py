@@ -60,7 +60,7 @@ def converted_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("converted")
     settings = {"LABEL_STUDIO_URL": "http://studio.invalid", "LABEL_STUDIO_API_KEY": "x", "BACKBONE_WEIGHTS": "none"}
     environment = {**os.environ, **settings, "DATA_DIR": str(data)}
-    subprocess.run([sys.executable, "-m", "ml_backend.features.preconversion"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "ml_backend.features.backbones"], env=environment, check=True)
     return data / "weights"
 
 

@@ -18,7 +18,7 @@ from loopback import serving
 
 from ml_backend.features.store import FeatureStore
 from ml_backend.importing.existing_videos import holdings
-from ml_backend.importing.importer import Importer
+from ml_backend.importing.origins import Importer
 from ml_backend.importing.recipe import Recipe
 from ml_backend.labelstudio.uploads import Intake
 from ml_backend.video.cache import VideoFolder

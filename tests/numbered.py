@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 
 from benchmarks.alignment.barcode import draw, read_picture
-from ml_backend.export.project import Video
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run, Video
 from ml_backend.labelstudio.client import Task
 from ml_backend.video.timeline import Timeline, read_timeline
 

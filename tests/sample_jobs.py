@@ -23,7 +23,7 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs.job import job, report
 from ml_backend.queueing.limits import allow
-from ml_backend.queueing.poison import in_hand
+from ml_backend.queueing.liveness import in_hand
 from ml_backend.queueing.queue import enqueue, listing, request_after
 
 

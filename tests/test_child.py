@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_backend.child import start_child, stop_child
+from ml_backend.processes import start_child, stop_child
 
 PARENT = """
 import sys, time
-from ml_backend.child import start_child
+from ml_backend.processes import start_child
 print(start_child(["sleep", "60"]).pid, flush=True)
 time.sleep(60)
 """
@@ -80,7 +80,7 @@ class TestStopping:
 NICER = """
 import os, sys
 from pathlib import Path
-from ml_backend.child import give_way
+from ml_backend.processes import give_way
 give_way(7)
 Path(sys.argv[1]).write_text(f"{os.getpriority(os.PRIO_PROCESS, 0)} {Path('/proc/self/autogroup').read_text()}")
 """

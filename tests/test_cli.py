@@ -23,15 +23,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
-from ml_backend.commands import status
 from ml_backend.demo.clips import SCRIPTS, make_clips
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import NO, UNKNOWN, YES, FrameLabels
 from ml_backend.learning.versions import save_version
-from ml_backend.projects import companions, registry, stopping_report
-from ml_backend.projects.stopping_report import VIDEO, StoppingReport, TaskErrors
+from ml_backend.projects import registry, reports
+from ml_backend.projects.reports import VIDEO, StoppingReport, TaskErrors
 from ml_backend.queueing.queue import enqueue
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
@@ -135,14 +134,14 @@ class TestStatus:
     def test_how_many_errors_are_left_and_whether_to_go_on(self, url: str, redis_settings: Settings) -> None:
         worst = (TaskErrors(12, 80.0, 900), TaskErrors(3, 40.0, 30_000))
         left = StoppingReport("2026-01-03", "cold-v3", "go on", "Why.", 2, 34_000, 123.4, 1.0, 60, worst)
-        stopping_report.save(redis_settings.data_dir, P, left, np.empty(0, VIDEO))
+        reports.save_stopping(redis_settings.data_dir, P, left, np.empty(0, VIDEO))
         told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url, "COLUMNS": "200"})
         assert (
             "About 120 errors are left in 34,000 frames, most in the videos of tasks 12, 3. Go on: Why." in told.output
         )
 
     def test_where_the_suggested_frames_are_images(self, url: str, redis: Redis) -> None:
-        companions.note(redis, P, companions.Known("9.1769860800", 40, 12))
+        registry.note_companion(redis, P, registry.KnownCompanion("9.1769860800", 40, 12))
         told = CliRunner().invoke(app, ["status", "--once"], env={"COLDBLITZ_URL": url, "COLUMNS": "200"})
         assert "12 of 40 suggested frames are labeled as images in project 9" in told.output
 
@@ -187,7 +186,7 @@ class TestStatus:
         }
         console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
         with console.file:
-            console.print(status.view(jobs))
+            console.print(jobs.view(jobs))
             shown = console.export_text()
         for part in (
             "reading task 5",

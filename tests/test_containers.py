@@ -19,9 +19,8 @@ from embedded import redis, redis_settings
 from redis import Redis
 
 from ml_backend.cli import app
-from ml_backend.queueing.alive import living, signs_of_life
-from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.liveness import living, signs_of_life, worker_name
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]

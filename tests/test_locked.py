@@ -14,16 +14,16 @@ import pytest
 from embedded import redis, redis_settings
 from redis import Redis
 
-from ml_backend import locked as module
+from ml_backend import processes as module
 from ml_backend.jobs.project_lock import project_lock_if_free
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 
 __all__ = ["redis", "redis_settings"]
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

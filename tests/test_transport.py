@@ -21,7 +21,7 @@ from loopback import closed_port, serving
 from ml_backend import transport
 from ml_backend.commands.backend import There
 from ml_backend.errors import ColdblitzError, LabelStudioUnreachable, SettingsError, VideoUnreachable
-from ml_backend.features.hugging_face import fetch_model_folder
+from ml_backend.features.hub import fetch_model_folder
 from ml_backend.features.weights import _download
 from ml_backend.labelstudio.access import check_label_studio, check_token
 from ml_backend.labelstudio.client import Client

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.learning.baselines import embeddings
 from benchmarks.learning.data import Track
 from ml_backend.learning.ensemble import between
-from ml_backend.learning.moves import moves
+from ml_backend.learning.families import moves
 
 Floats = NDArray[np.float32]
 Taught = Sequence[tuple[Floats, NDArray[np.intp]]]

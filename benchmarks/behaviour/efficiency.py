@@ -22,11 +22,11 @@ from benchmarks.behaviour.measure import Asked, labelled, only_class, suggested
 from benchmarks.learning.data import Track, answers, f1
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.jobs.predictions.questions import QUESTIONS, questions
+from ml_backend.jobs.predictions.predict import QUESTIONS, questions
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.video.timeline import studio_grid
-from sampling.boundary import boundary
+from sampling.uncertain import boundary
 from sampling.uniform import thin, uniform
 
 Frames = NDArray[np.int64]

@@ -18,7 +18,7 @@ from benchmarks.learning.cold import uniform
 from benchmarks.learning.data import Track, answers
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.jobs.suggestions.choosing import judged, suggestible
+from ml_backend.jobs.suggestions.suggest import judged, suggestible
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.examples import LabelledVideo

@@ -22,10 +22,8 @@ import cv2
 
 from benchmarks.throughput import footage
 from ml_backend.export.choose import Choice, plan
-from ml_backend.export.dataset import Source, write_dataset
-from ml_backend.export.jpeg import QUALITY
-from ml_backend.export.project import Video
-from ml_backend.export.runs import Run
+from ml_backend.export.dataset import QUALITY, Source, write_dataset
+from ml_backend.export.project import Run, Video
 from ml_backend.export.tables import writing
 from ml_backend.labelstudio.client import Task
 from ml_backend.video.timeline import read_timeline

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.measured import labelled_videos
 from ml_backend.features.backbones import Backbone, load_backbone
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.embedding import video_features
-from ml_backend.features.refining import refine
+from ml_backend.features.embedding import refine, video_features
 from ml_backend.features.store import FeatureStore
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import FrameLabels

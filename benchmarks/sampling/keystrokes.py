@@ -18,10 +18,9 @@ from typing import Any
 from playwright.sync_api import Page
 
 from benchmarks.alignment.player import browser_page
-from ml_backend.demo.backend import coldblitz
 from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
-from ml_backend.demo.loop import Loop, label_at
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import Loop, label_at, label_config, upload_tasks
+from ml_backend.demo.process import coldblitz
 from ml_backend.demo.studio import Studio, label_studio
 from ml_backend.labelstudio.payloads import companion_of
 

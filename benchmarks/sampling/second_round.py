@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import Track, answers, f1
-from ml_backend.jobs.predictions.questions import questions
-from ml_backend.video.rates import natural_framerate
-from ml_backend.video.timeline import studio_grid
+from ml_backend.jobs.predictions.predict import questions
+from ml_backend.video.timeline import natural_framerate, studio_grid
 
 FIRST, ROUNDS = 10, 2
 _IN_ALL = 20

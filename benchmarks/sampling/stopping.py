@@ -15,12 +15,12 @@ from scipy.stats import spearmanr
 from benchmarks.learning.cold import suggested
 from benchmarks.learning.data import Track, answers, f1
 from ml_backend.errors import NotEnoughLabels
+from ml_backend.learning.agreement import cohen_kappa
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.kappa import cohen_kappa
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.stopping import Evidence, Score, advise, changes, doubt
 from ml_backend.learning.stopping import expected_errors as expected

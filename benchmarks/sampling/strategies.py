@@ -14,23 +14,20 @@ from numpy.typing import NDArray
 from benchmarks.learning.cold import ours, suggested, uniform
 from benchmarks.learning.data import BACKBONE, Track, answers, f1
 from ml_backend.features.hashing import Sampling, stored_samples
-from ml_backend.jobs.suggestions.choosing import judged, suggestible
 from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
+from ml_backend.jobs.suggestions.suggest import judged, suggestible
 from ml_backend.labelstudio.label_config import DEFAULT_FRAMERATE
 from ml_backend.learning.families import scene_rows
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.video.decode import decode
 from ml_backend.video.timeline import read_timeline, studio_grid
-from sampling.at_random import at_random
 from sampling.auto import auto
-from sampling.boundary import boundary
 from sampling.candidates import Candidates
 from sampling.diverse import diverse, principal
 from sampling.k_centre import k_centre, radius
-from sampling.rare import rare
 from sampling.shots import per_shot
-from sampling.uncertain import uncertain
-from sampling.uniform import thin
+from sampling.uncertain import boundary, rare, uncertain
+from sampling.uniform import at_random, thin
 from sampling.unique import unique
 
 COUNTS = (5, 10, 20)

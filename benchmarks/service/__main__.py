@@ -23,8 +23,8 @@ from benchmarks.service.reconcile import reconcile_figures
 from benchmarks.service.scene import SCRIPTS
 from benchmarks.service.ssrf import run_attempts
 from benchmarks.service.table import Report, table
-from ml_backend.demo.backend import coldblitz
 from ml_backend.demo.clips import Clip, make_clips
+from ml_backend.demo.process import coldblitz
 from ml_backend.demo.studio import Studio, label_studio
 from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.server.app import create_app

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.service.scene import Outcome, annotate, connect, kill, outcome, running, versions_shown
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import Loop
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 
 # What is killed in the middle, and about how long it takes, in seconds. Each job gives up after its third worker.

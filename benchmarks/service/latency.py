@@ -18,10 +18,9 @@ import numpy as np
 import requests
 
 from benchmarks.service.scene import connect
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip
-from ml_backend.demo.loop import Loop
-from ml_backend.demo.project import upload_tasks
+from ml_backend.demo.loop import Loop, upload_tasks
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 from ml_backend.learning.versions import list_versions
 from ml_backend.projects import stored_predictions

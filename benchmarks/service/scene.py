@@ -12,10 +12,9 @@ from typing import Any
 
 import requests
 
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import LABELS, Clip, Script
-from ml_backend.demo.loop import SUGGESTIONS, Loop
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import SUGGESTIONS, Loop, label_config, upload_tasks
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 
 # Short, so that a run takes seconds; nobody annotates the last one.

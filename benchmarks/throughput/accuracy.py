@@ -12,9 +12,8 @@ from benchmarks.measured import labelled_videos
 from benchmarks.throughput.footage import with_events
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.density import Density
-from ml_backend.features.embedding import video_features
-from ml_backend.features.refining import refine
+from ml_backend.features.embedding import refine, video_features
+from ml_backend.features.selection import Density
 from ml_backend.features.store import FeatureStore
 from ml_backend.learning.cold import LabelledVideo, fit_cold
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels

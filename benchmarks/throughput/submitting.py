@@ -9,10 +9,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.throughput.footage import repeated
-from ml_backend.demo.backend import coldblitz
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
-from ml_backend.demo.loop import Loop
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import Loop, label_config, upload_tasks
+from ml_backend.demo.process import coldblitz
 from ml_backend.demo.studio import environment_folder, label_studio
 
 _VIDEOS, _SUBMITTED = 10, 4

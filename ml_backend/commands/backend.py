@@ -17,7 +17,7 @@ from requests.auth import HTTPBasicAuth
 
 from ml_backend import transport
 from ml_backend.errors import SettingsError
-from ml_backend.projects import job_requests, label_account, model_versions, quality_report, registry, training_choice
+from ml_backend.projects import job_requests, label_report, model_versions, registry, reports, training_choice
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
 from ml_backend.settings import Settings, secret
@@ -108,11 +108,11 @@ class Here:
             model_versions.delete(self.settings.data_dir, redis, self._key(project), version)
 
     def quality(self, project: str) -> dict[str, Any] | None:
-        report = quality_report.load(self.settings.data_dir, self._key(project))
+        report = reports.load_quality(self.settings.data_dir, self._key(project))
         return None if report is None else report.as_json()
 
     def labels(self, project: str, task: int | None) -> dict[str, Any] | None:
-        account = label_account.load(self.settings.data_dir, self._key(project), task)
+        account = label_report.load_account(self.settings.data_dir, self._key(project), task)
         return None if account is None else account.as_json()
 
     def _key(self, project: str) -> str:

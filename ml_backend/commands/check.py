@@ -13,8 +13,8 @@ from rich.text import Text
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.settings import Settings
+from ml_backend.video.container import readable, readable_path
 from ml_backend.video.inspection import Finding, inspect
-from ml_backend.video.names import readable, readable_path
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 

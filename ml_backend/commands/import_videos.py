@@ -20,7 +20,7 @@ from ml_backend.settings import Settings
 if TYPE_CHECKING:
     from ml_backend.importing.bring import Outcome
     from ml_backend.importing.folder_watch import Arrivals
-    from ml_backend.importing.importer import Bar, Importer
+    from ml_backend.importing.origins import Bar, Importer
     from ml_backend.importing.recipe import Recipe
     from ml_backend.labelstudio.label_config import Question
 
@@ -140,7 +140,7 @@ def _importer(
     settings: Settings, number: int, recipe: Recipe, root: Path | None, allow_duplicates: bool, bar: Bar
 ) -> tuple[Importer, Question | LabelConfigError]:
     from ml_backend.importing.existing_videos import holdings
-    from ml_backend.importing.importer import Importer
+    from ml_backend.importing.origins import Importer
     from ml_backend.jobs.worker_context import WorkerContext
     from ml_backend.labelstudio.label_config import parse_label_config
     from ml_backend.labelstudio.uploads import Intake
@@ -174,7 +174,7 @@ def _recipe(clip: str | None, segment: str | None, fps: float | None, fix: bool,
 def _expanded(given: list[str] | tuple[()]) -> tuple[list[str], list[str]]:
     """Files and addresses, folders replaced by their videos, and the names of what else is in those."""
     from ml_backend.importing.folder_watch import sorted_out
-    from ml_backend.video.names import readable
+    from ml_backend.video.container import readable
 
     found: list[str] = []
     skipped: list[str] = []

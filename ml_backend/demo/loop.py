@@ -1,18 +1,112 @@
-"""A project on a running Label Studio with Coldblitz connected, and how to watch it: what the demo and the end-to-end
-tests share."""
+"""A project on a running Label Studio with Coldblitz connected, and an annotator who works through the API only: what the demo and the
+end-to-end tests share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle
+from pathlib import Path
 from typing import Any, TypeVar
 
-from ml_backend.demo.annotator import Answered, answer_suggestions
-from ml_backend.demo.backend import Backend
+import av
+
 from ml_backend.demo.clips import Clip
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
-from ml_backend.errors import ColdblitzError
+from ml_backend.errors import ColdblitzError, SettingsError
+from ml_backend.labelstudio.label_config import recommended_config
+
+# Told apart by people who see fewer colours, too (Okabe and Ito).
+_COLOURS = ("#999999", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+_ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"}
+
+
+def label_config(labels: Sequence[str]) -> str:
+    """The label config that the README recommends: the grid is the video's own frame rate, and `reviewed` marks a
+    finished timeline."""
+    return recommended_config(dict(zip(labels, cycle(_COLOURS))))
+
+
+def upload_tasks(studio: Studio, project: int, videos: Sequence[tuple[Path, Fraction]]) -> list[int]:
+    """Uploads each (file, frames a second) and makes a task of it; returns the tasks' ids in the same order."""
+    data = [{"video": studio.upload(project, path), "fps": float(fps)} for path, fps in videos]
+    return studio.import_tasks(project, data)
+
+
+def local_file_tasks(studio: Studio, project: int, folder: Path, videos: Sequence[tuple[Path, Fraction]]) -> list[int]:
+    """Connects `folder`, which must lie below Label Studio's document root, as local-files storage, and makes a task
+    of each of its videos."""
+    storage = {"project": project, "path": str(folder), "use_blob_urls": True, "title": folder.name}
+    studio.post("/api/storages/localfiles/", storage)
+    data = [{"video": f"/data/local-files/?d={folder.name}/{path.name}", "fps": float(fps)} for path, fps in videos]
+    return studio.import_tasks(project, data)
+
+
+def find_videos(folder: Path) -> list[tuple[Path, Fraction]]:
+    """The videos in `folder` with their average frames a second; raises SettingsError when there is none."""
+    videos = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in _ENDINGS:
+            rate = _frame_rate(path)
+            if rate is not None:
+                videos.append((path, rate))
+    if not videos:
+        raise SettingsError(
+            f"There is no video in {folder}.",
+            f"Let VIDEOS name a folder with files that end in {', '.join(sorted(_ENDINGS))}.",
+        )
+    return videos
+
+
+def _frame_rate(path: Path) -> Fraction | None:
+    try:
+        with av.open(str(path)) as container:
+            rate = container.streams.video[0].average_rate
+    except (av.FFmpegError, IndexError):
+        return None
+    return Fraction(rate) if rate else None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A submitted annotation and the Label Studio frames that were labelled in it."""
+
+    id: int
+    frames: frozenset[int]
+
+
+def answer_suggestions(studio: Studio, task: int, version: str, label_at: Callable[[int], str]) -> Answered:
+    """Opens `task`, gives each one-frame region of its `version` prediction the label of its Label Studio frame, and
+    submits.
+
+    Raises LookupError when the task has no such prediction.
+    """
+    opened = studio.get(f"/api/tasks/{task}")
+    found = [prediction for prediction in opened["predictions"] if prediction["model_version"] == version]
+    if not found:
+        raise LookupError(f"Task {task} has no prediction of version {version}.")
+    prediction = found[-1]
+    regions = [_answered(region, label_at) for region in prediction["result"] if region["type"] == "timelinelabels"]
+    body = {
+        "result": regions,
+        "parent_prediction": prediction["id"],
+        "lead_time": 2.0 * len(regions),
+        "was_cancelled": False,
+    }
+    annotation = studio.post(f"/api/tasks/{task}/annotations/", body)
+    frames = {span["start"] for region in regions for span in region["value"]["ranges"]}
+    return Answered(int(annotation["id"]), frozenset(frames))
+
+
+def _answered(region: Mapping[str, Any], label_at: Callable[[int], str]) -> dict[str, Any]:
+    [span] = region["value"]["ranges"]
+    value = {**region["value"], "timelinelabels": [label_at(int(span["start"]))]}
+    kept = {name: region[name] for name in ("id", "from_name", "to_name", "type", "score", "meta") if name in region}
+    return {**kept, "value": value, "origin": "prediction-changed"}
+
 
 SUGGESTIONS = "keyframes-v1"
 _Found = TypeVar("_Found")

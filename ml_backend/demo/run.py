@@ -18,11 +18,17 @@ from typing import Any, NoReturn
 
 import typer
 
-from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, Clip, make_clips
-from ml_backend.demo.loop import DidNotHappen, Loop, right_frames
-from ml_backend.demo.process import DidNotStart, stop_all
-from ml_backend.demo.project import find_videos, label_config, local_file_tasks, upload_tasks
+from ml_backend.demo.loop import (
+    DidNotHappen,
+    Loop,
+    find_videos,
+    label_config,
+    local_file_tasks,
+    right_frames,
+    upload_tasks,
+)
+from ml_backend.demo.process import Backend, DidNotStart, coldblitz, stop_all
 from ml_backend.demo.studio import REACH_LOCAL_BACKEND, Studio, label_studio
 from ml_backend.errors import ColdblitzError, SettingsError
 

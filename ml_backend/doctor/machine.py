@@ -20,7 +20,7 @@ from ml_backend.projects.installation import check_disk, check_redis, check_work
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings, own_address
-from ml_backend.video.codecs import ffmpeg_version, missing_codecs
+from ml_backend.video.container import ffmpeg_version, missing_codecs
 from ml_backend.video.view import PICTURE
 
 

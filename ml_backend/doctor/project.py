@@ -19,8 +19,8 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.connections import Connection, connections, hooks
 from ml_backend.labelstudio.label_config import LabelConfig, parse_label_config
+from ml_backend.labelstudio.pages import is_ours
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.projects.registry import Known, recall
 from ml_backend.settings import Settings
 

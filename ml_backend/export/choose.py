@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ml_backend.errors import SettingsError
-from ml_backend.export.project import Video
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run, Video
 
 Part = str
 Sources = Literal["human", "model", "both"]

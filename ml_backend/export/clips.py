@@ -10,12 +10,9 @@ import av
 from av.video.stream import VideoStream
 
 from ml_backend.export.choose import Choice, is_taken
-from ml_backend.export.names import folder_names, stem
-from ml_backend.export.project import Video
-from ml_backend.export.runs import Run
-from ml_backend.export.target import opened
-from ml_backend.video.fitting import Fitting, even, tag
-from ml_backend.video.whole_frames import Coded, decode_whole
+from ml_backend.export.project import Run, Video
+from ml_backend.export.target import folder_names, opened, stem
+from ml_backend.video.whole_frames import Coded, Fitting, decode_whole, even, tag
 
 
 def write_clips(

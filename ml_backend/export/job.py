@@ -8,20 +8,20 @@ from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.worker_context import worker_context
-from ml_backend.projects import exports
+from ml_backend.projects import job_requests
 from ml_backend.queueing.queue import enqueue
 
 
 @job
 def export(project: str, name: str) -> str:
-    """Makes the export `name` of a project (see `projects/exports.py`) in place of an older one.
+    """Makes the export `name` of a project (see `projects/job_requests.py`) in place of an older one.
 
     Raises SettingsError when nothing is labelled, StorageError and LabelStudioError.
     """
     context = worker_context()
     work = open_project(context, project)
     redis = context.redis
-    final = exports.path(context.settings.data_dir, project, name)
+    final = job_requests.export_path(context.settings.data_dir, project, name)
     # The older one is there to be had until the new one is whole.
     fresh = final.with_name(f"new-{final.name}")
 
@@ -33,7 +33,7 @@ def export(project: str, name: str) -> str:
         if not ours:
             return f"{name} is being created, and will be created again after that"
         fresh.unlink(missing_ok=True)
-        written = write_export(work, fresh, None, Choice(every=exports.every(name)), _bar)
+        written = write_export(work, fresh, None, Choice(every=job_requests.export_every(name)), _bar)
         fresh.replace(final)
     counted = written.get("pictures", written.get("rows"))
     left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""

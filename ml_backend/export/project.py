@@ -1,33 +1,116 @@
-"""A project as an export sees it: each task's video, and what is known of its frames."""
+"""A project as an export sees it: each task's video, and what is known of its frames, as runs of frames with one label."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
-from ml_backend.annotation import Annotation
+from ml_backend.annotation import Annotation, Region, WholeVideo
 from ml_backend.errors import SettingsError, VideoError
-from ml_backend.export.runs import Run, runs_of, whole_runs
 from ml_backend.jobs.companion.answers import answered_frames
-from ml_backend.jobs.project import ProjectWork, roi_for
-from ml_backend.jobs.task_labels import with_task_labels
+from ml_backend.jobs.project import ProjectWork, roi_for, with_task_labels
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
-from ml_backend.learning.frame_labels import is_exclusive
+from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels, is_exclusive
 from ml_backend.learning.whole import whole_labels
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import registry
 from ml_backend.video.cache import VideoFile
-from ml_backend.video.timeline import Timeline, read_timeline, studio_grid
+from ml_backend.video.timeline import StudioGrid, Timeline, read_timeline, studio_grid
+
+Source = Literal["human", "model"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The frame indices `start`..`stop`, the latter not included, that have `label`; None where none of the labels holds.
+
+    `confidence` in 0..1: of a person's label the share of annotators who agree, of a model's its calibrated score. `control`:
+    whose label it is, where a label config has several questions and all are exported.
+    """
+
+    start: int
+    stop: int
+    label: str | None
+    confidence: float
+    source: Source
+    control: str = ""
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def runs_of(
+    human: FrameLabels | None, regions: Iterable[Region], grid: StudioGrid, labels: Sequence[str]
+) -> tuple[Run, ...]:
+    """The runs of one video, ordered by their first frame; a frame with two labels is in two runs.
+
+    A person's word counts where there is one, and the model's `regions` elsewhere. What a person submitted without
+    touching it is the model's word still.
+    """
+    frames = len(grid.timeline)
+    said: NDArray[np.bool_] = np.zeros(frames, bool)
+    found: list[Run] = []
+    if human is not None:
+        said = human.known & (human.weight > UNTOUCHED_WEIGHT)
+        for column, label in enumerate(human.labels):
+            found += _masked_runs(said & (human.values[:, column] == YES), human.weight, label, "human")
+        found += _masked_runs(said & (human.values == NO).all(axis=1), human.weight, None, "human")
+    for region in regions:
+        mask = _shown(region, grid) & ~said
+        score = np.full(frames, 1.0 if region.score is None else region.score, np.float32)
+        for label in region.labels:
+            if label in labels:
+                found += _masked_runs(mask, score, label, "model")
+    return tuple(sorted(found, key=lambda run: (run.start, run.stop, run.label or "")))
+
+
+def _shown(region: Region, grid: StudioGrid) -> NDArray[np.bool_]:
+    """(n,) the frames of a region, those between two of its frames that Label Studio's grid skips included."""
+    mask = np.zeros(len(grid.timeline), bool)
+    mask[grid.index(region.start) : grid.index(region.end) + 1] = True
+    return mask
+
+
+def _masked_runs(
+    mask: NDArray[np.bool_], confidence: NDArray[np.float32], label: str | None, source: Source
+) -> list[Run]:
+    """Stretches of `mask` with one confidence."""
+    if not mask.any():
+        return []
+    level = np.where(mask, np.round(confidence, 4), UNKNOWN)
+    edges = np.flatnonzero(np.diff(level, prepend=UNKNOWN, append=UNKNOWN))
+    return [
+        Run(start, stop, label, round(float(level[start]), 4), source)
+        for start, stop in pairwise(edges.tolist())
+        if mask[start]
+    ]
+
+
+def whole_runs(
+    values: NDArray[np.int8] | None, trust: float, shown: WholeVideo | None, frames: int, labels: Sequence[str]
+) -> tuple[Run, ...]:
+    """The same of the class of a whole video of `frames` frames: (L,) `values` that people gave with this `trust`, or what a
+    model has `shown` where they gave none, or left it as it was."""
+    if values is not None and trust > UNTOUCHED_WEIGHT:
+        yes = [label for label, value in zip(labels, values, strict=True) if value == YES]
+        return tuple(Run(0, frames, label, round(trust, 4), "human") for label in yes)
+    score = 1.0 if shown is None or shown.score is None else shown.score
+    said = shown.labels if shown is not None else ()
+    return tuple(Run(0, frames, label, round(score, 4), "model") for label in said if label in labels)
+
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ml_backend.errors import SettingsError
-from ml_backend.export.project import Video
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run, Video
 
 # `label` is null on a frame that a person said has none of the labels.
 _SCHEMA = pa.schema(

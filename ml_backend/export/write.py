@@ -13,8 +13,7 @@ from ml_backend.errors import SettingsError, StorageError
 from ml_backend.export.choose import Choice, narrow, nothing_to_export, plan
 from ml_backend.export.clips import clips, write_clips
 from ml_backend.export.dataset import Source, tree, write_dataset
-from ml_backend.export.project import Video, fetch, videos
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run, Video, fetch, videos
 from ml_backend.export.tables import writing
 from ml_backend.jobs.project import ProjectWork
 

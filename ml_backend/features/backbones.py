@@ -1,7 +1,10 @@
-"""Frozen networks that turn pictures into embeddings: several layers of one, on CPU or GPU."""
+"""Frozen networks that turn pictures into embeddings: several layers of one, on CPU or GPU. Converted before anybody waits for it:
+`python -m ml_backend.features.backbones`."""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,10 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import SettingsError
+from ml_backend import logs
+from ml_backend.errors import ColdblitzError, SettingsError
+from ml_backend.features.conversion import converted
 from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.weights import digest, find_weights
 from ml_backend.roi import RegionOfInterest
+from ml_backend.settings import Settings
 from ml_backend.video.view import PICTURE, SCALER, WHOLE, View, with_view
 
 _VERSION = 3
@@ -120,3 +126,27 @@ def _load(
     key = f"{name}-{found.digest}-{view.key}-{SCALER}-{numbers}-v{_VERSION}"
     trained = found.path is not None or found.tuned is not None
     return Backbone(name, key, trained, found.warning, batch, run, found.licence, found.source, view)
+
+
+log = logging.getLogger(__name__)
+
+# As workers: a job that comes meanwhile waits for it.
+_NICER = 10
+
+
+def convert_ahead(settings: Settings) -> None:
+    """Nothing is done where the backbone is converted already, or runs on a GPU. Raises WeightsError and SettingsError."""
+    folder = settings.data_dir / "weights"
+    if device_for(settings.device) == "cpu":
+        weights = find_weights(settings.backbone, settings.backbone_weights, folder, settings.backbone_license)
+        converted(settings.backbone, weights, folder)
+
+
+if __name__ == "__main__":
+    os.nice(_NICER)
+    logs.set_up()
+    try:
+        convert_ahead(Settings.from_environment())
+    except (ColdblitzError, OSError) as error:
+        # The first job that needs it tells the admin.
+        log.warning("The backbone could not be converted ahead of the first job: %s", error)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights, file_name
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 from ml_backend.video.view import PICTURE
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def _convert(name: str, weights: Weights, side: int) -> ov.Model:
     import torch
 
     from ml_backend.features.networks import build
-    from ml_backend.features.taps import Taps
+    from ml_backend.features.trunks import Taps
 
     taps = Taps.of(name, build(name, weights, side))
     with warnings.catch_warnings():

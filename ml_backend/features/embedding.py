@@ -1,14 +1,12 @@
-"""From a video file to its features: decoded once, and in the same pass hashed, embedded where it changes, and stored.
-
-Three threads work at a time, with bounded queues between them: one decodes and scales, one runs the network, and the
-caller's chooses frames and writes rows. What is held does not grow with the length of the video.
-"""
+"""From a video file to its features: decoded once, and in the same pass hashed, embedded where it changes, and stored. More of its frames
+are embedded later, for example around a label's change."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +14,74 @@ from numpy.typing import NDArray
 
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS, VideoFeatures
-from ml_backend.features.density import DEFAULT, Density
+from ml_backend.features.flow import flow
 from ml_backend.features.hashing import SAMPLES_PER_SECOND, Sampling, sampled_frames
-from ml_backend.features.row_writer import RowWriter
-from ml_backend.features.selection import Selection
+from ml_backend.features.motion import REACH, motion
+from ml_backend.features.selection import DEFAULT, Density, Interval, Rows, Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
 from ml_backend.video.decode import Picture, Pulse, decode, in_background
-from ml_backend.video.timeline import Timeline, read_timeline
+from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 from ml_backend.video.view import PICTURE, View
-from sampling.unit import unit
+from sampling.candidates import unit
+
+_CHUNK = 256
+
+
+class RowWriter:
+    """Takes the intervals of a video in order and writes the rows of their embedded frames.
+
+    Holds as many frames as motion reaches back and ahead, and embeddings up to one embedded frame beyond.
+    """
+
+    def __init__(self, writer: EntryWriter) -> None:
+        self._writer = writer
+        self._start = 0  # position of the first grey picture held
+        self._next = 0  # the first position not written yet
+        self._grey: list[NDArray[np.uint8]] = []
+        self._rows: dict[int, Rows] = {}
+        self._indices: dict[int, int] = {}
+
+    def begin(self, first: Picture) -> None:
+        """The video's first frame."""
+        self._indices[0] = first.index
+        self._grey.append(first.grey[None])
+        self._writer.append_flow(np.array([first.index], np.int64), flow(first.soft[None], np.zeros(1, np.int64)))
+
+    def add(self, interval: Interval) -> None:
+        self._grey.append(interval.grey[1:])
+        self._writer.append_flow(interval.flow_frames, interval.flow)
+        self._rows.update(interval.rows)
+        self._indices.update({p: int(interval.indices[p - interval.first]) for p in interval.rows})
+        have = interval.first + len(interval.indices)
+        if have - self._next > _CHUNK + REACH:
+            self._write(have - REACH)
+
+    def finish(self, only: Rows | None) -> None:
+        """Writes what is left; `only` is the row of a video of a single frame."""
+        if only is not None:
+            self._rows[0] = only
+        have = self._start + sum(map(len, self._grey))
+        self._write(have)
+
+    def _write(self, stop: int) -> None:
+        grey = np.concatenate(self._grey)
+        held = np.array(sorted(self._rows))
+        appearance = np.stack([self._rows[position]["appearance"] for position in held])
+        moved = motion(grey, held - self._start, appearance)
+        writing = held[(held >= self._next) & (held < stop)]
+        rows = [self._rows[position] for position in writing]
+        blocks = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        self._writer.append(
+            np.array([self._indices[position] for position in writing], np.int64),
+            {**blocks, "motion": moved[writing - self._start]},
+        )
+        self._next = stop
+        keep = int(held[held <= max(stop - REACH, 0)][-1])
+        self._grey = [grey[keep - self._start :]]
+        self._start = keep
+        for position in held[held < keep].tolist():
+            del self._rows[position], self._indices[position]
+
 
 __all__ = ["BLOCKS", "Density", "VideoFeatures", "video_features"]
 
@@ -157,3 +214,90 @@ class _Network:
         embedded, directions = job.result()
         for at, position in enumerate(positions):
             self._selection.put(position, {name: values[at] for name, values in embedded.items()}, directions[at])
+
+
+# Parts of a video further apart than this are sought one by one instead of decoding what lies between.
+_FAR = 300
+_AHEAD = 32
+
+
+def refine(
+    path: Path,
+    features: VideoFeatures,
+    frames: Iterable[int],
+    backbone: Backbone,
+    store: FeatureStore,
+    content: str,
+) -> VideoFeatures:
+    """`features` with the frame indices `frames` embedded as well; the store's entry is replaced by the result.
+
+    Decodes only the parts of the video that these frames are in. Raises VideoUnreadable, StorageError.
+    """
+    asked = np.unique(np.fromiter(frames, np.int64))
+    new = np.setdiff1d(asked[(asked >= 0) & (asked < len(features))], features.frames)
+    if not len(new):
+        return features
+    found: list[NDArray[np.int64]] = [features.frames]
+    # An entry of an older version may hold blocks that are no longer made.
+    blocks: dict[str, list[NDArray[np.floating]]] = {name: [features.blocks[name]] for name in BLOCKS}
+    for part in np.split(new, np.flatnonzero(np.diff(new) > _FAR) + 1):
+        got, rows = _part(path, features, part, backbone)
+        found.append(got)
+        for name in blocks:
+            blocks[name].append(rows[name])
+    order = np.argsort(np.concatenate(found), kind="stable")
+    merged = replace(
+        features,
+        frames=np.concatenate(found)[order],
+        blocks={name: np.concatenate(parts).astype(np.float16)[order] for name, parts in blocks.items()},
+    )
+    store.save(content, backbone.key, merged)
+    return merged
+
+
+def _part(
+    path: Path, features: VideoFeatures, new: NDArray[np.int64], backbone: Backbone
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.floating]]]:
+    first, last = max(int(new[0]) - REACH, 0), min(int(new[-1]) + REACH, len(features) - 1)
+    asked = set(new.tolist())
+    indices: list[int] = []
+    grey: list[NDArray[np.uint8]] = []
+    got: list[int] = []
+    batch: list[Picture] = []
+    rows: dict[str, list[NDArray[np.floating]]] = {}
+
+    def embed() -> None:
+        for name, values in backbone.embed(np.stack([picture.rgb for picture in batch])).items():
+            rows.setdefault(name, []).append(values)
+        batch.clear()
+
+    pulse = Pulse()
+
+    def decoded() -> Iterator[Picture]:
+        return decode(
+            path, features.timeline, first=FrameIndex(first), last=FrameIndex(last), pulse=pulse, view=backbone.view
+        )
+
+    for picture in in_background(decoded, _AHEAD, pulse=pulse):
+        indices.append(picture.index)
+        grey.append(picture.grey)
+        if picture.index in asked:
+            got.append(picture.index)
+            batch.append(picture)
+            if len(batch) == backbone.batch:
+                embed()
+    if batch:
+        embed()
+    if not got:
+        return np.zeros(0, np.int64), {name: features.blocks[name][:0] for name in BLOCKS}
+    blocks: dict[str, NDArray[np.floating]] = {name: np.concatenate(parts) for name, parts in rows.items()}
+    at = np.array(got, np.int64)
+    # Motion counts frames by their position among the decoded ones, and needs an embedding at or beyond either end.
+    near = np.unique(np.searchsorted(features.frames, [first, last], side="right").clip(0, len(features.frames) - 1))
+    known = slice(max(int(near[0]) - 1, 0), int(near[-1]) + 1)
+    positions = np.concatenate([features.frames[known], at])
+    appearance = np.concatenate([features.blocks["appearance"][known].astype(np.float32), blocks["appearance"]])
+    order = np.argsort(positions)
+    moved = motion(np.stack(grey), positions[order] - indices[0], appearance[order])
+    blocks["motion"] = moved[np.searchsorted(indices, at)]
+    return at, blocks

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ml_backend.errors import DeviceFull
 from ml_backend.features.blocks import EMBEDDED
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 from ml_backend.video.view import PICTURE
 
 BATCH = 128

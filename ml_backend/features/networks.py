@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from ml_backend.errors import WeightsError
-from ml_backend.features.hub import CONFIG, PREPROCESSOR, config_of, needed
-from ml_backend.features.hugging_face import WEIGHTS
+from ml_backend.features.hub import CONFIG, PREPROCESSOR, WEIGHTS, config_of, needed
 from ml_backend.features.trunks import USUAL, TimmTrunk, TransformersTrunk, trunk_of
 from ml_backend.features.weights import Weights
 from ml_backend.video.view import PICTURE

@@ -55,7 +55,7 @@ def on_gpu(name: str, weights: Weights, cache_dir: Path | None, side: int = PICT
     """
     from ml_backend.features.gpu import BATCH, gpu_lock, on_device
     from ml_backend.features.networks import build
-    from ml_backend.features.taps import Taps
+    from ml_backend.features.trunks import Taps
 
     return (
         on_device(Taps.of(name, build(name, weights, side)), "cuda", gpu_lock(cache_dir), side=side),

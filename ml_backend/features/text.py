@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import DeviceFull, WeightsError
-from ml_backend.features.hugging_face import WEIGHTS, fetch_model_folder
+from ml_backend.features.hub import WEIGHTS, fetch_model_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -194,7 +194,7 @@ def _ready(model: Any, device: str, cache_dir: Path) -> Iterator[None]:
     import torch
 
     from ml_backend.features.gpu import gpu_lock
-    from ml_backend.locked import locked
+    from ml_backend.processes import locked
 
     with locked(gpu_lock(cache_dir)):
         try:

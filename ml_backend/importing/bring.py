@@ -18,18 +18,24 @@ from ml_backend.errors import (
     LabelStudioUnreachable,
     SettingsError,
 )
-from ml_backend.features.signatures import signature
+from ml_backend.features.hashing import signature
 from ml_backend.importing.encode import encode, frames_of
-from ml_backend.importing.existing_videos import RECORD, Record
-from ml_backend.importing.importer import Importer
-from ml_backend.importing.leftovers import noted, remove_leftovers
-from ml_backend.importing.metadata import Taken, read_taken
-from ml_backend.importing.origins import Origin, content_of, name_of, open_origin, repacked, upload_name
+from ml_backend.importing.existing_videos import RECORD, Record, noted, remove_leftovers
+from ml_backend.importing.origins import (
+    Importer,
+    Origin,
+    Taken,
+    content_of,
+    name_of,
+    open_origin,
+    read_taken,
+    repacked,
+    upload_name,
+)
 from ml_backend.importing.recipe import Part, parts, refuse_too_short, target_rate
 from ml_backend.labelstudio.uploads import Upload
 from ml_backend.video.inspection import Finding, inspect
-from ml_backend.video.rates import natural_framerate, usual_lasting
-from ml_backend.video.timeline import Timeline, read_timeline
+from ml_backend.video.timeline import Timeline, natural_framerate, read_timeline, usual_lasting
 
 State = Literal["imported", "present", "duplicate", "refused"]
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ml_backend.errors import SettingsError, VideoUnreadable
-from ml_backend.video.container import open_video
-from ml_backend.video.names import readable, readable_path
+from ml_backend.video.container import open_video, readable, readable_path
 
 # Of files that hold moving pictures.
 _MP4 = ".mp4 .m4v .mov .qt .f4v .3gp .3gpp .3g2 .insv .lrv"

@@ -9,8 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from ml_backend.errors import SettingsError, VideoRefused
-from ml_backend.video.rates import constant_rate, exact, own_rate
-from ml_backend.video.timeline import Timeline
+from ml_backend.video.timeline import Timeline, constant_rate, exact, own_rate
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 

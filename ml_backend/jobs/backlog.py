@@ -1,15 +1,44 @@
-"""Queues the predictions that tasks lack: however many tasks there are, a bounded number of jobs waits at a time."""
+"""What is queued because it is missing: predictions that tasks lack, a bounded number at a time, and model versions whose files the disk
+has lost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from redis import Redis
 
+from ml_backend.errors import StorageError
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.learning.versions import delete_version
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import enqueue, scheduled, waiting
+
+log = logging.getLogger(__name__)
+
+
+def is_whole(models: Path, version: str, load: Callable[[Path, str], object]) -> bool:
+    """Whether `load` can read a version; one that it cannot is removed, and its number is not used again.
+
+    Raises StorageError when the disk does not let it be removed.
+    """
+    try:
+        load(models, version)
+    except StorageError as error:
+        log.warning("%s It is removed and made again.", error.message)
+        if (models / version).is_dir():
+            delete_version(models, version)
+        return False
+    return True
+
+
+def make_again(redis: Redis, project: str) -> None:
+    """To be called when a version that is needed cannot be read: has a training look at it."""
+    reconcile_state.drop(redis, project, "trained")
+    enqueue(redis, "train", project, again=True)
+
 
 # A job is about 2 KB in Redis. When few are left the next ones are queued, so that no worker idles.
 WINDOW, LOW = 400, 100

@@ -9,8 +9,8 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.pages import is_ours
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.labelstudio.version_names import is_ours
 from ml_backend.projects import registry
 
 _OTHER = (

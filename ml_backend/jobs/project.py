@@ -7,13 +7,31 @@ from dataclasses import dataclass, field, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
-from ml_backend.jobs.task_labels import with_task_labels
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
 from ml_backend.project_settings import ProjectSettings
-from ml_backend.projects import links, registry, training_choice
+from ml_backend.projects import label_report, links, registry, training_choice
 from ml_backend.roi import RegionOfInterest, roi_of
+
+
+def with_task_labels(context: WorkerContext, project: Project, config: LabelConfig) -> LabelConfig:
+    """The config with them; tasks are read again only when some came, went or changed. Raises LabelStudioError."""
+    dynamic = [question for question in config.questions if question.labels_from]
+    if not dynamic:
+        return config
+    number, key = project.key.id, str(project.key)
+    sources = [[question.from_name, list(question.labels_from)] for question in dynamic]
+    state = [*context.client.last_changed(number), sources]
+    found = label_report.load_task_labels(context.settings.data_dir, key, state)
+    if found is None:
+        brought: dict[str, dict[str, None]] = {question.from_name: {} for question in dynamic}
+        for task in context.client.tasks(number):
+            for question in dynamic:
+                brought[question.from_name].update(dict.fromkeys(question.labels_in(task.data)))
+        found = {control: tuple(labels) for control, labels in brought.items()}
+        label_report.save_task_labels(context.settings.data_dir, key, state, found)
+    return config.with_labels(found)
 
 
 @dataclass(frozen=True)

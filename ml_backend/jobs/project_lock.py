@@ -14,10 +14,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ml_backend.errors import StorageError
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 from ml_backend.projects.folder import ProjectFolder
-from ml_backend.queueing.deaths import died_here, is_in_process, worker_name
-from ml_backend.queueing.replies import text
+from ml_backend.queueing.counters import text
+from ml_backend.queueing.liveness import died_here, is_in_process, worker_name
 
 _LOCK = "coldblitz:lock"
 # A holder that is gone with its machine holds up the others for so long.

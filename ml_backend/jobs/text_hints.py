@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import ColdblitzError, VideoError
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.prompts import Prompts, prompts_of
+from ml_backend.features.prompts import Prompts, known_view, prompts_of, text_view
 from ml_backend.features.text import TextModel
-from ml_backend.features.textview import known_view, text_view
 from ml_backend.jobs.job import report
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
@@ -21,7 +20,7 @@ from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.examples import LabelledVideo
-from ml_backend.learning.prior import Prior, prior_for
+from ml_backend.learning.head import Prior, prior_for
 from ml_backend.projects import registry
 from ml_backend.provenance import ModelVersion
 from sampling.candidates import Candidates

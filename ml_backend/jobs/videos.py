@@ -1,23 +1,81 @@
-"""A task's video: where it is, and its file."""
+"""A task's video: where it is, its file, whether it is still the one that we worked on, and what is unusual about it."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
+from ml_backend.features.blocks import VideoFeatures
+from ml_backend.jobs.job import report
+from ml_backend.jobs.project import ProjectWork, task_roi
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
-from ml_backend.labelstudio.file_names import file_name
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.task_data import file_name
+from ml_backend.projects import asked_frames, reconcile_state, registry, stored_predictions, task_view
+from ml_backend.projects.reconcile_state import Identity
+from ml_backend.projects.task_view import TaskView
+from ml_backend.queueing.interventions import drop_tasks
 from ml_backend.queueing.limits import allow, allow_for_video
-from ml_backend.queueing.poison import in_hand
+from ml_backend.queueing.liveness import in_hand
 from ml_backend.roi import ROI, roi_of
 from ml_backend.video.cache import VideoFile
-from ml_backend.video.inspection import Finding, inspect
+from ml_backend.video.inspection import Finding, damaged, inspect
+from ml_backend.video.timeline import FrameIndex, Timeline, natural_framerate, read_timeline, studio_length
+
+
+def identity_of(work: ProjectWork, task: Task) -> Identity:
+    """The same for as long as a task is the same, shows the same video, counted at the same frame rate, and names the same
+    region of interest."""
+    shown, own = work.config.shown(task.data), task_roi(task)
+    return Identity.of(task.created, shown if own is None else [(f"{url} {own.key}", rate) for url, rate in shown])
+
+
+def begin(work: ProjectWork, tasks: Iterable[Task]) -> set[int]:
+    """To be called before work on tasks: forgets what is kept of others that had their numbers, or of other videos that they
+    showed. Returns the numbers of those whose predictions in Label Studio are about another video. Raises StorageError."""
+    now = {task.id: identity_of(work, task) for task in tasks}
+    known = reconcile_state.recall_identities(work.context.settings.data_dir, work.key, now)
+    others = {task for task, identity in known.items() if identity != now[task]}
+    renewed = {task for task in others if known[task].created == now[task].created}
+    if others:
+        _forget_kept(work.context, work.key, others)
+    # Of one with another video it is noted when it has a new prediction.
+    if news := {task: now[task] for task in (now.keys() - known.keys()) | (others - renewed)}:
+        reconcile_state.note_identities(work.context.settings.data_dir, work.key, news)
+    return renewed
+
+
+def note(work: ProjectWork, task: Task) -> None:
+    """To be called when a task with another video has a new prediction, or needs none. Raises StorageError."""
+    reconcile_state.note_identities(work.context.settings.data_dir, work.key, {task.id: identity_of(work, task)})
+
+
+def forget_tasks(context: WorkerContext, key: str, tasks: Collection[int]) -> None:
+    """Removes all that is kept of tasks that are gone."""
+    if tasks:
+        _forget_kept(context, key, tasks)
+        reconcile_state.drop_identities(context.settings.data_dir, key, tasks)
+
+
+def _forget_kept(context: WorkerContext, key: str, tasks: Collection[int]) -> None:
+    data_dir = context.settings.data_dir
+    for task in tasks:
+        stored_predictions.delete_task(data_dir, key, task)
+        task_view.delete(data_dir, key, task)
+        task_view.delete_sheet(data_dir, key, task)
+        registry.note_findings(context.redis, key, task, [])
+    drop_tasks(context.redis, key, tasks)
+    asked_frames.drop(data_dir, key, tasks)
+    stored_predictions.drop_from_order(data_dir, key, tasks)
+    # A list of tasks that has been gone through, or is being gone through, may have passed them.
+    reconcile_state.drop(context.redis, key, "tasks", "cursor")
+
 
 Progress = Callable[[float, str], None]
 
@@ -117,3 +175,62 @@ def video_address(context: WorkerContext, question: Question, task: Task) -> Vid
             f'The label config says value="{question.video}"; import the task with that key.',
         )
     return address
+
+
+def inspect_once(work: ProjectWork, task: Task) -> None:
+    """Notes what is unusual about the videos of a task that was never inspected: it came when a model predicted already, and
+    got no suggestions. Raises VideoError."""
+    data_dir = work.context.settings.data_dir
+    view = task_view.load(data_dir, work.key, task.id)
+    if view is not None and (view.natural is not None or view.version == KEYFRAMES_VERSION):
+        return
+    for own in map(work.on, work.config.videos):
+        video = task_video(work.context, own.question, task, report)
+        with naming(task, own.question, video):
+            note_findings(own, task, video)
+            timeline = read_timeline(video.path)
+        if own.question.video == work.config.main.video:
+            known = view or unpredicted_view(own, KEYFRAMES_VERSION, task, timeline)
+            task_view.save(data_dir, work.key, replace(known, natural=natural_framerate(timeline)))
+
+
+def note_findings(work: ProjectWork, task: Task, video: VideoFile) -> None:
+    findings = [asdict(found) for found in inspect_video(task, work.question, video)]
+    if work.question.video != work.config.main.video:
+        findings = [*registry.findings_of(work.context.redis, work.key).get(task.id, []), *findings]
+    registry.note_findings(work.context.redis, work.key, task.id, findings)
+
+
+def tell_of_damage(work: ProjectWork, task: Task, features: VideoFeatures) -> None:
+    """Adds to the findings about a task's video that its end does not decode, which nothing but decoding can find."""
+    missing = features.promised - len(features)
+    if not missing:
+        return
+    last = features.timeline.seconds(FrameIndex(len(features) - 1))
+    found = damaged(video_name(task, work.question), missing, features.promised, last)
+    tell(work, task, found.kind, found)
+
+
+def tell(work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
+    """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
+    before = registry.findings_of(work.context.redis, work.key).get(task.id, [])
+    others = [finding for finding in before if finding["kind"] != kind]
+    # Damage and the like come first; a note is good to know.
+    own = [asdict(found)] if found else []
+    told = [*others, *own] if found and found.severity == "note" else [*own, *others]
+    if told != before:
+        registry.note_findings(work.context.redis, work.key, task.id, told)
+
+
+def unpredicted_view(work: ProjectWork, version: str, task: Task, timeline: Timeline) -> TaskView:
+    """What a page draws of a task of which no model says anything."""
+    framerate, seconds = work.question.framerate_of(task.data), float(timeline.duration)
+    return TaskView(
+        task.id,
+        video_name(task, work.question),
+        framerate,
+        studio_length(seconds, framerate),
+        round(seconds, 3),
+        version,
+        {},
+    )

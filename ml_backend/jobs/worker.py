@@ -15,19 +15,17 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.child import give_way
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.logs import without_secrets
+from ml_backend.processes import give_way
 from ml_backend.projects import reconcile_state
 from ml_backend.projects.registry import known_keys
 from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
-from ml_backend.queueing.alive import signs_of_life
-from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import retry_failed
 from ml_backend.queueing.kinds import KINDS
-from ml_backend.queueing.limits import watched
-from ml_backend.queueing.memory import limit_memory
+from ml_backend.queueing.limits import limit_memory, watched
+from ml_backend.queueing.liveness import signs_of_life, worker_name
 from ml_backend.queueing.queue import enqueue, queues
 
 log = logging.getLogger(__name__)

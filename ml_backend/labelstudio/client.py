@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ml_backend.errors import LabelStudioInvalid, LabelStudioMissing, PayloadError, PredictionRefused
-from ml_backend.labelstudio.buckets import path_from_storage
 from ml_backend.labelstudio.filters import ANNOTATED, condition
+from ml_backend.labelstudio.pages import is_ours
 from ml_backend.labelstudio.payloads import ProjectKey
+from ml_backend.labelstudio.task_data import path_from_storage
 from ml_backend.labelstudio.task_lists import TASK, Task, TaskLists, task_of
-from ml_backend.labelstudio.version_names import is_ours
 
 __all__ = ["Client", "Project", "Task", "VideoAddress"]
 

@@ -12,7 +12,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend import transport
 from ml_backend.errors import LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.labelstudio.refusals import TOKEN_REMEDY, asks_for_login, detail, refusal
+from ml_backend.labelstudio.access import TOKEN_REMEDY, asks_for_login, detail, refusal
 
 _PAGE = 100
 

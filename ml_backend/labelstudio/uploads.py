@@ -15,8 +15,8 @@ import httpx
 
 from ml_backend import transport
 from ml_backend.errors import LabelStudioError, LabelStudioMissing
+from ml_backend.labelstudio.access import refusal
 from ml_backend.labelstudio.client import Client, Project, Task
-from ml_backend.labelstudio.refusals import refusal
 
 # Of what a browser plays, Label Studio takes these as uploads.
 UPLOADABLE = (".mp4", ".webm")

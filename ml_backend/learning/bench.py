@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.linear import Floats, fit_softmax, span
 from ml_backend.learning.metrics import decided, macro_f1, per_label
-from sampling.unit import unit
+from sampling.candidates import unit
 
 if TYPE_CHECKING:
     from ml_backend.features.backbones import Backbone

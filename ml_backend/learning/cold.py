@@ -14,8 +14,7 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.families import APPEARANCE, BRIEF, MOVES, PLAIN, SCENE, SHAPE, SHARED, WHERE
 from ml_backend.learning.fitting import fit_head
 from ml_backend.learning.frame_labels import YES
-from ml_backend.learning.head import Head
-from ml_backend.learning.prior import prior_for
+from ml_backend.learning.head import Head, prior_for
 
 __all__ = ["Head", "LabelledVideo", "fit_cold"]
 

@@ -18,12 +18,12 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.groups import deal, duplicates
 from ml_backend.learning.head import Head
-from ml_backend.learning.intervals import f1_intervals
 from ml_backend.learning.metrics import (
     Values,
     calibration_error,
     confusion,
     decided,
+    f1_intervals,
     macro_f1,
     per_label,
     reliability,

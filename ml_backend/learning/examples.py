@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.families import Family, Floats, Views
 from ml_backend.learning.frame_labels import NO, YES, FrameLabels
-from sampling.unit import unit
+from sampling.candidates import unit
 
 # A project's rows beyond this add time, not accuracy.
 MAX_ROWS = 6000

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml_backend.errors import DeviceFull
-from ml_backend.features.taps import Taps
+from ml_backend.features.trunks import Taps
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
 from ml_backend.learning.metrics import decided, macro_f1, per_label
 from ml_backend.learning.pictures import Pictures
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 from ml_backend.project_settings import BlitzSettings
 
 # Pictures that an epoch shows: without a GPU a training then takes minutes, not hours.

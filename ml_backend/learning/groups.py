@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.signatures import copies, signature_of_features
+from ml_backend.features.hashing import copies, signature_of_features
 from ml_backend.learning.examples import LabelledVideo, classes_of, rows_at
 from ml_backend.learning.families import Family, Part, Views
-from sampling.unit import unit
+from sampling.candidates import unit
 
 Groups = NDArray[np.intp]
 

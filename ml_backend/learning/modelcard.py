@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml_backend.learning.comparison import HeldAnswers
     from ml_backend.learning.head import Head
-    from ml_backend.learning.heldout import HeldAnswers
     from ml_backend.learning.whole import WholeHead
 
 

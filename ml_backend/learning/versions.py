@@ -28,8 +28,8 @@ from ml_backend.learning.modelcard import ModelCard as ModelCard
 from ml_backend.provenance import ModelVersion
 
 if TYPE_CHECKING:
+    from ml_backend.learning.comparison import HeldAnswers
     from ml_backend.learning.head import Head
-    from ml_backend.learning.heldout import HeldAnswers
     from ml_backend.learning.whole import WholeHead
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def save_version(
         files[weights_file(one.question)] = content
     held = {question: own for question, own in ((question, answers), *((o.question, o.answers) for o in others)) if own}
     if held:
-        from ml_backend.learning.heldout import FILE, as_file
+        from ml_backend.learning.comparison import FILE, as_file
 
         files[FILE] = as_file(held)
     card = ModelCard(
@@ -104,8 +104,7 @@ def save_version(
 def _described(learnt: Learnt) -> tuple[bytes, dict[str, Any]]:
     """The file of a head, and what its card says of it."""
     # Reading cards takes no arithmetic; writing and loading heads does, and its imports take a second.
-    from ml_backend.learning.head import Head
-    from ml_backend.learning.headfile import arrays_of
+    from ml_backend.learning.head import Head, arrays_of
 
     head = learnt.head
     arrays, structure = arrays_of(head) if isinstance(head, Head) else head.arrays()
@@ -170,7 +169,7 @@ def is_custom(version: str) -> bool:
 
 def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
     """The head, its temperature set, and its card; raises StorageError when it is missing or damaged."""
-    from ml_backend.learning.headfile import head_from
+    from ml_backend.learning.head import head_from
 
     card = load_card(root, name)
     try:
@@ -182,7 +181,7 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
 
 def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard], ...]:
     """The head about each control that a version has learnt, with the card of that control. Raises StorageError."""
-    from ml_backend.learning.headfile import head_from
+    from ml_backend.learning.head import head_from
     from ml_backend.learning.whole import WholeHead
 
     found: list[tuple[Head | WholeHead, ModelCard]] = []

@@ -22,7 +22,7 @@ from ml_backend.learning.groups import Groups, deal, duplicates
 from ml_backend.learning.linear import Linear, fit_softmax
 from ml_backend.learning.metrics import decided
 from ml_backend.wording import some
-from sampling.unit import unit
+from sampling.candidates import unit
 
 # A video is seen at so many times, evenly spread: however its frames were embedded, long and short ones are alike.
 _LOOKS = 64

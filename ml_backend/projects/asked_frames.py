@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ml_backend.errors import StorageError
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 from ml_backend.projects.folder import ProjectFolder
-from ml_backend.projects.rows import Rows, mapped, put
+from ml_backend.projects.storage import Rows, mapped_rows, put_rows
 
 CODE = 128
 MOMENTS = 24
@@ -52,12 +52,12 @@ class Repeat:
 
 def pictures(data_dir: Path, project: str) -> Rows:
     """(n,) of `PICTURE`, in no order; those with a `task` below 0 are gone."""
-    return mapped(_folder(data_dir, project) / "pictures.rows", PICTURE)
+    return mapped_rows(_folder(data_dir, project) / "pictures.rows", PICTURE)
 
 
 def videos(data_dir: Path, project: str) -> Rows:
     """(n,) of `VIDEO`, in no order; those with a `task` below 0 are gone."""
-    return mapped(_folder(data_dir, project) / "videos.rows", VIDEO)
+    return mapped_rows(_folder(data_dir, project) / "videos.rows", VIDEO)
 
 
 @contextmanager
@@ -75,19 +75,19 @@ def writing(data_dir: Path, project: str) -> Iterator[None]:
 
 def put_pictures(data_dir: Path, project: str, task: int, rows: Rows) -> None:
     """Puts these in place of all of a task. Within `writing`."""
-    put(_folder(data_dir, project) / "pictures.rows", PICTURE, [task], rows)
+    put_rows(_folder(data_dir, project) / "pictures.rows", PICTURE, [task], rows)
 
 
 def put_video(data_dir: Path, project: str, row: Rows) -> None:
     """Puts this one row in place of that of the same task. Within `writing`."""
-    put(_folder(data_dir, project) / "videos.rows", VIDEO, [int(row["task"][0])], row)
+    put_rows(_folder(data_dir, project) / "videos.rows", VIDEO, [int(row["task"][0])], row)
 
 
 def drop(data_dir: Path, project: str, tasks: Collection[int]) -> None:
     """Forgets tasks that are gone."""
     with writing(data_dir, project):
         for name, dtype in (("pictures.rows", PICTURE), ("videos.rows", VIDEO)):
-            put(_folder(data_dir, project) / name, dtype, tasks, np.zeros(0, dtype))
+            put_rows(_folder(data_dir, project) / name, dtype, tasks, np.zeros(0, dtype))
 
 
 def copies(data_dir: Path, project: str) -> list[list[int]]:

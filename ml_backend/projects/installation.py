@@ -14,9 +14,8 @@ from redis.exceptions import RedisError
 
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError
-from ml_backend.queueing.alive import living
-from ml_backend.queueing.deaths import process_name
-from ml_backend.queueing.replies import text
+from ml_backend.queueing.counters import text
+from ml_backend.queueing.liveness import living, process_name
 from ml_backend.settings import GIB
 
 _WEIGHTS = "coldblitz:weights"

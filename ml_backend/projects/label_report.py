@@ -1,16 +1,18 @@
-"""What people have labelled in a project, as files beside its models. Imports nothing heavy: the web reads it too."""
+"""What people have labeled in a project, how a training used it, and the labels that its tasks bring along, as files beside its models.
+Imports nothing heavy: the web reads it too."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ml_backend.projects.files import write_whole
 from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.storage import write_whole
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,167 @@ def _write(path: Path, data: object) -> None:
 
 def _folder(data_dir: Path, project: str) -> Path:
     return ProjectFolder(data_dir, project).labelled
+
+
+TAUGHT, TAKEN_OVER = "taught", "taken over"
+# What became of so many regions; `{}` is the row's detail.
+_SAID = {
+    TAUGHT: "used for {frames} frames",
+    TAKEN_OVER: "used for {frames} frames at a low weight: a model drew them, and nobody changed them",
+    "review": "marked whether something was reviewed",
+    "unanswered": "are unanswered suggestions",
+    "no label": "have no label",
+    "unknown label": "have the label {}, which the label config does not have",
+    "untouched": "are a model's predictions that nobody changed",
+    "outside": "lie outside the video",
+    "ground truth": "are superseded by ground truth of {}",
+    "timeline": "are superseded by the whole timeline of {}",
+    "contradicted": "are contradicted by {}",
+    "contradicts itself": "are contradicted by other regions of the same annotation",
+    "unusable": "are in a video that cannot be used",
+    "no frames": "have no frames or no answer",
+    "another control": "belong to a control that is not predicted",
+    "skipped": "are in skipped annotations",
+}
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """`regions` of one control that came to the same: `reason` is a key of those above, `detail` names labels or people.
+
+    `frames`: frame indices that are known to have the label that such a region gave them. Regions that lie on each other
+    count the same frame each.
+    """
+
+    control: str
+    reason: str
+    regions: int
+    frames: int = 0
+    detail: str = ""
+
+    @property
+    def said(self) -> str:
+        """What became of so many regions: the rest of a sentence that begins with their number."""
+        text = _SAID.get(self.reason, self.reason)
+        if self.reason == TAUGHT and not self.frames:
+            text = "used as the class of a whole video"
+        text = text.replace("{frames}", str(self.frames)).replace("{}", self.detail or "somebody")
+        one = {"are ": "is ", "have ": "has ", "lie ": "lies ", "belong ": "belongs "}
+        if self.regions == 1:
+            text = next((own + text.removeprefix(many) for many, own in one.items() if text.startswith(many)), text)
+        return text
+
+
+@dataclass(frozen=True)
+class Account:
+    """Of one task, or of a whole project. `regions`: all that Label Studio holds, be it that nothing reads them; the rows
+    add up to it. `annotations`: submitted ones; `skipped`: others. `made`: ISO 8601."""
+
+    made: str = ""
+    annotations: int = 0
+    skipped: int = 0
+    regions: int = 0
+    rows: tuple[AccountRow, ...] = ()
+
+    @property
+    def taught(self) -> int:
+        """How many regions taught something."""
+        return sum(row.regions for row in self.rows if row.reason in (TAUGHT, TAKEN_OVER))
+
+    def of(self, control: str) -> tuple[AccountRow, ...]:
+        """The rows of one control."""
+        return tuple(row for row in self.rows if row.control == control)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "taught": self.taught, "rows": [{**asdict(row), "said": row.said} for row in self.rows]}
+
+
+def summed_accounts(made: str, accounts: Iterable[Account]) -> Account:
+    """One account of several."""
+    regions, frames = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    annotations = skipped = held = 0
+    for account in accounts:
+        annotations, skipped, held = (
+            annotations + account.annotations,
+            skipped + account.skipped,
+            held + account.regions,
+        )
+        for row in account.rows:
+            regions[row.control, row.reason, row.detail] += row.regions
+            frames[row.control, row.reason, row.detail] += row.frames
+    rows = [
+        AccountRow(control, reason, n, frames[control, reason, detail], detail)
+        for (control, reason, detail), n in regions.items()
+    ]
+    return Account(made, annotations, skipped, held, in_order(rows))
+
+
+def in_order(rows: Iterable[AccountRow]) -> tuple[AccountRow, ...]:
+    """By control, what taught first, then the most frequent."""
+    return tuple(
+        sorted(rows, key=lambda row: (row.control, row.reason != TAUGHT, -row.regions, row.reason, row.detail))
+    )
+
+
+def save_account(data_dir: Path, project: str, whole: Account, tasks: Mapping[int, Account]) -> None:
+    """Replaces what was known, of all tasks. Raises StorageError."""
+    folder = _account_folder(data_dir, project)
+    for task, account in tasks.items():
+        _write_account(folder / f"{task}.json", account)
+    for path in folder.glob("*.json"):
+        if path.stem.isdecimal() and int(path.stem) not in tasks:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    _write_account(folder / "project.json", whole)
+
+
+def load_account(data_dir: Path, project: str, task: int | None = None) -> Account | None:
+    """Of the project, or of one of its tasks, as the last training read it; None where it read nothing."""
+    try:
+        name = "project" if task is None else task
+        return parse_account(
+            json.loads((_account_folder(data_dir, project) / f"{name}.json").read_text(encoding="utf-8"))
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def parse_account(data: Mapping[str, Any]) -> Account:
+    """What `as_json` made. Raises KeyError, TypeError or ValueError."""
+    rows = tuple(AccountRow(**{name: row[name] for name in AccountRow.__dataclass_fields__}) for row in data["rows"])
+    return Account(data["made"], data["annotations"], data["skipped"], data["regions"], rows)
+
+
+def _write_account(path: Path, account: Account) -> None:
+    text = json.dumps(account.as_json(), ensure_ascii=False)
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    write_whole(path, text.encode(), "How labels were used")
+
+
+def _account_folder(data_dir: Path, project: str) -> Path:
+    return ProjectFolder(data_dir, project).account
+
+
+TaskLabels = Mapping[str, Sequence[str]]
+
+
+def save_task_labels(data_dir: Path, project: str, state: Sequence[Any], labels: TaskLabels) -> None:
+    """`labels`: by control. `state`: tells one state of the tasks and the config from another. Raises StorageError."""
+    content = json.dumps({"state": state, "labels": labels}, ensure_ascii=False).encode()
+    write_whole(_task_labels_path(data_dir, project), content, "Labels of tasks")
+
+
+def load_task_labels(data_dir: Path, project: str, state: Sequence[Any] | None = None) -> TaskLabels | None:
+    """None when they are not known, or not of this `state`; whatever they are of when that is None."""
+    try:
+        stored = json.loads(_task_labels_path(data_dir, project).read_text(encoding="utf-8"))
+        fits = state is None or stored["state"] == list(state)
+        return {str(name): tuple(map(str, found)) for name, found in stored["labels"].items()} if fits else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _task_labels_path(data_dir: Path, project: str) -> Path:
+    return ProjectFolder(data_dir, project).task_labels

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from redis import Redis
 
 from ml_backend.projects import registry
-from ml_backend.projects.stored import read_as, read_object
-from ml_backend.queueing.replies import text
+from ml_backend.projects.storage import read_as, read_object
+from ml_backend.queueing.counters import text
 
 _LINKS = "coldblitz:links"
 _CALLED = "coldblitz:called"

@@ -10,7 +10,7 @@ from redis import Redis
 from ml_backend.errors import SettingsError
 from ml_backend.projects import registry
 from ml_backend.projects.folder import ProjectFolder
-from ml_backend.projects.formats import check_folder
+from ml_backend.projects.storage import check_folder
 from ml_backend.queueing.queue import enqueue
 
 if TYPE_CHECKING:

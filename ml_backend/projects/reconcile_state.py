@@ -1,14 +1,87 @@
-"""What the last reconcile of a project saw and did, so that the next one asks only about what has changed.
-
-Losing any of it costs a second look, never work: an absent mark means *look again*.
-"""
+"""What the last reconcile of a project saw and did, so that the next one asks only about what has changed; and which task and which video
+what is kept under a task's number is about, since Label Studio gives numbers of deleted tasks to new ones."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from redis import Redis
+
+from ml_backend.errors import StorageError
+from ml_backend.processes import locked
+from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.storage import Rows, mapped_rows, put_rows
+
+_ROW = np.dtype([("task", "<i8"), ("created", "<u8"), ("video", "<u8")])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Of one task: what tells it from a later one with its number, and what tells its video and frame rate from others."""
+
+    created: int
+    video: int
+
+    @classmethod
+    def of(cls, created: str, videos: Iterable[tuple[str, float]]) -> Identity:
+        """`created`: as Label Studio writes it. `videos`: the address of each, and the frame rate at which it is counted."""
+        return cls(_number(created), _number("\n".join(f"{framerate:g} {address}" for address, framerate in videos)))
+
+
+def recall_identities(data_dir: Path, project: str, tasks: Collection[int]) -> dict[int, Identity]:
+    """Of those of `tasks` that are known."""
+    rows = mapped_rows(_identities_path(data_dir, project), _ROW)
+    found = rows[np.isin(rows["task"], list(tasks))] if tasks else rows[:0]
+    return {int(row["task"]): Identity(int(row["created"]), int(row["video"])) for row in found if row["task"] >= 0}
+
+
+def highest_task(data_dir: Path, project: str) -> int:
+    """The highest number of a known task, 0 without any."""
+    return int(mapped_rows(_identities_path(data_dir, project), _ROW)["task"].max(initial=0))
+
+
+def note_identities(data_dir: Path, project: str, identities: Mapping[int, Identity]) -> None:
+    """Puts these in place of what is known of their tasks. Raises StorageError."""
+    rows = np.zeros(len(identities), _ROW)
+    rows["task"] = list(identities)
+    rows["created"] = [each.created for each in identities.values()]
+    rows["video"] = [each.video for each in identities.values()]
+    _write_identities(data_dir, project, identities, rows)
+
+
+def drop_identities(data_dir: Path, project: str, tasks: Collection[int]) -> None:
+    """Forgets tasks that are gone. Raises StorageError."""
+    if _identities_path(data_dir, project).exists():
+        _write_identities(data_dir, project, tasks, np.zeros(0, _ROW))
+
+
+def _write_identities(data_dir: Path, project: str, tasks: Collection[int], rows: Rows) -> None:
+    path = _identities_path(data_dir, project)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_name(".tasks.lock")):
+            put_rows(path, _ROW, tasks, rows)
+    except OSError as error:
+        raise StorageError(
+            f"What is known of tasks cannot be written to {path.parent} ({error.strerror}).",
+            "Free up disk space there, or set DATA_DIR to another disk.",
+        ) from error
+
+
+def _number(text: str) -> int:
+    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
+
+
+def _identities_path(data_dir: Path, project: str) -> Path:
+    return ProjectFolder(data_dir, project).identities
+
 
 _MARKS = "coldblitz:marks"
 # However quiet Label Studio is, the tasks are compared once more after so long.

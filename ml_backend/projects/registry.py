@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
 from ml_backend.project_settings import ProjectSettings, parse_project_settings
-from ml_backend.projects.stored import read_as, read_object
-from ml_backend.queueing.replies import text
+from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.storage import read_as, read_object
+from ml_backend.queueing.counters import text
+from ml_backend.settings import Settings
 
 _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"
@@ -207,3 +211,103 @@ def _by_kind(stored: Mapping[Any, Any]) -> list[dict[str, Any]]:
         row = kinds[kind]
         row["message"] = f"For example, task {row['tasks'][0]}: {row['message']}"
     return sorted(kinds.values(), key=lambda row: (_URGENCY.get(str(row.get("severity")), 2), -len(row["tasks"])))
+
+
+_COMPANIONS = "coldblitz:companions"
+
+
+@dataclass(frozen=True)
+class KnownCompanion:
+    """`key`: of the companion. `images`: how many frames it holds, `answered`: of how many of them somebody has said what
+    they show."""
+
+    key: str
+    images: int = 0
+    answered: int = 0
+
+    @property
+    def id(self) -> int:
+        return number_of(self.key)
+
+
+def note_companion(redis: Redis, project: str, companion: KnownCompanion) -> None:
+    redis.hset(_COMPANIONS, project, json.dumps(asdict(companion)))
+
+
+def recall_companion(redis: Redis, project: str) -> KnownCompanion | None:
+    return read_as(KnownCompanion, read_object(redis.hget(_COMPANIONS, project)))
+
+
+def forget_companion(redis: Redis, project: str) -> None:
+    redis.hdel(_COMPANIONS, project)
+
+
+def companions(redis: Redis) -> dict[str, KnownCompanion]:
+    """By the keys of their video projects."""
+    known = {
+        text(key): read_as(KnownCompanion, read_object(stored)) for key, stored in redis.hgetall(_COMPANIONS).items()
+    }
+    return {key: companion for key, companion in known.items() if companion is not None}
+
+
+_OVERVIEW = "coldblitz:overview"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`versions`: number of stored predictions of each model version. `seen`: when it was asked, unix time."""
+
+    title: str
+    tasks: int
+    versions: Mapping[str, int]
+    seen: float
+
+
+def note_overview(redis: Redis, key: str, *, title: str, tasks: int, versions: Mapping[str, int]) -> None:
+    found = Overview(title, tasks, dict(versions), time.time())
+    redis.hset(_OVERVIEW, key, json.dumps(asdict(found)))
+
+
+def recall_overview(redis: Redis, key: str) -> Overview | None:
+    """None before the first reconcile."""
+    return read_as(Overview, read_object(redis.hget(_OVERVIEW, key)))
+
+
+def forget_overview(redis: Redis, key: str) -> None:
+    redis.hdel(_OVERVIEW, key)
+
+
+_STUDIOS = "coldblitz:studios"
+
+
+def note_studio(redis: Redis, settings: Settings, key: str) -> None:
+    """Notes that our Label Studio has the project, be it under a new address."""
+    redis.hset(_STUDIOS, key, settings.label_studio_url)
+    record = _record(settings.data_dir, key)
+    # What cannot be noted is kept for ever, which does no harm.
+    with contextlib.suppress(OSError):
+        if record.parent.is_dir() and _read_record(record) != settings.label_studio_url:
+            record.write_text(settings.label_studio_url)
+
+
+def studio_of(redis: Redis, settings: Settings, key: str) -> str | None:
+    """The address of the Label Studio that had the project last; None when nobody knows."""
+    stored = redis.hget(_STUDIOS, key)
+    if stored is not None:
+        return text(stored)
+    return _read_record(_record(settings.data_dir, key))
+
+
+def forget_studio(redis: Redis, key: str) -> None:
+    redis.hdel(_STUDIOS, key)
+
+
+def _record(data_dir: Path, key: str) -> Path:
+    return ProjectFolder(data_dir, key).studio
+
+
+def _read_record(record: Path) -> str | None:
+    try:
+        return record.read_text().strip() or None
+    except (OSError, ValueError):
+        return None

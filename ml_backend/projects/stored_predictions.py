@@ -1,9 +1,5 @@
-"""Predictions that were stored in Label Studio, kept as files so that `/predict` can answer from them in milliseconds.
-
-A file is written only after Label Studio has the prediction; so an answer to `/predict` never makes a second one. Its
-first line is the answer as JSON, its second the checksum of the first and the number of regions: an answer of 1,200 tasks
-would take a tenth of a second to parse and write again.
-"""
+"""Predictions that were stored in Label Studio, kept as files so that `/predict` can answer from them in milliseconds; and the order in
+which their tasks are best looked at."""
 
 from __future__ import annotations
 
@@ -12,12 +8,15 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_backend.projects.files import write_whole
+import numpy as np
+
+from ml_backend.errors import StorageError
 from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.storage import Rows, mapped_rows, put_rows, write_whole
 
 _CHUNK = 1 << 16
 _NOTHING = (b"", 0)
@@ -113,3 +112,41 @@ def _folder(data_dir: Path, project: str, version: str) -> Path:
 
 def _path(data_dir: Path, project: str, version: str, task: int) -> Path:
     return _folder(data_dir, project, version) / f"{task}.json"
+
+
+SKETCH = 128
+# `score`: as it was pushed. `sketch`: of the mean embedding of the frames of which the version is least certain.
+PLACED = np.dtype([("task", "<i8"), ("score", "<f4"), ("sketch", "<f2", (SKETCH,))])
+
+
+def load_order(data_dir: Path, project: str, version: str) -> Rows:
+    """(n,) of `PLACED`, in no order, of tasks that nobody had annotated when they were predicted."""
+    rows = mapped_rows(_order_path(data_dir, project, version), PLACED)
+    return rows[rows["task"] >= 0]
+
+
+def save_order(data_dir: Path, project: str, version: str, rows: Rows) -> None:
+    """Puts these in place of what is known of their tasks; one process at a time. Raises StorageError."""
+    path = _order_path(data_dir, project, version)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put_rows(path, PLACED, rows["task"].tolist(), rows)
+    except OSError as error:
+        raise StorageError(
+            f"The order of tasks cannot be written to {path.parent} ({error.strerror}).",
+            "Free up disk space there, or set DATA_DIR to another disk.",
+        ) from error
+
+
+def drop_from_order(data_dir: Path, project: str, tasks: Collection[int]) -> None:
+    """Forgets tasks that are gone. Raises OSError."""
+    for path in ProjectFolder(data_dir, project).order.glob("*.rows"):
+        put_rows(path, PLACED, tasks, np.zeros(0, PLACED))
+
+
+def delete_order(data_dir: Path, project: str, version: str) -> None:
+    _order_path(data_dir, project, version).unlink(missing_ok=True)
+
+
+def _order_path(data_dir: Path, project: str, version: str) -> Path:
+    return ProjectFolder(data_dir, project).order / f"{version}.rows"

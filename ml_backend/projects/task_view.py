@@ -1,7 +1,5 @@
-"""What a page draws of one task: its video's length and rate, and how probable each label is over time.
-
-One small file a task, the newest model version's; it is made when a task is suggested or predicted.
-"""
+"""What a page draws of one task: its video's length and rate, how probable each label is over time, and a contact sheet. Imports nothing
+heavy: the web reads it."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.projects.files import write_whole
 from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.storage import write_whole
 from ml_backend.video.timeline import Timeline
 
 # A screen shows hardly more columns than this.
@@ -100,3 +98,46 @@ def delete(data_dir: Path, project: str, task: int) -> None:
 
 def _path(data_dir: Path, project: str, task: int) -> Path:
     return ProjectFolder(data_dir, project).views / f"{task}.json"
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """`frames`: the Label Studio frame of each picture, row by row, `columns` in a row, each `width` by `height` pixels.
+
+    The first `suggested` of them are the frames suggested for labelling; the others are spread over the video.
+    """
+
+    frames: tuple[int, ...]
+    suggested: int
+    columns: int
+    width: int
+    height: int
+
+
+def save_sheet(data_dir: Path, project: str, task: int, sheet: ContactSheet, jpeg: bytes) -> None:
+    """Raises StorageError."""
+    path = sheet_picture(data_dir, project, task)
+    for file, content in ((path, jpeg), (path.with_suffix(".json"), json.dumps(asdict(sheet)).encode())):
+        write_whole(file, content, "The pictures of a video")
+
+
+def load_sheet(data_dir: Path, project: str, task: int) -> ContactSheet | None:
+    """None when none was made, or none that can be read."""
+    path = sheet_picture(data_dir, project, task)
+    try:
+        data = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return ContactSheet(**{**data, "frames": tuple(data["frames"])}) if path.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def delete_sheet(data_dir: Path, project: str, task: int) -> None:
+    path = sheet_picture(data_dir, project, task)
+    for each in (path, path.with_suffix(".json")):
+        with contextlib.suppress(OSError):
+            each.unlink(missing_ok=True)
+
+
+def sheet_picture(data_dir: Path, project: str, task: int) -> Path:
+    """Where the JPEG is or would be."""
+    return ProjectFolder(data_dir, project).sheets / f"{task}.jpg"

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ml_backend.errors import SettingsError, StorageError
-from ml_backend.modelfiles import model_files
-from ml_backend.project_settings import BlitzSettings, ProjectSettings, checked_blitz
-from ml_backend.projects.files import write_whole
+from ml_backend.project_settings import BlitzSettings, ProjectSettings, checked_blitz, model_files
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.registry import Known
+from ml_backend.projects.storage import write_whole
 
 Kind = Literal["cold", "blitz", "custom"]
 # What to choose to follow the extra params again.

@@ -12,9 +12,8 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from ml_backend.queueing.deaths import crashed, died
 from ml_backend.queueing.interventions import give_up
-from ml_backend.queueing.poison import CRASHES, KILLS, blame
+from ml_backend.queueing.liveness import CRASHES, KILLS, blame, crashed, died
 from ml_backend.queueing.queue import queues
 
 log = logging.getLogger(__name__)

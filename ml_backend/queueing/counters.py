@@ -10,7 +10,11 @@ from redis import Redis
 
 from ml_backend.labelstudio.payloads import ANNOTATION_ACTIONS, TASK_ACTIONS
 from ml_backend.queueing.kinds import KINDS
-from ml_backend.queueing.replies import text
+
+
+def text(reply: object) -> str:
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
+
 
 Outcome = Literal["done", "retried", "failed", "stopped"]
 

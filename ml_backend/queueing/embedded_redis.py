@@ -18,8 +18,8 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ml_backend.child import start_child, stop_child
 from ml_backend.errors import SettingsError, StorageError
+from ml_backend.processes import start_child, stop_child
 from ml_backend.settings import Settings
 
 _START_SECONDS = 20

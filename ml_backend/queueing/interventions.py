@@ -12,7 +12,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
 
-from ml_backend.queueing.poison import forgive
+from ml_backend.queueing.liveness import forgive
 from ml_backend.queueing.queue import enqueue, existing, queue_of, queue_scheduled, queues
 
 # A job that waits for Label Studio says so by this word.

@@ -1,10 +1,12 @@
-"""How long a job may take: a base for each kind, and more for each video that it opens, by the video's length."""
+"""How long a job may take, a base for each kind and more by the length of each video that it opens; and a bound on a worker's memory."""
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
 import math
+import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,3 +72,32 @@ def allow(seconds: float) -> None:
         for execution in current.get_executions():
             execution.heartbeat(current.started_job_registry, left + _GRACE, pipeline)
         pipeline.execute()
+
+
+_SHARE = 0.75
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+_GPU = Path("/dev/nvidiactl")
+
+
+def limit_memory() -> int | None:
+    """Bounds this process to three quarters of the machine's or the container's memory, whichever is less.
+
+    Returns the bound in bytes; None, with no bound, beside an NVIDIA GPU, whose driver maps its memory as if it were ours.
+    """
+    if _GPU.exists():
+        return None
+    bound = int(_memory() * _SHARE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    for known in (soft, hard):
+        if known != resource.RLIM_INFINITY:
+            bound = min(bound, known)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+    return bound
+
+
+def _memory() -> int:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # It holds "max" where there is no limit, and is not there on a machine without control groups.
+    with contextlib.suppress(OSError, ValueError):
+        memory = min(memory, int(_CGROUP.read_text()))
+    return memory

@@ -15,8 +15,8 @@ from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from ml_backend.queueing.counters import text
 from ml_backend.queueing.kinds import HOUR, KINDS
-from ml_backend.queueing.replies import text
 
 _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
 # One job of a kind and subject may wait while others run, of which each worker has one at most.

@@ -1,11 +1,14 @@
-"""The web process: answers Label Studio from what is ready and queues everything else. It imports no torch."""
+"""The web process: answers Label Studio from what is ready and queues everything else. It imports no torch, and keeps threads free for
+`/health`: Label Studio takes a backend that does not say within a second that it is up for dead."""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
@@ -14,16 +17,46 @@ from ml_backend import logs
 from ml_backend.errors import ColdblitzError, PayloadError
 from ml_backend.projects import links
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.server import exports, job_routes, label_studio_routes, models, progress
+from ml_backend.server import job_routes, label_studio_routes, project_routes
 from ml_backend.server.dashboard import pages
-from ml_backend.server.load_shedding import keep_threads_for_health
-from ml_backend.server.login import add_login
-from ml_backend.server.metrics import add_metrics
-from ml_backend.server.readiness import add_readiness
-from ml_backend.server.security_headers import protect_browsers
+from ml_backend.server.monitoring import add_metrics, add_readiness
+from ml_backend.server.security import add_login, protect_browsers
 from ml_backend.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# The web process has more threads than this.
+AT_ONCE = 24
+_PATIENCE, _STUCK_FOR = 0.3, 1.0
+
+
+def keep_threads_for_health(app: Flask, at_once: int = AT_ONCE) -> None:
+    """Lets at most so many other requests in at once.
+
+    One that comes then waits a little, which is long for a busy server; when it waits in vain, the others hang, and for
+    a second those that come are refused without waiting.
+    """
+    free = threading.BoundedSemaphore(at_once)
+    stuck_until = 0.0
+
+    @app.before_request
+    def enter() -> tuple[Response, int] | None:
+        nonlocal stuck_until
+        if request.path == "/health":
+            return None
+        if free.acquire(timeout=0 if time.monotonic() < stuck_until else _PATIENCE):
+            g.entered = True
+            return None
+        if time.monotonic() >= stuck_until:
+            log.error("%d requests are stuck; others are refused until one ends.", at_once)
+        stuck_until = time.monotonic() + _STUCK_FOR
+        return jsonify(error="Too many requests are stuck.", remedy="See /ready for what does not answer."), 503
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        if g.pop("entered", False):
+            free.release()
+
 
 # 1,200 tasks with their predictions and annotations are about 30 MB.
 _MAX_BODY = 64 * 1024 * 1024
@@ -45,10 +78,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     keep_threads_for_health(app)
     add_readiness(app, settings)
     app.register_blueprint(label_studio_routes.blueprint)
-    app.register_blueprint(progress.blueprint)
     app.register_blueprint(job_routes.blueprint)
-    app.register_blueprint(models.blueprint)
-    app.register_blueprint(exports.blueprint)
+    app.register_blueprint(project_routes.blueprint)
     app.register_blueprint(pages.blueprint)
     add_login(app, settings)
     protect_browsers(app, settings, connected=lambda: links.addresses(redis))

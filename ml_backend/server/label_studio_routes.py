@@ -15,8 +15,8 @@ from ml_backend.labelstudio.json_stream import Stream
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.payloads import Event, PredictTask, ProjectKey
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.projects import identities, links, reconcile_state, registry, stored_predictions
-from ml_backend.projects.identities import Identity
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions
+from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing import counters
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.settings import Settings
@@ -111,7 +111,7 @@ def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence
 
 def _others(backend: Backend, key: str, tasks: Sequence[PredictTask]) -> list[int]:
     """Those whose number was another task's, or that showed another video, when their predictions were made."""
-    known = identities.recall(backend.settings.data_dir, key, [task.id for task in tasks])
+    known = reconcile_state.recall_identities(backend.settings.data_dir, key, [task.id for task in tasks])
     project = registry.recall(backend.redis, key) if known else None
     try:
         config = parse_label_config(project.label_config) if project else None

@@ -1,15 +1,14 @@
-"""Opening a video file: which stream is the picture, and what to say when there is none.
-
-A file may come from anybody who can create tasks, and to FFmpeg "a video" may also be a list of other files and addresses
-to open. So it is told which containers to read, each of which is one file, and to open nothing but files.
-"""
+"""Opening a video file: which stream is the picture, what to say when there is none or it cannot be decoded, and names that are no valid
+UTF-8."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 from av.container import InputContainer
@@ -17,6 +16,43 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ml_backend.errors import VideoUnreadable
+
+
+def readable(name: str) -> str:
+    """A file's name, as Python gives it, with the letters that are meant: what is no UTF-8 is taken for Western European."""
+    content = os.fsencode(name)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+@contextmanager
+def readable_path(path: Path) -> Iterator[Path]:
+    """The same file under a name that can be printed and opened by any library: a link while the `with` block lasts, where
+    its own name cannot."""
+    if readable(str(path)) == str(path):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / readable(path.name)
+        link.symlink_to(path.absolute())
+        yield link
+
+
+# Any of its decoders serves; FFmpeg's own for AV1 needs a GPU.
+_DECODERS = {"H.264": {"h264"}, "HEVC": {"hevc"}, "AV1": {"libdav1d", "libaom-av1"}, "VP9": {"vp9", "libvpx-vp9"}}
+
+
+def missing_codecs() -> list[str]:
+    """Those of H.264, HEVC, AV1 and VP9 that the installed FFmpeg cannot decode."""
+    return [name for name, decoders in _DECODERS.items() if not decoders & av.codecs_available]
+
+
+def ffmpeg_version() -> str:
+    """That of the libavcodec that PyAV brings, for example `62.28.102`."""
+    return ".".join(map(str, av.library_versions["libavcodec"]))
+
 
 # What browsers can play; the last one only some.
 PLAYABLE = ("h264", "vp8", "vp9", "av1", "hevc")

@@ -16,11 +16,20 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.colour import transfer
+from ml_backend.video.colors import transfer
 from ml_backend.video.container import PLAYABLE, open_video, pixel_aspect
 from ml_backend.video.demux import Demuxed, RawStream, demux
-from ml_backend.video.rates import constant_rate, natural_framerate, same, unreachable, usual_lasting
-from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, Timeline, studio_grid
+from ml_backend.video.timeline import (
+    MOST_STUDIO_FRAMES,
+    StudioFrame,
+    Timeline,
+    constant_rate,
+    natural_framerate,
+    same,
+    studio_grid,
+    unreachable,
+    usual_lasting,
+)
 
 Severity = Literal["note", "warning", "error"]
 

@@ -27,7 +27,7 @@ from benchmarks.behaviour.scenes import along, overlapping
 from benchmarks.behaviour.table import efficiency_tables, tables
 from benchmarks.learning.data import Track
 from benchmarks.measured import write_into
-from ml_backend.jobs.predictions.questions import QUESTIONS
+from ml_backend.jobs.predictions.predict import QUESTIONS
 
 DIRECTION = Situation("direction", along(0), ("left", "right"), 160, 2, 1)
 

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.service.kills import undisturbed
 from benchmarks.service.scene import SCRIPTS, Outcome
-from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import Clip, make_clips
+from ml_backend.demo.process import Backend, coldblitz
 from ml_backend.demo.studio import Studio
 
 Serve = Callable[..., AbstractContextManager[Backend]]

@@ -14,9 +14,8 @@ from conftest import Serve
 from embedded import settings_for
 
 from benchmarks.service.scene import Outcome, annotate, connect, outcome
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip
-from ml_backend.demo.process import answers
+from ml_backend.demo.process import Backend, answers
 from ml_backend.demo.studio import Studio
 from ml_backend.queueing.embedded_redis import running_redis
 

@@ -13,10 +13,9 @@ from line import Line, line_to
 from redis import Redis
 
 from benchmarks.service.scene import Outcome, annotate, connect, outcome
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip
-from ml_backend.demo.loop import Loop
-from ml_backend.demo.project import upload_tasks
+from ml_backend.demo.loop import Loop, upload_tasks
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.commands.backend import Here
-from ml_backend.commands.reconcile import reconcile
+from ml_backend.commands.jobs import reconcile
 from ml_backend.errors import SettingsError
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.projects.registry import Known

@@ -21,8 +21,8 @@ from ml_backend.commands.backend import There
 from ml_backend.errors import SettingsError
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import BlitzSettings
-from ml_backend.projects import quality_report, registry, training_choice
-from ml_backend.projects.quality_report import QualityReport
+from ml_backend.projects import registry, reports, training_choice
+from ml_backend.projects.reports import QualityReport
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.server.app import create_app
@@ -77,7 +77,7 @@ def there(url: str, *command: str) -> Result:
 
 @pytest.mark.parametrize("command", [("models", "list", "7"), ("models", "show", "7", "cold-v2"), ("quality", "7")])
 def test_what_is_told_of_a_project(settings: Settings, url: str, command: tuple[str, ...]) -> None:
-    quality_report.save(settings.data_dir, P, QualityReport("2026-02-01", 2, 0, (), {}, {}, 0))
+    reports.save_quality(settings.data_dir, P, QualityReport("2026-02-01", 2, 0, (), {}, {}, 0))
     told = there(url, *command)
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout) == json.loads(here(settings, *command).stdout)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from ml_backend.commands.reconcile import report
+from ml_backend.commands.jobs import report
 from ml_backend.commands.terminal import progress_bars, terminal
 
 ROOT = Path(__file__).resolve().parents[2] / "ml_backend"

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from ml_backend.errors import StorageError
-from ml_backend.projects.formats import DATA_FORMAT, REDIS_FORMAT, check_folder, check_redis
+from ml_backend.projects.storage import DATA_FORMAT, REDIS_FORMAT, check_folder, check_redis
 
 
 def test_a_folder_without_a_number_gets_ours(tmp_path: Path) -> None:

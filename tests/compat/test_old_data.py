@@ -18,18 +18,15 @@ from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning.versions import list_versions, load_heads
 from ml_backend.projects import (
     asked_frames,
-    label_account,
     label_report,
     links,
-    quality_report,
     registry,
-    stopping_report,
+    reports,
     stored_predictions,
-    task_order,
     task_view,
     training_choice,
 )
-from ml_backend.projects.formats import check_folder, check_redis
+from ml_backend.projects.storage import check_folder, check_redis
 from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.queueing.queue import enqueue, listing
 from ml_backend.server.app import create_app
@@ -98,14 +95,14 @@ def test_the_predictions_are_read(data_dir: Path) -> None:
     assert prediction is not None
     assert prediction["model_version"] == "blitz-v2"
     assert {region["type"] for region in prediction["result"]} == {"timelinelabels"}
-    assert task_order.load(data_dir, KEY, "blitz-v2")["task"].tolist() == [4]
+    assert stored_predictions.load_order(data_dir, KEY, "blitz-v2")["task"].tolist() == [4]
 
 
 def test_the_reports_are_read(data_dir: Path, old_redis: Redis) -> None:
-    stopping = stopping_report.load(data_dir, KEY, "blitz-v2")
+    stopping = reports.load_stopping(data_dir, KEY, "blitz-v2")
     assert stopping is not None
-    assert stopping_report.videos(data_dir, KEY)["task"].tolist() == [3, 4]
-    quality = quality_report.load(data_dir, KEY)
+    assert reports.videos_with_errors(data_dir, KEY)["task"].tolist() == [3, 4]
+    quality = reports.load_quality(data_dir, KEY)
     assert quality is not None
     assert quality.videos == 3
     labels = label_report.load(data_dir, KEY)
@@ -119,7 +116,7 @@ def test_the_reports_are_read(data_dir: Path, old_redis: Redis) -> None:
 
 
 def test_the_account_of_labels_which_it_had_not_is_none(data_dir: Path) -> None:
-    assert label_account.load(data_dir, KEY) is None
+    assert label_report.load_account(data_dir, KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +181,7 @@ def test_the_next_training_goes_on(
     assert listing(redis)["failed"] == []
     models = settings.data_dir / "projects" / KEY / "models"
     assert [card.name for card in list_versions(models)] == ["cold-v1", "blitz-v2", "blitz-v3"]
-    assert label_account.load(settings.data_dir, KEY) is not None
+    assert label_report.load_account(settings.data_dir, KEY) is not None
     assert stored_predictions.load(settings.data_dir, KEY, "keyframes-v1", 1) is not None
     assert registry.active_version(redis, KEY) in ("blitz-v2", "blitz-v3")
 

@@ -13,10 +13,9 @@ from flask import Flask, Response, abort, request
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
-from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
-from ml_backend.demo.loop import Loop
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import Loop, label_config, upload_tasks
+from ml_backend.demo.process import Backend, coldblitz
 from ml_backend.demo.studio import Studio
 
 OpenProject = Callable[..., Loop]

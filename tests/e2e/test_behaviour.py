@@ -12,10 +12,9 @@ import pytest
 from benchmarks.behaviour.clips import write
 from benchmarks.behaviour.drawing import background, draw
 from benchmarks.behaviour.scenes import Make, along, behaviour
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip
-from ml_backend.demo.loop import SUGGESTIONS, Loop, right_frames
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import SUGGESTIONS, Loop, label_config, right_frames, upload_tasks
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e

@@ -15,10 +15,9 @@ from loopback import closed_port, serving
 from typer.testing import CliRunner, Result
 
 from ml_backend.cli import app
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import LABELS, Clip
-from ml_backend.demo.loop import SUGGESTIONS, Loop
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import SUGGESTIONS, Loop, label_config, upload_tasks
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio, label_studio
 from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.server.app import create_app

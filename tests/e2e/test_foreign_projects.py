@@ -21,9 +21,9 @@ from xml.sax.saxutils import quoteattr
 import pytest
 import requests
 
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.demo.loop import SUGGESTIONS, Loop, labels_at
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e

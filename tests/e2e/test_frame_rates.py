@@ -6,11 +6,9 @@ from functools import partial
 
 import pytest
 
-from ml_backend.demo.annotator import answer_suggestions
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
-from ml_backend.demo.loop import SUGGESTIONS, Loop, labels_at
-from ml_backend.demo.project import label_config, upload_tasks
+from ml_backend.demo.loop import SUGGESTIONS, Loop, answer_suggestions, label_config, labels_at, upload_tasks
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 from ml_backend.video.timeline import StudioFrame, read_timeline, studio_grid
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from ml_backend.demo.clips import LABELS, Clip
-from ml_backend.demo.project import label_config
+from ml_backend.demo.loop import label_config
 from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import LABELS, Clip
-from ml_backend.demo.loop import SUGGESTIONS, Loop, label_at, labels_at, right_frames
-from ml_backend.demo.process import DidNotStart
-from ml_backend.demo.project import label_config
+from ml_backend.demo.loop import SUGGESTIONS, Loop, label_at, label_config, labels_at, right_frames
+from ml_backend.demo.process import Backend, DidNotStart, coldblitz
 from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from ml_backend.demo.backend import Backend, coldblitz
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import SUGGESTIONS, Loop
+from ml_backend.demo.process import Backend, coldblitz
 from ml_backend.demo.studio import Studio
 
 pytestmark = pytest.mark.e2e

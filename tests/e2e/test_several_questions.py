@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from ml_backend.demo.backend import Backend
 from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.demo.loop import Loop, label_at, labels_at
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]

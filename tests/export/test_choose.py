@@ -9,7 +9,7 @@ from numbered import video
 
 from ml_backend.errors import SettingsError
 from ml_backend.export.choose import PARTS, Choice, plan
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run
 
 CAT, DOG = Run(0, 20, "cat", 1.0, "human"), Run(20, 40, "dog", 0.5, "model")
 

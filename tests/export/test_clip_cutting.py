@@ -8,7 +8,7 @@ from numbered import numbered_video, numbers_in_video, video
 
 from ml_backend.export.choose import Choice
 from ml_backend.export.clips import write_clips
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run
 
 
 def test_every_run_is_a_clip_of_exactly_its_frames(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from numbered import number_in, numbered_video, video
 
 from ml_backend.export.choose import Choice, plan
 from ml_backend.export.dataset import Source, tree, write_dataset
-from ml_backend.export.project import Video
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run, Video
 
 SOURCE = Source(7, "A street", "http://label.studio", ("cat", "a/b"), "cc-by-4.0")
 EVERYTHING = Choice()

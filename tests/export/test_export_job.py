@@ -15,7 +15,7 @@ from workroom import context, redis, redis_settings, studio
 from ml_backend.export import job as exporting
 from ml_backend.export.job import export
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.projects import exports, registry
+from ml_backend.projects import job_requests, registry
 from ml_backend.queueing.queue import listing
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
@@ -56,4 +56,4 @@ def test_one_that_is_asked_for_while_it_is_made_is_whole_and_made_once_more(
     assert [row["kind"] for row in listing(redis)["queued"]] == ["export"]
     with ThreadPoolExecutor(3) as workers:
         assert f"{name}: {made}" in workers.map(lambda _: export(KEY, name), range(3))
-    assert [file.name for file in exports.made(tmp_path, KEY)] == [name]
+    assert [file.name for file in job_requests.exports_made(tmp_path, KEY)] == [name]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_backend.export.names import file_name, folder_names, stem
+from ml_backend.export.target import file_name, folder_names, stem
 
 
 @pytest.mark.parametrize(

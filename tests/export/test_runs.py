@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from ml_backend.annotation import Region
-from ml_backend.export.runs import Run, runs_of
+from ml_backend.export.project import Run, runs_of
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
 from ml_backend.video.timeline import StudioFrame, Timeline, studio_grid
 

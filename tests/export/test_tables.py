@@ -11,7 +11,7 @@ import pytest
 from numbered import video
 
 from ml_backend.errors import SettingsError
-from ml_backend.export.runs import Run
+from ml_backend.export.project import Run
 from ml_backend.export.tables import writing
 
 RUNS = [

@@ -16,7 +16,7 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.features.conversion import CPU_BATCH, converted
 from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights
-from ml_backend.locked import locked
+from ml_backend.processes import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 

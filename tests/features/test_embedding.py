@@ -15,10 +15,9 @@ from drawn import Encode, street
 from ml_backend.errors import VideoUnreadable
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import BLOCKS
-from ml_backend.features.density import Density
-from ml_backend.features.embedding import video_features
+from ml_backend.features.embedding import refine, video_features
 from ml_backend.features.hashing import hash_input, phash, sharpness
-from ml_backend.features.refining import refine
+from ml_backend.features.selection import Density
 from ml_backend.features.store import FeatureStore
 from ml_backend.video.decode import Picture, decode
 from ml_backend.video.timeline import Timeline, read_timeline
@@ -189,7 +188,7 @@ def test_a_decoder_that_hangs_while_more_frames_are_embedded_fails_the_video(
 
     path = encode(street(100))
     before = video_features(path, backbone, store, "video", density=SPARSE)
-    monkeypatch.setattr("ml_backend.features.refining.decode", hanging)
+    monkeypatch.setattr("ml_backend.features.embedding.decode", hanging)
     monkeypatch.setattr("ml_backend.video.decode.in_background.__defaults__", (0.2, None))
     with pytest.raises(VideoUnreadable, match=r"gave nothing for 0\.2 seconds"):
         refine(path, before, [5], backbone, store, "video")

@@ -21,7 +21,7 @@ from ml_backend.features.backbones import Backbone, load_backbone
 from ml_backend.features.blocks import EMBEDDED
 from ml_backend.features.gpu import on_device
 from ml_backend.features.networks import build
-from ml_backend.features.taps import Taps
+from ml_backend.features.trunks import Taps
 from ml_backend.features.weights import Weights
 
 HOLD = "import sys, fcntl; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); input()"

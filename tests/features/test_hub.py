@@ -18,7 +18,7 @@ from timm.models._hub import save_for_hf
 from ml_backend.errors import WeightsError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.networks import build
-from ml_backend.features.taps import Taps
+from ml_backend.features.trunks import Taps
 from ml_backend.features.weights import Weights, find_weights
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_backend.features.density import short_event
 from ml_backend.features.motion import REACH, STEPS, WINDOWS, motion
+from ml_backend.features.selection import short_event
 from ml_backend.video.view import GREY
 
 ROW = 17  # sixteen cells and one displacement

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from drawn import Encode, street
 
-from ml_backend.features.density import Density
-from ml_backend.features.selection import Interval, Selection
+from ml_backend.features.selection import Density, Interval, Selection
 from ml_backend.video.decode import Picture, decode
 from ml_backend.video.timeline import read_timeline
 

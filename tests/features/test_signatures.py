@@ -9,14 +9,15 @@ import pytest
 from footage import Film
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.features.hashing import SAMPLES_PER_SECOND, video_samples
-from ml_backend.features.signatures import (
+from ml_backend.features.hashing import (
+    SAMPLES_PER_SECOND,
     Signature,
     alike,
     copies,
     copy_among,
     signature,
     signature_of_features,
+    video_samples,
 )
 from ml_backend.video.timeline import read_timeline
 

@@ -21,10 +21,18 @@ from tinyclip import SIZE, tiny_clip
 from ml_backend.errors import WeightsError
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import video_features
-from ml_backend.features.prompts import NEUTRAL, TEMPLATES, prompts_of, sentences_for
+from ml_backend.features.prompts import (
+    FRAMES_PER_SECOND,
+    NEUTRAL,
+    TEMPLATES,
+    frames_to_look_at,
+    known_view,
+    prompts_of,
+    sentences_for,
+    text_view,
+)
 from ml_backend.features.store import FeatureStore
 from ml_backend.features.text import TextModel, load_text_model
-from ml_backend.features.textview import FRAMES_PER_SECOND, frames_to_look_at, known_view, text_view
 from ml_backend.video.whole_frames import decode_sized
 
 

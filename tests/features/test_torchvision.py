@@ -14,7 +14,7 @@ from torchvision.models import regnet
 from ml_backend.errors import WeightsError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.networks import build
-from ml_backend.features.taps import Taps
+from ml_backend.features.trunks import Taps
 from ml_backend.features.weights import Weights, find_weights
 
 CLASSIFIERS = models.list_models(module=models)

@@ -8,10 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ml_backend.features.density import Density
-from ml_backend.features.flow import EVERY, flow
-from ml_backend.features.selection import Selection
-from ml_backend.features.unusual import Unusual
+from ml_backend.features.flow import EVERY, Unusual, flow
+from ml_backend.features.selection import Density, Selection
 from ml_backend.video.decode import Picture
 
 STRIDE = 16

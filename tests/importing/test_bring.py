@@ -18,12 +18,11 @@ from footage import Film, Import, Studio
 from loopback import closed_port, serving
 
 from ml_backend.importing.bring import Outcome, bring
-from ml_backend.importing.importer import Importer
-from ml_backend.importing.leftovers import noted, remove_leftovers
+from ml_backend.importing.existing_videos import noted, remove_leftovers
+from ml_backend.importing.origins import Importer
 from ml_backend.importing.recipe import Recipe
 from ml_backend.video.inspection import inspect
-from ml_backend.video.rates import natural_framerate
-from ml_backend.video.timeline import read_timeline
+from ml_backend.video.timeline import natural_framerate, read_timeline
 
 
 def states(importer: Importer, *given: Path | str) -> list[str]:
@@ -161,7 +160,7 @@ def test_where_a_task_was_made_and_nobody_heard_so_its_upload_stays(
 KILLED = """
 import os, sys
 from pathlib import Path
-from ml_backend.importing.leftovers import noted
+from ml_backend.importing.existing_videos import noted
 from ml_backend.labelstudio.uploads import Intake
 
 url, scratch, video = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])

@@ -19,7 +19,7 @@ from benchmarks.alignment.barcode import draw, read_picture
 from benchmarks.alignment.encode import Recipe as Film
 from benchmarks.alignment.encode import encode, steady
 from ml_backend.importing.bring import Outcome, bring
-from ml_backend.importing.importer import Importer
+from ml_backend.importing.origins import Importer
 from ml_backend.importing.recipe import Recipe
 from ml_backend.video.inspection import inspect
 from ml_backend.video.timeline import read_timeline

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from footage import Film
 
-from ml_backend.importing.metadata import Taken, read_taken, taken
+from ml_backend.importing.origins import Taken, read_taken, taken
 
 
 @pytest.mark.parametrize(

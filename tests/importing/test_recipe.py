@@ -18,8 +18,7 @@ from ml_backend.importing.recipe import (
     refuse_too_short,
     target_rate,
 )
-from ml_backend.video.rates import shown_at, unreachable, usual_lasting
-from ml_backend.video.timeline import Timeline
+from ml_backend.video.timeline import Timeline, shown_at, unreachable, usual_lasting
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,10 @@ from studio import KEY, Studio
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import Backbone, network_of
-from ml_backend.jobs.embeddings import has_features, task_features, with_frames
-from ml_backend.jobs.identity import identity_of
-from ml_backend.jobs.own_network import backbone_of
+from ml_backend.jobs.embeddings import backbone_of, has_features, task_features, with_frames
 from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.training.labelled import fingerprint
-from ml_backend.jobs.videos import inspect_video, task_video
+from ml_backend.jobs.videos import identity_of, inspect_video, task_video
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard
 from ml_backend.project_settings import parse_project_settings

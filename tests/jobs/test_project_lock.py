@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 
 from ml_backend.jobs.project_lock import project_lock, project_lock_if_free
-from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.liveness import worker_name
 from ml_backend.settings import Settings
 
 P = "7.1769860800"

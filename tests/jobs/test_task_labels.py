@@ -6,7 +6,7 @@ from studio import KEY, Studio
 
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.projects import task_labels
+from ml_backend.projects import label_report
 
 CONFIG = """<View><TimelineLabels name="what" toName="v" value="$labels"><Label value="always"/></TimelineLabels>
 <Choices name="kind" toName="v" value="$meta.kinds"/><Video name="v" value="$video"/></View>"""
@@ -54,7 +54,7 @@ def test_tasks_are_read_again_when_one_came_or_changed(context: WorkerContext, s
 def test_the_web_knows_them_without_asking(context: WorkerContext, studio: Studio, known: None) -> None:
     scene(studio)
     open_project(context, KEY)
-    found = task_labels.load(context.settings.data_dir, KEY)
+    found = label_report.load_task_labels(context.settings.data_dir, KEY)
     assert found is not None
     assert found["what"] == ("cat", "dog", "bird")
 

@@ -19,14 +19,12 @@ from tinyclip import tiny_clip
 from transformers import CLIPModel
 
 from ml_backend.errors import WeightsError
-from ml_backend.features.prompts import prompts_of
+from ml_backend.features.prompts import known_view, prompts_of
 from ml_backend.features.text import TextModel
-from ml_backend.features.textview import known_view
-from ml_backend.jobs.predictions.predicted import Predicted
-from ml_backend.jobs.predictions.predictor import predictor
+from ml_backend.jobs.predictions.predictor import Predicted, predictor
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.suggestions.choosing import judged, suggestible
 from ml_backend.jobs.suggestions.embed import embed
+from ml_backend.jobs.suggestions.suggest import judged, suggestible
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.videos import video_address

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from studio import CONFIG, KEY
 
-from ml_backend.labelstudio.companion_config import NONE, companion_config, in_step
+from ml_backend.labelstudio.companion import NONE, companion_config, in_step
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.payloads import companion_mark, companion_of
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.labelstudio.buckets import served_at
-from ml_backend.labelstudio.file_names import file_name, name_in
+from ml_backend.labelstudio.task_data import file_name, name_in, served_at
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ml_backend import logs
-from ml_backend.labelstudio.refusals import detail, refusal
+from ml_backend.labelstudio.access import detail, refusal
 
 TOKEN = "5b0c2f1e9a7d4c3b8e6f00112233445566778899"
 

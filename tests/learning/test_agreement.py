@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from handmade import labelled, video
 
-from ml_backend.learning.agreement import agreement, agreement_with_model
+from ml_backend.learning.agreement import agreement, agreement_with_model, fleiss_kappa
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT, FrameLabels
-from ml_backend.learning.kappa import fleiss_kappa
 from ml_backend.learning.run_predictions import held_out
 
 LABELS = ("cat", "dog")

@@ -13,11 +13,19 @@ import pytest
 from handmade import labelled, video
 
 from ml_backend.learning.blitz import fit_blitz
-from ml_backend.learning.comparison import Asked, Comparison, compared
+from ml_backend.learning.comparison import (
+    FILE,
+    Asked,
+    Comparison,
+    HeldAnswers,
+    answers_of,
+    as_file,
+    compared,
+    load_answers,
+)
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.heldout import FILE, HeldAnswers, answers_of, as_file, load_answers
 from ml_backend.learning.metrics import decided
 
 FRAMES = 96

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.learning.custom.fit import MOST_FRAMES, digest_of, evenly, fit, targets
 from ml_backend.learning.custom.model import load_custom
+from ml_backend.learning.custom.versions import MOST_FRAMES, digest_of, evenly, fit, targets
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels
 from ml_backend.video.timeline import Timeline

@@ -17,7 +17,7 @@ from ml_backend.errors import StorageError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.networks import build
-from ml_backend.features.taps import Taps
+from ml_backend.features.trunks import Taps
 from ml_backend.features.weights import find_weights
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.finetune import Tuned, augmented, finetune

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from ml_backend.learning.intervals import f1_intervals
+from ml_backend.learning.metrics import f1_intervals
 
 
 def recording(right: float, frames: int = 200, label: int = 0) -> tuple[np.ndarray, np.ndarray]:

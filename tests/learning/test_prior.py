@@ -13,7 +13,7 @@ from handmade import labelled, video
 from ml_backend.features.blocks import TextView, VideoFeatures
 from ml_backend.features.prompts import Prompts
 from ml_backend.learning.cold import Head, LabelledVideo, fit_cold
-from ml_backend.learning.prior import LEAST_WEIGHT, prior_for
+from ml_backend.learning.head import LEAST_WEIGHT, prior_for
 from ml_backend.learning.versions import load_version, save_version
 
 LABELS = ("cat", "dog")

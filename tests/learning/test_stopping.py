@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_backend.learning.kappa import cohen_kappa
+from ml_backend.learning.agreement import cohen_kappa
 from ml_backend.learning.metrics import reliability
 from ml_backend.learning.stopping import (
     STABLE,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ml_backend.errors import StorageError
-from ml_backend.labelstudio.buckets import lasting
 from ml_backend.labelstudio.label_config import parse_label_config
-from ml_backend.projects import identities
-from ml_backend.projects.identities import Identity
+from ml_backend.labelstudio.task_data import lasting
+from ml_backend.projects import reconcile_state
+from ml_backend.projects.reconcile_state import Identity
 
 P = "7.1769860800"
 MADE = "2026-01-31T12:00:00.123456Z"
@@ -23,7 +23,7 @@ def of(video: str = "/data/upload/1/a.mp4", rate: float = 25, created: str = MAD
 
 def note_some(data_dir: Path, first: int) -> None:
     for task in range(first, first + 50):
-        identities.note(data_dir, P, {task: of(f"{task}.mp4")})
+        reconcile_state.note_identities(data_dir, P, {task: of(f"{task}.mp4")})
 
 
 class TestIdentities:
@@ -34,34 +34,34 @@ class TestIdentities:
         assert of().video == of(created="").video
 
     def test_are_kept_by_task(self, tmp_path: Path) -> None:
-        identities.note(tmp_path, P, {task: of(f"{task}.mp4") for task in (1, 2, 900)})
-        identities.note(tmp_path, P, {2: of("other.mp4")})
-        known = identities.recall(tmp_path, P, [1, 2, 3])
+        reconcile_state.note_identities(tmp_path, P, {task: of(f"{task}.mp4") for task in (1, 2, 900)})
+        reconcile_state.note_identities(tmp_path, P, {2: of("other.mp4")})
+        known = reconcile_state.recall_identities(tmp_path, P, [1, 2, 3])
         assert known == {1: of("1.mp4"), 2: of("other.mp4")}
-        assert identities.highest(tmp_path, P) == 900
+        assert reconcile_state.highest_task(tmp_path, P) == 900
 
     def test_are_forgotten_with_their_tasks(self, tmp_path: Path) -> None:
-        identities.drop(tmp_path, P, [1])
-        identities.note(tmp_path, P, {1: of(), 2: of()})
-        identities.drop(tmp_path, P, [2])
-        assert identities.recall(tmp_path, P, [1, 2]) == {1: of()}
-        assert identities.highest(tmp_path, P) == 1
+        reconcile_state.drop_identities(tmp_path, P, [1])
+        reconcile_state.note_identities(tmp_path, P, {1: of(), 2: of()})
+        reconcile_state.drop_identities(tmp_path, P, [2])
+        assert reconcile_state.recall_identities(tmp_path, P, [1, 2]) == {1: of()}
+        assert reconcile_state.highest_task(tmp_path, P) == 1
 
     def test_without_any_there_is_none(self, tmp_path: Path) -> None:
-        assert identities.recall(tmp_path, P, [1]) == {}
-        assert identities.recall(tmp_path, P, []) == {}
-        assert identities.highest(tmp_path, P) == 0
+        assert reconcile_state.recall_identities(tmp_path, P, [1]) == {}
+        assert reconcile_state.recall_identities(tmp_path, P, []) == {}
+        assert reconcile_state.highest_task(tmp_path, P) == 0
 
     def test_several_workers_may_note_them(self, tmp_path: Path) -> None:
         with multiprocessing.get_context("spawn").Pool(3) as workers:
             workers.starmap(note_some, [(tmp_path, first) for first in (1, 51, 101)])
         tasks = range(1, 151)
-        assert identities.recall(tmp_path, P, tasks) == {task: of(f"{task}.mp4") for task in tasks}
+        assert reconcile_state.recall_identities(tmp_path, P, tasks) == {task: of(f"{task}.mp4") for task in tasks}
 
     def test_a_folder_that_cannot_be_written_is_a_storage_error(self, tmp_path: Path) -> None:
         (tmp_path / "projects").write_text("in the way")
         with pytest.raises(StorageError, match="DATA_DIR"):
-            identities.note(tmp_path, P, {1: of()})
+            reconcile_state.note_identities(tmp_path, P, {1: of()})
 
 
 @pytest.mark.parametrize(

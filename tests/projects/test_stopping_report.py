@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_backend.projects import stopping_report
-from ml_backend.projects.stopping_report import VIDEO, Agreed, StoppingReport, TaskErrors
+from ml_backend.projects import reports
+from ml_backend.projects.reports import VIDEO, Agreed, StoppingReport, TaskErrors
 
 P = "7.1769860800"
 REPORT = StoppingReport(
@@ -30,26 +30,26 @@ VIDEOS = np.array([(3, 40.0, 30_000, 0.9), (12, 80.0, 900, 0.95), (17, 3.4, 3_10
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    stopping_report.save(tmp_path, P, REPORT, VIDEOS)
-    assert stopping_report.load(tmp_path, P, "cold-v3") == REPORT
-    assert (stopping_report.videos(tmp_path, P) == VIDEOS).all()
+    reports.save_stopping(tmp_path, P, REPORT, VIDEOS)
+    assert reports.load_stopping(tmp_path, P, "cold-v3") == REPORT
+    assert (reports.videos_with_errors(tmp_path, P) == VIDEOS).all()
 
 
 def test_a_report_on_another_version_says_nothing_of_this_one(tmp_path: Path) -> None:
-    stopping_report.save(tmp_path, P, REPORT, VIDEOS)
-    assert stopping_report.load(tmp_path, P, "cold-v4") is None
-    assert stopping_report.load(tmp_path, P, None) == REPORT
+    reports.save_stopping(tmp_path, P, REPORT, VIDEOS)
+    assert reports.load_stopping(tmp_path, P, "cold-v4") is None
+    assert reports.load_stopping(tmp_path, P, None) == REPORT
 
 
 def test_without_files_or_with_damaged_ones_nothing_is_known(tmp_path: Path) -> None:
-    assert stopping_report.load(tmp_path, P, None) is None
-    assert len(stopping_report.videos(tmp_path, P)) == 0
-    stopping_report.save(tmp_path, P, REPORT, VIDEOS)
+    assert reports.load_stopping(tmp_path, P, None) is None
+    assert len(reports.videos_with_errors(tmp_path, P)) == 0
+    reports.save_stopping(tmp_path, P, REPORT, VIDEOS)
     for path in tmp_path.rglob("*.*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:-20])
-    assert stopping_report.load(tmp_path, P, None) is None
-    assert len(stopping_report.videos(tmp_path, P)) == 0
+    assert reports.load_stopping(tmp_path, P, None) is None
+    assert len(reports.videos_with_errors(tmp_path, P)) == 0
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_when_every_video_is_reviewed_none_is_counted() -> None:
 
 def test_videos_come_in_order_and_those_that_were_not_counted_last() -> None:
     tasks = {3, 5, 12, 17, 1}
-    assert stopping_report.in_order(VIDEOS, "errors", tasks) == [12, 3, 17, 1, 5]
-    assert stopping_report.in_order(VIDEOS, "certainty", tasks) == [17, 3, 12, 1, 5]
-    assert stopping_report.in_order(VIDEOS, "errors", {17, 5}) == [17, 5]
-    assert stopping_report.in_order(VIDEOS[:0], "errors", tasks) == [1, 3, 5, 12, 17]
+    assert reports.in_order_of(VIDEOS, "errors", tasks) == [12, 3, 17, 1, 5]
+    assert reports.in_order_of(VIDEOS, "certainty", tasks) == [17, 3, 12, 1, 5]
+    assert reports.in_order_of(VIDEOS, "errors", {17, 5}) == [17, 5]
+    assert reports.in_order_of(VIDEOS[:0], "errors", tasks) == [1, 3, 5, 12, 17]
 
 
 def test_the_errors_of_one_video() -> None:
-    assert stopping_report.errors_of(VIDEOS, 12) == 80.0
-    assert stopping_report.errors_of(VIDEOS, 4) is None
-    assert stopping_report.errors_of(VIDEOS, 99) is None
+    assert reports.errors_of(VIDEOS, 12) == 80.0
+    assert reports.errors_of(VIDEOS, 4) is None
+    assert reports.errors_of(VIDEOS, 99) is None

@@ -17,11 +17,10 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.queueing import poison
+from ml_backend.queueing import liveness
 from ml_backend.queueing.abandoned import take_up_abandoned, take_up_begun
-from ml_backend.queueing.alive import living
-from ml_backend.queueing.deaths import living_here, note_end, process_name, worker_name
 from ml_backend.queueing.interventions import retry_job
+from ml_backend.queueing.liveness import living, living_here, note_end, process_name, worker_name
 from ml_backend.queueing.queue import counts, enqueue, listing, queues, request_after, slots
 from ml_backend.settings import Settings
 
@@ -196,7 +195,7 @@ class TestTakingUp:
     def test_on_another_machine_by_its_signs_of_life(
         self, redis: Redis, monkeypatch: pytest.MonkeyPatch, alive: bool, settled: bool, taken: int
     ) -> None:
-        monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1 if settled else 10**9)
+        monkeypatch.setattr("ml_backend.queueing.liveness._SETTLED_SECONDS", -1 if settled else 10**9)
         there = "another-machine.12345.abc123"
         begun_by(redis, queued(redis), there)
         if alive:
@@ -208,7 +207,7 @@ class TestTakingUp:
     ) -> None:
         if subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode:
             pytest.skip("this user may not make process namespaces")
-        monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1)
+        monkeypatch.setattr("ml_backend.queueing.liveness._SETTLED_SECONDS", -1)
         redis.rpush(f"do:{P}", "hang")
         enqueue(redis, "train", P)
         with worker(redis_settings, *CONTAINER) as elsewhere:
@@ -223,13 +222,13 @@ class TestTakingUp:
             elsewhere.kill()
             elsewhere.wait()
         assert take_up_begun(redis) == 0
-        monkeypatch.setattr("ml_backend.queueing.alive._FOR", 0.0)
+        monkeypatch.setattr("ml_backend.queueing.liveness._FOR", 0.0)
         assert take_up_begun(redis) == 1
 
     def test_one_of_an_older_release_whose_names_told_less_by_its_signs_of_life(
         self, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ml_backend.queueing.deaths._SETTLED_SECONDS", -1)
+        monkeypatch.setattr("ml_backend.queueing.liveness._SETTLED_SECONDS", -1)
         name = f"{socket.gethostname()}.{2**22 + 1}.77-abc123"
         begun_by(redis, queued(redis), name)
         redis.zadd("coldblitz:alive", {name: time.time()})
@@ -310,11 +309,11 @@ class TestAVideoThatEndsItsWorkers:
         assert redis.get("in hand") == b"its content"
         assert "video" not in Job.fetch(job_id, connection=redis, serializer=JSONSerializer).meta
 
-    @pytest.mark.parametrize(("kills", "failed"), [(poison.KILLS - 1, 0), (poison.KILLS, 1)])
+    @pytest.mark.parametrize(("kills", "failed"), [(liveness.KILLS - 1, 0), (liveness.KILLS, 1)])
     def test_being_killed_counts_less(self, redis: Redis, work: Work, kills: int, failed: int) -> None:
-        assert poison.CRASHES < poison.KILLS
+        assert liveness.CRASHES < liveness.KILLS
         for _ in range(kills):
-            poison.blame(redis, "its content", crashed=False)
+            liveness.blame(redis, "its content", crashed=False)
         redis.rpush(f"do:{P}", "open the video")
         queued(redis, "embed", 1)
         work()

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from ml_backend.queueing import alive
-from ml_backend.queueing.alive import living, signs_of_life
+from ml_backend.queueing import liveness
 from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.liveness import living, signs_of_life
 from ml_backend.settings import Settings
 
 
@@ -37,7 +37,7 @@ def test_one_that_is_killed_is_dead_when_its_signs_are_old(
     redis: Redis, redis_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys, time; from ml_backend.queueing.alive import signs_of_life\n"
+        "import sys, time; from ml_backend.queueing.liveness import signs_of_life\n"
         "with signs_of_life(sys.argv[1], 'x.1.a'): time.sleep(60)"
     )
     worker = subprocess.Popen([sys.executable, "-c", code, redis_url(redis_settings)])
@@ -47,5 +47,5 @@ def test_one_that_is_killed_is_dead_when_its_signs_are_old(
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
     assert living(redis) == ["x.1.a"]
-    monkeypatch.setattr(alive, "_FOR", 0.0)
+    monkeypatch.setattr(liveness, "_FOR", 0.0)
     assert living(redis) == []

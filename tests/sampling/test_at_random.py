@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picks import well_formed
 
-from sampling.at_random import at_random
+from sampling.uniform import at_random
 
 
 def test_every_frame_is_as_probable_as_the_others() -> None:

@@ -13,10 +13,9 @@ from picks import well_formed
 from sampling.auto import auto
 from sampling.candidates import Candidates
 from sampling.quality import good
-from sampling.rare import rare
 from sampling.shots import per_shot
 from sampling.telling import telling
-from sampling.uncertain import uncertain
+from sampling.uncertain import rare, uncertain
 from sampling.uniform import thin, uniform
 from sampling.unique import unique, unique_stream
 

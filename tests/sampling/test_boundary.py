@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picks import well_formed
 
-from sampling.boundary import boundary, changes_of
+from sampling.uncertain import boundary, changes_of
 
 
 def timeline(*stretches: tuple[int, float]) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sampling.instead import instead
-from sampling.unit import unit
+from sampling.candidates import unit
+from sampling.k_centre import instead
 
 SAME = 0.98
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sampling import Candidates, hash_differences, hash_pairs, unique
-from sampling.picture_hashes import hash_numbers, image_hashes
+from sampling.unique import hash_numbers, image_hashes
 
 NUMBERS = st.lists(st.integers(0, 2**64 - 1), max_size=30).map(lambda each: np.array(each, np.uint64))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picks import well_formed
 
-from sampling.rare import rare
+from sampling.uncertain import rare
 
 
 def test_a_label_without_examples_comes_before_one_that_has_many() -> None:

@@ -11,20 +11,9 @@ from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
-from ml_backend.projects import (
-    label_account,
-    label_report,
-    overview,
-    quality_report,
-    registry,
-    stopping_report,
-    stored_predictions,
-    task_view,
-)
-from ml_backend.projects.label_account import Account, Row
-from ml_backend.projects.label_report import Author, HumanRegion, LabelReport
-from ml_backend.projects.quality_report import QualityReport, SuspectRow
-from ml_backend.projects.stopping_report import VIDEO, StoppingReport, TaskErrors
+from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
+from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport
+from ml_backend.projects.reports import VIDEO, QualityReport, StoppingReport, SuspectRow, TaskErrors
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.queue import enqueue, queue_of
 from ml_backend.settings import Settings
@@ -64,7 +53,7 @@ DECIDED = (
 
 
 def label_config(labels: dict[str, str]) -> str:
-    from ml_backend.labelstudio.recommended import recommended_config
+    from ml_backend.labelstudio.label_config import recommended_config
 
     return recommended_config(labels)
 
@@ -130,7 +119,7 @@ def open_project(
     }
     registry.note_findings(redis, key, 2, [finding])
     versions = {"keyframes-v1": tasks, "cold-v3": tasks - 1}
-    overview.note(redis, key, title=title, tasks=tasks + 2, versions=versions)
+    registry.note_overview(redis, key, title=title, tasks=tasks + 2, versions=versions)
     for number, (score, frames) in enumerate(((0.62, 10), (0.81, 30), (0.93, 60)), start=1):
         card = ModelCard(
             f"cold-v{number}",
@@ -173,7 +162,7 @@ def open_project(
         {label: {"person": 8 - position, "changed": position, "accepted": 2} for position, label in enumerate(labels)},
     )
     account = what_was_read(labels)
-    label_account.save(data, key, account, {1: account})
+    label_report.save_account(data, key, account, {1: account})
     label_report.save(data, key, report, [(1, people), (2, people[:1])])
     suspects = tuple(
         SuspectRow(
@@ -191,15 +180,15 @@ def open_project(
         90,
         {"11": 0.91},
     )
-    quality_report.save(data, key, quality)
+    reports.save_quality(data, key, quality)
 
 
 def what_was_read(labels: list[str]) -> Account:
     """One region for each that taught, and one that nothing reads."""
     rows = (
-        Row("labels", "taught", 20, 340),
-        Row("labels", "unknown label", 2, detail=f"“{labels[0]} of old”"),
-        Row("box", "another control", 3),
+        AccountRow("labels", "taught", 20, 340),
+        AccountRow("labels", "unknown label", 2, detail=f"“{labels[0]} of old”"),
+        AccountRow("box", "another control", 3),
     )
     return Account("2026-01-03T12:00:00+00:00", annotations=3, skipped=1, regions=25, rows=rows)
 
@@ -223,7 +212,7 @@ def count_errors(settings: Settings, key: str = P, tasks: int = 4) -> None:
         gain=0.12,
         since_frames=30,
     )
-    stopping_report.save(settings.data_dir, key, left, np.array(rows, VIDEO))
+    reports.save_stopping(settings.data_dir, key, left, np.array(rows, VIDEO))
 
 
 def suggest_and_predict(settings: Settings, key: str, task: int, labels: list[str]) -> None:

@@ -14,8 +14,8 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.projects import contact_sheet, registry, training_choice
-from ml_backend.projects.contact_sheet import ContactSheet
+from ml_backend.projects import registry, task_view, training_choice
+from ml_backend.projects.task_view import ContactSheet
 from ml_backend.queueing.queue import listing
 
 pytestmark = pytest.mark.browser
@@ -115,7 +115,7 @@ def test_what_is_under_the_pointer_is_said(browser: Browser, address: str) -> No
 def test_so_is_a_picture_once_there_are_some(browser: Browser, address: str, tmp_path: Path) -> None:
     columns = np.repeat([[0, 255]], 160, axis=1).astype(np.uint8).repeat(90, axis=0)
     _, jpeg = cv2.imencode(".jpg", columns)
-    contact_sheet.save(tmp_path, scene.P, 1, ContactSheet((1, 200), 1, 2, 160, 90), jpeg.tobytes())
+    task_view.save_sheet(tmp_path, scene.P, 1, ContactSheet((1, 200), 1, 2, 160, 90), jpeg.tobytes())
     page, complaints = opened(browser)
     page.goto(address + scene.PAGES["video"])
     assert page.evaluate("document.querySelector('img.sheet').naturalWidth") == 320

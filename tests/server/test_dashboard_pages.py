@@ -14,10 +14,10 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.projects import companions, label_report, registry
+from ml_backend.projects import label_report, registry
 from ml_backend.queueing.queue import listing
 from ml_backend.server.app import create_app
-from ml_backend.server.dashboard.settings_page import of_project
+from ml_backend.server.dashboard.projects_page import of_project
 from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
@@ -34,7 +34,7 @@ ODD = {
 
 def test_the_companion_project_is_one_click_away(client: FlaskClient, redis: Redis, at_work: None) -> None:
     assert "Frames," not in page(client, "/").text
-    companions.note(redis, scene.P, companions.Known("9.1769860800", 40, 12))
+    registry.note_companion(redis, scene.P, registry.KnownCompanion("9.1769860800", 40, 12))
     html = page(client, "/")
     assert "Frames, 12 of 40 labeled" in html.text
     assert "http://studio.invalid/projects/9/data" in {link.get("href") for link in html.all("a")}

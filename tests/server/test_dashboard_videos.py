@@ -11,8 +11,8 @@ from dashboard_html import at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import contact_sheet, registry, stored_predictions, task_view
-from ml_backend.projects.contact_sheet import ContactSheet
+from ml_backend.projects import registry, stored_predictions, task_view
+from ml_backend.projects.task_view import ContactSheet
 from ml_backend.queueing.queue import listing
 from ml_backend.settings import Settings
 
@@ -102,7 +102,7 @@ class TestVideos:
         assert client.get(f"{address}.jpg").status_code == 404
         client.post(address)
         assert ("sheet", 1) in {(row["kind"], row["task"]) for row in listing(redis)["queued"]}
-        contact_sheet.save(settings.data_dir, scene.P, 1, ContactSheet((15, 55, 1, 150), 2, 4, 160, 90), b"a JPEG")
+        task_view.save_sheet(settings.data_dir, scene.P, 1, ContactSheet((15, 55, 1, 150), 2, 4, 160, 90), b"a JPEG")
         found = page(client, "/dashboard/projects/7/videos/1")
         (image,) = found.all("img")
         assert image["alt"] == "4 frames of the video, row by row: 15, 55, 1, 150"

@@ -15,8 +15,8 @@ from studio_calls import CONFIG, PROJECT, SETUP, P, client
 
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.payloads import companion_mark
-from ml_backend.projects import identities, links, reconcile_state, registry, stored_predictions
-from ml_backend.projects.identities import Identity
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions
+from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing.queue import listing
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
@@ -166,7 +166,7 @@ class TestPredict:
         data = {"video": "/data/upload/7/a.mp4"}
         for task in (55, 56, 57):
             self.save(redis_settings, task)
-            identities.note(redis_settings.data_dir, P, {task: Identity.of(made, config.shown(data))})
+            reconcile_state.note_identities(redis_settings.data_dir, P, {task: Identity.of(made, config.shown(data))})
         same = {"id": 55, "created_at": made, "data": data}
         later = {"id": 56, "created_at": "2026-02-01T12:00:00Z", "data": data}
         exchanged = {"id": 57, "created_at": made, "data": {"video": "/data/upload/7/b.mp4"}}

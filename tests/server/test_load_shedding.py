@@ -16,7 +16,7 @@ from loopback import serving, silent_port
 from web_process import running_web
 
 from ml_backend.serve import gunicorn
-from ml_backend.server.load_shedding import AT_ONCE, keep_threads_for_health
+from ml_backend.server.app import AT_ONCE, keep_threads_for_health
 
 EVENT = {"action": "START_TRAINING", "project": {"id": 7, "created_at": "2026-01-31T12:00:00Z"}}
 

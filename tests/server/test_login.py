@@ -15,7 +15,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from ml_backend.server.app import create_app
-from ml_backend.server.login import FailedLogins
+from ml_backend.server.security import FailedLogins
 from ml_backend.settings import Settings
 
 RIGHT, WRONG = ("studio", "pässword"), ("studio", "password")

@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from ml_backend.learning.versions import ModelCard, publish
-from ml_backend.projects import quality_report, registry
-from ml_backend.projects.quality_report import QualityReport
+from ml_backend.projects import registry, reports
+from ml_backend.projects.reports import QualityReport
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.server.app import create_app
@@ -170,7 +170,7 @@ def test_the_login_holds_here_too(settings: Settings, client: FlaskClient) -> No
 def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskClient, settings: Settings) -> None:
     assert client.get("/quality?project=7").get_json() == {"quality": None}
     report = QualityReport("2026-01-31T12:00:00Z", 2, 0, (), {"cat": 0.8}, {"11": None}, 40)
-    quality_report.save(settings.data_dir, P, report)
+    reports.save_quality(settings.data_dir, P, report)
     found = client.get("/quality?project=7").get_json()["quality"]
     assert (found["label_kappa"], found["annotator_kappa"], found["suspects"]) == ({"cat": 0.8}, {"11": None}, [])
 

@@ -8,8 +8,8 @@ from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import companions, registry, stopping_report
-from ml_backend.projects.stopping_report import VIDEO, StoppingReport
+from ml_backend.projects import registry, reports
+from ml_backend.projects.reports import VIDEO, StoppingReport
 from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.queue import enqueue
 from ml_backend.server.app import create_app
@@ -39,7 +39,7 @@ def test_at_rest(client: FlaskClient) -> None:
 
 
 def test_where_the_suggested_frames_are_images(client: FlaskClient, redis: Redis) -> None:
-    companions.note(redis, P, companions.Known("9.1769860800", 40, 12))
+    registry.note_companion(redis, P, registry.KnownCompanion("9.1769860800", 40, 12))
     found = client.get("/jobs").get_json()["companions"]
     assert found == {P: {"key": "9.1769860800", "project": 9, "images": 40, "answered": 12}}
 
@@ -68,7 +68,7 @@ def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, r
 
 def test_how_many_errors_the_active_version_leaves(client: FlaskClient, redis: Redis, redis_settings: Settings) -> None:
     made = StoppingReport("2026-01-03T12:00:00+00:00", "cold-v3", "go on", "Why.", 2, 34_000, 123.4, 1.0, 60)
-    stopping_report.save(redis_settings.data_dir, P, made, np.empty(0, VIDEO))
+    reports.save_stopping(redis_settings.data_dir, P, made, np.empty(0, VIDEO))
     registry.remember(redis, registry.Known(P, "<View/>"))
     registry.activate(redis, P, "cold-v3")
     found = client.get("/jobs").get_json()["stopping"][P]

@@ -18,11 +18,10 @@ from redis import Redis
 from ml_backend.checks import Check, fault, ok
 from ml_backend.errors import WeightsError
 from ml_backend.projects.installation import note_text, note_weights, text_state, weights_state
-from ml_backend.queueing.alive import living, signs_of_life
-from ml_backend.queueing.deaths import worker_name
 from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.queueing.liveness import living, signs_of_life, worker_name
 from ml_backend.server.app import create_app
-from ml_backend.server.readiness import Readiness
+from ml_backend.server.monitoring import Readiness
 from ml_backend.settings import Settings
 
 

@@ -12,8 +12,7 @@ import pytest
 from benchmarks.alignment.clips import CLIPS, NTSC, NTSC_60, NTSC_FILM
 from benchmarks.alignment.encode import Recipe, encode, steady
 from ml_backend.video.inspection import Finding, inspect
-from ml_backend.video.rates import natural_framerate
-from ml_backend.video.timeline import Timeline
+from ml_backend.video.timeline import Timeline, natural_framerate
 
 _BY_NAME = {clip.name: clip for clip in CLIPS}
 

@@ -14,7 +14,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import known_content
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion import Answer
-from ml_backend.projects import companions, registry
+from ml_backend.projects import registry
 from ml_backend.provenance import companion_id
 
 # More tasks than these are listed instead of asked for one by one.
@@ -35,7 +35,7 @@ def companion_project(work: ProjectWork) -> Project | None:
     """The companion of a project that wants one; None when none was made yet."""
     if not work.settings.companion:
         return None
-    known = companions.recall(work.context.redis, work.key)
+    known = registry.recall_companion(work.context.redis, work.key)
     if known is not None:
         try:
             project = work.context.client.project(known.id)
@@ -43,10 +43,10 @@ def companion_project(work: ProjectWork) -> Project | None:
                 return project
         except LabelStudioMissing:
             pass
-        companions.forget(work.context.redis, work.key)
+        registry.forget_companion(work.context.redis, work.key)
     found = work.context.companions.find(work.key)
     if found is not None:
-        companions.note(work.context.redis, work.key, companions.Known(str(found.key)))
+        registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(found.key)))
     return found
 
 
@@ -56,9 +56,9 @@ def answers_state(work: ProjectWork) -> list[object]:
     if project is None:
         return []
     changed, answered = work.context.client.last_annotated(project.key.id)
-    known = companions.recall(work.context.redis, work.key)
+    known = registry.recall_companion(work.context.redis, work.key)
     if known is not None and known.answered != answered:
-        companions.note(work.context.redis, work.key, replace(known, answered=answered))
+        registry.note_companion(work.context.redis, work.key, replace(known, answered=answered))
     return [project.key.id, *project.counts, changed, answered]
 
 

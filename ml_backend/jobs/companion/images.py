@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -13,24 +13,58 @@ from numpy.typing import NDArray
 from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.jobs.backlog import WINDOW
 from ml_backend.jobs.companion.answers import companion_project
-from ml_backend.jobs.companion.image_sync import images_state
+from ml_backend.jobs.connection import mend_webhook
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.videos import known_content, naming, task_video, video_name
-from ml_backend.jobs.webhooks import mend_webhook
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture
-from ml_backend.labelstudio.companion_config import companion_config as new_config
-from ml_backend.labelstudio.companion_config import in_step
+from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture, in_step
+from ml_backend.labelstudio.companion import companion_config as new_config
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import list_versions
-from ml_backend.projects import companions, reconcile_state, registry
+from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import enqueue, waiting
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import Timeline, studio_grid
 from ml_backend.video.whole_frames import Coded, decode_exactly, upright
+
+
+def want_images(work: ProjectWork, task: int | None = None) -> None:
+    """To be called when other frames are suggested or asked about: of one task, or of many. When as many jobs wait as
+    may, a task's turn comes with a later comparison."""
+    if not work.settings.companion:
+        return
+    if task is not None and waiting(work.context.redis, "companion") >= WINDOW:
+        reconcile_state.put(work.context.redis, work.key, "images", "more")
+    else:
+        enqueue(work.context.redis, "companion", work.key, *(() if task is None else (task,)))
+
+
+def queue_images(work: ProjectWork, changed: str, stored: Mapping[str, int]) -> str | None:
+    """Queues a comparison unless the last one saw all there is; returns what was done, if anything.
+
+    `changed`: when a task changed last, `stored`: predictions of each version.
+    """
+    redis, key = work.context.redis, work.key
+    if not work.settings.companion:
+        registry.forget_companion(redis, key)
+        for source in ("companion", "companion framerate", "companion video"):
+            registry.set_problems(redis, key, source, [])
+        return None
+    if reconcile_state.get(redis, key, "images") == images_state(work, changed, stored):
+        return None
+    return "images of suggested frames" if enqueue(redis, "companion", key) else None
+
+
+def images_state(work: ProjectWork, changed: str, stored: Mapping[str, int]) -> list[object]:
+    """The same while nothing has changed in either project that the images follow."""
+    known = registry.recall_companion(work.context.redis, work.key)
+    version = registry.active_version(work.context.redis, work.key)
+    images = list(work.context.client.newest_task(known.id)) if known is not None else None
+    return [changed, dict(stored), version, work.project.label_config, list(work.project.counts), images]
+
 
 # A frame of 1080p takes 100 to 300 KB; nobody labels a frame better for more pixels.
 _QUALITY, _LONGEST_SIDE = 85, 1920
@@ -84,7 +118,7 @@ def _in_step(work: ProjectWork) -> Project:
         if found is None:
             report(0, "making the companion project")
             found = work.context.companions.make(work.key, work.project.title, new_config(work.question, several))
-            companions.note(work.context.redis, work.key, companions.Known(str(found.key)))
+            registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(found.key)))
         else:
             work.context.companions.keep_mark(found.key.id, work.key)
             wanted = in_step(found.label_config, work.question, several)
@@ -231,4 +265,4 @@ def _remove(work: ProjectWork, project: Project, images: Sequence[Image], wanted
 def _count(work: ProjectWork, project: Project) -> None:
     number = project.key.id
     counts = (work.context.client.newest_task(number)[1], work.context.client.last_annotated(number)[1])
-    companions.note(work.context.redis, work.key, companions.Known(str(project.key), *counts))
+    registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(project.key), *counts))

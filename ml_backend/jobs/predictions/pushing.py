@@ -1,19 +1,146 @@
-"""Predictions go into Label Studio once: it would keep a second one of the same version beside the first."""
+"""Predictions go into Label Studio in the order in which people had best look at them, and once; second ones, and those that nobody needs
+any more, are taken away, late."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from ml_backend.errors import LabelStudioMissing, PredictionRefused
-from ml_backend.jobs.identity import note
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import LabelStudioMissing, PredictionRefused, StorageError
 from ml_backend.jobs.pinning import made_here
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
+from ml_backend.jobs.videos import note
 from ml_backend.labelstudio.client import Task
-from ml_backend.projects import stored_predictions
+from ml_backend.labelstudio.pages import is_ours
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.projects import reconcile_state, registry, stored_predictions
+from ml_backend.projects.stored_predictions import PLACED
+from ml_backend.provenance import ModelVersion
+from sampling.task_order import least_certain_first, score_among, sketch
+
+
+class Held:
+    """Predictions in a file that has no name, so that a killed worker leaves nothing behind; in memory are sketches only.
+
+    Its methods raise StorageError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tasks: list[int] = []
+        self._certainties: list[float] = []
+        self._sketches: list[NDArray[np.float32]] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder)  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise self._full(error) from error
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, item: Mapping[str, Any], embedding: NDArray[np.float32]) -> None:
+        """`item`: a prediction whose score is the model's certainty. `embedding`: (d,) of what the model is least certain of."""
+        try:
+            self._file.write(json.dumps(item) + "\n")
+        except OSError as error:
+            raise self._full(error) from error
+        self._tasks.append(int(item["task"]))
+        self._certainties.append(float(item["score"]))
+        self._sketches.append(sketch(embedding))
+
+    def scored(
+        self, data_dir: Path, project: str, version: str, alone: contextlib.AbstractContextManager[None]
+    ) -> Iterator[dict[str, Any]]:
+        """The predictions as they were added, each with the score that puts its task into the order of usefulness.
+
+        The order of the `project`'s tasks by this `version` is kept, within `alone`.
+        """
+        if not self._sketches:
+            return
+        sketches = np.stack(self._sketches)
+        scores = least_certain_first(self._certainties, sketches)
+        rows = np.zeros(len(scores), PLACED)
+        rows["task"], rows["score"], rows["sketch"] = self._tasks, scores, sketches
+        with alone:
+            stored_predictions.save_order(data_dir, project, version, rows)
+        try:
+            self._file.seek(0)
+        except OSError as error:
+            raise self._full(error) from error
+        for line, score in zip(self._file, scores, strict=True):
+            yield {**json.loads(line), "score": round(float(score), 6)}
+
+    def _full(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"Predictions cannot be written to {self._folder} ({error.strerror}).",
+            "Free up disk space there, or set DATA_DIR to another disk.",
+        )
+
+
+def among(data_dir: Path, project: str, item: Mapping[str, Any], embedding: NDArray[np.float32]) -> dict[str, Any]:
+    """The prediction of a task that came later, with the score that puts it among those of its version; these stay.
+
+    `item`, `embedding`: as in `Held.add`. Raises StorageError.
+    """
+    version, row = item["model_version"], np.zeros(1, PLACED)
+    row["task"], row["sketch"] = item["task"], sketch(embedding)
+    placed = stored_predictions.load_order(data_dir, project, version)
+    others = placed[placed["task"] != item["task"]]
+    row["score"] = score = score_among(float(item["score"]), row["sketch"][0], others["score"], others["sketch"])
+    stored_predictions.save_order(data_dir, project, version, row)
+    return {**item, "score": round(score, 6)}
+
+
+# Nobody keeps a task open for longer than this.
+GRACE_SECONDS = 24 * 3600
+_KEPT = 2
+
+
+def retired(pinned: dict[str, float], stored: set[str], now: float, made: Collection[str] = ()) -> list[str]:
+    """Which of the `stored` versions may go: all but the last two pinned, once the newer of those was pinned a day ago.
+
+    `pinned`: unix time at which each version was pinned; `made`: those whose models are here. Suggestions and other models'
+    versions always stay, be they named like ours, and so does a version newer than the pinned ones, whose roll-out is
+    perhaps under way.
+    """
+    ours = [v for v in stored if is_ours(v) and v != KEYFRAMES_VERSION and (v in pinned or v in made)]
+    by_pin = sorted((version for version in ours if version in pinned), key=lambda version: pinned[version])
+    if len(by_pin) < _KEPT or now - pinned[by_pin[-1]] < GRACE_SECONDS:
+        return []
+    kept = by_pin[-_KEPT:]
+    newest = max(map(_number, kept))
+    return sorted(v for v in ours if v not in kept and (v in pinned or _number(v) < newest))
+
+
+def _number(version: str) -> int:
+    parsed = ModelVersion.parse(version)
+    return parsed.number if parsed else 0
+
+
+def retire(work: ProjectWork, stored: Mapping[str, int]) -> None:
+    """Deletes those of the `stored` versions that may go from Label Studio and from the files for `/predict`."""
+    pinned = registry.pins(work.context.redis, work.key)
+    models = work.context.models_dir(work.key)
+    made = {version for version in stored if is_ours(version) and (models / version).is_dir()}
+    for version in retired(pinned, set(stored), time.time(), made):
+        work.context.client.delete_version(work.id, version)
+        stored_predictions.delete(work.context.settings.data_dir, work.key, version)
+        stored_predictions.delete_order(work.context.settings.data_dir, work.key, version)
 
 
 @dataclass(frozen=True)
@@ -83,3 +210,41 @@ def renew(work: ProjectWork, task: Task, item: Mapping[str, Any] | None) -> bool
         push_one(work, item)
     note(work, task)
     return item is not None
+
+
+log = logging.getLogger(__name__)
+
+# Those that had to stay are looked for again after so long.
+_AGAIN_SECONDS = 3600
+
+
+def remove_doubles(work: ProjectWork, tasks: int, stored: Mapping[str, int]) -> int:
+    """Deletes all but the newest prediction that a task has of a version made here; returns how many.
+
+    Where somebody may have the task open, since the newest is younger than a day or there is a draft, all stay: Label Studio
+    would refuse to submit it. `tasks`: their number, `stored`: predictions of each version; while these are as they were
+    when it was looked last, Label Studio is not asked.
+    """
+    models = work.context.models_dir(work.key)
+    ours = [name for name in stored if name == KEYFRAMES_VERSION or (is_ours(name) and (models / name).is_dir())]
+    state = [[name, tasks, stored[name]] for name in ours]
+    if reconcile_state.get(work.context.redis, work.key, "doubles") == state:
+        return 0
+    removed = left = 0
+    for version in ours:
+        # Label Studio counts those of cold-v12 as if they were of cold-v1.
+        confused = any(version in other and other != version for other in stored)
+        if not confused and stored[version] <= tasks - work.context.client.number_lacking(work.id, version):
+            continue
+        for doubled in work.context.client.doubled(work.id, version):
+            *older, (_, newest) = doubled.predictions
+            if doubled.has_draft or time.time() - newest < GRACE_SECONDS:
+                left += len(older)
+                continue
+            for number, _ in older:
+                work.context.client.delete_prediction(number)
+            removed += len(older)
+    reconcile_state.put(work.context.redis, work.key, "doubles", state, seconds=_AGAIN_SECONDS if left else None)
+    if removed:
+        log.info("project %s: removed %d predictions that tasks had twice", work.key, removed)
+    return removed

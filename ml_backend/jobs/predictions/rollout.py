@@ -8,21 +8,17 @@ from itertools import islice
 from typing import Any
 
 from ml_backend.errors import CustomModelError, StorageError, VideoError
-from ml_backend.jobs.companion.image_sync import want_images
-from ml_backend.jobs.embeddings import has_features
-from ml_backend.jobs.healing import make_again
-from ml_backend.jobs.identity import begin
-from ml_backend.jobs.inspecting import inspect_once
+from ml_backend.jobs.backlog import make_again
+from ml_backend.jobs.companion.images import want_images
+from ml_backend.jobs.embeddings import backbone_of_version, has_features
 from ml_backend.jobs.job import job, report
-from ml_backend.jobs.own_network import backbone_of_version
 from ml_backend.jobs.pinning import pin
-from ml_backend.jobs.predictions.predicted import Predicted
-from ml_backend.jobs.predictions.predictor import Predictor, predictor
-from ml_backend.jobs.predictions.push_order import Held, among
-from ml_backend.jobs.predictions.pushing import push_lacking, push_one, pushing, renew
+from ml_backend.jobs.predictions.predictor import Predicted, Predictor, predictor
+from ml_backend.jobs.predictions.pushing import Held, among, push_lacking, push_one, pushing, renew
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.training.labelled import annotated_tasks
+from ml_backend.jobs.videos import begin, inspect_once
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.versions import is_custom

@@ -1,18 +1,53 @@
-"""Removes what is kept of tasks and projects that are gone from Label Studio."""
+"""What is done when tasks or projects are gone from Label Studio, or it has let go of us in one."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from ml_backend.jobs.identity import begin, forget_tasks, identity_of
+from ml_backend.jobs.connection import remove_webhooks
 from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.videos import begin, forget_tasks, identity_of
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.projects import companions, identities, links, overview, reconcile_state, registry, stored_predictions
-from ml_backend.projects.belonging import forget_studio, studio_of
+from ml_backend.labelstudio.client import Project
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.folder import ProjectFolder
+from ml_backend.projects.registry import forget_studio, studio_of
 from ml_backend.queueing.interventions import drop_project
+
+_TOLD = (
+    "This project is disconnected in Label Studio: it is not trained, predicted, or changed. Its models are kept; "
+    "to continue, connect it again (in Label Studio: project, Settings, Model, Connect Model)."
+)
+
+
+def take_leave(context: WorkerContext, project: Project) -> str:
+    """Drops the jobs of a project without an ML backend entry that reaches us, takes our webhooks away and tells the admin.
+
+    One that was never ours is forgotten, but for its files. Raises LabelStudioError.
+    """
+    redis, key = context.redis, str(project.key)
+    link = links.recall(redis, key)
+    drop_project(redis, key)
+    if link is None:
+        registry.forget(redis, key)
+        registry.forget_overview(redis, key)
+        return "not connected to this backend"
+    for number in (project.key.id, *_companion(context, key)):
+        remove_webhooks(context, key, number)
+    if link.connected:
+        links.note(redis, key, replace(link, connected=False, doubted=False, since=time.time()))
+    reconcile_state.drop(redis, key, *(name for name in reconcile_state.SEEN if name != "entries"))
+    registry.set_problems(redis, key, "connection", [_TOLD], instead=True)
+    return "disconnected in Label Studio"
+
+
+def _companion(context: WorkerContext, key: str) -> tuple[int, ...]:
+    known = registry.recall_companion(context.redis, key)
+    return () if known is None else (known.id,)
+
 
 # A project that cannot be seen for a while, since the token is another's or Label Studio's data is being restored,
 # must not cost the models that were trained for it.
@@ -57,10 +92,10 @@ def compare_tasks(work: ProjectWork) -> Compared:
 def _others(work: ProjectWork, since: str | None) -> tuple[int, set[int]]:
     """How many of the tasks that changed `since` are not those that had their numbers before, and which show another video."""
     data_dir, renewed, others = work.context.settings.data_dir, set[int](), 0
-    highest = identities.highest(data_dir, work.key)
+    highest = reconcile_state.highest_task(data_dir, work.key)
     tasks = work.context.client.changed_since(work.id, since, highest) if highest else iter(())
     while batch := {task.id: task for task in islice(tasks, _COMPARED_TOGETHER)}:
-        known = identities.recall(data_dir, work.key, batch)
+        known = reconcile_state.recall_identities(data_dir, work.key, batch)
         another = [batch[task] for task, said in known.items() if said != identity_of(work, batch[task])]
         found = begin(work, another)
         renewed |= found
@@ -76,8 +111,8 @@ def forget_project(context: WorkerContext, key: str) -> bool:
     drop_project(context.redis, key)
     reconcile_state.drop(context.redis, key)
     registry.forget(context.redis, key)
-    overview.forget(context.redis, key)
-    companions.forget(context.redis, key)
+    registry.forget_overview(context.redis, key)
+    registry.forget_companion(context.redis, key)
     links.forget(context.redis, key)
     forget_studio(context.redis, key)
     return ProjectFolder(context.settings.data_dir, key).forget()

@@ -1,35 +1,101 @@
-"""Compares what Label Studio has with what was done for a project, and queues the difference."""
+"""Compares what Label Studio has with what was done for a project, and queues the difference: tasks, roll-outs that broke off, suggestions
+of a label config that has changed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
+from redis import Redis
+
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.backlog import queue_missing
-from ml_backend.jobs.companion.image_sync import queue_images
-from ml_backend.jobs.connection import Standing, look
+from ml_backend.jobs.companion.images import queue_images
+from ml_backend.jobs.connection import Standing, look, mend_webhook
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import follow_pin
-from ml_backend.jobs.predictions.doubles import remove_doubles
-from ml_backend.jobs.predictions.retire import retire
-from ml_backend.jobs.project import find_project, work_on
-from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
-from ml_backend.jobs.reconciling.controls import follow_controls
-from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone
-from ml_backend.jobs.reconciling.leaving import take_leave
-from ml_backend.jobs.training.change_detection import queue_training
-from ml_backend.jobs.webhooks import mend_webhook
+from ml_backend.jobs.predictions.pushing import remove_doubles, retire
+from ml_backend.jobs.project import ProjectWork, find_project, work_on
+from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
+from ml_backend.jobs.training.train import queue_training
 from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.version_names import is_ours
+from ml_backend.labelstudio.pages import is_ours
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.projects import links, overview, registry
-from ml_backend.projects.belonging import note_studio, studio_of
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.installation import check_disk
+from ml_backend.projects.registry import note_studio, studio_of
 from ml_backend.queueing import counters
 from ml_backend.queueing.interventions import retry_mended
-from ml_backend.queueing.queue import enqueue
+from ml_backend.queueing.queue import enqueue, last_failure
+
+
+def follow_controls(work: ProjectWork, stored: dict[str, int]) -> str | None:
+    """Has predictions made anew when a control or a `<Video>` was renamed, or its frame rate changed: Label Studio shows those
+    with other names nowhere, and those that count other frames at other moments.
+
+    `stored`: the number of predictions of each version, from which those that are deleted are taken. What is only added to a
+    config changes nothing of what is there. Returns what was done, if anything.
+    """
+    redis, key = work.context.redis, work.key
+    now = [[q.from_name, q.to_name, q.video, q.kind, str(q.framerate)] for q in work.config.questions]
+    before = reconcile_state.get(redis, key, "controls")
+    if before == now:
+        return None
+    # What a release before this one has noted says nothing of frame rates.
+    if before is not None and any(each not in [question[: len(each)] for question in now] for each in before):
+        active = registry.active_version(redis, key)
+        for version in filter(None, (KEYFRAMES_VERSION, active)):
+            # Whoever has such a task open cannot submit it: the editor that they have open is the old one.
+            if stored.pop(version, 0):
+                work.context.client.delete_version(work.id, version)
+            stored_predictions.delete(work.context.settings.data_dir, key, version)
+        reconcile_state.drop(redis, key, "tasks", "cursor", "trained")
+        if active is not None:
+            registry.want(redis, key, active)
+            enqueue(redis, "rollout", key, active, again=True)
+    reconcile_state.put(redis, key, "controls", now)
+    return None if before is None else "the label config's controls have changed"
+
+
+# What made one fail may have passed: a worker killed too often, a full memory, an answer that nobody expected.
+_TRIES = 3
+_TOLD = (
+    "{version} is not shown: its roll-out failed {times} times, and is not retried automatically. The last error: "
+    "{reason} When that is fixed, run `coldblitz models activate`."
+)
+
+
+def queue_rollout(redis: Redis, project: str) -> str | None:
+    """Queues the roll-out of the version that is wanted and not active; returns what was done, if anything.
+
+    The admin is told of one that goes on failing. One that was cancelled waits for the admin, or for a newer version.
+    """
+    wanted = registry.wanted_version(redis, project)
+    if wanted is None or wanted == registry.active_version(redis, project):
+        _forget_rollout(redis, project)
+        return None
+    if enqueue(redis, "rollout", project, wanted) is None:
+        failed = last_failure(redis, "rollout", project, wanted)
+        if failed is None or failed.meta.get("cancelled"):
+            return None
+        version, tries = reconcile_state.get(redis, project, "rollout") or (wanted, 0)
+        tries = tries if version == wanted else 0
+        if tries >= _TRIES:
+            reason = failed.meta.get("reason") or "See the worker's log."
+            told = _TOLD.format(version=wanted, times=tries + 1, reason=reason)
+            registry.set_problems(redis, project, "rollout", [told])
+            return None
+        reconcile_state.put(redis, project, "rollout", [wanted, tries + 1])
+        enqueue(redis, "rollout", project, wanted, again=True)
+    return f"{wanted} to roll out"
+
+
+def _forget_rollout(redis: Redis, project: str) -> None:
+    reconcile_state.drop(redis, project, "rollout")
+    registry.set_problems(redis, project, "rollout", [])
+
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +136,7 @@ def reconcile(project_key: str) -> str:
     follow_pin(work, stored)
     compared = compare_tasks(work)
     changed, tasks = compared.changed, compared.tasks
-    overview.note(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
+    registry.note_overview(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
     report(10, "comparing tasks and annotations")
     done = [
         renamed,

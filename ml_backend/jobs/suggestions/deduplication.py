@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import Samples, VideoFeatures
-from ml_backend.features.signatures import FRAMES, Signature, copy_among, signature_of_features, signature_of_samples
+from ml_backend.features.hashing import FRAMES, Signature, copy_among, signature_of_features, signature_of_samples
 from ml_backend.projects import asked_frames
 from ml_backend.projects.asked_frames import CODE, NONE, PICTURE, VIDEO
-from ml_backend.projects.rows import Rows
+from ml_backend.projects.storage import Rows
 from ml_backend.video.timeline import FrameIndex, StudioGrid
-from sampling.candidates import Candidates
-from sampling.instead import instead
-from sampling.spacing import nearest
-from sampling.unit import unit
+from sampling.candidates import Candidates, nearest, unit
+from sampling.k_centre import instead
 from sampling.vector_codes import as_bytes, from_bytes, projected
 
 # The cosine from which two pictures are the same one; frames of one video with different labels stay below .97.

@@ -16,7 +16,7 @@ from ml_backend.jobs.videos import naming, task_video
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.projects import stored_predictions
-from ml_backend.projects.contact_sheet import ContactSheet, save
+from ml_backend.projects.task_view import ContactSheet, save_sheet
 from ml_backend.video.decode import Skip, decode
 from ml_backend.video.timeline import FrameIndex, StudioGrid, Timeline, read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole, upright
@@ -45,7 +45,7 @@ def sheet(project_key: str, task_number: int) -> str:
         suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], height))
         pictures = [*suggested, *_spread(video.path, grid, height)]
     made, jpeg = drawn(pictures, len(suggested))
-    save(context.settings.data_dir, project_key, task.id, made, jpeg)
+    save_sheet(context.settings.data_dir, project_key, task.id, made, jpeg)
     return f"{len(pictures)} pictures of task {task.id}"
 
 

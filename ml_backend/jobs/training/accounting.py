@@ -15,8 +15,8 @@ from ml_backend.labelstudio.held import Apart, Held
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.frame_labels import YES, FrameLabels
 from ml_backend.learning.label_outcomes import Outcome, outcomes
-from ml_backend.projects import label_account
-from ml_backend.projects.label_account import Account, Row
+from ml_backend.projects import label_report
+from ml_backend.projects.label_report import Account, AccountRow
 from ml_backend.video.timeline import Timeline, studio_grid
 
 _COMPANION = "the companion project"
@@ -29,7 +29,7 @@ class Accounts:
 
     held: dict[int, Held] = field(default_factory=dict)
     found: dict[int, list[tuple[str, Outcome]]] = field(default_factory=lambda: defaultdict(list))
-    kept: dict[int, list[Row]] = field(default_factory=dict)
+    kept: dict[int, list[AccountRow]] = field(default_factory=dict)
 
     def note_video(
         self,
@@ -69,18 +69,18 @@ class Accounts:
                 (work.question.from_name, _whole_outcome(whole, mine, others, values, weight))
             )
 
-    def rows(self, work: ProjectWork, task: int, names: dict[int, str]) -> Iterable[Row]:
+    def rows(self, work: ProjectWork, task: int, names: dict[int, str]) -> Iterable[AccountRow]:
         for (control, reason), number in self.held.get(task, Held()).apart.items():
-            yield Row(control, reason, number)
+            yield AccountRow(control, reason, number)
         yield from self.kept.get(task, ())
         for control, outcome in self.found.get(task, ()):
-            yield Row(control, outcome.reason, 1, outcome.frames, _detail(outcome, names))
+            yield AccountRow(control, outcome.reason, 1, outcome.frames, _detail(outcome, names))
 
     def close_again(self, work: ProjectWork, learned: Sequence[Annotated]) -> None:
         """The same where these tasks were learned from already: only what is kept apart, as of a skip, can be new. Nothing
         is written when it is not known what they taught. Raises StorageError."""
         for each in learned:
-            before = label_account.load(work.context.settings.data_dir, work.key, each.task.id)
+            before = label_report.load_account(work.context.settings.data_dir, work.key, each.task.id)
             if before is None:
                 return
             self.kept[each.task.id] = [row for row in before.rows if row.reason not in get_args(Apart)]
@@ -98,9 +98,9 @@ class Accounts:
             # Those of the companion project are none of the task's own.
             elsewhere = sum(row.regions for row in rows if row.control == _COMPANION)
             one = Account(made, held.submitted, held.skipped, held.regions + elsewhere, tuple(rows))
-            tasks[task] = label_account.summed(made, [one])
-        whole = label_account.summed(made, tasks.values())
-        label_account.save(work.context.settings.data_dir, work.key, whole, tasks)
+            tasks[task] = label_report.summed_accounts(made, [one])
+        whole = label_report.summed_accounts(made, tasks.values())
+        label_report.save_account(work.context.settings.data_dir, work.key, whole, tasks)
         return whole
 
 
@@ -109,7 +109,7 @@ def nothing_taught(account: Account, control: str) -> str | None:
     rows = [
         row
         for row in account.rows
-        if row.control in (control, _COMPANION) and not row.frames and row.reason != label_account.TAUGHT
+        if row.control in (control, _COMPANION) and not row.frames and row.reason != label_report.TAUGHT
     ]
     read = sum(row.regions for row in rows)
     if not read and not account.taught:
@@ -118,7 +118,7 @@ def nothing_taught(account: Account, control: str) -> str | None:
     return _told(read, rows) if read else None
 
 
-def _told(read: int, rows: Iterable[Row]) -> str:
+def _told(read: int, rows: Iterable[AccountRow]) -> str:
     regions = "1 region was" if read == 1 else f"{read} regions were"
     return f"{regions} read, and none of them taught a frame: {'; '.join(f'{row.regions} {row.said}' for row in rows)}."
 

@@ -9,34 +9,61 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import CustomModelError
-from ml_backend.jobs.healing import is_whole
+from ml_backend.jobs.backlog import is_whole
 from ml_backend.jobs.job import part, report
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
-from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
-from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, are_exclusive, fingerprint
+from ml_backend.jobs.training.decision import against_shown, note_decided, roll_out_unless_worse, was_decided
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, are_exclusive, fingerprint, note_labelled
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
-from ml_backend.jobs.training.predecessor import against_shown
 from ml_backend.jobs.videos import task_video
 from ml_backend.learning.calibration import Held
-from ml_backend.learning.custom.fit import evenly, fit, targets
+from ml_backend.learning.comparison import answers_of
 from ml_backend.learning.custom.model import CustomModel, load_custom, video_probabilities
-from ml_backend.learning.custom.versions import Learnt, known_version, load_custom_version, save_custom
+from ml_backend.learning.custom.versions import (
+    Learnt,
+    evenly,
+    fit,
+    known_version,
+    load_custom_version,
+    save_custom,
+    targets,
+)
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.groups import duplicates, held_out_share
-from ml_backend.learning.heldout import answers_of
 from ml_backend.learning.metrics import decided
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard
 from ml_backend.projects import registry
+from ml_backend.projects.training_choice import MODEL_FILES
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.limits import allow
 from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import some
+
+
+def custom_file_of(work: ProjectWork) -> Path | None:
+    """The project's `custom_model` in DATA_DIR/custom_models, else CUSTOM_MODEL; None when the project learns by itself.
+
+    Raises CustomModelError when the mode is custom and no file is named, or the named one is not there.
+    """
+    if work.settings.mode not in ("auto", "custom"):
+        return None
+    if work.settings.custom_model:
+        # Imported here, since every reconcile asks and most projects have none.
+        from ml_backend.learning.custom.model import custom_file
+
+        return custom_file(work.context.settings.data_dir / MODEL_FILES, work.settings.custom_model)
+    if work.context.settings.custom_model is None and work.settings.mode == "custom":
+        raise CustomModelError(
+            "The project's mode is custom, but no model file is set.",
+            "Set the extra param custom_model, or CUSTOM_MODEL.",
+        )
+    return work.context.settings.custom_model
+
 
 _NOT_PREDICTED = "The custom model does not know {}. If it does, map its outputs to labels with predicted_values."
 _TOO_FEW = "{} starts learning once frames with two different labels exist. Label a frame of each label."

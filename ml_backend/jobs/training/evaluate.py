@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ml_backend.jobs.embeddings import backbone_of, trained_on
 from ml_backend.jobs.job import job, part, report
-from ml_backend.jobs.own_network import backbone_of, trained_on
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.text_hints import with_names
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks

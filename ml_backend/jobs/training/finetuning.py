@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from ml_backend.features.backbones import Backbone, network_of
+from ml_backend.jobs.embeddings import forget_networks, load_network
 from ml_backend.jobs.job import part, report, show_curve
-from ml_backend.jobs.own_network import forget_networks, load_network
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos

@@ -11,17 +11,16 @@ from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.job import part, report
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import with_names
+from ml_backend.jobs.training.decision import against_shown
 from ml_backend.jobs.training.finetuning import OwnNetwork, own_network
-from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated, are_exclusive
+from ml_backend.jobs.training.labelled import Annotated, are_exclusive, note_labelled
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
-from ml_backend.jobs.training.predecessor import against_shown
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
+from ml_backend.learning.comparison import HeldAnswers, answers_of
 from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.heldout import HeldAnswers, answers_of
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole import cross_validated_whole, fit_whole
 from ml_backend.projects import registry

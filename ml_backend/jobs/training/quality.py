@@ -18,7 +18,7 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.run_predictions import held_out
 from ml_backend.learning.suspects import Suspect, off_by, suspects
-from ml_backend.projects.quality_report import QualityReport, SuspectRow, save
+from ml_backend.projects.reports import QualityReport, SuspectRow, save_quality
 from ml_backend.video.timeline import studio_grid
 
 
@@ -54,7 +54,7 @@ def quality(project_key: str) -> str:
         names={str(author): names[author] for author in main.with_model if author in names},
         about=work.config.main.from_name if several else "",
     )
-    save(context.settings.data_dir, project_key, found)
+    save_quality(context.settings.data_dir, project_key, found)
     return f"{len(rows)} stretches of {main.videos} videos are probably mislabeled; see `coldblitz quality {work.id}`"
 
 

@@ -1,7 +1,9 @@
-"""Trains a project's next model version from everything that is annotated now."""
+"""Trains a project's next model version from everything that is annotated now, when anything has changed."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,28 +12,71 @@ from pathlib import Path
 
 from redis import Redis
 
-from ml_backend.errors import NotEnoughLabels, NothingLabelled
+from ml_backend.errors import CustomModelError, NotEnoughLabels, NothingLabelled
+from ml_backend.jobs.backlog import is_whole
+from ml_backend.jobs.companion.answers import answers_state
 from ml_backend.jobs.embeddings import tell_of_weights
-from ml_backend.jobs.healing import is_whole
 from ml_backend.jobs.job import job, part
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.training.accounting import Accounts, nothing_taught
-from ml_backend.jobs.training.change_detection import training_state
-from ml_backend.jobs.training.custom_model import custom_file_of
-from ml_backend.jobs.training.custom_training import take_custom
+from ml_backend.jobs.training.custom_training import custom_file_of, take_custom
 from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
-from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint, note_labelled
 from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
 from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.learning.frame_labels import MEANING
 from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version
 from ml_backend.projects import reconcile_state, registry
-from ml_backend.projects.label_account import Account
+from ml_backend.projects.label_report import Account
 from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import some
+
+
+def training_state(work: ProjectWork) -> str | None:
+    """The same for the same annotations, label config, settings and model file; None when there is nothing to train from.
+
+    Annotations are known by their numbers and by when an annotated task changed last, those of the companion project too.
+    A model file that cannot be used is something to train from: the training says what is wrong with it.
+    """
+    changed, annotated = work.context.client.last_annotated(work.id)
+    stamp = _stamp(work)
+    answers = answers_state(work)
+    if not annotated and stamp is None and not any(answers[1:]):
+        return None
+    settings = work.context.settings
+    said = [
+        *(work.project.counts, changed, annotated, work.project.label_config, repr(work.settings), stamp),
+        *(settings.backbone, settings.backbone_weights),
+        *answers,
+        MEANING,
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _stamp(work: ProjectWork) -> list[str | int] | None:
+    """Tells one state of the project's model file from another; None when it has none."""
+    try:
+        file = custom_file_of(work)
+    except CustomModelError as error:
+        return [str(error)]
+    if file is None:
+        return None
+    return [str(file), file.stat().st_mtime_ns, file.stat().st_size] if file.is_file() else [str(file)]
+
+
+def queue_training(work: ProjectWork) -> str | None:
+    """Queues a training unless the last one knew all there is; returns what was done, if anything."""
+    redis, state = work.context.redis, training_state(work)
+    if state is None or state == reconcile_state.get(redis, work.key, "trained"):
+        return None
+    # One that failed for good is not tried again before something has changed.
+    news = state != reconcile_state.get(redis, work.key, "asked")
+    reconcile_state.put(redis, work.key, "asked", state)
+    return "annotations to learn from" if enqueue(redis, "train", work.key, again=news) else None
+
 
 # A pause of so many seconds ends a burst of annotations, which is cut off after so many.
 _BURST = 1.0, 5.0

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
-from ml_backend.learning.custom.fit import fit
 from ml_backend.learning.custom.loader import listed
 from ml_backend.learning.custom.model import BATCH, CustomModel, files_of, load_custom, video_probabilities, words_of
+from ml_backend.learning.custom.versions import fit
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 from ml_backend.video.whole_frames import decode_sized
 

@@ -18,9 +18,18 @@ from pathlib import Path
 import numpy as np
 
 from ml_backend.errors import CustomModelError
-from ml_backend.learning.custom.loader import Floats, Learning, Pictures, Predict, blamed, checked, listed, loaded
-from ml_backend.learning.onepicture import answers
-from ml_backend.modelfiles import SUFFIXES
+from ml_backend.learning.custom.loader import (
+    Floats,
+    Learning,
+    Pictures,
+    Predict,
+    answers,
+    blamed,
+    checked,
+    listed,
+    loaded,
+)
+from ml_backend.project_settings import SUFFIXES
 from ml_backend.video.timeline import Timeline
 from ml_backend.video.whole_frames import decode_sized
 

@@ -5,9 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from ml_backend.server.dashboard.svg import element, number, picture
+
+def element(name: str, *children: str | Markup, **attributes: object) -> Markup:
+    """`<name …>children</name>`; in attribute names an underscore is a dash, and `class_` is `class`. None is left out."""
+    written = Markup("").join(
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), number(value))
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if not children:
+        return Markup("<{}{}/>").format(name, written)
+    return Markup("<{}{}>{}</{}>").format(name, written, Markup("").join(map(escape, children)), name)
+
+
+def picture(
+    width: float, height: float, title: str, desc: str, *children: Markup, class_: str = "", stretch: bool = False
+) -> Markup:
+    """An `<svg>` that a screen reader reads as one picture: its title, then what it shows in words.
+
+    With `stretch` it fills whatever room it has, and had better have no text in it.
+    """
+    return element(
+        "svg",
+        element("title", title),
+        *([element("desc", desc)] if desc else []),
+        *children,
+        class_=f"chart {class_}".strip(),
+        viewBox=f"0 0 {number(width)} {number(height)}",
+        preserveAspectRatio="none" if stretch else None,
+        role="img",
+        aria_label=f"{title}. {desc}" if desc else title,
+    )
+
+
+def number(value: object) -> object:
+    """Coordinates in few digits."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
 
 # A plot is as wide as a phone's screen, so that its text is as large there as it is elsewhere.
 _WIDTH, _HEIGHT = 340.0, 190.0

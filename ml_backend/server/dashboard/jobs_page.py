@@ -9,7 +9,7 @@ from flask import abort, render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.projects import overview, registry
+from ml_backend.projects import registry
 from ml_backend.queueing import interventions, queue
 from ml_backend.server.dashboard import charts
 from ml_backend.server.dashboard.site import blueprint, done
@@ -40,7 +40,9 @@ def jobs_page() -> str:
     redis = backend().redis
     jobs = queue.listing(redis)
     titles = {
-        key: found.title for key in registry.known_keys(redis) if (found := overview.recall(redis, key)) is not None
+        key: found.title
+        for key in registry.known_keys(redis)
+        if (found := registry.recall_overview(redis, key)) is not None
     }
     return render_template(
         "dashboard/jobs.html",

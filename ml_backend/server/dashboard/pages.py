@@ -5,26 +5,14 @@ Importing a page adds its routes to the blueprint.
 
 from __future__ import annotations
 
-from ml_backend.server.dashboard import (
-    exports_page,
-    jobs_page,
-    models_page,
-    projects_page,
-    quality_page,
-    settings_page,
-    training_form,
-    videos_page,
-)
+from ml_backend.server.dashboard import jobs_page, labels_page, models_page, projects_page, videos_page
 from ml_backend.server.dashboard.site import blueprint
 
 __all__ = [
     "blueprint",
-    "exports_page",
     "jobs_page",
+    "labels_page",
     "models_page",
     "projects_page",
-    "quality_page",
-    "settings_page",
-    "training_form",
     "videos_page",
 ]

@@ -19,9 +19,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
 from ml_backend.labelstudio import pages
-from ml_backend.labelstudio.colours import colours_of
-from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
-from ml_backend.projects import overview, registry, task_labels
+from ml_backend.labelstudio.label_config import LabelConfig, Question, colours_of, parse_label_config
+from ml_backend.projects import label_report, registry
 from ml_backend.server.dashboard import charts, formatting
 from ml_backend.server.label_studio_routes import backend
 
@@ -54,8 +53,8 @@ class ProjectPage:
         return self.known.id
 
     @cached_property
-    def overview(self) -> overview.Overview | None:
-        return overview.recall(backend().redis, self.key)
+    def overview(self) -> registry.Overview | None:
+        return registry.recall_overview(backend().redis, self.key)
 
     @property
     def title(self) -> str:
@@ -68,7 +67,7 @@ class ProjectPage:
             config = parse_label_config(self.known.label_config)
         except LabelConfigError:
             return None
-        return config.with_labels(task_labels.load(backend().settings.data_dir, self.key) or {})
+        return config.with_labels(label_report.load_task_labels(backend().settings.data_dir, self.key) or {})
 
     @cached_property
     def colours(self) -> dict[str, str]:

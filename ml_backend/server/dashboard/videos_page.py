@@ -13,21 +13,13 @@ from werkzeug.wrappers import Response
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
-from ml_backend.projects import (
-    contact_sheet,
-    label_account,
-    label_report,
-    registry,
-    stopping_report,
-    stored_predictions,
-    task_view,
-)
+from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard import charts, strips
-from ml_backend.server.dashboard.duplicates_page import twice
+from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.label_studio_routes import backend
 
@@ -66,11 +58,11 @@ def videos_page(project_id: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     report = label_report.load(data_dir, project.key)
     labelled, reviewed = (set(report.tasks), set(report.reviewed)) if report else (set[int](), set[int]())
-    left = stopping_report.load(data_dir, project.key, project.active) if project.active else None
-    counted = stopping_report.videos(data_dir, project.key)[: None if left else 0]
-    order = next((order for order in stopping_report.ORDERS if order == request.args.get("sort")), None)
+    left = reports.load_stopping(data_dir, project.key, project.active) if project.active else None
+    counted = reports.videos_with_errors(data_dir, project.key)[: None if left else 0]
+    order = next((order for order in reports.ORDERS if order == request.args.get("sort")), None)
     known = stored_predictions.tasks(data_dir, project.key) | labelled
-    tasks = stopping_report.in_order(counted, order, known) if order else sorted(known)
+    tasks = reports.in_order_of(counted, order, known) if order else sorted(known)
     page = min(max(request.args.get("page", 1, int), 1), max(1, -(-len(tasks) // _A_PAGE)))
     found = registry.findings_of(backend().redis, project.key)
     rows = [
@@ -78,7 +70,7 @@ def videos_page(project_id: int) -> str:
             task,
             (view := task_view.load(data_dir, project.key, task)),
             _sure(project, task, view),
-            stopping_report.errors_of(counted, task),
+            reports.errors_of(counted, task),
             task in labelled,
             task in reviewed,
             len(found.get(task, ())),
@@ -134,14 +126,14 @@ def video_page(project_id: int, task: int) -> str:
         labeled=bool(people),
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
         findings=registry.findings_of(backend().redis, project.key).get(task, []),
-        sheet=contact_sheet.load(data_dir, project.key, task),
-        account=label_account.load(data_dir, project.key, task),
+        sheet=task_view.load_sheet(data_dir, project.key, task),
+        account=label_report.load_account(data_dir, project.key, task),
     )
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet.jpg")
 def sheet_picture(project_id: int, task: int) -> Response:
-    path = contact_sheet.picture(backend().settings.data_dir, project_page(project_id).key, task)
+    path = task_view.sheet_picture(backend().settings.data_dir, project_page(project_id).key, task)
     try:
         return Response(path.read_bytes(), mimetype="image/jpeg")
     except OSError:

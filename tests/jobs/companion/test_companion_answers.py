@@ -11,10 +11,10 @@ from studio import CONFIG, KEY
 
 from ml_backend.export.project import videos
 from ml_backend.jobs.companion.images import companion
-from ml_backend.jobs.training.change_detection import training_state
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.training.train import training_state
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.companion_config import NONE
+from ml_backend.labelstudio.companion import NONE
 from ml_backend.projects import registry
 
 __all__ = ["film", "studio", "wanted"]

@@ -15,13 +15,12 @@ from redis import Redis
 from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.jobs.companion import image_sync, images
-from ml_backend.jobs.companion.image_sync import queue_images, want_images
-from ml_backend.jobs.companion.images import companion
+from ml_backend.jobs.companion import images
+from ml_backend.jobs.companion.images import companion, queue_images, want_images
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.labelstudio.companion_config import NONE
-from ml_backend.projects import companions, reconcile_state, registry
+from ml_backend.labelstudio.companion import NONE
+from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import listing, queue_of
 
 __all__ = ["film", "studio", "wanted"]
@@ -257,7 +256,7 @@ class TestImages:
     def test_however_many_tasks_want_images_a_bounded_number_of_jobs_waits_and_none_is_left_out(
         self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(image_sync, "WINDOW", 3)
+        monkeypatch.setattr(images, "WINDOW", 3)
         for task in range(1, 6):
             with_film(studio, film, task)
             want_images(opened(context), task)
@@ -275,7 +274,7 @@ class TestImages:
         with_film(studio, film)
         companion(KEY, 5)
         suggest(studio, 5, ())
-        monkeypatch.setattr(image_sync, "WINDOW", 0)
+        monkeypatch.setattr(images, "WINDOW", 0)
         studio.meanwhile = lambda: want_images(opened(context), 5)
         companion(KEY)
         assert reconcile_state.get(redis, KEY, "images") == "more"
@@ -301,7 +300,7 @@ class TestTheProject:
         assert made["title"] == "A street (frames)"
         assert '<Choice value="cat" hotkey="1"/>' in made["label_config"]
         assert f'alias="{NONE}" hotkey="0"' in made["label_config"]
-        known = companions.recall(redis, KEY)
+        known = registry.recall_companion(redis, KEY)
         assert known is not None
         assert known.id == 20
 

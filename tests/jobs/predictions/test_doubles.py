@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from studio import KEY, USER, Studio
 
-from ml_backend.jobs.predictions.doubles import remove_doubles
+from ml_backend.jobs.predictions.pushing import remove_doubles
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import reconcile_state

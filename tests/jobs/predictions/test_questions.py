@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.jobs.predictions.questions import QUESTIONS, questions
+from ml_backend.jobs.predictions.predict import QUESTIONS, questions
 from ml_backend.video.timeline import StudioFrame, Timeline, studio_grid
 
 NOBODY = np.zeros(0, np.int64)

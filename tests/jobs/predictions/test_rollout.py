@@ -23,15 +23,14 @@ from ml_backend.errors import CustomModelError, StorageError
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
-from ml_backend.jobs.predictions.push_order import Held
-from ml_backend.jobs.predictions.pushing import Pushed
+from ml_backend.jobs.predictions.pushing import Held, Pushed
 from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
-from ml_backend.projects import registry, stored_predictions, task_order, task_view
+from ml_backend.projects import registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
@@ -195,7 +194,7 @@ class TestATaskThatComesLater:
         self, context: WorkerContext, studio: Studio, clips: list[Clip]
     ) -> None:
         rollout(KEY, "cold-v1")
-        task_order.drop(context.settings.data_dir, KEY, [WAITING, COPY, COPIED_AGAIN])
+        stored_predictions.drop_from_order(context.settings.data_dir, KEY, [WAITING, COPY, COPIED_AGAIN])
         assert self.later(context, studio, clips[1]) < 0.999
 
 

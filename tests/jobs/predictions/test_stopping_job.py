@@ -10,14 +10,13 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.annotation import Region
-from ml_backend.jobs.predictions.stopping import stopping
-from ml_backend.jobs.predictions.version_agreement import counted, same_frames
+from ml_backend.jobs.predictions.stopping import counted, same_frames, stopping
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.learning.kappa import cohen_kappa
+from ml_backend.learning.agreement import cohen_kappa
 from ml_backend.learning.versions import ModelCard, publish
-from ml_backend.projects import label_report, registry, stopping_report, stored_predictions, task_view
+from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
 from ml_backend.projects.label_report import LabelReport
-from ml_backend.projects.stopping_report import StoppingReport
+from ml_backend.projects.reports import StoppingReport
 from ml_backend.projects.task_view import TaskView
 from ml_backend.video.timeline import StudioFrame
 
@@ -88,7 +87,7 @@ def project(context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: p
 
 def made(project: WorkerContext) -> StoppingReport:
     stopping(KEY)
-    found = stopping_report.load(project.settings.data_dir, KEY, "cold-v3")
+    found = reports.load_stopping(project.settings.data_dir, KEY, "cold-v3")
     assert found is not None
     return found
 
@@ -113,16 +112,16 @@ class TestErrorsLeft:
         data = project.settings.data_dir
         task_view.save(data, KEY, TaskView(1, "1.mp4", 25.0, FRAMES, 4.0, "cold-v4", {}, 25.0, 0.9, 0.02, 7))
         stopping(KEY)
-        found = stopping_report.load(data, KEY, "cold-v4")
+        found = reports.load_stopping(data, KEY, "cold-v4")
         assert found is not None
         # The others still have what the version before said of them.
         assert (found.tasks, found.errors) == (1, pytest.approx(1.5 * 2))
 
     def test_videos_are_kept_in_the_order_in_which_they_need_a_person(self, project: WorkerContext) -> None:
         made(project)
-        counted = stopping_report.videos(project.settings.data_dir, KEY)
-        assert stopping_report.in_order(counted, "errors", {1, 2, 3, 4}) == [2, 1, 3, 4]
-        assert stopping_report.in_order(counted, "certainty", {1, 2, 3, 4}) == [2, 1, 3, 4]
+        counted = reports.videos_with_errors(project.settings.data_dir, KEY)
+        assert reports.in_order_of(counted, "errors", {1, 2, 3, 4}) == [2, 1, 3, 4]
+        assert reports.in_order_of(counted, "certainty", {1, 2, 3, 4}) == [2, 1, 3, 4]
 
     def test_thrown_away_it_is_made_again(self, project: WorkerContext) -> None:
         before = made(project)
@@ -134,7 +133,7 @@ class TestErrorsLeft:
     def test_without_an_active_model_there_is_nothing_to_count(self, project: WorkerContext, redis: Redis) -> None:
         registry.forget(redis, KEY)
         assert stopping(KEY) == "no model is active yet"
-        assert stopping_report.load(project.settings.data_dir, KEY, None) is None
+        assert reports.load_stopping(project.settings.data_dir, KEY, None) is None
 
 
 class TestAgreementOfVersions:
@@ -152,7 +151,7 @@ class TestAgreementOfVersions:
         stored_predictions.delete(data, KEY, "cold-v2")
         registry.activate(redis, KEY, "cold-v4")
         stopping(KEY)
-        found = stopping_report.load(data, KEY, "cold-v4")
+        found = reports.load_stopping(data, KEY, "cold-v4")
         assert found is not None
         assert [(pair.version, pair.kappa) for pair in found.agreed] == [("cold-v3", 0.8), ("cold-v4", 1.0)]
 
@@ -185,7 +184,7 @@ class TestAdvice:
         publish(project.models_dir(KEY), replace(card(4, 0.9, None), settings={"backbone_trained": False}), {})
         registry.activate(redis, KEY, "cold-v4")
         stopping(KEY)
-        found = stopping_report.load(project.settings.data_dir, KEY, "cold-v4")
+        found = reports.load_stopping(project.settings.data_dir, KEY, "cold-v4")
         assert found is not None
         assert found.verdict == "not known yet"
         assert "untrained" in found.why

@@ -9,7 +9,7 @@ from known_project import queued
 from redis import Redis
 from studio import KEY
 
-from ml_backend.jobs.reconciling.broken_rollouts import queue_rollout
+from ml_backend.jobs.reconciling.reconcile import queue_rollout
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.interventions import cancel
 from ml_backend.queueing.queue import slots

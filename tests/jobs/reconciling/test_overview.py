@@ -7,19 +7,19 @@ from studio import KEY, Studio
 
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.projects import overview
+from ml_backend.projects import registry
 
 
 class TestAProject:
     def test_a_reconcile_notes_its_title_tasks_and_versions(
         self, context: WorkerContext, studio: Studio, redis: Redis
     ) -> None:
-        assert overview.recall(redis, KEY) is None
+        assert registry.recall_overview(redis, KEY) is None
         studio.add_task(1)
         studio.add_task(2)
         studio.predictions.append({"id": 0, "task": 2, "model_version": "keyframes-v1", "result": []})
         reconcile(KEY)
-        found = overview.recall(redis, KEY)
+        found = registry.recall_overview(redis, KEY)
         assert found is not None
         assert studio.project is not None
         assert (found.title, found.tasks, found.versions) == (studio.project["title"], 2, {"keyframes-v1": 1})
@@ -28,4 +28,4 @@ class TestAProject:
         reconcile(KEY)
         studio.project = None
         reconcile(KEY)
-        assert overview.recall(redis, KEY) is None
+        assert registry.recall_overview(redis, KEY) is None

@@ -13,8 +13,7 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.features.blocks import Samples
-from ml_backend.jobs.suggestions.choosing import first_frames, judged, left_out, suggestible
-from ml_backend.jobs.suggestions.suggest import suggest
+from ml_backend.jobs.suggestions.suggest import first_frames, judged, left_out, suggest, suggestible
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import registry

@@ -12,13 +12,13 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import VideoError
-from ml_backend.jobs.identity import begin
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.videos import begin
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.projects import contact_sheet, identities, reconcile_state, registry, stored_predictions, task_view
+from ml_backend.projects import reconcile_state, registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
 
 pytestmark = pytest.mark.usefixtures("context", "known")
@@ -46,7 +46,7 @@ def kept(context: WorkerContext, task: int) -> list[str]:
         for name, there in (
             ("predictions", task in stored_predictions.tasks(data_dir, KEY)),
             ("view", task_view.load(data_dir, KEY, task) is not None),
-            ("sheet", contact_sheet.load(data_dir, KEY, task) is not None),
+            ("sheet", task_view.load_sheet(data_dir, KEY, task) is not None),
             ("findings", task in registry.tasks_with_findings(context.redis, KEY)),
         )
         if there
@@ -240,13 +240,13 @@ class TestWhatItCosts:
         begin(work, context.client.tasks(7))
         reconcile(KEY)
         listed: list[int] = []
-        recall = identities.recall
+        recall = reconcile_state.recall_identities
 
         def noted(data_dir: Path, key: str, tasks: Any) -> Any:
             listed.extend(tasks)
             return recall(data_dir, key, tasks)
 
-        monkeypatch.setattr(identities, "recall", noted)
+        monkeypatch.setattr(reconcile_state, "recall_identities", noted)
         for task in range(31, 61):
             studio.add_task(task)
             studio.tasks[task].update(created_at=LATER, updated_at=LATER)

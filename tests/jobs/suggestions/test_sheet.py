@@ -14,8 +14,8 @@ from studio import KEY, Studio, drawn
 
 from ml_backend.jobs.suggestions.sheet import sheet
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.projects import contact_sheet, stored_predictions
-from ml_backend.projects.contact_sheet import ContactSheet
+from ml_backend.projects import stored_predictions, task_view
+from ml_backend.projects.task_view import ContactSheet
 
 # At the project's 25 frames a second Label Studio's frame N is picture N - 1 of such a video, in which a bar moves on by 4 pixels a frame.
 FRAMES, RATE, STEP = 80, 25, 4
@@ -46,9 +46,9 @@ def made(
     regions = [drawn(f"kf-{frame}", frame, frame) for frame in (13, 55)]
     stored_predictions.save(data_dir, KEY, {"task": 1, "model_version": "keyframes-v1", "score": 0, "result": regions})
     assert sheet(KEY, 1) == "42 pictures of task 1"
-    found = contact_sheet.load(data_dir, KEY, 1)
+    found = task_view.load_sheet(data_dir, KEY, 1)
     assert found is not None
-    with av.open(io.BytesIO(contact_sheet.picture(data_dir, KEY, 1).read_bytes())) as container:
+    with av.open(io.BytesIO(task_view.sheet_picture(data_dir, KEY, 1).read_bytes())) as container:
         yield found, next(container.decode(video=0)).to_ndarray(format="rgb24")
 
 
@@ -71,4 +71,4 @@ def test_each_picture_is_the_frame_that_it_is_said_to_be(made: tuple[ContactShee
 
 
 def test_there_is_none_before_somebody_asks(tmp_path: Path) -> None:
-    assert contact_sheet.load(tmp_path, KEY, 1) is None
+    assert task_view.load_sheet(tmp_path, KEY, 1) is None

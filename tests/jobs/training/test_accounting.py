@@ -19,8 +19,8 @@ from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import list_versions
-from ml_backend.projects import label_account, registry
-from ml_backend.projects.label_account import Account, Row
+from ml_backend.projects import label_report, registry
+from ml_backend.projects.label_report import Account, AccountRow
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
@@ -73,7 +73,7 @@ def of_yolo(start: int, end: int) -> dict[str, Any]:
 
 
 def account(context: WorkerContext, task: int | None = None) -> Account:
-    found = label_account.load(context.settings.data_dir, KEY, task)
+    found = label_report.load_account(context.settings.data_dir, KEY, task)
     assert found is not None
     assert found.regions == sum(row.regions for row in found.rows), "it adds up"
     return found
@@ -90,13 +90,13 @@ def test_each_region_is_accounted_for_on_the_card_and_by_task(context: WorkerCon
     annotate(studio, 2, drawn("y", 500, 510, "cat"))
     assert "trained cold-v1" in train(KEY)
     assert account(context, 1).rows == (
-        Row("box", "another control", 1),
-        Row("events", "taught", 2, 2),
-        Row("events", "skipped", 1),
-        Row("events", "unanswered", 1),
-        Row("events", "unknown label", 1, detail="“cow”"),
+        AccountRow("box", "another control", 1),
+        AccountRow("events", "taught", 2, 2),
+        AccountRow("events", "skipped", 1),
+        AccountRow("events", "unanswered", 1),
+        AccountRow("events", "unknown label", 1, detail="“cow”"),
     )
-    assert account(context, 2).rows == (Row("events", "outside", 1),)
+    assert account(context, 2).rows == (AccountRow("events", "outside", 1),)
     whole = account(context)
     assert (whole.annotations, whole.skipped, whole.regions, whole.taught) == (2, 1, 7, 2)
     (card,) = list_versions(context.models_dir(KEY))
@@ -136,8 +136,8 @@ def test_what_is_skipped_after_a_training_is_accounted_for_although_there_is_not
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
     annotate(studio, 2, of_yolo(1, 10), of_yolo(20, 30), was_cancelled=True)
     assert train(KEY) == "cold-v1 knows these annotations already"
-    assert account(context, 1).rows == (Row("events", "taught", 2, 2), Row("events", "skipped", 1))
-    assert account(context, 2).rows == (Row("events", "skipped", 2),)
+    assert account(context, 1).rows == (AccountRow("events", "taught", 2, 2), AccountRow("events", "skipped", 1))
+    assert account(context, 2).rows == (AccountRow("events", "skipped", 2),)
     whole = account(context)
     assert (whole.annotations, whole.skipped, whole.regions, whole.taught) == (1, 2, 5, 2)
     studio.tasks[2]["annotations"].clear()
@@ -148,7 +148,7 @@ def test_what_is_skipped_after_a_training_is_accounted_for_although_there_is_not
 def test_skipped_annotations_are_accounted_for_without_any_other(context: WorkerContext, studio: Studio) -> None:
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
     assert train(KEY) == "nothing is annotated yet"
-    assert account(context).rows == (Row("events", "skipped", 1),)
+    assert account(context).rows == (AccountRow("events", "skipped", 1),)
 
 
 def test_a_video_that_cannot_be_used_is_the_reason(context: WorkerContext, studio: Studio, tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_people_who_disagree_are_named(context: WorkerContext, studio: Studio) -
     annotate(studio, 1, answered(3, "dog"), completed_by=12)
     train(KEY)
     assert account(context).rows == (
-        Row("events", "contradicted", 1, detail="Ada"),
-        Row("events", "contradicted", 1, detail="user 12"),
+        AccountRow("events", "contradicted", 1, detail="Ada"),
+        AccountRow("events", "contradicted", 1, detail="user 12"),
     )
 
 

@@ -15,7 +15,7 @@ from rq.job import Job, _job_stack
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio, drawn
 
-from ml_backend.jobs.own_network import backbone_of_version
+from ml_backend.jobs.embeddings import backbone_of_version
 from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.suggestions.embed import embed

@@ -18,8 +18,7 @@ from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.decision import roll_out_unless_worse
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.worker_context import WorkerContext
-from ml_backend.learning.comparison import Comparison
-from ml_backend.learning.heldout import load_answers
+from ml_backend.learning.comparison import Comparison, load_answers
 from ml_backend.learning.versions import load_card, load_version, save_version
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known
@@ -140,7 +139,7 @@ def test_one_is_not_kept_back_for_a_version_that_predicts_no_more(
     train(KEY)
     registry.activate(context.redis, KEY, "cold-v1")
     worse = Comparison("cold-v1", True, "on the 5 recordings it is worse")
-    monkeypatch.setattr("ml_backend.jobs.training.predecessor.compared", lambda *_: worse)
+    monkeypatch.setattr("ml_backend.jobs.training.decision.compared", lambda *_: worse)
     registry.remember(context.redis, Known(KEY, TWO, {"roi": [1, 1, 98, 98]}))
     assert "cold-v2 is rolled out" in train(KEY)
     assert decision(context, "cold-v2") == (

@@ -13,8 +13,7 @@ from studio import KEY, Studio
 
 from ml_backend.annotation import Annotation, Origin, Region
 from ml_backend.jobs.project import ProjectWork, open_project
-from ml_backend.jobs.training.label_counts import note_labelled
-from ml_backend.jobs.training.labelled import Annotated
+from ml_backend.jobs.training.labelled import Annotated, note_labelled
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.projects import label_report, stored_predictions

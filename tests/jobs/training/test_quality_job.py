@@ -19,8 +19,8 @@ from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.jobs.training.quality import quality
 from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry
-from ml_backend.projects.quality_report import QualityReport, load
 from ml_backend.projects.registry import Known
+from ml_backend.projects.reports import QualityReport, load_quality
 from ml_backend.settings import Settings
 
 CONFIG = (
@@ -82,7 +82,7 @@ def report(context: WorkerContext) -> QualityReport:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("ml_backend.jobs.training.quality.worker_context", lambda: context)
         quality(KEY)
-    found = load(context.settings.data_dir, KEY)
+    found = load_quality(context.settings.data_dir, KEY)
     assert found is not None
     return found
 
