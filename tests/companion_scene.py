@@ -10,8 +10,8 @@ from numbered import numbered_video
 from redis import Redis
 from studio import BACKEND, CONFIG, KEY
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, open_project
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import prediction_json, suggestion
 from ml_backend.projects import links, registry
@@ -53,5 +53,5 @@ def with_film(studio: CompanionStudio, film: Path, task: int = 5, frames: tuple[
     suggest(studio, task, frames)
 
 
-def opened(context: WorkerContext) -> ProjectWork:
+def opened(context: JobContext) -> ProjectWork:
     return open_project(context, KEY)

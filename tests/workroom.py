@@ -12,7 +12,7 @@ from loopback import serving
 from redis import Redis
 from studio import BACKEND, Studio
 
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.projects import links
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
@@ -46,11 +46,11 @@ def studio() -> Studio:
 @pytest.fixture
 def context(
     studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     """The worker's context, with a data folder of its own, for a Label Studio that is `studio`."""
     studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
-        made = WorkerContext(
+        made = JobContext(
             replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)
         )
         for module in ("reconciling.reconcile", "suggestions.suggest", "companion.images"):

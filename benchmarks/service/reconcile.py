@@ -57,8 +57,8 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
         DATA_DIR=str(settings.data_dir),
         REDIS_URL=str(settings.redis_url),
     )
+    from ml_backend.jobs.context import worker_context
     from ml_backend.jobs.reconciling.reconcile import reconcile
-    from ml_backend.jobs.worker_context import worker_context
     from ml_backend.projects import reconcile_state, registry, stored_predictions
     from ml_backend.projects.registry import Known
     from ml_backend.queueing.queue import queue_of

@@ -47,9 +47,9 @@ def bench(
 ) -> None:
     """Embeds some labeled frames of a project with several backbones, and prints how well each tells the labels apart on
     held-out frames, and how fast it is here. Example: coldblitz backbones bench --project 1"""
+    from ml_backend.jobs.context import worker_context
     from ml_backend.jobs.project import open_project
     from ml_backend.jobs.training.comparing import bench_sample, compared
-    from ml_backend.jobs.worker_context import worker_context
 
     def told(text: str) -> None:
         typer.echo(text, err=True)

@@ -45,11 +45,11 @@ def check_files(paths: list[Path], framerate: float | None, thorough: bool) -> I
 def check_tasks(settings: Settings, project: int, task: int | None, thorough: bool) -> Iterator[Checked]:
     """The videos of a project's tasks, or of one. Raises LabelStudioError."""
     # Imported here: a file is checked without Label Studio, and its SDK takes seconds to import.
+    from ml_backend.jobs.context import JobContext
     from ml_backend.jobs.videos import inspect_video, task_video, video_name
-    from ml_backend.jobs.worker_context import WorkerContext
     from ml_backend.labelstudio.label_config import parse_label_config
 
-    context = WorkerContext(settings)
+    context = JobContext(settings)
     question = parse_label_config(context.client.project(project).label_config).main
     tasks = context.client.tasks(project) if task is None else [context.client.task(project, task)]
     for each in tasks:

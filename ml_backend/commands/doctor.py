@@ -49,9 +49,9 @@ def examine(environment: Mapping[str, str], project: int | None) -> Iterator[Che
 
 def _projects(settings: Settings, number: int | None) -> Iterator[Check]:
     from ml_backend.doctor.project import check_project
-    from ml_backend.jobs.worker_context import WorkerContext
+    from ml_backend.jobs.context import JobContext
 
-    context = WorkerContext(settings)
+    context = JobContext(settings)
     try:
         numbers = [number] if number is not None else [each.key.id for each in context.client.projects()]
         connected = [each for each in numbers[:_MOST_PROJECTS] if number is not None or context.client.backends(each)]

@@ -70,9 +70,9 @@ def export(
     from ml_backend.export.choose import Choice
     from ml_backend.export.project import open_work
     from ml_backend.export.write import write_export
-    from ml_backend.jobs.worker_context import WorkerContext
+    from ml_backend.jobs.context import JobContext
 
-    context = WorkerContext(Settings.from_environment())
+    context = JobContext(Settings.from_environment())
     work = open_work(context, project, control)
     choice = Choice(every, max_per_label, source.value, min_confidence, none, near, _shares(split))
     with _bar(as_json) as bar:

@@ -141,11 +141,11 @@ def _importer(
 ) -> tuple[Importer, Question | LabelConfigError]:
     from ml_backend.importing.existing_videos import holdings
     from ml_backend.importing.origins import Importer
-    from ml_backend.jobs.worker_context import WorkerContext
+    from ml_backend.jobs.context import JobContext
     from ml_backend.labelstudio.label_config import parse_label_config
     from ml_backend.labelstudio.uploads import Intake
 
-    context = WorkerContext(settings)
+    context = JobContext(settings)
     intake = Intake(settings.label_studio_url, settings.label_studio_api_key)
     project = intake.open(number)
     video_key, fps_key = "video", "fps"

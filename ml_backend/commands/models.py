@@ -252,10 +252,10 @@ def _of_project(project: int | None) -> tuple[tuple[str, ...] | None, dict[str, 
     """Labels and `predicted_values` of a project; neither without one."""
     if project is None:
         return None, None
-    from ml_backend.jobs.worker_context import WorkerContext
+    from ml_backend.jobs.context import JobContext
     from ml_backend.labelstudio.label_config import parse_label_config
 
-    client = WorkerContext(Settings.from_environment()).client
+    client = JobContext(Settings.from_environment()).client
     question = parse_label_config(client.project(project).label_config).main
     return question.labels, dict(question.predicted_values)
 

@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from ml_backend.checks import Check, fault, fault_of, ok, warning
 from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
 from ml_backend.jobs.connection import who_answers
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.videos import video_address
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.connections import Connection, connections, hooks
 from ml_backend.labelstudio.label_config import LabelConfig, parse_label_config
@@ -42,7 +42,7 @@ class _Named:
         return f"project {self.project}, {what}"
 
 
-def check_project(context: WorkerContext, redis: Redis, number: int) -> Iterator[Check]:
+def check_project(context: JobContext, redis: Redis, number: int) -> Iterator[Check]:
     """Everything about a project, whether it is connected or not."""
     named = _Named(number)
     try:
@@ -81,12 +81,12 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
     return ok(name, f"{what}.{also}"), config
 
 
-def _rights(context: WorkerContext, named: _Named, number: int) -> Check:
+def _rights(context: JobContext, named: _Named, number: int) -> Check:
     context.client.check_push(number)
     return ok(named("rights"), "The token can read the project and store predictions in it.")
 
 
-def _connections(context: WorkerContext, redis: Redis, named: _Named, project: Project) -> Generator[Check, None, bool]:
+def _connections(context: JobContext, redis: Redis, named: _Named, project: Project) -> Generator[Check, None, bool]:
     """Returns whether the project may be ours to show something in: others' show what others have made."""
     found = connections(context.client, project.key.id)
     strangers: list[Connection] = []
@@ -107,7 +107,7 @@ def _connections(context: WorkerContext, redis: Redis, named: _Named, project: P
     return bool(found) or not strangers
 
 
-def _reaches_us(context: WorkerContext, redis: Redis, connection: Connection, known: Known | None) -> bool:
+def _reaches_us(context: JobContext, redis: Redis, connection: Connection, known: Known | None) -> bool:
     answer = who_answers(context.client, redis, connection)
     return answer == "us" or (answer == "silent" and known is not None)
 
@@ -146,7 +146,7 @@ def _connection(settings: Settings, named: _Named, connection: Connection) -> Ch
     return ok(name, f"Label Studio reaches its ML backend at {url}.")
 
 
-def _webhook(context: WorkerContext, named: _Named, number: int, connection: Connection) -> Check:
+def _webhook(context: JobContext, named: _Named, number: int, connection: Connection) -> Check:
     name, url = named("webhook"), f"{connection.url}/webhook"
     mended = (
         "Restart Coldblitz or wait five minutes: it repairs this automatically. If it does not, see `coldblitz status`."
@@ -182,7 +182,7 @@ def _login(settings: Settings) -> str | None:
     return "Basic " + base64.b64encode(f"{settings.basic_auth_user}:{settings.basic_auth_pass}".encode()).decode()
 
 
-def _videos(context: WorkerContext, named: _Named, number: int, config: LabelConfig | None) -> Iterator[Check]:
+def _videos(context: JobContext, named: _Named, number: int, config: LabelConfig | None) -> Iterator[Check]:
     """Asks for the first bytes of a few tasks' videos, and for the storage that local files come from."""
     if config is None:
         return
@@ -208,7 +208,7 @@ def _videos(context: WorkerContext, named: _Named, number: int, config: LabelCon
     yield ok(name, f"The videos of the first {len(tasks)} tasks can be fetched.")
 
 
-def _pinned(context: WorkerContext, named: _Named, project: Project) -> Check:
+def _pinned(context: JobContext, named: _Named, project: Project) -> Check:
     name, pinned = named("model version"), project.model_version
     if not pinned:
         return warning(

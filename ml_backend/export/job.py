@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ml_backend.export.choose import Choice
 from ml_backend.export.write import Step, write_export
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.projects import job_requests
 from ml_backend.queueing.queue import enqueue
 

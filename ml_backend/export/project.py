@@ -16,10 +16,10 @@ from redis.exceptions import RedisError
 from ml_backend.annotation import Annotation, Region, WholeVideo
 from ml_backend.errors import SettingsError, VideoError
 from ml_backend.jobs.companion.answers import answered_frames
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, roi_for, with_task_labels
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
@@ -129,7 +129,7 @@ class Video:
     annotators: tuple[int, ...]
 
 
-def open_work(context: WorkerContext, number: int, control: str | None = None) -> ProjectWork:
+def open_work(context: JobContext, number: int, control: str | None = None) -> ProjectWork:
     """A project by its number, with its settings when the backend's Redis can be asked for them; about `control` if given.
 
     Raises LabelStudioError, LabelConfigError when it has nothing to export, and SettingsError when it has no such control.

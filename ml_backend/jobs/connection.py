@@ -13,7 +13,7 @@ from typing import Literal
 from redis import Redis
 
 from ml_backend.errors import Gone, LabelStudioError
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.labelstudio.client import Client, Project
 from ml_backend.labelstudio.connections import Connection, connections_of
 from ml_backend.projects import links, reconcile_state, registry
@@ -45,7 +45,7 @@ class Standing:
     sure: bool
 
 
-def look(context: WorkerContext, project: Project) -> Standing:
+def look(context: JobContext, project: Project) -> Standing:
     """Finds out, and notes, whether and through which entry a project reaches us. Asks nothing but a list as long as the
     entries are the same, but for once an hour. Raises LabelStudioError."""
     redis, key = context.redis, str(project.key)
@@ -62,7 +62,7 @@ def look(context: WorkerContext, project: Project) -> Standing:
     return Standing(stored, ours[0] if ours else None, others, "nobody" not in answers.values())
 
 
-def demand(context: WorkerContext, project: Project) -> None:
+def demand(context: JobContext, project: Project) -> None:
     """For jobs that change what annotators see. Raises Gone when the project is not ours to work on (any more)."""
     if look(context, project).entry is None:
         key = str(project.key)
@@ -88,7 +88,7 @@ def who_answers(client: Client, redis: Redis, entry: Connection) -> Answer:
     return "silent" if status in (404, 405) else "nobody"
 
 
-def _answers(context: WorkerContext, key: str, entries: Sequence[Connection]) -> dict[str, Answer]:
+def _answers(context: JobContext, key: str, entries: Sequence[Connection]) -> dict[str, Answer]:
     """Who answered at each entry within the last hour, or does now."""
     known: dict[str, Answer] = reconcile_state.get(context.redis, key, "entries") or {}
     if known.keys() == {_name(entry) for entry in entries}:
@@ -99,7 +99,7 @@ def _answers(context: WorkerContext, key: str, entries: Sequence[Connection]) ->
 
 
 def _benefit_of_doubt(
-    context: WorkerContext, key: str, entry: Connection, answers: Mapping[str, Answer], before: Link | None
+    context: JobContext, key: str, entry: Connection, answers: Mapping[str, Answer], before: Link | None
 ) -> bool:
     """Whether an entry that has not said that it is ours is taken for it, be it for the time being."""
     was_ours = before is not None and before.connected and before.url == entry.url
@@ -117,7 +117,7 @@ def _benefit_of_doubt(
 
 
 def _note(
-    context: WorkerContext,
+    context: JobContext,
     project: Project,
     entry: Connection,
     before: Link | None,
@@ -152,7 +152,7 @@ def _name(entry: Connection) -> str:
     return f"{entry.number} {entry.url}"
 
 
-def mend_webhook(context: WorkerContext, key: str, project: int) -> None:
+def mend_webhook(context: JobContext, key: str, project: int) -> None:
     """Has Label Studio tell us of `project`, under the address by which it reaches us for the project `key`, and no other.
 
     Label Studio makes the webhook of a connected project itself, but not when its first attempt to connect was refused,
@@ -171,7 +171,7 @@ def mend_webhook(context: WorkerContext, key: str, project: int) -> None:
     _remove(context, hooks, {_hook(former) for former in link.former})
 
 
-def remove_webhooks(context: WorkerContext, key: str, project: int) -> None:
+def remove_webhooks(context: JobContext, key: str, project: int) -> None:
     """Has Label Studio tell us nothing more of `project`."""
     link = links.recall(context.redis, key)
     if link is not None:
@@ -179,7 +179,7 @@ def remove_webhooks(context: WorkerContext, key: str, project: int) -> None:
         _remove(context, context.client.webhooks(project) if addresses else [], addresses)
 
 
-def _remove(context: WorkerContext, hooks: list[dict[str, object]], addresses: set[str]) -> None:
+def _remove(context: JobContext, hooks: list[dict[str, object]], addresses: set[str]) -> None:
     for hook in hooks:
         if _address(hook) in addresses:
             context.client.delete_webhook(int(str(hook["id"])))
@@ -193,7 +193,7 @@ def _address(hook: dict[str, object]) -> str:
     return str(hook["url"]).rstrip("/")
 
 
-def _login(context: WorkerContext) -> dict[str, str]:
+def _login(context: JobContext) -> dict[str, str]:
     user, password = context.settings.basic_auth_user, context.settings.basic_auth_pass
     if not user or not password:
         return {}

@@ -11,10 +11,10 @@ from ml_backend.errors import StorageError, WeightsError
 from ml_backend.features.backbones import Backbone, load_backbone, network_of
 from ml_backend.features.embedding import VideoFeatures, refine, video_features
 from ml_backend.features.weights import file_name
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import part
 from ml_backend.jobs.project import ProjectWork, task_roi
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.networks import keep_networks, network_weights
@@ -75,7 +75,7 @@ def trained_on(card: ModelCard) -> tuple[int, ...]:
     return tuple(card.network.get("trained_on", ()))
 
 
-def forget_networks(context: WorkerContext, project_key: str, keep: str) -> None:
+def forget_networks(context: JobContext, project_key: str, keep: str) -> None:
     """Deletes the networks that no version uses, and what was converted from them; `keep` is one in the making."""
     models: Path = context.models_dir(project_key)
     used = {str(card.network["digest"]) for card in list_versions(models) if card.network}
@@ -87,7 +87,7 @@ def forget_networks(context: WorkerContext, project_key: str, keep: str) -> None
 
 
 def task_features(
-    context: WorkerContext,
+    context: JobContext,
     question: Question,
     task: Task,
     backbone: Backbone,
@@ -118,7 +118,7 @@ def task_features(
     return features
 
 
-def _stored(context: WorkerContext, content: str, backbone: Backbone) -> VideoFeatures | None:
+def _stored(context: JobContext, content: str, backbone: Backbone) -> VideoFeatures | None:
     """What the backbone sees of a video, as a worker on whatever processor has kept it."""
     found = (context.store.load(content, key) for key in backbone.keys if context.store.has(content, key))
     return next((features for features in found if features is not None), None)
@@ -136,7 +136,7 @@ def tell_of_weights(work: ProjectWork) -> None:
 
 
 def with_frames(
-    context: WorkerContext,
+    context: JobContext,
     question: Question,
     task: Task,
     features: VideoFeatures,
@@ -153,7 +153,7 @@ def with_frames(
         return refine(video.path, features, missing, _looking_at(backbone, task), context.store, video.content)
 
 
-def has_features(context: WorkerContext, question: Question, task: Task, backbone: Backbone) -> bool:
+def has_features(context: JobContext, question: Question, task: Task, backbone: Backbone) -> bool:
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
     address = context.client.video_address(question.video_of(task.data))
     content = context.videos.content_of(address.url) if address else None

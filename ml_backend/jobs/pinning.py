@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.pages import is_ours
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
@@ -87,7 +87,7 @@ def _follow(work: ProjectWork, project: Project, stored: Mapping[str, int]) -> N
             work.context.client.pin(work.id, ours)
 
 
-def made_here(context: WorkerContext, key: str, version: str) -> bool:
+def made_here(context: JobContext, key: str, version: str) -> bool:
     """Whether a version is of this backend: suggestions, or a model whose files are here."""
     return version == KEYFRAMES_VERSION or (is_ours(version) and (context.models_dir(key) / version).is_dir())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
 from ml_backend.project_settings import ProjectSettings
@@ -15,7 +15,7 @@ from ml_backend.projects import label_report, links, registry, training_choice
 from ml_backend.roi import RegionOfInterest, roi_of
 
 
-def with_task_labels(context: WorkerContext, project: Project, config: LabelConfig) -> LabelConfig:
+def with_task_labels(context: JobContext, project: Project, config: LabelConfig) -> LabelConfig:
     """The config with them; tasks are read again only when some came, went or changed. Raises LabelStudioError."""
     dynamic = [question for question in config.questions if question.labels_from]
     if not dynamic:
@@ -40,7 +40,7 @@ class ProjectWork:
     Studio does not tell of every change. `settings`: with what was chosen for its trainings. `question`: the one of the
     config's that the work is about, its main one unless another is `asked`."""
 
-    context: WorkerContext = field(repr=False, compare=False)
+    context: JobContext = field(repr=False, compare=False)
     key: str
     project: Project
     config: LabelConfig
@@ -88,7 +88,7 @@ def roi_for(work: ProjectWork, task: Task) -> RegionOfInterest | None:
     return task_roi(task) or work.settings.roi
 
 
-def open_project(context: WorkerContext, key: str, *, sure: bool = False) -> ProjectWork:
+def open_project(context: JobContext, key: str, *, sure: bool = False) -> ProjectWork:
     """Raises Gone when the project is, or has no ML backend entry that reaches us, and LabelConfigError when nothing in it
     can be predicted.
 
@@ -102,7 +102,7 @@ def open_project(context: WorkerContext, key: str, *, sure: bool = False) -> Pro
     return work_on(context, project)
 
 
-def find_project(context: WorkerContext, key: str) -> Project:
+def find_project(context: JobContext, key: str) -> Project:
     """Raises Gone when the project is."""
     try:
         project = context.client.project(registry.number_of(key))
@@ -113,7 +113,7 @@ def find_project(context: WorkerContext, key: str) -> Project:
     return project
 
 
-def work_on(context: WorkerContext, project: Project) -> ProjectWork:
+def work_on(context: JobContext, project: Project) -> ProjectWork:
     """Raises LabelConfigError."""
     key = str(project.key)
     known = registry.recall(context.redis, key)

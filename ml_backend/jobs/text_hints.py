@@ -13,10 +13,10 @@ from ml_backend.errors import ColdblitzError, VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.prompts import Prompts, known_view, prompts_of, text_view
 from ml_backend.features.text import TextModel
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import report
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.examples import LabelledVideo
@@ -34,13 +34,13 @@ _OTHER = (
 )
 
 
-def text_model(context: WorkerContext) -> TextModel | None:
+def text_model(context: JobContext) -> TextModel | None:
     """None when there is none, or it cannot be loaded."""
     found = context.text
     return None if isinstance(found, ColdblitzError) else found
 
 
-def tell_of_text(context: WorkerContext, key: str, prior: Prior | None = None) -> None:
+def tell_of_text(context: JobContext, key: str, prior: Prior | None = None) -> None:
     """Tells the admin why label names are not read although TEXT_MODEL, or the `prior` of the version in use, says so."""
     found = context.text
     if isinstance(found, ColdblitzError):
@@ -52,7 +52,7 @@ def tell_of_text(context: WorkerContext, key: str, prior: Prior | None = None) -
     registry.set_problems(context.redis, key, "text", problems)
 
 
-def project_prompts(context: WorkerContext, question: Question) -> Prompts | None:
+def project_prompts(context: JobContext, question: Question) -> Prompts | None:
     """The labels as the text model understands them. Raises DeviceFull."""
     model = text_model(context)
     return None if model is None else prompts_of(model, question.labels, question.wording)

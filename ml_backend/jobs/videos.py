@@ -10,9 +10,9 @@ from dataclasses import asdict, replace
 
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
 from ml_backend.features.blocks import VideoFeatures
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import report
 from ml_backend.jobs.project import ProjectWork, task_roi
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task, VideoAddress
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
@@ -56,14 +56,14 @@ def note(work: ProjectWork, task: Task) -> None:
     reconcile_state.note_identities(work.context.settings.data_dir, work.key, {task.id: identity_of(work, task)})
 
 
-def forget_tasks(context: WorkerContext, key: str, tasks: Collection[int]) -> None:
+def forget_tasks(context: JobContext, key: str, tasks: Collection[int]) -> None:
     """Removes all that is kept of tasks that are gone."""
     if tasks:
         _forget_kept(context, key, tasks)
         reconcile_state.drop_identities(context.settings.data_dir, key, tasks)
 
 
-def _forget_kept(context: WorkerContext, key: str, tasks: Collection[int]) -> None:
+def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
     data_dir = context.settings.data_dir
     for task in tasks:
         stored_predictions.delete_task(data_dir, key, task)
@@ -84,7 +84,7 @@ def silent(percent: float, text: str) -> None:
     """Progress that nobody follows."""
 
 
-def task_video(context: WorkerContext, question: Question, task: Task, progress: Progress = silent) -> VideoFile:
+def task_video(context: JobContext, question: Question, task: Task, progress: Progress = silent) -> VideoFile:
     """Raises VideoError and LabelStudioError."""
     address, started = video_address(context, question, task), time.monotonic()
     video = context.videos.fetch(
@@ -98,7 +98,7 @@ def task_video(context: WorkerContext, question: Question, task: Task, progress:
     return video
 
 
-def known_content(context: WorkerContext, question: Question, task: Task) -> str | None:
+def known_content(context: JobContext, question: Question, task: Task) -> str | None:
     """The content hash of a task's video; None when it was never fetched from where it is now, or is nowhere."""
     address = context.client.video_address(question.video_of(task.data))
     return context.videos.content_of(address.url) if address else None
@@ -166,7 +166,7 @@ def video_name(task: Task, question: Question) -> str:
     return file_name(task.data, question.video_of(task.data))
 
 
-def video_address(context: WorkerContext, question: Question, task: Task) -> VideoAddress:
+def video_address(context: JobContext, question: Question, task: Task) -> VideoAddress:
     """Raises VideoRefused when the task's data names no video."""
     address = context.client.video_address(question.video_of(task.data))
     if address is None:

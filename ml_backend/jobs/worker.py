@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.jobs.worker_context import worker_context
+from ml_backend.jobs.context import worker_context
 from ml_backend.logs import without_secrets
 from ml_backend.processes import give_way
 from ml_backend.projects import reconcile_state

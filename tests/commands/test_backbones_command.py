@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.demo.clips import Script, make_clips
-from ml_backend.jobs.worker_context import worker_context
+from ml_backend.jobs.context import worker_context
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 

@@ -14,7 +14,7 @@ from redis import Redis
 from studio import BACKEND, KEY, Studio, drawn
 
 from ml_backend.demo.clips import Script, make_clips
-from ml_backend.jobs.worker_context import worker_context
+from ml_backend.jobs.context import worker_context
 from ml_backend.learning.versions import list_versions, load_heads
 from ml_backend.projects import (
     asked_frames,

@@ -14,7 +14,7 @@ from workroom import context, redis, redis_settings, studio
 
 from ml_backend.export import job as exporting
 from ml_backend.export.job import export
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.projects import job_requests, registry
 from ml_backend.queueing.queue import listing
 
@@ -30,7 +30,7 @@ ANSWER = {
 
 @pytest.mark.parametrize(("name", "made"), [("labels.csv", "60 rows"), ("frames.zip", "60 pictures")])
 def test_one_that_is_asked_for_while_it_is_made_is_whole_and_made_once_more(
-    context: WorkerContext,
+    context: JobContext,
     studio: Studio,
     redis: Redis,
     tmp_path: Path,

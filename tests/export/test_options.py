@@ -20,7 +20,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.export.choose import Choice
 from ml_backend.export.project import open_work
 from ml_backend.export.write import Form, write_export
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.projects import registry
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
@@ -34,7 +34,7 @@ def scored(name: str, start: int, end: int, label: str, score: float) -> dict[st
 
 
 @pytest.fixture
-def export(context: WorkerContext, studio: Studio, redis: Redis, tmp_path: Path) -> Export:
+def export(context: JobContext, studio: Studio, redis: Redis, tmp_path: Path) -> Export:
     """Three videos of 30 frames: a person said cat of the first ten, a model dog of the rest, less sure at the end."""
     film = numbered_video(tmp_path / "film.mp4", 30)
     for task in (1, 2, 3):

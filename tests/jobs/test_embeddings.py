@@ -16,11 +16,11 @@ from studio import KEY, Studio
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import Backbone, network_of
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of, has_features, task_features, with_frames
 from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.training.labelled import fingerprint
 from ml_backend.jobs.videos import identity_of, inspect_video, task_video
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing.embedded_redis import redis_url
@@ -30,23 +30,23 @@ from ml_backend.settings import Settings
 @pytest.fixture
 def context(
     tmp_path: Path, redis: Redis, redis_settings: Settings, warm: Callable[[Path], Path]
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     (clip,) = make_clips(tmp_path / "clips", [Script("short.mp4", 25, (("clear", 20),), 1)])
     studio = Studio()
     studio.add_task(1, clip.path)
     with serving(studio) as url:
         there = {"label_studio_url": url, "data_dir": warm(tmp_path / "data"), "redis_url": redis_url(redis_settings)}
-        made = WorkerContext(replace(redis_settings, **there, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+        made = JobContext(replace(redis_settings, **there, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         yield made
         made.redis.close()
 
 
 @pytest.fixture
-def work(context: WorkerContext) -> ProjectWork:
+def work(context: JobContext) -> ProjectWork:
     return open_project(context, KEY)
 
 
-def on_a_gpu(context: WorkerContext) -> Backbone:
+def on_a_gpu(context: JobContext) -> Backbone:
     """The backbone as a worker with a GPU has it; it must not be run."""
 
     def embed(pictures: Any) -> Any:
@@ -60,7 +60,7 @@ def card_of(backbone: str) -> ModelCard:
 
 
 def test_a_video_that_a_worker_on_a_processor_has_embedded_is_not_embedded_again_on_a_gpu(
-    context: WorkerContext, work: ProjectWork
+    context: JobContext, work: ProjectWork
 ) -> None:
     task = context.client.task(work.id, 1)
     gpu = on_a_gpu(context)
@@ -73,19 +73,19 @@ def test_a_video_that_a_worker_on_a_processor_has_embedded_is_not_embedded_again
 
 
 def test_a_head_runs_on_the_network_that_it_was_trained_on_whatever_the_processor(
-    context: WorkerContext, work: ProjectWork
+    context: JobContext, work: ProjectWork
 ) -> None:
     for key in context.backbone.keys:
         assert backbone_of(work, card_of(key)) is context.backbone
 
 
 @pytest.mark.parametrize("other", ["mobilenet_v2-0123456789ab-160-area-bf16-v2", "resnet18-untrained-160-area-bf16-v2"])
-def test_a_head_never_runs_on_what_another_network_sees(context: WorkerContext, work: ProjectWork, other: str) -> None:
+def test_a_head_never_runs_on_what_another_network_sees(context: JobContext, work: ProjectWork, other: str) -> None:
     with pytest.raises(StorageError, match=rf"cold-v1 was trained on what the backbone {network_of(other)} sees"):
         backbone_of(work, card_of(other))
 
 
-def test_nor_does_a_fine_tuned_network_of_another_kind(context: WorkerContext, work: ProjectWork) -> None:
+def test_nor_does_a_fine_tuned_network_of_another_kind(context: JobContext, work: ProjectWork) -> None:
     card = replace(card_of("resnet18-abc-160-area-bf16-v2"), network={"digest": "abc", "base": "resnet18-def-160"})
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(work, card)
@@ -98,7 +98,7 @@ def with_settings(work: ProjectWork, **extra_params: Any) -> ProjectWork:
 
 
 def test_a_project_s_region_of_interest_is_what_its_videos_are_embedded_from(
-    context: WorkerContext, work: ProjectWork
+    context: JobContext, work: ProjectWork
 ) -> None:
     task = context.client.task(work.id, 1)
     whole = context.backbone_for(work.settings)
@@ -118,7 +118,7 @@ def test_a_project_s_region_of_interest_is_what_its_videos_are_embedded_from(
         assert row @ near > 0.98 * np.linalg.norm(row) * np.linalg.norm(near)
 
 
-def test_a_task_may_name_a_region_of_its_own(context: WorkerContext, work: ProjectWork) -> None:
+def test_a_task_may_name_a_region_of_its_own(context: JobContext, work: ProjectWork) -> None:
     whole = context.backbone_for(work.settings)
     part = context.backbone_for(with_settings(work, roi=[0, 0, 50, 50]).settings)
     task = context.client.task(work.id, 1)
@@ -133,7 +133,7 @@ def test_a_task_may_name_a_region_of_its_own(context: WorkerContext, work: Proje
 
 
 def test_one_that_cannot_be_understood_is_told_with_what_to_write_and_not_used(
-    context: WorkerContext, work: ProjectWork
+    context: JobContext, work: ProjectWork
 ) -> None:
     task = context.client.task(work.id, 1)
     wrong = replace(task, data={**task.data, "roi": [50, 50, 60, 60]})
@@ -145,7 +145,7 @@ def test_one_that_cannot_be_understood_is_told_with_what_to_write_and_not_used(
     assert roi_for(with_settings(work, roi=[0, 0, 50, 50]), wrong) == (0, 0, 50, 50)
 
 
-def test_another_region_in_a_task_s_data_is_as_another_video(work: ProjectWork, context: WorkerContext) -> None:
+def test_another_region_in_a_task_s_data_is_as_another_video(work: ProjectWork, context: JobContext) -> None:
     task = context.client.task(work.id, 1)
     own = replace(task, data={**task.data, "roi": [0, 0, 50, 50]})
     other = replace(task, data={**task.data, "roi": [0, 0, 50, 60]})
@@ -154,7 +154,7 @@ def test_another_region_in_a_task_s_data_is_as_another_video(work: ProjectWork, 
 
 @pytest.mark.parametrize("changed", [{"roi": [0, 0, 50, 50]}, {"resolution": 320}])
 def test_a_head_never_runs_on_another_part_of_the_picture_or_another_size(
-    context: WorkerContext, work: ProjectWork, changed: dict[str, Any]
+    context: JobContext, work: ProjectWork, changed: dict[str, Any]
 ) -> None:
     other, card = with_settings(work, **changed), card_of(context.backbone.key)
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
@@ -167,12 +167,12 @@ def test_a_head_never_runs_on_another_part_of_the_picture_or_another_size(
     assert training_mark(context, other) != training_mark(context, work)
 
 
-def training_mark(context: WorkerContext, work: ProjectWork) -> str:
+def training_mark(context: JobContext, work: ProjectWork) -> str:
     """What a version is trained anew for, the annotations being the same."""
     return fingerprint(work, (), context.backbone_for(work.settings).network)
 
 
-def test_a_video_is_embedded_at_the_resolution_that_the_project_sets(context: WorkerContext, work: ProjectWork) -> None:
+def test_a_video_is_embedded_at_the_resolution_that_the_project_sets(context: JobContext, work: ProjectWork) -> None:
     task = context.client.task(work.id, 1)
     larger = context.backbone_for(with_settings(work, resolution=224).settings)
     usual = context.backbone_for(work.settings)

@@ -14,13 +14,13 @@ from studio import BACKEND, KEY, Studio, drawn
 
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError, VideoUnreachable, VideoUnreadable
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.videos import naming, task_video
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import links, registry
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
@@ -43,7 +43,7 @@ def context(
     tmp_path: Path,
     warm: Callable[[Path], Path],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     """One video of which four frames are labelled, and an untrained backbone."""
     studio.add_task(1, clip)
     result = [
@@ -54,7 +54,7 @@ def context(
     there = {"data_dir": warm(tmp_path / "data"), "redis_url": redis_url(redis_settings), "backbone_weights": "none"}
     studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
-        made = WorkerContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
+        made = JobContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
         for module in ("training.train", "predictions.rollout", "suggestions.suggest"):
             monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
@@ -66,7 +66,7 @@ def queued(redis: Redis) -> set[str]:
 
 
 class TestAModelVersion:
-    def test_that_is_damaged_is_made_again_under_another_name(self, context: WorkerContext, redis: Redis) -> None:
+    def test_that_is_damaged_is_made_again_under_another_name(self, context: JobContext, redis: Redis) -> None:
         train(KEY)
         (weights,) = context.models_dir(KEY).glob("cold-v1/head.safetensors")
         weights.write_bytes(weights.read_bytes()[:-1] + b"x")
@@ -77,7 +77,7 @@ class TestAModelVersion:
         assert "rollout cold-v2" in queued(redis)
         assert not (context.models_dir(KEY) / "cold-v1").exists()
 
-    def test_that_is_lost_altogether_is_too(self, context: WorkerContext, redis: Redis) -> None:
+    def test_that_is_lost_altogether_is_too(self, context: JobContext, redis: Redis) -> None:
         train(KEY)
         subprocess.run(["rm", "-r", str(context.models_dir(KEY))], check=True)
         with pytest.raises(StorageError):
@@ -85,7 +85,7 @@ class TestAModelVersion:
         assert "trained cold-v1" in train(KEY)
 
     def test_whose_training_was_killed_before_it_was_rolled_out_is_rolled_out(
-        self, context: WorkerContext, redis: Redis
+        self, context: JobContext, redis: Redis
     ) -> None:
         train(KEY)
         # As if the worker had died right after it had saved the version, while an older one was shown.
@@ -99,7 +99,7 @@ class TestAModelVersion:
 
 class TestTheCache:
     def test_a_copy_of_a_video_that_the_disk_damaged_is_fetched_again(
-        self, context: WorkerContext, studio: Studio
+        self, context: JobContext, studio: Studio
     ) -> None:
         suggest(KEY, 1)
         (copy,) = [path for path in (context.settings.data_dir / "videos").iterdir() if path.is_file()]
@@ -111,7 +111,7 @@ class TestTheCache:
         assert suggest(KEY, 1).startswith("suggested")
         assert copy.read_bytes() == good
 
-    def test_a_copy_that_another_worker_removes_to_make_room_is_fetched_again(self, context: WorkerContext) -> None:
+    def test_a_copy_that_another_worker_removes_to_make_room_is_fetched_again(self, context: JobContext) -> None:
         work, task = open_project(context, KEY), context.client.task(7, 1)
         video = task_video(context, work.question, task)
         video.path.unlink()
@@ -119,15 +119,13 @@ class TestTheCache:
             read_timeline(video.path)
         assert suggest(KEY, 1).startswith("suggested")
 
-    def test_a_video_that_came_broken_stays_broken(
-        self, context: WorkerContext, studio: Studio, tmp_path: Path
-    ) -> None:
+    def test_a_video_that_came_broken_stays_broken(self, context: JobContext, studio: Studio, tmp_path: Path) -> None:
         (tmp_path / "bad.mp4").write_bytes(bytes(5000))
         studio.add_task(2, tmp_path / "bad.mp4")
         with pytest.raises(VideoUnreadable):
             suggest(KEY, 2)
 
-    def test_damaged_embeddings_are_made_again(self, context: WorkerContext, studio: Studio) -> None:
+    def test_damaged_embeddings_are_made_again(self, context: JobContext, studio: Studio) -> None:
         train(KEY)
         (entry,) = (context.settings.data_dir / "features").glob("*.safetensors")
         content = entry.read_bytes()

@@ -6,9 +6,9 @@ import pytest
 from known_project import predicted, project
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.pages import is_ours
 
 
@@ -48,7 +48,7 @@ class TestPinning:
         ],
     )
     def test_suggestions_do_not_push_aside_another_models_version(
-        self, context: WorkerContext, studio: Studio, before: str, version: str, after: str
+        self, context: JobContext, studio: Studio, before: str, version: str, after: str
     ) -> None:
         for each in ("detector-7", "cold-v1"):
             predicted(studio, 1, each)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import label_report
 
 CONFIG = """<View><TimelineLabels name="what" toName="v" value="$labels"><Label value="always"/></TimelineLabels>
@@ -24,14 +24,14 @@ def scene(studio: Studio) -> None:
         studio.tasks[number]["data"] |= {"labels": brought(*labels), "meta": {"kinds": brought(*kinds)}}
 
 
-def test_a_project_has_the_labels_of_all_of_its_tasks(context: WorkerContext, studio: Studio, known: None) -> None:
+def test_a_project_has_the_labels_of_all_of_its_tasks(context: JobContext, studio: Studio, known: None) -> None:
     scene(studio)
     what, kind = open_project(context, KEY).config.questions
     assert what.labels == ("always", "cat", "dog", "bird")
     assert kind.labels == ("day", "night")
 
 
-def test_a_task_gets_its_own_labels_only(context: WorkerContext, studio: Studio, known: None) -> None:
+def test_a_task_gets_its_own_labels_only(context: JobContext, studio: Studio, known: None) -> None:
     scene(studio)
     what, kind = open_project(context, KEY).config.questions
     data = studio.tasks[2]["data"]
@@ -39,7 +39,7 @@ def test_a_task_gets_its_own_labels_only(context: WorkerContext, studio: Studio,
     assert kind.labels_of(data) == ()
 
 
-def test_tasks_are_read_again_when_one_came_or_changed(context: WorkerContext, studio: Studio, known: None) -> None:
+def test_tasks_are_read_again_when_one_came_or_changed(context: JobContext, studio: Studio, known: None) -> None:
     scene(studio)
     open_project(context, KEY)
     asked = len(studio.listed)
@@ -51,7 +51,7 @@ def test_tasks_are_read_again_when_one_came_or_changed(context: WorkerContext, s
     assert "fox" in open_project(context, KEY).question.labels
 
 
-def test_the_web_knows_them_without_asking(context: WorkerContext, studio: Studio, known: None) -> None:
+def test_the_web_knows_them_without_asking(context: JobContext, studio: Studio, known: None) -> None:
     scene(studio)
     open_project(context, KEY)
     found = label_report.load_task_labels(context.settings.data_dir, KEY)
@@ -59,7 +59,7 @@ def test_the_web_knows_them_without_asking(context: WorkerContext, studio: Studi
     assert found["what"] == ("cat", "dog", "bird")
 
 
-def test_a_config_with_its_own_labels_asks_nothing(context: WorkerContext, studio: Studio, known: None) -> None:
+def test_a_config_with_its_own_labels_asks_nothing(context: JobContext, studio: Studio, known: None) -> None:
     assert studio.project is not None
     studio.project["label_config"] = CONFIG.replace(' value="$labels"', "").replace("<Choices", "<Hidden")
     assert open_project(context, KEY).question.labels == ("always",)

@@ -21,6 +21,7 @@ from transformers import CLIPModel
 from ml_backend.errors import WeightsError
 from ml_backend.features.prompts import known_view, prompts_of
 from ml_backend.features.text import TextModel
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predictor import Predicted, predictor
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.suggestions.embed import embed
@@ -28,7 +29,6 @@ from ml_backend.jobs.suggestions.suggest import judged, suggestible
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.train import train
 from ml_backend.jobs.videos import video_address
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.families import scene_rows
@@ -99,9 +99,9 @@ def settings(
         yield replace(redis_settings, label_studio_url=url, data_dir=data, backbone_weights="none", device="cpu")
 
 
-def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, text: Path | None) -> WorkerContext:
+def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, text: Path | None) -> JobContext:
     """A worker that was started with this TEXT_MODEL."""
-    made = WorkerContext(replace(settings, text_model=str(text) if text else None))
+    made = JobContext(replace(settings, text_model=str(text) if text else None))
     made.__dict__["redis"] = redis
     for name in ("training.train", "training.evaluate", "suggestions.embed"):
         monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
@@ -110,7 +110,7 @@ def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.fixture
-def reader(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path) -> WorkerContext:
+def reader(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path) -> JobContext:
     return working(settings, redis, monkeypatch, clip)
 
 
@@ -119,7 +119,7 @@ def label(studio: Studio, task: int, truth: tuple[str, ...], frames: tuple[int, 
     studio.tasks[task]["annotations"] = [{"id": task, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
 
 
-def newest(context: WorkerContext) -> ModelCard:
+def newest(context: JobContext) -> ModelCard:
     return list_versions(context.models_dir(KEY))[-1]
 
 
@@ -131,14 +131,14 @@ def values(predicted: Predicted | None) -> NDArray[np.float32]:
     return part.frames.values
 
 
-def problems(context: WorkerContext) -> list[str]:
+def problems(context: JobContext) -> list[str]:
     """Those about label names."""
     told = registry.problems(context.redis).get(KEY, [])
     return [each for each in told if "Label names" in each or "hints" in each]
 
 
 class TestSuggestions:
-    def test_the_best_frame_of_every_label_is_among_them(self, reader: WorkerContext, studio: Suggesting) -> None:
+    def test_the_best_frame_of_every_label_is_among_them(self, reader: JobContext, studio: Suggesting) -> None:
         assert embed(KEY, 1).endswith("suggested others")
         assert isinstance(reader.text, TextModel)
         task = reader.client.task(7, 1)
@@ -212,7 +212,7 @@ class TestSuggestions:
         assert problems(context) == []
 
     def test_a_task_that_somebody_works_on_keeps_its_suggestions(
-        self, reader: WorkerContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
+        self, reader: JobContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
     ) -> None:
         label(studio, 1, films[0][1], (5,))
         embed(KEY, 1)
@@ -221,15 +221,13 @@ class TestSuggestions:
 
 class TestPrior:
     @pytest.fixture
-    def trained(
-        self, reader: WorkerContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
-    ) -> WorkerContext:
+    def trained(self, reader: JobContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]) -> JobContext:
         for number, (_, truth) in enumerate(films, start=1):
             label(studio, number, truth, (5, 15, 25, 35, 45, 55))
         assert train(KEY).startswith("trained cold-v1")
         return reader
 
-    def test_it_is_stored_with_the_version_and_measured_with_it(self, trained: WorkerContext) -> None:
+    def test_it_is_stored_with_the_version_and_measured_with_it(self, trained: JobContext) -> None:
         assert isinstance(trained.text, TextModel)
         said = newest(trained).structure["prior"]
         assert said["model"] == trained.text.key
@@ -237,7 +235,7 @@ class TestPrior:
         assert evaluate(KEY, "cold-v1").startswith("cold-v1")
 
     def test_a_video_that_was_looked_at_is_predicted_the_same_without_the_text_model(
-        self, trained: WorkerContext, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+        self, trained: JobContext, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         later = working(settings, redis, monkeypatch, None)
         found = []
@@ -248,7 +246,7 @@ class TestPrior:
         (told,) = problems(later)
         assert "Set TEXT_MODEL back" in told
 
-    def test_it_speaks_in_what_is_predicted(self, trained: WorkerContext) -> None:
+    def test_it_speaks_in_what_is_predicted(self, trained: JobContext) -> None:
         task, work = trained.client.task(7, 1), open_project(trained, KEY)
         told = predictor(work, "cold-v1")(task, None)
         (trained.settings.data_dir / "features" / "text").rename(trained.settings.data_dir / "elsewhere")

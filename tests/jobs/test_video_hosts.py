@@ -10,7 +10,7 @@ from flask import Flask, Response
 from loopback import serving
 
 from ml_backend.errors import VideoRefused
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.settings import Settings
 
 videos = Flask("videos")
@@ -28,22 +28,22 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_the_host_of_label_studio_may_be_this_machine(settings: Settings) -> None:
     with serving(videos, host="localhost") as url:
-        assert WorkerContext(settings).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"
+        assert JobContext(settings).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"
 
 
 def test_under_its_own_name_alone(settings: Settings) -> None:
     with serving(videos) as url, pytest.raises(VideoRefused, match="VIDEO_HOSTS"):
-        WorkerContext(settings).videos.fetch(f"{url}/a.mp4", {})
+        JobContext(settings).videos.fetch(f"{url}/a.mp4", {})
 
 
 def test_or_under_its_public_name(settings: Settings) -> None:
     named = replace(settings, label_studio_url="http://studio.example", label_studio_host="https://localhost")
     with serving(videos, host="localhost") as url:
-        assert WorkerContext(named).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"
+        assert JobContext(named).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"
 
 
 @pytest.mark.parametrize("allowed", ["127.0.0.1", "127.0.0.0/8", "localhost"])
 def test_so_may_hosts_that_the_admin_allows(settings: Settings, allowed: str) -> None:
     elsewhere = replace(settings, label_studio_url="https://studio.example", video_hosts=(allowed,))
     with serving(videos, host="localhost" if allowed == "localhost" else "127.0.0.1") as url:
-        assert WorkerContext(elsewhere).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"
+        assert JobContext(elsewhere).videos.fetch(f"{url}/a.mp4", {}).path.read_bytes() == b"film"

@@ -20,7 +20,7 @@ from studio import KEY, Studio
 
 from ml_backend import logs
 from ml_backend.jobs import worker
-from ml_backend.jobs.worker_context import WorkerContext
+from ml_backend.jobs.context import JobContext
 from ml_backend.projects import registry
 from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.queue import enqueue as queue
@@ -38,7 +38,7 @@ def test_a_connection_that_waits_for_jobs_does_not_give_up_before_one_comes(
         waits.append(connection.socket_timeout - self.dequeue_timeout)
         self.connection.connection_pool.release(connection)
 
-    made = WorkerContext(redis_settings)
+    made = JobContext(redis_settings)
     monkeypatch.setattr(worker, "worker_context", lambda: made)
     monkeypatch.setattr(SimpleWorker, "work", note)
     registry.remember(redis, registry.Known("7.1769860800", "<View/>"))
@@ -79,7 +79,7 @@ def written() -> Iterator[io.StringIO]:
 @pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
 @pytest.mark.parametrize("exchanged", ["refused", "half"])
 def test_what_a_careless_label_studio_repeats_of_a_token_is_in_no_record_of_a_failure(
-    context: WorkerContext,
+    context: JobContext,
     studio: Studio,
     redis: Redis,
     until_idle: None,
@@ -94,7 +94,7 @@ def test_what_a_careless_label_studio_repeats_of_a_token_is_in_no_record_of_a_fa
         "half": lambda: {"acces": access, "refresh": request.get_json()["refresh"]},
     }
     studio.add_url_rule("/api/token/refresh/", "refresh", answers[exchanged], methods=["POST"])
-    made = WorkerContext(replace(context.settings, label_studio_api_key=mine))
+    made = JobContext(replace(context.settings, label_studio_api_key=mine))
     for module in ("reconciling.reconcile", "worker"):
         monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
     monkeypatch.setitem(KINDS, "reconcile", Kind("ml_backend.jobs.reconciling.reconcile.reconcile", 60, retried=False))

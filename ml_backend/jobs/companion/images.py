@@ -14,11 +14,11 @@ from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelS
 from ml_backend.jobs.backlog import WINDOW
 from ml_backend.jobs.companion.answers import companion_project
 from ml_backend.jobs.connection import mend_webhook
+from ml_backend.jobs.context import JobContext, worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.videos import known_content, naming, task_video, video_name
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture, in_step
 from ml_backend.labelstudio.companion import companion_config as new_config
@@ -193,7 +193,7 @@ def _renew(work: ProjectWork, task: int) -> str:
 
 
 def _missing(
-    context: WorkerContext, project: Project, task: int, frames: Sequence[Frame], content: str | None
+    context: JobContext, project: Project, task: int, frames: Sequence[Frame], content: str | None
 ) -> tuple[list[Frame], list[Image]]:
     """Those of a task's frames that have no image of the video with this hash, and the images that there are."""
     images = [_shown(image, content) for image in context.companions.images(project.key.id, task)]

@@ -10,6 +10,7 @@ from typing import Any
 from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.backlog import make_again
 from ml_backend.jobs.companion.images import want_images
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import backbone_of_version, has_features
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import pin
@@ -19,7 +20,6 @@ from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.videos import begin, inspect_once
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.projects import registry, task_view

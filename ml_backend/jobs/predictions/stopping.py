@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.errors import StorageError
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import ProjectWork, open_project
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.learning.agreement import cohen_kappa
 from ml_backend.learning.stopping import Evidence, Score, advise, correction, expected_errors

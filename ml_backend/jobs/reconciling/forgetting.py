@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ml_backend.jobs.connection import remove_webhooks
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import begin, forget_tasks, identity_of
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Project
 from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.folder import ProjectFolder
@@ -23,7 +23,7 @@ _TOLD = (
 )
 
 
-def take_leave(context: WorkerContext, project: Project) -> str:
+def take_leave(context: JobContext, project: Project) -> str:
     """Drops the jobs of a project without an ML backend entry that reaches us, takes our webhooks away and tells the admin.
 
     One that was never ours is forgotten, but for its files. Raises LabelStudioError.
@@ -44,7 +44,7 @@ def take_leave(context: WorkerContext, project: Project) -> str:
     return "disconnected in Label Studio"
 
 
-def _companion(context: WorkerContext, key: str) -> tuple[int, ...]:
+def _companion(context: JobContext, key: str) -> tuple[int, ...]:
     known = registry.recall_companion(context.redis, key)
     return () if known is None else (known.id,)
 
@@ -103,7 +103,7 @@ def _others(work: ProjectWork, since: str | None) -> tuple[int, set[int]]:
     return others, renewed
 
 
-def forget_project(context: WorkerContext, key: str) -> bool:
+def forget_project(context: JobContext, key: str) -> bool:
     """Forgets a project that is gone, with its jobs and predictions; its models go a day later, with the folder.
 
     Returns whether there was a folder of it.
@@ -118,7 +118,7 @@ def forget_project(context: WorkerContext, key: str) -> bool:
     return ProjectFolder(context.settings.data_dir, key).forget()
 
 
-def remove_gone(context: WorkerContext, existing: Collection[str]) -> int:
+def remove_gone(context: JobContext, existing: Collection[str]) -> int:
     """Deletes the folders of projects that have been gone for a day; returns how many. `existing`: keys of those that are not."""
     removed = 0
     for folder in ProjectFolder.all(context.settings.data_dir):

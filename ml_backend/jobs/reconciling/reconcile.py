@@ -12,13 +12,13 @@ from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStu
 from ml_backend.jobs.backlog import queue_missing
 from ml_backend.jobs.companion.images import queue_images
 from ml_backend.jobs.connection import Standing, look, mend_webhook
+from ml_backend.jobs.context import JobContext, worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.pushing import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
 from ml_backend.jobs.training.train import queue_training
-from ml_backend.jobs.worker_context import WorkerContext, worker_context
 from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.pages import is_ours
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
@@ -158,7 +158,7 @@ def reconcile(project_key: str) -> str:
     return ", ".join(found) or "nothing has changed"
 
 
-def _forget(context: WorkerContext, key: str, gone: Gone) -> str:
+def _forget(context: JobContext, key: str, gone: Gone) -> str:
     """Forgets a project that Label Studio has no more. Raises LabelStudioError when it may be another Label Studio's."""
     if key in _existing(context):
         raise LabelStudioError(gone.message, "Label Studio still lists it; see its log.") from gone
@@ -197,7 +197,7 @@ def discover(host: str) -> str:
     return f"found {found} projects at {host}" + (f", removed the files of {removed}" if removed else "")
 
 
-def _existing(context: WorkerContext) -> dict[str, Project]:
+def _existing(context: JobContext) -> dict[str, Project]:
     """All projects by their keys. Raises LabelStudioError when it is not Label Studio that answers: then none is gone."""
     try:
         return {str(each.key): each for each in context.client.projects()}
@@ -205,20 +205,20 @@ def _existing(context: WorkerContext) -> dict[str, Project]:
         raise LabelStudioError(error.message, "Check that LABEL_STUDIO_URL is the address of Label Studio.") from error
 
 
-def _queue_renewed(context: WorkerContext, key: str, tasks: Sequence[int]) -> str | None:
+def _queue_renewed(context: JobContext, key: str, tasks: Sequence[int]) -> str | None:
     kind = "suggest" if registry.active_version(context.redis, key) is None else "predict"
     for task in tasks:
         enqueue(context.redis, kind, key, task, again=True)
     return f"{len(tasks)} tasks with another video to {kind}" if tasks else None
 
 
-def _report_others(context: WorkerContext, key: str, standing: Standing) -> None:
+def _report_others(context: JobContext, key: str, standing: Standing) -> None:
     """Another model beside ours is the admin's choice; another Coldblitz makes versions of the same names."""
     told = [_TWO.format(other.url) for other in standing.others if is_ours(other.version)]
     registry.set_problems(context.redis, key, "connection", told)
 
 
-def _report_settings(context: WorkerContext, key: str) -> None:
+def _report_settings(context: JobContext, key: str) -> None:
     known = registry.recall(context.redis, key)
     sentences = parse_project_settings(known.extra_params)[1] if known else ()
     for sentence in sentences:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs.companion.images import want_images
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import backbone_of_version, task_features, tell_of_weights
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import ProjectWork, open_project
@@ -13,7 +14,6 @@ from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
 from ml_backend.jobs.suggestions.suggest import NOT_SUGGESTED, judged, left_out, studio_frames, suggestible
 from ml_backend.jobs.text_hints import prompted_frames, read_as_well
 from ml_backend.jobs.videos import inspect_once, tell, tell_of_damage, video_name
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
 from ml_backend.learning.families import scene_rows

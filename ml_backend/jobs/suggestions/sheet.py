@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.videos import naming, task_video
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.projects import stored_predictions
 from ml_backend.projects.task_view import ContactSheet, save_sheet

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.companion.images import want_images
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
@@ -26,7 +27,6 @@ from ml_backend.jobs.videos import (
     unpredicted_view,
     video_name,
 )
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
 from ml_backend.project_settings import ProjectSettings

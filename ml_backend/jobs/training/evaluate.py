@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import backbone_of, trained_on
 from ml_backend.jobs.job import job, part, report
 from ml_backend.jobs.project import ProjectWork, open_project
@@ -13,7 +14,6 @@ from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotate
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
 from ml_backend.jobs.training.learning import fitting
 from ml_backend.jobs.training.train import newest_learnt
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
 from ml_backend.learning.whole import cross_validated_whole

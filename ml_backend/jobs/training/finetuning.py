@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from ml_backend.features.backbones import Backbone, network_of
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import forget_networks, load_network
 from ml_backend.jobs.job import part, report, show_curve
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
@@ -215,7 +215,7 @@ def _pictures(
     )
 
 
-def _teller(context: WorkerContext, key: str, cycles: int, started: float) -> Callable[[float, Curve], None]:
+def _teller(context: JobContext, key: str, cycles: int, started: float) -> Callable[[float, Curve], None]:
     """Tells how far the training is, how long it still takes, and its curve."""
     points, warned = 0, False
 

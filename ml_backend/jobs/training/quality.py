@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.job import job, part, report
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.pages import task_page
 from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo

@@ -15,6 +15,7 @@ from redis import Redis
 from ml_backend.errors import CustomModelError, NotEnoughLabels, NothingLabelled
 from ml_backend.jobs.backlog import is_whole
 from ml_backend.jobs.companion.answers import answers_state
+from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.job import job, part
 from ml_backend.jobs.project import ProjectWork, open_project
@@ -25,7 +26,6 @@ from ml_backend.jobs.training.decision import note_decided, roll_out_unless_wors
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint, note_labelled
 from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
-from ml_backend.jobs.worker_context import worker_context
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.frame_labels import MEANING
 from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version

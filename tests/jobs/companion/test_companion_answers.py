@@ -11,9 +11,9 @@ from studio import CONFIG, KEY
 
 from ml_backend.export.project import videos
 from ml_backend.jobs.companion.images import companion
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.training.train import training_state
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion import NONE
 from ml_backend.projects import registry
 
@@ -22,7 +22,7 @@ __all__ = ["film", "studio", "wanted"]
 
 class TestAnswers:
     def test_they_are_sparse_annotations_of_the_video_one_a_person(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -41,7 +41,7 @@ class TestAnswers:
         assert mine.id < 0, "no annotation of Label Studio has this id"
 
     def test_they_join_what_was_said_on_the_timeline(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -51,7 +51,7 @@ class TestAnswers:
         assert [annotation.id > 0 for annotation in task.annotations] == [True, False]
 
     def test_they_are_exported_as_what_a_person_said(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -61,7 +61,7 @@ class TestAnswers:
         assert (run.start, run.stop, run.source, video.annotators) == (2, 3, "human", (2,))
 
     def test_each_new_one_and_each_that_is_gone_is_something_to_train_from(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -77,7 +77,7 @@ class TestAnswers:
         assert seen[3][0] != seen[2][0]
 
     def test_those_that_were_counted_at_another_framerate_are_left_out_and_told(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -89,6 +89,6 @@ class TestAnswers:
         assert told.startswith("1 frames that were answered in the companion project are not used for training")
 
 
-def _known(context: WorkerContext) -> tuple[str | None, str]:
+def _known(context: JobContext) -> tuple[str | None, str]:
     work = opened(context)
     return training_state(work), fingerprint(work, annotated_tasks(work), "a network")

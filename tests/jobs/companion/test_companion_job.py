@@ -17,8 +17,8 @@ from studio import CONFIG, KEY
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.jobs.companion import images
 from ml_backend.jobs.companion.images import companion, queue_images, want_images
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.training.labelled import annotated_tasks
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.companion import NONE
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import listing, queue_of
@@ -36,7 +36,7 @@ def waiting_jobs(redis: Redis) -> list[str]:
 
 class TestImages:
     def test_each_suggested_frame_is_an_image_of_the_very_picture_that_label_studio_shows(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         assert companion(KEY, 5) == "added 4 images of task 5"
@@ -47,7 +47,7 @@ class TestImages:
             assert image["data"]["seconds"] == pytest.approx((image["data"]["frame"] - 1) / 25)
 
     def test_on_a_grid_of_another_rate_it_is_the_picture_that_is_shown_there(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         assert studio.project is not None
         studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="10"')
@@ -58,7 +58,7 @@ class TestImages:
         assert numbers == [2, 100]
 
     def test_however_often_it_is_done_there_is_one_image_of_a_frame(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -66,7 +66,7 @@ class TestImages:
         assert len(studio.images) == len(studio.uploads) == len(FRAMES)
 
     def test_two_workers_draw_side_by_side_and_of_one_task_each_frame_comes_once(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: CompanionStudio, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_film(studio, film)
         both, draw = threading.Barrier(2), images._pictures
@@ -82,7 +82,7 @@ class TestImages:
         assert held(studio) == [(5, frame) for frame in FRAMES]
 
     def test_more_frames_than_label_studio_takes_files_in_a_request_come_in_pieces(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         frames = tuple(range(1, 121))
         with_film(studio, film, frames=frames)
@@ -90,7 +90,7 @@ class TestImages:
         assert held(studio) == [(5, frame) for frame in frames]
 
     def test_broken_off_between_the_upload_and_the_tasks_it_leaves_only_files_which_go_later(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         studio.fails_to_import = True
@@ -108,7 +108,7 @@ class TestImages:
         }
 
     def test_pictures_that_others_have_brought_stay_whatever_they_are_called(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -123,7 +123,7 @@ class TestImages:
         assert studio.uploads == {**ours, **theirs}
 
     def test_without_redis_and_files_the_project_and_its_images_are_found_again(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -134,7 +134,7 @@ class TestImages:
         assert list(studio.made) == [20]
 
     def test_who_takes_the_mark_out_of_the_description_gets_no_second_project(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+        self, context: JobContext, studio: CompanionStudio, redis: Redis
     ) -> None:
         companion(KEY)
         studio.made[20]["description"] = "Our frames."
@@ -146,7 +146,7 @@ class TestImages:
         assert studio.made[20]["description"].startswith("Our frames. [")
 
     def test_frames_that_are_suggested_instead_replace_those_that_nobody_has_touched(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -157,7 +157,7 @@ class TestImages:
         assert held(studio) == [(5, 3), (5, 10), (5, 60), (5, 61)]
 
     def test_what_somebody_else_than_the_tokens_user_has_begun_stays(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -167,7 +167,7 @@ class TestImages:
         assert held(studio) == [(5, 3), (5, 60)]
 
     def test_nothing_is_taken_from_under_the_hands_of_somebody_who_is_at_work(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -179,7 +179,7 @@ class TestImages:
         assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 3"
 
     def test_what_is_answered_while_others_are_removed_stays_with_its_answer(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film, frames=tuple(range(1, 31)))
         companion(KEY, 5)
@@ -189,7 +189,7 @@ class TestImages:
         assert held(studio) == [(5, 30)]
 
     def test_an_image_that_somebody_else_deletes_meanwhile_is_no_failure(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -199,7 +199,7 @@ class TestImages:
         assert held(studio) == [(5, 60)]
 
     def test_a_companion_that_somebody_deletes_meanwhile_is_made_again_later(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path, redis: Redis
+        self, context: JobContext, studio: CompanionStudio, film: Path, redis: Redis
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -210,7 +210,7 @@ class TestImages:
         assert waiting_jobs(redis) == ["companion 5"]
 
     def test_who_comes_to_work_meanwhile_has_the_rest_left_until_later(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film, frames=tuple(range(1, 31)))
         companion(KEY, 5)
@@ -222,7 +222,7 @@ class TestImages:
         assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 10"
 
     def test_a_run_removes_so_many_at_most_and_the_next_one_goes_on(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: CompanionStudio, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(images, "_MOST_REMOVED", 3)
         with_film(studio, film)
@@ -233,7 +233,7 @@ class TestImages:
         assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 1"
 
     def test_a_models_questions_are_images_too_and_a_task_that_was_annotated_needs_no_others(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film)
         suggest(studio, 5, (90,), "cold-v1")
@@ -245,7 +245,7 @@ class TestImages:
         assert held(studio) == [(5, 90)]
 
     def test_tasks_whose_frames_lack_an_image_are_queued_one_by_one(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         for task in (1, 2):
             with_film(studio, film, task)
@@ -254,7 +254,7 @@ class TestImages:
         assert waiting_jobs(redis) == ["companion 1"]
 
     def test_however_many_tasks_want_images_a_bounded_number_of_jobs_waits_and_none_is_left_out(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(images, "WINDOW", 3)
         for task in range(1, 6):
@@ -269,7 +269,7 @@ class TestImages:
         assert waiting_jobs(redis) == ["companion", "companion 4", "companion 5"]
 
     def test_a_task_that_wants_images_while_all_are_compared_is_looked_for_again(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -280,7 +280,7 @@ class TestImages:
         assert reconcile_state.get(redis, KEY, "images") == "more"
 
     def test_of_a_task_that_is_gone_nothing_is_asked(
-        self, context: WorkerContext, studio: CompanionStudio, film: Path
+        self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
         companion(KEY, 5)
@@ -293,7 +293,7 @@ class TestImages:
 
 class TestTheProject:
     def test_it_has_a_key_for_each_label_and_one_for_none(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+        self, context: JobContext, studio: CompanionStudio, redis: Redis
     ) -> None:
         companion(KEY)
         made = studio.made[20]
@@ -304,13 +304,13 @@ class TestTheProject:
         assert known is not None
         assert known.id == 20
 
-    def test_its_events_come_to_the_same_backend(self, context: WorkerContext, studio: CompanionStudio) -> None:
+    def test_its_events_come_to_the_same_backend(self, context: JobContext, studio: CompanionStudio) -> None:
         companion(KEY)
         found = [(hook["project"], hook["url"]) for hook in studio.webhooks]
         assert found == [(project, "http://backend:9090/webhook") for project in (7, 20)]
 
     def test_it_follows_the_labels_and_leaves_alone_what_an_admin_has_made_nicer(
-        self, context: WorkerContext, studio: CompanionStudio
+        self, context: JobContext, studio: CompanionStudio
     ) -> None:
         companion(KEY)
         nicer = studio.made[20]["label_config"].replace('choice="single"', 'choice="multiple"')
@@ -325,9 +325,7 @@ class TestTheProject:
         assert "dog" not in changed
         assert 'choice="multiple"' in changed
 
-    def test_who_may_make_no_project_is_told(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
-    ) -> None:
+    def test_who_may_make_no_project_is_told(self, context: JobContext, studio: CompanionStudio, redis: Redis) -> None:
         studio.refuses = True
         with pytest.raises(LabelStudioRefused):
             companion(KEY)
@@ -339,7 +337,7 @@ class TestTheProject:
         assert KEY not in registry.problems(redis)
 
     def test_nobody_gets_one_who_has_not_asked_for_it(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis
+        self, context: JobContext, studio: CompanionStudio, redis: Redis
     ) -> None:
         remember(redis, companion=False)
         want_images(opened(context), 5)
@@ -351,7 +349,7 @@ class TestTheProject:
 
 class TestReconciling:
     def test_it_compares_once_and_again_only_after_something_has_changed(
-        self, context: WorkerContext, studio: CompanionStudio, redis: Redis, film: Path
+        self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film)
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from studio import KEY, USER, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.pushing import remove_doubles
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import reconcile_state
 
 LONG_AGO, TODAY = timedelta(hours=25), timedelta(hours=1)
@@ -29,7 +29,7 @@ def predicted(studio: Studio, task: int, version: str, *ages: timedelta) -> None
         studio.tasks[task]["predictions"].append(made)
 
 
-def removed(context: WorkerContext, studio: Studio) -> int:
+def removed(context: JobContext, studio: Studio) -> int:
     work = open_project(context, KEY)
     found = remove_doubles(work, len(studio.tasks), context.client.versions(work.id))
     for task in studio.tasks.values():
@@ -38,7 +38,7 @@ def removed(context: WorkerContext, studio: Studio) -> int:
 
 
 @pytest.fixture
-def tasks(studio: Studio, context: WorkerContext) -> None:
+def tasks(studio: Studio, context: JobContext) -> None:
     for task in range(1, 6):
         studio.add_task(task)
     for version in ("cold-v1", "cold-v12"):
@@ -47,7 +47,7 @@ def tasks(studio: Studio, context: WorkerContext) -> None:
 
 @pytest.mark.usefixtures("tasks")
 class TestRemovingDoubles:
-    def test_the_newest_stays(self, context: WorkerContext, studio: Studio) -> None:
+    def test_the_newest_stays(self, context: JobContext, studio: Studio) -> None:
         for task in (1, 2):
             predicted(studio, task, "cold-v1", LONG_AGO, LONG_AGO, LONG_AGO)
         predicted(studio, 3, "cold-v1", LONG_AGO)
@@ -57,7 +57,7 @@ class TestRemovingDoubles:
         assert removed(context, studio) == 0
 
     def test_both_stay_as_long_as_somebody_may_have_the_older_one_open(
-        self, context: WorkerContext, studio: Studio
+        self, context: JobContext, studio: Studio
     ) -> None:
         predicted(studio, 1, "cold-v1", LONG_AGO, TODAY)
         predicted(studio, 2, "cold-v1", LONG_AGO, LONG_AGO)
@@ -65,7 +65,7 @@ class TestRemovingDoubles:
         assert removed(context, studio) == 0
         assert len(studio.predictions) == 4
 
-    def test_they_are_looked_for_again_later(self, context: WorkerContext, studio: Studio) -> None:
+    def test_they_are_looked_for_again_later(self, context: JobContext, studio: Studio) -> None:
         predicted(studio, 1, "cold-v1", TODAY, TODAY)
         assert removed(context, studio) == 0
         assert 0 < context.redis.ttl(f"coldblitz:marks:{KEY}:doubles") <= 3600
@@ -74,7 +74,7 @@ class TestRemovingDoubles:
         reconcile_state.drop(context.redis, KEY, "doubles")
         assert removed(context, studio) == 1
 
-    def test_a_version_is_not_taken_for_one_with_a_longer_name(self, context: WorkerContext, studio: Studio) -> None:
+    def test_a_version_is_not_taken_for_one_with_a_longer_name(self, context: JobContext, studio: Studio) -> None:
         predicted(studio, 1, "cold-v1", LONG_AGO, LONG_AGO)
         predicted(studio, 1, "cold-v12", LONG_AGO)
         predicted(studio, 2, "cold-v12", LONG_AGO)
@@ -83,15 +83,13 @@ class TestRemovingDoubles:
 
     @pytest.mark.parametrize("version", ["yolo", "cold-v7"])
     def test_what_was_not_made_here_is_nobody_s_business(
-        self, context: WorkerContext, studio: Studio, version: str
+        self, context: JobContext, studio: Studio, version: str
     ) -> None:
         predicted(studio, 1, version, LONG_AGO, LONG_AGO)
         assert removed(context, studio) == 0
         assert len(studio.predictions) == 2
 
-    def test_without_any_and_without_news_label_studio_is_not_asked(
-        self, context: WorkerContext, studio: Studio
-    ) -> None:
+    def test_without_any_and_without_news_label_studio_is_not_asked(self, context: JobContext, studio: Studio) -> None:
         predicted(studio, 1, "cold-v1", LONG_AGO)
         removed(context, studio)
         asked = len(studio.listed)

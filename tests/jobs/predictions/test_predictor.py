@@ -14,11 +14,11 @@ from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Script, make_clips
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predict import FrameProbabilities, timeline_prediction
 from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.custom.model import load_custom
 from ml_backend.learning.custom.versions import save_custom
 from ml_backend.learning.frame_labels import is_untouched
@@ -42,7 +42,7 @@ CONFIG = (
 
 
 @pytest.fixture
-def context(tmp_path: Path, redis: Redis, redis_settings: Settings) -> Iterator[WorkerContext]:
+def context(tmp_path: Path, redis: Redis, redis_settings: Settings) -> Iterator[JobContext]:
     """Task 1 has frame 5 labelled as a bird, frame 9 as a cat."""
     (clip,) = make_clips(tmp_path / "clips", [Script("short.mp4", 25, (("clear", 20),), 1)])
     studio = Studio()
@@ -51,7 +51,7 @@ def context(tmp_path: Path, redis: Redis, redis_settings: Settings) -> Iterator[
     studio.tasks[1]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
     with serving(studio) as url:
         there = {"label_studio_url": url, "data_dir": tmp_path / "data", "redis_url": redis_url(redis_settings)}
-        made = WorkerContext(replace(redis_settings, **there))  # type: ignore[arg-type]
+        made = JobContext(replace(redis_settings, **there))  # type: ignore[arg-type]
         file = tmp_path / "mine.py"
         file.write_text(MODEL)
         save_custom(made.models_dir(KEY), load_custom(file, ("cat", "dog")), exclusive=True)
@@ -62,11 +62,11 @@ def context(tmp_path: Path, redis: Redis, redis_settings: Settings) -> Iterator[
 
 
 @pytest.fixture
-def work(context: WorkerContext) -> ProjectWork:
+def work(context: JobContext) -> ProjectWork:
     return open_project(context, KEY)
 
 
-def said(context: WorkerContext, work: ProjectWork, annotated: Annotated) -> FrameProbabilities:
+def said(context: JobContext, work: ProjectWork, annotated: Annotated) -> FrameProbabilities:
     """What the model says to the only question of its task."""
     predicted = predictor(work, "custom-mine-v1")(annotated.task, annotated)
     assert predicted is not None
@@ -76,7 +76,7 @@ def said(context: WorkerContext, work: ProjectWork, annotated: Annotated) -> Fra
 
 
 def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is_held(
-    context: WorkerContext, work: ProjectWork
+    context: JobContext, work: ProjectWork
 ) -> None:
     (annotated,) = annotated_tasks(work)
     found = said(context, work, annotated)
@@ -105,7 +105,7 @@ def test_labels_that_are_gone_are_left_out_and_what_people_said_with_new_ones_is
     ],
 )
 def test_short_bouts_and_gaps_are_treated_as_the_project_says_for_each_label(
-    context: WorkerContext, work: ProjectWork, settings: dict[str, object], spans: list[tuple[int, int, str]]
+    context: JobContext, work: ProjectWork, settings: dict[str, object], spans: list[tuple[int, int, str]]
 ) -> None:
     values = np.full((20, 2), 0.05, np.float32)
     values[[2, 3, 4, 6, 7], 0] = values[10, 1] = 0.9
@@ -119,7 +119,7 @@ def test_short_bouts_and_gaps_are_treated_as_the_project_says_for_each_label(
 
 
 def test_frames_that_people_answered_are_not_asked_about_again_by_a_model_without_embeddings_either(
-    context: WorkerContext, work: ProjectWork
+    context: JobContext, work: ProjectWork
 ) -> None:
     (annotated,) = annotated_tasks(work)
     found = said(context, work, annotated)

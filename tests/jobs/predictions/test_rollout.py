@@ -20,6 +20,7 @@ from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.errors import CustomModelError, StorageError
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
@@ -28,7 +29,6 @@ from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.projects import registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
@@ -73,10 +73,10 @@ def answer(frame: int, label: str) -> dict[str, Any]:
     return {**drawn(f"kf-{frame}", frame, frame, label), "origin": "prediction-changed"}
 
 
-def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
+def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
     """With all videos embedded."""
     here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
-    made = WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+    made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
     registry.remember(made.redis, Known(KEY, CONFIG, {}))
     work = open_project(made, KEY)
     for task in made.client.tasks(work.id):
@@ -109,7 +109,7 @@ def context(
     redis_settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     shutil.copytree(trained, tmp_path / "data")
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
@@ -125,7 +125,7 @@ def pushed(studio: Studio) -> dict[int, dict[str, Any]]:
     return found
 
 
-def test_questions_come_first_and_copies_of_a_video_after_it(context: WorkerContext, studio: Studio) -> None:
+def test_questions_come_first_and_copies_of_a_video_after_it(context: JobContext, studio: Studio) -> None:
     assert rollout(KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
     for task, prediction in pushed(studio).items():
         empty = [not region["value"]["timelinelabels"] for region in prediction["result"]]
@@ -151,7 +151,7 @@ def test_questions_come_first_and_copies_of_a_video_after_it(context: WorkerCont
 
 
 class TestATaskThatComesLater:
-    def later(self, context: WorkerContext, studio: Studio, clip: Clip, task: int = 9) -> float:
+    def later(self, context: JobContext, studio: Studio, clip: Clip, task: int = 9) -> float:
         studio.add_task(task, clip.path)
         work = open_project(context, KEY)
         task_features(context, work.question, context.client.task(work.id, task), context.backbone)
@@ -159,7 +159,7 @@ class TestATaskThatComesLater:
         return float(pushed(studio)[task]["score"])
 
     def test_is_inspected_though_nothing_is_suggested_for_it(
-        self, context: WorkerContext, studio: Studio, tmp_path: Path
+        self, context: JobContext, studio: Studio, tmp_path: Path
     ) -> None:
         rollout(KEY, "cold-v1")
         (clip,) = make_clips(tmp_path, (Script("later.mp4", 30, (("clear", 20), ("car", 20)), 5),))
@@ -171,7 +171,7 @@ class TestATaskThatComesLater:
         assert (view.version, view.natural) == ("cold-v1", 30)
 
     def test_is_put_behind_those_that_show_the_same(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+        self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
         rollout(KEY, "cold-v1")
         before = {task: each["score"] for task, each in pushed(studio).items()}
@@ -179,7 +179,7 @@ class TestATaskThatComesLater:
         assert {task: pushed(studio)[task]["score"] for task in before} == before
 
     def test_goes_by_its_certainty_when_it_shows_something_new_and_stands_before_its_copies(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+        self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
         for task in (WAITING, COPY, COPIED_AGAIN):
             del studio.tasks[task]
@@ -191,14 +191,14 @@ class TestATaskThatComesLater:
         assert self.later(context, studio, clips[1], 10) == pytest.approx(1, abs=1e-3)
 
     def test_is_not_compared_with_tasks_that_are_gone(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+        self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
         rollout(KEY, "cold-v1")
         stored_predictions.drop_from_order(context.settings.data_dir, KEY, [WAITING, COPY, COPIED_AGAIN])
         assert self.later(context, studio, clips[1]) < 0.999
 
 
-def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: WorkerContext, studio: Studio) -> None:
+def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: JobContext, studio: Studio) -> None:
     assert studio.project is not None
     studio.project["sampling"] = "Sequential sampling"
     rollout(KEY, "cold-v1")
@@ -210,7 +210,7 @@ def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: Wo
 
 
 def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
-    context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push, calls = rollouts.push_lacking, []
 
@@ -234,7 +234,7 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
     assert studio.project["model_version"] == "cold-v1"
 
 
-def another_version(context: WorkerContext, name: str = "cold-v2") -> None:
+def another_version(context: JobContext, name: str = "cold-v2") -> None:
     """A copy of cold-v1 under the next name."""
     models = context.models_dir(KEY)
     shutil.copytree(models / "cold-v1", models / name)
@@ -263,7 +263,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], obje
 
 class TestSeveralWorkers:
     def test_each_task_gets_a_version_once_and_a_worker_that_finds_it_rolled_out_goes_on(
-        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         said: list[str] = []
         meanwhile(lambda _: said or said.append(rollout(KEY, "cold-v1")))
@@ -273,7 +273,7 @@ class TestSeveralWorkers:
         assert "rollout cold-v1" not in queued(context.redis), "it is done"
 
     def test_a_task_that_got_it_meanwhile_is_left_alone(
-        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         """By whoever did not see the lock: a worker on a machine that was cut off from Redis."""
 
@@ -286,7 +286,7 @@ class TestSeveralWorkers:
         assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
 
     def test_one_that_waited_is_judged_anew_and_does_not_push_aside_a_later_one(
-        self, context: WorkerContext, studio: Studio
+        self, context: JobContext, studio: Studio
     ) -> None:
         another_version(context)
         with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
@@ -297,7 +297,7 @@ class TestSeveralWorkers:
         assert studio.predictions == []
 
     def test_the_one_that_is_wanted_by_then_follows(
-        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         another_version(context)
         said: list[str] = []
@@ -317,7 +317,7 @@ class TestSeveralWorkers:
         assert studio.project["model_version"] == "cold-v2"
 
     def test_new_tasks_are_predicted_side_by_side(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
         rollout(KEY, "cold-v1")
         new = range(11, 20)
@@ -337,7 +337,7 @@ class TestSeveralWorkers:
         assert set(new) < pushed(studio).keys()
 
     def test_a_new_task_does_not_wait_for_a_roll_out(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip]
+        self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
         rollout(KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
@@ -345,7 +345,7 @@ class TestSeveralWorkers:
             assert predict(KEY, 9) == "predicted task 9 with cold-v1"
 
     def test_two_workers_at_one_new_task_store_one_prediction(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
         rollout(KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
@@ -357,7 +357,7 @@ class TestSeveralWorkers:
         assert 9 in pushed(studio)
 
     def test_a_new_task_of_which_the_version_was_overtaken_meanwhile_is_predicted_again(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
         rollout(KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
@@ -370,7 +370,7 @@ class TestWhatCannotBeHad:
     """One task does not keep the others from their predictions."""
 
     def test_a_task_that_is_deleted_while_it_is_predicted(
-        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         meanwhile(lambda _: studio.tasks.pop(COPY, None))
         assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
@@ -380,7 +380,7 @@ class TestWhatCannotBeHad:
         assert registry.problems(context.redis) == {}
 
     def test_a_task_that_is_deleted_while_the_predictions_are_stored(
-        self, context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = context.client.lacking_among
 
@@ -397,7 +397,7 @@ class TestWhatCannotBeHad:
         assert registry.problems(context.redis) == {}
 
     def test_a_prediction_that_label_studio_does_not_take_is_told(
-        self, context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(studio, "takes", lambda prediction: prediction["task"] != COPY)
         assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
@@ -408,7 +408,7 @@ class TestWhatCannotBeHad:
 
     @pytest.mark.parametrize("bad", [{COPY}, {LABELLED, WAITING}])
     def test_a_video_of_which_a_researchers_file_fails_is_told(
-        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None], bad: set[int]
+        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None], bad: set[int]
     ) -> None:
         def fail(task: int) -> None:
             if task in bad:
@@ -420,7 +420,7 @@ class TestWhatCannotBeHad:
         assert len(registry.problems(context.redis)[KEY]) == len(bad)
 
     def test_a_researchers_file_that_fails_of_all_is_not_shown(
-        self, context: WorkerContext, studio: Studio, meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         tried: list[int] = []
 
@@ -439,7 +439,7 @@ class TestWhatCannotBeHad:
         assert studio.predictions == []
 
     def test_a_new_task_that_is_deleted_while_it_is_predicted_is_no_failure(
-        self, context: WorkerContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
+        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
         rollout(KEY, "cold-v1")
         studio.add_task(9, clips[1].path)

@@ -10,8 +10,8 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.annotation import Region
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.stopping import counted, same_frames, stopping
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.agreement import cohen_kappa
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
@@ -63,7 +63,7 @@ def card(number: int, score: float, interval: list[float] | None, **measured: An
 
 
 @pytest.fixture
-def project(context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> WorkerContext:
+def project(context: JobContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> JobContext:
     """Three versions, of which the third is shown, with predictions of tasks 1 to 4; people have reviewed task 4."""
     assert studio.project is not None
     studio.project["label_config"] = CONFIG
@@ -85,7 +85,7 @@ def project(context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: p
     return context
 
 
-def made(project: WorkerContext) -> StoppingReport:
+def made(project: JobContext) -> StoppingReport:
     stopping(KEY)
     found = reports.load_stopping(project.settings.data_dir, KEY, "cold-v3")
     assert found is not None
@@ -94,7 +94,7 @@ def made(project: WorkerContext) -> StoppingReport:
 
 class TestErrorsLeft:
     def test_they_are_those_of_videos_that_nobody_has_reviewed_corrected_by_held_out_ones(
-        self, project: WorkerContext
+        self, project: JobContext
     ) -> None:
         found = made(project)
         factor = (10 + 5) / (5 + 5)
@@ -105,7 +105,7 @@ class TestErrorsLeft:
         assert [(video.task, video.errors) for video in found.worst] == [(2, 48.0), (1, 4.0)]
 
     def test_where_whole_videos_were_held_out_changes_are_not_counted_twice(
-        self, project: WorkerContext, redis: Redis
+        self, project: JobContext, redis: Redis
     ) -> None:
         publish(project.models_dir(KEY), card(4, 0.9, [0.85, 0.95], boundary_error_frames=1.5), {})
         registry.activate(redis, KEY, "cold-v4")
@@ -117,33 +117,33 @@ class TestErrorsLeft:
         # The others still have what the version before said of them.
         assert (found.tasks, found.errors) == (1, pytest.approx(1.5 * 2))
 
-    def test_videos_are_kept_in_the_order_in_which_they_need_a_person(self, project: WorkerContext) -> None:
+    def test_videos_are_kept_in_the_order_in_which_they_need_a_person(self, project: JobContext) -> None:
         made(project)
         counted = reports.videos_with_errors(project.settings.data_dir, KEY)
         assert reports.in_order_of(counted, "errors", {1, 2, 3, 4}) == [2, 1, 3, 4]
         assert reports.in_order_of(counted, "certainty", {1, 2, 3, 4}) == [2, 1, 3, 4]
 
-    def test_thrown_away_it_is_made_again(self, project: WorkerContext) -> None:
+    def test_thrown_away_it_is_made_again(self, project: JobContext) -> None:
         before = made(project)
         for path in (project.settings.data_dir / "projects" / KEY / "stopping").iterdir():
             path.unlink()
         after = made(project)
         assert (after.errors, after.worst, after.agreed) == (before.errors, before.worst, before.agreed)
 
-    def test_without_an_active_model_there_is_nothing_to_count(self, project: WorkerContext, redis: Redis) -> None:
+    def test_without_an_active_model_there_is_nothing_to_count(self, project: JobContext, redis: Redis) -> None:
         registry.forget(redis, KEY)
         assert stopping(KEY) == "no model is active yet"
         assert reports.load_stopping(project.settings.data_dir, KEY, None) is None
 
 
 class TestAgreementOfVersions:
-    def test_it_is_over_the_frames_that_both_have_predicted(self, project: WorkerContext) -> None:
+    def test_it_is_over_the_frames_that_both_have_predicted(self, project: JobContext) -> None:
         (pair,) = made(project).agreed
         assert (pair.before, pair.version, pair.frames) == ("cold-v2", "cold-v3", 4 * FRAMES)
         # Nine of ten frames alike; by chance .4 * .5 + .6 * .5 would be.
         assert pair.kappa == pytest.approx((0.9 - 0.5) / 0.5)
 
-    def test_it_is_remembered_when_the_predictions_are_gone(self, project: WorkerContext, redis: Redis) -> None:
+    def test_it_is_remembered_when_the_predictions_are_gone(self, project: JobContext, redis: Redis) -> None:
         made(project)
         data = project.settings.data_dir
         publish(project.models_dir(KEY), card(4, 0.9, [0.85, 0.95]), {})
@@ -174,13 +174,13 @@ class TestAgreementOfVersions:
 
 
 class TestAdvice:
-    def test_two_versions_do_not_show_that_little_is_left(self, project: WorkerContext) -> None:
+    def test_two_versions_do_not_show_that_little_is_left(self, project: JobContext) -> None:
         found = made(project)
         assert found.verdict == "go on"
         assert "kappa 0.800" in found.why
         assert found.kappa == pytest.approx(0.8)
 
-    def test_of_an_untrained_backbone_nothing_is_known(self, project: WorkerContext, redis: Redis) -> None:
+    def test_of_an_untrained_backbone_nothing_is_known(self, project: JobContext, redis: Redis) -> None:
         publish(project.models_dir(KEY), replace(card(4, 0.9, None), settings={"backbone_trained": False}), {})
         registry.activate(redis, KEY, "cold-v4")
         stopping(KEY)

@@ -10,9 +10,9 @@ import pytest
 from studio import KEY
 
 from ml_backend.errors import StorageError
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predict import FrameProbabilities, view_of
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.projects import task_view
 from ml_backend.projects.task_view import TaskView, over_time
@@ -44,7 +44,7 @@ class TestATaskOverTime:
         values = np.array([[1.0]] * 8 + [[0.2], [0.0]], np.float32)
         assert over_time(timeline, values).ravel().tolist() == [100, 20, 20, 20, 20, 20, 0, 0, 0, 0]
 
-    def test_it_is_drawn_on_label_studios_grid(self, context: WorkerContext) -> None:
+    def test_it_is_drawn_on_label_studios_grid(self, context: JobContext) -> None:
         work = open_project(context, KEY)
         timeline = steady(50)
         found = FrameProbabilities(timeline, ("cat",), True, np.ones((50, 1), np.float32))

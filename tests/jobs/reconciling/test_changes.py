@@ -9,8 +9,8 @@ from known_project import annotate, do_all, project, queued
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known
 
@@ -45,7 +45,7 @@ class TestNothingHasChanged:
 
 class TestAnnotations:
     @pytest.fixture(autouse=True)
-    def learnt(self, context: WorkerContext, studio: Studio, redis: Redis, known: None) -> None:
+    def learnt(self, context: JobContext, studio: Studio, redis: Redis, known: None) -> None:
         for task in (1, 2):
             studio.add_task(task)
         annotate(studio, 1, "2026-02-01T00:00:00Z")

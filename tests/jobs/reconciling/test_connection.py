@@ -12,9 +12,9 @@ from redis import Redis
 from studio import BACKEND, KEY, Studio
 
 from ml_backend.errors import Gone
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import discover, reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.queue import enqueue
@@ -137,7 +137,7 @@ class TestAProjectOfOurs:
 @pytest.mark.usefixtures("context")
 class TestDisconnecting:
     @pytest.fixture(autouse=True)
-    def let_go(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+    def let_go(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         """The project has a model and its predictions; then its ML backend is removed in Label Studio."""
         registry.remember(redis, Known(KEY, "<View/>", {"min_frames": 3}))
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
@@ -169,7 +169,7 @@ class TestDisconnecting:
         assert project(studio)["model_version"] == ""
         assert hooks(studio) == ["http://chat/notify"]
 
-    def test_jobs_on_it_find_out_by_themselves(self, context: WorkerContext, redis: Redis) -> None:
+    def test_jobs_on_it_find_out_by_themselves(self, context: JobContext, redis: Redis) -> None:
         with pytest.raises(Gone, match="is not connected to this backend"):
             open_project(context, KEY, sure=True)
         assert queued(redis) == ["reconcile"], "which says good-bye"
@@ -184,7 +184,7 @@ class TestDisconnecting:
         assert "disconnected" in told
         assert "Connect Model" in told
 
-    def test_nothing_that_was_costly_is_forgotten(self, context: WorkerContext, redis: Redis) -> None:
+    def test_nothing_that_was_costly_is_forgotten(self, context: JobContext, redis: Redis) -> None:
         reconcile(KEY)
         discover("http://studio")
         assert stored_predictions.tasks(context.settings.data_dir, KEY) == {1, 2}
@@ -221,16 +221,16 @@ class TestTheAddress:
     """It is that of the ML backend entry: what a request shows of it, proxies change."""
 
     @pytest.fixture
-    def locked(self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    def locked(self, context: JobContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         """The backend asks for a login, which is this header."""
-        made = WorkerContext(replace(context.settings, basic_auth_user="studio", basic_auth_pass="secret"))
+        made = JobContext(replace(context.settings, basic_auth_user="studio", basic_auth_pass="secret"))
         monkeypatch.setattr("ml_backend.jobs.reconciling.reconcile.worker_context", lambda: made)
         yield "Basic " + base64.b64encode(b"studio:secret").decode()
         made.redis.close()
 
     @pytest.mark.parametrize("address", ["https://label.example/ml/coldblitz", "https://label.example/ml/coldblitz/"])
     def test_a_webhook_that_label_studio_has_not_made_is_made_there(
-        self, context: WorkerContext, studio: Studio, redis: Redis, address: str
+        self, context: JobContext, studio: Studio, redis: Redis, address: str
     ) -> None:
         studio.backends[0]["url"] = address
         studio.answering[address] = lambda: links.answer(redis)
@@ -242,7 +242,7 @@ class TestTheAddress:
         assert hook["send_payload"]
         assert hook["send_for_all_actions"]
 
-    def test_one_that_is_there_is_left_alone(self, context: WorkerContext, studio: Studio) -> None:
+    def test_one_that_is_there_is_left_alone(self, context: JobContext, studio: Studio) -> None:
         before = [dict(hook) for hook in studio.webhooks]
         reconcile(KEY)
         assert studio.webhooks == before

@@ -7,8 +7,8 @@ from known_project import queued
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import reconcile_state, registry, stored_predictions
 
 CONFIG = """<View><TimelineLabels name="labels" toName="video"><Label value="a"/><Label value="b"/></TimelineLabels>
@@ -16,7 +16,7 @@ CONFIG = """<View><TimelineLabels name="labels" toName="video"><Label value="a"/
 
 
 @pytest.fixture
-def suggested(context: WorkerContext, studio: Studio, redis: Redis, known: None) -> Studio:
+def suggested(context: JobContext, studio: Studio, redis: Redis, known: None) -> Studio:
     """Two tasks have their suggestions, made for CONFIG."""
     assert studio.project is not None
     studio.project["label_config"] = CONFIG
@@ -40,7 +40,7 @@ def suggested(context: WorkerContext, studio: Studio, redis: Redis, known: None)
     ],
 )
 def test_suggestions_are_made_anew_for_a_renamed_control_or_video_and_for_another_frame_rate(
-    suggested: Studio, context: WorkerContext, redis: Redis, was: str, now: str
+    suggested: Studio, context: JobContext, redis: Redis, was: str, now: str
 ) -> None:
     assert suggested.project is not None
     changed = CONFIG.replace(was, now)

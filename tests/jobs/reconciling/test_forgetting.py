@@ -12,8 +12,8 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import LabelStudioError
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import discover, reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry, stored_predictions
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.queue import enqueue
@@ -23,7 +23,7 @@ UNSEEN = "8.1769860801"
 
 
 class TestTasksThatAreGone:
-    def test_nothing_of_them_is_kept(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+    def test_nothing_of_them_is_kept(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         for task in (1, 2, 3):
             studio.add_task(task)
             item = {"task": task, "model_version": "keyframes-v1", "score": 0, "result": [{"id": "kf-1"}]}
@@ -38,7 +38,7 @@ class TestTasksThatAreGone:
         assert registry.tasks_with_findings(redis, KEY) == {1, 3}
         assert queued(redis) == ["suggest 1", "suggest 3", "suggest 4"]
 
-    def test_also_when_redis_does_not_know_that_they_were_there(self, context: WorkerContext, studio: Studio) -> None:
+    def test_also_when_redis_does_not_know_that_they_were_there(self, context: JobContext, studio: Studio) -> None:
         studio.add_task(1)
         for task in (1, 2):
             stored_predictions.save(
@@ -49,13 +49,13 @@ class TestTasksThatAreGone:
 
 
 class TestProjectsThatAreGone:
-    def kept(self, context: WorkerContext) -> Path:
+    def kept(self, context: JobContext) -> Path:
         stored_predictions.save(context.settings.data_dir, KEY, {"task": 1, "model_version": "cold-v1", "result": []})
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
         return context.settings.data_dir / "projects" / KEY
 
     def test_their_jobs_and_predictions_go_at_once_and_their_models_a_day_later(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         folder = self.kept(context)
         for kind in ("train", "embed"):
@@ -70,7 +70,7 @@ class TestProjectsThatAreGone:
         assert "removed the files of 1" in discover("http://studio")
         assert not folder.exists()
 
-    def test_one_that_comes_back_within_the_day_has_its_models(self, context: WorkerContext, studio: Studio) -> None:
+    def test_one_that_comes_back_within_the_day_has_its_models(self, context: JobContext, studio: Studio) -> None:
         folder, here = self.kept(context), studio.project
         studio.project = None
         reconcile(KEY)
@@ -81,7 +81,7 @@ class TestProjectsThatAreGone:
         assert (folder / "models" / "cold-v1").exists()
 
     def test_an_address_that_is_not_label_studio_costs_nothing(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         folder = self.kept(context)
         for view in ("show_project", "list_projects"):
@@ -97,16 +97,16 @@ class TestAnotherLabelStudio:
     """Whoever points LABEL_STUDIO_URL elsewhere for a while finds everything again."""
 
     @pytest.fixture(autouse=True)
-    def elsewhere(self, context: WorkerContext, studio: Studio, redis: Redis, known: None) -> None:
+    def elsewhere(self, context: JobContext, studio: Studio, redis: Redis, known: None) -> None:
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
         reconcile(KEY)
         studio.project = None
 
-    def move(self, redis: Redis, context: WorkerContext) -> None:
+    def move(self, redis: Redis, context: JobContext) -> None:
         redis.hset("coldblitz:studios", KEY, "http://another")
         (context.settings.data_dir / "projects" / KEY / ".studio").write_text("http://another")
 
-    def test_forgets_nothing_of_the_first_one(self, context: WorkerContext, redis: Redis) -> None:
+    def test_forgets_nothing_of_the_first_one(self, context: JobContext, redis: Redis) -> None:
         self.move(redis, context)
         with pytest.raises(LabelStudioError, match="http://another"):
             reconcile(KEY)
@@ -114,14 +114,14 @@ class TestAnotherLabelStudio:
         assert registry.known_keys(redis) == [KEY]
         assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
 
-    def test_nor_when_redis_was_lost_meanwhile(self, context: WorkerContext, redis: Redis) -> None:
+    def test_nor_when_redis_was_lost_meanwhile(self, context: JobContext, redis: Redis) -> None:
         self.move(redis, context)
         redis.flushall()
         discover("http://studio")
         assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
 
     def test_that_connects_us_is_told_of_and_its_project_not_kept(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         registry.remember(redis, Known(UNSEEN, "<View/>"))
         with pytest.raises(
@@ -130,18 +130,14 @@ class TestAnotherLabelStudio:
             reconcile(UNSEEN)
         assert registry.known_keys(redis) == [KEY]
 
-    def test_is_the_same_one_when_it_has_the_project(
-        self, context: WorkerContext, studio: Studio, redis: Redis
-    ) -> None:
+    def test_is_the_same_one_when_it_has_the_project(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         self.move(redis, context)
         studio.project = Studio().project
         reconcile(KEY)
         studio.project = None
         assert "gone" in reconcile(KEY)
 
-    def test_a_project_that_was_deleted_while_nobody_looked_goes_too(
-        self, context: WorkerContext, redis: Redis
-    ) -> None:
+    def test_a_project_that_was_deleted_while_nobody_looked_goes_too(self, context: JobContext, redis: Redis) -> None:
         redis.flushall()
         discover("http://studio")
         assert (context.settings.data_dir / "projects" / KEY / ".gone").exists()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry
 
 
 class TestAProject:
     def test_a_reconcile_notes_its_title_tasks_and_versions(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         assert registry.recall_overview(redis, KEY) is None
         studio.add_task(1)
@@ -24,7 +24,7 @@ class TestAProject:
         assert studio.project is not None
         assert (found.title, found.tasks, found.versions) == (studio.project["title"], 2, {"keyframes-v1": 1})
 
-    def test_it_is_forgotten_with_the_project(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+    def test_it_is_forgotten_with_the_project(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         reconcile(KEY)
         studio.project = None
         reconcile(KEY)

@@ -7,10 +7,10 @@ from known_project import predicted, project, queued
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.pinning import follow_pin, pin
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry
 
 pytestmark = pytest.mark.usefixtures("context", "known")
@@ -23,7 +23,7 @@ class TestTheShownVersion:
         assert "cold-v2 to roll out" in reconcile(KEY)
         assert queued(redis) == ["rollout cold-v2"]
 
-    def test_what_the_admin_pins_is_taken_up(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+    def test_what_the_admin_pins_is_taken_up(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
         registry.activate(redis, KEY, "cold-v2")
         registry.want(redis, KEY, "cold-v2")
@@ -75,7 +75,7 @@ class TestTheShownVersion:
         assert project(studio)["model_version"] == (active or "keyframes-v1")
 
     def test_a_roll_out_that_ends_after_the_project_was_read_is_not_undone(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         studio.add_task(1)
         for version in ("cold-v1", "cold-v2"):
@@ -88,7 +88,7 @@ class TestTheShownVersion:
         assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v2"
 
     def test_suggestions_that_come_late_do_not_push_the_model_aside(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         work = open_project(context, KEY)
         pin(work, "cold-v1")

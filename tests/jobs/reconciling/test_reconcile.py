@@ -14,8 +14,8 @@ from ml_backend.errors import (
     LabelStudioRefused,
     LabelStudioUnreachable,
 )
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import reconcile
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known
 from ml_backend.settings import Settings
@@ -52,7 +52,7 @@ class TestReconciling:
         reconcile(KEY)
         assert queued(redis) == []
 
-    def test_what_a_wiped_redis_knew_is_found_again(self, context: WorkerContext, studio: Studio, redis: Redis) -> None:
+    def test_what_a_wiped_redis_knew_is_found_again(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         assert studio.project is not None
         studio.project["model_version"] = "cold-v3"
         (context.models_dir(KEY) / "cold-v3").mkdir(parents=True)
@@ -125,13 +125,13 @@ class TestLabelStudioIsAway:
     ) -> None:
         from loopback import closed_port
 
-        away = WorkerContext(replace(redis_settings, label_studio_url=f"http://127.0.0.1:{closed_port()}"))
+        away = JobContext(replace(redis_settings, label_studio_url=f"http://127.0.0.1:{closed_port()}"))
         monkeypatch.setattr("ml_backend.jobs.reconciling.reconcile.worker_context", lambda: away)
         with pytest.raises(LabelStudioUnreachable):
             reconcile(KEY)
         away.redis.close()
 
-    def test_a_token_without_rights_does_not(self, context: WorkerContext, studio: Studio) -> None:
+    def test_a_token_without_rights_does_not(self, context: JobContext, studio: Studio) -> None:
         studio.view_functions["show_project"] = lambda: ({"detail": "No rights."}, 403)
         with pytest.raises(LabelStudioRefused, match="No rights"):
             reconcile(KEY)

@@ -13,8 +13,8 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.features.blocks import Samples
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.suggestions.suggest import first_frames, judged, left_out, suggest, suggestible
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import registry
 from sampling.auto import auto
@@ -114,7 +114,7 @@ def flawed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("sampling", STRATEGIES)
 def test_a_task_gets_good_frames_and_the_admin_is_told_of_the_others(
-    context: WorkerContext, studio: Studio, redis: Redis, flawed: Path, sampling: str
+    context: JobContext, studio: Studio, redis: Redis, flawed: Path, sampling: str
 ) -> None:
     registry.remember(redis, registry.Known(KEY, "<View/>", {"sampling": sampling, "frames_per_video": 6}))
     studio.add_task(5, flawed)

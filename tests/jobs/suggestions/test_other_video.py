@@ -12,12 +12,12 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.errors import VideoError
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.videos import begin
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import reconcile_state, registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
 
@@ -38,7 +38,7 @@ def suggested(studio: Studio, task: int) -> list[int]:
     return [region["value"]["ranges"][0]["start"] for p in found for region in p["result"]]
 
 
-def kept(context: WorkerContext, task: int) -> list[str]:
+def kept(context: JobContext, task: int) -> list[str]:
     """What there is of a task in files and in Redis."""
     data_dir = context.settings.data_dir
     return [
@@ -80,7 +80,7 @@ class TestANumberThatIsUsedAgain:
         assert suggested(studio, 1)
 
     def test_nothing_of_the_old_one_is_kept(
-        self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path]
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path]
     ) -> None:
         studio.add_task(1, films[1])
         suggest(KEY, 1)
@@ -95,7 +95,7 @@ class TestANumberThatIsUsedAgain:
         assert 0 < max(suggested(studio, 1)) <= 30
 
     def test_a_job_finds_out_before_any_reconcile(
-        self, context: WorkerContext, studio: Studio, films: tuple[Path, Path]
+        self, context: JobContext, studio: Studio, films: tuple[Path, Path]
     ) -> None:
         studio.add_task(1, films[1])
         suggest(KEY, 1)
@@ -118,7 +118,7 @@ class TestAnotherVideo:
     """Label Studio sends no event when a task's data are changed."""
 
     @pytest.fixture
-    def task(self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path]) -> int:
+    def task(self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path]) -> int:
         """It has its suggestions, and nothing is left to do."""
         for number in (1, 2):
             studio.add_task(number, films[1])
@@ -130,7 +130,7 @@ class TestAnotherVideo:
         return 1
 
     def test_is_suggested_anew_in_the_same_place(
-        self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
     ) -> None:
         before = {p["id"] for p in studio.predictions}
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
@@ -160,7 +160,7 @@ class TestAnotherVideo:
         assert max(suggested(studio, 2)) > 90
 
     def test_predictions_of_our_other_versions_go_and_those_of_other_models_stay(
-        self, context: WorkerContext, studio: Studio, films: tuple[Path, Path], task: int
+        self, context: JobContext, studio: Studio, films: tuple[Path, Path], task: int
     ) -> None:
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
         for version in ("cold-v1", "cold-v9", "yolo-8"):
@@ -213,7 +213,7 @@ class TestAnotherVideo:
         redis.flushall()
         assert "1 tasks with another video to suggest" in reconcile(KEY)
 
-    def test_trains_anew(self, context: WorkerContext, studio: Studio, films: tuple[Path, Path], task: int) -> None:
+    def test_trains_anew(self, context: JobContext, studio: Studio, films: tuple[Path, Path], task: int) -> None:
         annotate(studio, task, LATER)
         work = open_project(context, KEY)
         before = fingerprint(work, annotated_tasks(work), "resnet")
@@ -221,7 +221,7 @@ class TestAnotherVideo:
         assert fingerprint(work, annotated_tasks(work), "resnet") != before
 
     def test_which_came_while_a_job_was_at_work_is_not_missed(
-        self, context: WorkerContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
     ) -> None:
         work = open_project(context, KEY)
         read = context.client.task(7, task)
@@ -232,7 +232,7 @@ class TestAnotherVideo:
 
 class TestWhatItCosts:
     def test_only_tasks_that_changed_and_were_known_are_listed(
-        self, context: WorkerContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch
+        self, context: JobContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for task in range(1, 31):
             studio.add_task(task)

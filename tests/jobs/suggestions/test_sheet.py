@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from studio import KEY, Studio, drawn
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.suggestions.sheet import sheet
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import stored_predictions, task_view
 from ml_backend.projects.task_view import ContactSheet
 
@@ -37,7 +37,7 @@ def video(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def made(
-    context: WorkerContext, studio: Studio, video: Path, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, studio: Studio, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[ContactSheet, NDArray[np.uint8]]]:
     monkeypatch.setattr("ml_backend.jobs.suggestions.sheet.worker_context", lambda: context)
     studio.add_task(1, video)

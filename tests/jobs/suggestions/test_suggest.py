@@ -14,8 +14,8 @@ from studio import KEY, Studio
 
 from ml_backend.errors import VideoError, VideoUnreadable
 from ml_backend.features.blocks import Samples, VideoFeatures
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.suggestions.suggest import suggest
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry, stored_predictions
 from ml_backend.projects.registry import Known
 from ml_backend.video.timeline import read_timeline
@@ -43,7 +43,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestSuggesting:
     def test_each_new_picture_is_asked_about_and_the_stream_shows_it(
-        self, context: WorkerContext, studio: Studio, redis: Redis, clip: Path
+        self, context: JobContext, studio: Studio, redis: Redis, clip: Path
     ) -> None:
         studio.add_task(5, clip)
         assert suggest(KEY, 5) == "suggested 4 frames of task 5"
@@ -59,7 +59,7 @@ class TestSuggesting:
         assert answer["result"] == pushed["result"]
 
     def test_a_copy_of_another_task_s_video_is_asked_about_once_unless_frames_are_wished_for_evenly(
-        self, context: WorkerContext, studio: Studio, redis: Redis, clip: Path
+        self, context: JobContext, studio: Studio, redis: Redis, clip: Path
     ) -> None:
         for task in (5, 6):
             studio.add_task(task, clip)
@@ -70,7 +70,7 @@ class TestSuggesting:
         assert suggest(KEY, 7) == "suggested 3 frames of task 7"
 
     def test_a_few_evenly_when_the_project_wants_that(
-        self, context: WorkerContext, studio: Studio, redis: Redis, clip: Path
+        self, context: JobContext, studio: Studio, redis: Redis, clip: Path
     ) -> None:
         remember(redis, extra_params={"sampling": "uniform", "frames_per_video": 2})
         studio.add_task(5, clip)
@@ -81,7 +81,7 @@ class TestSuggesting:
     @pytest.mark.parametrize(("sampling", "expected"), [("unique", [1, 51, 76]), ("uniform", [10, 30, 50])])
     def test_a_video_that_was_embedded_before_is_not_decoded_again(
         self,
-        context: WorkerContext,
+        context: JobContext,
         studio: Studio,
         redis: Redis,
         clip: Path,
@@ -114,14 +114,14 @@ class TestSuggesting:
         else:
             assert "damaged" not in told
 
-    def test_once(self, context: WorkerContext, studio: Studio, clip: Path) -> None:
+    def test_once(self, context: JobContext, studio: Studio, clip: Path) -> None:
         studio.add_task(5, clip)
         suggest(KEY, 5)
         assert suggest(KEY, 5) == "task 5 has its suggestions already"
         assert len(studio.predictions) == 1
 
     def test_killed_before_it_could_pin_them_it_does_so_the_next_time(
-        self, context: WorkerContext, studio: Studio, redis: Redis
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         studio.add_task(5)
         studio.predictions.append({"id": 0, "task": 5, "model_version": "keyframes-v1", "result": []})
@@ -130,9 +130,7 @@ class TestSuggesting:
         assert studio.project["model_version"] == "keyframes-v1"
         assert queued(redis) == ["embed 5"]
 
-    def test_a_model_in_use_stays_pinned(
-        self, context: WorkerContext, studio: Studio, redis: Redis, clip: Path
-    ) -> None:
+    def test_a_model_in_use_stays_pinned(self, context: JobContext, studio: Studio, redis: Redis, clip: Path) -> None:
         assert studio.project is not None
         studio.project["model_version"] = "cold-v3"
         registry.activate(redis, KEY, "cold-v3")
@@ -145,7 +143,7 @@ class TestSuggesting:
         [(b"", VideoError), (b"<html>no video</html>", VideoUnreadable), (bytes(5000), VideoUnreadable)],
     )
     def test_what_is_no_video_is_told_by_its_task(
-        self, context: WorkerContext, studio: Studio, tmp_path: Path, content: bytes, error: type[Exception]
+        self, context: JobContext, studio: Studio, tmp_path: Path, content: bytes, error: type[Exception]
     ) -> None:
         (tmp_path / "bad.mp4").write_bytes(content)
         studio.add_task(5, tmp_path / "bad.mp4")
@@ -153,7 +151,7 @@ class TestSuggesting:
             suggest(KEY, 5)
         assert studio.predictions == []
 
-    def test_a_task_without_a_video_says_which_key_it_lacks(self, context: WorkerContext, studio: Studio) -> None:
+    def test_a_task_without_a_video_says_which_key_it_lacks(self, context: JobContext, studio: Studio) -> None:
         studio.add_task(5)
         studio.tasks[5]["data"] = {"film": "a.mp4"}
         with pytest.raises(VideoError, match=r"Task 5 has no video.*'video'"):

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.demo.clips import Clip, Script, make_clips
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import list_versions
 from ml_backend.projects import label_report, registry
 from ml_backend.projects.label_report import Account, AccountRow
@@ -49,10 +49,10 @@ def context(
     warm: Callable[[Path], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": warm(tmp_path), "redis_url": redis_url(redis_settings)}
-        made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+        made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         registry.remember(redis, Known(KEY, CONFIG))
         monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         yield made
@@ -72,7 +72,7 @@ def of_yolo(start: int, end: int) -> dict[str, Any]:
     return {**drawn(f"yolo-{start}", start, end, "cat"), "origin": "prediction"}
 
 
-def account(context: WorkerContext, task: int | None = None) -> Account:
+def account(context: JobContext, task: int | None = None) -> Account:
     found = label_report.load_account(context.settings.data_dir, KEY, task)
     assert found is not None
     assert found.regions == sum(row.regions for row in found.rows), "it adds up"
@@ -83,7 +83,7 @@ def told(redis: Redis) -> list[str]:
     return [sentence for sentences in registry.problems(redis).values() for sentence in sentences]
 
 
-def test_each_region_is_accounted_for_on_the_card_and_by_task(context: WorkerContext, studio: Studio) -> None:
+def test_each_region_is_accounted_for_on_the_card_and_by_task(context: JobContext, studio: Studio) -> None:
     left = drawn("kf-30", 30, 30)
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"), left, BOX, drawn("x", 9, 9, "cow"))
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
@@ -104,7 +104,7 @@ def test_each_region_is_accounted_for_on_the_card_and_by_task(context: WorkerCon
 
 
 def test_the_admin_hears_what_was_read_where_it_taught_nothing(
-    context: WorkerContext, studio: Studio, redis: Redis
+    context: JobContext, studio: Studio, redis: Redis
 ) -> None:
     annotate(studio, 1, of_yolo(1, 10), of_yolo(15, 20), drawn("x", 9, 9, "cow"))
     said = train(KEY)
@@ -117,19 +117,19 @@ def test_the_admin_hears_what_was_read_where_it_taught_nothing(
     assert account(context).taught == 0
 
 
-def test_also_where_all_of_it_is_about_something_else(context: WorkerContext, studio: Studio, redis: Redis) -> None:
+def test_also_where_all_of_it_is_about_something_else(context: JobContext, studio: Studio, redis: Redis) -> None:
     annotate(studio, 1, {**drawn("x", 3, 9, "cat"), "from_name": "before-it-was-renamed"})
     assert "1 belongs to a control that is not predicted" in train(KEY)
 
 
-def test_that_nothing_was_labelled_is_said_where_it_is_so(context: WorkerContext, studio: Studio) -> None:
+def test_that_nothing_was_labelled_is_said_where_it_is_so(context: JobContext, studio: Studio) -> None:
     annotate(studio, 1)
     assert train(KEY).startswith("No frame has been labeled yet.")
     assert account(context) == Account(account(context).made, annotations=1)
 
 
 def test_what_is_skipped_after_a_training_is_accounted_for_although_there_is_nothing_new_to_learn(
-    context: WorkerContext, studio: Studio
+    context: JobContext, studio: Studio
 ) -> None:
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
     train(KEY)
@@ -145,13 +145,13 @@ def test_what_is_skipped_after_a_training_is_accounted_for_although_there_is_not
     assert (account(context).skipped, account(context).regions) == (1, 3)
 
 
-def test_skipped_annotations_are_accounted_for_without_any_other(context: WorkerContext, studio: Studio) -> None:
+def test_skipped_annotations_are_accounted_for_without_any_other(context: JobContext, studio: Studio) -> None:
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
     assert train(KEY) == "nothing is annotated yet"
     assert account(context).rows == (AccountRow("events", "skipped", 1),)
 
 
-def test_a_video_that_cannot_be_used_is_the_reason(context: WorkerContext, studio: Studio, tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_used_is_the_reason(context: JobContext, studio: Studio, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video" * 100)
     studio.add_task(3, broken)
@@ -159,7 +159,7 @@ def test_a_video_that_cannot_be_used_is_the_reason(context: WorkerContext, studi
     assert "1 is in a video that cannot be used" in train(KEY)
 
 
-def test_people_who_disagree_are_named(context: WorkerContext, studio: Studio) -> None:
+def test_people_who_disagree_are_named(context: JobContext, studio: Studio) -> None:
     studio.users = [{"id": 11, "first_name": "Ada", "last_name": "", "email": "ada@a.example"}]
     annotate(studio, 1, answered(3, "cat"), completed_by=11)
     annotate(studio, 1, answered(3, "dog"), completed_by=12)
@@ -171,7 +171,7 @@ def test_people_who_disagree_are_named(context: WorkerContext, studio: Studio) -
 
 
 def test_three_hundred_labels_without_an_example_are_one_sentence(
-    context: WorkerContext, studio: Studio, redis: Redis
+    context: JobContext, studio: Studio, redis: Redis
 ) -> None:
     assert studio.project is not None
     many = "".join(f'<Label value="l{number}"/>' for number in range(298))
@@ -184,7 +184,7 @@ def test_three_hundred_labels_without_an_example_are_one_sentence(
     ]
 
 
-def test_the_command_prints_it(context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_it(context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"), BOX)
     train(KEY)
     for name, value in (
@@ -206,7 +206,7 @@ def test_the_command_prints_it(context: WorkerContext, studio: Studio, monkeypat
 
 
 def test_annotations_that_mean_something_else_since_are_learnt_again(
-    context: WorkerContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
     assert "trained cold-v1" in train(KEY)

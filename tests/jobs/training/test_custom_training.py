@@ -16,11 +16,11 @@ from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.errors import CustomModelError
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.projects import registry, training_choice
 from ml_backend.projects.registry import Known
@@ -84,11 +84,11 @@ def studio(films: dict[int, tuple[Path, int]]) -> Studio:
 @pytest.fixture
 def context(
     studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     with serving(studio) as url:
         file = tmp_path / "sky.py"
         file.write_text(EXAMPLE.read_text())
-        made = WorkerContext(
+        made = JobContext(
             replace(
                 redis_settings,
                 label_studio_url=url,
@@ -104,7 +104,7 @@ def context(
         yield made
 
 
-def versions(context: WorkerContext) -> tuple[ModelCard, ...]:
+def versions(context: JobContext) -> tuple[ModelCard, ...]:
     return list_versions(context.models_dir(KEY))
 
 
@@ -113,7 +113,7 @@ def problems(redis: Redis) -> list[str]:
 
 
 def test_it_waits_for_labels_learns_from_them_and_again_from_more(
-    context: WorkerContext, studio: Studio, redis: Redis, films: dict[int, tuple[Path, int]]
+    context: JobContext, studio: Studio, redis: Redis, films: dict[int, tuple[Path, int]]
 ) -> None:
     assert "two different labels" in train(KEY)
     assert versions(context) == ()
@@ -146,7 +146,7 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
 
 
 def test_what_is_kept_of_a_version_is_made_again_when_the_disk_has_lost_it(
-    context: WorkerContext, studio: Studio, films: dict[int, tuple[Path, int]]
+    context: JobContext, studio: Studio, films: dict[int, tuple[Path, int]]
 ) -> None:
     studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
     train(KEY)
@@ -159,7 +159,7 @@ def test_what_is_kept_of_a_version_is_made_again_when_the_disk_has_lost_it(
 
 
 def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
-    context: WorkerContext, studio: Studio, films: dict[int, tuple[Path, int]]
+    context: JobContext, studio: Studio, films: dict[int, tuple[Path, int]]
 ) -> None:
     studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
     train(KEY)
@@ -174,7 +174,7 @@ def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
     assert [path.name for path in context.models_dir(KEY).iterdir() if path.name.startswith(".fit")] == []
 
 
-def test_one_answer_alone_teaches_nothing(context: WorkerContext, studio: Studio) -> None:
+def test_one_answer_alone_teaches_nothing(context: JobContext, studio: Studio) -> None:
     studio.tasks[1]["annotations"] = [reviewed(1, (1, FRAMES, "day"))]
     assert "two different labels" in train(KEY)
     assert annotated_tasks(open_project(context, KEY))
@@ -182,7 +182,7 @@ def test_one_answer_alone_teaches_nothing(context: WorkerContext, studio: Studio
 
 
 def test_what_was_chosen_on_the_models_page_is_trained_now_and_after_the_next_annotation(
-    context: WorkerContext, studio: Studio, films: dict[int, tuple[Path, int]]
+    context: JobContext, studio: Studio, films: dict[int, tuple[Path, int]]
 ) -> None:
     data_dir, project = context.settings.data_dir, Known(KEY, CONFIG, {})
     for task in (1, 2):

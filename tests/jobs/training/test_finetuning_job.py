@@ -15,6 +15,7 @@ from rq.job import Job, _job_stack
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio, drawn
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version
 from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project import open_project
@@ -22,7 +23,6 @@ from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.finetuning import outgrown, worth_using
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.projects import registry
@@ -88,12 +88,12 @@ def studio(films: list[tuple[Path, tuple[str, ...]]]) -> Studio:
 @pytest.fixture
 def context(
     studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     with serving(studio) as url:
         settings = replace(
             redis_settings, label_studio_url=url, data_dir=warm(tmp_path), backbone_weights="none", device="cpu"
         )
-        made = WorkerContext(settings)
+        made = JobContext(settings)
         made.__dict__["redis"] = redis
         for name in ("training.train", "predictions.rollout", "training.evaluate", "suggestions.embed"):
             monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
@@ -101,12 +101,12 @@ def context(
         yield made
 
 
-def newest(context: WorkerContext) -> ModelCard:
+def newest(context: JobContext) -> ModelCard:
     return list_versions(context.models_dir(KEY))[-1]
 
 
 def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_out(
-    context: WorkerContext, studio: Studio, redis: Redis, films: list[tuple[Path, tuple[str, ...]]]
+    context: JobContext, studio: Studio, redis: Redis, films: list[tuple[Path, tuple[str, ...]]]
 ) -> None:
     watched = WatchedJob.create("ml_backend.jobs.training.train.train", args=(KEY,), connection=redis)
     _job_stack.push(watched)
@@ -176,7 +176,7 @@ def test_another_is_made_for_a_quarter_more_videos_other_labels_or_another_backb
 
 
 def test_with_too_few_videos_the_frozen_network_is_used_and_the_admin_is_told(
-    context: WorkerContext, studio: Studio, redis: Redis
+    context: JobContext, studio: Studio, redis: Redis
 ) -> None:
     for number in (2, 3, 4):
         studio.tasks[number]["annotations"] = []

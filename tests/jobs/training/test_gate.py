@@ -14,10 +14,10 @@ from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Clip, Script, make_clips
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.decision import roll_out_unless_worse
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.comparison import Comparison, load_answers
 from ml_backend.learning.versions import load_card, load_version, save_version
 from ml_backend.projects import registry
@@ -52,11 +52,11 @@ def studio(clips: list[Clip]) -> Studio:
 @pytest.fixture
 def context(
     studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: Any
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     data = warm(tmp_path / "data")
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": data, "redis_url": redis_url(redis_settings)}
-        made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+        made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         registry.remember(made.redis, Known(KEY, TWO))
         monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         yield made
@@ -71,12 +71,12 @@ def answer(studio: Studio, clips: list[Clip], tasks: range, at: str) -> None:
         studio.tasks[task]["annotations"] = [{"id": task, "result": result, "updated_at": at}]
 
 
-def decision(context: WorkerContext, version: str) -> str:
+def decision(context: JobContext, version: str) -> str:
     return load_card(context.models_dir(KEY), version).decision
 
 
 def test_a_version_is_compared_with_the_one_that_is_shown(
-    context: WorkerContext, studio: Studio, clips: list[Clip]
+    context: JobContext, studio: Studio, clips: list[Clip]
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     assert "cold-v1 is rolled out" in train(KEY)
@@ -93,7 +93,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
     )
 
 
-def test_the_admin_reads_why_one_is_kept_back(context: WorkerContext, studio: Studio, clips: list[Clip]) -> None:
+def test_the_admin_reads_why_one_is_kept_back(context: JobContext, studio: Studio, clips: list[Clip]) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
     registry.activate(context.redis, KEY, "cold-v1")
@@ -108,7 +108,7 @@ def test_the_admin_reads_why_one_is_kept_back(context: WorkerContext, studio: St
     assert registry.wanted_version(context.redis, KEY) == "cold-v1"
 
 
-def test_another_label_begins_a_new_comparison(context: WorkerContext, studio: Studio, clips: list[Clip]) -> None:
+def test_another_label_begins_a_new_comparison(context: JobContext, studio: Studio, clips: list[Clip]) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
     registry.activate(context.redis, KEY, "cold-v1")
@@ -122,7 +122,7 @@ def test_another_label_begins_a_new_comparison(context: WorkerContext, studio: S
 
 
 def test_a_version_whose_files_are_gone_is_nothing_to_compare_with(
-    context: WorkerContext, studio: Studio, clips: list[Clip]
+    context: JobContext, studio: Studio, clips: list[Clip]
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)
@@ -133,7 +133,7 @@ def test_a_version_whose_files_are_gone_is_nothing_to_compare_with(
 
 
 def test_one_is_not_kept_back_for_a_version_that_predicts_no_more(
-    context: WorkerContext, studio: Studio, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+    context: JobContext, studio: Studio, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
     train(KEY)

@@ -12,9 +12,9 @@ import pytest
 from studio import KEY, Studio
 
 from ml_backend.annotation import Annotation, Origin, Region
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, note_labelled
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.client import Task
 from ml_backend.projects import label_report, stored_predictions
 from ml_backend.projects.label_report import HumanRegion, LabelReport
@@ -36,15 +36,15 @@ def region(name: str, start: int, end: int, label: str | None = "cat", origin: O
 
 class TestWhatPeopleHaveLabelled:
     @pytest.fixture
-    def work(self, context: WorkerContext) -> ProjectWork:
+    def work(self, context: JobContext) -> ProjectWork:
         return open_project(context, KEY)
 
-    def report(self, context: WorkerContext) -> LabelReport:
+    def report(self, context: JobContext) -> LabelReport:
         found = label_report.load(context.settings.data_dir, KEY)
         assert found is not None
         return found
 
-    def test_frames_regions_and_whole_videos_are_counted(self, context: WorkerContext, work: ProjectWork) -> None:
+    def test_frames_regions_and_whole_videos_are_counted(self, context: JobContext, work: ProjectWork) -> None:
         tasks = [
             annotated(1, 11, region("a", 1, 10), region("b", 11, 15, "dog")),
             annotated(
@@ -57,7 +57,7 @@ class TestWhatPeopleHaveLabelled:
         assert (report.frames, report.regions) == ({"cat": 11, "dog": 5}, {"cat": 2, "dog": 1})
         assert [(each.author, each.annotations, each.frames) for each in report.authors] == [(11, 1, 15), (12, 1, 1)]
 
-    def test_who_or_what_gave_a_label_is_told_apart(self, context: WorkerContext, work: ProjectWork) -> None:
+    def test_who_or_what_gave_a_label_is_told_apart(self, context: JobContext, work: ProjectWork) -> None:
         def item(name: str, start: int, end: int) -> dict[str, Any]:
             value = {"ranges": [{"start": start, "end": end}], "timelinelabels": ["cat"]}
             control = {"from_name": work.question.from_name, "to_name": work.question.to_name}
@@ -81,7 +81,7 @@ class TestWhatPeopleHaveLabelled:
         assert report.sources == {"cat": {"accepted": 1, "changed": 1, "person": 2}}
 
     def test_a_dragged_edge_is_seen_when_the_prediction_is_deleted(
-        self, context: WorkerContext, work: ProjectWork
+        self, context: JobContext, work: ProjectWork
     ) -> None:
         left = region("cold-v1-1_1_10", 1, 10, origin="prediction")
         dragged = region("cold-v1-2_20_30", 20, 33, origin="prediction")
@@ -90,7 +90,7 @@ class TestWhatPeopleHaveLabelled:
         assert [each.source for each in found] == ["accepted", "changed"]
 
     def test_what_was_copied_or_is_another_models_is_not_called_changed(
-        self, context: WorkerContext, work: ProjectWork
+        self, context: JobContext, work: ProjectWork
     ) -> None:
         copied = replace(region("cold-v1-1_1_10", 1, 10), origin=None)
         others = region("yolo-1", 20, 30, origin="prediction")
@@ -113,7 +113,7 @@ class TestWhatPeopleHaveLabelled:
         assert [each.source for each in found] == ["accepted", "accepted", "changed", "changed", "person"]
 
     def test_people_have_their_names_and_the_time_that_they_took(
-        self, context: WorkerContext, work: ProjectWork, studio: Studio
+        self, context: JobContext, work: ProjectWork, studio: Studio
     ) -> None:
         studio.users = [
             {"id": 11, "first_name": "Ada", "last_name": "Lovelace", "email": "ada@a.example"},
@@ -127,15 +127,11 @@ class TestWhatPeopleHaveLabelled:
         found = {each.called: (each.seconds, each.median_seconds) for each in self.report(context).authors}
         assert found == {"Ada Lovelace": (20.0, 6.0), "ben@a.example": (None, None), "user 13": (2.0, 2.0)}
 
-    def test_a_token_that_may_not_see_people_leaves_their_numbers(
-        self, context: WorkerContext, work: ProjectWork
-    ) -> None:
+    def test_a_token_that_may_not_see_people_leaves_their_numbers(self, context: JobContext, work: ProjectWork) -> None:
         note_labelled(work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None)], [])
         assert [each.called for each in self.report(context).authors] == ["user 11", "unknown"]
 
-    def test_a_report_from_before_there_were_names_is_still_read(
-        self, context: WorkerContext, work: ProjectWork
-    ) -> None:
+    def test_a_report_from_before_there_were_names_is_still_read(self, context: JobContext, work: ProjectWork) -> None:
         note_labelled(work, [annotated(1, 11, region("a", 1, 10))], [])
         path = context.settings.data_dir / "projects" / KEY / "labelled" / "report.json"
         data = json.loads(path.read_text())
@@ -145,7 +141,7 @@ class TestWhatPeopleHaveLabelled:
         path.write_text(json.dumps(data))
         assert self.report(context).authors[0].called == "user 11"
 
-    def test_what_is_no_longer_annotated_is_forgotten(self, context: WorkerContext, work: ProjectWork) -> None:
+    def test_what_is_no_longer_annotated_is_forgotten(self, context: JobContext, work: ProjectWork) -> None:
         note_labelled(work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None, region("b", 1, 2))], [])
         note_labelled(work, [annotated(2, None, region("b", 1, 2))], [])
         assert label_report.regions_of(context.settings.data_dir, KEY, 1) == ()

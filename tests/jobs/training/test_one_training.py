@@ -10,8 +10,8 @@ from flask import Response
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.queueing.queue import listing
 
 
@@ -34,7 +34,7 @@ def studio() -> SlowStudio:
 
 
 def test_a_training_that_finds_another_one_ends_at_once_and_is_asked_for_again_after_it(
-    context: WorkerContext, studio: SlowStudio, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, studio: SlowStudio, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: context)
     with ThreadPoolExecutor(1) as worker:

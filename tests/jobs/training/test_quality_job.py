@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from ml_backend.cli import app
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.training.quality import quality
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known
 from ml_backend.projects.reports import QualityReport, load_quality
@@ -54,7 +54,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 
 @pytest.fixture(scope="module")
-def context(clips: list[Clip], redis_settings: Settings, warm: Callable[[Path], Path]) -> Iterator[WorkerContext]:
+def context(clips: list[Clip], redis_settings: Settings, warm: Callable[[Path], Path]) -> Iterator[JobContext]:
     """Three tasks that Ann annotated. In the first she calls a car a ball; Ben did the second too, and mistakes its end."""
     studio = Studio()
     assert studio.project is not None
@@ -71,14 +71,14 @@ def context(clips: list[Clip], redis_settings: Settings, warm: Callable[[Path], 
     studio.users = [{"id": ANN, "first_name": "Ann", "last_name": "Able", "email": "ann@a.example"}]
     warm(redis_settings.data_dir)
     with serving(studio) as url:
-        made = WorkerContext(replace(redis_settings, label_studio_url=url, backbone_weights="none", device="cpu"))
+        made = JobContext(replace(redis_settings, label_studio_url=url, backbone_weights="none", device="cpu"))
         registry.remember(made.redis, Known(KEY, CONFIG))
         yield made
         made.redis.close()
 
 
 @pytest.fixture(scope="module")
-def report(context: WorkerContext) -> QualityReport:
+def report(context: JobContext) -> QualityReport:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("ml_backend.jobs.training.quality.worker_context", lambda: context)
         quality(KEY)
@@ -88,7 +88,7 @@ def report(context: WorkerContext) -> QualityReport:
 
 
 def test_a_region_with_the_wrong_label_is_the_worst_and_opens_in_label_studio(
-    report: QualityReport, context: WorkerContext
+    report: QualityReport, context: JobContext
 ) -> None:
     worst = report.suspects[0]
     assert (worst.task, worst.video, worst.given, worst.expected, worst.kind) == (

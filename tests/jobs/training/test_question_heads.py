@@ -19,12 +19,12 @@ from ml_backend.errors import SettingsError
 from ml_backend.export.choose import Choice
 from ml_backend.export.project import open_work
 from ml_backend.export.write import write_export
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions.rollout import rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_whole
 from ml_backend.learning.versions import list_versions, load_heads
@@ -82,10 +82,10 @@ def studio(clips: list[Clip]) -> Studio:
     return opened(clips)
 
 
-def worker(settings: Settings, url: str, data_dir: Path) -> WorkerContext:
+def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
     """With all videos embedded, or fetched where the folder has their embeddings."""
     here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
-    made = WorkerContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+    made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
     registry.remember(made.redis, Known(KEY, CONFIG))
     work = open_project(made, KEY)
     for task in made.client.tasks(work.id):
@@ -115,7 +115,7 @@ def context(
     redis_settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     shutil.copytree(embedded, tmp_path / "data")
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
@@ -131,7 +131,7 @@ def said(result: list[dict[str, Any]], control: str) -> set[str]:
     }
 
 
-def test_one_version_holds_a_head_for_each_and_predicts_all_of_them(context: WorkerContext, studio: Studio) -> None:
+def test_one_version_holds_a_head_for_each_and_predicts_all_of_them(context: JobContext, studio: Studio) -> None:
     assert "cold-v1 is rolled out" in train(KEY)
     assert "predicted" in rollout(KEY, "cold-v1")
     (card,) = list_versions(context.models_dir(KEY))
@@ -158,7 +158,7 @@ def test_one_version_holds_a_head_for_each_and_predicts_all_of_them(context: Wor
     assert view.whole["clip"]["busy"] > view.whole["clip"]["quiet"]
 
 
-def test_the_same_name_in_two_controls_is_two_things(context: WorkerContext) -> None:
+def test_the_same_name_in_two_controls_is_two_things(context: JobContext) -> None:
     train(KEY)
     (what, _), (road, _), _ = load_heads(context.models_dir(KEY), "cold-v1")
     work = open_project(context, KEY)
@@ -168,7 +168,7 @@ def test_the_same_name_in_two_controls_is_two_things(context: WorkerContext) -> 
     assert road.probabilities(features)[ball, 1].mean() < 0.5  # type: ignore[index]
 
 
-def test_each_is_measured_on_its_own(context: WorkerContext) -> None:
+def test_each_is_measured_on_its_own(context: JobContext) -> None:
     train(KEY)
     told = evaluate(KEY, "cold-v1")
     (card,) = list_versions(context.models_dir(KEY))
@@ -179,9 +179,7 @@ def test_each_is_measured_on_its_own(context: WorkerContext) -> None:
     assert measured["clip"]["frames"] == len(ANSWERED)
 
 
-def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(
-    context: WorkerContext, studio: Studio, redis: Redis
-) -> None:
+def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(context: JobContext, studio: Studio, redis: Redis) -> None:
     for task in ANSWERED:
         items = studio.tasks[task]["annotations"][0]["result"]
         items[:] = [item for item in items if item["from_name"] == "road"]
@@ -194,7 +192,7 @@ def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(
     assert any(sentence.startswith("clip: No video has been answered yet.") for sentence in sentences)
 
 
-def test_what_people_have_said_of_a_whole_video_stays(context: WorkerContext, studio: Studio) -> None:
+def test_what_people_have_said_of_a_whole_video_stays(context: JobContext, studio: Studio) -> None:
     train(KEY)
     rollout(KEY, "cold-v1")
     (prediction,) = (each for each in studio.predictions if each["task"] == 2)
@@ -204,7 +202,7 @@ def test_what_people_have_said_of_a_whole_video_stays(context: WorkerContext, st
     assert (whole.labels, whole.score, is_untouched_whole(whole)) == (("quiet",), 1.0, True)
 
 
-def test_a_project_that_asks_for_nothing_but_the_class_of_its_videos(context: WorkerContext, studio: Studio) -> None:
+def test_a_project_that_asks_for_nothing_but_the_class_of_its_videos(context: JobContext, studio: Studio) -> None:
     assert studio.project is not None
     studio.project["label_config"] = CONFIG.replace("<TimelineLabels", "<Hidden").replace(
         "</TimelineLabels", "</Hidden"
@@ -222,7 +220,7 @@ def test_a_project_that_asks_for_nothing_but_the_class_of_its_videos(context: Wo
 
 
 def test_a_second_control_put_in_front_of_an_old_model_takes_nothing_from_it(
-    context: WorkerContext, studio: Studio
+    context: JobContext, studio: Studio
 ) -> None:
     assert studio.project is not None
     front, road = CONFIG.split("\n")[1:3]
@@ -237,7 +235,7 @@ def test_a_second_control_put_in_front_of_an_old_model_takes_nothing_from_it(
     assert said(prediction["result"], "road") <= {"free", "ball"}
 
 
-def test_regions_on_a_control_that_was_renamed_are_told(context: WorkerContext, studio: Studio, redis: Redis) -> None:
+def test_regions_on_a_control_that_was_renamed_are_told(context: JobContext, studio: Studio, redis: Redis) -> None:
     assert studio.project is not None
     studio.project["label_config"] = CONFIG.replace('name="road"', 'name="street"')
     train(KEY)
@@ -251,7 +249,7 @@ def test_regions_on_a_control_that_was_renamed_are_told(context: WorkerContext, 
     assert not any("the control “road”" in sentence for told in registry.problems(redis).values() for sentence in told)
 
 
-def test_an_export_names_the_control_of_each_label(context: WorkerContext, studio: Studio, tmp_path: Path) -> None:
+def test_an_export_names_the_control_of_each_label(context: JobContext, studio: Studio, tmp_path: Path) -> None:
     train(KEY)
     rollout(KEY, "cold-v1")
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WorkerContext:
+class JobContext:
     settings: Settings
 
     @cached_property
@@ -125,8 +125,8 @@ class WorkerContext:
 
 
 @lru_cache(maxsize=1)
-def worker_context() -> WorkerContext:
+def worker_context() -> JobContext:
     """The context of this process, from its environment. Raises SettingsError."""
     settings = Settings.from_environment()
     logs.hide(*settings.secrets)
-    return WorkerContext(settings)
+    return JobContext(settings)
