@@ -10,10 +10,11 @@ from torchvision import datasets, models, transforms
 frames, model_file = Path(sys.argv[1]), Path(sys.argv[2])
 SIZE, MEAN, STD = 64, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 prepare = transforms.Compose([transforms.Resize((SIZE, SIZE)), transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
+torch.manual_seed(0)
 data = datasets.ImageFolder(str(frames), prepare)
 model = models.resnet18(weights=None, num_classes=len(data.classes))  # weights="DEFAULT" learns from fewer frames
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-for epoch in range(4):
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+for epoch in range(6):
     for pictures, classes in torch.utils.data.DataLoader(data, batch_size=16, shuffle=True, drop_last=True):
         loss = torch.nn.functional.cross_entropy(model(pictures), classes)
         optimizer.zero_grad()
