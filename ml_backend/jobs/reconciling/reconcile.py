@@ -15,7 +15,7 @@ from ml_backend.jobs.connection import Standing, look, mend_webhook
 from ml_backend.jobs.context import JobContext, worker_context
 from ml_backend.jobs.job import job, report
 from ml_backend.jobs.pinning import follow_pin
-from ml_backend.jobs.predictions.pushing import remove_doubles, retire
+from ml_backend.jobs.predictions.retire import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
 from ml_backend.jobs.training.train import queue_training

@@ -8,7 +8,7 @@ import pytest
 from studio import KEY, USER, Studio
 
 from ml_backend.jobs.context import JobContext
-from ml_backend.jobs.predictions.pushing import remove_doubles
+from ml_backend.jobs.predictions.retire import remove_doubles
 from ml_backend.jobs.project import open_project
 from ml_backend.projects import reconcile_state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.jobs.predictions.pushing import GRACE_SECONDS, retired
+from ml_backend.jobs.predictions.retire import GRACE_SECONDS, retired
 
 DAY = GRACE_SECONDS
 
