@@ -17,7 +17,7 @@ from ml_backend.features.embedding import refine, video_features
 from ml_backend.features.store import FeatureStore
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import FrameLabels
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.probabilities import decided
 
 BACKBONE = "mobilenet_v2"
 

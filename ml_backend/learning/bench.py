@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.linear import Floats, fit_softmax, span
-from ml_backend.learning.metrics import decided, macro_f1, per_label
+from ml_backend.learning.metrics import macro_f1, per_label
+from ml_backend.learning.probabilities import decided
 from sampling.candidates import unit
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from scipy.special import log_softmax
 from ml_backend.learning.belief import Answers, Way, believed
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN
-
-Floats = NDArray[np.float32]
+from ml_backend.learning.probabilities import Floats, Values, with_none
 
 # Below this many labelled frames a temperature fitted on whole held-out videos makes confidence worse, not better.
 ENOUGH_FRAMES = 50
@@ -151,9 +150,9 @@ class Held:
 
     task: int
     probabilities: Floats
-    values: NDArray[np.int8]
+    values: Values
     whole: bool
-    answer: NDArray[np.int8] | None = None
+    answer: Values | None = None
 
 
 def fitting_temperature(held: Sequence[Held], exclusive: bool) -> float:
@@ -182,7 +181,7 @@ def _table(held: Held, exclusive: bool) -> tuple[Floats, NDArray[np.intp]]:
     p = held.probabilities.astype(np.float64)
     if exclusive:
         truth = classes_of(held.values, True)
-        rows = np.concatenate([p, 1 - p.sum(axis=1, keepdims=True)], axis=1)[truth >= 0]
+        rows = with_none(p)[truth >= 0]
         truth = truth[truth >= 0]
     else:
         known = held.values != UNKNOWN

@@ -24,8 +24,9 @@ from ml_backend.errors import DeviceFull
 from ml_backend.features.trunks import Taps
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
-from ml_backend.learning.metrics import decided, macro_f1, per_label
+from ml_backend.learning.metrics import macro_f1, per_label
 from ml_backend.learning.pictures import Pictures
+from ml_backend.learning.probabilities import decided
 from ml_backend.processes import locked
 from ml_backend.project_settings import BlitzSettings
 

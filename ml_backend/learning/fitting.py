@@ -17,6 +17,7 @@ from ml_backend.learning.families import Floats, Reference, Views, reference_of
 from ml_backend.learning.frame_labels import NO, UNKNOWN, YES
 from ml_backend.learning.head import Head, Kind, possible
 from ml_backend.learning.linear import EXACT, ROUGH, span
+from ml_backend.learning.probabilities import of_question, with_none
 from ml_backend.learning.smoothing import switch_rate
 from ml_backend.wording import some
 
@@ -249,8 +250,7 @@ class _Course:
                 continue
             p = head.probabilities(video.features, video.labels, views=self._views(v), steps=ROUGH)[open_]
             for position, each in enumerate(found):
-                mine = p if self.exclusive else p[:, position : position + 1]
-                each.append(np.maximum(mine.max(axis=1), 1 - mine.sum(axis=1)))
+                each.append(with_none(of_question(p, self.exclusive, position)).max(axis=1))
         return [float(np.concatenate(each).mean()) if each else None for each in found]
 
     def _predict(
@@ -276,9 +276,8 @@ class _Course:
             at = (truth >= 0) & possible(question)[truth]
             if not at.any():
                 continue
-            mine = p if self.exclusive else p[:, position : position + 1]
-            chains = np.concatenate([mine, 1 - mine.sum(axis=1, keepdims=True)], axis=1)[at].clip(1e-6, 1)
-            found[position].append(Answers(np.log(chains), truth[at], chosen.weight[out][at]))
+            answers = with_none(of_question(p, self.exclusive, position))[at].clip(1e-6, 1)
+            found[position].append(Answers(np.log(answers), truth[at], chosen.weight[out][at]))
 
 
 # Labelled frames further apart than this were looked at each for itself, even if their label is the same.

@@ -28,6 +28,7 @@ from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, ex
 from ml_backend.learning.families import Family, Floats, Part, Reference, Views
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.linear import EXACT, Linear, Steps
+from ml_backend.learning.probabilities import of_question, with_none
 from ml_backend.learning.smoothing import DEFAULT_SWITCH_RATE, smooth
 
 # With less than this the names have no say any more, and no video needs to be looked at for them.
@@ -180,9 +181,9 @@ class Head:
         for step in steps:
             columns = []
             for position, (question, doubt) in enumerate(zip(self.questions, step, strict=True)):
-                own = shown if self.exclusive else shown[:, position : position + 1]
-                chains = np.concatenate([own, 1 - own.sum(axis=1, keepdims=True)], axis=1).clip(0, 1)
-                columns.append(own if question is None else doubt.shown(chains, possible(question))[:, :-1])
+                own = of_question(shown, self.exclusive, position)
+                answers = with_none(own).clip(0, 1)
+                columns.append(own if question is None else doubt.shown(answers, possible(question))[:, :-1])
             shown = np.concatenate(columns, axis=1)
         if held is None:
             return shown

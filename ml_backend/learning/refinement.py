@@ -11,7 +11,7 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.examples import examples
 from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.head import Head
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.probabilities import decided
 
 Floats = NDArray[np.float32]
 

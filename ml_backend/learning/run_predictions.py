@@ -16,7 +16,7 @@ from ml_backend.learning.examples import LabelledVideo, classes_of, training_exa
 from ml_backend.learning.families import MOVES, SCENE, SHARED, WHERE, Family, Floats, Views, reference_of
 from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.head import lesson_of
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.probabilities import decided
 from ml_backend.learning.smoothing import smooth
 
 # A strong penalty: what looks for wrong labels must not be able to learn them by heart.

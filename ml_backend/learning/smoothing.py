@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.learning.frame_labels import NO, UNKNOWN, YES, FrameLabels
+from ml_backend.learning.probabilities import HOLDS, Floats, chains, from_chains, with_none
 from ml_backend.video.timeline import FrameIndex
-
-Floats = NDArray[np.float32]
 
 # How often a label may change from one frame to the next. Neighbouring frames look alike, so what the head says of them
 # is hardly independent; believing in rarer changes than this would count the same evidence many times over.
@@ -53,10 +52,10 @@ def smooth(
     """
     if not len(probabilities):
         return probabilities
-    chains = _chains(probabilities, exclusive)
+    emissions = np.asarray(chains(probabilities, exclusive), np.float64).clip(UNLIKELY)
     if known is not None:
-        chains = np.where(_allowed(known, exclusive), chains, IMPOSSIBLE)
-    return _labels(_forward_backward(chains, switch), exclusive)
+        emissions = np.where(_allowed(known, exclusive), emissions, IMPOSSIBLE)
+    return from_chains(_forward_backward(emissions, switch), exclusive)
 
 
 def runs(
@@ -80,13 +79,13 @@ def runs(
     longest_gap = [_of(fill_gaps, label, 0) for label in labels]
     found: list[PredictedRegion] = []
     if exclusive:
-        state = _fill(_with_none(probabilities).argmax(axis=1), longest_gap)
+        state = _fill(with_none(probabilities).argmax(axis=1), longest_gap)
         state = _absorb(state, [*shortest, 1])
         spans = [(first, last, int(state[first])) for first, last in _spans(state) if state[first] < len(labels)]
     else:
         spans = []
         for column in range(len(labels)):
-            on = _fill(np.where(probabilities[:, column] >= 0.5, 0, 1), [longest_gap[column]])
+            on = _fill(np.where(probabilities[:, column] >= HOLDS, 0, 1), [longest_gap[column]])
             spans += [
                 (first, last, column)
                 for first, last in _spans(on)
@@ -96,22 +95,6 @@ def runs(
         score = float(probabilities[first : last + 1, column].mean().clip(0, 1))
         found.append(PredictedRegion(FrameIndex(first), FrameIndex(last), labels[column], score))
     return tuple(found)
-
-
-def _chains(probabilities: Floats, exclusive: bool) -> NDArray[np.float64]:
-    """(n, L) to (n, chains, states); the last state is "none" or "no"."""
-    apart = np.stack([probabilities, 1 - probabilities], axis=2)
-    chains = _with_none(probabilities)[:, None, :] if exclusive else apart
-    return np.asarray(chains, np.float64).clip(UNLIKELY)
-
-
-def _labels(chains: NDArray[np.float64], exclusive: bool) -> Floats:
-    return np.asarray(chains[:, 0, :-1] if exclusive else chains[:, :, 0], np.float32)
-
-
-def _with_none(probabilities: Floats) -> Floats:
-    none = np.clip(1 - probabilities.sum(axis=1, keepdims=True), 0, 1)
-    return np.concatenate([probabilities, none], axis=1)
 
 
 def _allowed(known: FrameLabels, exclusive: bool) -> NDArray[np.bool_]:

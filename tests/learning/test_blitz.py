@@ -11,7 +11,7 @@ from handmade import labelled, video
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.blitz import LabelledVideo, fit_blitz
 from ml_backend.learning.groups import clusters, deal, duplicates, spared
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.probabilities import decided
 
 LABELS = ("cat", "dog")
 TRUTH = np.repeat([0, 1, 0, 1], 30)

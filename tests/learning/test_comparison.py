@@ -26,7 +26,7 @@ from ml_backend.learning.comparison import (
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.probabilities import decided
 
 FRAMES = 96
 LABELS = ("cat", "dog", "bird")

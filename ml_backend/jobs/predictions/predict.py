@@ -14,8 +14,8 @@ from ml_backend.jobs.videos import unpredicted_view
 from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked
 from ml_backend.learning.families import SCENE, Views
+from ml_backend.learning.probabilities import certainties, changes, doubt
 from ml_backend.learning.smoothing import runs
-from ml_backend.learning.stopping import changes, doubt
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.provenance import predicted_id
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, Timeline, studio_grid
@@ -135,7 +135,7 @@ def certainty(probabilities: NDArray[np.float32], exclusive: bool) -> float:
     """
     if not probabilities.size:
         return 0.0
-    sure = _certainties(probabilities, exclusive)
+    sure = certainties(probabilities, exclusive)
     return float(sure[_least_sure(sure)].mean())
 
 
@@ -146,20 +146,12 @@ def least_sure_embedding(found: FrameProbabilities) -> NDArray[np.float32] | Non
     """
     if found.features is None or not found.values.size:
         return None
-    sure = _certainties(found.values[found.features.frames], found.exclusive)
+    sure = certainties(found.values[found.features.frames], found.exclusive)
     rows = found.features.blocks["appearance"][_least_sure(sure)].astype(np.float32)
     return np.asarray(unit(rows).mean(axis=0), np.float32)
 
 
-def _certainties(probabilities: NDArray[np.float32], exclusive: bool) -> NDArray[np.float32]:
-    """(n,) of each frame."""
-    if exclusive:
-        none = np.clip(1 - probabilities.sum(axis=1, keepdims=True), 0, 1)
-        return np.asarray(np.concatenate([probabilities, none], axis=1).max(axis=1))
-    return np.asarray(np.maximum(probabilities, 1 - probabilities).min(axis=1))
-
-
-def _least_sure(certainties: NDArray[np.float32]) -> NDArray[np.intp]:
+def _least_sure(sure: NDArray[np.float32]) -> NDArray[np.intp]:
     """Positions of the least certain tenth, at least one."""
-    count = max(1, int(len(certainties) * _LEAST_SURE))
-    return np.argpartition(certainties, count - 1)[:count]
+    count = max(1, int(len(sure) * _LEAST_SURE))
+    return np.argpartition(sure, count - 1)[:count]
