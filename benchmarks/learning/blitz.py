@@ -76,7 +76,7 @@ def _leave_out(tracks: Sequence[Track], groups: Sequence[str], with_lstm: bool) 
             measured = cross_validated(
                 videos, classes, partial(fit_blitz, labels=classes, exclusive=True), exclusive=True
             ).metrics()
-            tempered = head.calibrated(measured["temperature"])
+            tempered = head.calibrated(measured.temperature or 1.0)
             p = np.concatenate([tempered.probabilities(track.features)[track.scored] for track in asked])
             ece.append(calibration_error(p, values, True) or 0.0)
             raw.append(calibration_error(np.concatenate(smoothed), values, True) or 0.0)

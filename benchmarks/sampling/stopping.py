@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,8 +21,10 @@ from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
+from ml_backend.learning.measurements import Metrics
+from ml_backend.learning.probabilities import changes, doubt
 from ml_backend.learning.refinement import refined_probabilities
-from ml_backend.learning.stopping import Evidence, Score, advise, changes, doubt
+from ml_backend.learning.stopping import Evidence, Score, advise
 from ml_backend.learning.stopping import expected_errors as expected
 
 COUNTS = (5, 10, 20)
@@ -39,7 +41,7 @@ class Answered:
 
     track: Track
     probabilities: Floats
-    measured: Mapping[str, Any]
+    measured: Metrics
 
     @property
     def itself(self) -> float:
@@ -112,10 +114,9 @@ def _labelled_one_after_the_other(
             table = np.bincount(size * before + answer, minlength=size * size).reshape(size, size)
             kappas.append(cohen_kappa(table) or 0.0)
         before = answer
-        interval = measured.get("macro_f1_interval")
-        if measured.get("macro_f1") is not None:
+        if measured.macro_f1 is not None:
             known = sum(int(video.labels.known.sum()) for video in taught)
-            scores.append(Score(known, measured["macro_f1"], tuple(interval) if interval else None))
+            scores.append(Score(known, measured.macro_f1, measured.macro_f1_interval))
         truth, scored = (np.concatenate([getattr(t, name) for t in order]) for name in ("truth", "scored"))
         reached.append(f1(truth, answer, scored))
         verdict = advise(Evidence(True, (), tuple(scores), tuple(kappas))).verdict

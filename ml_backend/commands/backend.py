@@ -18,6 +18,7 @@ from requests.auth import HTTPBasicAuth
 from ml_backend import transport
 from ml_backend.errors import SettingsError
 from ml_backend.projects import job_requests, label_report, model_versions, registry, reports, training_choice
+from ml_backend.projects.model_versions import CardInLine, VersionSummary
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
 from ml_backend.settings import Settings, secret
@@ -43,8 +44,8 @@ class Backend(Protocol):
     ) -> dict[str, str]: ...
     def reconcile(self, project: str | None, thorough: bool) -> dict[str, str]: ...
     def result(self, job_id: str) -> dict[str, str]: ...
-    def models(self, project: str) -> list[dict[str, Any]]: ...
-    def model_card(self, project: str, version: str) -> dict[str, Any]: ...
+    def models(self, project: str) -> list[VersionSummary]: ...
+    def model_card(self, project: str, version: str) -> CardInLine: ...
     def activate(self, project: str, version: str) -> None: ...
     def delete(self, project: str, version: str) -> None: ...
     def quality(self, project: str) -> dict[str, Any] | None: ...
@@ -92,11 +93,11 @@ class Here:
         with self._redis() as redis:
             return result(redis, job_id)
 
-    def models(self, project: str) -> list[dict[str, Any]]:
+    def models(self, project: str) -> list[VersionSummary]:
         with self._redis() as redis:
             return model_versions.summaries(self.settings.data_dir, redis, self._key(project))
 
-    def model_card(self, project: str, version: str) -> dict[str, Any]:
+    def model_card(self, project: str, version: str) -> CardInLine:
         return model_versions.model_card(self.settings.data_dir, self._key(project), version)
 
     def activate(self, project: str, version: str) -> None:
@@ -152,11 +153,13 @@ class There:
     def result(self, job_id: str) -> dict[str, str]:
         return dict(self.call("GET", f"/jobs/{job_id}"))
 
-    def models(self, project: str) -> list[dict[str, Any]]:
-        return list(self.call("GET", "/models", project=project)["models"])
+    def models(self, project: str) -> list[VersionSummary]:
+        with self._understood():
+            return [VersionSummary.from_json(row) for row in self.call("GET", "/models", project=project)["models"]]
 
-    def model_card(self, project: str, version: str) -> dict[str, Any]:
-        return self.call("GET", f"/models/{version}", project=project)
+    def model_card(self, project: str, version: str) -> CardInLine:
+        with self._understood():
+            return CardInLine.from_json(self.call("GET", f"/models/{version}", project=project))
 
     def activate(self, project: str, version: str) -> None:
         self.call("POST", f"/models/{version}/activate", project=project)
@@ -172,6 +175,17 @@ class There:
         query = {} if task is None else {"task": str(task)}
         found: dict[str, Any] | None = self.call("GET", "/labels", project=project, **query)["labels"]
         return found
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """An answer that this release cannot read is said to be one."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SettingsError(
+                f"Coldblitz at {self.url} answers in a form that this version does not read ({error}).",
+                "Use the same version here and there.",
+            ) from error
 
     def call(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
         """The JSON object of an answer. Raises SettingsError, with the backend's own words when it refuses."""

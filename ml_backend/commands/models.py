@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from rich.text import Text
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError
+from ml_backend.learning.measurements import ConfusionTable, LabelScore, ReliabilityBin
+from ml_backend.learning.modelcard import ModelCard
+from ml_backend.projects.model_versions import CardInLine, CurvePoint
 from ml_backend.settings import Settings
 from ml_backend.wording import some
 
@@ -40,17 +43,17 @@ def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
     """All versions, the oldest first. Example: coldblitz models list 1"""
     rows = backend(url).models(project)
     if as_json:
-        terminal().print_json(json.dumps(rows))
+        terminal().print_json(json.dumps([row.as_json() for row in rows]))
         return
     table = Table("version", "active", "videos", "labeled frames", "macro-F1 on held-out videos", "created")
     for row in rows:
         table.add_row(
-            row["name"],
-            "yes" if row["active"] else "",
-            str(row["videos"]),
-            str(row["labelled_frames"]),
-            _score(row["macro_f1"], row["macro_f1_interval"]),
-            row["created"],
+            row.name,
+            "yes" if row.active else "",
+            str(row.videos),
+            str(row.labelled_frames),
+            _score(row.macro_f1, row.macro_f1_interval),
+            row.created,
         )
     terminal().print(table)
 
@@ -58,11 +61,11 @@ def list_(project: Project, url: Url = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(project: Project, version: Version, url: Url = None, as_json: AsJson = False) -> None:
     """A version's model card. Example: coldblitz models show 1 cold-v3"""
-    card = backend(url).model_card(project, version)
+    shown = backend(url).model_card(project, version)
     if as_json:
-        terminal().print_json(json.dumps(card))
+        terminal().print_json(json.dumps(shown.as_json()))
         return
-    for table in _tables(card):
+    for table in _tables(shown):
         terminal().print(table)
 
 
@@ -84,42 +87,42 @@ def _tell(done: Mapping[str, str], sentence: str, as_json: bool) -> None:
     terminal().print_json(json.dumps(done)) if as_json else terminal().print(sentence)
 
 
-def _tables(card: Mapping[str, Any]) -> Iterator[Table]:
-    metrics = card["metrics"] if "judgement" in card["metrics"] else card["metrics"].get("quick") or {}
-    yield _pairs(f"Model card of {card['name']}", _origin(card))
-    yield _pairs("Score on held-out videos", _scores(card, metrics))
-    if metrics.get("labels"):
-        yield _label_table(metrics["labels"])
-    if metrics.get("confusion"):
-        yield _confusion(metrics["confusion"])
-    if metrics.get("reliability"):
-        yield _reliability(metrics["reliability"])
-    if len(card["learning_curve"]) > 1:
-        yield _curve(card["learning_curve"])
+def _tables(shown: CardInLine) -> Iterator[Table]:
+    card, metrics = shown.card, shown.card.measured
+    yield _pairs(f"Model card of {card.name}", _origin(card))
+    yield _pairs("Score on held-out videos", _scores(card))
+    if metrics.labels:
+        yield _label_table(metrics.labels)
+    if metrics.confusion:
+        yield _confusion(metrics.confusion)
+    if metrics.reliability:
+        yield _reliability(metrics.reliability)
+    if len(shown.learning_curve) > 1:
+        yield _curve(shown.learning_curve)
 
 
-def _origin(card: Mapping[str, Any]) -> dict[str, str]:
-    settings = card["settings"]
-    ids = ", ".join(sorted(card["annotations"], key=lambda number: (len(number), number)))
-    seconds, size = card["train_seconds"], card["file_bytes"]
+def _origin(card: ModelCard) -> dict[str, str]:
+    settings = card.settings
+    ids = ", ".join(sorted(card.annotations, key=lambda number: (len(number), number)))
+    seconds, size = card.train_seconds, card.file_bytes
     asked = {name: value for name, value in settings.items() if name not in _OF_THE_BACKBONE}
     found = {
-        "kind": card["kind"],
-        "created": card["created"],
-        "decision": card["decision"] or "none yet",
-        "labels": ", ".join(card["labels"]) + (" (one per frame)" if card["exclusive"] else " (several per frame)"),
-        "never predicted": some(card["lacking"]) or "none",
-        "learned from": f"{card['labelled_frames']} frames of {card['videos']} videos",
-        "annotations": f"{len(card['annotations'])}, hash {card['annotations_hash']}" + (f": {ids}" if ids else ""),
-        "backbone": card["backbone"] + (" (untrained)" if settings.get("backbone_trained") is False else ""),
-        "its weights": settings.get("backbone_source") or "not noted",
-        "their license": settings.get("backbone_license") or "not noted",
+        "kind": card.kind,
+        "created": card.created,
+        "decision": card.decision or "none yet",
+        "labels": ", ".join(card.labels) + (" (one per frame)" if card.exclusive else " (several per frame)"),
+        "never predicted": some(card.lacking) or "none",
+        "learned from": f"{card.labelled_frames} frames of {card.videos} videos",
+        "annotations": f"{len(card.annotations)}, hash {card.annotations_hash}" + (f": {ids}" if ids else ""),
+        "backbone": card.backbone + (" (untrained)" if settings.get("backbone_trained") is False else ""),
+        "its weights": str(settings.get("backbone_source") or "not noted"),
+        "their license": str(settings.get("backbone_license") or "not noted"),
         "settings": ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None) or "none",
-        "seed": str(card["seed"]),
+        "seed": str(card.seed),
         "training": "not measured" if seconds is None else f"{seconds:.2f} s",
-        "file": ("" if size is None else f"{size / 1e6:.2f} MB, ") + f"sha256 {card['weights_sha256']}",
+        "file": ("" if size is None else f"{size / 1e6:.2f} MB, ") + f"sha256 {card.weights_sha256}",
     }
-    if card["kind"].startswith("custom-"):
+    if card.kind.startswith("custom-"):
         for learnt in (
             "learned from",
             "annotations",
@@ -134,61 +137,60 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _scores(card: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
-    if not metrics:
+def _scores(card: ModelCard) -> dict[str, str]:
+    metrics = card.measured
+    if not metrics.judgement:
         return {"judgement": "Not measured yet."}
-    quick = (
-        "" if metrics is card["metrics"] else " (quick check with two folds; the full evaluation follows the roll-out)"
+    quick = "" if card.metrics.is_full else " (quick check with two folds; the full evaluation follows the roll-out)"
+    segments = metrics.segments
+    counts = (
+        f" ({segments.found} of {segments.true} found, {segments.predicted} predicted)"
+        if segments and segments.true
+        else ""
     )
-    segments = metrics.get("segments") or {}
-    counts = " ({found} of {true} found, {predicted} predicted)".format(**segments) if segments.get("true") else ""
     return {
-        "judgement": metrics["judgement"] + quick,
-        "frames": str(metrics["frames"]),
-        "macro-F1": _score(metrics.get("macro_f1"), metrics.get("macro_f1_interval")),
-        "segment F1 at IoU 0.5": _number(metrics.get("segment_f1")) + counts,
-        "boundary error": _number(metrics.get("boundary_error_frames"), " frames", 1),
-        "calibration error": _number(metrics.get("calibration_error")),
-        "temperature": _number(card["calibration"].get("temperature")),
+        "judgement": metrics.judgement + quick,
+        "frames": str(metrics.frames),
+        "macro-F1": _score(metrics.macro_f1, metrics.macro_f1_interval),
+        "segment F1 at IoU 0.5": _number(metrics.segment_f1) + counts,
+        "boundary error": _number(metrics.boundary_error_frames, " frames", 1),
+        "calibration error": _number(metrics.calibration_error),
+        "temperature": _number(card.calibration.temperature),
     }
 
 
-def _label_table(labels: Mapping[str, Mapping[str, Any]]) -> Table:
+def _label_table(labels: Mapping[str, LabelScore]) -> Table:
     table = Table("label", "precision", "recall", "F1", "95 % interval", "frames", title="Each label")
-    for label, row in labels.items():
+    for label, score in labels.items():
         table.add_row(
             label,
-            *(_number(row[name]) for name in ("precision", "recall", "f1")),
-            _interval(row.get("f1_interval")),
-            str(row["support"]),
+            *map(_number, (score.precision, score.recall, score.f1)),
+            _interval(score.f1_interval),
+            str(score.support),
         )
     return table
 
 
-def _confusion(confusion: Mapping[str, Sequence[Any]]) -> Table:
-    names = list(confusion["labels"])
-    table = Table("true \\ predicted", *names, title="Confusion, in frames")
-    for label, counts in zip(names, confusion["counts"], strict=True):
+def _confusion(confusion: ConfusionTable) -> Table:
+    table = Table("true \\ predicted", *confusion.labels, title="Confusion, in frames")
+    for label, counts in zip(confusion.labels, confusion.counts, strict=True):
         table.add_row(label, *map(str, counts))
     return table
 
 
-def _reliability(bins: Sequence[Mapping[str, Any]]) -> Table:
+def _reliability(bins: Sequence[ReliabilityBin]) -> Table:
     table = Table("confidence", "decisions", "mean confidence", "right", title="Calibration")
-    for row in bins:
+    for each in bins:
         table.add_row(
-            f"{row['from']:.2f} to {row['to']:.2f}",
-            str(row["decisions"]),
-            _number(row["confidence"]),
-            _number(row["right"]),
+            f"{each.low:.2f} to {each.high:.2f}", str(each.decisions), _number(each.confidence), _number(each.right)
         )
     return table
 
 
-def _curve(curve: Sequence[Mapping[str, Any]]) -> Table:
+def _curve(curve: Sequence[CurvePoint]) -> Table:
     table = Table("version", "videos", "labeled frames", "macro-F1", title="Learning curve")
-    for row in curve:
-        table.add_row(row["name"], str(row["videos"]), str(row["labelled_frames"]), _number(row["macro_f1"]))
+    for point in curve:
+        table.add_row(point.name, str(point.videos), str(point.labelled_frames), _number(point.macro_f1))
     return table
 
 

@@ -42,22 +42,22 @@ def load_network(work: ProjectWork, digest: str) -> Backbone:
 def backbone_of(work: ProjectWork, card: ModelCard) -> Backbone:
     """The network that a version's head was trained on. Raises StorageError when the version's own network is gone, or the
     backbone is not the one that it was trained with: its answers would be wrong and sure."""
-    digest, frozen = card.network.get("digest"), work.context.backbone_for(work.settings)
+    frozen = work.context.backbone_for(work.settings)
     if not sees_as_then(work, card):
         raise StorageError(
             f"{card.name} was trained on what the backbone {network_of(card.backbone)} sees, and the backbone is now "
             f"{frozen.network}, so it cannot predict.",
             "A new version is trained automatically. To keep this one, set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back.",
         )
-    return load_network(work, str(digest)) if digest else frozen
+    return load_network(work, card.network.digest) if card.network else frozen
 
 
 def sees_as_then(work: ProjectWork, card: ModelCard) -> bool:
     """Whether videos are still shown to the backbone that a version was trained with as they were then; else it cannot predict."""
     name, frozen = work.context.settings.backbone, work.context.backbone_for(work.settings)
-    if not card.network.get("digest"):
+    if card.network is None:
         return network_of(card.backbone) == frozen.network
-    base = str(card.network.get("base", ""))
+    base = card.network.base
     return base.startswith(f"{name}-") and view_in(base) == frozen.view.key
 
 
@@ -72,13 +72,13 @@ def backbone_of_version(work: ProjectWork, version: str | None) -> Backbone | No
 
 def trained_on(card: ModelCard) -> tuple[int, ...]:
     """The tasks whose videos the version's own network was trained on; none for the frozen one."""
-    return tuple(card.network.get("trained_on", ()))
+    return card.network.trained_on if card.network else ()
 
 
 def forget_networks(context: JobContext, project_key: str, keep: str) -> None:
     """Deletes the networks that no version uses, and what was converted from them; `keep` is one in the making."""
     models: Path = context.models_dir(project_key)
-    used = {str(card.network["digest"]) for card in list_versions(models) if card.network}
+    used = {card.network.digest for card in list_versions(models) if card.network}
     for digest in keep_networks(models, {*used, keep}):
         for path in (context.settings.data_dir / "weights").glob(
             f"{file_name(context.settings.backbone, digest)}[.-]*"

@@ -28,9 +28,7 @@ def tell_of_untold(work: ProjectWork, card: ModelCard) -> bool:
     every = card.each()
     if any(each.told_apart for each in every):
         return False
-    pairs = [
-        " and ".join(f"“{label}”" for label in pair) for each in every for pair in each.calibration.get("confused", ())
-    ]
+    pairs = [" and ".join(f"“{label}”" for label in pair) for each in every for pair in each.calibration.confused or ()]
     mixed = _MIXED_UP.format(", ".join(pairs)) if pairs else ""
     registry.set_problems(work.context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
     for task in sorted(stored_predictions.tasks(work.context.settings.data_dir, work.key))[:_TASKS]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from scipy.stats import t as student
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
-from ml_backend.learning.metrics import Values
+from ml_backend.learning.measurements import Comparison
+from ml_backend.learning.probabilities import Values
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES
 from ml_backend.wording import some
 
@@ -108,25 +109,6 @@ class Asked:
     task: int
     values: Values
     recording: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """With which `version`, whether the new one is `worse`, and `said`: what was found, to follow a colon in a sentence."""
-
-    version: str
-    worse: bool
-    said: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any] | None) -> Comparison | None:
-        try:
-            return cls(**data) if data else None
-        except TypeError:
-            return None  # one from another version of this program
 
 
 def new_question(new: HeldAnswers, old: HeldAnswers) -> str | None:

@@ -18,26 +18,24 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.groups import deal, duplicates
 from ml_backend.learning.head import Head
+from ml_backend.learning.measurements import MEASURED, ConfusionTable, EvaluationScheme, Metrics, SegmentCounts
 from ml_backend.learning.metrics import (
-    Values,
     calibration_error,
     confusion,
-    decided,
     f1_intervals,
     macro_f1,
     per_label,
     reliability,
     segment_scores,
 )
+from ml_backend.learning.probabilities import Values, decided
 
 Fit = Callable[[Sequence[LabelledVideo]], Head]
 
 # What the last row and column of a confusion matrix stand for.
 NONE = "none of the labels"
-# Held-out videos needed before a number is worth comparing.
-ENOUGH_VIDEOS = 3
 _BLOCKS = 4
-_UNSEEN = "videos that the network was not fine-tuned on"
+_UNMEASURED = "Not measured: no held-out frames could be predicted."
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +45,11 @@ class CrossValidation:
     labels: tuple[str, ...]
     exclusive: bool
     held: tuple[Held, ...]
-    scheme: str
+    scheme: EvaluationScheme
     recording: Mapping[int, int]
 
-    def metrics(self) -> dict[str, Any]:
-        """As the JSON of a model card's `metrics`; `judgement` says in words how much the numbers are worth."""
+    def metrics(self) -> Metrics:
+        """How right they are; `judgement` says in words how much the numbers are worth."""
         return summary(self.held, self.labels, self.exclusive, self.scheme, self.recording)
 
 
@@ -91,11 +89,10 @@ def cross_validated(
             )
             for fold in np.unique(folds)
         ]
-        scheme = "leave out videos" if len(np.unique(folds)) < recordings else "leave one video out"
-        scheme = _UNSEEN if trained_on else scheme
+        scheme = EvaluationScheme.NOT_FINE_TUNED_ON if trained_on else leaving_out(len(np.unique(folds)), recordings)
     else:
         splits = _blocks(usable)
-        scheme = "blocks of one video"
+        scheme = EvaluationScheme.BLOCKS
     held: list[Held] = []
     for done, (inside, outside) in enumerate(splits):
         if progress is not None:
@@ -109,48 +106,61 @@ def cross_validated(
     return CrossValidation(names, exclusive, tuple(held), scheme, recording)
 
 
+def leaving_out(folds: int, recordings: int) -> EvaluationScheme:
+    """Of so many folds, each of whole recordings: whether each has one alone."""
+    return EvaluationScheme.LEAVE_SOME_OUT if folds < recordings else EvaluationScheme.LEAVE_ONE_OUT
+
+
 def summary(
-    held: Sequence[Held], labels: Sequence[str], exclusive: bool, scheme: str, recording: Mapping[int, int]
-) -> dict[str, Any]:
-    """All held-out predictions of a model as one JSON object; `recording` numbers that of each task."""
+    held: Sequence[Held],
+    labels: Sequence[str],
+    exclusive: bool,
+    scheme: EvaluationScheme,
+    recording: Mapping[int, int],
+) -> Metrics:
+    """All held-out predictions of a model together; `recording` numbers that of each task."""
     names = tuple(labels)
     recordings = len(set(recording.values()))
     if not held:
-        return {"judgement": _judgement(recordings, scheme, False), "scheme": scheme, "videos": recordings, "frames": 0}
+        return Metrics.nothing(_UNMEASURED, scheme, recordings)
     probabilities = np.concatenate([one.probabilities for one in held])
     values = np.concatenate([one.values for one in held])
     answer = decided(probabilities, exclusive)
     table = per_label(answer, values, names)
     intervals = f1_intervals(_by_recording(held, recording, exclusive))
     if intervals is not None:
-        for label, interval in zip(names, intervals["labels"], strict=True):
-            table[label]["f1_interval"] = interval
+        each_interval = zip(names, intervals.labels, strict=True)
+        table = {label: table[label].within(interval) for label, interval in each_interval}
     each = [
         score
         for one in held
         if (score := macro_f1(per_label(decided(one.probabilities, exclusive), one.values, names))) is not None
     ]
     pieces = [segment_scores(decided(one.probabilities, exclusive), one.values) for one in held if one.whole]
-    counted = {key: sum(piece[key] for piece in pieces) for key in ("found", "predicted", "true")}
-    boundaries = [frames for piece in pieces for frames in piece["boundary_frames"]]
-    whole = counted["predicted"] + counted["true"]
-    return {
-        "judgement": _judgement(recordings, scheme, True),
-        "scheme": scheme,
-        "videos": recordings,
-        "frames": int((values != UNKNOWN).any(axis=1).sum()),
-        "macro_f1": macro_f1(table),
-        "macro_f1_error": float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
-        "macro_f1_interval": intervals["macro_f1"] if intervals else None,
-        "labels": table,
-        "confusion": {"labels": [*names, NONE], "counts": confusion(answer, values)} if exclusive else None,
-        "segment_f1": 2 * counted["found"] / whole if whole else None,
-        "segments": counted,
-        "boundary_error_frames": float(np.mean(boundaries)) if boundaries else None,
-        "calibration_error": calibration_error(probabilities, values, exclusive),
-        "reliability": reliability(probabilities, values, exclusive),
-        "temperature": fitting_temperature(held, exclusive),
-    }
+    segments = SegmentCounts(
+        found=sum(piece.found for piece in pieces),
+        predicted=sum(piece.predicted for piece in pieces),
+        true=sum(piece.true for piece in pieces),
+    )
+    boundaries = [frames for piece in pieces for frames in piece.boundary_frames]
+    return Metrics(
+        judgement=scheme.judgement(recordings),
+        scheme=scheme,
+        videos=recordings,
+        frames=int((values != UNKNOWN).any(axis=1).sum()),
+        macro_f1=macro_f1(table),
+        macro_f1_error=float(np.std(each, ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None,
+        macro_f1_interval=intervals.macro_f1 if intervals else None,
+        labels=table,
+        confusion=ConfusionTable((*names, NONE), confusion(answer, values)) if exclusive else None,
+        segment_f1=segments.f1,
+        segments=segments,
+        boundary_error_frames=float(np.mean(boundaries)) if boundaries else None,
+        calibration_error=calibration_error(probabilities, values, exclusive),
+        reliability=reliability(probabilities, values, exclusive),
+        temperature=fitting_temperature(held, exclusive),
+        stated=MEASURED,
+    )
 
 
 def _by_recording(held: Sequence[Held], recording: Mapping[int, int], exclusive: bool) -> list[tuple[Values, Values]]:
@@ -165,22 +175,6 @@ def _by_recording(held: Sequence[Held], recording: Mapping[int, int], exclusive:
         )
         for each in mine.values()
     ]
-
-
-def _judgement(recordings: int, scheme: str, measured: bool) -> str:
-    if not measured:
-        return "Not measured: no held-out frames could be predicted."
-    if scheme == _UNSEEN:
-        enough = "" if recordings >= ENOUGH_VIDEOS else "Not enough videos to judge: "
-        return (
-            f"{enough}Measured on {recordings} recordings that the network was not fine-tuned on. Some of them decided "
-            "when its training ended, which flatters it a little."
-        )
-    if recordings < 2:
-        return "Not enough videos to judge: measured on held-out parts of one video, which flatters the model."
-    if recordings < ENOUGH_VIDEOS:
-        return f"Not enough videos to judge: only {recordings} recordings are labeled."
-    return f"Measured on {recordings} recordings, each predicted by a model that had not seen it ({scheme})."
 
 
 def _unseen(videos: Sequence[LabelledVideo], trained_on: Collection[int]) -> list[LabelledVideo]:

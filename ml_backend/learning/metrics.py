@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,52 +11,42 @@ from scipy.stats import norm, t
 
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
-
-Floats = NDArray[np.float32]
-Values = NDArray[np.int8]
+from ml_backend.learning.measurements import Interval, LabelScore, ReliabilityBin
+from ml_backend.learning.probabilities import HOLDS, Floats, Values, with_none
 
 # Confidence is compared with accuracy in this many equally wide bins.
 _BINS = 15
 
 
-def decided(probabilities: Floats, exclusive: bool) -> Values:
-    """(n, L) int8 yes or no: the most probable label or none, or every label at 0.5 or more."""
-    if not exclusive:
-        return (probabilities >= 0.5).astype(np.int8)
-    with_none = np.concatenate([probabilities, 1 - probabilities.sum(axis=1, keepdims=True)], axis=1)
-    best = with_none.argmax(axis=1)
-    return np.asarray(np.arange(probabilities.shape[1]) == best[:, None], np.int8)
-
-
-def per_label(answer: Values, values: Values, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+def per_label(answer: Values, values: Values, labels: Sequence[str]) -> dict[str, LabelScore]:
     """Precision, recall, F1 and support (known yes frames) of each label; None where there is nothing to divide by."""
-    table: dict[str, dict[str, Any]] = {}
+    table: dict[str, LabelScore] = {}
     for column, label in enumerate(labels):
         known = values[:, column] != UNKNOWN
         said, is_so = answer[known, column] == YES, values[known, column] == YES
         both, support = int((said & is_so).sum()), int(is_so.sum())
-        table[label] = {
-            "precision": _share(both, int(said.sum())),
-            "recall": _share(both, support),
-            "f1": _share(2 * both, int(said.sum()) + support),
-            "support": support,
-        }
+        table[label] = LabelScore(
+            precision=_share(both, int(said.sum())),
+            recall=_share(both, support),
+            f1=_share(2 * both, int(said.sum()) + support),
+            support=support,
+        )
     return table
 
 
-def macro_f1(table: Mapping[str, Mapping[str, Any]]) -> float | None:
+def macro_f1(table: Mapping[str, LabelScore]) -> float | None:
     """Mean F1 of the labels that occur."""
-    scores = [float(row["f1"] or 0.0) for row in table.values() if row["support"]]
+    scores = [float(row.f1 or 0.0) for row in table.values() if row.support]
     return float(np.mean(scores)) if scores else None
 
 
-def confusion(answer: Values, values: Values) -> list[list[int]]:
+def confusion(answer: Values, values: Values) -> tuple[tuple[int, ...], ...]:
     """Exclusive labels: [true][predicted] counts, the last row and column being none of the labels."""
     truth, said = classes_of(values, True), classes_of(answer, True)
     size = values.shape[1] + 1
     known = truth >= 0
     counts = np.bincount(truth[known] * size + said[known], minlength=size * size)
-    return [[int(cell) for cell in row] for row in counts.reshape(size, size)]
+    return tuple(tuple(int(cell) for cell in row) for row in counts.reshape(size, size))
 
 
 def calibration_error(probabilities: Floats, values: Values, exclusive: bool) -> float | None:
@@ -66,38 +56,38 @@ def calibration_error(probabilities: Floats, values: Values, exclusive: bool) ->
     multi-label projects that of each yes or no.
     """
     table = reliability(probabilities, values, exclusive)
-    total = sum(row["decisions"] for row in table)
+    total = sum(row.decisions for row in table)
     if not total:
         return None
-    return float(sum(abs(row["confidence"] - row["right"]) * row["decisions"] for row in table) / total)
+    return float(sum(abs(row.confidence - row.right) * row.decisions for row in table) / total)
 
 
-def reliability(probabilities: Floats, values: Values, exclusive: bool) -> list[dict[str, float]]:
+def reliability(probabilities: Floats, values: Values, exclusive: bool) -> tuple[ReliabilityBin, ...]:
     """What `calibration_error` adds up, for each bin that is not empty: its range, decisions, mean confidence, share right."""
     sure, right = confidence(probabilities, values, exclusive)
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    return [
-        {
-            "from": round(int(b) / _BINS, 3),
-            "to": round((int(b) + 1) / _BINS, 3),
-            "decisions": int((bins == b).sum()),
-            "confidence": float(sure[bins == b].mean()),
-            "right": float(right[bins == b].mean()),
-        }
+    return tuple(
+        ReliabilityBin(
+            low=round(int(b) / _BINS, 3),
+            high=round((int(b) + 1) / _BINS, 3),
+            decisions=int((bins == b).sum()),
+            confidence=float(sure[bins == b].mean()),
+            right=float(right[bins == b].mean()),
+        )
         for b in np.unique(bins)
-    ]
+    )
 
 
 def confidence(probabilities: Floats, values: Values, exclusive: bool) -> tuple[Floats, NDArray[np.bool_]]:
     """(k,) confidence in 0..1 of every known decision and (k,) whether it is right."""
     if exclusive:
-        with_none = np.concatenate([probabilities, 1 - probabilities.sum(axis=1, keepdims=True)], axis=1).clip(0, 1)
+        answers = with_none(probabilities).clip(0, 1)
         truth = classes_of(values, True)
         known = truth >= 0
-        return np.asarray(with_none.max(axis=1)[known], np.float32), (with_none.argmax(axis=1) == truth)[known]
+        return np.asarray(answers.max(axis=1)[known], np.float32), (answers.argmax(axis=1) == truth)[known]
     known = values != UNKNOWN
     sure = np.maximum(probabilities, 1 - probabilities)[known]
-    return np.asarray(sure, np.float32), ((probabilities >= 0.5) == (values == YES))[known]
+    return np.asarray(sure, np.float32), ((probabilities >= HOLDS) == (values == YES))[known]
 
 
 def segments(column: Values) -> list[tuple[int, int]]:
@@ -106,7 +96,17 @@ def segments(column: Values) -> list[tuple[int, int]]:
     return [(int(first), int(stop) - 1) for first, stop in zip(edge[::2], edge[1::2], strict=True)]
 
 
-def segment_scores(answer: Values, values: Values, overlap: float = 0.5) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SegmentScores:
+    """Of one video. `boundary_frames`: the distance of each boundary of a found segment, in frames."""
+
+    found: int
+    predicted: int
+    true: int
+    boundary_frames: tuple[int, ...]
+
+
+def segment_scores(answer: Values, values: Values, overlap: float = 0.5) -> SegmentScores:
     """Of fully known videos: segment F1 at an intersection over union of `overlap`, and the boundary error in frames.
 
     A true segment is found when a predicted one of the same label overlaps it that much, each counting once; the error
@@ -130,7 +130,7 @@ def segment_scores(answer: Values, values: Values, overlap: float = 0.5) -> dict
                 free.discard(best)
                 found += 1
                 distance += [abs(given[best][0] - first), abs(given[best][1] - last)]
-    return {"found": found, "predicted": predicted, "true": true, "boundary_frames": distance}
+    return SegmentScores(found, predicted, true, tuple(distance))
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -143,10 +143,17 @@ _ROUNDS = 1000
 _PERCENTILES = (2.5, 97.5)
 
 
-def f1_intervals(recordings: Sequence[tuple[Values, Values]], seed: int = 0) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class F1Intervals:
+    """Low and high end; `labels`: of each label, None for one that never occurs. `macro_f1`: of their mean."""
+
+    macro_f1: Interval | None
+    labels: tuple[Interval | None, ...]
+
+
+def f1_intervals(recordings: Sequence[tuple[Values, Values]], seed: int = 0) -> F1Intervals | None:
     """95 % intervals of F1 from (k, L) int8 answers and truth of each recording; None for fewer than three.
 
-    `labels` holds low and high for each label, None for one that never occurs; `macro_f1` those of their mean.
     The percentile bootstrap of Efron, "Bootstrap methods: another look at the jackknife", 1979, widened for few recordings
     (Hesterberg, "What teachers should know about the bootstrap", 2015) and for a repetition instead of the true score.
     """
@@ -158,13 +165,13 @@ def f1_intervals(recordings: Sequence[tuple[Values, Values]], seed: int = 0) -> 
     measured = _f1(counts.sum(axis=0)[None])[0]
     widened = _widened(len(counts))
     occurs = ~np.isnan(scores)
-    return {
-        "macro_f1": _middle(scores[occurs.any(axis=1)], measured, widened),
-        "labels": [
+    return F1Intervals(
+        _middle(scores[occurs.any(axis=1)], measured, widened),
+        tuple(
             _middle(column[known][:, None], measured[at : at + 1], widened)
             for at, (column, known) in enumerate(zip(scores.T, occurs.T, strict=True))
-        ],
-    }
+        ),
+    )
 
 
 def _f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -187,13 +194,13 @@ def _counts(answer: Values, values: Values) -> NDArray[np.int64]:
     return np.stack([(said & is_so).sum(axis=0), said.sum(axis=0), is_so.sum(axis=0)])
 
 
-def _middle(scores: NDArray[np.float64], measured: NDArray[np.float64], widened: float) -> list[float] | None:
+def _middle(scores: NDArray[np.float64], measured: NDArray[np.float64], widened: float) -> Interval | None:
     """Of (rounds, labels) scores, nan where a label does not occur, around those `measured` (labels,)."""
     if not len(scores):
         return None
     middle = float(np.nanmean(measured))
     low, high = np.percentile(np.nanmean(scores, axis=1), _PERCENTILES)
-    return [
+    return (
         float(np.clip(middle - widened * (middle - low), 0, 1)),
         float(np.clip(middle + widened * (high - middle), 0, 1)),
-    ]
+    )

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from ml_backend.learning.json_object import (
+    Json,
+    JsonObject,
+    by_name,
+    count,
+    flag,
+    json_object,
+    key,
+    many,
+    maybe,
+    number,
+    text,
+    written,
+)
+from ml_backend.learning.measurements import Calibration, Measurements, Metrics, TrainingCurves
+from ml_backend.learning.networks import Network
 
 if TYPE_CHECKING:
     from ml_backend.learning.comparison import HeldAnswers
@@ -12,57 +29,100 @@ if TYPE_CHECKING:
     from ml_backend.learning.whole import WholeHead
 
 
+def _network(said: Mapping[str, Any]) -> Network | None:
+    return Network.from_json(said) if said else None
+
+
+def _of_network(network: Network | None) -> dict[str, Any]:
+    return network.as_json() if network else {}
+
+
 @dataclass(frozen=True)
-class ModelCard:
-    """What a researcher wants to know of a model version; every field is JSON.
+class QuestionCard(JsonObject):
+    """What a version has learnt about one control; the fields as in `ModelCard`."""
+
+    kind: str = key(text)
+    labels: tuple[str, ...] = key(many(text), list)
+    exclusive: bool = key(flag)
+    backbone: str = key(text)
+    videos: int = key(count, default=0, always=True)
+    labelled_frames: int = key(count, default=0, always=True)
+    lacking: tuple[str, ...] = key(many(text), list, default=(), always=True)
+    metrics: Measurements = key(Measurements.from_json, written, default=Measurements(), always=True)
+    calibration: Calibration = key(Calibration.from_json, written, default=Calibration(), always=True)
+    curves: TrainingCurves = key(TrainingCurves.from_json, written, default=TrainingCurves(), always=True)
+    weights_sha256: str = key(text, default="", always=True)
+    structure: Mapping[str, Any] = key(json_object, default={}, always=True)
+    train_seconds: float | None = key(maybe(number), default=None, always=True)
+    file_bytes: int | None = key(maybe(count), default=None, always=True)
+    network: Network | None = key(_network, _of_network, default=None, always=True)
+
+
+@dataclass(frozen=True)
+class ModelCard(JsonObject):
+    """What a researcher wants to know of a model version.
 
     `annotations`: annotation id to when it was last changed (ISO 8601). `metrics`, `calibration` and `curves` are
-    filled in when they have been measured; an empty one means not measured yet. `network` is what is known of the
-    fine-tuned network whose embeddings the head was trained on; empty for the frozen one. `train_seconds`: how long the fit took.
+    filled in when they have been measured; an empty one means not measured yet. `network`: the fine-tuned one whose embeddings
+    the head was trained on; None for the frozen one. `settings`: those of the project, and of the backbone, as JSON.
+    `structure`: how the arrays of its file belong together, as JSON. `train_seconds`: how long the fit took.
     `file_bytes`: size of the weights, or of the researcher's file. `question`: the control that the card is about, empty in
     those from before a project could have several; `others`: what the card has otherwise for each of the other controls.
-    `account`: what its training read, and what became of it; empty in cards from before it was kept. `decision`: why it was
-    rolled out or kept back, in a sentence; empty until that is decided, and in cards from before it was kept.
+    `account`: what its training read, and what became of it (`projects.label_report.Account`), as JSON; empty in cards from before
+    it was kept. `decision`: why it was rolled out or kept back, in a sentence; empty until that is decided, and in cards from
+    before it was kept.
     """
 
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    exclusive: bool
-    backbone: str
-    created: str
-    seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    annotations_hash: str = ""
-    videos: int = 0
-    labelled_frames: int = 0
-    lacking: tuple[str, ...] = ()
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    calibration: Mapping[str, Any] = field(default_factory=dict)
-    curves: Mapping[str, Any] = field(default_factory=dict)
-    weights_sha256: str = ""
-    structure: Mapping[str, Any] = field(default_factory=dict)
-    train_seconds: float | None = None
-    file_bytes: int | None = None
-    network: Mapping[str, Any] = field(default_factory=dict)
-    question: str = ""
-    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    account: Mapping[str, Any] = field(default_factory=dict)
-    decision: str = ""
+    name: str = key(text)
+    kind: str = key(text)
+    labels: tuple[str, ...] = key(many(text), list)
+    exclusive: bool = key(flag)
+    backbone: str = key(text)
+    created: str = key(text)
+    seed: int = key(count, default=0, always=True)
+    settings: Json = key(json_object, default={}, always=True)
+    annotations: Mapping[str, str] = key(by_name(text), default={}, always=True)
+    annotations_hash: str = key(text, default="", always=True)
+    videos: int = key(count, default=0, always=True)
+    labelled_frames: int = key(count, default=0, always=True)
+    lacking: tuple[str, ...] = key(many(text), list, default=(), always=True)
+    metrics: Measurements = key(Measurements.from_json, written, default=Measurements(), always=True)
+    calibration: Calibration = key(Calibration.from_json, written, default=Calibration(), always=True)
+    curves: TrainingCurves = key(TrainingCurves.from_json, written, default=TrainingCurves(), always=True)
+    weights_sha256: str = key(text, default="", always=True)
+    structure: Mapping[str, Any] = key(json_object, default={}, always=True)
+    train_seconds: float | None = key(maybe(number), default=None, always=True)
+    file_bytes: int | None = key(maybe(count), default=None, always=True)
+    network: Network | None = key(_network, _of_network, default=None, always=True)
+    question: str = key(text, default="", always=True)
+    others: Mapping[str, QuestionCard] = key(by_name(QuestionCard.from_json), written, default={}, always=True)
+    account: Json = key(json_object, default={}, always=True)
+    decision: str = key(text, default="", always=True)
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @classmethod
+    def of(cls, learnt: QuestionCard, *, name: str, created: str, question: str = "") -> ModelCard:
+        """The card of a version that has learnt this about its main control."""
+        return cls(name=name, created=created, question=question, **_own(learnt))
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def measured(self) -> Metrics:
         """The full held-out metrics, else those of the quick check that every version passes, else nothing."""
-        return self.metrics if "judgement" in self.metrics else self.metrics.get("quick") or {}
+        return self.metrics.best
 
     @property
     def told_apart(self) -> bool:
         """Whether held-out answers were better than always giving the commonest; also of versions that nobody measured."""
-        return bool(self.calibration.get("told_apart", True))
+        return self.calibration.told_apart is not False
+
+    @property
+    def temperature(self) -> float:
+        """By which its answers are flattened when they are shown."""
+        return 1.0 if self.calibration.temperature is None else self.calibration.temperature
+
+    @property
+    def fingerprint(self) -> str:
+        """What it was trained from, in one word; empty in cards that do not say it."""
+        return str(self.settings.get("fingerprint", ""))
 
     @property
     def is_whole(self) -> bool:
@@ -74,14 +134,16 @@ class ModelCard:
         if question == self.question or not (self.question or self.others):
             return self
         own = self.others.get(question)
-        if own is None:
-            return None
-        texts = {name: tuple(own[name]) for name in ("labels", "lacking")}
-        return replace(self, **{**own, **texts}, question=question, others={})
+        return None if own is None else replace(self, **_own(own), question=question, others={})
 
     def each(self) -> tuple[ModelCard, ...]:
         """The card of each control that the version has learnt."""
         return (replace(self, others={}), *(card for name in self.others if (card := self.about(name)) is not None))
+
+
+def _own(learnt: QuestionCard) -> dict[str, Any]:
+    """What a version's card has of one control, by the names of its fields."""
+    return {each.name: getattr(learnt, each.name) for each in fields(QuestionCard) if "read" in each.metadata}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +154,9 @@ class Learnt:
     question: str
     head: Head | WholeHead
     backbone: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    curves: Mapping[str, Any] = field(default_factory=dict)
-    network: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Measurements = field(default_factory=Measurements)
+    curves: TrainingCurves = field(default_factory=TrainingCurves)
+    network: Network | None = None
     videos: int = 0
     labelled_frames: int = 0
     train_seconds: float | None = None

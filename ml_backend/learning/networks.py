@@ -9,12 +9,24 @@ import json
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml_backend.errors import StorageError
+from ml_backend.learning.json_object import (
+    Json,
+    JsonObject,
+    by_name,
+    count,
+    json_object,
+    key,
+    many,
+    maybe,
+    number,
+    text,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,23 +35,23 @@ _WEIGHTS, _ABOUT = "weights.safetensors", "network.json"
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(JsonObject):
     """`digest`: first digits of the weights' SHA-256. `base`: key of the frozen network it began from. `purpose`: what it
     was trained for, labels and settings: another purpose needs another network. `trained_on`, `validated_on`: tasks.
     `curve`, `best`: as in `Tuned`. `frames`: pictures it was trained on."""
 
-    digest: str
-    base: str
-    purpose: Mapping[str, Any]
-    trained_on: tuple[int, ...]
-    validated_on: tuple[int, ...]
-    curve: tuple[Mapping[str, float], ...]
-    best: int
-    frames: int
-    seconds: float
-    device: str
-    seed: int
-    created: str
+    digest: str = key(text)
+    base: str = key(text)
+    purpose: Json = key(json_object, default={}, always=True)
+    trained_on: tuple[int, ...] = key(many(count), list, default=(), always=True)
+    validated_on: tuple[int, ...] = key(many(count), list, default=(), always=True)
+    curve: tuple[Mapping[str, float], ...] = key(many(by_name(maybe(number))), list, default=(), always=True)
+    best: int = key(count, default=0, always=True)
+    frames: int = key(count, default=0, always=True)
+    seconds: float = key(number, default=0.0, always=True)
+    device: str = key(text, default="", always=True)
+    seed: int = key(count, default=0, always=True)
+    created: str = key(text, default="", always=True)
 
 
 def save_network(models: Path, state: Mapping[str, Tensor], network: Network) -> Network:
@@ -55,7 +67,7 @@ def save_network(models: Path, state: Mapping[str, Tensor], network: Network) ->
             whole = Path(folder) / "network"
             whole.mkdir()
             (whole / _WEIGHTS).write_bytes(weights)
-            (whole / _ABOUT).write_text(json.dumps(asdict(made), indent=1), encoding="utf-8")
+            (whole / _ABOUT).write_text(json.dumps(made.as_json(), indent=1), encoding="utf-8")
             if not (root / made.digest).exists():
                 whole.rename(root / made.digest)
     except OSError as error:
@@ -101,8 +113,6 @@ def _folders(models: Path) -> list[Path]:
 
 def _read(folder: Path) -> Network | None:
     try:
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        tuples = {name: tuple(about[name]) for name in ("trained_on", "validated_on", "curve")}
-        return Network(**{**about, **tuples})
-    except (OSError, ValueError, KeyError, TypeError):
+        return Network.from_json(json.loads((folder / _ABOUT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -6,17 +6,15 @@ rises, and how many errors the model expects of itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.measurements import Metrics
 from ml_backend.wording import some
 
-Floats = NDArray[np.float32]
 Verdict = Literal["go on", "little more to gain", "not known yet"]
 
 # Mean kappa of the last versions from which on answers count as stable. Bloodgood and Vijay-Shanker, "A method for stopping
@@ -34,50 +32,24 @@ _PRIOR_ERRORS = 5.0
 _AT_A_CHANGE = 1.0
 
 
-def frame_doubts(probabilities: Floats, exclusive: bool) -> Floats:
-    """(n,) how probably the answer to each frame is wrong, in 0..1, by (n, L) probabilities in 0..1.
-
-    Exclusive: 1 minus the probability of the most probable label, or of none. Otherwise 1 minus the probability that
-    every label is answered right, labels being taken as independent.
-    """
-    if exclusive:
-        none = np.clip(1 - probabilities.sum(axis=1), 0, 1)
-        right = np.maximum(probabilities.max(axis=1, initial=0.0), none)
-    else:
-        right = np.maximum(probabilities, 1 - probabilities).prod(axis=1)
-    return np.asarray(np.clip(1 - right, 0, 1), np.float32)
-
-
-def doubt(probabilities: Floats, exclusive: bool) -> float:
-    """The share of a video's frames that the model expects to have wrong, in 0..1; 0 for no frames."""
-    return float(frame_doubts(probabilities, exclusive).mean(dtype=np.float64)) if len(probabilities) else 0.0
-
-
-def changes(probabilities: Floats, exclusive: bool) -> int:
-    """How often the answer to (n, L) probabilities differs from that to the frame before."""
-    answer = decided(probabilities, exclusive)
-    return int((answer[1:] != answer[:-1]).any(axis=1).sum())
-
-
-def expected_errors(doubt: float, changes: int, frames: int, measured: Mapping[str, Any]) -> float:
+def expected_errors(doubt: float, changes: int, frames: int, measured: Metrics) -> float:
     """How many of a video's `frames` are answered wrong, by the share that the model doubts and how often its answer changes.
 
-    `measured`: held-out metrics of the version's model card, {} for none. The doubt is corrected by them. Where whole videos
+    `measured`: held-out metrics of the version's model card, empty ones for none. The doubt is corrected by them. Where whole videos
     were held out, errors at changes of the label are among what it is corrected by; elsewhere one frame is added for each.
     """
-    at_changes = 0.0 if measured.get("boundary_error_frames") is not None else _AT_A_CHANGE * changes
+    at_changes = 0.0 if measured.boundary_error_frames is not None else _AT_A_CHANGE * changes
     return min(correction(measured) * doubt * frames + at_changes, float(frames))
 
 
-def correction(measured: Mapping[str, Any]) -> float:
+def correction(measured: Metrics) -> float:
     """By what to multiply the errors that a model expects of itself: errors made per error expected on held-out videos.
 
     `measured`: held-out metrics of a model card, whose `reliability` tells how often each confidence was right. Drawn
     towards 1 as by five errors that were expected and made. 1 when nothing was held out.
     """
-    table = measured.get("reliability") or ()
-    made = sum(row["decisions"] * (1 - row["right"]) for row in table)
-    expected = sum(row["decisions"] * (1 - row["confidence"]) for row in table)
+    made = sum(row.decisions * (1 - row.right) for row in measured.reliability)
+    expected = sum(row.decisions * (1 - row.confidence) for row in measured.reliability)
     return float((made + _PRIOR_ERRORS) / (expected + _PRIOR_ERRORS))
 
 

@@ -23,8 +23,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ml_backend.errors import StorageError
+from ml_backend.learning.json_object import Json
+from ml_backend.learning.measurements import Calibration, Measurements, Metrics, TrainingCurves
 from ml_backend.learning.modelcard import Learnt as Learnt
 from ml_backend.learning.modelcard import ModelCard as ModelCard
+from ml_backend.learning.modelcard import QuestionCard
+from ml_backend.learning.networks import Network
 from ml_backend.provenance import ModelVersion
 
 if TYPE_CHECKING:
@@ -43,17 +47,17 @@ def save_version(
     *,
     backbone: str,
     annotations: Mapping[str, str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    curves: Mapping[str, Any] | None = None,
+    settings: Json | None = None,
+    metrics: Measurements | None = None,
+    curves: TrainingCurves | None = None,
     videos: int = 0,
     labelled_frames: int = 0,
     train_seconds: float | None = None,
-    network: Mapping[str, Any] | None = None,
+    network: Network | None = None,
     taken: Iterable[str] = (),
     question: str = "",
     others: Sequence[Learnt] = (),
-    account: Mapping[str, Any] | None = None,
+    account: Json | None = None,
     answers: HeldAnswers | None = None,
 ) -> ModelCard:
     """Write the next version of a project and return its card.
@@ -65,11 +69,19 @@ def save_version(
     """
     ids = dict(annotations or {})
     first = Learnt(
-        question, head, backbone, metrics or {}, curves or {}, network or {}, videos, labelled_frames, train_seconds
+        question,
+        head,
+        backbone,
+        metrics or Measurements(),
+        curves or TrainingCurves(),
+        network,
+        videos,
+        labelled_frames,
+        train_seconds,
     )
     weights, own = _described(first)
     files = {_WEIGHTS: weights}
-    more: dict[str, dict[str, Any]] = {}
+    more: dict[str, QuestionCard] = {}
     for one in others:
         content, more[one.question] = _described(one)
         files[weights_file(one.question)] = content
@@ -78,16 +90,13 @@ def save_version(
         from ml_backend.learning.comparison import FILE, as_file
 
         files[FILE] = as_file(held)
-    card = ModelCard(
-        name="",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    card = replace(
+        ModelCard.of(own, name="", created=datetime.now(UTC).isoformat(timespec="seconds"), question=question),
         settings=dict(settings or {}),
         annotations=ids,
         annotations_hash=annotations_hash(ids),
-        question=question,
         others=more,
         account=dict(account or {}),
-        **own,
     )
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -101,7 +110,7 @@ def save_version(
         raise unwritable(root, error) from error
 
 
-def _described(learnt: Learnt) -> tuple[bytes, dict[str, Any]]:
+def _described(learnt: Learnt) -> tuple[bytes, QuestionCard]:
     """The file of a head, and what its card says of it."""
     # Reading cards takes no arithmetic; writing and loading heads does, and its imports take a second.
     from ml_backend.learning.head import Head, arrays_of
@@ -109,27 +118,26 @@ def _described(learnt: Learnt) -> tuple[bytes, dict[str, Any]]:
     head = learnt.head
     arrays, structure = arrays_of(head) if isinstance(head, Head) else head.arrays()
     weights = save(arrays)
-    return weights, {
-        "kind": head.kind,
-        "labels": head.labels,
-        "exclusive": head.exclusive,
-        "backbone": learnt.backbone,
-        "videos": learnt.videos,
-        "labelled_frames": learnt.labelled_frames,
-        "lacking": head.lacking,
-        "metrics": dict(learnt.metrics),
-        "calibration": {"temperature": head.temperature, **(_doubt(head) if isinstance(head, Head) else {})},
-        "curves": dict(learnt.curves),
-        "weights_sha256": sha256(weights).hexdigest(),
-        "structure": structure,
-        "train_seconds": learnt.train_seconds,
-        "file_bytes": len(weights),
-        "network": dict(learnt.network),
-    }
-
-
-def _doubt(head: Head) -> dict[str, Any]:
-    return {"told_apart": head.told_apart, "confused": [list(pair) for pair in head.confused]}
+    calibration = Calibration(head.temperature)
+    if isinstance(head, Head):
+        calibration = replace(calibration, told_apart=head.told_apart, confused=head.confused)
+    return weights, QuestionCard(
+        kind=head.kind,
+        labels=head.labels,
+        exclusive=head.exclusive,
+        backbone=learnt.backbone,
+        videos=learnt.videos,
+        labelled_frames=learnt.labelled_frames,
+        lacking=head.lacking,
+        metrics=learnt.metrics,
+        calibration=calibration,
+        curves=learnt.curves,
+        weights_sha256=sha256(weights).hexdigest(),
+        structure=structure,
+        train_seconds=learnt.train_seconds,
+        file_bytes=len(weights),
+        network=learnt.network,
+    )
 
 
 def weights_file(question: str) -> str:
@@ -176,7 +184,7 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
         head = head_from(_weights(root, card), card.structure, card.kind, card.labels, card.exclusive)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise damaged(name, str(error)) from error
-    return head.calibrated(float(card.calibration.get("temperature", 1.0))), card
+    return head.calibrated(card.temperature), card
 
 
 def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard], ...]:
@@ -195,7 +203,7 @@ def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard
             head = head_from(arrays, card.structure, card.kind, card.labels, card.exclusive)
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise damaged(name, str(error)) from error
-        found.append((head.calibrated(float(card.calibration.get("temperature", 1.0))), card))
+        found.append((head.calibrated(card.temperature), card))
     return tuple(found)
 
 
@@ -211,13 +219,12 @@ def load_card(root: Path, name: str) -> ModelCard:
     if ModelVersion.parse(name) is None:
         raise StorageError(f"“{name}” is not a model version.", "Enter a version such as cold-v3 or blitz-v4.")
     try:
-        data = json.loads((root / name / _CARD).read_text(encoding="utf-8"))
-        card = ModelCard(**{**data, "labels": tuple(data["labels"]), "lacking": tuple(data["lacking"])})
+        card = ModelCard.from_json(json.loads((root / name / _CARD).read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise StorageError(
             f"There is no model version {name}.", "Run `coldblitz models list` to see the versions."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(name, str(error)) from error
     if card.name != name:
         raise damaged(name, f"its card is that of {card.name}")
@@ -239,29 +246,22 @@ def add_measurements(
     root: Path,
     name: str,
     *,
-    metrics: Mapping[str, Any] | None = None,
-    calibration: Mapping[str, Any] | None = None,
+    metrics: Metrics | None = None,
+    calibration: Calibration | None = None,
     question: str | None = None,
 ) -> ModelCard:
-    """Write measurements made after the version was saved into its card; the weights never change.
+    """Write full metrics and a calibration made after the version was saved into its card; the weights never change.
 
     `question`: the control that was measured; None for the one that the card is about.
     """
     old = load_card(root, name)
-    if question in (None, old.question):
-        card = replace(
-            old,
-            metrics={**old.metrics, **(metrics or {})},
-            calibration={**old.calibration, **(calibration or {})},
-        )
-    else:
-        own = old.others[str(question)]
-        new = {
-            "metrics": {**own["metrics"], **(metrics or {})},
-            "calibration": {**own["calibration"], **(calibration or {})},
-        }
-        card = replace(old, others={**old.others, str(question): {**own, **new}})
-    return _changed(root, card)
+    known = old if question in (None, old.question) else old.others[str(question)]
+    full = replace(known.metrics, full=known.metrics.full.renewed(metrics or Metrics()))
+    shown = known.calibration.renewed(calibration or Calibration())
+    if isinstance(known, ModelCard):
+        return _changed(root, replace(known, metrics=full, calibration=shown))
+    renewed = replace(known, metrics=full, calibration=shown)
+    return _changed(root, replace(old, others={**old.others, str(question): renewed}))
 
 
 def note_decision(root: Path, name: str, decision: str) -> ModelCard:

@@ -14,13 +14,13 @@ from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.calibration import Held
-from ml_backend.learning.evaluation import CrossValidation
+from ml_backend.learning.evaluation import CrossValidation, leaving_out
 from ml_backend.learning.examples import rows_at
 from ml_backend.learning.families import Family, Floats, Part, Views
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
 from ml_backend.learning.groups import Groups, deal, duplicates
 from ml_backend.learning.linear import Linear, fit_softmax
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.probabilities import decided
 from ml_backend.wording import some
 from sampling.candidates import unit
 
@@ -240,9 +240,8 @@ def cross_validated_whole(
             found = head.probabilities(video.features)[None]
             held.append(Held(video.task, found, video.values[None], False, decided(found, exclusive)))
     recordings = int(groups.max(initial=-1)) + 1
-    scheme = "leave out videos" if len(numbers) < recordings else "leave one video out"
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
-    return CrossValidation(names, exclusive, tuple(held), scheme, recording)
+    return CrossValidation(names, exclusive, tuple(held), leaving_out(len(numbers), recordings), recording)
 
 
 def _folds(groups: Groups, values: Sequence[NDArray[np.int8]], most: int, seed: int) -> Groups:

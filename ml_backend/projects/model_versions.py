@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis import Redis
 
 from ml_backend.errors import SettingsError
+from ml_backend.learning.json_object import (
+    JsonObject,
+    by_name,
+    count,
+    flag,
+    interval,
+    key,
+    many,
+    maybe,
+    number,
+    text,
+    written,
+)
+from ml_backend.learning.measurements import ConfusionTable as ConfusionTable
+from ml_backend.learning.measurements import Interval as Interval
+from ml_backend.learning.measurements import ReliabilityBin as ReliabilityBin
+from ml_backend.learning.modelcard import ModelCard as ModelCard
 from ml_backend.projects import registry
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import check_folder
 from ml_backend.queueing.queue import enqueue
 
-if TYPE_CHECKING:
-    from ml_backend.learning.versions import ModelCard
+_NOT_MEASURED = "Not measured yet."
 
 
 def project_key(data_dir: Path, redis: Redis | None, project: str) -> str:
@@ -33,17 +51,87 @@ def project_key(data_dir: Path, redis: Redis | None, project: str) -> str:
     return found[-1]
 
 
-def summaries(data_dir: Path, redis: Redis, key: str) -> list[dict[str, Any]]:
-    """One JSON object for each version, the oldest first: what a list of them shows."""
+@dataclass(frozen=True)
+class VersionSummary(JsonObject):
+    """What a list of versions shows of one; the fields as in `ModelCard` and `Metrics`. `f1`: of each label."""
+
+    name: str = key(text)
+    kind: str = key(text)
+    active: bool = key(flag)
+    created: str = key(text)
+    labels: tuple[str, ...] = key(many(text), list)
+    lacking: tuple[str, ...] = key(many(text), list)
+    videos: int = key(count)
+    labelled_frames: int = key(count)
+    macro_f1: float | None = key(maybe(number), default=None, always=True)
+    macro_f1_interval: Interval | None = key(maybe(interval), list, default=None, always=True)
+    judgement: str = key(text, default=_NOT_MEASURED, always=True)
+    f1: Mapping[str, float | None] = key(by_name(maybe(number)), default={}, always=True)
+    train_seconds: float | None = key(maybe(number), default=None, always=True)
+    file_bytes: int | None = key(maybe(count), default=None, always=True)
+    decision: str = key(text, default="", always=True)
+
+    @classmethod
+    def of(cls, card: ModelCard, active: str | None) -> VersionSummary:
+        """`active`: the version that is."""
+        found = card.measured
+        return cls(
+            name=card.name,
+            kind=card.kind,
+            active=card.name == active,
+            created=card.created,
+            labels=card.labels,
+            lacking=card.lacking,
+            videos=card.videos,
+            labelled_frames=card.labelled_frames,
+            macro_f1=found.macro_f1,
+            macro_f1_interval=found.macro_f1_interval,
+            judgement=found.judgement or _NOT_MEASURED,
+            f1={label: score.f1 for label, score in found.labels.items()},
+            train_seconds=card.train_seconds,
+            file_bytes=card.file_bytes,
+            decision=card.decision,
+        )
+
+
+@dataclass(frozen=True)
+class CurvePoint(JsonObject):
+    """From how much a version learnt, and its held-out score, None where it was not measured."""
+
+    name: str = key(text)
+    videos: int = key(count)
+    labelled_frames: int = key(count)
+    macro_f1: float | None = key(maybe(number))
+
+
+@dataclass(frozen=True)
+class CardInLine:
+    """A model card, and the points of the versions up to it, its own the last."""
+
+    card: ModelCard
+    learning_curve: tuple[CurvePoint, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CardInLine:
+        """Raises KeyError, TypeError, ValueError or AttributeError for what is none."""
+        rest = {name: value for name, value in data.items() if name != "learning_curve"}
+        return cls(ModelCard.from_json(rest), many(CurvePoint.from_json)(data.get("learning_curve", [])))
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.card.as_json(), "learning_curve": written(self.learning_curve)}
+
+
+def summaries(data_dir: Path, redis: Redis, key: str) -> list[VersionSummary]:
+    """One for each version, the oldest first."""
     # Imported here and below because it would double the time that any command takes to start.
     from ml_backend.learning.versions import list_versions
 
     active = registry.active_version(redis, key)
-    return [_summary(card, active) for card in list_versions(ProjectFolder(data_dir, key).models)]
+    return [VersionSummary.of(card, active) for card in list_versions(ProjectFolder(data_dir, key).models)]
 
 
-def model_card(data_dir: Path, key: str, version: str) -> dict[str, Any]:
-    """A version's whole model card, with the learning curve up to it: labelled frames and score of each version before.
+def model_card(data_dir: Path, key: str, version: str) -> CardInLine:
+    """A version's whole model card, with the learning curve up to it.
 
     Raises StorageError when there is no such version or its card is damaged.
     """
@@ -52,16 +140,10 @@ def model_card(data_dir: Path, key: str, version: str) -> dict[str, Any]:
     folder = ProjectFolder(data_dir, key).models
     card = load_card(folder, version)
     before = [one for one in list_versions(folder) if one.created <= card.created and one.name != version]
-    curve = [
-        {
-            "name": one.name,
-            "videos": one.videos,
-            "labelled_frames": one.labelled_frames,
-            "macro_f1": one.measured.get("macro_f1"),
-        }
-        for one in [*before, card]
-    ]
-    return {**card.as_json(), "learning_curve": curve}
+    curve = tuple(
+        CurvePoint(one.name, one.videos, one.labelled_frames, one.measured.macro_f1) for one in [*before, card]
+    )
+    return CardInLine(card, curve)
 
 
 def activate(data_dir: Path, redis: Redis, key: str, version: str) -> None:
@@ -85,23 +167,3 @@ def delete(data_dir: Path, redis: Redis, key: str, version: str) -> None:
     if version == registry.wanted_version(redis, key):
         raise SettingsError(f"{version} is being rolled out.", "Activate another one first.")
     delete_version(ProjectFolder(data_dir, key).models, version)
-
-
-def _summary(card: ModelCard, active: str | None) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "kind": card.kind,
-        "active": card.name == active,
-        "created": card.created,
-        "labels": list(card.labels),
-        "lacking": list(card.lacking),
-        "videos": card.videos,
-        "labelled_frames": card.labelled_frames,
-        "macro_f1": card.measured.get("macro_f1"),
-        "macro_f1_interval": card.measured.get("macro_f1_interval"),
-        "judgement": card.measured.get("judgement", "Not measured yet."),
-        "f1": {label: row["f1"] for label, row in (card.measured.get("labels") or {}).items()},
-        "train_seconds": card.train_seconds,
-        "file_bytes": card.file_bytes,
-        "decision": card.decision,
-    }

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 
 from ml_backend.errors import PayloadError, SettingsError
 from ml_backend.projects import job_requests, label_report, model_versions, registry, reports, training_choice
-from ml_backend.projects.model_versions import project_key
+from ml_backend.projects.model_versions import VersionSummary, project_key
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.label_studio_routes import backend, json_body
 
@@ -27,7 +27,7 @@ blueprint = Blueprint("project", __name__)
 @blueprint.get("/models")
 def list_models() -> Response:
     """All versions of `?project=`, the oldest first."""
-    return jsonify(models=model_versions.summaries(backend().settings.data_dir, backend().redis, named_project()))
+    return jsonify(models=[each.as_json() for each in _versions()])
 
 
 @blueprint.get("/models/training")
@@ -54,7 +54,7 @@ def start_training() -> tuple[Response, int]:
 @blueprint.get("/models/<version>")
 def show_model(version: str) -> Response:
     """The model card, as `coldblitz models show --json` prints it."""
-    return jsonify(model_versions.model_card(backend().settings.data_dir, named_project(), version))
+    return jsonify(model_versions.model_card(backend().settings.data_dir, named_project(), version).as_json())
 
 
 @blueprint.post("/models/<version>/activate")
@@ -87,6 +87,10 @@ def labels() -> Response:
         backend().settings.data_dir, named_project(), None if text is None else int(text)
     )
     return jsonify(labels=account.as_json() if account else None)
+
+
+def _versions() -> list[VersionSummary]:
+    return model_versions.summaries(backend().settings.data_dir, backend().redis, named_project())
 
 
 def _named() -> registry.Known:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from ml_backend.cli import app
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.evaluation import summary
+from ml_backend.learning.measurements import Calibration, EvaluationScheme, Measurements
 from ml_backend.learning.versions import ModelCard, annotations_hash, publish
 
 P = "7.1769860800"
@@ -40,7 +41,7 @@ def card(name: str, created: str, **more: object) -> ModelCard:
         "videos": 4,
         "labelled_frames": 160,
         "decision": f"{name} is rolled out: there is no other version to compare it with.",
-        "calibration": {"temperature": 1.25},
+        "calibration": Calibration(1.25),
         "weights_sha256": "feed" * 16,
         "train_seconds": 0.25,
         "file_bytes": 1_500_000,
@@ -53,11 +54,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A version measured on four videos after one that was only checked quickly."""
     root = tmp_path / "projects" / P / "models"
     root.mkdir(parents=True)
-    quick = summary([held(1, 12), held(2, 12)], ("cat", "dog"), True, "leave one video out", {1: 0, 2: 1})
-    publish(root, card("blitz-v1", "2026-01-30T12:00:00+00:00", metrics={"quick": quick}, videos=2), {})
+    quick = summary([held(1, 12), held(2, 12)], ("cat", "dog"), True, EvaluationScheme.LEAVE_ONE_OUT, {1: 0, 2: 1})
+    publish(root, card("blitz-v1", "2026-01-30T12:00:00+00:00", metrics=Measurements(quick=quick), videos=2), {})
     four = {task: task for task in range(4)}
-    metrics = summary([held(task, 2 * task) for task in four], ("cat", "dog"), True, "leave one video out", four)
-    publish(root, card("blitz-v2", "2026-01-31T12:00:00+00:00", metrics=metrics), {})
+    metrics = summary(
+        [held(task, 2 * task) for task in four], ("cat", "dog"), True, EvaluationScheme.LEAVE_ONE_OUT, four
+    )
+    publish(root, card("blitz-v2", "2026-01-31T12:00:00+00:00", metrics=Measurements(metrics)), {})
     return {
         "LABEL_STUDIO_URL": "http://x",
         "LABEL_STUDIO_API_KEY": "x",

@@ -21,6 +21,7 @@ from ml_backend.jobs.embeddings import backbone_of, has_features, task_features,
 from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.training.labelled import fingerprint
 from ml_backend.jobs.videos import identity_of, inspect_video, task_video
+from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing.embedded_redis import redis_url
@@ -86,7 +87,7 @@ def test_a_head_never_runs_on_what_another_network_sees(context: JobContext, wor
 
 
 def test_nor_does_a_fine_tuned_network_of_another_kind(context: JobContext, work: ProjectWork) -> None:
-    card = replace(card_of("resnet18-abc-160-area-bf16-v2"), network={"digest": "abc", "base": "resnet18-def-160"})
+    card = replace(card_of("resnet18-abc-160-area-bf16-v2"), network=Network("abc", "resnet18-def-160"))
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(work, card)
 
@@ -159,7 +160,7 @@ def test_a_head_never_runs_on_another_part_of_the_picture_or_another_size(
     other, card = with_settings(work, **changed), card_of(context.backbone.key)
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(other, card)
-    tuned = replace(card, network={"digest": "abc", "base": context.backbone.key})
+    tuned = replace(card, network=Network("abc", context.backbone.key))
     with pytest.raises(StorageError, match="set BACKBONE, BACKBONE_WEIGHTS, resolution, and roi back"):
         backbone_of(other, tuned)
     key = context.backbone_for(other.settings).key

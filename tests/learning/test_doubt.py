@@ -178,4 +178,4 @@ def test_doubt_is_kept_with_the_version(tmp_path: Path) -> None:
     card = save_version(tmp_path, head, backbone="b")
     again, _ = load_version(tmp_path, card.name)
     assert (again.doubts, again.own_doubts) == (head.doubts, head.own_doubts)
-    assert card.calibration["told_apart"] is True
+    assert card.calibration.told_apart is True

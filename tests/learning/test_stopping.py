@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from ml_backend.learning.agreement import cohen_kappa
+from ml_backend.learning.measurements import Metrics, ReliabilityBin
 from ml_backend.learning.metrics import reliability
+from ml_backend.learning.probabilities import changes, doubt, frame_doubts
 from ml_backend.learning.stopping import (
     STABLE,
     Evidence,
     Score,
     advise,
-    changes,
     correction,
-    doubt,
     expected_errors,
-    frame_doubts,
 )
 
 AT_REST = Evidence(
@@ -72,23 +71,23 @@ class TestExpectedErrors:
         values = np.tile(np.array([[1, 0]], np.int8), (1000, 1))
         values[:200] = [0, 1]
         # It expects 50 errors and makes 200.
-        factor = correction({"reliability": reliability(p, values, True)})
+        factor = correction(Metrics(reliability=reliability(p, values, True)))
         assert factor == pytest.approx((200 + 5) / (50 + 5), rel=0.01)
 
     def test_a_few_held_out_frames_move_it_little(self) -> None:
-        table = [{"decisions": 10, "confidence": 0.9, "right": 0.8}]
-        assert 1 < correction({"reliability": table}) < 1.25
+        table = (ReliabilityBin(0.867, 0.933, decisions=10, confidence=0.9, right=0.8),)
+        assert 1 < correction(Metrics(reliability=table)) < 1.25
 
-    @pytest.mark.parametrize("measured", [{}, {"reliability": []}, {"judgement": "Not measured."}])
-    def test_without_held_out_videos_nothing_is_corrected(self, measured: dict[str, object]) -> None:
+    @pytest.mark.parametrize("measured", [Metrics(), Metrics(macro_f1=0.9), Metrics(judgement="Not measured.")])
+    def test_without_held_out_videos_nothing_is_corrected(self, measured: Metrics) -> None:
         assert correction(measured) == 1.0
 
     def test_one_frame_more_goes_wrong_at_each_change_unless_whole_videos_were_held_out(self) -> None:
-        assert expected_errors(0.1, 3, 200, {}) == pytest.approx(20 + 3)
-        assert expected_errors(0.1, 3, 200, {"boundary_error_frames": 1.2}) == pytest.approx(20)
+        assert expected_errors(0.1, 3, 200, Metrics()) == pytest.approx(20 + 3)
+        assert expected_errors(0.1, 3, 200, Metrics(boundary_error_frames=1.2)) == pytest.approx(20)
 
     def test_there_are_never_more_of_them_than_frames(self) -> None:
-        assert expected_errors(0.9, 50, 60, {}) == 60
+        assert expected_errors(0.9, 50, 60, Metrics()) == 60
 
     def test_a_change_is_one_of_the_answer_whatever_the_probabilities_do(self) -> None:
         p = np.array([[0.9], [0.6], [0.4], [0.45], [0.8]], np.float32)

@@ -12,6 +12,7 @@ from handmade import labelled, video
 
 from ml_backend.errors import StorageError
 from ml_backend.learning.cold import Head, LabelledVideo, fit_cold
+from ml_backend.learning.measurements import Calibration, Metrics
 from ml_backend.learning.versions import (
     add_measurements,
     annotations_hash,
@@ -55,9 +56,9 @@ def test_after_a_loss_of_the_disk_numbers_go_on_from_those_label_studio_shows(tm
 
 def test_measurements_are_added_to_the_card_and_calibration_is_used(tmp_path: Path, head: Head) -> None:
     name = save_version(tmp_path, head, backbone="b").name
-    add_measurements(tmp_path, name, metrics={"macro_f1": 0.9}, calibration={"temperature": 2.0})
+    add_measurements(tmp_path, name, metrics=Metrics(macro_f1=0.9), calibration=Calibration(2.0))
     loaded, card = load_version(tmp_path, name)
-    assert card.metrics == {"macro_f1": 0.9}
+    assert card.metrics.as_json() == {"macro_f1": 0.9}
     assert loaded.temperature == 2.0
 
 

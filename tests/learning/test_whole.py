@@ -13,6 +13,7 @@ from handmade import annotation, video
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT
+from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.versions import Learnt, add_measurements, load_card, load_heads, save_version
 from ml_backend.learning.whole import LabelledWhole, WholeHead, cross_validated_whole, fit_whole, pooled, whole_labels
 
@@ -116,21 +117,19 @@ class TestWhatPeopleSay:
 class TestMeasuring:
     def test_videos_are_left_out(self) -> None:
         found = cross_validated_whole(some(8), LABELS, True).metrics()
-        assert (found["videos"], found["frames"]) == (8, 8)
-        assert found["macro_f1"] > 0.9
-        assert "Measured on 8 recordings" in found["judgement"]
+        assert (found.videos, found.frames) == (8, 8)
+        assert found.macro_f1 > 0.9
+        assert "Measured on 8 recordings" in found.judgement
 
     def test_what_nobody_judged_teaches_and_is_not_counted(self) -> None:
         videos = [*some(6), one(7, INDOOR, 1, 0, judged=False, weight=0.3)]
-        assert cross_validated_whole(videos, LABELS, True).metrics()["videos"] == 6
+        assert cross_validated_whole(videos, LABELS, True).metrics().videos == 6
 
     @pytest.mark.parametrize("number", [4, 16])
     def test_labels_by_chance_are_called_neither_good_nor_all_wrong(self, number: int) -> None:
         # Nothing tells these videos apart, whatever they are called.
         alike = [one(n, INDOOR, int(n % 2), int(1 - n % 2)) for n in range(number)]
-        found = [
-            float(cross_validated_whole(alike, LABELS, True, seed=seed).metrics()["macro_f1"]) for seed in range(6)
-        ]
+        found = [float(cross_validated_whole(alike, LABELS, True, seed=seed).metrics().macro_f1) for seed in range(6)]
         assert 0.15 < np.mean(found) < 0.8
 
 
@@ -146,11 +145,11 @@ def test_a_version_holds_it_beside_others_and_is_measured_question_by_question(t
         assert isinstance(loaded, WholeHead)
         unseen = video(INDOOR, room=20)
         assert np.array_equal(loaded.probabilities(unseen), saved.probabilities(unseen))
-    add_measurements(tmp_path, card.name, metrics={"macro_f1": 0.5}, question="place too")
+    add_measurements(tmp_path, card.name, metrics=Metrics(macro_f1=0.5), question="place too")
     read = load_card(tmp_path, card.name)
     about = read.about("place too")
     assert about is not None
-    assert (read.metrics, about.metrics["macro_f1"]) == ({}, 0.5)
+    assert (read.metrics.as_json(), about.metrics.full.macro_f1) == ({}, 0.5)
     assert read.about("another") is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from redis import Redis
 
+from ml_backend.learning.measurements import Calibration, Measurements, TrainingCurves
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
@@ -128,11 +129,11 @@ def open_project(
             True,
             "mobilenet_v2:default",
             f"2026-01-0{number}T12:00:00+00:00",
-            metrics=measured(labels, score),
+            metrics=Measurements.from_json(measured(labels, score)),
             annotations={"1": "2026-01-01"},
             settings={**asdict(ProjectSettings(min_frames=3)), "fingerprint": "0" * 64, "backbone_trained": True},
-            calibration={"temperature": 1.1},
-            curves={"epochs": EPOCHS, "best": 4} if number == 3 else {},
+            calibration=Calibration(1.1),
+            curves=TrainingCurves(tuple(EPOCHS), 4) if number == 3 else TrainingCurves(),
             videos=number,
             labelled_frames=frames,
             train_seconds=0.31,

@@ -14,6 +14,7 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.learning.measurements import Measurements
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.projects import registry, reports
 from ml_backend.projects.reports import QualityReport
@@ -49,7 +50,16 @@ def client(redis: Redis, settings: Settings) -> Iterator[FlaskClient]:
         ("cold-v1", "2026-01-31T12:00:00Z", METRICS),
         ("cold-v2", "2026-02-01T12:00:00Z", {}),
     ):
-        card = ModelCard(name, "cold", ("cat", "dog"), True, "none", created, metrics=metrics, labelled_frames=20)
+        card = ModelCard(
+            name,
+            "cold",
+            ("cat", "dog"),
+            True,
+            "none",
+            created,
+            metrics=Measurements.from_json(metrics),
+            labelled_frames=20,
+        )
         publish(root, card, {})
     registry.remember(redis, registry.Known(P, "<View/>"))
     registry.activate(redis, P, "cold-v1")

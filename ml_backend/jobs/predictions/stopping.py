@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.learning.agreement import cohen_kappa
+from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.stopping import Evidence, Score, advise, correction, expected_errors
 from ml_backend.learning.versions import ModelCard, list_versions, load_card
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
@@ -138,7 +138,7 @@ def stopping(project_key: str) -> str:
         frames=int(rows["frames"].sum()),
         errors=round(float(rows["errors"].sum()), 2),
         correction=round(correction(card.measured), 3),
-        held_out=sum(int(row["decisions"]) for row in card.measured.get("reliability") or ()),
+        held_out=sum(row.decisions for row in card.measured.reliability),
         worst=tuple(
             TaskErrors(int(row["task"]), round(float(row["errors"]), 2), int(row["frames"]))
             for row in most_errors_first[:WORST]
@@ -153,7 +153,7 @@ def stopping(project_key: str) -> str:
     return f"{found.left}. {found.verdict.capitalize()}: {found.why}"
 
 
-def _rows(work: ProjectWork, version: str, measured: Mapping[str, Any]) -> Iterator[tuple[int, float, int, float]]:
+def _rows(work: ProjectWork, version: str, measured: Metrics) -> Iterator[tuple[int, float, int, float]]:
     """Of every video that the version has predicted and nobody has reviewed."""
     data_dir = work.context.settings.data_dir
     labelled = label_report.load(data_dir, work.key)
@@ -182,8 +182,5 @@ def _evidence(models: Path, card: ModelCard, kappas: Sequence[float]) -> Evidenc
 
 
 def _score(card: ModelCard) -> Score | None:
-    found = card.measured.get("macro_f1")
-    interval = card.measured.get("macro_f1_interval")
-    if found is None:
-        return None
-    return Score(card.labelled_frames, float(found), (float(interval[0]), float(interval[1])) if interval else None)
+    found = card.measured
+    return None if found.macro_f1 is None else Score(card.labelled_frames, found.macro_f1, found.macro_f1_interval)

@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.backlog import is_whole
@@ -29,12 +28,13 @@ from ml_backend.learning.custom.versions import (
     save_custom,
     targets,
 )
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation
+from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.groups import duplicates, held_out_share
-from ml_backend.learning.metrics import decided
+from ml_backend.learning.measurements import ENOUGH_VIDEOS, EvaluationScheme, Measurements, Metrics
 from ml_backend.learning.pictures import pictures_at
+from ml_backend.learning.probabilities import decided
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard
 from ml_backend.projects import registry
@@ -67,7 +67,6 @@ def custom_file_of(work: ProjectWork) -> Path | None:
 
 _NOT_PREDICTED = "The custom model does not know {}. If it does, map its outputs to labels with predicted_values."
 _TOO_FEW = "{} starts learning once frames with two different labels exist. Label a frame of each label."
-_SCHEME = "one held-out fold"
 _NOT_MEASURED = "Not measured: this needs reviewed videos to hold out, and the remaining ones must show every label. Review more videos."
 _SHARE, _SEED = 0.2, 0
 # What one fit of a researcher's file may take.
@@ -166,10 +165,11 @@ def _fitted(
             Path(made) / "learnt",
             mark,
             {str(a.id): a.updated_at.isoformat() for each in annotated for a in each.annotations},
-            {
-                "quick": _metrics(checked),
-                "against": against_shown(work, held, checked, videos, model.digest),
-            },
+            Measurements(
+                quick=_metrics(checked),
+                against=against_shown(work, held, checked, videos, model.digest),
+                compared=True,
+            ),
             len(videos),
             frames,
             round(time.perf_counter() - started, 3),
@@ -221,18 +221,11 @@ def _checked(
         found.append(_predicted(model, video, path_of(video), exclusive))
     groups = duplicates([video.features for video in outside]).tolist()
     recording = {video.task: group for video, group in zip(outside, groups, strict=True)}
-    return CrossValidation(tuple(labels), exclusive, tuple(found), _SCHEME, recording)
+    return CrossValidation(tuple(labels), exclusive, tuple(found), EvaluationScheme.ONE_FOLD, recording)
 
 
-def _metrics(checked: CrossValidation | None) -> dict[str, Any]:
-    if checked is None:
-        return {"judgement": _NOT_MEASURED, "scheme": _SCHEME, "videos": 0, "frames": 0}
-    metrics = checked.metrics()
-    enough = "" if metrics["videos"] >= ENOUGH_VIDEOS else "Not enough videos to judge: "
-    said = (
-        f"measured on {metrics['videos']} held-out recordings by a fit without them; the version learned from them too."
-    )
-    return {**metrics, "judgement": f"{enough}{said}" if enough else said.capitalize()}
+def _metrics(checked: CrossValidation | None) -> Metrics:
+    return checked.metrics() if checked else Metrics.nothing(_NOT_MEASURED, EvaluationScheme.ONE_FOLD, 0)
 
 
 def _predicted(model: CustomModel, video: LabelledVideo, path: Path, exclusive: bool) -> Held:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.embeddings import sees_as_then
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.untold import tell_of_untold
-from ml_backend.learning.comparison import Asked, Comparison, HeldAnswers, compared, load_answers
+from ml_backend.learning.comparison import Asked, HeldAnswers, compared, load_answers
 from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.metrics import Values, decided
+from ml_backend.learning.measurements import Comparison
+from ml_backend.learning.probabilities import Values, decided
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads, note_decision
 from ml_backend.learning.whole import LabelledWhole
 from ml_backend.projects import reconcile_state, registry
@@ -34,23 +34,23 @@ def against_shown(
     checked: CrossValidation | None,
     videos: Videos,
     seen_by: str,
-) -> dict[str, Any]:
-    """The comparison of `new` answers to the question of `work` with those of the version that is shown, as JSON; empty where
-    there is nothing to compare.
+) -> Comparison | None:
+    """The comparison of `new` answers to the question of `work` with those of the version that is shown; None where there is
+    nothing to compare.
 
     `checked`: how the new ones came about. `videos`: those labelled now, embedded by the network `seen_by`, a digest, or by the
     frozen one where it is empty.
     """
     version = registry.active_version(work.context.redis, work.key)
     if version is None:
-        return {}
+        return None
     try:
         whole = load_card(work.context.models_dir(work.key), version)
         card = whole.about(work.question.from_name)
     except StorageError:
-        return {}  # its files are gone
+        return None  # its files are gone
     if card is None:
-        return Comparison(version, False, f"{version} does not answer it").as_json()
+        return Comparison(version, False, f"{version} does not answer it")
     old = load_answers(work.context.models_dir(work.key), version, card.question)
     if new is None or checked is None or old is None:
         few = (
@@ -58,7 +58,7 @@ def against_shown(
             if new is None
             else f"{version} was not measured when it was trained"
         )
-        return Comparison(version, False, few).as_json()
+        return Comparison(version, False, few)
     asked = [
         Asked(video.task, _values(video, new.labels), checked.recording[video.task])
         for video in videos
@@ -73,11 +73,11 @@ def against_shown(
     if found.worse and not is_custom(version) and not sees_as_then(work, card):
         # Held back for a version that predicts no more, it would leave new videos without predictions.
         found = Comparison(version, False, f"{found.said}, but {version} {_BLIND}")
-    return found.as_json()
+    return found
 
 
 def _network(card: ModelCard) -> str:
-    return str(card.network.get("digest", ""))
+    return card.network.digest if card.network else ""
 
 
 def _values(video: LabelledVideo | LabelledWhole, labels: tuple[str, ...]) -> Values:
@@ -146,5 +146,5 @@ def note_decided(work: ProjectWork, card: ModelCard) -> None:
 
 def _comparisons(card: ModelCard) -> dict[str, Comparison]:
     """What was found about each question of a version that was compared."""
-    every = ((own.question, Comparison.of(own.metrics.get("against"))) for own in card.each())
+    every = ((own.question, own.metrics.against) for own in card.each())
     return {question: found for question, found in every if found is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import backbone_of, trained_on
@@ -15,6 +15,7 @@ from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_vid
 from ml_backend.jobs.training.learning import fitting
 from ml_backend.jobs.training.train import newest_learnt
 from ml_backend.learning.evaluation import cross_validated
+from ml_backend.learning.measurements import Calibration, Metrics
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
 from ml_backend.learning.whole import cross_validated_whole
 from ml_backend.queueing.queue import enqueue
@@ -39,11 +40,11 @@ def evaluate(project_key: str, version: str) -> str:
             continue
         with part(100 * position / len(cards), 100 * (position + 1) / len(cards)):
             metrics = _measured(asked, own, annotated_for(asked, annotated), problems)
-        calibration = {"temperature": metrics.get("temperature", 1.0)}
+        calibration = Calibration(1.0 if metrics.temperature is None else metrics.temperature)
         add_measurements(models, version, metrics=metrics, calibration=calibration, question=own.question)
-        score = metrics.get("macro_f1")
+        score = metrics.macro_f1
         where = "" if len(cards) == 1 else f"{own.question}: "
-        said.append(f"{where}{metrics['judgement']}" + (f" Macro-F1 {score:.3f}." if score is not None else ""))
+        said.append(f"{where}{metrics.judgement}" + (f" Macro-F1 {score:.3f}." if score is not None else ""))
     problems.tell(work)
     enqueue(context.redis, "stopping", project_key)
     return f"{version}: {' '.join(said)}"
@@ -54,7 +55,7 @@ def _measured(
     card: ModelCard,
     annotated: Sequence[Annotated],
     problems: VideoProblems,
-) -> dict[str, Any]:
+) -> Metrics:
     """Held-out metrics of what a version has learnt about one question."""
 
     def tell(share: float) -> None:
@@ -65,7 +66,7 @@ def _measured(
             answered = whole_videos(work, annotated, problems)
         measured = cross_validated_whole(answered, work.question.labels, card.exclusive, progress=tell).metrics()
         # Nothing is calibrated on a row a video.
-        return {**measured, "temperature": 1.0}
+        return replace(measured, temperature=1.0)
     with part(0, 50):
         backbone = backbone_of(work, card)
         videos = labelled_videos(work, annotated, card.exclusive, backbone, problems)

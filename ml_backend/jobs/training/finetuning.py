@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis import Redis
 
@@ -23,6 +23,8 @@ from ml_backend.labelstudio.client import Task
 from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share
+from ml_backend.learning.json_object import Json
+from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.networks import Network, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
 from ml_backend.projects import registry
@@ -62,7 +64,7 @@ class OwnNetwork:
     network: Network
     videos: list[LabelledVideo]
     checked: CrossValidation
-    metrics: dict[str, Any]
+    metrics: Metrics
 
 
 def own_network(
@@ -105,20 +107,20 @@ def own_network(
     metrics, before = checked.metrics(), measured(videos).metrics()
     if not worth_using(work.context.redis, work.key, metrics, before):
         return None
-    return OwnNetwork(backbone, network, own, checked, {**metrics, "frozen_macro_f1": before.get("macro_f1")})
+    return OwnNetwork(backbone, network, own, checked, metrics.beside_frozen(before.macro_f1))
 
 
-def worth_using(redis: Redis, key: str, tuned: Mapping[str, Any], frozen: Mapping[str, Any]) -> bool:
+def worth_using(redis: Redis, key: str, tuned: Metrics, frozen: Metrics) -> bool:
     """Whether the fine-tuned network is no worse than the frozen one, by the metrics of both on the same recordings; tells
     the admin of project `key` when it is worse, or could not be measured."""
-    score, other = tuned.get("macro_f1"), frozen.get("macro_f1")
+    score, other = tuned.macro_f1, frozen.macro_f1
     worth = score is not None and (other is None or score >= other)
-    told = [] if worth else [_NO_BETTER.format(tuned["videos"], score or 0.0, other or 0.0)]
+    told = [] if worth else [_NO_BETTER.format(tuned.videos, score or 0.0, other or 0.0)]
     registry.set_problems(redis, key, "finetune", told)
     return worth
 
 
-def outgrown(network: Network, purpose: Mapping[str, Any], base: str, videos: int) -> bool:
+def outgrown(network: Network, purpose: Json, base: str, videos: int) -> bool:
     """Whether the network was made for something else, or there are a quarter more videos than it was made with."""
     known = len(network.trained_on) + len(network.validated_on)
     same = network.purpose == purpose and network_of(network.base) == network_of(base)
@@ -130,7 +132,7 @@ def _train(
     annotated: Sequence[Annotated],
     videos: Sequence[LabelledVideo],
     exclusive: bool,
-    purpose: dict[str, Any],
+    purpose: Json,
 ) -> Network | None:
     """None when too few videos are labelled."""
     # Imported here, since a worker that converted its network before needs no torch for anything else.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
 from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.job import part, report
@@ -18,9 +16,10 @@ from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_vid
 from ml_backend.learning.blitz import fit_blitz
 from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.comparison import HeldAnswers, answers_of
-from ml_backend.learning.evaluation import ENOUGH_VIDEOS, CrossValidation, Fit, cross_validated
+from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
+from ml_backend.learning.measurements import ENOUGH_VIDEOS, Measurements, Metrics, TrainingCurves
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole import cross_validated_whole, fit_whole
 from ml_backend.projects import registry
@@ -29,7 +28,6 @@ from ml_backend.projects import registry
 ENOUGH_REVIEWED = 2
 # The check that decides the pin must not make anybody wait.
 _QUICK_FOLDS = 2
-_OF_CONFIDENCE = ("calibration_error", "reliability", "temperature")
 
 
 def learn(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
@@ -44,16 +42,16 @@ def learn(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProb
     seconds = time.perf_counter() - started
     report(95, "checking it on held-out videos")
     checked = own.checked if own else _quick_check(videos, head)
-    quick = own.metrics if own else _said(checked)
+    quick = own.metrics if own else _quick(checked)
     answers = _answers(checked, [video.task for video in videos])
     against = against_shown(work, answers, checked, videos, own.network.digest if own else "")
     return Learnt(
         work.question.from_name,
         head,
         backbone=(own.backbone if own else work.context.backbone_for(work.settings)).key,
-        metrics={"quick": quick, "against": against},
-        curves={"epochs": list(own.network.curve), "best": own.network.best} if own else {},
-        network=asdict(own.network) if own else {},
+        metrics=Measurements(quick=quick, against=against, compared=True),
+        curves=TrainingCurves(own.network.curve, own.network.best) if own else TrainingCurves(),
+        network=own.network if own else None,
         videos=len(videos),
         labelled_frames=int(sum(video.labels.known.sum() for video in videos)),
         train_seconds=round(seconds, 3),
@@ -78,7 +76,9 @@ def _learn_whole(work: ProjectWork, annotated: Sequence[Annotated], problems: Vi
         work.question.from_name,
         head,
         backbone=work.context.backbone_for(work.settings).key,
-        metrics={"quick": _said(checked), "against": against_shown(work, answers, checked, videos, "")},
+        metrics=Measurements(
+            quick=_quick(checked), against=against_shown(work, answers, checked, videos, ""), compared=True
+        ),
         videos=len(videos),
         train_seconds=round(seconds, 3),
         answers=answers,
@@ -144,9 +144,9 @@ def _quick_check(videos: Sequence[LabelledVideo], head: Head) -> CrossValidation
     return cross_validated(videos, head.labels, fit, exclusive=head.exclusive, most_folds=_QUICK_FOLDS)
 
 
-def _said(checked: CrossValidation | None) -> Mapping[str, Any]:
-    """Held-out metrics; it is for comparing answers, so nothing is measured or said of how far to believe them."""
-    return {key: value for key, value in checked.metrics().items() if key not in _OF_CONFIDENCE} if checked else {}
+def _quick(checked: CrossValidation | None) -> Metrics:
+    """Held-out metrics; it is for comparing answers, so nothing is said of how far to believe them."""
+    return checked.metrics().about_answers() if checked else Metrics()
 
 
 def _answers(checked: CrossValidation | None, taught: Sequence[int], *, whole: bool = False) -> HeldAnswers | None:

@@ -129,7 +129,7 @@ def _train(work: ProjectWork) -> str:
     mark = fingerprint(work, annotated, backbone.network)
     models = work.context.models_dir(key)
     newest = newest_learnt(models)
-    known = newest is not None and newest.settings.get("fingerprint") == mark
+    known = newest is not None and newest.fingerprint == mark
     if newest is not None and known and is_whole(models, newest.name, load_heads):
         accounts.close_again(work, annotated)
         return _go_on_with(work, newest)

@@ -19,6 +19,7 @@ from ml_backend.learning.custom.loader import Floats, Pictures, blamed
 from ml_backend.learning.custom.model import CustomModel, files_of, load_custom
 from ml_backend.learning.examples import Examples, LabelledVideo
 from ml_backend.learning.frame_labels import NO, UNTOUCHED_WEIGHT, YES
+from ml_backend.learning.measurements import Measurements
 from ml_backend.learning.versions import (
     ModelCard,
     annotations_hash,
@@ -42,7 +43,7 @@ class Learnt:
     folder: Path
     fingerprint: str
     annotations: Mapping[str, str]
-    metrics: Mapping[str, Any]
+    metrics: Measurements
     videos: int
     labelled_frames: int
     train_seconds: float
@@ -53,7 +54,7 @@ def known_version(root: Path, model: CustomModel, *, exclusive: bool, fingerprin
     """The version that was made of the same files and, where the file learns, of the same annotations."""
     wanted = (model.digest, model.project_labels, exclusive, fingerprint)
     for card in _versions_of(root, model):
-        if (card.weights_sha256, card.labels, card.exclusive, card.settings.get("fingerprint", "")) == wanted:
+        if (card.weights_sha256, card.labels, card.exclusive, card.fingerprint) == wanted:
             return card
     return None
 
@@ -101,7 +102,7 @@ def save_custom(
                 structure={**structure, _LEARNT: digest_of(learnt.folder)},
                 annotations=dict(learnt.annotations),
                 annotations_hash=annotations_hash(learnt.annotations),
-                metrics=dict(learnt.metrics),
+                metrics=learnt.metrics,
                 videos=learnt.videos,
                 labelled_frames=learnt.labelled_frames,
                 train_seconds=learnt.train_seconds,

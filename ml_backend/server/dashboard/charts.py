@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
+
+from ml_backend.projects.model_versions import ReliabilityBin
 
 
 def element(name: str, *children: str | Markup, **attributes: object) -> Markup:
@@ -166,18 +168,18 @@ def lines(series: Sequence[Series], title: str, x_name: str, y_name: str, top: f
     return picture(_WIDTH, _HEIGHT, title, f"{y_name} over {x_name}: {words}", *drawn, class_="plot")
 
 
-def reliability(bins: Sequence[Mapping[str, float]], title: str) -> Markup:
+def reliability(bins: Sequence[ReliabilityBin], title: str) -> Markup:
     """How often a model is right against how sure it says it is; on the diagonal it is honest."""
-    most = max((row["decisions"] for row in bins), default=1)
+    most = max((row.decisions for row in bins), default=1)
     span = _WIDTH - _LEFT - _RIGHT
     drawn = [*_grid(1.0), *_below(0.0, 1.0, "share that is right by confidence")]
     drawn.append(element("line", x1=_LEFT, y1=_y(0), x2=_LEFT + span, y2=_y(1), class_="diagonal"))
     for row in bins:
-        x, y = _LEFT + span * row["confidence"], _y(row["right"])
-        text = f"{row['decisions']:.0f} decisions, {row['confidence']:.0%} sure on average, {row['right']:.0%} right"
-        size = 2.5 + 4.5 * (row["decisions"] / most) ** 0.5
+        x, y = _LEFT + span * row.confidence, _y(row.right)
+        text = f"{row.decisions:.0f} decisions, {row.confidence:.0%} sure on average, {row.right:.0%} right"
+        size = 2.5 + 4.5 * (row.decisions / most) ** 0.5
         drawn.append(element("circle", element("title", text), cx=x, cy=y, r=size, class_="dot accent faint"))
-    words = ", ".join(f"{row['confidence']:.0%} sure {row['right']:.0%} right" for row in bins)
+    words = ", ".join(f"{row.confidence:.0%} sure {row.right:.0%} right" for row in bins)
     return picture(_WIDTH, _HEIGHT, title, words, *drawn, class_="plot")
 
 

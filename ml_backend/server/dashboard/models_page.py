@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from flask import render_template, request
 from markupsafe import Markup
@@ -13,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from ml_backend.project_settings import range_of
 from ml_backend.projects import model_versions, registry, training_choice
+from ml_backend.projects.model_versions import ConfusionTable, Interval, ModelCard, VersionSummary
 from ml_backend.projects.training_choice import EXTRA_PARAMS, TrainingChoice
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard import charts
@@ -135,7 +135,7 @@ def models_page(project_id: int) -> str:
         labels=list(project.colours),
         before=_before(project, versions),
         wanted=registry.wanted_version(backend().redis, project.key),
-        curve=learning_curve(versions),
+        curve=learning_curve((row.labelled_frames, row.macro_f1, row.macro_f1_interval) for row in versions),
         form=training_form(project),
     )
 
@@ -143,24 +143,23 @@ def models_page(project_id: int) -> str:
 @blueprint.get("/dashboard/projects/<int:project_id>/models/<version>")
 def model_page(project_id: int, version: str) -> str:
     project = project_page(project_id)
-    card = model_versions.model_card(backend().settings.data_dir, project.key, version)
-    controls = [card.get("question") or "", *(card.get("others") or {})]
-    if (control := request.args.get("control")) in card.get("others", {}):
-        card = {**card, **card["others"][control], "question": control}
-    full = "judgement" in card["metrics"]
-    metrics = card["metrics"] if full else card["metrics"].get("quick") or {}
+    shown = model_versions.model_card(backend().settings.data_dir, project.key, version)
+    card = shown.card
+    controls = [card.question, *card.others]
+    card = card.about(request.args.get("control", card.question)) or card
+    metrics = card.measured
     return render_template(
         "dashboard/model.html",
         project=project,
         card=card,
         controls=controls if len(controls) > 1 else [],
-        full=full,
+        full=card.metrics.is_full,
         metrics=metrics,
         active=project.active == version,
-        confusion=_confusion(metrics.get("confusion")),
-        reliability=charts.reliability(metrics["reliability"], "Calibration") if metrics.get("reliability") else None,
-        curves=curves(card["curves"].get("epochs") or [], card["curves"].get("best")),
-        curve=learning_curve(card["learning_curve"]),
+        confusion=_confusion(metrics.confusion),
+        reliability=charts.reliability(metrics.reliability, "Calibration") if metrics.reliability else None,
+        curves=curves(card.curves.epochs, card.curves.best),
+        curve=learning_curve((point.labelled_frames, point.macro_f1, None) for point in shown.learning_curve),
         settings=_settings(card),
     )
 
@@ -178,37 +177,46 @@ def delete_version(project_id: int, version: str) -> Response:
     return done(f"{version} is deleted.", "dashboard.models_page", project_id=project_id)
 
 
-def _settings(card: Mapping[str, Any]) -> dict[str, str]:
+def _settings(card: ModelCard) -> dict[str, str]:
     """What a version was trained with: of the project's settings those that a training reads."""
-    said = card["settings"]
+    said = card.settings
     found = {name: said[name] for name in _OF_TRAINING if said.get(name) is not None}
-    if card["kind"] == "blitz":
-        found |= {f"blitz.{name}": value for name, value in (said.get("blitz") or {}).items()}
+    if card.kind == "blitz" and isinstance(blitz := said.get("blitz"), Mapping):
+        found |= {f"blitz.{name}": value for name, value in blitz.items()}
     return {name: str(value) for name, value in found.items()}
 
 
-def learning_curve(versions: Sequence[Mapping[str, Any]]) -> Markup | None:
-    """Scores of versions over what each learnt from; None until two were measured."""
-    measured = [row for row in versions if row["macro_f1"] is not None and row["labelled_frames"]]
+def learning_curve(versions: Iterable[tuple[int, float | None, Interval | None]]) -> Markup | None:
+    """Scores of versions over what each learnt from: of each its labeled frames, its score, and its interval. None until two
+    were measured."""
+    measured = [(float(frames), score, band) for frames, score, band in versions if score is not None and frames]
     if len(measured) < 2:
         return None
-    points = [(float(row["labelled_frames"]), float(row["macro_f1"])) for row in measured]
+    points = [(frames, score) for frames, score, _ in measured]
     order = sorted(range(len(points)), key=points.__getitem__)
-    bands = [measured[at].get("macro_f1_interval") for at in order]
+    bands = [measured[at][2] for at in order]
     series = charts.Series("macro-F1", [points[at] for at in order], band=bands)
     return charts.lines([series], "Learning curve", "labeled frames", "macro-F1")
 
 
-def _before(project: ProjectPage, versions: Sequence[Mapping[str, Any]]) -> str | None:
+def _before(project: ProjectPage, versions: Sequence[VersionSummary]) -> str | None:
     """The version that was shown before the active one, if it is still there."""
     pinned = registry.pins(backend().redis, project.key)
-    there = {row["name"] for row in versions} - {project.active}
+    there = {row.name for row in versions} - {project.active}
     return max((name for name in pinned if name in there), key=pinned.__getitem__, default=None)
 
 
-def _confusion(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Rows of (count, shade): the shade, 0 to 9, is the share of its row."""
-    if not found or len(found["labels"]) > _MOST_LABELS:
+@dataclass(frozen=True)
+class ShadedConfusion:
+    """`rows`: of each true label (count, shade) of each predicted one; the shade, 0 to 9, is the share of its row."""
+
+    labels: tuple[str, ...]
+    rows: tuple[tuple[tuple[int, int], ...], ...]
+
+
+def _confusion(found: ConfusionTable | None) -> ShadedConfusion | None:
+    """None for one that nobody would read."""
+    if found is None or len(found.labels) > _MOST_LABELS:
         return None
-    rows = [[(count, min(9, 10 * count // max(1, sum(row)))) for count in row] for row in found["counts"]]
-    return {"labels": found["labels"], "rows": rows}
+    rows = (tuple((count, min(9, 10 * count // max(1, sum(row)))) for count in row) for row in found.counts)
+    return ShadedConfusion(found.labels, tuple(rows))

@@ -25,6 +25,7 @@ from ml_backend.projects import (
     training_choice,
 )
 from ml_backend.projects.label_report import LabelReport
+from ml_backend.projects.model_versions import VersionSummary
 from ml_backend.projects.reports import StoppingReport
 from ml_backend.queueing import queue
 from ml_backend.server.dashboard import formatting
@@ -53,7 +54,7 @@ class Row:
 
     project: ProjectPage
     labels: LabelReport | None
-    versions: list[dict[str, Any]]
+    versions: list[VersionSummary]
     progress: tuple[Progress, ...]
     problems: list[str]
     findings: list[dict[str, Any]]
@@ -65,12 +66,12 @@ class Row:
         return pages.project_page(backend().settings.label_studio_pages, self.companion.id) if self.companion else None
 
     @property
-    def active(self) -> Mapping[str, Any] | None:
-        return next((version for version in self.versions if version["active"]), None)
+    def active(self) -> VersionSummary | None:
+        return next((version for version in self.versions if version.active), None)
 
     @property
     def trend(self) -> list[float | None]:
-        return [version["macro_f1"] for version in self.versions[-30:]]
+        return [version.macro_f1 for version in self.versions[-30:]]
 
     @property
     def distribution(self) -> list[tuple[str, float, str]]:

@@ -13,6 +13,7 @@ from ml_backend.annotation import Region
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.stopping import counted, same_frames, stopping
 from ml_backend.learning.agreement import cohen_kappa
+from ml_backend.learning.measurements import Measurements
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
 from ml_backend.projects.label_report import LabelReport
@@ -57,7 +58,7 @@ def card(number: int, score: float, interval: list[float] | None, **measured: An
         "mobilenet_v2:default",
         f"2026-01-0{number}T12:00:00+00:00",
         settings={"backbone_trained": True},
-        metrics={**metrics, **measured},
+        metrics=Measurements.from_json({**metrics, **measured}),
         labelled_frames=20 * number,
     )
 

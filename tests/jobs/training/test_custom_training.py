@@ -124,9 +124,9 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     assert train(KEY) == "sky.py is custom-sky-v1, and is rolled out"
     (card,) = versions(context)
     assert (card.videos, card.labelled_frames) == (3, 3 * FRAMES)
-    assert card.measured["videos"] in (1, 2)
-    assert card.measured["macro_f1"] > 0.9
-    assert "held-out recordings by a fit without them" in card.measured["judgement"]
+    assert card.measured.videos in (1, 2)
+    assert card.measured.macro_f1 > 0.9
+    assert "held-out recordings by a fit without them" in card.measured.judgement
     assert problems(redis) == []
     assert registry.wanted_version(redis, KEY) == card.name
 
@@ -151,7 +151,7 @@ def test_what_is_kept_of_a_version_is_made_again_when_the_disk_has_lost_it(
     studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
     train(KEY)
     (card,) = versions(context)
-    assert card.measured["judgement"].startswith("Not measured")
+    assert card.measured.judgement.startswith("Not measured")
     (context.models_dir(KEY) / card.name / "learnt" / "learnt.npz").write_bytes(b"torn")
     train(KEY)
     (card,) = versions(context)

@@ -23,6 +23,7 @@ from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.finetuning import outgrown, worth_using
 from ml_backend.jobs.training.train import train
+from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.projects import registry
@@ -118,18 +119,18 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     assert len(set(watched.percents)) > 20
     card = newest(context)
     assert card.name == "blitz-v1"
-    assert [point["epoch"] for point in card.curves["epochs"]] == list(range(CYCLES + 1))
-    seen, unseen = set(card.network["trained_on"]), set(card.network["validated_on"])
+    assert [point["epoch"] for point in card.curves.epochs] == list(range(CYCLES + 1))
+    seen, unseen = set(card.network.trained_on), set(card.network.validated_on)
     assert (len(seen), len(unseen), seen | unseen) == (3, 1, {1, 2, 3, 4})
     assert card.backbone != context.backbone.key
-    assert card.metrics["quick"]["videos"] == 1
-    assert card.metrics["quick"]["macro_f1"] >= card.metrics["quick"]["frozen_macro_f1"]
-    assert "was not fine-tuned on" in card.metrics["quick"]["judgement"]
+    assert card.metrics.quick.videos == 1
+    assert card.metrics.quick.macro_f1 >= card.metrics.quick.frozen_macro_f1
+    assert "was not fine-tuned on" in card.metrics.quick.judgement
     assert card.settings["blitz"]["cycles"] == CYCLES
 
     evaluate(KEY, card.name)
-    assert newest(context).metrics["videos"] == 1
-    assert "calibration_error" in newest(context).metrics
+    assert newest(context).metrics.full.videos == 1
+    assert "calibration_error" in newest(context).metrics.as_json()
 
     assert rollout(KEY, card.name) == f"{card.name} waits until 1 video is embedded"
     embed(KEY, 5)
@@ -143,7 +144,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     studio.tasks[1]["annotations"][0]["updated_at"] = "2026-02-01T12:00:00Z"
     train(KEY)
     assert newest(context).name == "blitz-v2"
-    assert newest(context).network["digest"] == card.network["digest"]
+    assert newest(context).network.digest == card.network.digest
     assert backbone_of_version(open_project(context, KEY), card.name) is not None
 
 
@@ -152,19 +153,19 @@ class TestWhenTheNetworkIsUsed:
         self, redis: Redis
     ) -> None:
         registry.remember(redis, Known(KEY, CONFIG, {}))
-        assert not worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.712}, {"videos": 3, "macro_f1": 0.845})
+        assert not worth_using(redis, KEY, Metrics(videos=3, macro_f1=0.712), Metrics(videos=3, macro_f1=0.845))
         (problem,) = registry.problems(redis)[KEY]
         assert "not used: on 3 held-out recordings macro-F1 is 0.712 with it and 0.845 with the frozen one" in problem
 
-    @pytest.mark.parametrize("frozen", [{"macro_f1": 0.8}, {"macro_f1": 0.79}, {"videos": 3}])
-    def test_no_worse_it_is_and_what_was_told_before_is_over(self, redis: Redis, frozen: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("frozen", [Metrics(macro_f1=0.8), Metrics(macro_f1=0.79), Metrics(videos=3)])
+    def test_no_worse_it_is_and_what_was_told_before_is_over(self, redis: Redis, frozen: Metrics) -> None:
         registry.remember(redis, Known(KEY, CONFIG, {}))
-        worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.5}, {"videos": 3, "macro_f1": 0.6})
-        assert worth_using(redis, KEY, {"videos": 3, "macro_f1": 0.8}, frozen)
+        worth_using(redis, KEY, Metrics(videos=3, macro_f1=0.5), Metrics(videos=3, macro_f1=0.6))
+        assert worth_using(redis, KEY, Metrics(videos=3, macro_f1=0.8), frozen)
         assert KEY not in registry.problems(redis)
 
     def test_one_that_could_not_be_measured_is_not_used(self, redis: Redis) -> None:
-        assert not worth_using(redis, KEY, {"videos": 1}, {"videos": 1})
+        assert not worth_using(redis, KEY, Metrics(videos=1), Metrics(videos=1))
 
 
 def test_another_is_made_for_a_quarter_more_videos_other_labels_or_another_backbone() -> None:

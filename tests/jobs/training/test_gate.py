@@ -18,7 +18,8 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.decision import roll_out_unless_worse
 from ml_backend.jobs.training.train import train
-from ml_backend.learning.comparison import Comparison, load_answers
+from ml_backend.learning.comparison import load_answers
+from ml_backend.learning.measurements import Comparison, Measurements
 from ml_backend.learning.versions import load_card, load_version, save_version
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known
@@ -99,8 +100,8 @@ def test_the_admin_reads_why_one_is_kept_back(context: JobContext, studio: Studi
     registry.activate(context.redis, KEY, "cold-v1")
     models, work = context.models_dir(KEY), open_project(context, KEY)
     head, card = load_version(models, "cold-v1")
-    worse = Comparison("cold-v1", True, "on the 5 recordings it is worse").as_json()
-    made = save_version(models, head, backbone=card.backbone, metrics={"against": worse}, question="what")
+    worse = Comparison("cold-v1", True, "on the 5 recordings it is worse")
+    made = save_version(models, head, backbone=card.backbone, metrics=Measurements(against=worse), question="what")
     assert not roll_out_unless_worse(work, made, "cold-v1")
     told = "cold-v2 is kept back: on the 5 recordings it is worse."
     assert decision(context, "cold-v2") == told

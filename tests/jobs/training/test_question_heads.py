@@ -174,9 +174,9 @@ def test_each_is_measured_on_its_own(context: JobContext) -> None:
     (card,) = list_versions(context.models_dir(KEY))
     assert all(f"{control}: Measured on" in told for control in ("what", "road", "clip"))
     measured = {own.question: own.measured for own in card.each()}
-    assert set(measured["road"]["labels"]) == {"free", "ball"}
-    assert set(measured["clip"]["labels"]) == {"busy", "quiet"}
-    assert measured["clip"]["frames"] == len(ANSWERED)
+    assert set(measured["road"].labels) == {"free", "ball"}
+    assert set(measured["clip"].labels) == {"busy", "quiet"}
+    assert measured["clip"].frames == len(ANSWERED)
 
 
 def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(context: JobContext, studio: Studio, redis: Redis) -> None:
