@@ -17,6 +17,14 @@ _FORM = (
 _SLACK = 0.5
 
 
+class RoiError(ValueError):
+    """`what` is wrong with a region, the rest of a sentence; `remedy`: what to write in its place."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: {_FORM}")
+        self.what, self.remedy = what, _FORM
+
+
 class RegionOfInterest(NamedTuple):
     """`x`, `y`: its left upper corner, `width`, `height`: its sides; in percent of the picture as it is shown, 0..100."""
 
@@ -27,21 +35,20 @@ class RegionOfInterest(NamedTuple):
 
     @classmethod
     def parse(cls, value: object) -> RegionOfInterest:
-        """From a list of four numbers, or a text with commas between them, as tables hold it. Raises ValueError, saying what
-        to write."""
+        """From a list of four numbers, or a text with commas between them, as tables hold it. Raises RoiError."""
         parts: Any = value.strip(" []").split(",") if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or len(parts) != len(cls._fields) or any(map(_is_bool, parts)):
-            raise ValueError(f"{_short(value)} is not four numbers: {_FORM}")
+            raise RoiError(f"{_short(value)} is not four numbers")
         try:
             x, y, width, height = (float(each) for each in parts)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"{_short(value)} is not four numbers: {_FORM}") from None
+            raise RoiError(f"{_short(value)} is not four numbers") from None
         if not all(map(math.isfinite, (x, y, width, height))):
-            raise ValueError(f"{_short(value)} is not four numbers: {_FORM}")
+            raise RoiError(f"{_short(value)} is not four numbers")
         if min(x, y) < 0 or x + width > 100 + _SLACK or y + height > 100 + _SLACK:
-            raise ValueError(f"{_short(value)} reaches beyond the picture: {_FORM}")
+            raise RoiError(f"{_short(value)} reaches beyond the picture")
         if min(width, height) < LEAST:
-            raise ValueError(f"{_short(value)} is less than {LEAST:g} percent wide or high: {_FORM}")
+            raise RoiError(f"{_short(value)} is less than {LEAST:g} percent wide or high")
         # Of -0 the key would hold a minus sign.
         return cls(abs(x), abs(y), min(width, 100 - x), min(height, 100 - y))
 
@@ -57,7 +64,7 @@ class RegionOfInterest(NamedTuple):
 
 
 def roi_of(data: Mapping[str, Any]) -> RegionOfInterest | None:
-    """What a task's data say of it; None where they say nothing. Raises ValueError, saying what to write."""
+    """What a task's data say of it; None where they say nothing. Raises RoiError."""
     value = data.get(ROI)
     return None if value is None or value == "" else RegionOfInterest.parse(value)
 

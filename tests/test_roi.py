@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.roi import RegionOfInterest, roi_of
+from ml_backend.roi import RegionOfInterest, RoiError, roi_of
 from ml_backend.video.view import SCALER, View, part_in, with_view
 
 
@@ -46,6 +46,13 @@ def test_data_need_not_name_one(nothing: dict[str, object]) -> None:
 def test_what_is_none_is_said_with_what_to_write(written: object, why: str) -> None:
     with pytest.raises(ValueError, match=rf"{why}: write \[x, y, width, height\] in percent"):
         RegionOfInterest.parse(written)
+
+
+def test_what_is_wrong_and_what_to_write_are_told_apart() -> None:
+    with pytest.raises(RoiError) as refused:
+        RegionOfInterest.parse("a: b")
+    assert refused.value.what == "'a: b' is not four numbers"
+    assert refused.value.remedy.startswith("write [x, y, width, height]")
 
 
 def test_two_that_differ_by_a_tenth_of_a_percent_are_not_taken_for_each_other() -> None:

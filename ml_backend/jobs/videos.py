@@ -23,7 +23,7 @@ from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.interventions import drop_tasks
 from ml_backend.queueing.limits import allow, allow_for_video
 from ml_backend.queueing.liveness import in_hand
-from ml_backend.roi import ROI, roi_of
+from ml_backend.roi import ROI, RoiError, roi_of
 from ml_backend.video.cache import VideoFile
 from ml_backend.video.inspection import Finding, damaged, inspect
 from ml_backend.video.timeline import FrameIndex, Timeline, natural_framerate, read_timeline, studio_length
@@ -155,10 +155,9 @@ def inspect_video(task: Task, question: Question, video: VideoFile, thorough: bo
 def _wrong_roi(task: Task) -> Iterator[Finding]:
     try:
         roi_of(task.data)
-    except ValueError as error:
-        what, _, remedy = str(error).partition(": ")
-        message = f"The {ROI} of task {task.id} is not used, since {what}."
-        yield Finding("roi", message, f"In the task's data, {remedy}.", "warning")
+    except RoiError as error:
+        message = f"The {ROI} of task {task.id} is not used, since {error.what}."
+        yield Finding("roi", message, f"In the task's data, {error.remedy}.", "warning")
 
 
 def video_name(task: Task, question: Question) -> str:

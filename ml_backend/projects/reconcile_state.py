@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from redis import Redis
@@ -86,18 +86,34 @@ def _identities_path(data_dir: Path, project: str) -> Path:
 _MARKS = "coldblitz:marks"
 # However quiet Label Studio is, the tasks are compared once more after so long.
 _LOOK_AGAIN_SECONDS = 3600
-_EXPIRE = ("tasks", "images", "entries")
+# What is remembered; `put` says what each is.
+Mark = Literal[
+    "asked",
+    "controls",
+    "cursor",
+    "decided",
+    "doubles",
+    "entries",
+    "ids",
+    "images",
+    "rollout",
+    "since",
+    "tasks",
+    "trained",
+]
+_EXPIRE: tuple[Mark, ...] = ("tasks", "images", "entries")
 # What is seen again by looking.
-SEEN = ("tasks", "cursor", "ids", "trained", "asked", "images", "entries", "rollout", "doubles")
+SEEN: tuple[Mark, ...] = ("tasks", "cursor", "ids", "trained", "asked", "images", "entries", "rollout", "doubles")
+_ALL: tuple[Mark, ...] = get_args(Mark)
 
 
-def get(redis: Redis, key: str, name: str) -> Any:
+def get(redis: Redis, key: str, name: Mark) -> Any:
     """The mark as it was set, None when there is none."""
     stored = redis.get(f"{_MARKS}:{key}:{name}")
     return None if stored is None else json.loads(stored)
 
 
-def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = None) -> None:
+def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None = None) -> None:
     """`tasks`: state in which every missing prediction had been queued. `cursor`: version, and task up to which they
     have been, while there are more than may wait at once. `ids`: newest task, number of
     tasks, and when one changed last; `since`: the last time up to which changed tasks were compared. `trained`, `asked`:
@@ -112,7 +128,7 @@ def put(redis: Redis, key: str, name: str, value: object, seconds: int | None = 
     redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=seconds or kept)
 
 
-def drop(redis: Redis, key: str, *names: str) -> None:
+def drop(redis: Redis, key: str, *names: Mark) -> None:
     """Those marks of a project; without names all of them."""
-    for name in names or (*SEEN, "decided", "controls", "since"):
+    for name in names or _ALL:
         redis.delete(f"{_MARKS}:{key}:{name}")

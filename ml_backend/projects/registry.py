@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from redis import Redis
 
@@ -28,6 +28,26 @@ _PROBLEMS = "coldblitz:problems"
 _RECONCILED = "coldblitz:reconciled"
 _ASKED = "coldblitz:asked"
 _URGENCY = {"error": 0, "warning": 1}
+# Who tells the admin of something; what one source has told before is replaced. Redis has them as they stand here.
+ProblemSource = Literal[
+    "annotated videos",
+    "companion",
+    "companion framerate",
+    "companion video",
+    "connection",
+    "controls",
+    "finetune",
+    "label config",
+    "labels",
+    "model",
+    "pin",
+    "rollout",
+    "settings",
+    "text",
+    "unknown labels",
+    "videos",
+    "weights",
+]
 
 
 @dataclass(frozen=True)
@@ -143,8 +163,10 @@ def pins(redis: Redis, key: str) -> dict[str, float]:
     return {text(version): float(when) for version, when in redis.hgetall(f"{_PINS}:{key}").items()}
 
 
-def set_problems(redis: Redis, key: str, source: str, sentences: Iterable[str], *, instead: bool = False) -> None:
-    """Replaces what the admin is told about a project by one source (`settings`, `labels`, ...), or by all (`instead`)."""
+def set_problems(
+    redis: Redis, key: str, source: ProblemSource, sentences: Iterable[str], *, instead: bool = False
+) -> None:
+    """Replaces what the admin is told about a project by one source, or by all (`instead`)."""
     told = list(sentences)
     if instead:
         redis.delete(f"{_PROBLEMS}:{key}")

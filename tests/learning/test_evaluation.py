@@ -18,6 +18,7 @@ from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
 from ml_backend.learning.metrics import (
+    SegmentScores,
     calibration_error,
     confusion,
     macro_f1,
@@ -159,7 +160,7 @@ class TestMetrics:
         assert macro_f1(table) == 1
 
     def test_confusion_counts_none_of_the_labels_too(self) -> None:
-        assert confusion(one_hot(0, 1, 2), one_hot(0, 0, 2)) == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+        assert confusion(one_hot(0, 1, 2), one_hot(0, 0, 2)) == ((1, 1, 0), (0, 0, 0), (0, 0, 1))
 
     def test_none_wins_when_it_is_the_most_probable(self) -> None:
         assert decided(np.array([[0.3, 0.2], [0.4, 0.35]], np.float32), True).tolist() == [[0, 0], [1, 0]]
@@ -182,7 +183,7 @@ class TestMetrics:
     def test_segments_are_found_when_they_overlap_by_half(self) -> None:
         truth = one_hot(*[0] * 10, *[2] * 10)
         near = one_hot(*[0] * 8, *[2] * 12)
-        assert segment_scores(near, truth) == {"found": 1, "predicted": 1, "true": 1, "boundary_frames": [0, 2]}
+        assert segment_scores(near, truth) == SegmentScores(found=1, predicted=1, true=1, boundary_frames=(0, 2))
         assert segment_scores(one_hot(*[0] * 3, *[2] * 17), truth).found == 0
 
 

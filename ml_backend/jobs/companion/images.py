@@ -50,7 +50,8 @@ def queue_images(work: ProjectWork, changed: str, stored: Mapping[str, int]) -> 
     redis, key = work.context.redis, work.key
     if not work.settings.companion:
         registry.forget_companion(redis, key)
-        for source in ("companion", "companion framerate", "companion video"):
+        sources: tuple[registry.ProblemSource, ...] = ("companion", "companion framerate", "companion video")
+        for source in sources:
             registry.set_problems(redis, key, source, [])
         return None
     if reconcile_state.get(redis, key, "images") == images_state(work, changed, stored):
