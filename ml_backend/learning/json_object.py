@@ -22,6 +22,7 @@ def key(
     name: str | None = None,
     default: object = MISSING,
     always: bool = False,
+    none: object = None,
 ) -> Any:
     """A field of a `JsonObject`.
 
@@ -31,8 +32,9 @@ def key(
         name: the key, where it is not the name of the field.
         default: for objects without the key; without it, an object without the key is refused.
         always: whether it is written even if it is the default.
+        none: the JSON of None.
     """
-    said = {"read": read, "write": write, "name": name, "always": always or default is MISSING}
+    said = {"read": read, "write": write, "name": name, "always": always or default is MISSING, "none": none}
     if isinstance(default, Mapping):
         return field(default_factory=dict, metadata=said)
     return field(metadata=said) if default is MISSING else field(default=default, metadata=said)
@@ -73,9 +75,9 @@ class JsonObject:
         for each in fields(self):
             if "read" not in each.metadata:
                 continue
-            value, write = getattr(self, each.name), each.metadata["write"]
+            value, write = getattr(self, each.name), each.metadata["write"] or _same
             if each.metadata["always"] or each.name in self.stated or value != _default(each):
-                said[_name(each)] = value if write is None or value is None else write(value)
+                said[_name(each)] = each.metadata["none"] if value is None else write(value)
         return {**said, **self.beside}
 
 
@@ -124,6 +126,10 @@ def interval(value: Any) -> tuple[float, float]:
     """The low and the high end."""
     low, high = many(number)(value)
     return low, high
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def _name(each: Field[Any]) -> str:

@@ -33,10 +33,6 @@ def _network(said: Mapping[str, Any]) -> Network | None:
     return Network.from_json(said) if said else None
 
 
-def _of_network(network: Network | None) -> dict[str, Any]:
-    return network.as_json() if network else {}
-
-
 @dataclass(frozen=True)
 class QuestionCard(JsonObject):
     """What a version has learnt about one control; the fields as in `ModelCard`."""
@@ -55,7 +51,7 @@ class QuestionCard(JsonObject):
     structure: Mapping[str, Any] = key(json_object, default={}, always=True)
     train_seconds: float | None = key(maybe(number), default=None, always=True)
     file_bytes: int | None = key(maybe(count), default=None, always=True)
-    network: Network | None = key(_network, _of_network, default=None, always=True)
+    network: Network | None = key(_network, written, default=None, always=True, none={})
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class ModelCard(JsonObject):
     structure: Mapping[str, Any] = key(json_object, default={}, always=True)
     train_seconds: float | None = key(maybe(number), default=None, always=True)
     file_bytes: int | None = key(maybe(count), default=None, always=True)
-    network: Network | None = key(_network, _of_network, default=None, always=True)
+    network: Network | None = key(_network, written, default=None, always=True, none={})
     question: str = key(text, default="", always=True)
     others: Mapping[str, QuestionCard] = key(by_name(QuestionCard.from_json), written, default={}, always=True)
     account: Json = key(json_object, default={}, always=True)

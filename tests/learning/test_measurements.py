@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from ml_backend.learning.measurements import (
     SegmentCounts,
     TrainingCurves,
 )
+from ml_backend.learning.modelcard import ModelCard, QuestionCard
+from ml_backend.learning.networks import Network
 
 FULL: dict[str, Any] = {
     "judgement": "Measured on 3 recordings, each predicted by a model that had not seen it (leave one video out).",
@@ -165,3 +168,40 @@ def test_the_curves_of_a_network_that_was_not_fine_tuned_are_empty() -> None:
     assert TrainingCurves().as_json() == {}
     told = {"epochs": [{"epoch": 0, "train_loss": 1.1}], "best": 0}
     assert TrainingCurves.from_json(told).as_json() == told
+
+
+class TestModelCard:
+    CARD = ModelCard("cold-v1", "cold", ("cat",), True, "mobilenet_v2", "2026-01-31T12:00:00+00:00")
+
+    def test_has_every_key_be_it_empty(self) -> None:
+        said = self.CARD.as_json()
+        assert list(said)[:7] == ["name", "kind", "labels", "exclusive", "backbone", "created", "seed"]
+        empty = (
+            "settings",
+            "annotations",
+            "metrics",
+            "calibration",
+            "curves",
+            "structure",
+            "network",
+            "others",
+            "account",
+        )
+        assert [said[name] for name in empty] == [{}] * len(empty)
+
+    def test_is_read_as_it_was_written(self) -> None:
+        network = Network("abc", "resnet18-def-160", {"labels": ["cat"]}, (1, 2), (3,))
+        other = QuestionCard("cold", ("busy",), False, "mobilenet_v2", metrics=Measurements(Metrics.from_json(FULL)))
+        card = replace(self.CARD, network=network, others={"clip": other})
+        assert ModelCard.from_json(json.loads(json.dumps(card.as_json()))) == card
+        about = card.about("clip")
+        assert about is not None
+        assert (about.name, about.labels, about.measured.macro_f1, about.network) == ("cold-v1", ("busy",), 0.9, None)
+
+    def test_of_a_later_release_keeps_what_is_new(self) -> None:
+        assert ModelCard.from_json({**self.CARD.as_json(), "license": "MIT"}).as_json()["license"] == "MIT"
+
+    @pytest.mark.parametrize("lacking", ["name", "kind", "labels", "exclusive", "backbone", "created"])
+    def test_without_what_every_card_has_is_none(self, lacking: str) -> None:
+        with pytest.raises(KeyError, match=lacking):
+            ModelCard.from_json({name: value for name, value in self.CARD.as_json().items() if name != lacking})

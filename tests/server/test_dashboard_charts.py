@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ml_backend.annotation import Region
 from ml_backend.projects.label_report import HumanRegion
+from ml_backend.projects.model_versions import ReliabilityBin
 from ml_backend.server.dashboard import charts, formatting, strips
 from ml_backend.video.timeline import StudioFrame
 
@@ -63,7 +64,7 @@ def test_nothing_measured_draws_nothing() -> None:
 
 
 def test_honest_bins_lie_on_the_diagonal() -> None:
-    picture = charts.reliability([{"decisions": 5, "confidence": 1.0, "right": 1.0}], "Calibration")
+    picture = charts.reliability([ReliabilityBin(14 / 15, 1.0, decisions=5, confidence=1.0, right=1.0)], "Calibration")
     (diagonal,) = [line for line in drawn(picture, "line") if line["class"] == "diagonal"]
     (dot,) = drawn(picture, "circle")
     assert (dot["cx"], dot["cy"]) == (diagonal["x2"], diagonal["y2"])

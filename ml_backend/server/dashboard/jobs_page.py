@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from flask import abort, render_template
 from markupsafe import Markup
@@ -80,7 +79,7 @@ def cancel_job(job_id: str) -> Response:
     return done(text, "dashboard.jobs_page")
 
 
-def curves(epochs: Sequence[Mapping[str, Any]], best: int | None = None) -> list[Markup]:
+def curves(epochs: Sequence[Mapping[str, float]], best: int | None = None) -> list[Markup]:
     """Training curves, one picture for the loss and one for the score, from one row an epoch; none for none.
 
     `best`: the epoch that was kept.
@@ -98,7 +97,7 @@ def curves(epochs: Sequence[Mapping[str, Any]], best: int | None = None) -> list
     return [picture for picture in found if picture]
 
 
-def _points(epochs: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+def _points(epochs: Sequence[Mapping[str, float]], name: str) -> list[tuple[float, float]]:
     return [
         (float(row.get("epoch", position)), float(row[name]))
         for position, row in enumerate(epochs)
