@@ -73,7 +73,7 @@ def count(work: Iterable[TaskWork], config: LabelConfig, names: Mapping[int, str
         tasks,
         {state: states[state] for state in STATES},
         skipped,
-        labels.pop(main),
+        labels.pop(main, {}),
         _rows(done, author),
         _rows(done, lambda one: one.made.astimezone(UTC).date().isoformat()),
         _row(done),

@@ -69,6 +69,11 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
         f"<{tags[each.kind]} name={each.from_name!r}> is predicted on <Video name={each.to_name!r}>"
         for each in config.questions
     )
+    boxes = "; ".join(
+        f"<VideoRectangle name={each.from_name!r}> asks for boxes on <Video name={each.to_name!r}>"
+        for each in config.tracks
+    )
+    what = "; ".join(filter(None, (what, boxes)))
     also = "".join(f" {sentence}" for sentence in config.left_alone)
     if any(each.framerate is None for each in config.timelines):
         advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labeled.'

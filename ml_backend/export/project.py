@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from ml_backend.annotation import Annotation, Region, WholeVideo
-from ml_backend.errors import SettingsError, VideoError
+from ml_backend.errors import LabelConfigError, SettingsError, VideoError
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, roi_for, with_task_labels
@@ -141,6 +141,11 @@ def open_work(context: JobContext, number: int, control: str | None = None) -> P
     settings = known.settings if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
     work = ProjectWork(context, str(project.key), project, config, settings)
+    if not config.questions:
+        raise LabelConfigError(
+            "The label config only asks for boxes, and there is no export of boxes.",
+            "Export them in Label Studio.",
+        )
     if control is None:
         return work
     names = [question.from_name for question in config.questions]

@@ -17,7 +17,7 @@ from ml_backend.roi import RegionOfInterest, roi_of
 
 def with_task_labels(context: JobContext, project: Project, config: LabelConfig) -> LabelConfig:
     """The config with them; tasks are read again only when some came, went or changed. Raises LabelStudioError."""
-    dynamic = [question for question in config.questions if question.labels_from]
+    dynamic = [question for question in (*config.questions, *config.tracks) if question.labels_from]
     if not dynamic:
         return config
     number, key = project.key.id, str(project.key)
@@ -67,7 +67,8 @@ class ProjectWork:
         of_control = [each for each in self.config.questions if each.from_name == control]
         if not control:
             alike = (each for each in self.config.timelines if set(each.labels) == set(labels))
-            of_control = [next(alike, self.config.main)]
+            # A model of frames or whole videos knows nothing of boxes.
+            of_control = [next(alike, self.config.main)] if self.config.questions else []
         return self.on(of_control[0]) if of_control else None
 
     def each(self) -> Iterator[ProjectWork]:

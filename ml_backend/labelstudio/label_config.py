@@ -32,9 +32,9 @@ DEFAULT_FRAMERATE = 24.0
 # A <Choices> with this answer says that the whole video was looked at.
 REVIEWED = "reviewed"
 
-QuestionKind = Literal["timeline", "choices"]
-_KINDS: dict[str, QuestionKind] = {"timelinelabels": "timeline", "choices": "choices"}
-_ANSWER_TAGS = {"timeline": "label", "choices": "choice"}
+QuestionKind = Literal["timeline", "choices", "tracks"]
+_KINDS: dict[str, QuestionKind] = {"timelinelabels": "timeline", "choices": "choices", "videorectangle": "tracks"}
+_ANSWER_TAGS = {"timeline": "label", "choices": "choice", "tracks": "label"}
 
 _HOW_TO_MEND = (
     'Add one to the project\'s labeling interface, for example <TimelineLabels name="labels" toName="video">'
@@ -51,14 +51,17 @@ _OBJECTS = {
 class Question:
     """What one control of the label config asks about a `<Video>`.
 
-    `kind`: which labels hold on which frames (`timeline`), or what the whole video is (`choices`). `video`: the `value` of
-    the video's tag as written. `labels`: those in the config, then those that tasks bring along; `labels_from`: where in a
-    task's data they are. `framerate`: the attribute as written, or None. `multiple`: of choices, whether several may hold.
-    `reviewed_control`: name of the `<Choices>` with an answer *reviewed*, when the config has one.
+    `kind`: which labels hold on which frames (`timeline`), what the whole video is (`choices`), or where which objects are
+    (`tracks`: boxes, with the labels of the `<Labels>` on the same video). `video`: the `value` of the video's tag as written.
+    `labels`: those in the config, then those that tasks bring along; `labels_from`: where in a task's data they are.
+    `framerate`: the attribute as written, or None. `multiple`: of choices, whether several may hold. `reviewed_control`: name of
+    the `<Choices>` with an answer *reviewed*, when the config has one.
     `predicted_values`: a model's words (a comma between several) to the label that has this attribute.
     `colours`: what each label that has one has for `background`, as it is written.
     `wording`: of each label with an `alias` or a `hint`, what people read: its `value`, then the hint if there is one.
-    `alone`: whether the config has no other question. `fixed`: how many of the labels are in the config.
+    `alone`: whether the config has no other question; of tracks, no other one about tracks. `fixed`: how many of the labels
+    are in the config. `labels_control`: of tracks, the name of the `<Labels>`; None where a box has no label.
+    `score_threshold`: of tracks, the attribute `model_score_threshold`, 0..1: what is less sure is not shown.
     """
 
     from_name: str
@@ -75,6 +78,8 @@ class Question:
     wording: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     alone: bool = True
     fixed: int | None = None
+    labels_control: str | None = None
+    score_threshold: float | None = None
 
     def labels_of(self, data: Mapping[str, Any]) -> tuple[str, ...]:
         """The labels that a task may get: those of the config, and those that it brings along itself."""
@@ -123,17 +128,19 @@ class Question:
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """`questions`: at least one, in the order of the config. `left_alone`: what else it asks, a sentence each. `names`: of all
-    tags that have one."""
+    """`questions`: those about frames and whole videos, which heads learn, in the order of the config; none where it only asks
+    for boxes. `tracks`: those about boxes; of both together there is at least one. `left_alone`: what else it asks, a sentence
+    each. `names`: of all tags that have one."""
 
     questions: tuple[Question, ...]
     left_alone: tuple[str, ...] = ()
     names: frozenset[str] = frozenset()
+    tracks: tuple[Question, ...] = ()
 
     @property
     def main(self) -> Question:
-        """The one whose frames are suggested and shown: the first about a timeline, else the first."""
-        return next((each for each in self.questions if each.kind == "timeline"), self.questions[0])
+        """The one whose frames are suggested and shown: the first about a timeline, else the first, else the first about boxes."""
+        return next((each for each in self.questions if each.kind == "timeline"), (*self.questions, *self.tracks)[0])
 
     @property
     def timelines(self) -> tuple[Question, ...]:
@@ -153,19 +160,14 @@ class LabelConfig:
 
     def with_labels(self, found: Mapping[str, Sequence[str]]) -> LabelConfig:
         """With the labels that tasks bring along, by the question's `from_name`, after those that it has."""
-        return replace(
-            self,
-            questions=tuple(
-                replace(
-                    each,
-                    labels=tuple(dict.fromkeys((*each.labels, *found.get(each.from_name, ())))),
-                    fixed=len(each.labels),
-                )
-                if each.labels_from
-                else each
-                for each in self.questions
-            ),
-        )
+
+        def labelled(question: Question) -> Question:
+            if not question.labels_from:
+                return question
+            labels = tuple(dict.fromkeys((*question.labels, *found.get(question.from_name, ()))))
+            return replace(question, labels=labels, fixed=len(question.labels))
+
+        return replace(self, questions=tuple(map(labelled, self.questions)), tracks=tuple(map(labelled, self.tracks)))
 
 
 def parse_label_config(xml: str) -> LabelConfig:
@@ -181,6 +183,7 @@ def parse_label_config(xml: str) -> LabelConfig:
         name: each for each in elements if _tag(each) in _OBJECTS and (name := _attribute(each, "name")) is not None
     }
     reviewed = _reviewed_control(elements)
+    labels_of_boxes = _labels_of_boxes(elements, objects)
     questions: list[Question] = []
     others: list[str] = []
     for control in elements:
@@ -188,16 +191,63 @@ def parse_label_config(xml: str) -> LabelConfig:
             continue
         if _tag(control) == "choices" and _attribute(control, "name") == reviewed:
             continue
-        found = _question(control, objects, reviewed)
+        if any(control is each for each in labels_of_boxes):
+            continue
+        found = _question(control, objects, reviewed, labels_of_boxes)
         if isinstance(found, Question):
             questions.append(found)
+            others += _unread_threshold(control, found)
         else:
             others.append(found)
     if not questions:
         raise LabelConfigError(_nothing(objects, others), _HOW_TO_MEND)
-    alone = len(questions) == 1
+    tracks = [each for each in questions if each.kind == "tracks"]
+    learned = [each for each in questions if each.kind != "tracks"]
     names = frozenset(name for each in elements if (name := _attribute(each, "name")) is not None)
-    return LabelConfig(tuple(replace(each, alone=alone) for each in questions), tuple(others), names)
+    return LabelConfig(_told_apart(learned), tuple(others), names, _told_apart(tracks))
+
+
+def _told_apart(questions: Sequence[Question]) -> tuple[Question, ...]:
+    return tuple(replace(each, alone=len(questions) == 1) for each in questions)
+
+
+def _labels_of_boxes(
+    elements: Sequence[ElementTree.Element], objects: Mapping[str, ElementTree.Element]
+) -> list[ElementTree.Element]:
+    """The `<Labels>` on a video that has boxes."""
+    boxed = [_video(each, objects) for each in elements if _tag(each) == "videorectangle"]
+    return [
+        each
+        for each in elements
+        if _tag(each) == "labels" and any(video is not None and video is _video(each, objects) for video in boxed)
+    ]
+
+
+def _video(control: ElementTree.Element, objects: Mapping[str, ElementTree.Element]) -> ElementTree.Element | None:
+    """The first `<Video>` that a control is about."""
+    targets = [each.strip() for each in _about(control, objects).split(",")]
+    return next((objects[each] for each in targets if each in objects and _tag(objects[each]) == "video"), None)
+
+
+def _about(control: ElementTree.Element, objects: Mapping[str, ElementTree.Element]) -> str:
+    return _attribute(control, "toName") or (next(iter(objects)) if len(objects) == 1 else "")
+
+
+def _threshold(control: ElementTree.Element) -> float | None:
+    try:
+        value = float(_attribute(control, "model_score_threshold") or "none")
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def _unread_threshold(control: ElementTree.Element, question: Question) -> Iterable[str]:
+    written = _attribute(control, "model_score_threshold")
+    if question.kind == "tracks" and written is not None and question.score_threshold is None:
+        yield (
+            f'model_score_threshold="{written}" of <{control.tag} name="{question.from_name}"> is ignored: '
+            "it is not a number from 0 to 1."
+        )
 
 
 def _nothing(objects: Mapping[str, ElementTree.Element], others: Sequence[str]) -> str:
@@ -207,34 +257,36 @@ def _nothing(objects: Mapping[str, ElementTree.Element], others: Sequence[str]) 
         return f"The label config has no <Video>, and only videos can be predicted.{beside}"
     if others:
         return f"The label config has nothing that can be predicted. {' '.join(others)}"
-    return "The label config has no <TimelineLabels> or <Choices> on a <Video>."
+    return "The label config has no <TimelineLabels> or <Choices> on a <Video>, and no <VideoRectangle>."
 
 
 def _question(
-    control: ElementTree.Element, objects: Mapping[str, ElementTree.Element], reviewed: str | None
+    control: ElementTree.Element,
+    objects: Mapping[str, ElementTree.Element],
+    reviewed: str | None,
+    labels_of_boxes: Sequence[ElementTree.Element],
 ) -> Question | str:
     """What a control asks, or why that is left alone."""
     name, kind = _attribute(control, "name") or "", _KINDS.get(_tag(control))
     called = f'<{control.tag} name="{name}">'
     if kind is None:
         return f"{called} is ignored: {_why_not(_tag(control))}"
-    about = _attribute(control, "toName") or (next(iter(objects)) if len(objects) == 1 else "")
-    targets = [each.strip() for each in about.split(",")]
-    video = next((objects[each] for each in targets if each in objects and _tag(objects[each]) == "video"), None)
+    video = _video(control, objects)
     if video is None:
-        return f"{called} is ignored: {_not_a_video(about, objects)}"
+        return f"{called} is ignored: {_not_a_video(_about(control, objects), objects)}"
     if kind == "choices" and (why := _not_whole(control)):
         return f"{called} is ignored: {why}"
-    answers = _answers(control, kind)
-    source = _attribute(control, "value") or ""
-    dynamic = [source] if variables(source) else []
+    # Label Studio takes the labels of a box from another control on the same video.
+    sources = [control] if kind != "tracks" else [each for each in labels_of_boxes if _video(each, objects) is video]
+    answers = [answer for each in sources for answer in _answers(each, kind)]
+    dynamic = [source for each in sources if variables(source := _attribute(each, "value") or "")]
     if kind == "choices":
         # Of a <Label> Label Studio keeps the text as it is written, of a <Choice> what the variable stands for.
         dynamic += [text for each in answers if variables(text := _value(each) or "")]
         answers = [each for each in answers if not variables(_value(each) or "")]
     named = [(each, value) for each in answers if (value := _value(each))]
     labels = tuple(dict.fromkeys(label for _, label in named))
-    if not labels and not dynamic:
+    if not labels and not dynamic and kind != "tracks":
         return f"{called} is ignored: it has no <{_ANSWER_TAGS[kind].capitalize()}>."
     return Question(
         from_name=name,
@@ -249,6 +301,8 @@ def _question(
         predicted_values={words: value for each, value in named if (words := _attribute(each, "predicted_values"))},
         colours={value: colour for each, value in named if (colour := _attribute(each, "background"))},
         wording={value: read for each, value in named if (read := _read(each)) != (value,)},
+        labels_control=next((_attribute(each, "name") for each in sources), None) if kind == "tracks" else None,
+        score_threshold=_threshold(control) if kind == "tracks" else None,
     )
 
 
@@ -275,11 +329,9 @@ def _not_whole(choices: ElementTree.Element) -> str | None:
 def _why_not(tag: str) -> str:
     if tag == "labels":
         return "Label Studio keeps <Labels> on no timeline; use <TimelineLabels>."
-    if tag == "videorectangle":
-        return "boxes are not predicted."
     if tag == "taxonomy":
         return "a taxonomy is not predicted; <Choices> are."
-    return "only <TimelineLabels> and <Choices> on a <Video> are predicted."
+    return "only <TimelineLabels>, <Choices> and <VideoRectangle> on a <Video> are predicted."
 
 
 def _answers(control: ElementTree.Element, kind: QuestionKind) -> list[ElementTree.Element]:

@@ -53,7 +53,6 @@ SERVED = (
         "a timeline and boxes",
         f'<Labels name="l" toName="v"><Label value="cat"/></Labels><VideoRectangle name="b" toName="v"/>{TIMELINE}{VIDEO}',
         (T,),
-        ("Labels> on no timeline", "boxes are not predicted"),
     ),
     Asked(
         "a timeline and remarks",
@@ -195,14 +194,14 @@ def test_it_asks(asked: Asked) -> None:
 
 REFUSED = (
     (
-        "boxes alone",
-        f'<VideoRectangle name="b" toName="v"/>{VIDEO}',
-        r'<VideoRectangle name="b"> .* boxes are not predicted',
+        "boxes on an image",
+        f'<VideoRectangle name="b" toName="i"/><Image name="i" value="$image"/>{VIDEO}',
+        r'<VideoRectangle name="b"> is ignored: it is about <Image name="i">, not about a <Video>',
     ),
     (
-        "boxes with labels",
-        f'<Labels name="l" toName="v"><Label value="x"/></Labels>{VIDEO}<VideoRectangle name="b" toName="v"/>',
-        r'<Labels name="l"> .* use <TimelineLabels>.*<VideoRectangle name="b">',
+        "labels of boxes without boxes",
+        f'<Labels name="l" toName="v"><Label value="x"/></Labels>{VIDEO}',
+        r'<Labels name="l"> .* use <TimelineLabels>',
     ),
     (
         "the audio trick",

@@ -77,12 +77,12 @@ class TestSetup:
     def test_a_config_that_cannot_be_used_is_refused_with_the_tag_and_the_reason(
         self, client: FlaskClient, redis: Redis
     ) -> None:
-        boxes = '<View><VideoRectangle name="böx" toName="v"/><Video name="v" value="$video"/></View>'
-        answer = client.post("/setup", json={**SETUP, "schema": boxes})
+        rating = '<View><Rating name="böx" toName="v"/><Video name="v" value="$video"/></View>'
+        answer = client.post("/setup", json={**SETUP, "schema": rating})
         # Label Studio shows the reason in the status line, and no body.
         assert answer.status == (
-            '400 The label config has nothing that can be predicted. <VideoRectangle name="b?x"> is ignored: '
-            "boxes are not predicted."
+            '400 The label config has nothing that can be predicted. <Rating name="b?x"> is ignored: '
+            "only <TimelineLabels>, <Choices> and <VideoRectangle> on a <Video> are predicted."
         )
         assert answer.get_json()["error"].startswith("The label config has nothing that can be predicted")
 

@@ -34,7 +34,8 @@ from ml_backend.video.whole_frames import Coded, decode_exactly, upright
 def want_images(work: ProjectWork, task: int | None = None) -> None:
     """To be called when other frames are suggested or asked about: of one task, or of many. When as many jobs wait as
     may, a task's turn comes with a later comparison."""
-    if not work.settings.companion:
+    # A box is no answer about a whole image.
+    if not work.settings.companion or not work.config.questions:
         return
     if task is not None and waiting(work.context.redis, "companion") >= WINDOW:
         reconcile_state.put(work.context.redis, work.key, "images", "more")
@@ -54,7 +55,7 @@ def queue_images(work: ProjectWork, changed: str, stored: Mapping[str, int]) -> 
         for source in sources:
             registry.set_problems(redis, key, source, [])
         return None
-    if reconcile_state.get(redis, key, "images") == images_state(work, changed, stored):
+    if not work.config.questions or reconcile_state.get(redis, key, "images") == images_state(work, changed, stored):
         return None
     return "images of suggested frames" if enqueue(redis, "companion", key) else None
 

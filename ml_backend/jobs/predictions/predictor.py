@@ -141,6 +141,11 @@ def predictor(work: ProjectWork, version: str) -> Predictor:
     """
     parts: list[tuple[ProjectWork, PartPredictor]]
     if is_custom(version):
+        if not work.config.questions:
+            raise LabelConfigError(
+                f"{version} labels frames, and the label config only asks for boxes.",
+                "Add a <TimelineLabels> with its labels, or do without the model.",
+            )
         own = work.on(work.config.main)
         parts = [(own, _custom(own, version))]
     else:

@@ -115,6 +115,8 @@ def train(project_key: str) -> str:
 
 def _train(work: ProjectWork) -> str:
     redis, key = work.context.redis, work.key
+    if not work.config.questions:
+        return "nothing is learned from boxes alone"
     if file := custom_file_of(work):
         return take_custom(work, file)
     accounts = Accounts()
