@@ -11,6 +11,7 @@
     │   ├── LabelStudioInvalid         400 or 413: it cannot do anything with what it was sent
     │   └── PredictionRefused          (passes) it does not take a prediction, which is made anew
     ├── PayloadError               a request that does not look like Label Studio's
+    ├── TrackError                 the boxes of one region cannot be read; other regions go on
     ├── VideoError                 this video cannot be used; others go on
     │   ├── VideoUnreachable           (passes) it could not be fetched now
     │   ├── VideoRefused               it must not or cannot be fetched
@@ -87,6 +88,10 @@ class PredictionRefused(LabelStudioError):
 
 
 class PayloadError(ColdblitzError):
+    pass
+
+
+class TrackError(ColdblitzError):
     pass
 
 

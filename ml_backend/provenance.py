@@ -17,6 +17,9 @@ _PREDICTED = re.compile(rf"{_VERSION}-([0-9]{{1,18}})_([0-9]{{1,18}})_([0-9]{{1,
 _FROM_MODEL = re.compile(rf"{_VERSION}-")
 _SUGGESTED = "kf-"
 _ASKED_BY = re.compile(rf"{_SUGGESTED}{_VERSION}-")
+_TRACK = "coldblitz-track-"
+# With the tag of its question, where a config has boxes twice.
+_TRACKED = re.compile(rf"{_TRACK}([1-9][0-9]{{0,17}})(_[0-9a-f]{{8}})?")
 
 
 @dataclass(frozen=True, order=True)
@@ -51,13 +54,15 @@ class RegionId:
     """What the id of a region of ours says. Regions that people draw, and those of other models, have none.
 
     `kind`: a keyframe `suggestion`, which is about one frame and without a label until it is answered, a `question` of a
-    model, which is the same, or a `predicted` region. `version`: the model's, None for a suggestion. `span`: the Label
-    Studio frames that a predicted region had, both included; None in ids from before they told it.
+    model, which is the same, a `predicted` region, or a `track` of boxes. `version`: the model's, None for a suggestion and
+    a track. `span`: the Label Studio frames that a predicted region had, both included; None in ids from before they told
+    it. `number`: of a track within its video.
     """
 
-    kind: Literal["suggestion", "question", "predicted"]
+    kind: Literal["suggestion", "question", "predicted", "track"]
     version: ModelVersion | None = None
     span: tuple[int, int] | None = None
+    number: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> RegionId | None:
@@ -65,6 +70,8 @@ class RegionId:
         if text.startswith(_SUGGESTED):
             asked = _ASKED_BY.match(text)
             return cls("question", ModelVersion(asked[1], int(asked[2]))) if asked else cls("suggestion")
+        if tracked := _TRACKED.fullmatch(text):
+            return cls("track", number=int(tracked[1]))
         if drawn := _PREDICTED.fullmatch(text):
             return cls("predicted", ModelVersion(drawn[1], int(drawn[2])), (int(drawn[4]), int(drawn[5])))
         if drawn := _FROM_MODEL.match(text):
@@ -74,7 +81,7 @@ class RegionId:
     @property
     def is_asked(self) -> bool:
         """Whether a person is to answer it."""
-        return self.kind != "predicted"
+        return self.kind in ("suggestion", "question")
 
 
 def suggestion_id(frame: int) -> str:
@@ -95,3 +102,8 @@ def companion_id(annotation: int) -> str:
 def predicted_id(version: str, number: int, start: int, end: int) -> str:
     """Of the `number`th region of a predicted timeline, on the Label Studio frames `start`..`end`, both included."""
     return f"{version}-{number}_{start}_{end}"
+
+
+def track_id(number: int) -> str:
+    """Of the `number`th object of a video, from 1: the same whichever model predicts it, and however often."""
+    return f"{_TRACK}{number}"

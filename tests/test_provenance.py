@@ -15,6 +15,7 @@ from ml_backend.provenance import (
     predicted_id,
     question_id,
     suggestion_id,
+    track_id,
 )
 
 numbers = st.integers(1, 10**18 - 1)
@@ -81,6 +82,8 @@ class TestRegionId:
         assert RegionId.parse(companion_id(number)) == RegionId("suggestion")
         drawn = RegionId.parse(predicted_id(str(version), number, start, end))
         assert drawn == RegionId("predicted", version, (start, end))
+        assert RegionId.parse(track_id(number)) == RegionId("track", number=number)
+        assert RegionId.parse(f"{track_id(number)}_0a1b2c3d") == RegionId("track", number=number)
 
     @pytest.mark.parametrize(
         ("text", "kind", "version", "span"),
@@ -100,9 +103,22 @@ class TestRegionId:
         assert found is not None
         assert (found.kind, found.version, found.span) == (kind, version, span)
         assert found.is_asked == (kind != "predicted")
+        assert RegionId("track").is_asked is False
 
     @pytest.mark.parametrize(
-        "text", ["", "fZk3_x1PqQ", "cold", "cold-v3", "../cold-v3-1", "custom-../..-v1-3_1_2", "trk-1"]
+        "text",
+        [
+            "",
+            "fZk3_x1PqQ",
+            "cold",
+            "cold-v3",
+            "../cold-v3-1",
+            "custom-../..-v1-3_1_2",
+            "trk-1",
+            "track-1",
+            "coldblitz-track-0",
+            "coldblitz-track-1_zz",
+        ],
     )
     def test_what_people_and_other_models_draw_is_not_ours(self, text: str) -> None:
         assert RegionId.parse(text) is None
