@@ -305,5 +305,6 @@ def _review_answers(
         value = item.get("value")
         if item.get("from_name") == question.reviewed_control and isinstance(value, Mapping):
             number = str(item.get("id", ""))
-            about = number if "ranges" in value or number in timeline else None
+            # A region has ranges, or the key frames of a box.
+            about = number if "ranges" in value or "sequence" in value or number in timeline else None
             yield about, tuple(str(choice).lower() for choice in _list(value.get("choices")))
