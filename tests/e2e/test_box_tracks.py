@@ -32,6 +32,7 @@ CONFIG = """<View>
   <Labels name="who" toName="video"><Label value="mouse"/><Label value="cat"/></Labels>
   <VideoRectangle name="box" toName="video"/>
   <Video name="video" value="$video" framerate="$fps" timelineHeight="200"/></View>"""
+QUESTION = parse_label_config(CONFIG).tracks[0]
 _READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
     return store?.selected && video?.readyState >= 2 && store.selected.names.get('video').length > 1
         && store.selected.regions.length > 0 && window.Htx.task.id === task; }"""
@@ -126,22 +127,47 @@ def submit(page: Page, task: int) -> list[dict[str, Any]]:
     return list(json.loads(posted.value.request.post_data or "{}")["result"])
 
 
+def opened(studio: Studio, page: Page, clip: Path, framerate: float, every: int) -> tuple[int, StudioGrid, list[Track]]:
+    """A task with predicted tracks, open in the editor: its number, its grid, and what was predicted."""
+    project = studio.create_project("Who is where", CONFIG)
+    [task] = studio.import_tasks(project, [{"video": studio.upload(project, clip), "fps": framerate}])
+    grid = studio_grid(read_timeline(clip), QUESTION.framerate_of({"fps": framerate}))
+    tracks = predicted(grid, every)
+    items = track_items(tracks, QUESTION, grid)
+    body = [{"task": task, "model_version": "cold-v1", "score": 0.5, "result": items}]
+    assert studio.post(f"/api/projects/{project}/import/predictions", body)["created"] == 1
+    page.goto(f"{studio.url}/projects/{project}/data?task={task}")
+    page.wait_for_function(_READY, arg=task)
+    return task, grid, tracks
+
+
+def drag(page: Page, start: tuple[float, float], by: tuple[float, float]) -> None:
+    # As slow as a hand: the editor draws in between.
+    page.mouse.move(*start)
+    page.mouse.down()
+    for step in range(1, 6):
+        page.wait_for_timeout(100)
+        page.mouse.move(start[0] + by[0] * step / 5, start[1] + by[1] * step / 5)
+    page.wait_for_timeout(100)
+    page.mouse.up()
+
+
+def on_screen(page: Page) -> tuple[float, float, float, float]:
+    """x, y, width, height in pixels of the red object, wherever the player draws it."""
+    shot = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    assert shot is not None
+    red = (shot[..., 2].astype(int) - shot[..., 1] > 150) & (shot[..., 0] < 80)
+    # Some icons are red, too.
+    _, _, parts, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
+    x, y, width, height, _ = max(parts[1:].tolist(), key=lambda part: part[4])
+    return float(x), float(y), float(width), float(height)
+
+
 @pytest.mark.parametrize(("framerate", "every"), [(25, 10), (30, 1), (12.5, 1)])
 def test_predicted_boxes_are_on_their_objects_and_come_back_as_they_were(
     studio: Studio, page: Page, tmp_path: Path, framerate: float, every: int
 ) -> None:
-    clip = make_clip(tmp_path / "objects.mp4")
-    project = studio.create_project("Who is where", CONFIG)
-    [task] = studio.import_tasks(project, [{"video": studio.upload(project, clip), "fps": framerate}])
-    question = parse_label_config(CONFIG).tracks[0]
-    grid = studio_grid(read_timeline(clip), question.framerate_of({"fps": framerate}))
-    tracks = predicted(grid, every)
-    items = track_items(tracks, question, grid)
-    body = [{"task": task, "model_version": "cold-v1", "score": 0.5, "result": items}]
-    assert studio.post(f"/api/projects/{project}/import/predictions", body)["created"] == 1
-
-    page.goto(f"{studio.url}/projects/{project}/data?task={task}")
-    page.wait_for_function(_READY, arg=task)
+    task, grid, tracks = opened(studio, page, make_clip(tmp_path / "objects.mp4"), framerate, every)
     assert page.evaluate("() => window.Htx.annotationStore.selected.names.get('video').length") == len(grid)
     # Where objects come and go, where they turn, and in between.
     of_pictures = [0, 7, 9, 10, 28, 29, 30, 31, 43, 44, 45, 46, 50, 66, 78, 79, 80, 81, 98, 99]
@@ -165,14 +191,51 @@ def test_predicted_boxes_are_on_their_objects_and_come_back_as_they_were(
     page.screenshot(path=_ARTIFACTS / f"box-tracks-{framerate:g}.png")
 
     result = submit(page, task)
-    found = read_tracks(result, question)
+    found = read_tracks(result, QUESTION)
     assert found.refused == ()
     assert [(t.id, t.labels, t.score, t.text) for t in found.tracks] == [
         (t.id, t.labels, t.score, t.text) for t in tracks
     ]
     assert all(map(is_untouched, found.tracks))
     kept = studio.get(f"/api/tasks/{task}/annotations/")[0]["result"]
-    assert read_tracks(kept, question) == found
+    assert read_tracks(kept, QUESTION) == found
     for number, track in enumerate(found.tracks):
         boxes = at_pictures(track, grid)[:, :4]
         assert np.allclose(boxes[grid.shown], truth()[number][grid.shown], atol=0.5, equal_nan=True)
+
+
+def test_a_dragged_box_and_a_drawn_one_are_told_from_what_nobody_touched(
+    studio: Studio, page: Page, tmp_path: Path
+) -> None:
+    task, grid, tracks = opened(studio, page, make_clip(tmp_path / "objects.mp4"), 25, 10)
+    go_to(page, 25)
+    x, y, width, height = on_screen(page)
+    of_picture = width / (truth()[RED, 24, 2] / 100)
+    drag(page, (x + width / 2, y + height / 2), (of_picture / 10, 0))
+    page.keyboard.press("Escape")
+    go_to(page, 61)
+    page.keyboard.press("4")
+    drag(page, (x, y + 2 * height), (width, height))
+    page.screenshot(path=_ARTIFACTS / "box-tracks-dragged.png")
+    page.wait_for_function("count => window.Htx.annotationStore.selected.regions.length === count", arg=len(tracks) + 1)
+    # The editor keeps a draft of its own accord.
+    drafts: list[dict[str, Any]] = []
+    for _ in range(60):
+        drafts = studio.get(f"/api/tasks/{task}/")["drafts"]
+        if drafts and len(read_tracks(drafts[0]["result"], QUESTION).tracks) == len(tracks) + 1:
+            break
+        page.wait_for_timeout(500)
+    found = read_tracks(submit(page, task), QUESTION)
+    assert read_tracks(drafts[0]["result"], QUESTION).tracks == found.tracks
+
+    dragged, left, drawn = found.tracks
+    assert (dragged.id, dragged.origin, is_untouched(dragged)) == (tracks[RED].id, "prediction", False)
+    was, now = (track.boxes(np.arange(1, len(grid) + 1)) for track in (tracks[RED], dragged))
+    assert {key.frame for key in dragged.keys} - {key.frame for key in tracks[RED].keys} == {25}
+    assert now[24, 0] - was[24, 0] == pytest.approx(10, abs=0.5)
+    assert is_untouched(left)
+    assert (drawn.origin, drawn.labels, is_untouched(drawn)) == ("manual", ("cat",), False)
+    assert (drawn.stretches(StudioFrame(len(grid))), drawn.meant(StudioFrame(len(grid)))) == ([(61, 100)], [(61, 61)])
+    there = at_pictures(drawn, grid)
+    assert np.flatnonzero(~np.isnan(there[:, 0])).tolist() == [60]
+    assert there[60, 2:4] == pytest.approx(truth()[RED, 24, 2:4], abs=1)

@@ -362,6 +362,11 @@ class TestReviewedOnARegion:
         made = self.read(item(id="x1"), bare)
         assert (made.reviewed, made.regions[0].reviewed) == (None, True)
 
+    def test_also_where_the_region_is_a_box(self) -> None:
+        value = {"sequence": [{"frame": 3, "enabled": True}], "choices": ["reviewed"]}
+        made = self.read(item(id="x1"), {**self.ticked("box", "reviewed"), "value": value})
+        assert (made.reviewed, made.regions[0].reviewed) == (None, False)
+
     def test_another_answer_of_the_control_is_no_review(self) -> None:
         made = self.read(item(id="x1"), self.ticked("x1", "broken"))
         assert (made.reviewed, made.regions[0].reviewed) == (None, False)
