@@ -78,6 +78,12 @@ def test_an_empty_project_has_nothing_to_tell() -> None:
     assert (found.tasks, found.total.annotations, found.total.median_seconds) == (0, 0, None)
 
 
+def test_boxes_alone_are_no_labels_of_frames() -> None:
+    boxes = parse_label_config('<View><VideoRectangle name="b" toName="v"/><Video name="v" value="$video"/></View>')
+    found = count([], boxes, {})
+    assert (found.labels, found.controls) == ({}, {})
+
+
 def test_places_are_geojson_with_longitude_first() -> None:
     work = [
         task(1, latitude=51.5, longitude=-0.17, altitude=12.5, name="a.mp4", recorded="2026-05-01T20:30:00+00:00"),

@@ -17,6 +17,7 @@ from playwright.sync_api import Page
 from ml_backend.demo.studio import Studio
 from ml_backend.labelstudio.box_track import KeyFrame, Track, at_pictures, at_studio_frames
 from ml_backend.labelstudio.label_config import parse_label_config
+from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.labelstudio.tracks import is_untouched, read_tracks, track_items
 from ml_backend.provenance import track_id
 from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
@@ -197,6 +198,8 @@ def test_predicted_boxes_are_on_their_objects_and_come_back_as_they_were(
         (t.id, t.labels, t.score, t.text) for t in tracks
     ]
     assert all(map(is_untouched, found.tracks))
+    # What the editor adds for the timeline's label of the same name is no region of the timeline.
+    assert parse_regions(result, parse_label_config(CONFIG).main) == ()
     kept = studio.get(f"/api/tasks/{task}/annotations/")[0]["result"]
     assert read_tracks(kept, QUESTION) == found
     for number, track in enumerate(found.tracks):
