@@ -17,7 +17,7 @@ from ml_backend.demo.clips import Clip
 from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 from ml_backend.errors import ColdblitzError, SettingsError
-from ml_backend.labelstudio.label_config import recommended_config
+from ml_backend.labelstudio.recommended import recommended_config
 
 # Told apart by people who see fewer colours, too (Okabe and Ito).
 _COLOURS = ("#999999", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")

@@ -1,32 +1,16 @@
-"""The label config: which questions it asks about which video, with which labels, in which colors, and at which frame rate."""
+"""The label config: which questions it asks about which video, with which labels, and at which frame rate."""
 
 from __future__ import annotations
 
 import math
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 from ml_backend.errors import LabelConfigError
 from ml_backend.labelstudio.task_data import lasting, resolved, variables
-
-# Okabe and Ito, "Color universal design", 2008; without black, which a dark page swallows.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")
-_COLOUR = re.compile(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]{3,30}|rgba?\([0-9., %]{1,40}\)")
-
-
-def colours_of(question: Question) -> dict[str, str]:
-    """A colour for each label, by position where the config names none or none that is a colour."""
-    found = {}
-    for position, label in enumerate(question.labels):
-        written = question.colours.get(label, "").strip()
-        found[label] = written if _COLOUR.fullmatch(written) else PALETTE[position % len(PALETTE)]
-    return found
-
 
 DEFAULT_FRAMERATE = 24.0
 # A <Choices> with this answer says that the whole video was looked at.
@@ -387,21 +371,3 @@ def _read(label: ElementTree.Element) -> tuple[str, ...]:
 def _attribute(element: ElementTree.Element, name: str) -> str | None:
     # Label Studio reads attribute names without regard to case (`frameRate` works).
     return next((value for key, value in element.attrib.items() if key.lower() == name.lower()), None)
-
-
-def recommended_config(colours: Mapping[str, str], framerate: str = "$fps", video: str = "video") -> str:
-    """For labels with their colours: the grid is the video's own `framerate` (a number, or a variable of the task's data),
-    suggestions have room in the timeline, and `reviewed` marks a finished one. `video`: key of the task's data."""
-    items = "\n".join(
-        f"    <Label value={quoteattr(label)} background={quoteattr(colour)}/>" for label, colour in colours.items()
-    )
-    source = quoteattr(f"${video}")
-    return f"""<View>
-  <TimelineLabels name="labels" toName="video">
-{items}
-  </TimelineLabels>
-  <Choices name="reviewed" toName="video" choice="multiple" layout="inline">
-    <Choice value="reviewed" hint="I have looked at the whole timeline: where there is no label, none holds."/>
-  </Choices>
-  <Video name="video" value={source} framerate={quoteattr(framerate)} height="420" timelineHeight="200"/>
-</View>"""

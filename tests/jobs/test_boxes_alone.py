@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from loopback import serving
+from ml_backend.jobs.reconciling.controls import follow_controls
 from redis import Redis
 from studio import KEY, Studio
 
@@ -15,14 +16,13 @@ from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.doctor.project import _label_config
 from ml_backend.errors import LabelConfigError
 from ml_backend.export.project import open_work
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.reconciling.controls import follow_controls
 from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.quality import quality
 from ml_backend.jobs.training.train import train
-from ml_backend.jobs.worker_context import WorkerContext
 from ml_backend.learning.versions import list_versions
 from ml_backend.projects import registry, task_view
 from ml_backend.projects.registry import Known
@@ -52,7 +52,7 @@ def context(
     redis_settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[WorkerContext]:
+) -> Iterator[JobContext]:
     studio = Studio()
     assert studio.project is not None
     studio.project["label_config"] = BOXES
@@ -61,7 +61,7 @@ def context(
     studio.tasks[1]["annotations"] = [{"id": 1, "result": [DRAWN], "updated_at": "2026-01-31T12:00:00Z"}]
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
-        made = WorkerContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+        made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         registry.remember(redis, Known(KEY, BOXES))
         for module in ("training.train", "training.quality", "suggestions.suggest", "suggestions.embed"):
             monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
@@ -69,13 +69,13 @@ def context(
         made.redis.close()
 
 
-def test_its_videos_are_looked_at_and_no_frame_is_asked_about(context: WorkerContext) -> None:
+def test_its_videos_are_looked_at_and_no_frame_is_asked_about(context: JobContext) -> None:
     assert suggest(KEY, 2) == "task 2 asks about no frame"
     assert embed(KEY, 2).startswith("embedded ")
     assert task_view.load(context.settings.data_dir, KEY, 2) is not None
 
 
-def test_a_box_teaches_no_head_and_is_not_told_as_a_problem(context: WorkerContext) -> None:
+def test_a_box_teaches_no_head_and_is_not_told_as_a_problem(context: JobContext) -> None:
     assert train(KEY) == "nothing is learned from boxes alone"
     assert list_versions(context.models_dir(KEY)) == ()
     assert quality(KEY) == "the project has no timeline whose labels could be looked through"
@@ -85,14 +85,14 @@ def test_a_box_teaches_no_head_and_is_not_told_as_a_problem(context: WorkerConte
     assert work.taught("", ["car"]) is None
 
 
-def test_a_model_file_for_frames_and_an_export_of_frames_are_refused_with_the_reason(context: WorkerContext) -> None:
+def test_a_model_file_for_frames_and_an_export_of_frames_are_refused_with_the_reason(context: JobContext) -> None:
     with pytest.raises(LabelConfigError, match="custom-x-v1 labels frames, and the label config only asks for boxes"):
         predictor(open_project(context, KEY), "custom-x-v1")
     with pytest.raises(LabelConfigError, match="no export of boxes"):
         open_work(context, 7)
 
 
-def test_the_doctor_says_what_is_asked(context: WorkerContext) -> None:
+def test_the_doctor_says_what_is_asked(context: JobContext) -> None:
     named: Callable[[str], str] = str
     check, config = _label_config(named, context.client.project(7))
     assert config is not None

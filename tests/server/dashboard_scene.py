@@ -54,7 +54,7 @@ DECIDED = (
 
 
 def label_config(labels: dict[str, str]) -> str:
-    from ml_backend.labelstudio.label_config import recommended_config
+    from ml_backend.labelstudio.recommended import recommended_config
 
     return recommended_config(labels)
 

@@ -11,7 +11,7 @@ from flask import Response, render_template, request
 
 from ml_backend.checks import Check
 from ml_backend.labelstudio import pages
-from ml_backend.labelstudio.label_config import recommended_config
+from ml_backend.labelstudio.recommended import recommended_config
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import (

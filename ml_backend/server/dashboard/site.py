@@ -19,7 +19,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
 from ml_backend.labelstudio import pages
-from ml_backend.labelstudio.label_config import LabelConfig, Question, colours_of, parse_label_config
+from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
+from ml_backend.labelstudio.recommended import colours_of
 from ml_backend.projects import label_report, registry
 from ml_backend.server.dashboard import charts, formatting
 from ml_backend.server.label_studio_routes import backend
