@@ -1,6 +1,6 @@
 """What a camera sees when nothing moves: the median of pictures from different moments, under one light and one aim.
 
-Pictures are first laid over each other (phase correlation: Kuglin and Hines, 1975), since a camera that trembles moves every
+Pictures are first laid over each other (by corners that are found again: Lucas and Kanade, 1981, in pyramids), since a camera that trembles moves every
 edge, and brought to one brightness. A subject that stands still for a while is not in the median as long as it is elsewhere in
 more than half of its pictures; those come from the last two minutes and from what follows, so that there is no ghost where a
 subject was when the video began.
@@ -24,107 +24,144 @@ Shift = tuple[float, float]
 _SAMPLES, _REMEMBERED = 25, 15
 # Pictures between two that are remembered: at eight a second, eight seconds.
 _APART = 64
-# The longer side of the pictures that are laid over each other, and the least shift that is worth a correction, in its pixels.
-_SMALL, _STILL = 160, 0.06
+# So many corners of the background are looked for again in each picture, and at least so many must be there.
+_CORNERS, _ENOUGH = 60, 8
+# They agree on a shift when so many are within a pixel of it; a smaller shift, in pixels, is none.
+_AGREEING, _STILL = 0.4, 0.2
 # A shift by more than this share of the picture is another view, not a tremble.
 _FARTHEST = 0.2
 # Every so many-th pixel tells how bright it is.
 _EVERY = 9
 # A light that differs by less is the same.
 _SAME_LIGHT = 0.01
+_NO_CORNERS: NDArray[np.float32] = np.empty((0, 1, 2), np.float32)
+_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
 # Pixels at once in the median, so that they stay in the processor's cache.
 _PART = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
-    """A picture as the camera would have taken it from where it stood first.
+class Seen:
+    """A picture at half its size, and how it lies over the background.
 
-    `picture`: (h, w, 3) uint8. `shift`: how far its content had moved right and down, in pixels. `valid`: the rows and columns
-    that the picture covers, all where it did not move.
+    `half`: (h // 2, w // 2, 3) uint8. `shift`: how far its content has moved right and down, in pixels of the whole picture.
     """
 
     picture: Picture
+    half: Picture
     shift: Shift
-    valid: tuple[slice, slice]
 
 
 class Background:
-    """The background of one video, which is told its pictures in batches, in order."""
+    """The background of one video, which is told its pictures in batches, in order.
+
+    `picture`, `half`: (h, w, 3) and (h // 2, w // 2, 3) uint8, at the place of the video's first picture.
+    """
+
+    picture: Picture
+    half: Picture
 
     def __init__(self) -> None:
-        self._reference: NDArray[np.float32] | None = None
-        self._window: NDArray[np.float32] | None = None
+        self._reference: NDArray[np.uint8] | None = None
+        self._corners: NDArray[np.float32] = _NO_CORNERS
         self._before: deque[Picture] = deque(maxlen=_REMEMBERED)
         self._since = _APART
-        self.picture: Picture | None = None
+        self._known = False
 
-    def align(self, pictures: Sequence[Picture]) -> list[Aligned]:
-        """Each of (h, w, 3) uint8 pictures laid over the video's first one."""
-        return [self._aligned(picture) for picture in pictures]
-
-    def learn(self, aligned: Sequence[Aligned]) -> None:
-        """Makes `picture`, (h, w, 3) uint8, anew from these pictures and those that are remembered."""
-        count = min(len(aligned), _SAMPLES - len(self._before))
-        some = [aligned[at].picture for at in np.linspace(0, len(aligned) - 1, count).round().astype(int)]
-        first = self.picture if self.picture is not None else some[0]
-        self.picture = _median([_in_light_of(first, each) for each in (*self._before, *some)])
-        self._reference = self._reduced(self.picture)
-        for each in aligned:
+    def see(self, pictures: Sequence[Picture]) -> list[Seen]:
+        """Lays each of (h, w, 3) uint8 pictures over what is known, and learns from them what the background is."""
+        seen = [self._laid(picture) for picture in pictures]
+        count = min(len(seen), _SAMPLES - len(self._before))
+        some = [_upright(seen[at]) for at in np.linspace(0, len(seen) - 1, count).round().astype(int)]
+        first = self.picture if self._known else some[0]
+        self.picture = _median([lit_like(each, gain(first, each)) for each in (*self._before, *some)])
+        self.half = halved(self.picture)
+        self._lay_over(_grey(self.half))
+        self._known = True
+        for each in seen:
             self._since += 1
             if self._since >= _APART:
-                self._before.append(_in_light_of(self.picture, each.picture))
+                upright = _upright(each)
+                self._before.append(lit_like(upright, gain(self.picture, upright)))
                 self._since = 0
+        return seen
 
     def forget(self) -> None:
         """Before pictures of another view."""
         self._before.clear()
-        self._reference, self.picture, self._since = None, None, _APART
+        self._reference, self._known, self._since = None, False, _APART
 
-    def lit_as(self, picture: Picture) -> Picture:
-        """(h, w, 3) uint8: the background as it is under the light of `picture`."""
-        assert self.picture is not None
-        return _in_light_of(picture, self.picture)
+    def _lay_over(self, reference: NDArray[np.uint8]) -> None:
+        self._reference = reference
+        corners = cv2.goodFeaturesToTrack(reference, _CORNERS, 0.02, min(reference.shape) / 12)
+        self._corners = np.asarray(corners, np.float32) if corners is not None else _NO_CORNERS
 
-    def _aligned(self, picture: Picture) -> Aligned:
-        height, width = picture.shape[:2]
-        small = self._reduced(picture)
-        if self._reference is None or self._window is None:
-            self._reference = small
-            self._window = np.asarray(cv2.createHanningWindow(small.shape[::-1], cv2.CV_32F), np.float32)
-        (right, down), _ = cv2.phaseCorrelate(self._reference, small, self._window)
-        scale = width / small.shape[1]
-        too_far = abs(right) > _FARTHEST * small.shape[1] or abs(down) > _FARTHEST * small.shape[0]
-        if too_far or max(abs(right), abs(down)) < _STILL:
-            return Aligned(picture, (0.0, 0.0), (slice(0, height), slice(0, width)))
-        x, y = right * scale, down * scale
-        moved = cv2.warpAffine(
-            picture, np.array([[1, 0, -x], [0, 1, -y]]), (width, height), borderMode=cv2.BORDER_REPLICATE
+    def _laid(self, picture: Picture) -> Seen:
+        half = halved(picture)
+        grey = _grey(half)
+        if self._reference is None:
+            self._lay_over(grey)
+            return Seen(picture, half, (0.0, 0.0))
+        return Seen(picture, half, self._shift(grey))
+
+    def _shift(self, grey: NDArray[np.uint8]) -> Shift:
+        """How far most corners are from where they were, in pixels of the whole picture; none when they do not agree."""
+        still = (0.0, 0.0)
+        if len(self._corners) < _ENOUGH:
+            return still
+        there, known, _ = cv2.calcOpticalFlowPyrLK(
+            self._reference, grey, self._corners, None, winSize=(13, 13), maxLevel=2, criteria=_CRITERIA
         )
-        rows = slice(max(0, round(-y)), min(height, height - round(y)))
-        columns = slice(max(0, round(-x)), min(width, width - round(x)))
-        return Aligned(np.asarray(moved, np.uint8), (x, y), (rows, columns))
-
-    def _reduced(self, picture: Picture) -> NDArray[np.float32]:
-        """Small, grey, and without what is larger than a subject, so that light does not count."""
-        height, width = picture.shape[:2]
-        scale = min(1.0, _SMALL / max(height, width))
-        size = (max(16, round(width * scale)), max(16, round(height * scale)))
-        grey = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-        levels = grey.astype(np.float32)
-        return np.asarray(levels - cv2.blur(levels, (15, 15)), np.float32)
+        ways = (there - self._corners)[known.ravel() == 1, 0]
+        if len(ways) < _ENOUGH:
+            return still
+        way = np.median(ways, axis=0)
+        agree = np.abs(ways - way).max(axis=1) < 1
+        height, width = grey.shape
+        if agree.sum() < _AGREEING * len(self._corners) or np.abs(way / (width, height)).max() > _FARTHEST:
+            return still
+        right, down = (2 * ways[agree].mean(axis=0)).tolist()
+        return (right, down) if max(abs(right), abs(down)) >= _STILL else still
 
 
-def _in_light_of(model: Picture, picture: Picture) -> Picture:
-    """`picture` as bright, in each color, as `model` is: by the median of their ratios, which a subject does not change."""
+def halved(picture: Picture) -> Picture:
+    """(h // 2, w // 2, 3) of (h, w, 3)."""
+    height, width = picture.shape[:2]
+    size = (max(width // 2, 1), max(height // 2, 1))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def moved(picture: Picture, shift: Shift) -> Picture:
+    """(h, w, 3) uint8 with its content moved right and down by so many pixels."""
+    if shift == (0.0, 0.0):
+        return picture
+    height, width = picture.shape[:2]
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
+    return np.asarray(cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def gain(model: Picture, picture: Picture) -> NDArray[np.float32]:
+    """(3,) by how much brighter each color of `model` is than of `picture`: the median ratio, which a subject does not move."""
     wanted = model[::_EVERY, ::_EVERY].reshape(-1, 3).astype(np.float32) + 1
     given = picture[::_EVERY, ::_EVERY].reshape(-1, 3).astype(np.float32) + 1
-    gain = np.median(wanted / given, axis=0)
-    if np.abs(gain - 1).max() < _SAME_LIGHT:
+    return np.asarray(np.median(wanted / given, axis=0), np.float32)
+
+
+def lit_like(picture: Picture, brighter: NDArray[np.float32]) -> Picture:
+    """(h, w, 3) uint8, each color brighter by so much."""
+    if np.abs(brighter - 1).max() < _SAME_LIGHT:
         return picture
-    levels = np.arange(256, dtype=np.float32)[:, None] * gain
-    table = np.clip(np.round(levels), 0, 255).astype(np.uint8)
+    table = np.clip(np.round(np.arange(256, dtype=np.float32)[:, None] * brighter), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(picture, table[None]), np.uint8)
+
+
+def _upright(seen: Seen) -> Picture:
+    right, down = seen.shift
+    return moved(seen.picture, (-right, -down))
+
+
+def _grey(picture: Picture) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _median(pictures: Sequence[Picture]) -> Picture:

@@ -1,0 +1,117 @@
+"""From detections to the box in every frame: jitter smoothed, short gaps filled, and what is no object left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.signal import savgol_filter
+
+from ml_backend.objects.boxes import Track, clipped, covered
+from ml_backend.objects.tracker import Piece
+
+# Gaps of up to so many seconds are filled.
+GAP_SECONDS = 2.0
+# What is seen for less, or in fewer detections, is no object.
+_SHORTEST, _FEWEST = 0.5, 4
+# Detections over which places and sizes are smoothed: the size changes less.
+_PLACES, _SIZES = 5, 7
+# How much less sure a filled frame is than the detections beside it.
+_FILLED = 0.7
+# A track that lies in another for so much of its time, by so much of its box, is a part of it.
+_WITHIN, _MOSTLY = 0.75, 0.7
+
+
+def finish(chains: Sequence[Sequence[Piece]], fps: float, most: int) -> list[Track]:
+    """The tracks of objects from the pieces of each, in the order in which they appear; at most `most`, the surest.
+
+    `fps`: frames of the video a second.
+    """
+    tracks = [track for chain in chains if (track := _track(chain, fps)) is not None]
+    tracks = sorted(_without_parts(tracks), key=lambda track: -track.score)[:most]
+    tracks.sort(key=lambda track: (track.first, float(track.boxes[0, 0]), float(track.boxes[0, 1])))
+    return [
+        Track(number, each.frames, each.boxes, each.scores, each.score, each.label, each.looks)
+        for number, each in enumerate(tracks, start=1)
+    ]
+
+
+def _track(chain: Sequence[Piece], fps: float) -> Track | None:
+    frames = np.array([frame for piece in chain for frame in piece.frames], np.int64)
+    if len(frames) < _FEWEST or (frames[-1] - frames[0]) / fps < _SHORTEST:
+        return None
+    boxes = np.array([box for piece in chain for box in piece.boxes], np.float64)
+    scores = np.array([score for piece in chain for score in piece.scores], np.float64)
+    whole = np.array([each for piece in chain for each in piece.whole], np.bool_)
+    cuts = np.flatnonzero(np.diff(frames) > GAP_SECONDS * fps) + 1
+    every, filled, sure = [], [], []
+    for part in np.split(np.arange(len(frames)), cuts):
+        steps = np.arange(frames[part[0]], frames[part[-1]] + 1)
+        every.append(steps)
+        filled.append(_dense(frames[part], boxes[part], whole[part], steps))
+        sure.append(_sureness(frames[part], scores[part], steps))
+    weights = [len(piece.frames) for piece in chain]
+    looks = None
+    if all(piece.looks is not None for piece in chain):
+        looks = np.average([piece.looks for piece in chain], axis=0, weights=weights).astype(np.float32)
+    # Of two equally sure tracks the longer one is the surer.
+    score = float(scores.mean() * len(frames) / (len(frames) + _FEWEST))
+    return Track(
+        0,
+        np.concatenate(every),
+        clipped(np.concatenate(filled)),
+        np.concatenate(sure).astype(np.float32),
+        score,
+        chain[0].name,
+        looks,
+    )
+
+
+def _dense(
+    frames: NDArray[np.int64], boxes: NDArray[np.float64], whole: NDArray[np.bool_], steps: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(k, 4) boxes at each of k frames `steps`, from detections at n `frames`; smoothed, and in between on curves that do not
+    overshoot (Fritsch and Carlson, 1980)."""
+    if len(frames) == 1:
+        return boxes
+    middles, sizes = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]
+    if whole.any():
+        # A box that was shared out keeps an old size: between two that were found alone, theirs says more.
+        sizes = np.stack([np.interp(frames, frames[whole], sizes[whole, axis]) for axis in (0, 1)], axis=1)
+    middles, sizes = _smoothed(middles, _PLACES), _smoothed(sizes, _SIZES)
+    curve = PchipInterpolator(frames, np.concatenate([middles - sizes / 2, sizes], axis=1))
+    return np.asarray(curve(steps), np.float64)
+
+
+def _smoothed(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """(n, d) by Savitzky and Golay (1964): turns keep their shape, unlike in a mean."""
+    window = min(window, len(values) - 1 + len(values) % 2)
+    return values if window < 5 else np.asarray(savgol_filter(values, window, 2, axis=0), np.float64)
+
+
+def _sureness(
+    frames: NDArray[np.int64], scores: NDArray[np.float64], steps: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    found = np.isin(steps, frames)
+    return np.asarray(np.interp(steps, frames, scores) * np.where(found, 1.0, _FILLED), np.float64)
+
+
+def _without_parts(tracks: Sequence[Track]) -> list[Track]:
+    """Without tracks that are a part of a larger one nearly all their time."""
+    return [
+        track
+        for track in tracks
+        if not any(len(other) >= len(track) and other is not track and _lies_in(track, other) for other in tracks)
+    ]
+
+
+def _lies_in(track: Track, other: Track) -> bool:
+    shared, mine, theirs = np.intersect1d(track.frames, other.frames, assume_unique=True, return_indices=True)
+    if len(shared) < _MOSTLY * len(track):
+        return False
+    within = np.array(
+        [covered(a[None], b[None])[0, 0] for a, b in zip(track.boxes[mine], other.boxes[theirs], strict=True)]
+    )
+    return float((within >= _WITHIN).sum()) >= _MOSTLY * len(track)

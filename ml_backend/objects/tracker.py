@@ -1,0 +1,215 @@
+"""From boxes in single frames to pieces of tracks, in one pass forward.
+
+Norfair (https://github.com/akator-de/norfair-enough) predicts each object by a Kalman filter and matches what is found to what was expected. What "near" means is said
+here: the place, the size and the looks. Two subjects that touch are one patch to a detector that knows no classes; such a
+box is taken apart again where its subjects were expected, so that both go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import norfair
+import numpy as np
+from norfair.tracker import TrackedObject
+from numpy.typing import NDArray
+
+from ml_backend.objects.boxes import Boxes, Detections, Floats, covered, iou_matrix
+
+# An object that is not found for so many seconds is a piece of its own when it comes back.
+_SECONDS = 1.5
+# Detections before an object counts, and what a match weighs: distance in sizes, difference of size, and of looks.
+_BEFORE = 2
+_SIZE, _LOOKS = 0.5, 1.0
+_FARTHEST = 1.6
+# A box holds a subject when it covers so much of where that was expected, and holds several when it is so much larger than any.
+_HOLDS, _LARGER = 0.6, 1.25
+# How fast what is known of a subject's size and looks follows what is seen.
+_FOLLOW = 0.15
+# What a box that was taken apart is worth.
+_APART = 0.5
+# Norfair counts in pixels.
+_UNIT = 1000.0
+
+
+@dataclass(eq=False)
+class Piece:
+    """An object as long as it was followed without losing it.
+
+    `frames`: frame indices of its detections, ascending. `boxes`: (4,) shares of the picture of each, `scores` in 0..1.
+    `whole`: whether each was found by itself, and not taken out of a box of several.
+    """
+
+    name: str
+    size: NDArray[np.float64]
+    looks: Floats | None
+    frames: list[int] = field(default_factory=list)
+    boxes: list[NDArray[np.float64]] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+
+    def see(self, box: NDArray[np.float64], looks: Floats | None) -> None:
+        """Takes its size and looks from a box that is its own."""
+        self.size += _FOLLOW * (box[2:] - self.size)
+        if looks is not None and self.looks is not None:
+            self.looks = self.looks + np.float32(_FOLLOW) * (looks - self.looks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What a detection carries through norfair. `piece`: the one that it was taken apart for."""
+
+    box: NDArray[np.float64]
+    score: float
+    looks: Floats | None
+    piece: Piece | None = None
+
+
+class _Nearness(norfair.Distance):
+    """How unlike an expected object and a detection are: 0 is the same, `_FARTHEST` is too far."""
+
+    def __init__(self, pieces: dict[int, Piece]) -> None:
+        self._pieces = pieces
+
+    def get_distances(
+        self, objects: Sequence[TrackedObject], candidates: Sequence[norfair.Detection | TrackedObject] | None
+    ) -> NDArray[np.float64]:
+        distances = np.full((len(candidates or ()), len(objects)), np.inf)
+        for at, candidate in enumerate(candidates or ()):
+            found: _Found = candidate.data  # type: ignore[union-attr]
+            for column, known in enumerate(objects):
+                piece = self._pieces[id(known)]
+                if found.piece is not None:
+                    distances[at, column] = 0.0 if found.piece is piece else np.inf
+                elif candidate.label == known.label:
+                    distances[at, column] = _unlike(_box_of(known.estimate), found, piece)
+        return distances
+
+
+def _unlike(expected: NDArray[np.float64], found: _Found, piece: Piece) -> float:
+    size = (piece.size + found.box[2:]) / 2 + 1e-6
+    apart = (expected[:2] + expected[2:] / 2 - found.box[:2] - found.box[2:] / 2) / size
+    grown = np.abs(np.log((found.box[2:] + 1e-6) / (piece.size + 1e-6))).sum()
+    unlike = 0.0 if found.looks is None or piece.looks is None else 1 - float(found.looks @ piece.looks)
+    return float(np.hypot(*apart)) + _SIZE * float(grown) + _LOOKS * unlike
+
+
+class Tracker:
+    """Follows what is found in the frames of one video. `rate`: how many frames of a second are looked at."""
+
+    def __init__(self, rate: float) -> None:
+        self._pieces: dict[int, Piece] = {}
+        self._done: list[Piece] = []
+        # Norfair's objects are known by their address, so none may go before its piece is filed.
+        self._known: dict[int, TrackedObject] = {}
+        self._tracker = norfair.Tracker(
+            "iou",
+            distance_threshold=_FARTHEST,
+            hit_counter_max=max(_BEFORE + 1, round(_SECONDS * rate)),
+            initialization_delay=_BEFORE,
+            past_detections_length=0,
+            filter_factory=norfair.OptimizedKalmanFilterFactory(R=1.0, Q=0.5),
+        )
+        self._tracker.distance_function = _Nearness(self._pieces)
+
+    def update(self, frame: int, found: Detections) -> None:
+        """Adds what was found in frame index `frame`, which is later than all before."""
+        detections = [
+            _detection(each, name) for each, name in zip(self._taken_apart(found), self._names, strict=True)
+        ]
+        self._tracker.update(detections)
+        live = {id(each): each for each in self._tracker.tracked_objects}
+        for key in [key for key in self._known if key not in live]:
+            self._done.append(self._pieces.pop(key))
+            del self._known[key]
+        for key, each in live.items():
+            last: _Found = each.last_detection.data
+            if key not in self._known:
+                self._known[key] = each
+                self._pieces[key] = Piece(str(each.label), last.box[2:].copy(), last.looks)
+            if each.last_detection in detections or any(last is one.data for one in detections):
+                piece = self._pieces[key]
+                piece.frames.append(frame)
+                piece.boxes.append(last.box)
+                piece.scores.append(last.score)
+                piece.whole.append(last.piece is None)
+                if last.piece is None:
+                    piece.see(last.box, last.looks)
+
+    def finish(self) -> list[Piece]:
+        """All pieces of more than `_BEFORE` detections, by their first frames."""
+        pieces = [*self._done, *self._pieces.values()]
+        return sorted((each for each in pieces if len(each.frames) > _BEFORE), key=lambda each: each.frames[0])
+
+    def _taken_apart(self, found: Detections) -> list[_Found]:
+        """The detections; where one holds several known subjects, one for each of these instead."""
+        boxes = found.boxes.astype(np.float64)
+        singles = [
+            _Found(box, float(score), found.looks[at] if len(found.looks) else None)
+            for at, (box, score) in enumerate(zip(boxes, found.scores, strict=True))
+        ]
+        self._names = list(found.names)
+        known = [each for each in self._tracker.tracked_objects if not each.is_initializing]
+        if len(known) < 2 or not len(found):
+            return singles
+        pieces = [self._pieces[id(each)] for each in known]
+        expected = np.stack([_centered(_ahead(each), piece) for each, piece in zip(known, pieces, strict=True)])
+        held = covered(expected, boxes) >= _HOLDS
+        # Who is in a box of its own is not in another.
+        own = iou_matrix(expected, boxes).argmax(axis=1)
+        result: list[_Found] = []
+        names: list[str] = []
+        for at, single in enumerate(singles):
+            inside = [
+                number for number in np.flatnonzero(held[:, at]).tolist() if own[number] == at
+            ]
+            largest = max((float(np.prod(pieces[number].size)) for number in inside), default=0.0)
+            if len(inside) < 2 or np.prod(single.box[2:]) < _LARGER * largest:
+                result.append(single)
+                names.append(found.names[at])
+                continue
+            for number, box in zip(inside, share_out(single.box, expected[inside]), strict=True):
+                result.append(_Found(box, _APART * single.score, None, pieces[number]))
+                names.append(pieces[number].name)
+        self._names = names
+        return result
+
+
+def share_out(box: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(m, 4) where each of m subjects is whose patches are one box (4,), from (m, 4) where they were expected.
+
+    Each keeps its size and is moved into the box; each side of the box belongs to the subject that was expected nearest to it.
+    """
+    placed = np.asarray(expected, np.float64).copy()
+    for axis in (0, 1):
+        low, high = float(box[axis]), float(box[axis] + box[axis + 2])
+        ends = placed[:, axis] + placed[:, axis + 2]
+        first, last = int(placed[:, axis].argmin()), int(ends.argmax())
+        placed[:, axis] = np.clip(placed[:, axis], low, np.maximum(high - placed[:, axis + 2], low))
+        placed[last, axis] = max(high - placed[last, axis + 2], low)
+        placed[first, axis] = low
+        if first == last:
+            placed[first, axis + 2] = high - low
+    return placed
+
+
+def _detection(found: _Found, name: str) -> norfair.Detection:
+    left, top, width, height = found.box * _UNIT
+    points = np.array([[left, top], [left + width, top + height]])
+    return norfair.Detection(points, data=found, label=name)
+
+
+def _box_of(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    (left, top), (right, bottom) = points / _UNIT
+    return np.array([left, top, right - left, bottom - top])
+
+
+def _ahead(known: TrackedObject) -> NDArray[np.float64]:
+    """Where it is expected in the next frame."""
+    return _box_of(known.estimate + known.estimate_velocity)
+
+
+def _centered(box: NDArray[np.float64], piece: Piece) -> NDArray[np.float64]:
+    """A box of the size that the subject usually has, around the same middle."""
+    return np.concatenate([box[:2] + (box[2:] - piece.size) / 2, piece.size])
