@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Boxes = NDArray[np.float32]
 Floats = NDArray[np.float32]
+Shades = NDArray[np.uint8]
+NOT_IT = 255
 # What there is nothing to compare with has no looks.
 NO_LOOKS: Floats = np.empty((0, 0), np.float32)
 
@@ -23,13 +25,16 @@ class Detections:
     """What a detector found in one frame.
 
     `boxes`: (n, 4) float32 shares of the picture. `scores`: (n,) float32 in 0..1. `names`: n class names. `looks`: (n, d)
-    float32, what each subject looks like, by which it is known again; (0, 0) when the detector does not say.
+    float32, what each subject looks like, by which it is known again: the roots of the shares of d colors; (0, 0) when the
+    detector does not say. `shades`: n pictures (h, w) uint8 of what is in each box, at any scale: which of the d colors each pixel
+    has, `NOT_IT` where it is not the subject; empty when the detector does not say.
     """
 
     boxes: Boxes
     scores: Floats
     names: tuple[str, ...]
     looks: Floats = field(default_factory=lambda: NO_LOOKS)
+    shades: tuple[Shades, ...] = ()
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -38,9 +43,9 @@ class Detections:
         """Some of them, by mask or by position."""
         positions = np.flatnonzero(which) if which.dtype == np.bool_ else which
         looks = self.looks[positions] if len(self.looks) else self.looks
-        return Detections(
-            self.boxes[positions], self.scores[positions], tuple(self.names[each] for each in positions), looks
-        )
+        shades = tuple(self.shades[each] for each in positions) if self.shades else ()
+        names = tuple(self.names[each] for each in positions)
+        return Detections(self.boxes[positions], self.scores[positions], names, looks, shades)
 
     @classmethod
     def none(cls) -> Detections:

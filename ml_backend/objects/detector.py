@@ -7,7 +7,7 @@ cut to it, and what cannot be meant is one error that says how to mend it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -64,7 +64,7 @@ class Limits:
             return found if keep.all() else found.at(keep)
         known = self.labels
         left = found.at(keep & np.array([name in known for name in found.names], np.bool_))
-        return Detections(left.boxes, left.scores, tuple(known[name] for name in left.names), left.looks)
+        return replace(left, names=tuple(known[name] for name in left.names))
 
 
 def detect(detector: Detector, pictures: Sequence[Picture], limits: Limits) -> list[Detections]:
@@ -117,4 +117,4 @@ def _checked(found: Detections, names: tuple[str, ...]) -> Detections:
         )
     inside = clipped(boxes)
     keep = np.prod(inside[:, 2:], axis=1) > 0
-    return Detections(inside, scores, tuple(found.names), found.looks).at(keep)
+    return replace(found, boxes=inside, scores=scores, names=tuple(found.names)).at(keep)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.objects.background import Background, Picture, Seen, gain, lit_like, moved
-from ml_backend.objects.boxes import Detections, in_shares
+from ml_backend.objects.boxes import NOT_IT, Detections, Shades, in_shares
 
 NAME = "object"
 
@@ -42,11 +42,12 @@ _SHADES = 4
 
 @dataclass(frozen=True, eq=False)
 class _Patch:
-    """One subject's pixels. `box`: left, top, width, height in pixels. `contrast`: of its middle, in levels."""
+    """One subject's pixels. `box`: left, top, width, height in pixels. `contrast`: of its middle, in levels. `shades`: as in
+    `Detections`, at half the size."""
 
     box: tuple[int, int, int, int]
     contrast: float
-    looks: NDArray[np.float32]
+    shades: Shades
 
 
 class MotionDetector:
@@ -104,7 +105,8 @@ class MotionDetector:
             in_shares(np.array([patch.box for patch in patches]), seen.picture.shape[1], seen.picture.shape[0]),
             np.clip(1 - threshold / contrasts, 0.01, 1).astype(np.float32),
             (NAME,) * len(patches),
-            np.stack([patch.looks for patch in patches]),
+            np.stack([_looks(patch.shades) for patch in patches]),
+            tuple(patch.shades for patch in patches),
         )
 
     def _patch(
@@ -145,7 +147,8 @@ class MotionDetector:
         box = (left + columns[0], top + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
         if box[2] * box[3] < _SPECK * height * width:
             return None
-        return _Patch(box, max(contrast, 1.0), _looks(picture[::2, ::2][subject[::2, ::2]]))
+        here = (slice(rows[0], rows[-1] + 1, 2), slice(columns[0], columns[-1] + 1, 2))
+        return _Patch(box, max(contrast, 1.0), _shades(picture[here], subject[here], brighter))
 
 
 def _largest(difference: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -186,10 +189,14 @@ def _without_shadow(inside: NDArray[np.bool_], picture: Picture, background: Pic
     return np.asarray(own if own.sum() >= _SUBJECT * inside.sum() else inside, np.bool_)
 
 
-def _looks(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(64,) float32 of length 1: the roots of the shares of colors, so that a product of two is their Bhattacharyya
-    coefficient."""
-    step = 256 // _SHADES
-    red, green, blue = (pixels // step).astype(np.int64).T
-    counts = np.bincount((red * _SHADES + green) * _SHADES + blue, minlength=_SHADES**3)
+def _shades(pixels: Picture, subject: NDArray[np.bool_], brighter: NDArray[np.float32]) -> Shades:
+    """(h, w) which of 64 colors each pixel has under the background's own light."""
+    table = np.minimum(np.arange(256)[:, None] / brighter * (_SHADES / 256), _SHADES - 1).astype(np.uint8)
+    red, green, blue = (table[pixels[..., color], color] for color in range(3))
+    return np.where(subject, (red * _SHADES + green) * _SHADES + blue, NOT_IT).astype(np.uint8)
+
+
+def _looks(shades: Shades) -> NDArray[np.float32]:
+    """(64,) float32 of length 1, so that a product of two is their Bhattacharyya coefficient."""
+    counts = np.bincount(shades.ravel(), minlength=NOT_IT + 1)[: _SHADES**3]
     return np.sqrt(counts / max(counts.sum(), 1)).astype(np.float32)

@@ -1,7 +1,7 @@
 """From boxes in single frames to pieces of tracks, in one pass forward.
 
-Norfair (https://github.com/akator-de/norfair-enough) predicts each object by a Kalman filter and matches what is found to what was expected. What "near" means is said
-here: the place, the size and the looks. Two subjects that touch are one patch to a detector that knows no classes; such a
+Norfair predicts each object by a Kalman filter and matches what is found to what was expected. What "near" means is said here:
+the place, the size and the looks. Two subjects that touch are one patch to a detector that knows no classes; such a
 box is taken apart again where its subjects were expected, so that both go on.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 from norfair.tracker import TrackedObject
 from numpy.typing import NDArray
 
-from ml_backend.objects.boxes import Boxes, Detections, Floats, covered, iou_matrix
+from ml_backend.objects.boxes import Detections, Floats, covered, iou_matrix
+from ml_backend.objects.separation import Inmate, take_apart
 
 # An object that is not found for so many seconds is a piece of its own when it comes back.
 _SECONDS = 1.5
@@ -23,12 +24,10 @@ _SECONDS = 1.5
 _BEFORE = 2
 _SIZE, _LOOKS = 0.5, 1.0
 _FARTHEST = 1.6
-# A box holds a subject when it covers so much of where that was expected, and holds several when it is so much larger than any.
-_HOLDS, _LARGER = 0.6, 1.25
+# A box holds a subject when it covers so much of where that was expected.
+_HOLDS = 0.6
 # How fast what is known of a subject's size and looks follows what is seen.
 _FOLLOW = 0.15
-# What a box that was taken apart is worth.
-_APART = 0.5
 # Norfair counts in pixels.
 _UNIT = 1000.0
 
@@ -58,12 +57,15 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What a detection carries through norfair. `piece`: the one that it was taken apart for."""
+    """What a detection carries through norfair. `piece`: the one that it was taken apart for. `whole`: whether its size is
+    the subject's own."""
 
     box: NDArray[np.float64]
     score: float
+    name: str
     looks: Floats | None
     piece: Piece | None = None
+    whole: bool = True
 
 
 class _Nearness(norfair.Distance):
@@ -115,10 +117,8 @@ class Tracker:
 
     def update(self, frame: int, found: Detections) -> None:
         """Adds what was found in frame index `frame`, which is later than all before."""
-        detections = [
-            _detection(each, name) for each, name in zip(self._taken_apart(found), self._names, strict=True)
-        ]
-        self._tracker.update(detections)
+        here = self._taken_apart(found)
+        self._tracker.update([_detection(each) for each in here])
         live = {id(each): each for each in self._tracker.tracked_objects}
         for key in [key for key in self._known if key not in live]:
             self._done.append(self._pieces.pop(key))
@@ -128,13 +128,13 @@ class Tracker:
             if key not in self._known:
                 self._known[key] = each
                 self._pieces[key] = Piece(str(each.label), last.box[2:].copy(), last.looks)
-            if each.last_detection in detections or any(last is one.data for one in detections):
+            if any(last is one for one in here):
                 piece = self._pieces[key]
                 piece.frames.append(frame)
                 piece.boxes.append(last.box)
                 piece.scores.append(last.score)
-                piece.whole.append(last.piece is None)
-                if last.piece is None:
+                piece.whole.append(last.whole)
+                if last.whole:
                     piece.see(last.box, last.looks)
 
     def finish(self) -> list[Piece]:
@@ -146,12 +146,11 @@ class Tracker:
         """The detections; where one holds several known subjects, one for each of these instead."""
         boxes = found.boxes.astype(np.float64)
         singles = [
-            _Found(box, float(score), found.looks[at] if len(found.looks) else None)
-            for at, (box, score) in enumerate(zip(boxes, found.scores, strict=True))
+            _Found(box, float(score), name, found.looks[at] if len(found.looks) else None)
+            for at, (box, score, name) in enumerate(zip(boxes, found.scores, found.names, strict=True))
         ]
-        self._names = list(found.names)
         known = [each for each in self._tracker.tracked_objects if not each.is_initializing]
-        if len(known) < 2 or not len(found):
+        if len(known) < 2 or not singles:
             return singles
         pieces = [self._pieces[id(each)] for each in known]
         expected = np.stack([_centered(_ahead(each), piece) for each, piece in zip(known, pieces, strict=True)])
@@ -159,45 +158,26 @@ class Tracker:
         # Who is in a box of its own is not in another.
         own = iou_matrix(expected, boxes).argmax(axis=1)
         result: list[_Found] = []
-        names: list[str] = []
         for at, single in enumerate(singles):
-            inside = [
-                number for number in np.flatnonzero(held[:, at]).tolist() if own[number] == at
-            ]
-            largest = max((float(np.prod(pieces[number].size)) for number in inside), default=0.0)
-            if len(inside) < 2 or np.prod(single.box[2:]) < _LARGER * largest:
+            inside = [number for number in np.flatnonzero(held[:, at]).tolist() if own[number] == at]
+            if len(inside) < 2:
                 result.append(single)
-                names.append(found.names[at])
                 continue
-            for number, box in zip(inside, share_out(single.box, expected[inside]), strict=True):
-                result.append(_Found(box, _APART * single.score, None, pieces[number]))
-                names.append(pieces[number].name)
-        self._names = names
+            inmates = [Inmate(expected[number], pieces[number].looks) for number in inside]
+            shades = found.shades[at] if found.shades else None
+            parts = take_apart(single.box, shades, inmates)
+            result += [
+                _Found(part.box, single.score * part.sureness, pieces[number].name, None, pieces[number], part.whole)
+                for number, part in zip(inside, parts, strict=True)
+                if part is not None
+            ]
         return result
 
 
-def share_out(box: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(m, 4) where each of m subjects is whose patches are one box (4,), from (m, 4) where they were expected.
-
-    Each keeps its size and is moved into the box; each side of the box belongs to the subject that was expected nearest to it.
-    """
-    placed = np.asarray(expected, np.float64).copy()
-    for axis in (0, 1):
-        low, high = float(box[axis]), float(box[axis] + box[axis + 2])
-        ends = placed[:, axis] + placed[:, axis + 2]
-        first, last = int(placed[:, axis].argmin()), int(ends.argmax())
-        placed[:, axis] = np.clip(placed[:, axis], low, np.maximum(high - placed[:, axis + 2], low))
-        placed[last, axis] = max(high - placed[last, axis + 2], low)
-        placed[first, axis] = low
-        if first == last:
-            placed[first, axis + 2] = high - low
-    return placed
-
-
-def _detection(found: _Found, name: str) -> norfair.Detection:
+def _detection(found: _Found) -> norfair.Detection:
     left, top, width, height = found.box * _UNIT
     points = np.array([[left, top], [left + width, top + height]])
-    return norfair.Detection(points, data=found, label=name)
+    return norfair.Detection(points, data=found, label=found.name)
 
 
 def _box_of(points: NDArray[np.float64]) -> NDArray[np.float64]:
