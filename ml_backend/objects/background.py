@@ -34,6 +34,7 @@ _FARTHEST = 0.2
 _EVERY = 9
 # A light that differs by less is the same.
 _SAME_LIGHT = 0.01
+_STANDS: Shift = (0.0, 0.0)
 _NO_CORNERS: NDArray[np.float32] = np.empty((0, 1, 2), np.float32)
 _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
 # Pixels at once in the median, so that they stay in the processor's cache.
@@ -70,7 +71,7 @@ class Background:
 
     def see(self, pictures: Sequence[Picture]) -> list[Seen]:
         """Lays each of (h, w, 3) uint8 pictures over what is known, and learns from them what the background is."""
-        seen = [self._laid(picture) for picture in pictures]
+        seen = self._laid_over(pictures)
         count = min(len(seen), _SAMPLES - len(self._before))
         some = [_upright(seen[at]) for at in np.linspace(0, len(seen) - 1, count).round().astype(int)]
         first = self.picture if self._known else some[0]
@@ -96,32 +97,36 @@ class Background:
         corners = cv2.goodFeaturesToTrack(reference, _CORNERS, 0.02, min(reference.shape) / 12)
         self._corners = np.asarray(corners, np.float32) if corners is not None else _NO_CORNERS
 
-    def _laid(self, picture: Picture) -> Seen:
-        half = halved(picture)
-        grey = _grey(half)
+    def _laid_over(self, pictures: Sequence[Picture]) -> list[Seen]:
+        """A camera that has moved in none of every fourth picture stands still."""
+        halves = [halved(picture) for picture in pictures]
         if self._reference is None:
-            self._lay_over(grey)
-            return Seen(picture, half, (0.0, 0.0))
-        return Seen(picture, half, self._shift(grey))
+            self._lay_over(_grey(halves[0]))
+        shifts: dict[int, Shift] = {at: self._shift(_grey(halves[at])) for at in range(0, len(halves), 4)}
+        if any(shift != _STANDS for shift in shifts.values()):
+            shifts |= {at: self._shift(_grey(half)) for at, half in enumerate(halves) if at not in shifts}
+        return [
+            Seen(picture, half, shifts.get(at, _STANDS))
+            for at, (picture, half) in enumerate(zip(pictures, halves, strict=True))
+        ]
 
     def _shift(self, grey: NDArray[np.uint8]) -> Shift:
         """How far most corners are from where they were, in pixels of the whole picture; none when they do not agree."""
-        still = (0.0, 0.0)
         if len(self._corners) < _ENOUGH:
-            return still
+            return _STANDS
         there, known, _ = cv2.calcOpticalFlowPyrLK(
             self._reference, grey, self._corners, None, winSize=(13, 13), maxLevel=2, criteria=_CRITERIA
         )
         ways = (there - self._corners)[known.ravel() == 1, 0]
         if len(ways) < _ENOUGH:
-            return still
+            return _STANDS
         way = np.median(ways, axis=0)
         agree = np.abs(ways - way).max(axis=1) < 1
         height, width = grey.shape
         if agree.sum() < _AGREEING * len(self._corners) or np.abs(way / (width, height)).max() > _FARTHEST:
-            return still
+            return _STANDS
         right, down = (2 * ways[agree].mean(axis=0)).tolist()
-        return (right, down) if max(abs(right), abs(down)) >= _STILL else still
+        return (right, down) if max(abs(right), abs(down)) >= _STILL else _STANDS
 
 
 def halved(picture: Picture) -> Picture:
@@ -133,7 +138,7 @@ def halved(picture: Picture) -> Picture:
 
 def moved(picture: Picture, shift: Shift) -> Picture:
     """(h, w, 3) uint8 with its content moved right and down by so many pixels."""
-    if shift == (0.0, 0.0):
+    if shift == _STANDS:
         return picture
     height, width = picture.shape[:2]
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])

@@ -85,6 +85,7 @@ class MotionDetector:
             return None
         mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _CROSS), cv2.MORPH_CLOSE, _ROUND)
         count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+        table = _table(brighter)
         patches = []
         for number in range(1, count):
             left, top, wide, high, area = statistics[number].tolist()
@@ -95,7 +96,7 @@ class MotionDetector:
             if difference[part][inside].max() < _CLEAR * threshold:
                 continue
             own = _without_shadow(inside, seen.half[part], half[part])
-            patch = self._patch(seen, own, (left, top), brighter, threshold)
+            patch = self._patch(seen, own, (left, top), brighter, table, threshold)
             if patch is not None:
                 patches.append(patch)
         if not patches:
@@ -115,6 +116,7 @@ class MotionDetector:
         own: NDArray[np.bool_],
         corner: tuple[int, int],
         brighter: NDArray[np.float32],
+        table: NDArray[np.uint8],
         threshold: float,
     ) -> _Patch | None:
         """The subject around (h, w) pixels of the halved picture at `corner`: up to where the whole picture differs by a good
@@ -148,7 +150,7 @@ class MotionDetector:
         if box[2] * box[3] < _SPECK * height * width:
             return None
         here = (slice(rows[0], rows[-1] + 1, 2), slice(columns[0], columns[-1] + 1, 2))
-        return _Patch(box, max(contrast, 1.0), _shades(picture[here], subject[here], brighter))
+        return _Patch(box, max(contrast, 1.0), _shades(picture[here], subject[here], table))
 
 
 def _largest(difference: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -189,11 +191,16 @@ def _without_shadow(inside: NDArray[np.bool_], picture: Picture, background: Pic
     return np.asarray(own if own.sum() >= _SUBJECT * inside.sum() else inside, np.bool_)
 
 
-def _shades(pixels: Picture, subject: NDArray[np.bool_], brighter: NDArray[np.float32]) -> Shades:
-    """(h, w) which of 64 colors each pixel has under the background's own light."""
-    table = np.minimum(np.arange(256)[:, None] / brighter * (_SHADES / 256), _SHADES - 1).astype(np.uint8)
-    red, green, blue = (table[pixels[..., color], color] for color in range(3))
-    return np.where(subject, (red * _SHADES + green) * _SHADES + blue, NOT_IT).astype(np.uint8)
+def _table(brighter: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(1, 256, 3): what each level adds to a pixel's color, one of 64, under the background's own light."""
+    shade = np.minimum(np.arange(256)[:, None] / brighter * (_SHADES / 256), _SHADES - 1).astype(np.uint8)
+    return np.ascontiguousarray((shade * np.array([_SHADES**2, _SHADES, 1], np.uint8))[None])
+
+
+def _shades(pixels: Picture, subject: NDArray[np.bool_], table: NDArray[np.uint8]) -> Shades:
+    """(h, w) which color each pixel has."""
+    red, green, blue = cv2.split(cv2.LUT(np.ascontiguousarray(pixels), table))
+    return np.where(subject, cv2.add(cv2.add(red, green), blue), np.uint8(NOT_IT)).astype(np.uint8)
 
 
 def _looks(shades: Shades) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ _BEFORE = 2
 _SIZE, _LOOKS = 0.5, 1.0
 _FARTHEST = 1.6
 # A box holds a subject when it covers so much of where that was expected.
-_HOLDS = 0.6
+_HOLDS, _TOUCHES = 0.6, 0.15
 # How fast what is known of a subject's size and looks follows what is seen.
 _FOLLOW = 0.15
 # Norfair counts in pixels.
@@ -37,12 +37,14 @@ class Piece:
     """An object as long as it was followed without losing it.
 
     `frames`: frame indices of its detections, ascending. `boxes`: (4,) shares of the picture of each, `scores` in 0..1.
-    `whole`: whether each was found by itself, and not taken out of a box of several.
+    `whole`: whether each was all seen, and not in part behind others. `size`, `looks`: about what they are now, from `seen` boxes
+    that were its own.
     """
 
     name: str
     size: NDArray[np.float64]
     looks: Floats | None
+    seen: int = 0
     frames: list[int] = field(default_factory=list)
     boxes: list[NDArray[np.float64]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -50,9 +52,11 @@ class Piece:
 
     def see(self, box: NDArray[np.float64], looks: Floats | None) -> None:
         """Takes its size and looks from a box that is its own."""
-        self.size += _FOLLOW * (box[2:] - self.size)
+        self.seen += 1
+        follow = max(_FOLLOW, 1 / self.seen)
+        self.size += follow * (box[2:] - self.size)
         if looks is not None and self.looks is not None:
-            self.looks = self.looks + np.float32(_FOLLOW) * (looks - self.looks)
+            self.looks = self.looks + np.float32(follow) * (looks - self.looks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +158,10 @@ class Tracker:
             return singles
         pieces = [self._pieces[id(each)] for each in known]
         expected = np.stack([_centered(_ahead(each), piece) for each, piece in zip(known, pieces, strict=True)])
-        held = covered(expected, boxes) >= _HOLDS
-        # Who is in a box of its own is not in another.
-        own = iou_matrix(expected, boxes).argmax(axis=1)
+        inside_of = self._inside(expected, pieces, singles, boxes, bool(found.shades))
         result: list[_Found] = []
         for at, single in enumerate(singles):
-            inside = [number for number in np.flatnonzero(held[:, at]).tolist() if own[number] == at]
+            inside = [number for number, box in enumerate(inside_of) if box == at]
             if len(inside) < 2:
                 result.append(single)
                 continue
@@ -171,6 +173,28 @@ class Tracker:
                 for number, part in zip(inside, parts, strict=True)
                 if part is not None
             ]
+        return result
+
+    def _inside(
+        self,
+        expected: NDArray[np.float64],
+        pieces: Sequence[Piece],
+        singles: Sequence[_Found],
+        boxes: NDArray[np.float64],
+        by_pixels: bool,
+    ) -> list[int]:
+        """For each known subject the box that it is in, alone or with others; -1 for none."""
+        held = covered(expected, boxes)
+        own = iou_matrix(expected, boxes).argmax(axis=1)
+        nearest = [
+            min(_unlike(where, single, piece) for single in singles)
+            for where, piece in zip(expected, pieces, strict=True)
+        ]
+        result = []
+        for number, at in enumerate(own.tolist()):
+            # One that nothing looks like is probably hidden in what is near; pixels will tell.
+            enough = _TOUCHES if by_pixels and nearest[number] > _FARTHEST else _HOLDS
+            result.append(at if held[number, at] >= enough else -1)
         return result
 
 
