@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import os
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
-from scipy.signal import savgol_filter
 
-from ml_backend.objects.boxes import Track, clipped, covered
+from ml_backend.objects.boxes import Floats, Track, clipped
 from ml_backend.objects.tracker import Piece
 
 # Gaps of up to so many seconds are filled.
 GAP_SECONDS = 2.0
 # What is seen for less, or in fewer detections, is no object.
 _SHORTEST, _FEWEST = 0.5, 4
-# Detections over which places and sizes are smoothed: the size changes less.
-_PLACES, _SIZES = 5, 7
 # How much less sure a filled frame is than the detections beside it.
 _FILLED = 0.7
 # A track that lies in another for so much of its time, by so much of its box, is a part of it.
@@ -46,13 +42,14 @@ def _track(chain: Sequence[Piece], fps: float) -> Track | None:
     boxes = np.array([box for piece in chain for box in piece.boxes], np.float64)
     scores = np.array([score for piece in chain for score in piece.scores], np.float64)
     whole = np.array([each for piece in chain for each in piece.whole], np.bool_)
-    cuts = np.flatnonzero(np.diff(frames) > GAP_SECONDS * fps) + 1
-    every, filled, sure = [], [], []
-    for part in np.split(np.arange(len(frames)), cuts):
-        steps = np.arange(frames[part[0]], frames[part[-1]] + 1)
+    every: list[NDArray[np.int64]] = []
+    filled: list[NDArray[np.float64]] = []
+    sure: list[Floats] = []
+    for part in np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > GAP_SECONDS * fps) + 1):
+        steps, dense, scored = fill(frames[part], boxes[part], whole[part], scores[part])
         every.append(steps)
-        filled.append(_dense(frames[part], boxes[part], whole[part], steps))
-        sure.append(_sureness(frames[part], scores[part], steps))
+        filled.append(dense)
+        sure.append(scored)
     weights = [len(piece.frames) for piece in chain]
     looks = None
     if all(piece.looks is not None for piece in chain):
@@ -63,27 +60,31 @@ def _track(chain: Sequence[Piece], fps: float) -> Track | None:
         0,
         np.concatenate(every),
         clipped(np.concatenate(filled)),
-        np.concatenate(sure).astype(np.float32),
+        np.concatenate(sure),
         score,
         chain[0].name,
         looks,
     )
 
 
-def _dense(
-    frames: NDArray[np.int64], boxes: NDArray[np.float64], whole: NDArray[np.bool_], steps: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(k, 4) boxes at each of k frames `steps`, from detections at n `frames`; smoothed, and in between on curves that do not
-    overshoot (Fritsch and Carlson, 1980)."""
+def fill(
+    frames: NDArray[np.int64], boxes: NDArray[np.float64], whole: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], Floats]:
+    """Every frame from the first to the last of n `frames`, the box (k, 4) in each, and how sure that is, (k,) float32.
+
+    Between detections boxes are on curves that do not overshoot (Fritsch and Carlson, 1980). `whole`: (n,) whether all of the
+    object was seen: where it was not, its size is that of when it was.
+    """
+    steps = np.arange(frames[0], frames[-1] + 1)
+    sure = np.interp(steps, frames, scores) * np.where(np.isin(steps, frames), 1.0, _FILLED)
     if len(frames) == 1:
-        return boxes
+        return steps, boxes, sure.astype(np.float32)
     middles, sizes = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]
     if whole.any():
-        # A box that was shared out keeps an old size: between two that were found alone, theirs says more.
         sizes = np.stack([np.interp(frames, frames[whole], sizes[whole, axis]) for axis in (0, 1)], axis=1)
-    if os.environ.get('SM')!='0': sizes = _smoothed(sizes, ~whole)
+    sizes = _smoothed(sizes, ~whole)
     curve = PchipInterpolator(frames, np.concatenate([middles - sizes / 2, sizes], axis=1))
-    return np.asarray(curve(steps), np.float64)
+    return steps, np.asarray(curve(steps), np.float64), sure.astype(np.float32)
 
 
 def _smoothed(values: NDArray[np.float64], fixed: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -92,13 +93,6 @@ def _smoothed(values: NDArray[np.float64], fixed: NDArray[np.bool_]) -> NDArray[
     smooth[1:-1] = values[:-2] / 4 + values[1:-1] / 2 + values[2:] / 4
     smooth[fixed] = values[fixed]
     return smooth
-
-
-def _sureness(
-    frames: NDArray[np.int64], scores: NDArray[np.float64], steps: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    found = np.isin(steps, frames)
-    return np.asarray(np.interp(steps, frames, scores) * np.where(found, 1.0, _FILLED), np.float64)
 
 
 def _without_parts(tracks: Sequence[Track]) -> list[Track]:
