@@ -31,14 +31,17 @@ _COATS = (
     (235, 140, 40),
 )
 
-Path_ = Callable[[float], tuple[float, float]]
+Way = Callable[[float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is drawn. `stops`: seconds at which the first subject stands still, from and to. `away`: seconds between which it
+    """What is drawn.
+
+    `stops`: seconds at which the first subject stands still, from and to. `away`: seconds between which it
     is out of the picture. `shake`: pixels by which the camera moves at most. `light`: by how much it is brighter in the
-    second half. `crossing`: whether subjects walk through each other on straight ways, or wander about."""
+    second half. `crossing`: whether subjects walk through each other on straight ways, or wander about.
+    """
 
     name: str
     subjects: int
@@ -120,7 +123,7 @@ def _drawn(scene: Scene, count: int) -> Iterator[tuple[NDArray[np.uint8], list[t
             ]
         )
         moved = np.array([[1, 0, -margin + shift[0]], [0, 1, -margin + shift[1]]])
-        picture = cv2.warpAffine(floor, moved, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+        picture = np.asarray(cv2.warpAffine(floor, moved, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR), np.float32)
         seen = []
         for number, path in enumerate(paths):
             here, soon = np.array(path(at)), np.array(path(at + 0.04))
@@ -145,11 +148,8 @@ def _floor(rng: np.random.Generator, width: int, height: int) -> NDArray[np.floa
     return np.asarray(cv2.GaussianBlur(floor, (0, 0), 0.8), np.float32)
 
 
-def _path(scene: Scene, number: int, rng: np.random.Generator) -> Path_:
-    if scene.crossing:
-        way = _straight(number, scene.subjects, rng)
-    else:
-        way = _wandering(rng)
+def _path(scene: Scene, number: int, rng: np.random.Generator) -> Way:
+    way = _straight(number, scene.subjects, rng) if scene.crossing else _wandering(rng)
     if number:
         return way
     if scene.stops is not None:
@@ -161,7 +161,7 @@ def _path(scene: Scene, number: int, rng: np.random.Generator) -> Path_:
     return way
 
 
-def _straight(number: int, subjects: int, rng: np.random.Generator) -> Path_:
+def _straight(number: int, subjects: int, rng: np.random.Generator) -> Way:
     """To and fro, across the ways of the others."""
     angle = np.pi * number / subjects + rng.uniform(-0.1, 0.1)
     reach, period, phase = 0.42, rng.uniform(9, 12), rng.uniform(0, 6)
@@ -173,7 +173,7 @@ def _straight(number: int, subjects: int, rng: np.random.Generator) -> Path_:
     return way
 
 
-def _wandering(rng: np.random.Generator) -> Path_:
+def _wandering(rng: np.random.Generator) -> Way:
     periods, phases = rng.uniform(7, 15, 4), rng.uniform(0, 6.3, 4)
 
     def way(at: float) -> tuple[float, float]:

@@ -1,9 +1,9 @@
 """What a camera sees when nothing moves: the median of pictures from different moments, under one light and one aim.
 
-Pictures are first laid over each other (by corners that are found again: Lucas and Kanade, 1981, in pyramids), since a camera that trembles moves every
-edge, and brought to one brightness. A subject that stands still for a while is not in the median as long as it is elsewhere in
-more than half of its pictures; those come from the last two minutes and from what follows, so that there is no ghost where a
-subject was when the video began.
+Pictures are first laid over each other by corners that are found again, since a camera that trembles moves every edge, and
+brought to one brightness. A subject that stands still for a while is not in the median as long as it is elsewhere in more than
+half of its pictures; those come from the last two minutes and from what follows, so that there is no ghost where a subject was
+when the video began.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from functools import cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from ml_backend.objects.points import moved_points
 
 Picture = NDArray[np.uint8]
 Shift = tuple[float, float]
@@ -35,8 +37,7 @@ _EVERY = 9
 # A light that differs by less is the same.
 _SAME_LIGHT = 0.01
 _STANDS: Shift = (0.0, 0.0)
-_NO_CORNERS: NDArray[np.float32] = np.empty((0, 1, 2), np.float32)
-_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
+_NO_CORNERS: NDArray[np.float32] = np.empty((0, 2), np.float32)
 # Pixels at once in the median, so that they stay in the processor's cache.
 _PART = 1 << 14
 
@@ -95,7 +96,7 @@ class Background:
     def _lay_over(self, reference: NDArray[np.uint8]) -> None:
         self._reference = reference
         corners = cv2.goodFeaturesToTrack(reference, _CORNERS, 0.02, min(reference.shape) / 12)
-        self._corners = np.asarray(corners, np.float32) if corners is not None else _NO_CORNERS
+        self._corners = np.asarray(corners, np.float32).reshape(-1, 2) if corners is not None else _NO_CORNERS
 
     def _laid_over(self, pictures: Sequence[Picture]) -> list[Seen]:
         """A camera that has moved in none of every fourth picture stands still."""
@@ -112,12 +113,10 @@ class Background:
 
     def _shift(self, grey: NDArray[np.uint8]) -> Shift:
         """How far most corners are from where they were, in pixels of the whole picture; none when they do not agree."""
-        if len(self._corners) < _ENOUGH:
+        if self._reference is None or len(self._corners) < _ENOUGH:
             return _STANDS
-        there, known, _ = cv2.calcOpticalFlowPyrLK(
-            self._reference, grey, self._corners, None, winSize=(13, 13), maxLevel=2, criteria=_CRITERIA
-        )
-        ways = (there - self._corners)[known.ravel() == 1, 0]
+        there, known = moved_points(self._reference, grey, self._corners)
+        ways = (there - self._corners)[known]
         if len(ways) < _ENOUGH:
             return _STANDS
         way = np.median(ways, axis=0)

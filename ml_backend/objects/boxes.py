@@ -129,7 +129,7 @@ def clipped(boxes: NDArray[np.floating]) -> Boxes:
     """(n, 4) float32: the part of each box that lies inside the picture, without area where there is none."""
     low = np.clip(boxes[..., :2], 0, 1)
     high = np.clip(boxes[..., :2] + boxes[..., 2:], 0, 1)
-    return np.concatenate([low, np.maximum(high - low, 0)], axis=-1).astype(np.float32)
+    return np.asarray(np.concatenate([low, np.maximum(high - low, 0)], axis=-1), np.float32)
 
 
 def in_shares(pixels: NDArray[np.generic], width: int, height: int) -> Boxes:

@@ -16,7 +16,7 @@ from ml_backend.objects.finishing import finish
 from ml_backend.objects.linking import linked
 from ml_backend.objects.tracker import Tracker
 from ml_backend.video.colour import matrix
-from ml_backend.video.scaling import turned, turns
+from ml_backend.video.scaling import turned
 from ml_backend.video.timeline import FrameIndex, Timeline
 from ml_backend.video.whole_frames import decode_whole
 
@@ -115,7 +115,7 @@ class Scaled:
             interpolation=Interpolation.FAST_BILINEAR,
             threads=1,
         )
-        return turned(np.asarray(small.to_ndarray(), np.uint8), frame) if turns(frame) else small.to_ndarray()
+        return turned(np.asarray(small.to_ndarray(), np.uint8), frame)
 
 
 def frame_rate(timeline: Timeline) -> float:

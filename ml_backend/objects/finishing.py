@@ -51,9 +51,8 @@ def _track(chain: Sequence[Piece], fps: float) -> Track | None:
         filled.append(dense)
         sure.append(scored)
     weights = [len(piece.frames) for piece in chain]
-    looks = None
-    if all(piece.looks is not None for piece in chain):
-        looks = np.average([piece.looks for piece in chain], axis=0, weights=weights).astype(np.float32)
+    known = [piece.looks for piece in chain if piece.looks is not None]
+    looks = np.average(known, axis=0, weights=weights).astype(np.float32) if len(known) == len(chain) else None
     # Of two equally sure tracks the longer one is the surer.
     score = float(scores.mean() * len(frames) / (len(frames) + _FEWEST))
     return Track(

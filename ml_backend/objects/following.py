@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.objects.boxes import iou
+from ml_backend.objects.points import moved_points
 from ml_backend.objects.segment import Colors, Picture
 
 # Points across and down a box, and how far, in pixels, one may be from where it began when it was tracked there and back.
@@ -26,7 +27,8 @@ _LEARN, _TRUST = 0.03, 0.85
 # How alike its picture stays (correlation) without colors to go by.
 _LEAST_ALIKE = 0.35
 _PATCH = 24
-_LK = {"winSize": (17, 17), "maxLevel": 3, "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)}
+# What has to look the same around a point, in pixels, and how often pictures are halved.
+_WINDOW, _LEVELS = 17, 3
 
 
 class Follower:
@@ -77,26 +79,21 @@ class Follower:
         steps = (np.arange(_GRID) + 0.5) / _GRID * 0.8 + 0.1
         across, down = np.meshgrid(steps, steps)
         points = self._box[:2] + np.stack([across.ravel(), down.ravel()], axis=1) * self._box[2:]
-        before = points.astype(np.float32)[:, None]
+        before = points.astype(np.float32)
         guess = before + self._speed.astype(np.float32)
-        there, found, _ = cv2.calcOpticalFlowPyrLK(
-            self._grey, grey, before, guess.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **_LK
-        )
-        back, again, _ = cv2.calcOpticalFlowPyrLK(
-            grey, self._grey, there, before.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **_LK
-        )
-        error = np.abs(back - before)[:, 0].max(axis=1)
-        good = (found.ravel() == 1) & (again.ravel() == 1) & (error < _BACK)
+        there, found = moved_points(self._grey, grey, before, guess, window=_WINDOW, levels=_LEVELS)
+        back, again = moved_points(grey, self._grey, there, before, window=_WINDOW, levels=_LEVELS)
+        good = found & again & (np.abs(back - before).max(axis=1) < _BACK)
         if good.sum() < _FEWEST:
             return None
-        a, b = before[good, 0].astype(np.float64), there[good, 0].astype(np.float64)
+        a, b = before[good].astype(np.float64), there[good].astype(np.float64)
         shift = np.median(b - a, axis=0)
         apart = np.linalg.norm(a[:, None] - a[None], axis=2)
         pairs = apart > 1
         ratio = np.linalg.norm(b[:, None] - b[None], axis=2)[pairs] / apart[pairs]
         scale = float(np.clip(np.median(ratio), 0.95, 1.05)) if len(ratio) else 1.0
         size = self._box[2:] * scale
-        return np.concatenate([self._box[:2] + shift - (size - self._box[2:]) / 2, size])
+        return np.asarray(np.concatenate([self._box[:2] + shift - (size - self._box[2:]) / 2, size]), np.float64)
 
     def _by_colors(self, picture: Picture, expected: NDArray[np.float64]) -> tuple[NDArray[np.float64], float] | None:
         told = self._colors.extent(picture, expected)

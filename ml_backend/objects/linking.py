@@ -31,9 +31,7 @@ def linked(pieces: Sequence[Piece], fps: float) -> list[list[Piece]]:
             if other.frames[0] > one.frames[-1] and one.name == other.name:
                 costs[at, then] = _cost(one, other, fps)
     before, after = linear_sum_assignment(costs)
-    follows = {
-        int(one): int(other) for one, other in zip(before, after, strict=True) if costs[one, other] < _NEVER
-    }
+    follows = {int(one): int(other) for one, other in zip(before, after, strict=True) if costs[one, other] < _NEVER}
     begun = sorted(set(range(count)) - set(follows.values()))
     chains = []
     for at in begun:

@@ -57,7 +57,7 @@ class MotionDetector:
     take longer.
     """
 
-    names = (NAME,)
+    names: tuple[str, ...] = (NAME,)
 
     def __init__(self, side: int = 512, rate: float = 6.25, batch: int = 160) -> None:
         self.side, self.rate, self.batch = side, rate, batch
@@ -153,7 +153,7 @@ class MotionDetector:
         return _Patch(box, max(contrast, 1.0), _shades(picture[here], subject[here], table))
 
 
-def _largest(difference: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _largest(difference: cv2.typing.MatLike) -> NDArray[np.uint8]:
     """(h, w) of (h, w, 3): what differs most of the three colors."""
     red, green, blue = cv2.split(difference)
     return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
@@ -206,4 +206,4 @@ def _shades(pixels: Picture, subject: NDArray[np.bool_], table: NDArray[np.uint8
 def _looks(shades: Shades) -> NDArray[np.float32]:
     """(64,) float32 of length 1, so that a product of two is their Bhattacharyya coefficient."""
     counts = np.bincount(shades.ravel(), minlength=NOT_IT + 1)[: _SHADES**3]
-    return np.sqrt(counts / max(counts.sum(), 1)).astype(np.float32)
+    return np.asarray(np.sqrt(counts / max(counts.sum(), 1)), np.float32)

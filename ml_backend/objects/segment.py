@@ -54,9 +54,7 @@ class Colors:
 
     def _likely(self, part: Picture) -> NDArray[np.float32]:
         shades = _shades(part)
-        share = (self._inside + _UNSEEN * 0.5 / self._total) / (
-            self._inside + self._around + _UNSEEN / self._total
-        )
+        share = (self._inside + _UNSEEN * 0.5 / self._total) / (self._inside + self._around + _UNSEEN / self._total)
         return np.asarray(cv2.blur(share[shades].astype(np.float32), (3, 3)), np.float32)
 
     @property

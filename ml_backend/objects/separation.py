@@ -46,9 +46,7 @@ class Part:
     sureness: float
 
 
-def take_apart(
-    box: NDArray[np.float64], shades: Shades | None, inmates: Sequence[Inmate]
-) -> list[Part | None]:
+def take_apart(box: NDArray[np.float64], shades: Shades | None, inmates: Sequence[Inmate]) -> list[Part | None]:
     """The part of each subject in a box (4,), shares of the picture; None for one that is hidden behind the others.
 
     `shades`: as in `Detections`, None when the detector does not say.
@@ -121,9 +119,7 @@ def _expectation(
     return np.asarray(np.exp(-np.square(across))[:, None, :] * np.exp(-np.square(down))[:, :, None] + 1e-6, np.float64)
 
 
-def _grown(
-    seen: NDArray[np.float64], expected: NDArray[np.float64], box: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _grown(seen: NDArray[np.float64], expected: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
     """A box of the expected size that holds what is seen of a subject and stays in the box of all, as near as possible to
     where it was expected."""
     grown = seen.copy()
