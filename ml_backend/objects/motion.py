@@ -59,7 +59,7 @@ class MotionDetector:
 
     names: tuple[str, ...] = (NAME,)
 
-    def __init__(self, side: int = 512, rate: float = 6.25, batch: int = 160) -> None:
+    def __init__(self, side: int = 512, rate: float = 5.0, batch: int = 128) -> None:
         self.side, self.rate, self.batch = side, rate, batch
         self._background = Background()
 

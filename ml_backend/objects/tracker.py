@@ -81,24 +81,32 @@ class _Nearness(norfair.Distance):
     def get_distances(
         self, objects: Sequence[TrackedObject], candidates: Sequence[norfair.Detection | TrackedObject] | None
     ) -> NDArray[np.float64]:
-        distances = np.full((len(candidates or ()), len(objects)), np.inf)
-        for at, candidate in enumerate(candidates or ()):
-            found: _Found = candidate.data  # type: ignore[union-attr]
-            for column, known in enumerate(objects):
-                piece = self._pieces[id(known)]
-                if found.piece is not None:
-                    distances[at, column] = 0.0 if found.piece is piece else np.inf
-                elif candidate.label == known.label:
-                    distances[at, column] = _unlike(_box_of(known.estimate), found, piece)
+        if not objects or not candidates:
+            return np.full((len(candidates or ()), len(objects)), np.inf)
+        found: list[_Found] = [each.data for each in candidates]  # type: ignore[union-attr]
+        pieces = [self._pieces[id(each)] for each in objects]
+        distances = _unlike(np.stack([_box_of(each.estimate) for each in objects]), pieces, found)
+        for at, one in enumerate(found):
+            if one.piece is not None:
+                distances[at] = [0.0 if one.piece is piece else np.inf for piece in pieces]
         return distances
 
 
-def _unlike(expected: NDArray[np.float64], found: _Found, piece: Piece) -> float:
-    size = (piece.size + found.box[2:]) / 2 + 1e-6
-    apart = (expected[:2] + expected[2:] / 2 - found.box[:2] - found.box[2:] / 2) / size
-    grown = np.abs(np.log((found.box[2:] + 1e-6) / (piece.size + 1e-6))).sum()
-    unlike = 0.0 if found.looks is None or piece.looks is None else 1 - float(found.looks @ piece.looks)
-    return float(np.hypot(*apart)) + _SIZE * float(grown) + _LOOKS * unlike
+def _unlike(expected: NDArray[np.float64], pieces: Sequence[Piece], found: Sequence[_Found]) -> NDArray[np.float64]:
+    """(n, m) between each of n found and m pieces, which were expected at (m, 4); infinite between different class names."""
+    boxes = np.stack([each.box for each in found])[:, None]
+    sizes = np.stack([piece.size for piece in pieces])
+    apart = (expected[:, :2] + expected[:, 2:] / 2 - boxes[..., :2] - boxes[..., 2:] / 2) / (
+        (sizes + boxes[..., 2:]) / 2 + 1e-6
+    )
+    grown = np.abs(np.log((boxes[..., 2:] + 1e-6) / (sizes + 1e-6))).sum(axis=2)
+    unlike = np.zeros(grown.shape)
+    for at, each in enumerate(found):
+        for column, piece in enumerate(pieces):
+            if each.looks is not None and piece.looks is not None:
+                unlike[at, column] = 1 - float(each.looks @ piece.looks)
+    same = np.array([[each.name == piece.name for piece in pieces] for each in found])
+    return np.where(same, np.hypot(apart[..., 0], apart[..., 1]) + _SIZE * grown + _LOOKS * unlike, np.inf)
 
 
 class Tracker:
@@ -186,10 +194,7 @@ class Tracker:
         """For each known subject the box that it is in, alone or with others; -1 for none."""
         held = covered(expected, boxes)
         own = iou_matrix(expected, boxes).argmax(axis=1)
-        nearest = [
-            min(_unlike(where, single, piece) for single in singles)
-            for where, piece in zip(expected, pieces, strict=True)
-        ]
+        nearest = _unlike(expected, pieces, singles).min(axis=0)
         result = []
         for number, at in enumerate(own.tolist()):
             # One that nothing looks like is probably hidden in what is near; pixels will tell.
