@@ -58,7 +58,7 @@ class Limits:
 
     def of(self, found: Detections) -> Detections:
         """Those that count, under the project's labels."""
-        share = np.prod(found.boxes.astype(np.float64), axis=1) * 100
+        share = np.prod(found.boxes[:, 2:].astype(np.float64), axis=1) * 100
         keep = (found.scores >= self.least_score) & (share >= self.smallest) & (share <= self.largest)
         if self.labels is None:
             return found if keep.all() else found.at(keep)
