@@ -141,7 +141,7 @@ def test_a_camera_that_trembles_moves_boxes_and_finds_no_edges() -> None:
     found = MotionDetector()(noisy([np.asarray(each, np.uint8) for each in pictures]))
     for left, (x, y), each in zip(lefts, shifts, found, strict=True):
         assert len(each) == 1
-        assert iou(each.boxes[0], mouse_at(left) + (x / WIDTH, y / HEIGHT, 0, 0)) > 0.7
+        assert iou(each.boxes[0], mouse_at(left) + np.array([x / WIDTH, y / HEIGHT, 0, 0])) > 0.7
 
 
 def test_a_cut_to_another_room_is_no_subject_either() -> None:
