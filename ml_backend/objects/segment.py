@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
-# So many shades of each color; a pixel with a color that was never seen says nothing.
-_SHADES, _UNSEEN = 16, 2.0
+# So many shades of each color; of one that makes up less than this share of the pixels nothing is known.
+_SHADES, _UNSEEN = 16, 0.002
 # How far around the box is looked at, in its own sizes.
 AROUND = 0.6
 # The subject is where its colors are likelier than not; a patch of less than this share of the box is not it.
@@ -54,12 +54,8 @@ class Colors:
 
     def _likely(self, part: Picture) -> NDArray[np.float32]:
         shades = _shades(part)
-        share = (self._inside + _UNSEEN * 0.5 / self._total) / (self._inside + self._around + _UNSEEN / self._total)
+        share = (self._inside + _UNSEEN / 2) / (self._inside + self._around + _UNSEEN)
         return np.asarray(cv2.blur(share[shades].astype(np.float32), (3, 3)), np.float32)
-
-    @property
-    def _total(self) -> float:
-        return 1000.0
 
 
 def _histograms(picture: Picture, box: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
