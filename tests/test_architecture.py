@@ -34,6 +34,7 @@ MAY_USE: dict[str, set[str]] = {
     "video": set(),
     "features": {"video", "sampling"},
     "learning": {"features", "video", "sampling"},
+    "objects": {"features", "video", "sampling"},
     "labelstudio": {"video"},
     "queueing": {"labelstudio", "video"},
     "projects": {"queueing", "learning", "video"},

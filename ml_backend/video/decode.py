@@ -100,12 +100,14 @@ def decode(
     skip: Skip = "none",
     pulse: Pulse | None = None,
     view: View = WHOLE,
+    beside: Callable[[FrameIndex, VideoFrame], None] | None = None,
 ) -> Iterator[Picture]:
     """Yields the frames `first`..`last` of `path` (all by default) in the order they are shown, as the `view` has them.
 
     `wanted`: asked for each of them in turn; a frame for which it says no is decoded and dropped. `skip`: `nonref` leaves
     out frames that no other frame needs, `nonkey` all but key frames; both decode faster. Packets that do not decode are
     left out, so the indices may have gaps and may end before the timeline does: a damaged video gives all its good frames.
+    `beside`: called with each frame as it is coded, wanted or not, for who needs pictures of another size from the same decode.
     The deblocking filter is left out of frames that no other one decoded needs: at these sizes it is not seen, and costs a
     tenth of the decoding and more. Raises VideoUnreadable when it gives none.
     """
@@ -129,6 +131,8 @@ def decode(
             if index > end:
                 break
             seen = True
+            if beside is not None and index >= first:
+                beside(index, frame)
             if index < first or (wanted is not None and not wanted(index)):
                 continue
             picture = Picture(index, frame, scaler)

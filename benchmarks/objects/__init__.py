@@ -1,0 +1,1 @@
+"""How well objects are found and followed, on drawn scenes whose every box is known."""

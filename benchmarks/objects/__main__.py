@@ -1,0 +1,170 @@
+"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …]
+
+How well objects are found and followed on drawn scenes whose every box is known, what that costs beside decoding alone, and how
+far one drawn box leads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from benchmarks.measured import machine, share, table, when_and_where, write_into
+from benchmarks.objects.scenes import HEIGHT, SCENES, Filmed, film
+from benchmarks.objects.scores import keyframe_costs, tracking_scores
+from ml_backend.objects.boxes import Track
+from ml_backend.objects.finder import TrackFinder, find_tracks
+from ml_backend.objects.motion import MotionDetector
+from ml_backend.objects.onebox import followed, track_from_box
+from ml_backend.video.decode import decode
+from ml_backend.video.timeline import read_timeline
+
+Report = dict[str, Any]
+_FEW = 4
+_COLUMNS = ("hota", "deta", "assa", "idf1", "mota")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # All videos are drawn here; the folder that other benchmarks read has no boxes.
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="write the report there")
+    parser.add_argument("--markdown", type=Path, help="put the table between the marks in this file")
+    parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
+    names = [scene.name for scene in SCENES]
+    parser.add_argument("--scenes", nargs="+", choices=names, default=names, help="only these")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure(Path(folder), options.scenes, options.repeats)
+    text = as_text(report)
+    print(text)
+    if options.markdown:
+        write_into(options.markdown, text)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+
+
+def measure(folder: Path, names: list[str], repeats: int) -> Report:
+    scenes: dict[str, Report] = {}
+    one_box: list[Report] = []
+    for scene in SCENES:
+        if scene.name not in names:
+            continue
+        print(f"{scene.name} …", flush=True)
+        filmed = film(scene, folder)
+        timeline = read_timeline(filmed.path)
+        found = find_tracks(filmed.path, timeline, MotionDetector())
+        scenes[scene.name] = {
+            "subjects": scene.subjects,
+            **tracking_scores(filmed.truth, found, filmed.frames),
+            **keyframe_costs(found, filmed.frames - 1),
+            "keyframes_per_100_frames_of_truth": keyframe_costs(filmed.truth, 0)["keyframes_per_100_frames"],
+            **speed(filmed, repeats),
+        }
+        one_box.append(from_one_box(filmed))
+    few = [row for row in scenes.values() if row["subjects"] <= _FEW]
+    return {
+        "machine": machine(),
+        "scenes": scenes,
+        "up_to_4": {
+            key: {"mean": mean(row[key] for row in few), "worst": min(row[key] for row in few)}
+            for key in (*_COLUMNS, "fps_share")
+        }
+        if few
+        else None,
+        "track_from_one_box": {
+            key: mean(row[key] for row in one_box)
+            for key in ("hota", "by_looks_hota", "seconds_per_minute_of_video", "by_looks_seconds_per_minute_of_video")
+        }
+        | {"worst_hota": min(row["hota"] for row in one_box)},
+    }
+
+
+def speed(filmed: Filmed, repeats: int) -> Report:
+    """Of one decode that scales each frame for a network, alone and with motion and tracker beside it; ratios are of
+    neighboring runs, since other work on the machine moves all else."""
+    timeline = read_timeline(filmed.path)
+
+    def alone() -> None:
+        for picture in decode(filmed.path, timeline):
+            picture.shrink()
+
+    def beside() -> None:
+        with TrackFinder(timeline, MotionDetector()) as finder:
+            for picture in decode(filmed.path, timeline, beside=finder.see):
+                picture.shrink()
+            finder.finish()
+
+    alone()
+    rounds = [(_seconds(alone), _seconds(beside)) for _ in range(repeats)]
+    return {
+        "fps": filmed.frames / median(both[1][0] for both in rounds),
+        "fps_share": median(one[0] / other[0] for one, other in rounds),
+        "cpu_share": median(one[1] / other[1] for one, other in rounds),
+    }
+
+
+def from_one_box(filmed: Filmed) -> Report:
+    """From the true box in the middle of each subject's time."""
+    timeline = read_timeline(filmed.path)
+    rows = []
+    for truth in filmed.truth:
+        frame = int(truth.frames[len(truth) // 2])
+        box = truth.boxes[len(truth) // 2]
+        began = time.perf_counter()
+        track = track_from_box(filmed.path, timeline, frame, box)
+        took = time.perf_counter() - began
+        began = time.perf_counter()
+        by_looks = followed(filmed.path, timeline, frame, box)
+        looked = time.perf_counter() - began
+        minutes = float(timeline.duration) / 60
+        rows.append((_one(truth, track, filmed), took / minutes, _one(truth, by_looks, filmed), looked / minutes))
+    names = ("hota", "seconds_per_minute_of_video", "by_looks_hota", "by_looks_seconds_per_minute_of_video")
+    return {name: mean(row[at] for row in rows) for at, name in enumerate(names)}
+
+
+def _one(truth: Track, found: Track, filmed: Filmed) -> float:
+    return float(tracking_scores([truth], [found], filmed.frames)["hota"])
+
+
+def _seconds(run: Any) -> tuple[float, float]:
+    """Of the clock, and of all cores."""
+    began, worked = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - began, time.process_time() - worked
+
+
+def as_text(report: Report) -> str:
+    rows = [
+        [
+            name,
+            *(share(row[key]) for key in _COLUMNS),
+            f"{row['id_switches']}",
+            f"{row['keyframes_per_100_frames']:.1f}",
+            share(row["worst_iou"]),
+            f"{100 * row['fps_share']:.0f} %",
+        ]
+        for name, row in report["scenes"].items()
+    ]
+    head = ["scene", "HOTA", "DetA", "AssA", "IDF1", "MOTA", "switches", "key frames", "worst IoU", "speed"]
+    one = report["track_from_one_box"]
+    from_one = f"From one box: HOTA {share(one['hota'])} ({share(one['by_looks_hota'])} by looks alone), "
+    from_one += f"{one['seconds_per_minute_of_video']:.1f} s a minute of video."
+    return "\n".join(
+        [
+            *table(head, rows),
+            "",
+            f"Key frames: per 100 frames of a track. Speed: of decoding and scaling alone, at {HEIGHT} lines.",
+            from_one,
+            f"{when_and_where()}.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
