@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 from ml_backend.annotation import Annotation
-from ml_backend.labelstudio.annotation_stats import Done, TaskWork
+from ml_backend.labelstudio.annotations import Done, TaskWork
 from ml_backend.labelstudio.label_config import LabelConfig, Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 

@@ -23,6 +23,9 @@ from requests.utils import get_environ_proxies, select_proxy
 from ml_backend.errors import SettingsError
 
 _BUNDLES = ("CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_READING = ("GET", "HEAD")
+# What becomes of a request by a connection that the other end has closed.
+_DROPPED = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _UNTRUSTED = (
     "Set CA_BUNDLE to a file with the certificate of the authority that signed it, or with that certificate itself."
 )
@@ -67,6 +70,39 @@ def ask(method: str, url: str, **options: Any) -> httpx.Response:
 def client(url: str, **options: Any) -> httpx.Client:
     """A client of httpx for the host of `url` alone. Raises SettingsError."""
     return httpx.Client(verify=certificates(), proxy=proxy_of(url), trust_env=False, **options)
+
+
+def pooled_client(url: str, connections: httpx.BaseTransport | None = None, **options: Any) -> httpx.Client:
+    """A client of httpx for the host of `url` alone that keeps its connections. `connections`: others than `KeptConnections`,
+    for tests. Raises SettingsError."""
+    return httpx.Client(transport=connections or KeptConnections(url), trust_env=False, **options)
+
+
+class KeptConnections(httpx.BaseTransport):
+    """Connections to the host of `url`. What only reads goes by those that are kept from earlier requests, and is asked once
+    more by a new one where the server has just closed it. What changes something goes by a new one: whether it was done
+    before the connection ended nobody could tell, and it must not be done twice.
+
+    Raises SettingsError when it is made, httpx.HTTPError in requests.
+    """
+
+    def __init__(self, url: str) -> None:
+        trusted, proxy = certificates(), proxy_of(url)
+        kept, none_kept = httpx.Limits(max_keepalive_connections=20), httpx.Limits(max_keepalive_connections=0)
+        self._kept = httpx.HTTPTransport(verify=trusted, proxy=proxy, trust_env=False, limits=kept)
+        self._new = httpx.HTTPTransport(verify=trusted, proxy=proxy, trust_env=False, limits=none_kept)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method not in _READING:
+            return self._new.handle_request(request)
+        try:
+            return self._kept.handle_request(request)
+        except _DROPPED:
+            return self._new.handle_request(request)
+
+    def close(self) -> None:
+        self._kept.close()
+        self._new.close()
 
 
 def session(url: str) -> requests.Session:

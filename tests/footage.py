@@ -20,7 +20,7 @@ from ml_backend.features.store import FeatureStore
 from ml_backend.importing.existing_videos import holdings
 from ml_backend.importing.origins import Importer
 from ml_backend.importing.recipe import Recipe
-from ml_backend.labelstudio.uploads import Intake
+from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.video.cache import VideoFolder
 from ml_backend.video.safe_http import VideoHosts
 
@@ -172,14 +172,14 @@ def importer(studio: Studio, tmp_path: Path) -> Iterator[Import]:
     with serving(studio) as url:
 
         def make(recipe: Recipe | None = None, root: Path | None = None, allow_duplicates: bool = False) -> Importer:
-            intake = Intake(url, "the-token")
+            client = LabelStudio(url, "the-token")
             videos = VideoFolder(tmp_path / "data" / "videos", 1 << 30, 1 << 30, VideoHosts.of(["127.0.0.1"]))
             known = holdings(
-                intake, intake.held(7), "video", videos, FeatureStore(tmp_path / "data" / "features", 1 << 30)
+                client, client.tasks.all(7), "video", videos, FeatureStore(tmp_path / "data" / "features", 1 << 30)
             )
             scratch = tmp_path / "data" / "imports"
             return Importer(
-                intake, 7, "video", "fps", known, recipe or Recipe(), scratch, videos, root, allow_duplicates, no_bar
+                client, 7, "video", "fps", known, recipe or Recipe(), scratch, videos, root, allow_duplicates, no_bar
             )
 
         yield make

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.alignment.barcode import draw, read_picture
 from ml_backend.export.project import Run, Video
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.video.timeline import Timeline, read_timeline
 
 WIDTH, HEIGHT = 128, 64

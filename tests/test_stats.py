@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ml_backend.annotation import Annotation, Region, WholeVideo
-from ml_backend.labelstudio.annotation_stats import Done, TaskWork
+from ml_backend.labelstudio.annotations import Done, TaskWork
 from ml_backend.labelstudio.label_config import LabelConfig, parse_label_config
 from ml_backend.stats import count, geojson, state_of
 from ml_backend.video.timeline import StudioFrame

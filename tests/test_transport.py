@@ -24,13 +24,10 @@ from ml_backend.errors import ColdblitzError, LabelStudioUnreachable, SettingsEr
 from ml_backend.features.hub import fetch_model_folder
 from ml_backend.features.weights import _download
 from ml_backend.labelstudio.access import check_label_studio, check_token
-from ml_backend.labelstudio.client import Client
-from ml_backend.labelstudio.uploads import Intake
+from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.settings import Settings
 from ml_backend.video.cache import VideoFolder
 from ml_backend.video.safe_http import VideoHosts
-
-pytestmark = pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
 
 BUNDLES = ["CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
@@ -96,9 +93,9 @@ def weights() -> Response:
 
 # What each reaches of a server, by its address.
 WAYS: dict[str, Callable[[str, Path], object]] = {
-    "API": lambda url, _: list(Client(url, LEGACY).projects()),
-    "personal token": lambda url, _: list(Client(url, PERSONAL).projects()),
-    "upload": lambda url, folder: Intake(url, LEGACY).upload(7, _film(folder), "a.mp4", lambda _: None),
+    "API": lambda url, _: list(LabelStudio(url, LEGACY).projects.all()),
+    "personal token": lambda url, _: list(LabelStudio(url, PERSONAL).projects.all()),
+    "upload": lambda url, folder: LabelStudio(url, LEGACY).uploads.add(7, _film(folder), "a.mp4", lambda _: None),
     "video of Label Studio": lambda url, folder: _videos(folder, url).fetch(f"{url}/a.mp4", {}),
     "command": lambda url, _: There(url).call("GET", "/jobs"),
     "doctor": lambda url, _: _ok(check_label_studio(url, 5)) and _ok(check_token(url, PERSONAL, 5)),
@@ -189,7 +186,7 @@ class TestCertificates:
             serving(app, "localhost", authority.server("other.example")) as url,
             pytest.raises(LabelStudioUnreachable, match="certificate is not valid for 'localhost'") as refused,
         ):
-            list(Client(url, LEGACY).projects())
+            list(LabelStudio(url, LEGACY).projects.all())
         assert "the name that the certificate was issued for" in refused.value.remedy
 
     def test_so_is_a_server_that_speaks_no_https(self, tmp_path: Path) -> None:
@@ -271,7 +268,7 @@ class TestProxies:
         assert "socks5://proxy.example:1080" in told.message
         assert "secret" not in told.message
         with pytest.raises(SettingsError, match="only http"):
-            list(Client("http://studio.example", LEGACY).projects())
+            list(LabelStudio("http://studio.example", LEGACY).projects.all())
 
     def test_a_video_from_elsewhere_is_never_fetched_by_it_and_the_way_to_allow_it_is_told(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,7 +25,7 @@ from ml_backend.export.choose import Choice, plan
 from ml_backend.export.dataset import QUALITY, Source, write_dataset
 from ml_backend.export.project import Run, Video
 from ml_backend.export.tables import writing
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.video.timeline import read_timeline
 
 _ENOUGH_FRAMES = 1000

@@ -56,7 +56,7 @@ def bench(
 
     context = worker_context()
     settings = context.settings
-    work = open_project(context, str(context.client.project(project).key))
+    work = open_project(context, str(context.studio.projects.get(project).key))
     sample = bench_sample(work, frames, told)
     own = (
         settings.backbone

@@ -50,8 +50,8 @@ def check_tasks(settings: Settings, project: int, task: int | None, thorough: bo
     from ml_backend.labelstudio.label_config import parse_label_config
 
     context = JobContext(settings)
-    question = parse_label_config(context.client.project(project).label_config).main
-    tasks = context.client.tasks(project) if task is None else [context.client.task(project, task)]
+    question = parse_label_config(context.studio.projects.get(project).label_config).main
+    tasks = context.studio.tasks.all(project) if task is None else [context.studio.tasks.get(project, task)]
     for each in tasks:
         name = f"task {each.id} ({video_name(each, question)})"
         try:

@@ -53,8 +53,10 @@ def _projects(settings: Settings, number: int | None) -> Iterator[Check]:
 
     context = JobContext(settings)
     try:
-        numbers = [number] if number is not None else [each.key.id for each in context.client.projects()]
-        connected = [each for each in numbers[:_MOST_PROJECTS] if number is not None or context.client.backends(each)]
+        numbers = [number] if number is not None else [each.key.id for each in context.studio.projects.all()]
+        connected = [
+            each for each in numbers[:_MOST_PROJECTS] if number is not None or context.studio.backends.all(each)
+        ]
     except LabelStudioError as error:
         yield fault_of("projects", error)
         return

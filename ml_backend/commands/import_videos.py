@@ -143,11 +143,11 @@ def _importer(
     from ml_backend.importing.origins import Importer
     from ml_backend.jobs.context import JobContext
     from ml_backend.labelstudio.label_config import parse_label_config
-    from ml_backend.labelstudio.uploads import Intake
+    from ml_backend.labelstudio.tasks import LARGE_PAGE
 
     context = JobContext(settings)
-    intake = Intake(settings.label_studio_url, settings.label_studio_api_key)
-    project = intake.open(number)
+    studio = context.studio
+    project = studio.projects.open(number)
     video_key, fps_key = "video", "fps"
     config: Question | LabelConfigError
     try:
@@ -157,10 +157,10 @@ def _importer(
             fps_key = found.framerate[1:]
     except LabelConfigError as error:
         config = error
-    known = holdings(intake, intake.held(number), video_key, context.videos, context.store)
+    known = holdings(studio, studio.tasks.all(number, page=LARGE_PAGE), video_key, context.videos, context.store)
     scratch = settings.data_dir / "imports"
     importer = Importer(
-        intake, number, video_key, fps_key, known, recipe, scratch, context.videos, root, allow_duplicates, bar
+        studio, number, video_key, fps_key, known, recipe, scratch, context.videos, root, allow_duplicates, bar
     )
     return importer, config
 

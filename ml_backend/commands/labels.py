@@ -121,21 +121,21 @@ def stats(
 ) -> None:
     """Tasks by state, and annotations by annotator, label and day, with the time they took. Exit code 1 when Label Studio or
     the file refuses. Example: coldblitz stats 1 --geo places.geojson"""
-    from ml_backend.labelstudio.annotation_stats import Counting
+    from ml_backend.labelstudio.addresses import task_page
     from ml_backend.labelstudio.label_config import parse_label_config
-    from ml_backend.labelstudio.pages import task_page
+    from ml_backend.labelstudio.studio import LabelStudio
     from ml_backend.stats import count, geojson
 
     if geo is not None and geo.exists():
         raise SettingsError(f"{geo} already exists.", "Remove it, or give another name.")
     settings = Settings.from_environment()
-    client = Counting(settings.label_studio_url, settings.label_studio_api_key)
-    config = parse_label_config(client.project(project).label_config)
+    studio = LabelStudio(settings.label_studio_url, settings.label_studio_api_key)
+    config = parse_label_config(studio.projects.get(project).label_config)
     with terminal(stderr=True, quiet=as_json).status("reading the project's tasks"):
-        work = list(client.work(project, config))
-        found = count(work, config, client.names())
+        work = list(studio.annotations.work(project, config))
+        found = count(work, config, studio.annotations.author_names())
     if geo is not None:
-        places = geojson(work, lambda task: task_page(client.url, project, task))
+        places = geojson(work, lambda task: task_page(studio.url, project, task))
         _write(geo, places)
     console = terminal()
     if as_json:

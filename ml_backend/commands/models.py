@@ -257,8 +257,8 @@ def _of_project(project: int | None) -> tuple[tuple[str, ...] | None, dict[str, 
     from ml_backend.jobs.context import JobContext
     from ml_backend.labelstudio.label_config import parse_label_config
 
-    client = JobContext(Settings.from_environment()).client
-    question = parse_label_config(client.project(project).label_config).main
+    studio = JobContext(Settings.from_environment()).studio
+    question = parse_label_config(studio.projects.get(project).label_config).main
     return question.labels, dict(question.predicted_values)
 
 

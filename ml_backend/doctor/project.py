@@ -16,11 +16,10 @@ from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
 from ml_backend.jobs.connection import who_answers
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.videos import video_address
-from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.connections import Connection, connections, hooks
+from ml_backend.labelstudio.connections import Connection
 from ml_backend.labelstudio.label_config import LabelConfig, parse_label_config
-from ml_backend.labelstudio.pages import is_ours
-from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.projects import Project
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.projects.registry import Known, recall
 from ml_backend.settings import Settings
 
@@ -46,7 +45,7 @@ def check_project(context: JobContext, redis: Redis, number: int) -> Iterator[Ch
     """Everything about a project, whether it is connected or not."""
     named = _Named(number)
     try:
-        project = context.client.project(number)
+        project = context.studio.projects.get(number)
         config_check, config = _label_config(named, project)
         yield config_check
         yield _rights(context, named, number)
@@ -87,13 +86,13 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
 
 
 def _rights(context: JobContext, named: _Named, number: int) -> Check:
-    context.client.check_push(number)
+    context.studio.predictions.check_push(number)
     return ok(named("rights"), "The token can read the project and store predictions in it.")
 
 
 def _connections(context: JobContext, redis: Redis, named: _Named, project: Project) -> Generator[Check, None, bool]:
     """Returns whether the project may be ours to show something in: others' show what others have made."""
-    found = connections(context.client, project.key.id)
+    found = context.studio.backends.all(project.key.id)
     strangers: list[Connection] = []
     if not found:
         yield fault(named("connection"), "No ML backend is connected to it.", f"{_CONNECT} {_LOCAL}")
@@ -113,7 +112,7 @@ def _connections(context: JobContext, redis: Redis, named: _Named, project: Proj
 
 
 def _reaches_us(context: JobContext, redis: Redis, connection: Connection, known: Known | None) -> bool:
-    answer = who_answers(context.client, redis, connection)
+    answer = who_answers(context.studio, redis, connection)
     return answer == "us" or (answer == "silent" and known is not None)
 
 
@@ -156,7 +155,7 @@ def _webhook(context: JobContext, named: _Named, number: int, connection: Connec
     mended = (
         "Restart Coldblitz or wait five minutes: it repairs this automatically. If it does not, see `coldblitz status`."
     )
-    ours = [hook for hook in hooks(context.client, number) if hook.url == url]
+    ours = [hook for hook in context.studio.webhooks.of(number) if hook.url == url]
     if not ours:
         return fault(
             name,
@@ -192,12 +191,12 @@ def _videos(context: JobContext, named: _Named, number: int, config: LabelConfig
     if config is None:
         return
     name = named("videos")
-    tasks = list(islice(context.client.tasks(number), _VIDEOS_TRIED))
+    tasks = list(islice(context.studio.tasks.all(number), _VIDEOS_TRIED))
     if not tasks:
         yield warning(name, "The project has no task.", "Import videos.")
         return
     local = any(str(config.main.video_of(task.data)).startswith("/data/local-files/") for task in tasks)
-    if local and not context.client.local_folders(number):
+    if local and not context.studio.uploads.local_folders(number):
         yield fault(
             named("storage"),
             "Tasks name local files, but the project has no local-files storage, and Label Studio serves local files only with one.",
@@ -221,7 +220,7 @@ def _pinned(context: JobContext, named: _Named, project: Project) -> Check:
             "No version is pinned, so the label stream shows no predictions.",
             "Coldblitz pins one with the first suggestions; if none is there after a few minutes, see `coldblitz status`.",
         )
-    number = context.client.versions(project.key.id).get(pinned, 0)
+    number = context.studio.predictions.versions(project.key.id).get(pinned, 0)
     if not number and not is_ours(pinned):
         return warning(
             name,

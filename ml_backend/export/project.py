@@ -20,9 +20,9 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, roi_for, with_task_labels
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels, is_exclusive
 from ml_backend.learning.whole import whole_labels
 from ml_backend.project_settings import ProjectSettings
@@ -134,7 +134,7 @@ def open_work(context: JobContext, number: int, control: str | None = None) -> P
 
     Raises LabelStudioError, LabelConfigError when it has nothing to export, and SettingsError when it has no such control.
     """
-    project = context.client.project(number)
+    project = context.studio.projects.get(number)
     known = None
     with suppress(RedisError):
         known = registry.recall(context.redis, str(project.key))
@@ -167,7 +167,7 @@ def videos(work: ProjectWork, skipped: list[str], *, every_question: bool = Fals
     # What was said of single frames in the companion project is said of the video, to the main question.
     answers = {task.id: said for task, said in answered_frames(work, {}, None)}
     exclusive = _exclusive(work, asked, answers)
-    for task, items, results in work.context.client.worked_on(work.id, version):
+    for task, items, results in work.context.studio.annotations.beside_predictions(work.id, version):
         try:
             timeline = _timeline(work, task)
         except VideoError as error:
@@ -216,7 +216,7 @@ def _exclusive(
     found = {own.question.from_name: not own.question.multiple for own in asked}
     if work.config.main.from_name in found:
         found[work.config.main.from_name] &= all(is_exclusive(said) for said in answers.values())
-    for task, items in work.context.client.annotated(work.id):
+    for task, items in work.context.studio.annotations.by_task(work.id):
         for own in asked:
             if own.question.kind == "timeline" and found[own.question.from_name]:
                 said = parse_annotations(task.id, items, own.question)

@@ -218,10 +218,10 @@ def _twin(importer: Importer, source: Origin, path: Path, timeline: Timeline, ti
 
 def _place(importer: Importer, path: Path, name: str, address: str | None, data: dict[str, Any], record: Record) -> int:
     """Brings a file into Label Studio and makes a task of it."""
-    intake, project = importer.intake, importer.project
+    studio, project = importer.studio, importer.project
     if address is None and importer.root is not None:
         try:
-            address = intake.link(project, path.resolve(), importer.root)
+            address = studio.uploads.link(project, path.resolve(), importer.root)
         except ValueError as error:
             raise SettingsError(
                 f"{path} is not in a subfolder of {importer.root}, so Label Studio cannot serve it.",
@@ -229,18 +229,18 @@ def _place(importer: Importer, path: Path, name: str, address: str | None, data:
             ) from error
     data = {**data, RECORD: record.as_json()}
     if address is not None:
-        task = intake.create_task(project, {**data, importer.video_key: address})
+        task = studio.tasks.create(project, {**data, importer.video_key: address})
     else:
-        remove_leftovers(importer.scratch, intake, project, importer.video_key)
-        with noted(importer.scratch, intake, project, name, path.stat().st_size) as note:
+        remove_leftovers(importer.scratch, studio, project, importer.video_key)
+        with noted(importer.scratch, studio, project, name, path.stat().st_size) as note:
             upload = _upload(importer, path, name)
             try:
-                task = intake.create_task(project, {**data, importer.video_key: upload.address})
+                task = studio.tasks.create(project, {**data, importer.video_key: upload.address})
             except LabelStudioUnreachable:
                 # It may have made the task without our hearing so: the note lets the next import ask.
                 raise
             except LabelStudioError:
-                intake.forget(project, upload)
+                studio.uploads.discard(project, upload)
                 note.unlink()
                 raise
     importer.holdings.add(task, record)
@@ -250,7 +250,7 @@ def _place(importer: Importer, path: Path, name: str, address: str | None, data:
 def _upload(importer: Importer, path: Path, name: str) -> Upload:
     try:
         with importer.bar(f"uploading {name}", path.stat().st_size) as step:
-            return importer.intake.upload(importer.project, path, name, step)
+            return importer.studio.uploads.add(importer.project, path, name, step)
     except (LabelStudioUnreachable, LabelStudioRefused):
         raise
     except LabelStudioError as error:

@@ -14,9 +14,9 @@ from typing import Any
 
 from ml_backend.features.hashing import Signature, alike, signature_of_features
 from ml_backend.features.store import FeatureStore
-from ml_backend.labelstudio.client import Client, Task
+from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.labelstudio.task_data import in_bucket
-from ml_backend.labelstudio.uploads import Intake
+from ml_backend.labelstudio.tasks import LARGE_PAGE, Task
 from ml_backend.video.cache import VideoFolder
 
 RECORD = "coldblitz"
@@ -89,7 +89,9 @@ class Holdings:
         return next((task for task, other, own in self._signatures if other != source and alike(seen, own)), None)
 
 
-def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolder, store: FeatureStore) -> Holdings:
+def holdings(
+    studio: LabelStudio, tasks: Iterable[Task], key: str, videos: VideoFolder, store: FeatureStore
+) -> Holdings:
     """Of the `tasks` of a project, whose data name their video under `key`."""
     found = Holdings()
     for task in tasks:
@@ -98,7 +100,7 @@ def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolde
             continue
         if (uri := in_bucket(task.data.get(key))) is not None:
             found.add_in_bucket(task.id, uri)
-        address = client.video_address(task.data.get(key))
+        address = studio.videos.address(task.data.get(key))
         content = videos.content_of(address.url) if address else None
         if content is not None:
             features = store.any_of(content)
@@ -107,7 +109,7 @@ def holdings(client: Client, tasks: Iterable[Task], key: str, videos: VideoFolde
 
 
 @contextmanager
-def noted(folder: Path, intake: Intake, project: int, name: str, size: int) -> Iterator[Path]:
+def noted(folder: Path, studio: LabelStudio, project: int, name: str, size: int) -> Iterator[Path]:
     """Keeps a note in `folder`, which it yields, that a file of `size` bytes is being brought in under `name`. It stays
     when an error ends the `with` block, or a kill."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,15 +117,15 @@ def noted(folder: Path, intake: Intake, project: int, name: str, size: int) -> I
     with note.open("w") as file:
         # Whoever finds the note free knows that its import is over.
         fcntl.flock(file, fcntl.LOCK_EX)
-        json.dump([intake.url, project, name, size], file)
+        json.dump([studio.url, project, name, size], file)
         file.flush()
         yield note
         note.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path, intake: Intake, project: int, key: str) -> int:
+def remove_leftovers(folder: Path, studio: LabelStudio, project: int, key: str) -> int:
     """Deletes the uploads that notes in `folder` tell of, unless a task uses them; returns how many. `key`: where a task's
-    data name its video. Raises as Intake does."""
+    data name its video. Raises as LabelStudio does."""
     found = 0
     for note in folder.glob("*.upload"):
         with note.open() as file:
@@ -135,14 +137,16 @@ def remove_leftovers(folder: Path, intake: Intake, project: int, key: str) -> in
             except ValueError:
                 note.unlink(missing_ok=True)
                 continue
-        if (url, of_project) != (intake.url, project):
+        if (url, of_project) != (studio.url, project):
             continue
-        alike = [each for each in intake.uploads(project) if each.size == size and _name(each.address) == _stored(name)]
+        alike = [
+            each for each in studio.uploads.all(project) if each.size == size and _name(each.address) == _stored(name)
+        ]
         # Asked afterwards, so that what another import brings in meanwhile is not among the uploads, or has its task.
-        used = {task.data.get(key) for task in intake.held(project)}
+        used = {task.data.get(key) for task in studio.tasks.all(project, page=LARGE_PAGE)}
         for upload in alike:
             if upload.address not in used:
-                intake.forget(project, upload)
+                studio.uploads.discard(project, upload)
                 found += 1
         note.unlink(missing_ok=True)
     return found

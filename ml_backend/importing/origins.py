@@ -15,8 +15,9 @@ from ml_backend.errors import SettingsError, StorageError, VideoRefused
 from ml_backend.importing.encode import repack
 from ml_backend.importing.existing_videos import Holdings
 from ml_backend.importing.recipe import Recipe
+from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.labelstudio.task_data import SCHEMES, name_in, served_at
-from ml_backend.labelstudio.uploads import UPLOADABLE, Intake
+from ml_backend.labelstudio.uploads import UPLOADABLE
 from ml_backend.video.cache import VideoFile, VideoFolder
 from ml_backend.video.container import open_video, readable, readable_path
 from ml_backend.video.timeline import exact
@@ -30,7 +31,7 @@ class Importer:
     """`root`: Label Studio's document root when files are to be linked, else they are uploaded. `scratch`: where files are
     made. `video_key`, `fps_key`: where a task's data name the video and its frame rate."""
 
-    intake: Intake
+    studio: LabelStudio
     project: int
     video_key: str
     fps_key: str
@@ -181,7 +182,7 @@ def _fetched(importer: Importer, given: str, progress: Callable[[float], None]) 
     scheme, remedy = urlsplit(given).scheme, ""
     if scheme in SCHEMES:
         remedy = "Connect its bucket as a source storage of the project in Label Studio (Settings, Cloud Storage)."
-        served = importer.intake.video_address(served_at(importer.project, given))
+        served = importer.studio.videos.address(served_at(importer.project, given))
         try:
             if served is not None:
                 return importer.videos.fetch(served.url, served.headers, progress, served.renew), given

@@ -63,7 +63,7 @@ def queue_missing(work: ProjectWork, changed: str, tasks: int, stored: Mapping[s
         return None
     room = WINDOW - waiting(redis, kind) if scheduled(redis, kind) < _MOST_SCHEDULED else 0
     asked = 0
-    for task in work.context.client.tasks_lacking(work.id, wanted, after) if room > 0 else ():
+    for task in work.context.studio.predictions.tasks_lacking(work.id, wanted, after) if room > 0 else ():
         if asked == room:
             break
         asked += enqueue(redis, kind, work.key, task.id) is not None

@@ -14,8 +14,9 @@ from redis import Redis
 
 from ml_backend.errors import Gone, LabelStudioError
 from ml_backend.jobs.context import JobContext
-from ml_backend.labelstudio.client import Client, Project
-from ml_backend.labelstudio.connections import Connection, connections_of
+from ml_backend.labelstudio.connections import Connection
+from ml_backend.labelstudio.projects import Project
+from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.projects import links, reconcile_state, registry
 from ml_backend.projects.links import Link
 from ml_backend.projects.registry import Known
@@ -49,8 +50,7 @@ def look(context: JobContext, project: Project) -> Standing:
     """Finds out, and notes, whether and through which entry a project reaches us. Asks nothing but a list as long as the
     entries are the same, but for once an hour. Raises LabelStudioError."""
     redis, key = context.redis, str(project.key)
-    stored, rows = context.client.models(project.key.id)
-    entries = connections_of(rows)
+    stored, entries = context.studio.backends.beside_versions(project.key.id)
     before = links.recall(redis, key)
     answers = _answers(context, key, entries)
     ours = [entry for entry in entries if answers[_name(entry)] == "us"]
@@ -75,11 +75,11 @@ def not_ours(key: str) -> Gone:
     return Gone(_NO_ENTRY.format(registry.number_of(key)), _CONNECT)
 
 
-def who_answers(client: Client, redis: Redis, entry: Connection) -> Answer:
+def who_answers(studio: LabelStudio, redis: Redis, entry: Connection) -> Answer:
     """Asks an ML backend, through Label Studio, who it is."""
     instance = links.ask(redis)
     try:
-        status, versions = client.answer_to_versions(entry.number)
+        status, versions = studio.backends.versions(entry.number)
     except LabelStudioError as error:
         log.info("Could not find out who answers at %s: %s", entry.url, error.message)
         return "nobody"
@@ -93,7 +93,7 @@ def _answers(context: JobContext, key: str, entries: Sequence[Connection]) -> di
     known: dict[str, Answer] = reconcile_state.get(context.redis, key, "entries") or {}
     if known.keys() == {_name(entry) for entry in entries}:
         return known
-    asked = {_name(entry): who_answers(context.client, context.redis, entry) for entry in entries}
+    asked = {_name(entry): who_answers(context.studio, context.redis, entry) for entry in entries}
     reconcile_state.put(context.redis, key, "entries", asked, _UNSURE_SECONDS if "nobody" in asked.values() else None)
     return asked
 
@@ -162,12 +162,12 @@ def mend_webhook(context: JobContext, key: str, project: int) -> None:
     if link is None or link.entry is None or link.url is None:
         return
     url, headers = _hook(link.url), _login(context)
-    hooks = context.client.webhooks(project)
+    hooks = context.studio.webhooks.all(project)
     ours = next((hook for hook in hooks if _address(hook) == url), None)
     if ours is None:
-        context.client.save_webhook(project, url, headers, None)
+        context.studio.webhooks.save(project, url, headers, None)
     elif headers and any((ours.get("headers") or {}).get(name) != value for name, value in headers.items()):
-        context.client.save_webhook(project, url, {**(ours.get("headers") or {}), **headers}, ours["id"])
+        context.studio.webhooks.save(project, url, {**(ours.get("headers") or {}), **headers}, ours["id"])
     _remove(context, hooks, {_hook(former) for former in link.former})
 
 
@@ -176,13 +176,13 @@ def remove_webhooks(context: JobContext, key: str, project: int) -> None:
     link = links.recall(context.redis, key)
     if link is not None:
         addresses = {_hook(url) for url in (*link.former, link.url) if url}
-        _remove(context, context.client.webhooks(project) if addresses else [], addresses)
+        _remove(context, context.studio.webhooks.all(project) if addresses else [], addresses)
 
 
 def _remove(context: JobContext, hooks: list[dict[str, object]], addresses: set[str]) -> None:
     for hook in hooks:
         if _address(hook) in addresses:
-            context.client.delete_webhook(int(str(hook["id"])))
+            context.studio.webhooks.delete(int(str(hook["id"])))
 
 
 def _hook(backend: str) -> str:

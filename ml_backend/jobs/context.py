@@ -12,8 +12,7 @@ from redis import Redis
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError
-from ml_backend.labelstudio.annotation_stats import Counting
-from ml_backend.labelstudio.companion import Companions
+from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.installation import note_text, note_weights, text_state, weights_state
@@ -38,20 +37,16 @@ class JobContext:
         return Redis.from_url(redis_url(self.settings))
 
     @cached_property
-    def client(self) -> Counting:
+    def studio(self) -> LabelStudio:
+        """Raises LabelStudioRefused when the token has ended, and SettingsError."""
         settings = self.settings
-        return Counting(settings.label_studio_url, settings.label_studio_api_key, public=settings.label_studio_host)
-
-    @cached_property
-    def companions(self) -> Companions:
-        settings = self.settings
-        return Companions(settings.label_studio_url, settings.label_studio_api_key, public=settings.label_studio_host)
+        return LabelStudio(settings.label_studio_url, settings.label_studio_api_key, public=settings.label_studio_host)
 
     @cached_property
     def videos(self) -> VideoFolder:
         root = self.settings.data_dir / "videos"
-        studio = (self.settings.label_studio_url, self.settings.label_studio_host or "")
-        names = filter(None, (urlsplit(each).hostname for each in studio))
+        addresses = (self.settings.label_studio_url, self.settings.label_studio_host or "")
+        names = filter(None, (urlsplit(each).hostname for each in addresses))
         hosts = VideoHosts.of((*names, *self.settings.video_hosts))
         return VideoFolder(root, self.settings.cache_max_bytes, self.settings.max_video_bytes, hosts)
 

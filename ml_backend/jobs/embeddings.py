@@ -15,8 +15,8 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import part
 from ml_backend.jobs.project import ProjectWork, task_roi
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.networks import keep_networks, network_weights
 from ml_backend.learning.versions import ModelCard, list_versions, load_card
 from ml_backend.projects import registry
@@ -155,6 +155,6 @@ def with_frames(
 
 def has_features(context: JobContext, question: Question, task: Task, backbone: Backbone) -> bool:
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
-    address = context.client.video_address(question.video_of(task.data))
+    address = context.studio.videos.address(question.video_of(task.data))
     content = context.videos.content_of(address.url) if address else None
     return content is not None and any(context.store.has(content, key) for key in _looking_at(backbone, task).keys)

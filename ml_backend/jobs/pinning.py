@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
-from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.pages import is_ours
-from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.projects import Project
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.projects import registry
 
 _OTHER = (
@@ -35,15 +34,15 @@ def pin(work: ProjectWork, version: str) -> None:
     with _nobody_else(work):
         if version == KEYFRAMES_VERSION and registry.active_version(work.context.redis, work.key) is not None:
             return
-        current = work.context.client.project(work.id).model_version
+        current = work.context.studio.projects.get(work.id).model_version
         if current != version:
             # Label Studio lists a connected backend's title among the versions, with no prediction.
             foreign = (
                 not made_here(work.context, work.key, current)
-                and work.context.client.versions(work.id).get(current, 0) > 0
+                and work.context.studio.predictions.versions(work.id).get(current, 0) > 0
             )
             if not (version == KEYFRAMES_VERSION and foreign):
-                work.context.client.pin(work.id, version)
+                work.context.studio.projects.pin(work.id, version)
         if version != KEYFRAMES_VERSION:
             registry.activate(work.context.redis, work.key, version)
 
@@ -61,7 +60,7 @@ def follow_pin(work: ProjectWork, stored: Mapping[str, int]) -> None:
         return
     with _nobody_else(work):
         # A roll-out may have ended since the project was read.
-        _follow(work, work.context.client.project(work.id), stored)
+        _follow(work, work.context.studio.projects.get(work.id), stored)
 
 
 def _follow(work: ProjectWork, project: Project, stored: Mapping[str, int]) -> None:
@@ -84,7 +83,7 @@ def _follow(work: ProjectWork, project: Project, stored: Mapping[str, int]) -> N
     elif project.shows_predictions and not stored.get(pinned, 0):
         ours = active or KEYFRAMES_VERSION
         if pinned != ours and stored.get(ours, 0):
-            work.context.client.pin(work.id, ours)
+            work.context.studio.projects.pin(work.id, ours)
 
 
 def made_here(context: JobContext, key: str, version: str) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
 from ml_backend.jobs.context import JobContext
-from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
+from ml_backend.labelstudio.projects import Project
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, links, registry, training_choice
 from ml_backend.roi import RegionOfInterest, roi_of
@@ -22,11 +23,11 @@ def with_task_labels(context: JobContext, project: Project, config: LabelConfig)
         return config
     number, key = project.key.id, str(project.key)
     sources = [[question.from_name, list(question.labels_from)] for question in dynamic]
-    state = [*context.client.last_changed(number), sources]
+    state = [*context.studio.tasks.last_changed(number), sources]
     found = label_report.load_task_labels(context.settings.data_dir, key, state)
     if found is None:
         brought: dict[str, dict[str, None]] = {question.from_name: {} for question in dynamic}
-        for task in context.client.tasks(number):
+        for task in context.studio.tasks.all(number):
             for question in dynamic:
                 brought[question.from_name].update(dict.fromkeys(question.labels_in(task.data)))
         found = {control: tuple(labels) for control, labels in brought.items()}
@@ -106,7 +107,7 @@ def open_project(context: JobContext, key: str, *, sure: bool = False) -> Projec
 def find_project(context: JobContext, key: str) -> Project:
     """Raises Gone when the project is."""
     try:
-        project = context.client.project(registry.number_of(key))
+        project = context.studio.projects.get(registry.number_of(key))
     except LabelStudioMissing as error:
         raise Gone(f"Project {key} is gone from Label Studio.", "No action is needed.") from error
     if str(project.key) != key:

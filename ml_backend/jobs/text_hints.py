@@ -17,8 +17,8 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import report
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Prior, prior_for
 from ml_backend.projects import registry

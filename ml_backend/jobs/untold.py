@@ -41,12 +41,12 @@ def _note(work: ProjectWork, task: int) -> None:
     item = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task)
     if item is None or all(_says_so(region) for region in item["result"]):
         return
-    number = work.context.client.untouched_prediction(work.id, task, KEYFRAMES_VERSION)
+    number = work.context.studio.predictions.untouched(work.id, task, KEYFRAMES_VERSION)
     if number is None:
         return
     noted = [{**region, "meta": {"text": [_NOTE]}} for region in item["result"]]
     told = {**item, "task": task, "result": noted}
-    work.context.client.replace_prediction(number, told)
+    work.context.studio.predictions.replace(number, told)
     stored_predictions.save(work.context.settings.data_dir, work.key, told)
 
 

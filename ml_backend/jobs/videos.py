@@ -13,10 +13,11 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import report
 from ml_backend.jobs.project import ProjectWork, task_roi
-from ml_backend.labelstudio.client import Task, VideoAddress
+from ml_backend.labelstudio.addresses import VideoAddress
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.task_data import file_name
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import asked_frames, reconcile_state, registry, stored_predictions, task_view
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.projects.task_view import TaskView
@@ -100,7 +101,7 @@ def task_video(context: JobContext, question: Question, task: Task, progress: Pr
 
 def known_content(context: JobContext, question: Question, task: Task) -> str | None:
     """The content hash of a task's video; None when it was never fetched from where it is now, or is nowhere."""
-    address = context.client.video_address(question.video_of(task.data))
+    address = context.studio.videos.address(question.video_of(task.data))
     return context.videos.content_of(address.url) if address else None
 
 
@@ -167,7 +168,7 @@ def video_name(task: Task, question: Question) -> str:
 
 def video_address(context: JobContext, question: Question, task: Task) -> VideoAddress:
     """Raises VideoRefused when the task's data names no video."""
-    address = context.client.video_address(question.video_of(task.data))
+    address = context.studio.videos.address(question.video_of(task.data))
     if address is None:
         raise VideoRefused(
             f"Task {task.id} has no video: its data has no address under {question.video_key!r}.",

@@ -1,10 +1,14 @@
-"""Whether Label Studio answers and takes the token, asked without its SDK: the web process has no room for that. What its refusals mean."""
+"""Access to Label Studio: how a request shows a token, what a refusal means, and whether a Label Studio answers and takes the token.
+
+Nothing here needs its SDK, for which the web process has no room.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -68,6 +72,83 @@ def detail(body: object) -> str:
     return without_secrets(str(body))[:200]
 
 
+class NotExchanged(Exception):
+    """Label Studio has given no access token for a personal one. `answer`: what it said instead."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(f"{answer.status_code}")
+        self.answer = answer
+
+
+def is_personal(token: str) -> bool:
+    """Whether it is a personal access token, which is a JSON Web Token; a legacy token is a word."""
+    return token.count(".") == 2
+
+
+def exchange(client: httpx.Client, url: str, token: str) -> str:
+    """The access token, good for some minutes, that Label Studio at `url` gives for a personal access token. Raises
+    NotExchanged, and httpx.HTTPError."""
+    answer = client.post(f"{url}/api/token/refresh/", json={"refresh": token}, auth=httpx.Auth())
+    access = object_in(answer).get("access")
+    if answer.status_code != 200 or not isinstance(access, str):
+        raise NotExchanged(answer)
+    return access
+
+
+def object_in(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object of an answer, empty when it holds none."""
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def authorization(token: str, access: str | None = None) -> str:
+    """The Authorization header for a legacy token, or for the access token that a personal one was exchanged for."""
+    return f"Token {token}" if access is None else f"Bearer {access}"
+
+
+class TokenAuth(httpx.Auth):
+    """Signs each request: with a legacy token as it is, with a personal access token by what it is exchanged for, anew when that
+    has ended, and once when Label Studio refuses it.
+
+    `exchange`: gets another access token; what it raises, the request raises. `has_ended`: whether an access token is over.
+    """
+
+    def __init__(self, token: str, exchange: Callable[[], str], has_ended: Callable[[str], bool]) -> None:
+        self._token = token
+        self._exchange = exchange
+        self._has_ended = has_ended
+        self._access: str | None = None
+        # Threads that find it ended exchange the token once.
+        self._lock = threading.Lock()
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = shown = self.header()
+        answer = yield request
+        # A clock that was set back takes an ended token for good.
+        if answer.status_code == 401 and self.forget(shown):
+            request.headers["Authorization"] = self.header()
+            yield request
+
+    def header(self) -> str:
+        """The Authorization header of now. Raises what `exchange` does."""
+        if not is_personal(self._token):
+            return authorization(self._token)
+        with self._lock:
+            if self._access is None or self._has_ended(self._access):
+                self._access = self._exchange()
+            return authorization(self._token, self._access)
+
+    def forget(self, refused: str | None = None) -> bool:
+        """Drops the access token, unless it is another by now than that of the `refused` header. Whether one can be had."""
+        with self._lock:
+            if refused in (None, authorization(self._token, self._access)):
+                self._access = None
+        return is_personal(self._token)
+
+
 _NEW_TOKEN = (
     "Copy a personal access token (Label Studio, Account & Settings) into LABEL_STUDIO_API_KEY and start again."
 )
@@ -88,7 +169,7 @@ def check_label_studio(url: str, timeout: float) -> Check:
         return fault(name, f"{url} redirects to {answer.headers.get('Location')}.", "Set LABEL_STUDIO_URL to that.")
     if asks_for_login(answer.status_code, answer.headers):
         return fault(name, f"A proxy in front of Label Studio at {url} requires a login.", LOGIN_REMEDY)
-    release = _json(answer).get("release")
+    release = object_in(answer).get("release")
     if answer.status_code != 200 or not isinstance(release, str):
         return fault(name, f"Something at {url} answers {answer.status_code}, but not as Label Studio does.", remedy)
     return ok(name, f"Label Studio {release} answers at {url}.")
@@ -97,19 +178,14 @@ def check_label_studio(url: str, timeout: float) -> Check:
 def check_token(url: str, api_key: str, timeout: float) -> Check:
     """Whether Label Studio takes the token, and of which kind it is. Each of its two calls may take `timeout` seconds."""
     name = "token"
-    personal = api_key.count(".") == 2
-    kind = "personal access token" if personal else "legacy token"
+    kind = "personal access token" if is_personal(api_key) else "legacy token"
     try:
-        header = f"Token {api_key}"
-        if personal:
-            answer = transport.ask("POST", f"{url}/api/token/refresh/", json={"refresh": api_key}, timeout=timeout)
-            access = _json(answer).get("access")
-            if answer.status_code != 200 or not isinstance(access, str):
-                return _refused(name, kind, answer)
-            header = f"Bearer {access}"
-        answer = transport.ask(
-            "GET", f"{url}/api/current-user/whoami", headers={"Authorization": header}, timeout=timeout
-        )
+        with transport.client(url, timeout=timeout) as client:
+            access = exchange(client, url, api_key) if is_personal(api_key) else None
+            headers = {"Authorization": authorization(api_key, access)}
+            answer = client.get(f"{url}/api/current-user/whoami", headers=headers)
+    except NotExchanged as error:
+        return _refused(name, kind, error.answer)
     except (httpx.HTTPError, SettingsError) as error:
         reason, known = transport.why(error, url)
         return fault(
@@ -121,14 +197,6 @@ def check_token(url: str, api_key: str, timeout: float) -> Check:
 def _refused(name: str, kind: str, answer: httpx.Response) -> Check:
     if asks_for_login(answer.status_code, answer.headers):
         return fault(name, "A proxy in front of Label Studio requires a login.", LOGIN_REMEDY)
-    detail = without_secrets(str(_json(answer).get("detail", "no reason given")))[:200].rstrip(".")
+    detail = without_secrets(str(object_in(answer).get("detail", "no reason given")))[:200].rstrip(".")
     remedy = _LEGACY_OFF if "legacy token authentication" in detail.lower() else _NEW_TOKEN
     return fault(name, f"Label Studio refuses the {kind} ({answer.status_code}: {detail}).", remedy)
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        found = answer.json()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

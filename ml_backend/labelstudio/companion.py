@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,12 +12,13 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from ml_backend.errors import LabelStudioMissing
-from ml_backend.labelstudio.client import Project, Task
-from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.payloads import companion_mark, companion_of
+from ml_backend.labelstudio.projects import Project, Projects
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
-from ml_backend.labelstudio.uploads import Intake
+from ml_backend.labelstudio.session import Session
+from ml_backend.labelstudio.tasks import Task, Tasks, condition
+from ml_backend.labelstudio.uploads import Uploads
 from ml_backend.video.timeline import StudioFrame
 
 # What a result holds instead of the words "None of these", which a label may have as well.
@@ -83,7 +83,6 @@ _ABOUT = (
 _OUR_FILE = re.compile(r"/[0-9a-f]{8}-\d+-\d+\.jpg$")
 # Label Studio takes no longer title.
 _MOST_TITLE = 50
-_LISTED = "id,title,label_config,model_version,created_at,description"
 # Of the drafts Label Studio lists only those of the token's user.
 _IMAGES = "id,data,annotations,draft_exists"
 _ANSWERS = "id,data,annotations,result,was_cancelled,updated_at,completed_by,ground_truth,lead_time"
@@ -150,17 +149,21 @@ class Asked:
     frames: tuple[StudioFrame, ...]
 
 
-class Companions(Intake):
-    """What a companion project asks of Label Studio; raises as `Client` does."""
+class Companion:
+    """What a companion project asks of Label Studio; raises as `Session` does."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._projects = Projects(session)
+        self._tasks = Tasks(session)
+        self._uploads = Uploads(session)
 
     def find(self, key: str) -> Project | None:
         """The companion of the video project `key`, the oldest if somebody has made a copy; None when there is none."""
         found = [
-            item
-            for item in self._pages("/api/projects/", {"include": _LISTED}, "results")
-            if str(companion_of(item.get("description"))) == key
+            item for item in self._projects.listed("description") if str(companion_of(item.get("description"))) == key
         ]
-        return self._project(min(found, key=lambda item: int(item["id"]))) if found else None
+        return self._projects.parse(min(found, key=lambda item: int(item["id"]))) if found else None
 
     def make(self, key: str, title: str, label_config: str) -> Project:
         """Makes the companion of the video project `key`."""
@@ -171,23 +174,23 @@ class Companions(Intake):
             "label_config": label_config,
             "sampling": "Sequential sampling",
         }
-        return self._project(self._json("POST", "/api/projects/", json_body=body))
+        return self._projects.parse(self._session.json("POST", "/api/projects/", body=body))
 
     def keep_mark(self, number: int, key: str) -> None:
         """Puts the mark back that somebody has taken out of the description."""
         path = f"/api/projects/{number}/"
-        said = str(self._json("GET", path).get("description") or "")
+        said = str(self._session.json("GET", path).get("description") or "")
         if str(companion_of(said)) != key:
-            self._json("PATCH", path, json_body={"description": f"{said} {companion_mark(key)}".strip()})
+            self._session.json("PATCH", path, body={"description": f"{said} {companion_mark(key)}".strip()})
 
     def set_config(self, number: int, label_config: str) -> None:
-        self._json("PATCH", f"/api/projects/{number}/", json_body={"label_config": label_config})
+        self._session.json("PATCH", f"/api/projects/{number}/", body={"label_config": label_config})
 
     def asked(self, project: int, question: Question, version: str, task: int | None = None) -> Iterator[Asked]:
         """Every task of a video project, or `task`, with the frames that its predictions ask about: those of `version`,
         and the first suggestions until somebody has annotated the task there."""
         this = () if task is None else (condition("id", "equal", "Number", task),)
-        for item in self._tasks(project, _ASKED, *this, page=_PAGE):
+        for item in self._tasks.listed(project, _ASKED, *this, page=_PAGE):
             versions = {version} if item.get("total_annotations") else {version, KEYFRAMES_VERSION}
             frames = {
                 region.start
@@ -210,7 +213,9 @@ class Companions(Intake):
         return [image for image in images if image.number in untouched]
 
     def _images(self, companion: int, *conditions: dict[str, Any]) -> list[Image]:
-        found = ((item, _frame(item["data"])) for item in self._tasks(companion, _IMAGES, *conditions, page=_PAGE))
+        found = (
+            (item, _frame(item["data"])) for item in self._tasks.listed(companion, _IMAGES, *conditions, page=_PAGE)
+        )
         return [
             Image(item["id"], frame, str(item["data"].get("image")), bool(item["annotations"] or item["draft_exists"]))
             for item, frame in found
@@ -220,7 +225,7 @@ class Companions(Intake):
     def answers(self, companion: int, task: int | None = None) -> Iterator[Answer]:
         """What was submitted, skipped ones left out, about all tasks of the video project or one."""
         answered = condition("total_annotations", "greater", "Number", 0)
-        for item in self._tasks(companion, _ANSWERS, answered, *_about(task), page=_PAGE):
+        for item in self._tasks.listed(companion, _ANSWERS, answered, *_about(task), page=_PAGE):
             frame = _frame(item["data"])
             for annotation in item["annotations"] if frame is not None else ():
                 chosen = _chosen(annotation)
@@ -236,40 +241,33 @@ class Companions(Intake):
     def _add_together(self, companion: int, pictures: Sequence[Picture]) -> None:
         names = [f"{each.of.task}-{each.of.frame}.jpg" for each in pictures]
         files = {name: (name, each.jpeg, "image/jpeg") for name, each in zip(names, pictures, strict=True)}
-        answer = self._upload(companion, files)
+        numbers = self._uploads.add_several(companion, files)
+        stored = {upload.number: upload.address for upload in self._uploads.numbered(companion, numbers)}
         try:
-            numbers = [int(number) for number in answer["file_upload_ids"]]
-            stored = {int(each["id"]): each["file"] for each in self._uploads(companion, ids=json.dumps(numbers))}
             # Told by their names, since nobody promises an order; Label Studio puts eight letters before each.
-            addresses = {
-                stored[number].rpartition("/")[2][9:]: f"{self.below}/data/{stored[number]}" for number in numbers
-            }
+            addresses = {stored[number].rpartition("/")[2][9:]: stored[number] for number in numbers}
             data = [_data(each, addresses[name]) for name, each in zip(names, pictures, strict=True)]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._stranger("/import") from error
-        self._json("POST", f"/api/projects/{companion}/import", None, [{"data": each} for each in data])
+        except KeyError as error:
+            raise self._session.unexpected("/import") from error
+        self._session.json("POST", f"/api/projects/{companion}/import", None, [{"data": each} for each in data])
 
     def remove_images(self, images: Sequence[Image]) -> None:
         for image in images:
             with suppress(LabelStudioMissing):  # somebody else has deleted it
-                self._json("DELETE", f"/api/tasks/{image.number}/")
+                self._session.json("DELETE", f"/api/tasks/{image.number}/")
 
     def remove_unused(self, companion: int, images: Sequence[Image]) -> None:
         """Deletes pictures that we have uploaded and that no task shows. `images`: those that are known to be shown."""
         used = {image.address for image in images}
-        uploads = {f"{self.below}/data/{each['file']}": each["id"] for each in self._uploads(companion, all="true")}
+        uploads = {upload.address: upload.number for upload in self._uploads.all(companion)}
         unused = {
             address: number for address, number in uploads.items() if _OUR_FILE.search(address) and address not in used
         }
         # Somebody else's tasks show pictures as well.
-        for item in self._tasks(companion, "id,data", page=_PAGE) if unused else ():
+        for item in self._tasks.listed(companion, "id,data", page=_PAGE) if unused else ():
             unused.pop(str(item["data"].get("image")), None)
         if unused:
-            path = f"/api/projects/{companion}/file-uploads"
-            self._json("DELETE", path, json_body={"file_upload_ids": list(unused.values())})
-
-    def _uploads(self, companion: int, **which: str) -> list[Mapping[str, Any]]:
-        return list(self._json("GET", f"/api/projects/{companion}/file-uploads", which))
+            self._uploads.delete(companion, list(unused.values()))
 
 
 def _about(task: int | None) -> tuple[dict[str, Any], ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ml_backend.labelstudio.client import Client
+from ml_backend.errors import LabelStudioMissing
 from ml_backend.labelstudio.payloads import read_extra_params
+from ml_backend.labelstudio.session import Session
 
 # Label Studio calls a backend's /health, then its /setup, whenever it is asked for the state.
 _STATES = {"CO": "connected", "DI": "unreachable", "ER": "unusable", "TR": "connected", "PR": "connected"}
@@ -40,19 +42,77 @@ class Hook:
     login: str | None
 
 
-def connections(client: Client, project: int) -> list[Connection]:
-    """After Label Studio has called each of them. Raises LabelStudioError."""
-    return connections_of(client.backends(project))
+class Backends:
+    """What is asked about ML backends; raises as `Session` does."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def all(self, project: int) -> list[Connection]:
+        """Those of a project, the oldest first, after Label Studio has called each of them."""
+        return _connections(self._session.json("GET", "/api/ml/", {"project": project}))
+
+    def beside_versions(self, project: int) -> tuple[dict[str, int], list[Connection]]:
+        """Number of stored predictions of each model version, and the ML backends of a project, the oldest first, of which
+        none is called for this."""
+        path = f"/api/projects/{project}/model-versions/"
+        answer = self._session.json("GET", path, {"extended": "true", "include_live_models": "true"})
+        try:
+            stored, rows = {item["model_version"]: item["count"] for item in answer["static"]}, list(answer["live"])
+        except (KeyError, TypeError) as error:
+            raise self._session.unexpected(path) from error
+        return stored, _connections(rows)
+
+    def versions(self, backend: int) -> tuple[int, list[str]]:
+        """What an ML backend answers when Label Studio asks for its /versions: the status and the versions; a backend without
+        that route is a 404. Raises LabelStudioUnreachable when Label Studio itself does not answer."""
+        response = self._session.request("GET", f"/api/ml/{backend}/versions")
+        try:
+            said = response.json()
+        except ValueError:
+            said = None
+        if not isinstance(said, Mapping) or not isinstance(said.get("versions"), list):
+            return (500 if response.status_code == 200 else response.status_code), []
+        # Label Studio makes up the version of a backend that answers 404.
+        return 404 if "message" in said else response.status_code, [str(version) for version in said["versions"]]
 
 
-def connections_of(rows: Iterable[Mapping[str, Any]]) -> list[Connection]:
-    """The oldest first."""
+class Webhooks:
+    """What is asked about webhooks and done with them; raises as `Session` does."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def all(self, project: int | None = None) -> list[dict[str, Any]]:
+        """Of one project, or of all, as Label Studio gives them."""
+        return list(self._session.json("GET", "/api/webhooks/", {} if project is None else {"project": project}))
+
+    def of(self, project: int) -> list[Hook]:
+        """Of one project, as we read them."""
+        return [_hook(row) for row in self.all(project)]
+
+    def save(self, project: int, url: str, headers: Mapping[str, str], number: int | None) -> None:
+        """Creates the project's webhook, or gives an existing one (`number`) its headers."""
+        body = {
+            "url": url,
+            "headers": dict(headers),
+            "send_payload": True,
+            "send_for_all_actions": True,
+            "is_active": True,
+        }
+        if number is None:
+            self._session.json("POST", "/api/webhooks/", body={**body, "project": project})
+        else:
+            self._session.json("PATCH", f"/api/webhooks/{number}/", body=body)
+
+    def delete(self, number: int) -> None:
+        """Deletes one, if nobody else has."""
+        with suppress(LabelStudioMissing):
+            self._session.json("DELETE", f"/api/webhooks/{number}/")
+
+
+def _connections(rows: Iterable[Mapping[str, Any]]) -> list[Connection]:
     return sorted(map(_connection, rows), key=lambda connection: connection.number)
-
-
-def hooks(client: Client, project: int) -> list[Hook]:
-    """Raises LabelStudioError."""
-    return [_hook(row) for row in client.webhooks(project)]
 
 
 def _connection(row: Mapping[str, Any]) -> Connection:

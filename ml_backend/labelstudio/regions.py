@@ -19,7 +19,7 @@ from typing import Any
 
 from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
 from ml_backend.labelstudio.label_config import REVIEWED, LabelConfig, Question
-from ml_backend.provenance import question_id, suggestion_id
+from ml_backend.provenance import ModelVersion, question_id, suggestion_id
 from ml_backend.video.timeline import StudioFrame
 
 KEYFRAMES_VERSION = "keyframes-v1"
@@ -29,6 +29,11 @@ _TAGGED = re.compile(r"(.+)_([0-9a-f]{8})")
 _SUGGESTED = re.compile(r"kf-(.+-)?[0-9]+")
 _MODELLED = re.compile(r"[a-z][A-Za-z0-9_-]*-v[0-9]+-([0-9]+_[0-9]+_[0-9]+|whole_[0-9a-f]{8})")
 _LONGEST_ID = 200
+
+
+def is_ours(version: str) -> bool:
+    """Whether a version is named as those that this backend makes; the predictions may be another Coldblitz's."""
+    return version == KEYFRAMES_VERSION or ModelVersion.parse(version) is not None
 
 
 @dataclass(frozen=True)

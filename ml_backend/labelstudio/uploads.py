@@ -1,26 +1,22 @@
-"""Bringing videos into Label Studio: uploads, local-files storages and tasks."""
+"""Files in Label Studio: uploaded ones, and those that a local-files storage has."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from ml_backend import transport
-from ml_backend.errors import LabelStudioError, LabelStudioMissing
-from ml_backend.labelstudio.access import refusal
-from ml_backend.labelstudio.client import Client, Project, Task
+from ml_backend.errors import LabelStudioError
+from ml_backend.labelstudio.session import Session
 
 # Of what a browser plays, Label Studio takes these as uploads.
 UPLOADABLE = (".mp4", ".webm")
-_PAGE = 1000
 # Label Studio answers when it has written the file to its own storage.
 _UPLOAD_SECONDS = 600.0
 
@@ -34,60 +30,54 @@ class Upload:
     size: int | None = None
 
 
-class Intake(Client):
-    """What an import asks of Label Studio; raises as `Client` does."""
+class Uploads:
+    """What is asked about files and done with them; raises as `Session` does."""
 
-    def open(self, number: int) -> Project:
-        """A project by its number."""
-        try:
-            return self.project(number)
-        except LabelStudioMissing as error:
-            raise LabelStudioMissing(
-                f"There is no project {number} at {self.url}, or the token's user cannot see it.",
-                "The number is part of the project's URL: /projects/NUMBER.",
-            ) from error
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    def held(self, project: int) -> Iterator[Task]:
-        """All tasks, in few requests."""
-        for item in self._tasks(project, "id,data", page=_PAGE):
-            yield Task(item["id"], item["data"])
-
-    def upload(self, project: int, path: Path, name: str, progress: Callable[[int], None]) -> Upload:
+    def add(self, project: int, path: Path, name: str, progress: Callable[[int], None]) -> Upload:
         """Uploads a file under `name` without making a task of it; `progress` gets the bytes sent so far."""
         with path.open("rb") as file:
             sent = _Counted(file, progress)
-            answer = self._upload(project, {"file": (name, sent, "application/octet-stream")})
+            numbers = self.add_several(project, {"file": (name, sent, "application/octet-stream")})
         try:
-            [number] = answer["file_upload_ids"]
-            stored = self._json("GET", f"/api/import/file-upload/{number}")["file"]
+            [number] = numbers
+            stored = self._session.json("GET", f"/api/import/file-upload/{number}")["file"]
         except (KeyError, TypeError, ValueError) as error:
-            raise self._stranger("/import") from error
-        return Upload(int(number), f"{self.below}/data/{stored}")
+            raise self._session.unexpected("/import") from error
+        return Upload(number, self.address(stored))
 
-    def uploads(self, project: int) -> list[Upload]:
+    def add_several(self, project: int, files: Mapping[str, Any]) -> list[int]:
+        """Uploads files, as httpx takes them, in one request without making tasks of them; returns their numbers."""
+        path, query = f"/api/projects/{project}/import", {"commit_to_project": "false"}
+        answer = self._session.json("POST", path, query, files=files, read_seconds=_UPLOAD_SECONDS)
+        try:
+            return [int(number) for number in answer["file_upload_ids"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._session.unexpected("/import") from error
+
+    def all(self, project: int) -> list[Upload]:
         """All files that were uploaded to the project, with or without a task."""
-        found = self._json("GET", f"/api/projects/{project}/file-uploads", {"all": "true"})
-        try:
-            return [Upload(int(each["id"]), f"{self.below}/data/{each['file']}", each.get("size")) for each in found]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._stranger("/file-uploads") from error
+        return self._listed(project, {"all": "true"})
 
-    def forget(self, project: int, upload: Upload) -> None:
-        """Removes an upload of which no task was made."""
+    def numbered(self, project: int, numbers: Sequence[int]) -> list[Upload]:
+        """Those of the numbers, in any order."""
+        return self._listed(project, {"ids": json.dumps(list(numbers))})
+
+    def delete(self, project: int, numbers: Sequence[int]) -> None:
+        """Deletes files of which there are no tasks."""
+        path = f"/api/projects/{project}/file-uploads"
+        self._session.json("DELETE", path, body={"file_upload_ids": list(numbers)})
+
+    def discard(self, project: int, upload: Upload) -> None:
+        """Deletes a file of which no task was made, if Label Studio lets us. Raises nothing."""
         with suppress(LabelStudioError):
-            self._json(
-                "DELETE", f"/api/projects/{project}/file-uploads", json_body={"file_upload_ids": [upload.number]}
-            )
+            self.delete(project, [upload.number])
 
-    def create_task(self, project: int, data: Mapping[str, Any]) -> int:
-        """Makes one task; returns its id."""
-        path = f"/api/projects/{project}/import"
-        answer = self._json("POST", path, {"return_task_ids": "true"}, [{"data": dict(data)}])
-        try:
-            [number] = answer["task_ids"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._stranger("/import") from error
-        return int(number)
+    def address(self, stored: str) -> str:
+        """The address for a task's data of a file where Label Studio has stored it."""
+        return f"{self._session.path}/data/{stored}"
 
     def link(self, project: int, path: Path, root: Path) -> str:
         """The address for a task's data of a file below Label Studio's document root, of which a storage of the project
@@ -98,34 +88,20 @@ class Intake(Client):
             raise ValueError(f"{path} lies in {root} itself")
         if not any(folder.is_relative_to(held) for held in self.local_folders(project)):
             storage = {"project": project, "path": str(folder), "use_blob_urls": True, "title": folder.name}
-            self._json("POST", "/api/storages/localfiles/", json_body=storage)
-        return f"{self.below}/data/local-files/?d={quote(str(below))}"
+            self._session.json("POST", "/api/storages/localfiles/", body=storage)
+        return self.address(f"local-files/?d={quote(str(below))}")
 
-    def _upload(self, project: int, files: Mapping[str, Any]) -> Mapping[str, Any]:
-        def send() -> httpx.Response:
-            try:
-                return transport.ask(
-                    "POST",
-                    f"{self.url}/api/projects/{project}/import",
-                    params={"commit_to_project": "false"},
-                    files=files,
-                    headers={"Authorization": self._authorization()},
-                    timeout=httpx.Timeout(self._timeout, read=_UPLOAD_SECONDS),
-                )
-            except httpx.HTTPError as error:
-                raise self._unreachable(error) from error
+    def local_folders(self, project: int) -> list[str]:
+        """The folders of the project's local-files storages."""
+        storages = self._session.json("GET", "/api/storages/localfiles/", {"project": project})
+        return [str(each["path"]) for each in storages]
 
-        response = send()
-        if response.status_code == 401 and self._forget_access():
-            response = send()
-        if response.status_code >= 400:
-            raise refusal(response.status_code, response.text, response.headers)
-        self._refuse_redirect(response)
+    def _listed(self, project: int, which: Mapping[str, str]) -> list[Upload]:
+        found = self._session.json("GET", f"/api/projects/{project}/file-uploads", which)
         try:
-            answer = response.json()
-        except ValueError as error:
-            raise self._stranger("/import") from error
-        return answer if isinstance(answer, Mapping) else {}
+            return [Upload(int(each["id"]), self.address(each["file"]), each.get("size")) for each in found]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._session.unexpected("/file-uploads") from error
 
 
 class _Counted(io.RawIOBase):

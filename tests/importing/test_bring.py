@@ -161,12 +161,12 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from ml_backend.importing.existing_videos import noted
-from ml_backend.labelstudio.uploads import Intake
+from ml_backend.labelstudio.studio import LabelStudio
 
 url, scratch, video = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-intake = Intake(url, "the-token")
-with noted(scratch, intake, 7, video.name, video.stat().st_size):
-    intake.upload(7, video, video.name, lambda done: None)
+studio = LabelStudio(url, "the-token")
+with noted(scratch, studio, 7, video.name, video.stat().st_size):
+    studio.uploads.add(7, video, video.name, lambda done: None)
     os.kill(os.getpid(), 9)
 """
 
@@ -177,7 +177,7 @@ def test_an_upload_of_a_killed_import_goes_and_what_others_uploaded_stays(
     path, other = film("a street.mp4"), film("other.mp4", seed=2)
     first = importer()
     studio.uploads[1] = ("a_street.mp4", b"of somebody else")
-    ended = subprocess.run([sys.executable, "-c", KILLED, first.intake.url, str(first.scratch), str(path)], check=False)
+    ended = subprocess.run([sys.executable, "-c", KILLED, first.studio.url, str(first.scratch), str(path)], check=False)
     assert (ended.returncode, len(studio.uploads), studio.tasks) == (-9, 2, {})
     assert states(first, other) == ["imported"]
     assert [name for name, _ in studio.uploads.values()] == ["a_street.mp4", "other.mp4"]
@@ -187,8 +187,8 @@ def test_an_upload_of_a_killed_import_goes_and_what_others_uploaded_stays(
 def test_an_upload_that_another_import_is_at_stays(importer: Import, studio: Studio, film: Film) -> None:
     path, other = film("a.mp4"), film("other.mp4", seed=2)
     first = importer()
-    with noted(first.scratch, first.intake, 7, path.name, path.stat().st_size):
-        first.intake.upload(7, path, path.name, lambda done: None)
+    with noted(first.scratch, first.studio, 7, path.name, path.stat().st_size):
+        first.studio.uploads.add(7, path, path.name, lambda done: None)
         assert states(first, other) == ["imported"]
         assert len(studio.uploads) == 2
 
@@ -197,7 +197,7 @@ def test_nor_does_one_go_that_has_its_task(importer: Import, studio: Studio, fil
     path, other = film("a.mp4"), film("other.mp4", seed=2)
     assert states(importer(), path) == ["imported"]
     first = importer()
-    with pytest.raises(ConnectionError), noted(first.scratch, first.intake, 7, path.name, path.stat().st_size):
+    with pytest.raises(ConnectionError), noted(first.scratch, first.studio, 7, path.name, path.stat().st_size):
         raise ConnectionError
     assert states(first, other) == ["imported"]
     assert len(studio.uploads) == 2
@@ -217,10 +217,10 @@ def test_nor_one_that_another_import_brings_in_while_it_is_asked_for(
         return answer
 
     first = importer()
-    with suppress(ConnectionError), noted(first.scratch, first.intake, 7, path.name, path.stat().st_size):
+    with suppress(ConnectionError), noted(first.scratch, first.studio, 7, path.name, path.stat().st_size):
         raise ConnectionError
     coming.append(path)
-    assert remove_leftovers(first.scratch, first.intake, 7, "video") == 0
+    assert remove_leftovers(first.scratch, first.studio, 7, "video") == 0
     assert list(studio.uploads) == list(studio.tasks) == [1]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from loopback import serving
-from ml_backend.jobs.reconciling.controls import follow_controls
 from redis import Redis
 from studio import KEY, Studio
 
@@ -19,6 +18,7 @@ from ml_backend.export.project import open_work
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predictor import predictor
 from ml_backend.jobs.project import open_project
+from ml_backend.jobs.reconciling.reconcile import follow_controls
 from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.quality import quality
@@ -94,6 +94,6 @@ def test_a_model_file_for_frames_and_an_export_of_frames_are_refused_with_the_re
 
 def test_the_doctor_says_what_is_asked(context: JobContext) -> None:
     named: Callable[[str], str] = str
-    check, config = _label_config(named, context.client.project(7))
+    check, config = _label_config(named, context.studio.projects.get(7))
     assert config is not None
     assert check.message == "<VideoRectangle name='box'> asks for boxes on <Video name='film'>."

@@ -63,7 +63,7 @@ def card_of(backbone: str) -> ModelCard:
 def test_a_video_that_a_worker_on_a_processor_has_embedded_is_not_embedded_again_on_a_gpu(
     context: JobContext, work: ProjectWork
 ) -> None:
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     gpu = on_a_gpu(context)
     assert "-cuda-fp16-" in gpu.key
     assert not has_features(context, work.question, task, gpu)
@@ -101,7 +101,7 @@ def with_settings(work: ProjectWork, **extra_params: Any) -> ProjectWork:
 def test_a_project_s_region_of_interest_is_what_its_videos_are_embedded_from(
     context: JobContext, work: ProjectWork
 ) -> None:
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     whole = context.backbone_for(work.settings)
     part = context.backbone_for(with_settings(work, roi=[0, 0, 50, 50]).settings)
     seen, other = (task_features(context, work.question, task, each) for each in (whole, part))
@@ -122,7 +122,7 @@ def test_a_project_s_region_of_interest_is_what_its_videos_are_embedded_from(
 def test_a_task_may_name_a_region_of_its_own(context: JobContext, work: ProjectWork) -> None:
     whole = context.backbone_for(work.settings)
     part = context.backbone_for(with_settings(work, roi=[0, 0, 50, 50]).settings)
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     own = replace(task, data={**task.data, "roi": "0, 0, 50, 50"})
     seen = task_features(context, work.question, own, whole)
     assert has_features(context, work.question, task, part), "it is the same region, whoever named it"
@@ -136,7 +136,7 @@ def test_a_task_may_name_a_region_of_its_own(context: JobContext, work: ProjectW
 def test_one_that_cannot_be_understood_is_told_with_what_to_write_and_not_used(
     context: JobContext, work: ProjectWork
 ) -> None:
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     wrong = replace(task, data={**task.data, "roi": [50, 50, 60, 60]})
     video = task_video(context, work.question, task)
     (told, *_) = inspect_video(wrong, work.question, video)
@@ -147,7 +147,7 @@ def test_one_that_cannot_be_understood_is_told_with_what_to_write_and_not_used(
 
 
 def test_another_region_in_a_task_s_data_is_as_another_video(work: ProjectWork, context: JobContext) -> None:
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     own = replace(task, data={**task.data, "roi": [0, 0, 50, 50]})
     other = replace(task, data={**task.data, "roi": [0, 0, 50, 60]})
     assert len({identity_of(work, each).video for each in (task, own, other)}) == 3
@@ -174,7 +174,7 @@ def training_mark(context: JobContext, work: ProjectWork) -> str:
 
 
 def test_a_video_is_embedded_at_the_resolution_that_the_project_sets(context: JobContext, work: ProjectWork) -> None:
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     larger = context.backbone_for(with_settings(work, resolution=224).settings)
     usual = context.backbone_for(work.settings)
     assert larger.network == usual.network.replace("-160-", "-224-")

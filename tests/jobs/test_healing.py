@@ -112,7 +112,7 @@ class TestTheCache:
         assert copy.read_bytes() == good
 
     def test_a_copy_that_another_worker_removes_to_make_room_is_fetched_again(self, context: JobContext) -> None:
-        work, task = open_project(context, KEY), context.client.task(7, 1)
+        work, task = open_project(context, KEY), context.studio.tasks.get(7, 1)
         video = task_video(context, work.question, task)
         video.path.unlink()
         with pytest.raises(VideoUnreachable, match="to make room"), naming(task, work.question, video):

@@ -9,7 +9,7 @@ from studio import KEY, Studio
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.project import open_project
-from ml_backend.labelstudio.pages import is_ours
+from ml_backend.labelstudio.regions import is_ours
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ class TestSuggestions:
     def test_the_best_frame_of_every_label_is_among_them(self, reader: JobContext, studio: Suggesting) -> None:
         assert embed(KEY, 1).endswith("suggested others")
         assert isinstance(reader.text, TextModel)
-        task = reader.client.task(7, 1)
+        task = reader.studio.tasks.get(7, 1)
         config = parse_label_config(CONFIG).main
         content = reader.videos.content_of(video_address(reader, config, task).url)
         assert content is not None
@@ -241,13 +241,13 @@ class TestPrior:
         found = []
         for context in (trained, later):
             predict = predictor(open_project(context, KEY), "cold-v1")
-            found.append(values(predict(context.client.task(7, 1), None)))
+            found.append(values(predict(context.studio.tasks.get(7, 1), None)))
         np.testing.assert_array_equal(*found)
         (told,) = problems(later)
         assert "Set TEXT_MODEL back" in told
 
     def test_it_speaks_in_what_is_predicted(self, trained: JobContext) -> None:
-        task, work = trained.client.task(7, 1), open_project(trained, KEY)
+        task, work = trained.studio.tasks.get(7, 1), open_project(trained, KEY)
         told = predictor(work, "cold-v1")(task, None)
         (trained.settings.data_dir / "features" / "text").rename(trained.settings.data_dir / "elsewhere")
         trained.__dict__["text"] = None

@@ -6,7 +6,7 @@ import pytest
 from loopback import serving
 from told_studio import LEGACY, Studio
 
-from ml_backend.labelstudio.client import Client
+from ml_backend.labelstudio.studio import LabelStudio
 
 
 @pytest.fixture(scope="module")
@@ -29,5 +29,5 @@ def url(server: tuple[Studio, str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(server: tuple[Studio, str]) -> Client:
-    return Client(server[1] + "/", LEGACY, timeout=5)
+def client(server: tuple[Studio, str]) -> LabelStudio:
+    return LabelStudio(server[1] + "/", LEGACY, timeout=5)

@@ -10,7 +10,7 @@ from loopback import closed_port, serving, silent_port
 
 from ml_backend.errors import LabelStudioRefused
 from ml_backend.labelstudio.access import check_label_studio, check_token
-from ml_backend.labelstudio.client import Client
+from ml_backend.labelstudio.studio import LabelStudio
 
 PERSONAL = "eyJh.eyJ0.c2ln"
 SECONDS = 0.5
@@ -71,7 +71,7 @@ def test_a_login_in_front_of_it_is_told_since_no_token_gets_through(behind_a_log
         assert "/api" in check.remedy
     for key in ("0123abcd", PERSONAL_FOR_THE_SDK):
         with pytest.raises(LabelStudioRefused, match="requires a login"):
-            list(Client(behind_a_login, key).projects())
+            list(LabelStudio(behind_a_login, key).projects.all())
 
 
 def test_a_label_studio_says_which_it_is(url: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.errors import LabelConfigError
-from ml_backend.labelstudio.held import Held, held
+from ml_backend.labelstudio.annotations import Held, held
 from ml_backend.labelstudio.label_config import LabelConfig, parse_label_config
 from ml_backend.labelstudio.regions import parse_annotations
 

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-import jwt
 import pytest
 from flask import jsonify, redirect
 from loopback import serving
-from told_studio import LEGACY, PROJECT, Studio
+from told_studio import LEGACY, PROJECT, Studio, personal_token
 
 from ml_backend.errors import ColdblitzError, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.labelstudio.client import Client
+from ml_backend.labelstudio.studio import LabelStudio
 
 
-def personal_token(seconds: float = 3600, kind: str = "refresh") -> str:
-    claims = {"token_type": kind, "exp": int(time.time() + seconds), "jti": f"{kind}{time.time()}"}
-    return jwt.encode(claims, "a key that only Label Studio knows, long enough", "HS256")
-
-
-@pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")  # the SDK's own
 class TestPersonalAccessTokens:
     def test_it_is_exchanged_for_a_short_lived_one(self, studio: Studio, url: str) -> None:
         access = personal_token(300, "access")
         studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=access))
         studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
         token = personal_token()
-        client = Client(url, token)
-        client.project(7)
-        client.project(7)
+        client = LabelStudio(url, token)
+        client.projects.get(7)
+        client.projects.get(7)
         assert studio.authorization == f"Bearer {access}"
         refreshed = [body for _, path, _, body in studio.asked if path == "/api/token/refresh/"]
         assert refreshed == [{"refresh": token}]
@@ -38,9 +30,9 @@ class TestPersonalAccessTokens:
     def test_an_expired_one_is_exchanged_again(self, studio: Studio, url: str) -> None:
         studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=personal_token(-10, "access")))
         studio.will("GET", "/api/projects/7/", lambda: jsonify(PROJECT))
-        client = Client(url, personal_token())
-        client.project(7)
-        client.project(7)
+        client = LabelStudio(url, personal_token())
+        client.projects.get(7)
+        client.projects.get(7)
         assert sum(path == "/api/token/refresh/" for _, path, _, _ in studio.asked) == 2
 
     @pytest.mark.parametrize(
@@ -58,7 +50,7 @@ class TestPersonalAccessTokens:
         studio.will("POST", "/api/token/refresh/", answer)
         token = personal_token()
         with pytest.raises(error) as refused:
-            Client(url, token).project(7)
+            LabelStudio(url, token).projects.get(7)
         assert token not in str(refused.value)
 
     def test_one_that_ends_before_its_time_is_exchanged_again(self, studio: Studio, url: str) -> None:
@@ -72,14 +64,14 @@ class TestPersonalAccessTokens:
 
         studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=next(exchanged)))
         studio.will("GET", "/api/projects/7/", project)
-        assert Client(url, personal_token()).project(7).title == "A street"
+        assert LabelStudio(url, personal_token()).projects.get(7).title == "A street"
         assert studio.authorization == f"Bearer {fresh}"
 
     def test_one_that_ends_while_a_video_is_fetched_is_exchanged_again(self, studio: Studio, url: str) -> None:
         ended, fresh = personal_token(300, "ended"), personal_token(300, "fresh")
         exchanged = iter((ended, fresh))
         studio.will("POST", "/api/token/refresh/", lambda: jsonify(access=next(exchanged)))
-        address = Client(url, personal_token()).video_address("/data/upload/7/film.mp4")
+        address = LabelStudio(url, personal_token()).videos.address("/data/upload/7/film.mp4")
         assert address is not None
         assert address.headers == {"Authorization": f"Bearer {ended}"}
         assert address.renew is not None
@@ -87,8 +79,8 @@ class TestPersonalAccessTokens:
 
     def test_for_a_legacy_token_and_for_another_host_there_is_no_other(self, url: str) -> None:
         ours, elsewhere = (
-            Client(url, LEGACY).video_address("/data/a.mp4"),
-            Client(url, LEGACY).video_address("http://x.y/a.mp4"),
+            LabelStudio(url, LEGACY).videos.address("/data/a.mp4"),
+            LabelStudio(url, LEGACY).videos.address("http://x.y/a.mp4"),
         )
         assert ours is not None
         assert ours.renew is not None
@@ -103,14 +95,14 @@ class TestPersonalAccessTokens:
         with serving(elsewhere) as other:
             studio.will("POST", "/api/token/refresh/", lambda: redirect(f"{other}/api/token/refresh/", status))
             with pytest.raises(LabelStudioError, match=f"{other}.*LABEL_STUDIO_URL"):
-                Client(url, personal_token()).project(7)
+                LabelStudio(url, personal_token()).projects.get(7)
         assert elsewhere.asked == []
 
     def test_a_label_studio_below_a_path_is_asked_there(self, studio: Studio, url: str) -> None:
         studio.will("POST", "/studio/api/token/refresh/", lambda: jsonify(access=personal_token(300, "access")))
         studio.will("GET", "/studio/api/projects/7/", lambda: jsonify(PROJECT))
-        assert Client(f"{url}/studio", personal_token()).project(7).title == "A street"
+        assert LabelStudio(f"{url}/studio", personal_token()).projects.get(7).title == "A street"
 
     def test_an_expired_token_is_refused_at_once(self, url: str) -> None:
         with pytest.raises(LabelStudioRefused, match="expired"):
-            Client(url, personal_token(-10))
+            LabelStudio(url, personal_token(-10))

@@ -12,8 +12,9 @@ from ml_backend.annotation import Annotation, Region
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import known_content
-from ml_backend.labelstudio.client import Project, Task
 from ml_backend.labelstudio.companion import Answer
+from ml_backend.labelstudio.projects import Project
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import registry
 from ml_backend.provenance import companion_id
 
@@ -38,13 +39,13 @@ def companion_project(work: ProjectWork) -> Project | None:
     known = registry.recall_companion(work.context.redis, work.key)
     if known is not None:
         try:
-            project = work.context.client.project(known.id)
+            project = work.context.studio.projects.get(known.id)
             if str(project.key) == known.key:
                 return project
         except LabelStudioMissing:
             pass
         registry.forget_companion(work.context.redis, work.key)
-    found = work.context.companions.find(work.key)
+    found = work.context.studio.companion.find(work.key)
     if found is not None:
         registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(found.key)))
     return found
@@ -55,7 +56,7 @@ def answers_state(work: ProjectWork) -> list[object]:
     project = companion_project(work)
     if project is None:
         return []
-    changed, answered = work.context.client.last_annotated(project.key.id)
+    changed, answered = work.context.studio.tasks.last_annotated(project.key.id)
     known = registry.recall_companion(work.context.redis, work.key)
     if known is not None and known.answered != answered:
         registry.note_companion(work.context.redis, work.key, replace(known, answered=answered))
@@ -74,7 +75,7 @@ def answered_frames(
     if project is None:
         return
     answers: dict[int, list[Answer]] = defaultdict(list)
-    for answer in work.context.companions.answers(project.key.id, task):
+    for answer in work.context.studio.companion.answers(project.key.id, task):
         answers[answer.of.task].append(answer)
     elsewhere = others = 0
     for found in _tasks(work, known, answers):
@@ -133,8 +134,8 @@ def _tasks(work: ProjectWork, known: Mapping[int, Task], wanted: Collection[int]
     missing = set(wanted) - known.keys()
     yield from (known[number] for number in wanted if number in known)
     if len(missing) > _ONE_BY_ONE:
-        yield from (task for task in work.context.client.tasks(work.id) if task.id in missing)
+        yield from (task for task in work.context.studio.tasks.all(work.id) if task.id in missing)
         return
     for number in sorted(missing):
         with contextlib.suppress(Gone):
-            yield work.context.client.task(work.id, number)
+            yield work.context.studio.tasks.get(work.id, number)

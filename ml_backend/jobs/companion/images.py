@@ -19,9 +19,9 @@ from ml_backend.jobs.job import job, report
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.videos import known_content, naming, task_video, video_name
-from ml_backend.labelstudio.client import Project
 from ml_backend.labelstudio.companion import Asked, Frame, Image, Picture, in_step
 from ml_backend.labelstudio.companion import companion_config as new_config
+from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import list_versions
 from ml_backend.projects import reconcile_state, registry
@@ -64,7 +64,7 @@ def images_state(work: ProjectWork, changed: str, stored: Mapping[str, int]) -> 
     """The same while nothing has changed in either project that the images follow."""
     known = registry.recall_companion(work.context.redis, work.key)
     version = registry.active_version(work.context.redis, work.key)
-    images = list(work.context.client.newest_task(known.id)) if known is not None else None
+    images = list(work.context.studio.tasks.newest(known.id)) if known is not None else None
     return [changed, dict(stored), version, work.project.label_config, list(work.project.counts), images]
 
 
@@ -119,13 +119,13 @@ def _in_step(work: ProjectWork) -> Project:
     try:
         if found is None:
             report(0, "making the companion project")
-            found = work.context.companions.make(work.key, work.project.title, new_config(work.question, several))
+            found = work.context.studio.companion.make(work.key, work.project.title, new_config(work.question, several))
             registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(found.key)))
         else:
-            work.context.companions.keep_mark(found.key.id, work.key)
+            work.context.studio.companion.keep_mark(found.key.id, work.key)
             wanted = in_step(found.label_config, work.question, several)
             if wanted != found.label_config:
-                work.context.companions.set_config(found.key.id, wanted)
+                work.context.studio.companion.set_config(found.key.id, wanted)
     except LabelStudioUnreachable:
         raise
     except LabelStudioError as error:
@@ -141,10 +141,10 @@ def _compare(work: ProjectWork, project: Project) -> str:
     """Queues the tasks whose frames lack an image, and removes images of which nobody needs an answer any more."""
     # A task that finds no room meanwhile puts it back, and may be too late for this comparison.
     reconcile_state.drop(work.context.redis, work.key, "images")
-    changed, _ = work.context.client.last_changed(work.id)
-    state = images_state(work, changed, work.context.client.versions(work.id))
+    changed, _ = work.context.studio.tasks.last_changed(work.id)
+    state = images_state(work, changed, work.context.studio.predictions.versions(work.id))
     room = WINDOW - waiting(work.context.redis, "companion")
-    images = work.context.companions.images(project.key.id)
+    images = work.context.studio.companion.images(project.key.id)
     with_images = {image.of.task for image in images}
     wanted: set[Frame] = set()
     tasks: list[tuple[int, list[Frame]]] = []
@@ -165,7 +165,7 @@ def _compare(work: ProjectWork, project: Project) -> str:
                 left += 1
     removed = _remove(work, project, images, wanted)
     kept = [image for image in images if image.number not in removed]
-    work.context.companions.remove_unused(project.key.id, kept)
+    work.context.studio.companion.remove_unused(project.key.id, kept)
     _count(work, project)
     # What is still to be removed or queued is looked for again the next time.
     done = all(image.touched or image.of in wanted for image in kept)
@@ -188,7 +188,7 @@ def _renew(work: ProjectWork, task: int) -> str:
         pictures = [picture for picture in pictures if replace(picture.of, content="") in missing]
         if pictures:
             report(90, f"uploading frames of task {task}")
-            work.context.companions.add_images(project.key.id, pictures)
+            work.context.studio.companion.add_images(project.key.id, pictures)
         removed = _remove(work, project, images, set(frames))
         _count(work, project)
     return f"added {len(pictures)} images of task {task}" + (f", removed {len(removed)}" if removed else "")
@@ -198,7 +198,7 @@ def _missing(
     context: JobContext, project: Project, task: int, frames: Sequence[Frame], content: str | None
 ) -> tuple[list[Frame], list[Image]]:
     """Those of a task's frames that have no image of the video with this hash, and the images that there are."""
-    images = [_shown(image, content) for image in context.companions.images(project.key.id, task)]
+    images = [_shown(image, content) for image in context.studio.companion.images(project.key.id, task)]
     there = {image.of for image in images}
     return [frame for frame in frames if frame not in there], images
 
@@ -211,7 +211,7 @@ def _shown(image: Image, content: str | None) -> Image:
 
 def _asked(work: ProjectWork, task: int | None = None) -> Iterator[Asked]:
     version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
-    return work.context.companions.asked(work.id, work.question, version, task)
+    return work.context.studio.companion.asked(work.id, work.question, version, task)
 
 
 def _frames(work: ProjectWork, asked: Asked) -> list[Frame]:
@@ -258,13 +258,13 @@ def _remove(work: ProjectWork, project: Project, images: Sequence[Image], wanted
         if registry.seconds_since_annotation(work.context.redis, work.key) < _AT_WORK_SECONDS:
             break
         report(95, f"removing images that nobody needs, {start} of {len(stale)}")
-        few = work.context.companions.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
-        work.context.companions.remove_images(few)
+        few = work.context.studio.companion.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
+        work.context.studio.companion.remove_images(few)
         removed.update(image.number for image in few)
     return removed
 
 
 def _count(work: ProjectWork, project: Project) -> None:
     number = project.key.id
-    counts = (work.context.client.newest_task(number)[1], work.context.client.last_annotated(number)[1])
+    counts = (work.context.studio.tasks.newest(number)[1], work.context.studio.tasks.last_annotated(number)[1])
     registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(project.key), *counts))

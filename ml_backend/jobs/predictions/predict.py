@@ -11,8 +11,8 @@ from ml_backend.annotation import Region
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import unpredicted_view
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import Prediction, asked
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.families import SCENE, Views
 from ml_backend.learning.probabilities import certainties, changes, doubt
 from ml_backend.learning.smoothing import runs

@@ -21,9 +21,9 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, unpredicted_view
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import Prediction, is_untouched_whole, joined_json, whole_id
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.custom.model import video_probabilities
 from ml_backend.learning.custom.versions import load_custom_version
 from ml_backend.learning.frame_labels import FrameLabels

@@ -20,7 +20,7 @@ from ml_backend.jobs.pinning import made_here
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.videos import note
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import stored_predictions
 from ml_backend.projects.stored_predictions import PLACED
 from sampling.task_order import least_certain_first, score_among, sketch
@@ -127,9 +127,11 @@ def push_lacking(work: ProjectWork, items: Sequence[Mapping[str, Any]]) -> Pushe
     """
     if not items:
         return Pushed(())
-    lacking = work.context.client.lacking_among(work.id, items[0]["model_version"], [item["task"] for item in items])
+    lacking = work.context.studio.predictions.lacking_among(
+        work.id, items[0]["model_version"], [item["task"] for item in items]
+    )
     wanted = [item for item in items if item["task"] in lacking]
-    refused = work.context.client.push(work.id, wanted)
+    refused = work.context.studio.predictions.push(work.id, wanted)
     stored = [item for item in wanted if item["task"] not in refused]
     for item in stored:
         stored_predictions.save(work.context.settings.data_dir, work.key, item)
@@ -145,7 +147,7 @@ def push_one(work: ProjectWork, item: Mapping[str, Any]) -> bool:
     pushed = push_lacking(work, [item])
     if task in pushed.stored:
         return True
-    work.context.client.task(work.id, task)
+    work.context.studio.tasks.get(work.id, task)
     if task in pushed.refused:
         raise pushed.refused[task]
     return False
@@ -159,15 +161,15 @@ def renew(work: ProjectWork, task: Task, item: Mapping[str, Any] | None) -> bool
     """
     version = item["model_version"] if item is not None else None
     there = False
-    for old in work.context.client.predictions(task.id):
+    for old in work.context.studio.predictions.of(task.id):
         named = str(old.get("model_version"))
         if item is not None and named == version and not there:
-            work.context.client.replace_prediction(old["id"], item)
+            work.context.studio.predictions.replace(old["id"], item)
             stored_predictions.save(work.context.settings.data_dir, work.key, item)
             there = True
         elif made_here(work.context, work.key, named):
             with contextlib.suppress(LabelStudioMissing):  # somebody else has deleted it
-                work.context.client.delete_prediction(old["id"])
+                work.context.studio.predictions.delete(old["id"])
     if item is not None and not there:
         push_one(work, item)
     note(work, task)

@@ -8,8 +8,7 @@ import time
 from collections.abc import Collection, Mapping
 
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.labelstudio.pages import is_ours
-from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.projects import reconcile_state, registry, stored_predictions
 from ml_backend.provenance import ModelVersion
 
@@ -46,7 +45,7 @@ def retire(work: ProjectWork, stored: Mapping[str, int]) -> None:
     models = work.context.models_dir(work.key)
     made = {version for version in stored if is_ours(version) and (models / version).is_dir()}
     for version in retired(pinned, set(stored), time.time(), made):
-        work.context.client.delete_version(work.id, version)
+        work.context.studio.predictions.delete_version(work.id, version)
         stored_predictions.delete(work.context.settings.data_dir, work.key, version)
         stored_predictions.delete_order(work.context.settings.data_dir, work.key, version)
 
@@ -70,15 +69,15 @@ def remove_doubles(work: ProjectWork, tasks: int, stored: Mapping[str, int]) -> 
     for version in ours:
         # Label Studio counts those of cold-v12 as if they were of cold-v1.
         confused = any(version in other and other != version for other in stored)
-        if not confused and stored[version] <= tasks - work.context.client.number_lacking(work.id, version):
+        if not confused and stored[version] <= tasks - work.context.studio.predictions.number_lacking(work.id, version):
             continue
-        for doubled in work.context.client.doubled(work.id, version):
+        for doubled in work.context.studio.predictions.doubled(work.id, version):
             *older, (_, newest) = doubled.predictions
             if doubled.has_draft or time.time() - newest < GRACE_SECONDS:
                 left += len(older)
                 continue
             for number, _ in older:
-                work.context.client.delete_prediction(number)
+                work.context.studio.predictions.delete(number)
             removed += len(older)
     reconcile_state.put(work.context.redis, work.key, "doubles", state, seconds=_AGAIN_SECONDS if left else None)
     if removed:

@@ -20,7 +20,7 @@ from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.videos import begin, inspect_once
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.projects import registry, task_view
 from ml_backend.projects.folder import ProjectFolder
@@ -63,22 +63,22 @@ def _roll_out(work: ProjectWork, version: str) -> str:
         enqueue(redis, "rollout", key, wanted)
         return f"{version} was overtaken by {wanted}"
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
-    tasks = list(work.context.client.tasks_without(work.id, version))
+    tasks = list(work.context.studio.predictions.tasks_without(work.id, version))
     allow(_EACH_TASK * len(tasks))
     if not is_custom(version) and (waiting := _embedding(work, version, tasks)):
         request_after(redis, waiting, "rollout", key, version)
         videos = "1 video is" if len(waiting) == 1 else f"{len(waiting)} videos are"
         return f"{version} waits until {videos} embedded"
     pushed = _push_all(work, version, _predictor(work, version), tasks)
-    if work.context.client.versions(work.id).get(version, 0):
+    if work.context.studio.predictions.versions(work.id).get(version, 0):
         pin(work, version)
         enqueue(redis, "stopping", key)
         want_images(work)
         # Tasks that came meanwhile have got the version before, or none.
         enqueue(redis, "reconcile", key, again=True)
-        work.context.client.save_review_tab(work.id, version)
+        work.context.studio.projects.save_review_tab(work.id, version)
         if work.settings.serve_uncertain_first:
-            work.context.client.serve_uncertain_first(work.id)
+            work.context.studio.projects.serve_uncertain_first(work.id)
     return f"predicted {pushed} of {len(tasks)} tasks with {version}"
 
 
@@ -90,9 +90,9 @@ def predict(project_key: str, task_number: int) -> str:
     version = registry.active_version(context.redis, project_key)
     if version is None:
         return "no model is active yet"
-    task = context.client.task(work.id, task_number)
+    task = context.studio.tasks.get(work.id, task_number)
     another = task.id in begin(work, [task])
-    there = any(p.get("model_version") == version for p in context.client.predictions(task.id))
+    there = any(p.get("model_version") == version for p in context.studio.predictions.of(task.id))
     if there and not another:
         return f"task {task.id} has its prediction already"
     annotated = next(iter(annotated_tasks(work, task.id)), None)
@@ -140,7 +140,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     items: list[dict[str, Any]] = []
     left_out: dict[int, str] = {}
     failures: list[CustomModelError] = []
-    works = work.context.client.versions(work.id).get(version, 0) > 0
+    works = work.context.studio.predictions.versions(work.id).get(version, 0) > 0
     pushed = 0
     data_dir = work.context.settings.data_dir
     begin(work, tasks)
@@ -185,7 +185,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
             pushed += push(batch)
             report(99, f"storing predictions, {pushed} so far")
-    there = work.context.client.lacking_among(work.id, version, left_out)
+    there = work.context.studio.predictions.lacking_among(work.id, version, left_out)
     told = [text for task, text in sorted(left_out.items()) if task in there]
     registry.set_problems(work.context.redis, work.key, "videos", told)
     return pushed

@@ -11,7 +11,7 @@ from ml_backend.jobs.connection import remove_webhooks
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import begin, forget_tasks, identity_of
-from ml_backend.labelstudio.client import Project
+from ml_backend.labelstudio.projects import Project
 from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.registry import forget_studio, studio_of
@@ -73,15 +73,15 @@ def compare_tasks(work: ProjectWork) -> Compared:
     there are fewer up to the newest one of the last time. Raises LabelStudioError, StorageError.
     """
     redis, key, data_dir = work.context.redis, work.key, work.context.settings.data_dir
-    changed, tasks = work.context.client.last_changed(work.id)
+    changed, tasks = work.context.studio.tasks.last_changed(work.id)
     before = reconcile_state.get(redis, key, "ids")
     if before and before[1:] == [tasks, changed]:
         return Compared(changed, tasks)
-    newest, _ = work.context.client.newest_task(work.id)
+    newest, _ = work.context.studio.tasks.newest(work.id)
     gone: set[int] = set()
-    if before is None or work.context.client.number_up_to(work.id, before[0]) < before[1]:
+    if before is None or work.context.studio.tasks.number_up_to(work.id, before[0]) < before[1]:
         kept = stored_predictions.tasks(data_dir, key) | registry.tasks_with_findings(redis, key)
-        gone = kept.difference(work.context.client.task_ids(work.id)) if kept else set()
+        gone = kept.difference(work.context.studio.tasks.ids(work.id)) if kept else set()
         forget_tasks(work.context, key, gone)
     others, renewed = _others(work, reconcile_state.get(redis, key, "since"))
     reconcile_state.put(redis, key, "ids", [newest, tasks, changed])
@@ -93,7 +93,7 @@ def _others(work: ProjectWork, since: str | None) -> tuple[int, set[int]]:
     """How many of the tasks that changed `since` are not those that had their numbers before, and which show another video."""
     data_dir, renewed, others = work.context.settings.data_dir, set[int](), 0
     highest = reconcile_state.highest_task(data_dir, work.key)
-    tasks = work.context.client.changed_since(work.id, since, highest) if highest else iter(())
+    tasks = work.context.studio.tasks.changed_since(work.id, since, highest) if highest else iter(())
     while batch := {task.id: task for task in islice(tasks, _COMPARED_TOGETHER)}:
         known = reconcile_state.recall_identities(data_dir, work.key, batch)
         another = [batch[task] for task, said in known.items() if said != identity_of(work, batch[task])]

@@ -19,9 +19,8 @@ from ml_backend.jobs.predictions.retire import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
 from ml_backend.jobs.training.train import queue_training
-from ml_backend.labelstudio.client import Project
-from ml_backend.labelstudio.pages import is_ours
-from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.projects import Project
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.installation import check_disk
@@ -49,7 +48,7 @@ def follow_controls(work: ProjectWork, stored: dict[str, int]) -> str | None:
         for version in filter(None, (KEYFRAMES_VERSION, active)):
             # Whoever has such a task open cannot submit it: the editor that they have open is the old one.
             if stored.pop(version, 0):
-                work.context.client.delete_version(work.id, version)
+                work.context.studio.predictions.delete_version(work.id, version)
             stored_predictions.delete(work.context.settings.data_dir, key, version)
         reconcile_state.drop(redis, key, "tasks", "cursor", "trained")
         if active is not None:
@@ -181,7 +180,7 @@ def discover(host: str) -> str:
     context = worker_context()
     redis, known = context.redis, set(registry.known_keys(context.redis))
     existing = _existing(context)
-    hooked = {hook["project"] for hook in context.client.webhooks() if hook["url"].rstrip("/").endswith("/webhook")}
+    hooked = {hook["project"] for hook in context.studio.webhooks.all() if hook["url"].rstrip("/").endswith("/webhook")}
     found = 0
     for key in existing.keys() - known:
         project = existing[key]
@@ -200,7 +199,7 @@ def discover(host: str) -> str:
 def _existing(context: JobContext) -> dict[str, Project]:
     """All projects by their keys. Raises LabelStudioError when it is not Label Studio that answers: then none is gone."""
     try:
-        return {str(each.key): each for each in context.client.projects()}
+        return {str(each.key): each for each in context.studio.projects.all()}
     except LabelStudioMissing as error:
         raise LabelStudioError(error.message, "Check that LABEL_STUDIO_URL is the address of Label Studio.") from error
 

@@ -14,8 +14,8 @@ from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
 from ml_backend.jobs.suggestions.suggest import NOT_SUGGESTED, judged, left_out, studio_frames, suggestible
 from ml_backend.jobs.text_hints import prompted_frames, read_as_well
 from ml_backend.jobs.videos import inspect_once, tell, tell_of_damage, video_name
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, suggestion
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.families import scene_rows
 from ml_backend.projects import registry, stored_predictions
 from ml_backend.video.timeline import studio_grid
@@ -29,7 +29,7 @@ def embed(project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     tell_of_weights(work)
     backbone = context.backbone_for(work.settings)
-    task = context.client.task(work.id, task_number)
+    task = context.studio.tasks.get(work.id, task_number)
     features = task_features(context, work.question, task, backbone, report)
     for other in work.config.videos[1:]:
         task_features(context, other, task, backbone, report)
@@ -50,7 +50,7 @@ def _improve_suggestions(work: ProjectWork, task: Task, features: VideoFeatures)
     wanted = work.settings.sampling == "auto" and can_choose and work.question.kind == "timeline"
     if not wanted or registry.active_version(work.context.redis, work.key) is not None:
         return False
-    number = work.context.client.untouched_prediction(work.id, task.id, KEYFRAMES_VERSION)
+    number = work.context.studio.predictions.untouched(work.id, task.id, KEYFRAMES_VERSION)
     if number is None:
         return False
     quality = judged(features.samples)
@@ -68,7 +68,7 @@ def _improve_suggestions(work: ProjectWork, task: Task, features: VideoFeatures)
     stored = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
     # Those of another video of the task stay.
     item["result"] += [one for one in stored.get("result") or [] if one["from_name"] != work.question.from_name]
-    work.context.client.replace_prediction(number, item)
+    work.context.studio.predictions.replace(number, item)
     stored_predictions.save(work.context.settings.data_dir, work.key, item)
     want_images(work, task.id)
     return True

@@ -34,7 +34,7 @@ def sheet(project_key: str, task_number: int) -> str:
     """Writes the contact sheet of one task's video."""
     context = worker_context()
     work = open_project(context, project_key)
-    task = context.client.task(work.id, task_number)
+    task = context.studio.tasks.get(work.id, task_number)
     video = task_video(context, work.question, task, report)
     shown = stored_predictions.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
     asked = [region.start for region in parse_regions(shown.get("result") or [], work.question)][:_MOST_SUGGESTED]

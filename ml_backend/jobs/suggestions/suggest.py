@@ -27,8 +27,8 @@ from ml_backend.jobs.videos import (
     unpredicted_view,
     video_name,
 )
-from ml_backend.labelstudio.client import Task
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, joined_json, suggestion
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import registry, task_view
 from ml_backend.queueing.queue import enqueue
@@ -121,10 +121,10 @@ def suggest(project_key: str, task_number: int) -> str:
     """Pushes the keyframe suggestions of one task, once for each video that it shows."""
     context = worker_context()
     work = open_project(context, project_key)
-    task = context.client.task(work.id, task_number)
+    task = context.studio.tasks.get(work.id, task_number)
     done = f"task {task.id} has its suggestions already"
     another = task.id in begin(work, [task])
-    if another or not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.client.predictions(task.id)):
+    if another or not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.studio.predictions.of(task.id)):
         shown = [work.on(question) for question in work.config.videos]
         parts = [(own.question, suggestion(task.id, suggested_frames(own, task))) for own in shown]
         item = joined_json(parts)

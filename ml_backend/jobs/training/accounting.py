@@ -11,7 +11,7 @@ from typing import get_args
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.labelled import Annotated, pushed_regions
-from ml_backend.labelstudio.held import Apart, Held
+from ml_backend.labelstudio.annotations import Apart, Held
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.frame_labels import YES, FrameLabels
 from ml_backend.learning.label_outcomes import Outcome, outcomes
@@ -90,7 +90,7 @@ class Accounts:
         """Writes the account of each task and of the project, which is returned. Raises StorageError."""
         made = datetime.now(UTC).isoformat(timespec="seconds")
         disagree = any(outcome.by for found in self.found.values() for _, outcome in found)
-        names = work.context.client.names() if disagree else {}
+        names = work.context.studio.annotations.author_names() if disagree else {}
         tasks = {}
         for task in sorted({*self.held, *self.found, *self.kept}):
             held = self.held.get(task, Held())

@@ -119,7 +119,7 @@ def _kept(
 ) -> ModelCard:
     """The version of a file; made again when the one there is cannot be read. The name of a `lost` one is not used again."""
     models = work.context.models_dir(work.key)
-    taken = (*work.context.client.versions(work.id), *([lost.name] if lost else []))
+    taken = (*work.context.studio.predictions.versions(work.id), *([lost.name] if lost else []))
     card = save_custom(models, model, exclusive=exclusive, taken=taken, learnt=learnt)
     if not is_whole(models, card.name, load_custom_version):
         card = save_custom(models, model, exclusive=exclusive, taken=(*taken, card.name), learnt=learnt)

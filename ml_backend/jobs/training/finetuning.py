@@ -19,7 +19,7 @@ from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos
 from ml_backend.jobs.videos import task_video
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share

@@ -16,10 +16,10 @@ from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import identity_of
-from ml_backend.labelstudio.client import Task
-from ml_backend.labelstudio.held import Held, held
+from ml_backend.labelstudio.annotations import Held, held
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.annotation_reading import is_from_model, is_untouched
 from ml_backend.learning.frame_labels import MEANING, FrameLabels, frame_labels, is_exclusive
 from ml_backend.projects import stored_predictions
@@ -59,9 +59,9 @@ def annotated_tasks(
     keep = len(work.config.questions) > 1
     read: dict[int, Annotated] = {}
     if held_in is not None:
-        for found, items in work.context.client.only_skipped(work.id, task):
+        for found, items in work.context.studio.annotations.only_skipped(work.id, task):
             held_in[found.id] = held(items, work.config)
-    for found, items in work.context.client.annotated(work.id, task):
+    for found, items in work.context.studio.annotations.by_task(work.id, task):
         if held_in is not None:
             held_in[found.id] = held(items, work.config)
         said = parse_annotations(found.id, items, work.question)
@@ -72,7 +72,7 @@ def annotated_tasks(
         for number, each in read.items()
         if _has_others_regions(each) or any(_has_others_regions(each.about(question)) for question in questions)
     ]
-    for number, shown in work.context.client.others_predictions(work.id, of_others).items():
+    for number, shown in work.context.studio.predictions.of_others(work.id, of_others).items():
         read[number] = replace(read[number], shown=tuple(shown))
     known = {number: each.task for number, each in read.items()}
     for found, answers in answered_frames(work, known, task):
@@ -166,7 +166,7 @@ def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: C
         reviewed=tuple(sorted(set(reviewed) & regions.keys())),
         frames=dict(frames),
         regions=dict(counts),
-        authors=_authors(annotated, every, work.context.client.names() if annotated else {}),
+        authors=_authors(annotated, every, work.context.studio.annotations.author_names() if annotated else {}),
         sources={label: dict(found) for label, found in sources.items()},
     )
     save(data_dir, work.key, report, regions.items())

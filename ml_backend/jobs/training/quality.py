@@ -12,7 +12,7 @@ from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
-from ml_backend.labelstudio.pages import task_page
+from ml_backend.labelstudio.addresses import task_page
 from ml_backend.learning.agreement import Agreement, agreement, agreement_with_model
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import FrameLabels
@@ -40,7 +40,7 @@ def quality(project_key: str) -> str:
             if question == work.config.main:
                 main = looked
     problems.tell(work)
-    names = context.client.names()
+    names = context.studio.annotations.author_names()
     several = len(work.config.questions) > 1
     found = QualityReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -106,7 +106,7 @@ def _rows(
             expected=suspect.expected,
             doubt=round(suspect.doubt, 3),
             kind=suspect.kind,
-            url=task_page(work.context.client.url, work.id, task.id),
+            url=task_page(work.context.studio.url, work.id, task.id),
             control="" if work.question.alone else work.question.from_name,
             said=off_by(suspect, int(span[1]) - int(span[0]) + 1),
         )

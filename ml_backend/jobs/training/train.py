@@ -41,7 +41,7 @@ def training_state(work: ProjectWork) -> str | None:
     Annotations are known by their numbers and by when an annotated task changed last, those of the companion project too.
     A model file that cannot be used is something to train from: the training says what is wrong with it.
     """
-    changed, annotated = work.context.client.last_annotated(work.id)
+    changed, annotated = work.context.studio.tasks.last_annotated(work.id)
     stamp = _stamp(work)
     answers = answers_state(work)
     if not annotated and stamp is None and not any(answers[1:]):
@@ -160,7 +160,7 @@ def _train(work: ProjectWork) -> str:
         videos=first.videos,
         labelled_frames=first.labelled_frames,
         train_seconds=first.train_seconds,
-        taken=work.context.client.versions(work.id),
+        taken=work.context.studio.predictions.versions(work.id),
         question=first.question,
         others=others,
         account=account.as_json(),

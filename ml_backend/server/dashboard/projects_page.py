@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, render_template, request
 
 from ml_backend.checks import Check
-from ml_backend.labelstudio import pages
+from ml_backend.labelstudio import addresses
 from ml_backend.labelstudio.recommended import recommended_config
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.project_settings import parse_project_settings
@@ -63,7 +63,9 @@ class Row:
 
     @property
     def companion_page(self) -> str | None:
-        return pages.project_page(backend().settings.label_studio_pages, self.companion.id) if self.companion else None
+        return (
+            addresses.project_page(backend().settings.label_studio_pages, self.companion.id) if self.companion else None
+        )
 
     @property
     def active(self) -> VersionSummary | None:
@@ -179,8 +181,8 @@ def settings_page(project_id: int) -> str:
         recommended=recommended_config(
             project.colours or _EXAMPLE, framerate, project.question.video_key if project.question else "video"
         ),
-        labeling=pages.settings_page(backend().settings.label_studio_pages, project.id, "labeling"),
-        model=pages.settings_page(backend().settings.label_studio_pages, project.id, "ml"),
+        labeling=addresses.settings_page(backend().settings.label_studio_pages, project.id, "labeling"),
+        model=addresses.settings_page(backend().settings.label_studio_pages, project.id, "ml"),
     )
 
 

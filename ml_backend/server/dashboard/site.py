@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from ml_backend.errors import ColdblitzError, LabelConfigError, SettingsError
-from ml_backend.labelstudio import pages
+from ml_backend.labelstudio import addresses
 from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
 from ml_backend.labelstudio.recommended import colours_of
 from ml_backend.projects import label_report, registry
@@ -90,10 +90,10 @@ class ProjectPage:
 
     @property
     def page(self) -> str:
-        return pages.project_page(backend().settings.label_studio_pages, self.id)
+        return addresses.project_page(backend().settings.label_studio_pages, self.id)
 
     def task_page(self, task: int) -> str:
-        return pages.task_page(backend().settings.label_studio_pages, self.id, task)
+        return addresses.task_page(backend().settings.label_studio_pages, self.id, task)
 
     def colour(self, label: str) -> str:
         return self.colours.get(label, "#808080")

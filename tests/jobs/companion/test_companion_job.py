@@ -217,7 +217,9 @@ class TestImages:
         suggest(studio, 5, ())
         studio.meanwhile = lambda: registry.note_annotation(redis, KEY)
         assert companion(KEY) == "10 images in project 20, 0 tasks lack some, removed 20"
-        assert queue_images(opened(context), 5, context.client.versions(7)), "the rest is still to be removed"
+        assert queue_images(opened(context), 5, context.studio.predictions.versions(7)), (
+            "the rest is still to be removed"
+        )
         redis.delete(f"coldblitz:event:{KEY}")
         assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 10"
 
@@ -229,7 +231,7 @@ class TestImages:
         companion(KEY, 5)
         suggest(studio, 5, ())
         assert companion(KEY) == "1 images in project 20, 0 tasks lack some, removed 3"
-        assert queue_images(opened(context), 5, context.client.versions(7))
+        assert queue_images(opened(context), 5, context.studio.predictions.versions(7))
         assert companion(KEY) == "0 images in project 20, 0 tasks lack some, removed 1"
 
     def test_a_models_questions_are_images_too_and_a_task_that_was_annotated_needs_no_others(
@@ -354,8 +356,8 @@ class TestReconciling:
         with_film(studio, film)
 
         def compared() -> bool:
-            work, stored = opened(context), context.client.versions(7)
-            return queue_images(work, context.client.last_changed(7)[0], stored) is not None
+            work, stored = opened(context), context.studio.predictions.versions(7)
+            return queue_images(work, context.studio.tasks.last_changed(7)[0], stored) is not None
 
         assert compared()
         companion(KEY)

@@ -37,7 +37,7 @@ def begun(context: JobContext, studio: CompanionStudio, film: Path) -> None:
 def exchange(context: JobContext, studio: CompanionStudio, video: Path, name: str) -> None:
     """The task has another video by now, which was fetched when its frames were suggested."""
     studio.exchange(5, video, name=name, when="2026-02-03T00:00:00Z")
-    task_video(context, opened(context).question, context.client.task(7, 5))
+    task_video(context, opened(context).question, context.studio.tasks.get(7, 5))
 
 
 def learned(context: JobContext) -> list[tuple[int, tuple[str, ...]]]:

@@ -31,7 +31,7 @@ def predicted(studio: Studio, task: int, version: str, *ages: timedelta) -> None
 
 def removed(context: JobContext, studio: Studio) -> int:
     work = open_project(context, KEY)
-    found = remove_doubles(work, len(studio.tasks), context.client.versions(work.id))
+    found = remove_doubles(work, len(studio.tasks), context.studio.predictions.versions(work.id))
     for task in studio.tasks.values():
         task["predictions"] = [each for each in task["predictions"] if each in studio.predictions]
     return found

@@ -113,7 +113,7 @@ def test_short_bouts_and_gaps_are_treated_as_the_project_says_for_each_label(
     found = FrameProbabilities(timeline, ("cat", "bird"), True, values)
     chosen, problems = parse_project_settings(settings)
     assert problems == ()
-    task = context.client.task(work.id, 1)
+    task = context.studio.tasks.get(work.id, 1)
     regions = timeline_prediction(replace(work, settings=chosen), "custom-mine-v1", task, found).regions
     assert sorted((region.start, region.end, region.labels[0]) for region in regions if region.labels) == spans
 

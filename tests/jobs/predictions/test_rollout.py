@@ -29,7 +29,7 @@ from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.training.train import train
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
@@ -79,7 +79,7 @@ def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
     made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
     registry.remember(made.redis, Known(KEY, CONFIG, {}))
     work = open_project(made, KEY)
-    for task in made.client.tasks(work.id):
+    for task in made.studio.tasks.all(work.id):
         task_features(made, work.question, task, made.backbone)
     return made
 
@@ -154,7 +154,7 @@ class TestATaskThatComesLater:
     def later(self, context: JobContext, studio: Studio, clip: Clip, task: int = 9) -> float:
         studio.add_task(task, clip.path)
         work = open_project(context, KEY)
-        task_features(context, work.question, context.client.task(work.id, task), context.backbone)
+        task_features(context, work.question, context.studio.tasks.get(work.id, task), context.backbone)
         assert predict(KEY, task) == f"predicted task {task} with cold-v1"
         return float(pushed(studio)[task]["score"])
 
@@ -382,14 +382,14 @@ class TestWhatCannotBeHad:
     def test_a_task_that_is_deleted_while_the_predictions_are_stored(
         self, context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        asked = context.client.lacking_among
+        asked = context.studio.predictions.lacking_among
 
         def lacking(project: int, version: str, tasks: Collection[int]) -> set[int]:
             found = asked(project, version, tasks)
             studio.tasks.pop(COPY, None)
             return found
 
-        monkeypatch.setattr(context.client, "lacking_among", lacking)
+        monkeypatch.setattr(context.studio.predictions, "lacking_among", lacking)
         assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
         assert studio.project is not None

@@ -13,7 +13,7 @@ from ml_backend.errors import StorageError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.predict import FrameProbabilities, view_of
 from ml_backend.jobs.project import open_project
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import task_view
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.video.timeline import Timeline

@@ -84,7 +84,7 @@ class TestTheShownVersion:
         pin(open_project(context, KEY), "cold-v1")
         read = open_project(context, KEY)
         pin(read, "cold-v2")
-        follow_pin(read, context.client.versions(7))
+        follow_pin(read, context.studio.predictions.versions(7))
         assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v2"
 
     def test_suggestions_that_come_late_do_not_push_the_model_aside(

@@ -224,7 +224,7 @@ class TestAnotherVideo:
         self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
     ) -> None:
         work = open_project(context, KEY)
-        read = context.client.task(7, task)
+        read = context.studio.tasks.get(7, task)
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
         assert begin(work, [read]) == set()
         assert "1 tasks with another video" in reconcile(KEY)
@@ -237,7 +237,7 @@ class TestWhatItCosts:
         for task in range(1, 31):
             studio.add_task(task)
         work = open_project(context, KEY)
-        begin(work, context.client.tasks(7))
+        begin(work, context.studio.tasks.all(7))
         reconcile(KEY)
         listed: list[int] = []
         recall = reconcile_state.recall_identities

@@ -133,7 +133,7 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     # What it learnt is read from the version's folder: the task without annotations is predicted right.
     work = open_project(context, KEY)
     predict = predictor(work, card.name)
-    found = predict(context.client.task(work.id, 4), None)
+    found = predict(context.studio.tasks.get(work.id, 4), None)
     assert found is not None
     ((_, part),) = found.parts
     assert part.frames is not None

@@ -15,7 +15,7 @@ from ml_backend.annotation import Annotation, Origin, Region
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, note_labelled
-from ml_backend.labelstudio.client import Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import label_report, stored_predictions
 from ml_backend.projects.label_report import HumanRegion, LabelReport
 from ml_backend.video.timeline import StudioFrame

@@ -88,7 +88,7 @@ def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
     made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
     registry.remember(made.redis, Known(KEY, CONFIG))
     work = open_project(made, KEY)
-    for task in made.client.tasks(work.id):
+    for task in made.studio.tasks.all(work.id):
         task_features(made, work.question, task, made.backbone)
     return made
 
@@ -162,7 +162,7 @@ def test_the_same_name_in_two_controls_is_two_things(context: JobContext) -> Non
     train(KEY)
     (what, _), (road, _), _ = load_heads(context.models_dir(KEY), "cold-v1")
     work = open_project(context, KEY)
-    features = task_features(context, work.question, context.client.task(work.id, 5), context.backbone)
+    features = task_features(context, work.question, context.studio.tasks.get(work.id, 5), context.backbone)
     ball = slice(35, 55)
     assert what.probabilities(features)[ball, 1].mean() > 0.5  # type: ignore[index]
     assert road.probabilities(features)[ball, 1].mean() < 0.5  # type: ignore[index]
