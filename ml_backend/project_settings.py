@@ -63,6 +63,10 @@ class ProjectSettings:
     `blitz`: how Blitz learns. `companion`: whether suggested frames are images in a project of their own, too.
     `resolution`: side of the square picture that the backbone sees, in pixels. `roi`: the part of each picture that is looked
     at, all of it when unset; a task's data may have one of its own.
+    `detector`: what finds objects in a project with boxes; with `none` no track is predicted. `smallest_box`, `largest_box`: of a
+    found box's area in percent of the picture's. `max_tracks`: in one video, the surest first. `track_iou`: how well what Label
+    Studio draws between key frames overlaps with what was found, at least. `model_score_threshold`: boxes and tracks that are
+    less sure are left out; the attribute of the control when unset.
     """
 
     sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
@@ -80,6 +84,12 @@ class ProjectSettings:
     companion: bool = False
     resolution: Literal[160, 224, 320] = 160
     roi: RegionOfInterest | None = None
+    detector: Literal["motion", "people", "none"] = "motion"
+    smallest_box: float = 0.0
+    largest_box: float = 100.0
+    max_tracks: int = 50
+    track_iou: float = 0.9
+    model_score_threshold: float | None = None
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
@@ -89,6 +99,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hash_threshold": (1, 64),
     "min_frames": (1, 100_000),
     "fill_gaps": (0, 100_000),
+    "smallest_box": (0, 100),
+    "largest_box": (0, 100),
+    "max_tracks": (1, 1000),
+    "track_iou": (0.5, 0.99),
+    "model_score_threshold": (0, 1),
     "blitz.cycles": (1, 100),
     "blitz.validation_split": (0.05, 0.5),
     "blitz.early_stopping": (1, 100),
@@ -109,7 +124,13 @@ def parse_project_settings(extra_params: object) -> tuple[ProjectSettings, tuple
         valid["roi"] = RegionOfInterest.parse(valid["roi"])
     if "blitz" in valid:
         valid["blitz"] = BlitzSettings(**_valid(BlitzSettings, valid["blitz"], "blitz.", problems))
-    return ProjectSettings(**valid), tuple(problems)
+    settings = ProjectSettings(**valid)
+    if settings.smallest_box > settings.largest_box:
+        problems.append(
+            f"Extra param 'smallest_box' was ignored: {settings.smallest_box:g} is above 'largest_box', {settings.largest_box:g}."
+        )
+        settings = replace(settings, smallest_box=0.0)
+    return settings, tuple(problems)
 
 
 def checked_blitz(given: Mapping[str, Any], otherwise: BlitzSettings) -> BlitzSettings:
@@ -167,8 +188,8 @@ def _problem(name: str, value: object, hint: Any) -> str | None:
             return next((f"for {label!r}, {problem}" for label, problem in told if problem), None)
         hint = int
     accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    if hint is float:
-        accepted = (int, float)
+    if float in accepted:
+        accepted = (*accepted, int)
     # bool is an int in Python, but `true` is no number of frames.
     if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
         return f"{value!r} has the wrong type"

@@ -121,11 +121,12 @@ class Studio(Flask):
             total=len(found),
         )
 
-    @staticmethod
-    def listed_task(task: dict[str, Any], included: list[str]) -> dict[str, Any]:
+    def listed_task(self, task: dict[str, Any], included: list[str]) -> dict[str, Any]:
         """Of the drafts the token's user sees their own, and of all others' only that there are some."""
         own = [draft for draft in task["drafts"] if draft["user"] == USER]
-        shown = {**task, "drafts": own, "draft_exists": bool(task["drafts"])}
+        made = [p for p in self.predictions if p["task"] == task["id"]]
+        predicted = task["predictions"] or made
+        shown = {**task, "drafts": own, "draft_exists": bool(task["drafts"]), "predictions": predicted}
         return {name: shown[name] for name in included if name in shown}
 
     def meets(self, task: dict[str, Any], condition: dict[str, Any]) -> bool:

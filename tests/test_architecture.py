@@ -38,7 +38,7 @@ MAY_USE: dict[str, set[str]] = {
     "labelstudio": {"video"},
     "queueing": {"labelstudio", "video"},
     "projects": {"queueing", "learning", "video"},
-    "jobs": {"projects", "queueing", "labelstudio", "learning", "features", "video", "sampling"},
+    "jobs": {"projects", "queueing", "labelstudio", "learning", "objects", "features", "video", "sampling"},
     "export": {"jobs", "projects", "queueing", "labelstudio", "learning", "features", "video"},
     "importing": {"labelstudio", "features", "video"},
     "stats": {"labelstudio"},
@@ -79,6 +79,7 @@ JOBS_MAY_USE: dict[str, set[str]] = {
     "training": {"companion"},
     "predictions": {"companion", "training"},
     "suggestions": {"companion", "predictions"},
+    "objects": {"predictions"},
     "reconciling": {"companion", "training", "predictions"},
 }
 HEAVY_ROOMS = {

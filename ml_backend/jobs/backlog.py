@@ -79,5 +79,7 @@ def queue_missing(work: ProjectWork, changed: str, tasks: int, stored: Mapping[s
 
 def ask_for_more(redis: Redis, kind: str, project: str) -> None:
     """To be called after each job of a kind: has the next ones queued when few are left."""
-    if kind in KINDS and waiting(redis, kind) <= LOW and reconcile_state.get(redis, project, "cursor"):
+    begun = kind in KINDS and reconcile_state.get(redis, project, "cursor")
+    begun = begun or (kind == "track" and reconcile_state.get(redis, project, "tracks") == "more")
+    if begun and waiting(redis, kind) <= LOW:
         enqueue(redis, "reconcile", project, again=True)

@@ -18,7 +18,7 @@ from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.task_data import file_name
 from ml_backend.labelstudio.tasks import Task
-from ml_backend.projects import asked_frames, reconcile_state, registry, stored_predictions, task_view
+from ml_backend.projects import asked_frames, reconcile_state, registry, stored_predictions, task_view, tracks
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.interventions import drop_tasks
@@ -70,12 +70,13 @@ def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
         stored_predictions.delete_task(data_dir, key, task)
         task_view.delete(data_dir, key, task)
         task_view.delete_sheet(data_dir, key, task)
+        tracks.delete(data_dir, key, task)
         registry.note_findings(context.redis, key, task, [])
     drop_tasks(context.redis, key, tasks)
     asked_frames.drop(data_dir, key, tasks)
     stored_predictions.drop_from_order(data_dir, key, tasks)
     # A list of tasks that has been gone through, or is being gone through, may have passed them.
-    reconcile_state.drop(context.redis, key, "tasks", "cursor")
+    reconcile_state.drop(context.redis, key, "tasks", "cursor", "tracks")
 
 
 Progress = Callable[[float, str], None]

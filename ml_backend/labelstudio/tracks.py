@@ -30,31 +30,45 @@ _LONGEST_NAME = 60
 _REMEDY = "Delete it in Label Studio and draw it again."
 
 
-def track_items(tracks: Iterable[Track], question: Question, grid: StudioGrid) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Length:
+    """Of a video as Label Studio counts it: `frames` at `framerate` a second, and its `duration` in seconds."""
+
+    frames: int
+    duration: float
+    framerate: float
+
+    @classmethod
+    def of(cls, grid: StudioGrid) -> Length:
+        return cls(len(grid), float(grid.timeline.duration), grid.framerate)
+
+
+def track_items(tracks: Iterable[Track], question: Question, grid: StudioGrid | Length) -> list[dict[str, Any]]:
     """The result items of one task's tracks, in their order, which is that of Label Studio's list of regions.
 
     `grid`: of the task's video, at the frame rate of the question. Where a box has no label in the label config, none is
     written. Raises ValueError for a track that Label Studio could not
     show as it is meant: key frames that do not ascend, lie outside the grid or are no numbers, or several with one id.
     """
-    items = [_item(track, question, grid) for track in tracks]
+    length = Length.of(grid) if isinstance(grid, StudioGrid) else grid
+    items = [_item(track, question, length) for track in tracks]
     if len({item["id"] for item in items}) < len(items):
         raise ValueError("two tracks have the same id")
     return items
 
 
-def _item(track: Track, question: Question, grid: StudioGrid) -> dict[str, Any]:
+def _item(track: Track, question: Question, length: Length) -> dict[str, Any]:
     if question.labels_control is None:
         track = replace(track, labels=())
     frames = [key.frame for key in track.keys]
-    if not frames or frames != sorted(set(frames)) or frames[0] < 1 or frames[-1] > len(grid):
-        raise ValueError(f"key frames of {track.id} must ascend within 1..{len(grid)}")
+    if not frames or frames != sorted(set(frames)) or frames[0] < 1 or frames[-1] > length.frames:
+        raise ValueError(f"key frames of {track.id} must ascend within 1..{length.frames}")
     keys = list(map(_rounded, track.keys))
     if not all(math.isfinite(number) for key in keys for number in key[1:6]):
         raise ValueError(f"boxes of {track.id} must be numbers")
     value: dict[str, Any] = {
-        "framesCount": len(grid),
-        "duration": float(grid.timeline.duration),
+        "framesCount": length.frames,
+        "duration": length.duration,
         "sequence": [
             {
                 "frame": frame,
@@ -65,7 +79,7 @@ def _item(track: Track, question: Question, grid: StudioGrid) -> dict[str, Any]:
                 "width": width,
                 "height": height,
                 # Label Studio's own: not when the frame is shown, which is one frame earlier.
-                "time": frame / grid.framerate,
+                "time": frame / length.framerate,
             }
             for frame, x, y, width, height, rotation, enabled in keys
         ],

@@ -91,6 +91,11 @@ class ProjectFolder:
         return self.path / "order"
 
     @property
+    def tracks(self) -> Path:
+        """The tracks of boxes that were found in each task's video."""
+        return self.path / "tracks"
+
+    @property
     def stopping(self) -> Path:
         """How many errors the active model leaves."""
         return self.path / "stopping"
@@ -122,7 +127,15 @@ class ProjectFolder:
         """The project is gone: removes what is made again, and marks the rest. Returns whether there was a folder of it."""
         if not self.path.is_dir():
             return False
-        for folder in (self.predictions, self.order, self.stopping, self.views, self.sheets, self.pictures):
+        for folder in (
+            self.predictions,
+            self.order,
+            self.stopping,
+            self.views,
+            self.sheets,
+            self.pictures,
+            self.tracks,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         self.mark_gone()
         return True

@@ -44,6 +44,7 @@ ProblemSource = Literal[
     "rollout",
     "settings",
     "text",
+    "tracks",
     "unknown labels",
     "videos",
     "weights",

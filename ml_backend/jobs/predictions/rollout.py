@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.backlog import make_again
+from ml_backend.jobs.box_tracks import queue_track, with_tracks
 from ml_backend.jobs.companion.images import want_images
 from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import backbone_of_version, has_features
@@ -106,12 +107,14 @@ def predict(project_key: str, task_number: int) -> str:
     inspect_once(work, task)
     embedding = found.embedding() if annotated is None else None
     with pushing(work):
+        item = with_tracks(work, task, item)
         if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
         new = renew(work, task, item) if another else push_one(work, item)
     if registry.active_version(context.redis, project_key) != version:
         enqueue(context.redis, "predict", project_key, task_number)
     want_images(work, task.id)
+    queue_track(work, task.id)
     enqueue(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}" if new else f"task {task.id} has its prediction already"
 
@@ -142,12 +145,12 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     failures: list[CustomModelError] = []
     works = work.context.studio.predictions.versions(work.id).get(version, 0) > 0
     pushed = 0
-    data_dir = work.context.settings.data_dir
+    data_dir, by_number = work.context.settings.data_dir, {task.id: task for task in tasks}
     begin(work, tasks)
 
     def push(some: list[dict[str, Any]]) -> int:
         with pushing(work):
-            done = push_lacking(work, some)
+            done = push_lacking(work, [with_tracks(work, by_number[item["task"]], item) for item in some])
         left_out.update({task: str(error) for task, error in done.refused.items()})
         return len(done.stored)
 

@@ -12,7 +12,7 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import begin, forget_tasks, identity_of
 from ml_backend.labelstudio.projects import Project
-from ml_backend.projects import links, reconcile_state, registry, stored_predictions
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions, tracks
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.registry import forget_studio, studio_of
 from ml_backend.queueing.interventions import drop_project
@@ -81,6 +81,7 @@ def compare_tasks(work: ProjectWork) -> Compared:
     gone: set[int] = set()
     if before is None or work.context.studio.tasks.number_up_to(work.id, before[0]) < before[1]:
         kept = stored_predictions.tasks(data_dir, key) | registry.tasks_with_findings(redis, key)
+        kept |= tracks.tasks(data_dir, key)
         gone = kept.difference(work.context.studio.tasks.ids(work.id)) if kept else set()
         forget_tasks(work.context, key, gone)
     others, renewed = _others(work, reconcile_state.get(redis, key, "since"))

@@ -10,6 +10,7 @@ from redis import Redis
 
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.backlog import queue_missing
+from ml_backend.jobs.box_tracks import queue_tracks
 from ml_backend.jobs.companion.images import queue_images
 from ml_backend.jobs.connection import Standing, look, mend_webhook
 from ml_backend.jobs.context import JobContext, worker_context
@@ -38,7 +39,8 @@ def follow_controls(work: ProjectWork, stored: dict[str, int]) -> str | None:
     config changes nothing of what is there. Returns what was done, if anything.
     """
     redis, key = work.context.redis, work.key
-    now = [[q.from_name, q.to_name, q.video, q.kind, str(q.framerate)] for q in work.config.questions]
+    asked = (*work.config.questions, *work.config.tracks)
+    now = [[q.from_name, q.to_name, q.video, q.kind, str(q.framerate)] for q in asked]
     before = reconcile_state.get(redis, key, "controls")
     if before == now:
         return None
@@ -144,6 +146,7 @@ def reconcile(project_key: str) -> str:
         queue_missing(work, changed, tasks, stored),
         queue_training(work),
         queue_images(work, changed, stored),
+        queue_tracks(work, changed, tasks),
         queue_rollout(redis, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ml_backend.features.embedding import VideoFeatures
+from ml_backend.jobs.box_tracks import with_tracks
 from ml_backend.jobs.companion.images import want_images
 from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import backbone_of_version, task_features, tell_of_weights
 from ml_backend.jobs.job import job, report
+from ml_backend.jobs.predictions.pushing import pushing
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
 from ml_backend.jobs.suggestions.suggest import NOT_SUGGESTED, judged, left_out, studio_frames, suggestible
@@ -68,7 +70,9 @@ def _improve_suggestions(work: ProjectWork, task: Task, features: VideoFeatures)
     stored = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
     # Those of another video of the task stay.
     item["result"] += [one for one in stored.get("result") or [] if one["from_name"] != work.question.from_name]
-    work.context.studio.predictions.replace(number, item)
-    stored_predictions.save(work.context.settings.data_dir, work.key, item)
+    with pushing(work):
+        item = with_tracks(work, task, item)
+        work.context.studio.predictions.replace(number, item)
+        stored_predictions.save(work.context.settings.data_dir, work.key, item)
     want_images(work, task.id)
     return True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
+from ml_backend.jobs.box_tracks import queue_track, with_tracks
 from ml_backend.jobs.companion.images import want_images
 from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.job import job, report
@@ -128,13 +129,16 @@ def suggest(project_key: str, task_number: int) -> str:
         shown = [work.on(question) for question in work.config.videos]
         parts = [(own.question, suggestion(task.id, suggested_frames(own, task))) for own in shown]
         item = joined_json(parts)
+        asked = len(item["result"])
         with pushing(work):
+            item = with_tracks(work, task, item)
             if renew(work, task, item) if another else push_one(work, item):
-                done = _done(len(item["result"]), task)
+                done = _done(asked, task)
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if registry.active_version(context.redis, project_key) is None:
         pin(work, KEYFRAMES_VERSION)
     want_images(work, task.id)
+    queue_track(work, task.id)
     # The first predictions need not wait for what can be done while people label.
     enqueue(context.redis, "embed", project_key, task.id)
     return done

@@ -14,6 +14,7 @@ from redis import Redis
 
 from ml_backend.errors import CustomModelError, NotEnoughLabels, NothingLabelled
 from ml_backend.jobs.backlog import is_whole
+from ml_backend.jobs.box_tracks import queue_said
 from ml_backend.jobs.companion.answers import answers_state
 from ml_backend.jobs.context import worker_context
 from ml_backend.jobs.embeddings import tell_of_weights
@@ -104,8 +105,11 @@ def train(project_key: str) -> str:
         redis, context.settings.data_dir, project_key, "train", lambda: enqueue(redis, "train", project_key)
     ) as ours:
         if not ours:
+            queue_said(open_project(context, project_key))
             return "another training follows the one that is running"
         work = open_project(context, project_key, sure=True)
+        # A drawn box is followed while the training goes on.
+        queue_said(work)
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
         state = training_state(work)
         done = _train(work)

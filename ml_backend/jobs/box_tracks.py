@@ -1,0 +1,216 @@
+"""The tracks of boxes that a task's predictions show, what people have said of boxes, and which tasks are to be tracked.
+
+Label Studio shows one model version at a time, so a task's tracks are a part of every prediction that is pushed for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_backend.jobs.backlog import WINDOW
+from ml_backend.jobs.project import ProjectWork
+from ml_backend.labelstudio import box_track
+from ml_backend.labelstudio.box_track import KeyFrame
+from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.tasks import Task
+from ml_backend.labelstudio.tracks import Length, checksum, is_untouched, read_tracks, track_items
+from ml_backend.projects import reconcile_state, registry, tracks
+from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
+from ml_backend.provenance import RegionId, track_id
+from ml_backend.queueing.queue import enqueue, waiting
+from ml_backend.video.timeline import StudioFrame
+
+log = logging.getLogger(__name__)
+# Goes up when the same settings find other tracks.
+_METHOD = 1
+
+
+def are_wanted(work: ProjectWork) -> bool:
+    """Whether tracks of this project are predicted."""
+    return bool(work.config.tracks) and work.settings.detector != "none"
+
+
+def least_score(work: ProjectWork, question: Question) -> float:
+    """What is less sure is not shown: by the extra params, else by the attribute of the control."""
+    chosen = work.settings.model_score_threshold
+    return chosen if chosen is not None else question.score_threshold or 0.0
+
+
+def state_of(work: ProjectWork) -> str:
+    """The same for as long as the same videos would get the same tracks."""
+    chosen = work.settings
+    settings = [chosen.detector, chosen.smallest_box, chosen.largest_box, chosen.max_tracks, chosen.track_iou]
+    asked = [[each.from_name, each.video, each.framerate, least_score(work, each)] for each in work.config.tracks]
+    return json.dumps([_METHOD, settings, asked])
+
+
+def with_tracks(work: ProjectWork, task: Task, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction of a task with the task's tracks, as far as they are known, in place of those that it had.
+
+    To be called within `pushing`: tracks that are found meanwhile come into predictions that are there. Where a project
+    asks for boxes alone, a prediction is as sure as the least sure of its tracks.
+    """
+    if not are_wanted(work):
+        return dict(item)
+    stored = tracks.load(work.context.settings.data_dir, work.key, task.id)
+    if stored is None:
+        # A damaged file would pass for tracks that are there.
+        tracks.delete(work.context.settings.data_dir, work.key, task.id)
+        return dict(item)
+    controls = {question.from_name for question in work.config.tracks}
+    others = [each for each in item["result"] if each["type"] != "videorectangle" or each["from_name"] not in controls]
+    own = [each for question in work.config.tracks for each in _items(stored, question, task)]
+    score = item["score"] if work.config.questions else min((each["score"] for each in own), default=0.0)
+    return {**item, "score": score, "result": [*others, *own]}
+
+
+def _items(stored: StoredTracks, question: Question, task: Task) -> list[dict[str, Any]]:
+    length = stored.lengths.get(question.from_name)
+    # Key frames that are counted at another rate are made again.
+    if length is None or length[2] != question.framerate_of(task.data):
+        return []
+    labels = question.labels_of(task.data)
+    own = [each for each in stored.shown if each.control == question.from_name]
+    try:
+        return track_items([as_shown(each, labels) for each in own], question, Length(*length))
+    except ValueError as error:
+        log.warning("the tracks of task %d are not shown: %s", task.id, error)
+        return []
+
+
+def as_shown(track: StoredTrack, labels: Sequence[str] = ()) -> box_track.Track:
+    """As Label Studio has it. `labels`: those that the task may get; where there is only one, what nobody has named is that."""
+    named = (track.label,) if track.label in labels else labels if len(labels) == 1 else ()
+    keys = (KeyFrame(StudioFrame(frame), x, y, w, h, enabled=enabled) for frame, x, y, w, h, enabled in track.keys)
+    return box_track.Track(track_id(track.number), tuple(keys), tuple(filter(None, named)), track.score, "prediction")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A box that a person has drawn at one frame. `number`: of the track whose only key frame it was, None of a new one.
+    `mark` tells it from any other box, `region` from those of other regions."""
+
+    control: str
+    track: box_track.Track
+    number: int | None
+
+    @property
+    def region(self) -> str:
+        return f"{self.control} {self.track.id} "
+
+    @property
+    def mark(self) -> str:
+        return f"{self.region}{checksum(self.track)}"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the annotations of a task say of boxes. `drawn`: what is to be followed, the newest last. `labels`: what a person
+    called a track, by control and number. `kept`: tracks that are in an annotation."""
+
+    drawn: tuple[Drawn, ...]
+    labels: Mapping[tuple[str, int], str]
+    kept: frozenset[tuple[str, int]]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The same for as long as people say the same."""
+        named = (f"{control} #{number} {label}" for (control, number), label in self.labels.items())
+        return tuple(sorted({*(each.mark for each in self.drawn), *named}))
+
+
+def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said:
+    """What a task's `annotations`, as Label Studio gives them, say; skipped ones say nothing."""
+    drawn: dict[str, Drawn] = {}
+    labels: dict[tuple[str, int], str] = {}
+    kept: set[tuple[str, int]] = set()
+    submitted = (each for each in annotations if not each.get("was_cancelled"))
+    for annotation in sorted(submitted, key=lambda each: str(each.get("updated_at"))):
+        for control, track in _tracks(work, annotation.get("result")):
+            ours = RegionId.parse(track.id)
+            number = ours.number if ours is not None else None
+            if number is not None:
+                kept.add((control, number))
+            if is_untouched(track):
+                continue
+            if len(track.keys) == 1 and track.keys[0].enabled:
+                found = Drawn(control, track, number)
+                drawn.pop(found.region, None)
+                drawn[found.region] = found
+            elif number is not None and track.labels:
+                labels[control, number] = track.labels[0]
+    return Said(tuple(drawn.values()), labels, frozenset(kept))
+
+
+def _tracks(work: ProjectWork, result: object) -> Iterator[tuple[str, box_track.Track]]:
+    for question in work.config.tracks:
+        for track in read_tracks(result if isinstance(result, list) else [], question).tracks:
+            yield question.from_name, track
+
+
+def queue_track(work: ProjectWork, task: int) -> None:
+    """Has a task tracked that has no tracks by the settings of now."""
+    if are_wanted(work):
+        made = tracks.made_of(work.context.settings.data_dir, work.key, task)
+        if made is None or made.state != state_of(work):
+            enqueue(work.context.redis, "track", work.key, task)
+
+
+def queue_tracks(work: ProjectWork, changed: str, number: int) -> str | None:
+    """Queues the tasks that have no tracks by the settings of now, as far as there is room; returns what was done, if anything.
+
+    `changed`: when a task changed last, `number`: how many there are; Label Studio is asked for no tasks when nothing has
+    changed since all were queued.
+    """
+    redis, wanted = work.context.redis, are_wanted(work)
+    now = [state_of(work), changed, number] if wanted else None
+    if reconcile_state.get(redis, work.key, "tracks") == now:
+        return None
+    made = made_by_task(work) if wanted else {}
+    tell(work, made)
+    if now is None:
+        reconcile_state.drop(redis, work.key, "tracks")
+        return None
+    room, asked, more = WINDOW - waiting(redis, "track"), 0, False
+    for task in work.context.studio.tasks.ids(work.id):
+        if task in made and made[task].state == now[0]:
+            continue
+        if more := asked >= room:
+            break
+        # One that failed is tried again by other settings.
+        asked += enqueue(redis, "track", work.key, task, again=task in made) is not None
+    reconcile_state.put(redis, work.key, "tracks", "more" if more else now)
+    return f"{asked} tasks to track{', more when these are done' if more else ''}" if asked else None
+
+
+def queue_said(work: ProjectWork) -> int:
+    """Queues the tasks of which people have said something new about boxes; returns how many. To be called when annotations
+    have changed."""
+    if not are_wanted(work):
+        return 0
+    redis, made = work.context.redis, made_by_task(work)
+    news = []
+    for task, submitted in work.context.studio.annotations.by_task(work.id):
+        known = made.pop(task.id, Made())
+        if said_of(work, submitted).marks != known.said:
+            news.append(task.id)
+    # Those whose annotations are all gone.
+    news += [task for task, known in made.items() if known.said]
+    return sum(enqueue(redis, "track", work.key, task, again=True) is not None for task in news)
+
+
+def made_by_task(work: ProjectWork) -> dict[int, Made]:
+    """What the tracks of all tasks that have some were made from."""
+    data_dir = work.context.settings.data_dir
+    found = {task: tracks.made_of(data_dir, work.key, task) for task in tracks.tasks(data_dir, work.key)}
+    return {task: made for task, made in found.items() if made is not None}
+
+
+def tell(work: ProjectWork, made: Mapping[int, Made]) -> None:
+    """Tells the admin which tasks have no tracks, and why."""
+    told = [each.problem for _, each in sorted(made.items()) if each.problem]
+    registry.set_problems(work.context.redis, work.key, "tracks", told)

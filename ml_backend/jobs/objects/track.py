@@ -1,0 +1,241 @@
+"""Finds the objects in one task's video, follows what a person has boxed in it, and gives their tracks to Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml_backend.errors import CustomModelError, VideoError
+from ml_backend.jobs.box_tracks import (
+    Drawn,
+    Said,
+    are_wanted,
+    least_score,
+    made_by_task,
+    said_of,
+    state_of,
+    tell,
+    with_tracks,
+)
+from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.job import job, part, report
+from ml_backend.jobs.objects.same import joined, named, numbered
+from ml_backend.jobs.pinning import pin
+from ml_backend.jobs.predictions.pushing import push_one, pushing
+from ml_backend.jobs.project import ProjectWork, open_project
+from ml_backend.jobs.videos import begin, naming, task_video
+from ml_backend.labelstudio.box_track import at_studio_frames, upright
+from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.tasks import Task
+from ml_backend.labelstudio.tracks import Length
+from ml_backend.objects.boxes import Boxes, Track
+from ml_backend.objects.detector import Detector, Limits
+from ml_backend.objects.finder import Scaled, find_tracks
+from ml_backend.objects.keyframes import thin
+from ml_backend.objects.motion import MotionDetector
+from ml_backend.objects.onebox import track_from_box
+from ml_backend.objects.people import PeopleDetector
+from ml_backend.projects import registry, stored_predictions, tracks
+from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
+from ml_backend.queueing.limits import allow_for_video
+from ml_backend.video.timeline import StudioGrid, read_timeline, studio_grid
+from ml_backend.video.whole_frames import decode_whole
+from ml_backend.wording import counted
+
+_DETECTORS: dict[str, type[MotionDetector] | type[PeopleDetector]] = {
+    "motion": MotionDetector,
+    "people": PeopleDetector,
+}
+# Its last digit is a ten-thousandth of a pixel in a picture of 1,000.
+_DIGITS = 5
+
+
+@job
+def track(project_key: str, task_number: int) -> str:
+    """Makes the tracks of one task, or what has changed of them, and puts them into its prediction."""
+    context = worker_context()
+    work = open_project(context, project_key)
+    if not are_wanted(work):
+        return "the project asks for no tracks"
+    task = context.studio.tasks.get(work.id, task_number)
+    if task.id in begin(work, [task]):
+        # Its predictions are about the video before; whoever makes them anew asks for its tracks, too.
+        return f"task {task.id} shows another video, and is tracked when that has its predictions"
+    annotations = [each for _, found in context.studio.annotations.by_task(work.id, task.id) for each in found]
+    said, before = said_of(work, annotations), tracks.load(context.settings.data_dir, work.key, task.id)
+    made = Made(state_of(work), said.marks)
+    try:
+        stored = replace(_tracked(work, task, said, before), made=made)
+    except (CustomModelError, VideoError) as error:
+        if error.passes:
+            raise
+        problem = f"Task {task.id} has no tracks: {error}"
+        stored = StoredTracks(replace(made, problem=problem), highest=before.highest if before else 0)
+    given = _give(work, task, stored, said)
+    if stored.made.problem or (before is not None and before.made.problem):
+        tell(work, made_by_task(work))
+    if given and registry.active_version(context.redis, project_key) is None:
+        pin(work, KEYFRAMES_VERSION)
+    return stored.made.problem or f"found {counted(len(stored.shown), 'track')} in the video of task {task.id}"
+
+
+def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bool:
+    """Keeps the tracks, and puts them into the task's prediction: of one that somebody works on only where they have drawn a box
+    that is followed. Returns whether it has one now. Raises StorageError, Gone and PredictionRefused."""
+    data_dir, predictions = work.context.settings.data_dir, work.context.studio.predictions
+    version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
+    with pushing(work):
+        tracks.save(data_dir, work.key, task.id, stored)
+        number = predictions.untouched(work.id, task.id, version)
+        there = [each for each in predictions.of(task.id) if each.get("model_version") == version]
+        if number is None and said.drawn:
+            if not there:
+                nothing = {"task": task.id, "model_version": version, "score": 0.0, "result": []}
+                return push_one(work, with_tracks(work, task, nothing))
+            number = int(there[-1]["id"])
+        shown = next((each for each in there if each["id"] == number), None)
+        if number is None or shown is None:
+            return False
+        item = _kept(work, version, task, shown)
+        renewed = with_tracks(work, task, item)
+        if renewed != item:
+            predictions.replace(number, renewed)
+            stored_predictions.save(data_dir, work.key, renewed)
+        return True
+
+
+def _kept(work: ProjectWork, version: str, task: Task, shown: dict[str, Any]) -> dict[str, Any]:
+    """A prediction as it was pushed; where its file is lost, as Label Studio has it."""
+    kept = stored_predictions.load(work.context.settings.data_dir, work.key, version, task.id)
+    score = shown.get("score")
+    there = {"model_version": version, "score": float(score) if score is not None else 0.0, "result": shown["result"]}
+    return {**(kept or there), "task": task.id}
+
+
+@dataclass(frozen=True)
+class _Video:
+    """The video of one question about boxes."""
+
+    path: Path
+    grid: StudioGrid
+    question: Question
+    least: float
+
+    def stored(self, track: Track, label: str | None = None, drawn: str = "") -> StoredTrack | None:
+        """The key frames of a track, without a number; None where Label Studio shows no frame of it."""
+        dense = np.full((len(self.grid.timeline), 4), np.nan)
+        dense[track.frames] = track.boxes
+        rows = at_studio_frames(dense, self.grid)
+        frames = np.flatnonzero(~np.isnan(rows[:, 0])) + 1
+        keys = [
+            (key.frame, *(round(100 * float(each), _DIGITS) for each in key.box), key.enabled)
+            for key in thin(frames, rows[frames - 1].astype(np.float32), self.least)
+        ]
+        score = round(min(max(float(track.score), 0.0), 1.0), 4)
+        return StoredTrack(0, self.question.from_name, tuple(keys), score, label, drawn) if keys else None  # type: ignore[arg-type]
+
+
+def _tracked(work: ProjectWork, task: Task, said: Said, before: StoredTracks | None) -> StoredTracks:
+    """The task's tracks, without what they were made from. What is known already is not looked for again. Raises VideoError
+    and CustomModelError."""
+    known = before if before is not None and before.made.state == state_of(work) and not before.made.problem else None
+    old = before.tracks if before is not None else ()
+    highest = before.highest if before is not None else 0
+    every: list[StoredTrack] = []
+    lengths: dict[str, tuple[int, float, float]] = {}
+    looked_at: set[str] = set()
+    for position, question in enumerate(work.config.tracks):
+        control = question.from_name
+        drawn = [each for each in said.drawn if each.control == control]
+        file = task_video(work.context, question, task, report)
+        first, last = (100 * at / len(work.config.tracks) for at in (position, position + 1))
+        with naming(task, question, file), part(first, last):
+            timeline = read_timeline(file.path)
+            grid = studio_grid(timeline, question.framerate_of(task.data))
+            video = _Video(file.path, grid, question, work.settings.track_iou)
+            of_control = [each for each in old if each.control == control]
+            if known is not None:
+                found = [each for each in of_control if not each.drawn]
+            else:
+                # Two controls on one video ask for two kinds of objects, which a detector does not tell apart.
+                again = question.video in looked_at
+                found = numbered([] if again else _found(work, video), of_control, len(grid), highest)
+            looked_at.add(question.video)
+            followed = _followed(video, drawn, said, of_control, anew=known is None)
+        own = named(joined(found, followed, len(grid), max([highest, *(each.number for each in found)])), said)
+        highest = max([highest, *(each.number for each in own)])
+        every += own
+        length = Length.of(grid)
+        lengths[control] = length.frames, length.duration, length.framerate
+    return StoredTracks(Made(), tuple(every), lengths, highest)
+
+
+def _found(work: ProjectWork, video: _Video) -> list[StoredTrack]:
+    detector: Detector = _DETECTORS[work.settings.detector]()
+    least = least_score(work, video.question)
+    limits = Limits(least, work.settings.smallest_box, work.settings.largest_box, most_tracks=work.settings.max_tracks)
+    found = find_tracks(
+        video.path,
+        video.grid.timeline,
+        detector,
+        limits,
+        lambda share: report(100 * share, "looking for objects"),
+    )
+    stored = (video.stored(each) for each in found if each.score >= least)
+    return [each for each in stored if each is not None]
+
+
+def _followed(
+    video: _Video, drawn: Sequence[Drawn], said: Said, before: Sequence[StoredTrack], *, anew: bool
+) -> list[StoredTrack]:
+    """The tracks of the drawn boxes, in their order, after those that are in an annotation though their box is not there any
+    more. A track that was followed before keeps its number, also when it is followed `anew`; 0 is that of a new one."""
+    marks, regions = {each.mark for each in drawn}, {each.region for each in drawn}
+    old = {each.drawn: each for each in before if each.drawn}
+    accepted = [
+        each
+        for mark, each in old.items()
+        if mark not in marks
+        and not any(mark.startswith(region) for region in regions)
+        and (each.control, each.number) in said.kept
+    ]
+    found = []
+    for box in drawn:
+        followed = (None if anew else old.get(box.mark)) or _follow(video, box)
+        if followed is not None:
+            earlier = next((each.number for mark, each in old.items() if mark.startswith(box.region)), 0)
+            found.append(replace(followed, number=followed.number or box.number or earlier))
+    return [*accepted, *found]
+
+
+def _follow(video: _Video, drawn: Drawn) -> StoredTrack | None:
+    """None where the box is outside of the picture."""
+    frame = drawn.track.keys[0].frame
+    turned = drawn.track.keys[0].rotation != 0
+    [box] = upright(drawn.track.boxes(np.array([frame])), _aspect(video) if turned else 1.0) / 100
+    if np.isnan(box).any():
+        return None
+    allow_for_video(video.path)
+    label = drawn.track.labels[0] if drawn.track.labels else None
+    one: Boxes = box.astype(np.float32)
+    found = track_from_box(
+        video.path,
+        video.grid.timeline,
+        video.grid.index(frame),
+        one,
+        label,
+        lambda share: report(100 * share, "following a drawn box"),
+    )
+    return video.stored(found, label, drawn.mark)
+
+
+def _aspect(video: _Video) -> float:
+    """Width / height of the picture as it is shown."""
+    _, coded = next(iter(decode_whole(video.path, video.grid.timeline)))
+    height, width = Scaled(512)(coded.frame).shape[:2]
+    return float(width / height)
