@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -84,12 +84,13 @@ class ProjectSettings:
     companion: bool = False
     resolution: Literal[160, 224, 320] = 160
     roi: RegionOfInterest | None = None
-    detector: Literal["motion", "people", "none"] = "motion"
-    smallest_box: float = 0.0
-    largest_box: float = 100.0
-    max_tracks: int = 50
-    track_iou: float = 0.9
-    model_score_threshold: float | None = None
+    # Trainings, which know their settings by their `repr`, learn nothing from boxes.
+    detector: Literal["motion", "people", "none"] = field(default="motion", repr=False)
+    smallest_box: float = field(default=0.0, repr=False)
+    largest_box: float = field(default=100.0, repr=False)
+    max_tracks: int = field(default=50, repr=False)
+    track_iou: float = field(default=0.9, repr=False)
+    model_score_threshold: float | None = field(default=None, repr=False)
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.

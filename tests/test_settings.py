@@ -234,6 +234,12 @@ class TestExtraParams:
             },
             "resolution": 320,
             "roi": (25, 10, 50, 60),
+            "detector": "people",
+            "smallest_box": 1,
+            "largest_box": 40.5,
+            "max_tracks": 4,
+            "track_iou": 0.8,
+            "model_score_threshold": 0,
         }
         settings, problems = parse_project_settings(given)
         assert problems == ()
@@ -271,6 +277,14 @@ class TestExtraParams:
             ("resolution", 224.0),
             ("roi", [50, 50, 60, 60]),
             ("roi", "left"),
+            ("detector", "yolo"),
+            ("smallest_box", 101),
+            ("largest_box", "40%"),
+            ("max_tracks", 0),
+            ("track_iou", 1),
+            ("model_score_threshold", 1.5),
+            ("model_score_threshold", True),
+            ("model_score_threshold", float("nan")),
         ],
     )
     def test_a_wrong_one_is_named_and_the_others_apply(self, name: str, value: object) -> None:
@@ -291,11 +305,20 @@ class TestExtraParams:
             ({"Roi": [0, 0, 50, 50]}, "roi"),
             ({"samplin": "unique"}, "sampling"),
             ({"blitz": {"cycle": 3}}, "blitz.cycles"),
+            ({"detectors": "motion"}, "detector"),
         ],
     )
     def test_of_a_key_that_is_nearly_right_the_right_one_is_named(self, given: dict[str, Any], meant: str) -> None:
         _, (problem,) = parse_project_settings(given)
         assert problem.endswith(f"is unknown and was ignored; did you mean {meant!r}?")
+
+    def test_the_smallest_box_is_not_above_the_largest(self) -> None:
+        settings, (problem,) = parse_project_settings({"smallest_box": 30, "largest_box": 20})
+        assert problem == "Extra param 'smallest_box' was ignored: 30 is above 'largest_box', 20."
+        assert (settings.smallest_box, settings.largest_box) == (0, 20)
+
+    def test_what_is_about_boxes_alone_trains_nothing_anew(self) -> None:
+        assert repr(ProjectSettings(detector="people", max_tracks=3)) == repr(ProjectSettings())
 
     def test_of_one_that_is_like_no_other_all_are_listed(self) -> None:
         _, (problem,) = parse_project_settings({"xyz": 1})

@@ -122,8 +122,8 @@ def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None =
     tasks, and when one changed last; `since`: the last time up to which changed tasks were compared. `trained`, `asked`:
     state of the annotations that a training knew of, and for which one was queued. `decided`: newest version that was
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
-    `more` while more of them lack than may wait at once; `tracks`: the same of tracks of boxes. `entries`: which ML backend entries reach us.
-    `controls`: those of the label config that suggestions were made for. `rollout`: a version
+    `more` while more of them lack than may wait at once; `tracks`: the same of tracks of boxes.
+    `entries`: which ML backend entries reach us. `controls`: those of the label config that suggestions were made for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
     no task had two of one version. `seconds`: for how
     long it is remembered, where that is not for good."""

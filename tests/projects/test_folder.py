@@ -15,6 +15,7 @@ KEY = "7.1769860800"
 PLACES = {
     **{name: name for name in ("models", "exports", "labelled", "predictions", "order", "stopping", "views", "sheets")},
     "pictures": "pictures",
+    "tracks": "tracks",
     "account": "labelled/account",
     "training": "training.json",
     "quality": "quality.json",
@@ -22,7 +23,7 @@ PLACES = {
     "task_labels": "task_labels.json",
     "studio": ".studio",
 }
-MADE_AGAIN = {"predictions", "order", "stopping", "views", "sheets", "pictures"}
+MADE_AGAIN = {"predictions", "order", "stopping", "views", "sheets", "pictures", "tracks"}
 
 
 @pytest.fixture

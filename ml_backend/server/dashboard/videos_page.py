@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
-from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
+from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view, tracks
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
 from ml_backend.provenance import ModelVersion
@@ -128,6 +128,7 @@ def video_page(project_id: int, task: int) -> str:
         findings=registry.findings_of(backend().redis, project.key).get(task, []),
         sheet=task_view.load_sheet(data_dir, project.key, task),
         account=label_report.load_account(data_dir, project.key, task),
+        tracks=tracks.made_of(data_dir, project.key, task),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from known_project import queued
 from loopback import serving
 from redis import Redis
-from studio import KEY, Studio, drawn
+from studio import BACKEND, KEY, Studio, drawn
 
 from benchmarks.objects.scenes import Filmed, Scene, film
 from ml_backend.jobs.box_tracks import with_tracks
@@ -22,12 +22,13 @@ from ml_backend.jobs.objects.track import track
 from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.train import train
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import ReadTracks, read_tracks
 from ml_backend.objects.boxes import iou
-from ml_backend.projects import registry, stored_predictions, tracks
+from ml_backend.projects import links, registry, stored_predictions, tracks
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
@@ -69,10 +70,6 @@ def studio(scene: Filmed) -> Studio:
 def context(
     studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[JobContext]:
-    from studio import BACKEND
-
-    from ml_backend.projects import links
-
     studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
@@ -133,7 +130,8 @@ def test_boxes_alone_are_shown_without_anybody_doing_anything(
     context: JobContext, studio: Studio, scene: Filmed
 ) -> None:
     assert suggest(KEY, 1) == "task 1 asks about no frame"
-    assert studio.project is not None and studio.project["model_version"] == "keyframes-v1"
+    assert studio.project is not None
+    assert studio.project["model_version"] == "keyframes-v1"
     assert "track 1" in queued(context.redis)
     assert track(KEY, 1) == "found 2 tracks in the video of task 1"
     found = shown(studio)
@@ -145,7 +143,8 @@ def test_boxes_alone_are_shown_without_anybody_doing_anything(
     [prediction] = studio.predictions
     assert prediction["score"] == min(each.score or 0 for each in found.tracks) > 0
     kept = stored_predictions.load(context.settings.data_dir, KEY, "keyframes-v1", 1)
-    assert kept is not None and kept["result"] == prediction["result"]
+    assert kept is not None
+    assert kept["result"] == prediction["result"]
 
 
 def test_tracks_that_are_there_first_come_with_the_suggestions_and_with_a_models_prediction(
@@ -163,9 +162,8 @@ def test_tracks_that_are_there_first_come_with_the_suggestions_and_with_a_models
     submit(studio, [{**each, "origin": "manual"} for each in cats], "2026-02-01T12:00:00Z")
     train(KEY)
     suggest(KEY, 2)
-    from ml_backend.jobs.suggestions.embed import embed
-
-    embed(KEY, 1), embed(KEY, 2)
+    embed(KEY, 1)
+    embed(KEY, 2)
     rollout(KEY, "cold-v1")
     assert registry.active_version(redis, KEY) == "cold-v1"
     assert len(shown(studio, 1, "cold-v1").tracks) == 2
@@ -201,14 +199,16 @@ def test_numbers_stay_when_the_settings_change_and_what_is_left_out_gives_its_nu
     ask(redis, studio, ALONE)
     track(KEY, 1)
     again = shown(studio).tracks
-    assert len(again) == 2 and left.id in {each.id for each in again}
+    assert len(again) == 2
+    assert left.id in {each.id for each in again}
 
 
 def test_a_reconcile_queues_what_has_no_tracks_by_the_settings_of_now(
     context: JobContext, studio: Studio, redis: Redis
 ) -> None:
     suggest(KEY, 1)
-    assert "1 tasks to track" in reconcile(KEY) or "track 1" in queued(redis)
+    reconcile(KEY)
+    assert "track 1" in queued(redis)
     for key in redis.scan_iter("rq:*"):
         redis.delete(key)
     track(KEY, 1)
@@ -260,7 +260,8 @@ def test_a_task_that_was_annotated_before_it_had_a_prediction_gets_one_for_its_d
     draw_box(studio, scene, 60)
     track(KEY, 1)
     assert len(shown(studio).tracks) == 2
-    assert studio.project is not None and studio.project["model_version"] == "keyframes-v1"
+    assert studio.project is not None
+    assert studio.project["model_version"] == "keyframes-v1"
 
 
 def test_what_a_person_works_on_is_left_alone_but_for_a_drawn_box(context: JobContext, studio: Studio) -> None:
@@ -308,7 +309,8 @@ def test_a_broken_video_is_told_once_and_others_go_on(context: JobContext, studi
     studio.add_task(2, broken)
     assert track(KEY, 2).startswith("Task 2 has no tracks: ")
     [told] = problems(context)
-    assert told.startswith("Task 2 has no tracks: ") and "2.mp4" in told
+    assert told.startswith("Task 2 has no tracks: ")
+    assert "2.mp4" in told
     assert track(KEY, 1) == "found 2 tracks in the video of task 1"
     reconcile(KEY)
     assert "track 2" not in queued(context.redis)
