@@ -125,7 +125,7 @@ class Studio(Flask):
         """Of the drafts the token's user sees their own, and of all others' only that there are some."""
         own = [draft for draft in task["drafts"] if draft["user"] == USER]
         made = [p for p in self.predictions if p["task"] == task["id"]]
-        predicted = task["predictions"] or made
+        predicted = task.get("predictions") or made
         shown = {**task, "drafts": own, "draft_exists": bool(task["drafts"]), "predictions": predicted}
         return {name: shown[name] for name in included if name in shown}
 

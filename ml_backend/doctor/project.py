@@ -69,7 +69,8 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
         for each in config.questions
     )
     boxes = "; ".join(
-        f"<VideoRectangle name={each.from_name!r}> asks for boxes on <Video name={each.to_name!r}>, whose tracks are predicted"
+        f"<VideoRectangle name={each.from_name!r}> asks for boxes on <Video name={each.to_name!r}>, whose tracks are predicted "
+        "unless `detector` is `none`"
         for each in config.tracks
     )
     what = "; ".join(filter(None, (what, boxes)))

@@ -15,7 +15,7 @@ from loopback import serving
 from redis import Redis
 from studio import BACKEND, KEY, Studio, drawn
 
-from benchmarks.objects.scenes import Filmed, Scene, film
+from benchmarks.objects.scenes import HEIGHT, WIDTH, Filmed, Scene, film
 from ml_backend.jobs.box_tracks import with_tracks
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.objects.track import track
@@ -252,6 +252,34 @@ def test_one_drawn_box_is_followed_in_place_of_what_was_found(
     submit(studio, [], "2026-02-01T13:00:00Z")
     train(KEY)
     assert "track 1" in queued(redis)
+
+
+def test_of_two_boxes_on_one_subject_the_newest_is_followed_also_when_it_is_turned(
+    context: JobContext, studio: Studio, redis: Redis, scene: Filmed
+) -> None:
+    ask(redis, studio, SEVERAL)
+    suggest(KEY, 1)
+    draw_box(studio, scene, 60)
+    box = scene.truth[0].box(119)
+    assert box is not None
+    x, y, width, height = (box.astype(float) * (WIDTH, HEIGHT, WIDTH, HEIGHT)).tolist()
+    # A quarter turn about the corner that comes to lie at the top right.
+    turned = {"x": 100 * (x + width) / WIDTH, "y": 100 * y / HEIGHT, "rotation": 90}
+    sides = {"width": 100 * height / WIDTH, "height": 100 * width / HEIGHT}
+    key = {"frame": 120, "enabled": True, **turned, **sides}
+    outside = {**key, "x": 150, "y": 150, "rotation": 0}
+    items = [
+        {**head(name), "origin": "manual", "value": {"labels": ["rat"], "sequence": [each]}}
+        for name, each in (("turned", key), ("outside", outside))
+    ]
+    studio.tasks[1]["annotations"].append({"id": 2, "result": items, "updated_at": "2026-02-02T12:00:00Z"})
+    assert track(KEY, 1) == "found 2 tracks in the video of task 1"
+    found = shown(studio)
+    assert sorted(each.labels for each in found.tracks) == [(), ("rat",)]
+    [followed] = [each for each in found.tracks if each.labels]
+    truth = scene.truth[0]
+    there = followed.boxes(truth.frames + 1)[:, :4] / 100
+    assert float(np.nan_to_num(iou(there, truth.boxes)).mean()) > 0.7
 
 
 def test_a_task_that_was_annotated_before_it_had_a_prediction_gets_one_for_its_drawn_box(
