@@ -33,16 +33,19 @@ def track_from_box(
     box: Boxes,
     label: str | None = None,
     progress: Callable[[float], None] | None = None,
+    moving: list[Track] | None = None,
 ) -> Track:
     """The track of what `box`, (4,) shares of the picture, holds at frame index `frame`.
 
     Where a fixed camera sees it move, its track is that of what differs from the background, in the proportions of the drawn
     box; otherwise it is followed by its looks until it is lost. The box itself stays as it was drawn. `progress` is called with the
-    share of the work done, 0..1. Raises VideoUnreadable.
+    share of the work done, 0..1. `moving`: all tracks of what moves, where they are known already. Raises VideoUnreadable.
     """
     half = (lambda share: progress(share / 2)) if progress is not None else None
-    moving = of_what_moves(find_tracks(path, timeline, MotionDetector(), progress=half), frame, box)
-    found = moving if moving is not None else followed(path, timeline, frame, box)
+    if moving is None:
+        moving = find_tracks(path, timeline, MotionDetector(), progress=half)
+    of_it = of_what_moves(moving, frame, box)
+    found = of_it if of_it is not None else followed(path, timeline, frame, box)
     if progress is not None:
         progress(1.0)
     return found.labeled(label)

@@ -18,6 +18,8 @@ from ml_backend.projects.tracks import StoredTrack
 _SAME = 0.3
 # A track of which so much, on average over its own frames, is in another one is of the same object.
 _WITHIN = 0.4
+# Of a longer video some frames are compared.
+_MOST_FRAMES = 20_000
 
 Floats = NDArray[np.float64]
 
@@ -80,8 +82,8 @@ def named(tracks: Iterable[StoredTrack], said: Said) -> list[StoredTrack]:
 
 
 def _boxes(track: StoredTrack, frames: int) -> Floats:
-    """(frames, 4) in percent; NaN where there is none."""
-    return as_shown(track).boxes(np.arange(1, frames + 1))[:, :4]
+    """(m, 4) in percent at each of a video's `frames`, or evenly between them; NaN where there is none."""
+    return as_shown(track).boxes(np.linspace(1, frames, min(frames, _MOST_FRAMES)).round())[:, :4]
 
 
 def _overlap(one: Floats, other: Floats) -> float:

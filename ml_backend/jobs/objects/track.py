@@ -35,7 +35,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length
 from ml_backend.objects.boxes import Boxes, Track
 from ml_backend.objects.detector import Detector, Limits
-from ml_backend.objects.finder import Scaled, find_tracks
+from ml_backend.objects.finder import EVERYTHING, Scaled, find_tracks
 from ml_backend.objects.keyframes import thin
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.onebox import track_from_box
@@ -43,7 +43,7 @@ from ml_backend.objects.people import PeopleDetector
 from ml_backend.projects import registry, stored_predictions, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.queueing.limits import allow_for_video
-from ml_backend.video.timeline import StudioGrid, read_timeline, studio_grid
+from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole
 from ml_backend.wording import counted
 
@@ -117,14 +117,33 @@ def _kept(work: ProjectWork, version: str, task: Task, shown: dict[str, Any]) ->
     return {**(kept or there), "task": task.id}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Video:
-    """The video of one question about boxes."""
+    """The video of one question about boxes. `moving`: the tracks of all that moves in it, once they are known."""
 
     path: Path
     grid: StudioGrid
     question: Question
     least: float
+    moving: list[Track] | None = None
+
+    def find(self, detector: Detector, limits: Limits) -> list[Track]:
+        found = find_tracks(
+            self.path, self.grid.timeline, detector, limits, lambda share: report(100 * share, "looking for objects")
+        )
+        if isinstance(detector, MotionDetector) and limits == EVERYTHING:
+            self.moving = found
+        return found
+
+    def follow(self, frame: StudioFrame, box: Boxes, label: str | None) -> Track:
+        """The track of `box`, (4,) shares of the picture; however many there are, what moves is looked for once."""
+        if self.moving is None:
+            allow_for_video(self.path)
+            self.find(MotionDetector(), EVERYTHING)
+        allow_for_video(self.path)
+        report(50, "following a drawn box")
+        index = self.grid.index(frame)
+        return track_from_box(self.path, self.grid.timeline, index, box, label, moving=self.moving)
 
     def stored(self, track: Track, label: str | None = None, drawn: str = "") -> StoredTrack | None:
         """The key frames of a track, without a number; None where Label Studio shows no frame of it."""
@@ -179,14 +198,7 @@ def _found(work: ProjectWork, video: _Video) -> list[StoredTrack]:
     detector: Detector = _DETECTORS[work.settings.detector]()
     least = least_score(work, video.question)
     limits = Limits(least, work.settings.smallest_box, work.settings.largest_box, most_tracks=work.settings.max_tracks)
-    found = find_tracks(
-        video.path,
-        video.grid.timeline,
-        detector,
-        limits,
-        lambda share: report(100 * share, "looking for objects"),
-    )
-    stored = (video.stored(each) for each in found if each.score >= least)
+    stored = (video.stored(each) for each in video.find(detector, limits) if each.score >= least)
     return [each for each in stored if each is not None]
 
 
@@ -220,18 +232,8 @@ def _follow(video: _Video, drawn: Drawn) -> StoredTrack | None:
     [box] = upright(drawn.track.boxes(np.array([frame])), _aspect(video) if turned else 1.0) / 100
     if np.isnan(box).any():
         return None
-    allow_for_video(video.path)
     label = drawn.track.labels[0] if drawn.track.labels else None
-    one: Boxes = box.astype(np.float32)
-    found = track_from_box(
-        video.path,
-        video.grid.timeline,
-        video.grid.index(frame),
-        one,
-        label,
-        lambda share: report(100 * share, "following a drawn box"),
-    )
-    return video.stored(found, label, drawn.mark)
+    return video.stored(video.follow(frame, box.astype(np.float32), label), label, drawn.mark)
 
 
 def _aspect(video: _Video) -> float:
