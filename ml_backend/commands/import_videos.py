@@ -232,10 +232,10 @@ def _bars(quiet: bool) -> Iterator[Bar]:
     with progress_bars(quiet) as progress:
 
         @contextmanager
-        def begin(text: str, total: int) -> Iterator[Callable[[int], None]]:
-            row = progress.add_task(text, total=total)
+        def begin(text: str) -> Iterator[Callable[[float], None]]:
+            row = progress.add_task(text, total=1)
             try:
-                yield lambda done: progress.update(row, completed=done)
+                yield lambda share: progress.update(row, completed=share)
             finally:
                 progress.remove_task(row)
 
