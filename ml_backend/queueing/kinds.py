@@ -1,7 +1,8 @@
 """The kinds of jobs: which function does one, for how long at most, and in which order workers take them.
 
 Functions are named here and imported by the worker that does the job, so that the web process, which only queues them, does not load
-torch. A new kind of job is one line here; tests/queueing/test_kinds.py holds that each name leads to a function that takes a project.
+torch. A new kind of job is one line here; tests/queueing/test_kinds.py holds that each name leads to a function that takes a context
+and a project.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from typing import Any
 from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.backlog import make_again
 from ml_backend.jobs.companion.images import want_images
-from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version, has_features
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predictor import Predicted, Predictor, predictor
 from ml_backend.jobs.predictions.pushing import Held, among, push_lacking, push_one, pushing, renew
@@ -39,9 +39,8 @@ _EACH_TASK = 5.0
 
 
 @job
-def rollout(project_key: str, version: str) -> str:
+def rollout(context: JobContext, project_key: str, version: str) -> str:
     """Predicts every task without a dense annotation and pins the version; videos not embedded yet are embedded first."""
-    context = worker_context()
     redis = context.redis
 
     def follow() -> None:
@@ -83,9 +82,8 @@ def _roll_out(work: ProjectWork, version: str) -> str:
 
 
 @job
-def predict(project_key: str, task_number: int) -> str:
+def predict(context: JobContext, project_key: str, task_number: int) -> str:
     """Predicts one new task with the active version."""
-    context = worker_context()
     work = open_project(context, project_key)
     version = registry.active_version(context.redis, project_key)
     if version is None:
@@ -153,7 +151,9 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
 
     with Held(ProjectFolder(data_dir, work.key).path) as held:
         for position, task in enumerate(tasks, start=1):
-            report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
+            work.progress.report(
+                100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}"
+            )
             try:
                 found = predict(task, annotated.get(task.id))
             except VideoError as error:
@@ -184,7 +184,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
         scored = held.scored(data_dir, work.key, version, pushing(work))
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
             pushed += push(batch)
-            report(99, f"storing predictions, {pushed} so far")
+            work.progress.report(99, f"storing predictions, {pushed} so far")
     there = work.context.studio.predictions.lacking_among(work.id, version, left_out)
     told = [text for task, text in sorted(left_out.items()) if task in there]
     registry.set_problems(work.context.redis, work.key, "videos", told)
