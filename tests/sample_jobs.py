@@ -24,7 +24,7 @@ from ml_backend.errors import (
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import job
 from ml_backend.jobs.progress import Progress
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.liveness import in_hand
 from ml_backend.queueing.queue import enqueue, listing, request_after
 

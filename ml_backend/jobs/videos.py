@@ -22,7 +22,7 @@ from ml_backend.projects import asked_frames, reconcile_state, registry, stored_
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.interventions import drop_tasks
-from ml_backend.queueing.limits import allow, allow_for_video
+from ml_backend.queueing.job_limits import allow, allow_for_video
 from ml_backend.queueing.liveness import in_hand
 from ml_backend.roi import ROI, RoiError, roi_of
 from ml_backend.video.cache import VideoFile

@@ -30,7 +30,7 @@ from ml_backend.learning.head import Head
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
-from ml_backend.learning.whole import WholeHead
+from ml_backend.learning.whole_video import WholeHead
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.video.timeline import read_timeline
 from sampling.candidates import unit

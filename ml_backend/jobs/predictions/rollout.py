@@ -24,7 +24,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.projects import registry, task_view
 from ml_backend.projects.folder import ProjectFolder
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue, has_failed, request_after
 
 log = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ from ml_backend.learning.versions import ModelCard
 from ml_backend.projects import registry
 from ml_backend.projects.training_choice import MODEL_FILES
 from ml_backend.provenance import ModelVersion
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import some
 

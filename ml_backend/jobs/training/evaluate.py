@@ -17,7 +17,7 @@ from ml_backend.jobs.training.train import newest_learnt
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.measurements import Calibration, Metrics
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
-from ml_backend.learning.whole import cross_validated_whole
+from ml_backend.learning.whole_video import cross_validated_whole
 from ml_backend.queueing.queue import enqueue
 
 

@@ -27,7 +27,7 @@ from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.networks import Network, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
 from ml_backend.projects import registry
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 
 if TYPE_CHECKING:
     from ml_backend.learning.finetune import Curve

@@ -14,7 +14,7 @@ from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
-from ml_backend.learning.whole import LabelledWhole, whole_labels
+from ml_backend.learning.whole_video import LabelledWhole, whole_labels
 from ml_backend.projects import registry
 from ml_backend.wording import some
 

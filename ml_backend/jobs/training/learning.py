@@ -20,7 +20,7 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
 from ml_backend.learning.measurements import ENOUGH_VIDEOS, Measurements, Metrics, TrainingCurves
 from ml_backend.learning.versions import Learnt
-from ml_backend.learning.whole import cross_validated_whole, fit_whole
+from ml_backend.learning.whole_video import cross_validated_whole, fit_whole
 from ml_backend.projects import registry
 
 # Whole timelines that people have judged, from which on Blitz takes over.
