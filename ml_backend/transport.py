@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,9 +17,6 @@ from urllib.parse import urlsplit
 
 import certifi
 import httpx
-import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
 
 from ml_backend.errors import SettingsError
 
@@ -49,6 +47,9 @@ def proxy_of(url: str) -> str | None:
         return None
     if _is_this_machine(host):
         return None
+    # The web process has no room for it, and asks nobody before it is asked.
+    from requests.utils import get_environ_proxies, select_proxy
+
     proxy = select_proxy(url, get_environ_proxies(url))
     if proxy is None:
         return None
@@ -105,30 +106,6 @@ class KeptConnections(httpx.BaseTransport):
         self._new.close()
 
 
-def session(url: str) -> requests.Session:
-    """A session of requests for the host of `url` alone. Raises SettingsError."""
-    # What it would take from the environment is put in here, but for the logins of other servers in .netrc.
-    made = requests.Session()
-    made.trust_env = False
-    made.mount("https://", TrustingAdapter())
-    if proxy := proxy_of(url):
-        made.proxies = {"http": proxy, "https": proxy}
-    return made
-
-
-class TrustingAdapter(HTTPAdapter):
-    """Trusts what `certificates` does."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=certificates())
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """The context has them already."""
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **kwargs, ssl_context=certificates())
-
-
 def why(error: BaseException, url: str, *, proxied: bool = True) -> tuple[str, str | None]:
     """Why a request of `url` failed, for a sentence's brackets, and what to do, where the certificate or the proxy is the reason."""
     for cause in _causes(error):
@@ -160,10 +137,12 @@ def _remedy_of(reason: str) -> str:
 
 
 def _is_about_connecting(error: BaseException) -> bool:
+    # Who has not loaded requests has no error of it.
+    requests = sys.modules.get("requests")
+    if requests is not None and isinstance(error, requests.ConnectionError | requests.Timeout):
+        return True
     # Hugging Face's library has an httpx of its own, with the same names.
-    return isinstance(error, requests.ConnectionError | requests.Timeout) or any(
-        kind.__name__ == httpx.TransportError.__name__ for kind in type(error).__mro__
-    )
+    return any(kind.__name__ == httpx.TransportError.__name__ for kind in type(error).__mro__)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

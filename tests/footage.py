@@ -166,7 +166,7 @@ def importer(studio: Studio, tmp_path: Path) -> Iterator[Import]:
     """What an import begins with, having asked the studio afresh what it holds."""
 
     @contextmanager
-    def no_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    def no_bar(text: str) -> Iterator[Callable[[float], None]]:
         yield lambda done: None
 
     with serving(studio) as url:

@@ -21,8 +21,10 @@ from ml_backend.errors import (
     StorageError,
     VideoUnreadable,
 )
-from ml_backend.jobs.job import job, report
-from ml_backend.queueing.limits import allow
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
+from ml_backend.jobs.progress import Progress
+from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.liveness import in_hand
 from ml_backend.queueing.queue import enqueue, listing, request_after
 
@@ -34,7 +36,7 @@ def connection() -> Redis:
     return found
 
 
-def act(kind: str, *arguments: str | int) -> str:
+def act(progress: Progress, kind: str, *arguments: str | int) -> str:
     redis = connection()
     note = " ".join(map(str, (kind, *arguments)))
     redis.rpush("ran", note)
@@ -70,7 +72,7 @@ def act(kind: str, *arguments: str | int) -> str:
         raise Gone("Task 1 is gone.", "Nothing is to be done.")
     if command == "report for ever":
         for percent in range(60):
-            report(percent, f"{percent} seconds")
+            progress.report(percent, f"{percent} seconds")
             redis.set("reporting", 1)
             time.sleep(1)
     if command == "take two seconds":
@@ -83,7 +85,7 @@ def act(kind: str, *arguments: str | int) -> str:
         redis.set("abandoned at", max(score for _, score in redis.zrange(registry.key, 0, -1, withscores=True)))
         time.sleep(2)
     if command == "report":
-        report(25, "a quarter")
+        progress.report(25, "a quarter")
         redis.set("shown", json.dumps(listing(redis)["running"]))
     return f"did {note}"
 
@@ -91,8 +93,8 @@ def act(kind: str, *arguments: str | int) -> str:
 def stand_in(kind: str) -> Callable[..., str]:
     """The job of a kind. RQ finds it by its name in this module."""
 
-    def run(*arguments: str | int) -> str:
-        return act(kind, *arguments)
+    def run(context: JobContext, *arguments: str | int) -> str:
+        return act(context.progress, kind, *arguments)
 
     run.__name__ = kind
     return job(run)

@@ -27,6 +27,7 @@ EVERYWHERE = {
     "logs",
     "provenance",
     "roi",
+    "requests_transport",
     "transport",
     "wording",
 }
@@ -68,6 +69,7 @@ MAY_USE: dict[str, set[str]] = {
     "logs": set(),
     "provenance": set(),
     "roi": set(),
+    "requests_transport": set(),
     "transport": set(),
     "wording": set(),
     "annotation": {"video"},
@@ -198,6 +200,7 @@ def test_the_web_process_loads_nothing_heavy() -> None:
         "label_studio_ml",
         "label_studio_sdk",
         "cv2",
+        "requests",
         "sklearn",
     }
 

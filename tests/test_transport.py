@@ -18,7 +18,7 @@ from flask import Flask, Response, jsonify
 from forwarding import Authority, proxy
 from loopback import closed_port, serving
 
-from ml_backend import transport
+from ml_backend import requests_transport, transport
 from ml_backend.commands.backend import There
 from ml_backend.errors import ColdblitzError, LabelStudioUnreachable, SettingsError, VideoUnreachable
 from ml_backend.features.hub import fetch_model_folder
@@ -99,7 +99,7 @@ WAYS: dict[str, Callable[[str, Path], object]] = {
     "video of Label Studio": lambda url, folder: _videos(folder, url).fetch(f"{url}/a.mp4", {}),
     "command": lambda url, _: There(url).call("GET", "/jobs"),
     "doctor": lambda url, _: _ok(check_label_studio(url, 5)) and _ok(check_token(url, PERSONAL, 5)),
-    "demo": lambda url, _: transport.session(url).get(f"{url}/jobs", timeout=5).json(),
+    "demo": lambda url, _: requests_transport.session(url).get(f"{url}/jobs", timeout=5).json(),
     "Hugging Face": lambda url, folder: fetch_model_folder(
         "somebody/network", folder, [], "Not fetched ({}).", "", url
     ),
@@ -295,7 +295,7 @@ def test_weights_are_fetched_like_everything_else(
 
 
 # `reach` connects by itself, to addresses that it has checked.
-CONNECTING = {"ml_backend/transport.py", "ml_backend/video/safe_http.py"}
+CONNECTING = {"ml_backend/transport.py", "ml_backend/requests_transport.py", "ml_backend/video/safe_http.py"}
 
 
 def test_nothing_connects_past_it() -> None:

@@ -44,16 +44,12 @@ def studio() -> Studio:
 
 
 @pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[JobContext]:
+def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[JobContext]:
     """The worker's context, with a data folder of its own, for a Label Studio that is `studio`."""
     studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
         made = JobContext(
             replace(redis_settings, label_studio_url=url, redis_url=redis_url(redis_settings), data_dir=tmp_path)
         )
-        for module in ("reconciling.reconcile", "suggestions.suggest", "companion.images"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()

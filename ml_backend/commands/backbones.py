@@ -27,7 +27,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The names that BACKBONE may have: torchvision's, and timm's where it is installed. Example: coldblitz backbones list vit"""
-    from ml_backend.jobs.training.comparing import backbone_names
+    from ml_backend.jobs.training.backbone_comparison import backbone_names
 
     names, lacking = backbone_names()
     if lacking:
@@ -49,7 +49,7 @@ def bench(
     held-out frames, and how fast it is here. Example: coldblitz backbones bench --project 1"""
     from ml_backend.jobs.context import worker_context
     from ml_backend.jobs.project import open_project
-    from ml_backend.jobs.training.comparing import bench_sample, compared
+    from ml_backend.jobs.training.backbone_comparison import bench_sample, compared
 
     def told(text: str) -> None:
         typer.echo(text, err=True)

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from requests.auth import HTTPBasicAuth
 
-from ml_backend import transport
+from ml_backend import requests_transport, transport
 from ml_backend.errors import SettingsError
 from ml_backend.projects import job_requests, label_report, model_versions, registry, reports, training_choice
 from ml_backend.projects.model_versions import CardInLine, VersionSummary
@@ -194,7 +194,7 @@ class There:
         login = HTTPBasicAuth(user.encode(), password.encode()) if user and password else None
         try:
             # Nobody else is to get the login.
-            answer = transport.session(self.url).request(
+            answer = requests_transport.session(self.url).request(
                 method,
                 f"{self.url}{path}",
                 params=query,

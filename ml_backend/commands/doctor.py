@@ -25,7 +25,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
 def examine(environment: Mapping[str, str], project: int | None) -> Iterator[Check]:
     """Checks everything, or with `project` that project alone beside the rest. Goes on behind a fault as far as it can."""
     # Imported here: the SDK, OpenVINO and the decoder take seconds, and `--help` needs none of them.
-    from ml_backend.doctor.machine import check_codecs, check_machine
+    from ml_backend.doctor.machine_checks import check_codecs, check_machine
     from ml_backend.labelstudio.access import check_label_studio, check_token
 
     try:
@@ -48,7 +48,7 @@ def examine(environment: Mapping[str, str], project: int | None) -> Iterator[Che
 
 
 def _projects(settings: Settings, number: int | None) -> Iterator[Check]:
-    from ml_backend.doctor.project import check_project
+    from ml_backend.doctor.project_checks import check_project
     from ml_backend.jobs.context import JobContext
 
     context = JobContext(settings)

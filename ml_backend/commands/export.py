@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
-    from ml_backend.export.write import Bar, Step
+    from ml_backend.export.write import Bar
 
 
 class Form(StrEnum):
@@ -99,9 +99,10 @@ def _shares(text: str | None) -> tuple[float, float, float] | None:
 def _bar(quiet: bool) -> Iterator[Bar]:
     with progress_bars(quiet) as progress:
 
-        def begin(text: str, total: int | None) -> Step:
-            row = progress.add_task(text, total=total)
-            return lambda done: progress.update(row, completed=done)
+        def begin(text: str) -> Callable[[float], None]:
+            # Until something is done nobody knows how long it takes: the bar only moves.
+            row = progress.add_task(text, total=None)
+            return lambda share: progress.update(row, completed=share, total=1 if share else None)
 
         yield begin
 

@@ -18,8 +18,8 @@ from ml_backend.errors import LabelConfigError, SettingsError
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
-    from ml_backend.importing.bring import Outcome
     from ml_backend.importing.folder_watch import Arrivals
+    from ml_backend.importing.import_video import Outcome
     from ml_backend.importing.origins import Bar, Importer
     from ml_backend.importing.recipe import Recipe
     from ml_backend.labelstudio.label_config import Question
@@ -73,8 +73,8 @@ def import_videos(
     """Videos into a project: checked, repaired with --fix, each once. Run again after an interruption, it goes on where
     it stopped. Exit code 1 when something could not be imported, else 0, also when all was there already.
     Example: coldblitz import films/*.mp4 --project 1 --fix --segment 60s"""
-    from ml_backend.importing.bring import bring, summary
     from ml_backend.importing.folder_watch import Arrivals
+    from ml_backend.importing.import_video import bring, summary
 
     settings = Settings.from_environment()
     recipe = _recipe(clip, segment, fps, fix, raw_fps)
@@ -116,7 +116,7 @@ def import_videos(
 
 
 def _watch(arrivals: Arrivals, importer: Importer, console: Console, as_json: bool) -> None:
-    from ml_backend.importing.bring import bring
+    from ml_backend.importing.import_video import bring
 
     told: dict[str, Outcome] = {}
     try:
@@ -232,10 +232,10 @@ def _bars(quiet: bool) -> Iterator[Bar]:
     with progress_bars(quiet) as progress:
 
         @contextmanager
-        def begin(text: str, total: int) -> Iterator[Callable[[int], None]]:
-            row = progress.add_task(text, total=total)
+        def begin(text: str) -> Iterator[Callable[[float], None]]:
+            row = progress.add_task(text, total=1)
             try:
-                yield lambda done: progress.update(row, completed=done)
+                yield lambda share: progress.update(row, completed=share)
             finally:
                 progress.remove_task(row)
 

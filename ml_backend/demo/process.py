@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 
-from ml_backend import transport
+from ml_backend import requests_transport
 from ml_backend.errors import ColdblitzError
 from ml_backend.processes import die_with_parent
 
@@ -112,7 +112,7 @@ def wait_until(child: Child, ready: Callable[[], bool], seconds: float) -> None:
 def answers(url: str) -> bool:
     """Whether a GET of `url` is answered with 200 now."""
     try:
-        return transport.session(url).get(url, timeout=2).status_code == 200
+        return requests_transport.session(url).get(url, timeout=2).status_code == 200
     except requests.RequestException:
         return False
 
@@ -139,7 +139,7 @@ class Backend:
     child: Child
 
     def get(self, path: str) -> Any:
-        answer = transport.session(self.url).get(f"{self.url}{path}", timeout=10)
+        answer = requests_transport.session(self.url).get(f"{self.url}{path}", timeout=10)
         answer.raise_for_status()
         return answer.json()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from ml_backend import transport
+from ml_backend import requests_transport
 from ml_backend.demo.process import Child, DidNotStart, answers, free_port, start, wait_until
 from ml_backend.errors import SettingsError
 
@@ -68,7 +68,7 @@ class Studio:
         """Calls Label Studio's API as the demo's user; returns the JSON, raises `requests.HTTPError` with the body on
         4xx and 5xx."""
         headers = {"Authorization": f"Token {self.legacy_token}"}
-        answer = transport.session(self.url).request(
+        answer = requests_transport.session(self.url).request(
             method, f"{self.url}{path}", headers=headers, timeout=120, **options
         )
         if not answer.ok:

@@ -21,7 +21,7 @@ def write_clips(
     videos: Sequence[Video],
     choice: Choice,
     file_of: Callable[[Video], Path],
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> int:
     """A folder per label with an H.264 file for each run of it; returns how many. Of `choice` what speaks of single pictures
     has no say. Raises SettingsError when `path` is there already, StorageError and VideoError."""
@@ -30,7 +30,7 @@ def write_clips(
     fingerprint = repr(
         sorted((task, [(run.start, run.stop, label) for run, label in mine]) for task, mine in chosen.items())
     )
-    done = 0
+    done, count = 0, sum(map(len, chosen.values()))
     with opened(path, fingerprint) as target, tempfile.TemporaryDirectory() as scratch:
         for video in videos:
             begin = f"{stem(video.name)}_task{video.task.id}_frames"
@@ -46,7 +46,7 @@ def write_clips(
                         target.write(names[key], clip.read_bytes())
                         clip.unlink()
             done += len(names)
-            progress(done)
+            progress(done / count if count else 0.0)
     return done
 
 

@@ -105,11 +105,11 @@ def write_dataset(
     choice: Choice,
     layout: Layout,
     file_of: Callable[[Video], Path],
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> dict[str, Any]:
     """Writes the pictures of `plan` and a card, `dataset.json`; returns the card.
 
-    `file_of`: the file of a video. `progress` is told how many of the plan's pictures are done. Raises SettingsError when
+    `file_of`: the file of a video. `progress` is called with the share of the plan's pictures that are done. Raises SettingsError when
     `path` is there already, and StorageError; a video that cannot be used is left out and named on the card.
     """
     folders = folder_names(dict.fromkeys([*source.labels, *([choice.none] if choice.none else [])]))
@@ -130,7 +130,7 @@ def write_dataset(
             except VideoError as error:
                 left_out.append(f"Task {video.task.id} is left out: {error}")
             done += len(picked)
-            progress(done)
+            progress(done / len(plan))
         counts = {part: dict(sorted(Counter(row.label for row in mine).items())) for part, mine in rows.items()}
         card = {
             "made": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ml_backend.export.choose import Choice
-from ml_backend.export.write import Step, write_export
-from ml_backend.jobs.context import worker_context
-from ml_backend.jobs.job import job, report
+from ml_backend.export.write import write_export
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.projects import job_requests
@@ -13,12 +13,11 @@ from ml_backend.queueing.queue import enqueue
 
 
 @job
-def export(project: str, name: str) -> str:
+def export(context: JobContext, project: str, name: str) -> str:
     """Makes the export `name` of a project (see `projects/job_requests.py`) in place of an older one.
 
     Raises SettingsError when nothing is labelled, StorageError and LabelStudioError.
     """
-    context = worker_context()
     work = open_project(context, project)
     redis = context.redis
     final = job_requests.export_path(context.settings.data_dir, project, name)
@@ -33,12 +32,8 @@ def export(project: str, name: str) -> str:
         if not ours:
             return f"{name} is being created, and will be created again after that"
         fresh.unlink(missing_ok=True)
-        written = write_export(work, fresh, None, Choice(every=job_requests.export_every(name)), _bar)
+        written = write_export(work, fresh, None, Choice(every=job_requests.export_every(name)), context.progress.share)
         fresh.replace(final)
     counted = written.get("pictures", written.get("rows"))
     left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""
     return f"{name}: {counted} {'pictures' if 'pictures' in written else 'rows'}{left_out}"
-
-
-def _bar(text: str, total: int | None) -> Step:
-    return lambda done: report(100 * done / total if total else 0, text)

@@ -24,7 +24,7 @@ from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels, is_exclusive
-from ml_backend.learning.whole import whole_labels
+from ml_backend.learning.whole_video import whole_labels
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import registry
 from ml_backend.video.cache import VideoFile

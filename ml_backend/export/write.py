@@ -18,9 +18,8 @@ from ml_backend.export.tables import writing
 from ml_backend.jobs.project import ProjectWork
 
 Form = Literal["imagefolder", "huggingface", "clips"]
-Step = Callable[[int], None]
-# Told what is done now and of how many, None when that is not known; it gives a function to tell how many are done.
-Bar = Callable[[str, int | None], Step]
+# Told what is done now; it gives a function to tell the share that is done, 0..1, which stays 0 when nobody knows it.
+Bar = Callable[[str], Callable[[float], None]]
 
 TABLES = (".json", ".csv", ".parquet")
 
@@ -42,12 +41,12 @@ def write_export(
     Raises SettingsError, also for what is asked for and has no meaning there, StorageError and LabelStudioError."""
     _refuse_meaningless(output, form, choice, license)
     skipped: list[str] = []
-    step = bar("reading the labels of each video", None)
+    progress = bar("reading the labels of each video")
     found: list[Video] = []
     is_table = output.suffix.lower() in TABLES
     for video in videos(work, skipped, every_question=is_table and work.asked is None):
         found.append(video)
-        step(len(found))
+        progress(0.0)
     if is_table:
         written = _labels(output, found, choice, preview)
     else:
@@ -140,13 +139,12 @@ def _pictures(
         if not count:
             raise nothing_to_export()
         if not preview:
-            write_clips(output, work.question.labels, found, choice, file_of, bar("cutting clips", count))
+            write_clips(output, work.question.labels, found, choice, file_of, bar("cutting clips"))
         return {"videos": len(found), "clips": count}
     planned = plan(found, choice)
     origin = Source(work.id, work.project.title, work.context.settings.label_studio_url, work.question.labels, license)
     if preview:
         return {"pictures": len(planned), "counts": planned.counts(), "tree": tree(planned, origin, choice)}
-    step = bar("writing pictures", len(planned))
-    card = write_dataset(output, origin, found, planned, choice, form, file_of, step)
+    card = write_dataset(output, origin, found, planned, choice, form, file_of, bar("writing pictures"))
     pictures = sum(task["pictures"] for task in card["tasks"])
     return {"pictures": pictures, "counts": card["counts"], "skipped": card["left_out"]}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, SettingsError
-from ml_backend.features.conversion import converted
+from ml_backend.features.network_conversion import converted
 from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.weights import digest, find_weights
 from ml_backend.roi import RegionOfInterest

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.blocks import EMBEDDED
-from ml_backend.features.conversion import CPU_BATCH, converted
+from ml_backend.features.network_conversion import CPU_BATCH, converted
 from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights
 from ml_backend.video.view import PICTURE

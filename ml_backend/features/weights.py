@@ -15,7 +15,7 @@ from pathlib import Path
 
 import requests
 
-from ml_backend import transport
+from ml_backend import requests_transport, transport
 from ml_backend.errors import WeightsError
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
@@ -142,7 +142,7 @@ def _download(url: str, target: Path) -> Path:
     digest = hashlib.sha256()
     try:
         with (
-            transport.session(url).get(url, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as answer,
+            requests_transport.session(url).get(url, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as answer,
             part.open("wb") as file,
         ):
             answer.raise_for_status()

@@ -31,17 +31,17 @@ def encode(
     parts: Sequence[Part],
     rate: Fraction,
     targets: Sequence[Path],
-    step: Callable[[int], None] = lambda frames: None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Path]:
     """Writes each of the `parts`, which follow each other, to its target, and yields it when it is complete.
 
-    Target frame k shows what the video shows k / `rate` seconds into its part. `step` gets the number of frames written so
-    far, of `frames_of` in all. Raises VideoUnreadable, and StorageError when a target cannot be written; no target is ever
+    Target frame k shows what the video shows k / `rate` seconds into its part. `progress` is called with the share of
+    frames written so far, 0..1. Raises VideoUnreadable, and StorageError when a target cannot be written; no target is ever
     there half.
     """
     times = timeline.microseconds / 1e6
     shown = [shown_at(times, part.start, rate, frames_of(part, rate)) for part in parts]
-    done = 0
+    done, count = 0, sum(map(len, shown))
     frames, size = decode_whole(path, timeline), canvas(path)
     held: Coded | None = None
     at = -1
@@ -63,7 +63,7 @@ def encode(
                     if held is not None:
                         writer.add(number, held)
                         done += 1
-                        step(done)
+                        progress(done / count)
             os.replace(scratch, target)
         except OSError as error:
             raise StorageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,8 +23,8 @@ from ml_backend.video.cache import VideoFile, VideoFolder
 from ml_backend.video.container import open_video, readable, readable_path
 from ml_backend.video.timeline import exact
 
-# Told what is done now and of how many steps; it gives a function to tell how many are done.
-Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+# Told what is done now; it gives a function to tell the share that is done, 0..1.
+Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ def open_origin(importer: Importer, given: str) -> Iterator[Origin]:
     """What was given, while the `with` block lasts. Raises ColdblitzError."""
     name = name_of(given)
     if "://" in given:
-        with importer.bar(f"fetching {name}", 100) as step:
-            file, address = _fetched(importer, given, lambda share: step(round(100 * share)))
+        with importer.bar(f"fetching {name}") as progress:
+            file, address = _fetched(importer, given, progress)
         yield Origin(file.path, name, file.content, address)
         return
     path = Path(given)
@@ -141,8 +142,8 @@ def open_origin(importer: Importer, given: str) -> Iterator[Origin]:
         )
     with readable_path(path) as file_path:
         try:
-            with importer.bar(f"reading {name}", file_path.stat().st_size) as step:
-                origin = Origin(file_path, name, content_of(file_path, step), None, path)
+            with importer.bar(f"reading {name}") as progress:
+                origin = Origin(file_path, name, content_of(file_path, progress), None, path)
         except OSError as error:
             raise StorageError(
                 f"{readable(given)} cannot be read ({error.strerror}).", "Check its name and permissions."
@@ -213,12 +214,14 @@ def name_of(given: str) -> str:
     return name_in(given) if "://" in given else readable(Path(given).name)
 
 
-def content_of(path: Path, step: Callable[[int], None] = lambda done: None) -> str:
-    """SHA-256 of a file; `step` is told how many bytes were read."""
+def content_of(path: Path, progress: Callable[[float], None] = lambda share: None) -> str:
+    """SHA-256 of a file; `progress` is called with the share that was read, 0..1."""
     digest, done = hashlib.sha256(), 0
     with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             done += len(chunk)
-            step(done)
+            # It may have grown meanwhile.
+            progress(done / max(size, done))
     return digest.hexdigest()

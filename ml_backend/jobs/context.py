@@ -1,17 +1,21 @@
-"""What a worker process holds on to between jobs: connections, folders, and the backbone, loaded once."""
+"""What a job works with: what its worker process holds on to between jobs (connections, folders, and the backbone, loaded once), and
+the job's progress."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 from redis import Redis
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError
+from ml_backend.jobs.progress import SILENT, Progress
 from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects.folder import ProjectFolder
@@ -28,21 +32,46 @@ if TYPE_CHECKING:
     from ml_backend.features.text import TextModel
 
 
+Made = TypeVar("Made")
+
+
+class made_once(Generic[Made]):
+    """An attribute of a context that is made when it is first asked for, once for all jobs of a process."""
+
+    def __init__(self, make: Callable[[JobContext], Made]) -> None:
+        self._make, self._name, self.__doc__ = make, make.__name__, make.__doc__
+
+    def __get__(self, context: JobContext, owner: type[JobContext] | None = None) -> Made:
+        if self._name not in context.made:
+            context.made[self._name] = self._make(context)
+        return cast(Made, context.made[self._name])
+
+
 @dataclass(frozen=True)
 class JobContext:
-    settings: Settings
+    """`progress`: of the job that it is the context of; silent outside of the queue. `made`: what was asked for so far."""
 
-    @cached_property
+    settings: Settings
+    progress: Progress = SILENT
+    made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def reporting(self, progress: Progress) -> JobContext:
+        """The same, with all that it holds, for a job, or a part of one, with this progress."""
+        other = copy(self)
+        object.__setattr__(other, "progress", progress)
+        return other
+
+    @made_once
     def redis(self) -> Redis:
         return Redis.from_url(redis_url(self.settings))
 
-    @cached_property
+    @made_once
     def studio(self) -> LabelStudio:
         """Raises LabelStudioRefused when the token has ended, and SettingsError."""
         settings = self.settings
         return LabelStudio(settings.label_studio_url, settings.label_studio_api_key, public=settings.label_studio_host)
 
-    @cached_property
+    @made_once
     def videos(self) -> VideoFolder:
         root = self.settings.data_dir / "videos"
         addresses = (self.settings.label_studio_url, self.settings.label_studio_host or "")
@@ -50,13 +79,13 @@ class JobContext:
         hosts = VideoHosts.of((*names, *self.settings.video_hosts))
         return VideoFolder(root, self.settings.cache_max_bytes, self.settings.max_video_bytes, hosts)
 
-    @cached_property
+    @made_once
     def store(self) -> FeatureStore:
         from ml_backend.features.store import FeatureStore
 
         return FeatureStore(self.settings.data_dir / "features", self.settings.cache_max_bytes)
 
-    @cached_property
+    @made_once
     def backbone(self) -> Backbone:
         """As a project sees with it that sets nothing. Raises WeightsError."""
         return self._backbone(PICTURE)
@@ -87,7 +116,7 @@ class JobContext:
         note_weights(self.redis, weights_state(loaded.warning))
         return loaded
 
-    @cached_property
+    @made_once
     def text(self) -> TextModel | ColdblitzError | None:
         """The network that reads labels; None when there is none, and what is wrong with it when it cannot be loaded."""
         # transformers takes seconds to import.
@@ -108,7 +137,7 @@ class JobContext:
         note_text(self.redis, text_state(name))
         return loaded
 
-    @cached_property
+    @made_once
     def text_store(self) -> FeatureStore:
         """What the text model sees of videos, apart from what a backbone sees."""
         from ml_backend.features.store import FeatureStore

@@ -12,9 +12,9 @@ from ml_backend.features.backbones import Backbone, load_backbone, network_of
 from ml_backend.features.embedding import VideoFeatures, refine, video_features
 from ml_backend.features.weights import file_name
 from ml_backend.jobs.context import JobContext
-from ml_backend.jobs.job import part
+from ml_backend.jobs.progress import SILENT, Progress
 from ml_backend.jobs.project import ProjectWork, task_roi
-from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
+from ml_backend.jobs.videos import naming, task_video, video_address
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.networks import keep_networks, network_weights
@@ -91,7 +91,7 @@ def task_features(
     question: Question,
     task: Task,
     backbone: Backbone,
-    progress: Progress = silent,
+    progress: Progress = SILENT,
 ) -> VideoFeatures:
     """The embeddings of a task's video, from the store when it has them; of the part that its data name, else of the one that
     the backbone is shown.
@@ -101,18 +101,17 @@ def task_features(
     content = context.videos.content_of(video_address(context, question, task).url)
     if content is not None and (features := _stored(context, content, used)) is not None:
         return features
-    with part(0, 10):
-        video = task_video(context, question, task, progress)
+    video = task_video(context, question, task, progress.part(0, 10))
     if (features := _stored(context, video.content, used)) is not None:
         return features
     started = time.monotonic()
-    with naming(task, question, video), part(10, 100):
+    with naming(task, question, video):
         features = video_features(
             video.path,
             used,
             context.store,
             video.content,
-            lambda share: progress(100 * share, f"embedding the frames of task {task.id}"),
+            progress.part(10, 100).share(f"embedding the frames of task {task.id}"),
         )
     counters.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
     return features

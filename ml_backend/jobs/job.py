@@ -1,4 +1,4 @@
-"""What surrounds every job: progress, the reason when it fails, and whether trying again can help."""
+"""What surrounds every job: its context, the reason when it fails, and whether trying again can help."""
 
 from __future__ import annotations
 
@@ -6,77 +6,90 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec
+from typing import Any, Concatenate, Generic, ParamSpec
 
 from redis.exceptions import RedisError
 from rq import get_current_job
+from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ColdblitzError, Gone, JobCancelled
 from ml_backend.jobs.backlog import ask_for_more
+from ml_backend.jobs.context import JobContext, worker_context
+from ml_backend.jobs.progress import Progress
 from ml_backend.logs import about, without_secrets
 from ml_backend.queueing import counters
 from ml_backend.queueing.counters import Outcome
-from ml_backend.queueing.interventions import is_cancelled, note_failure
+from ml_backend.queueing.interventions import note_failure
 
 log = logging.getLogger(__name__)
-_REPORT_EVERY = 0.3
 _TOO_LONG = "It exceeded its time limit. Cut the video into parts, or add a faster worker."
 _TOO_LARGE = "It needs more memory than a worker can use. Give the machine or container more memory, or encode the video at a smaller size."
 
 P = ParamSpec("P")
 
-# What 0 and 100 percent stand for in the part of the job that is being done.
-_part: ContextVar[tuple[float, float]] = ContextVar("part", default=(0.0, 100.0))
 
+class QueueFunction(Generic[P]):
+    """What is made of a function by `@job`. RQ finds it by the function's name, and calls it without a context."""
 
-def job(function: Callable[P, str]) -> Callable[P, str]:
-    """Makes a function a job. It returns one sentence on what it did, which `/jobs` shows.
+    def __init__(self, function: Callable[Concatenate[JobContext, P], str]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
 
-    An error that passes is retried with growing pauses; any other fails the job at once, with its reason. A task or
-    project that is gone from Label Studio is none. After each job the next ones are queued, if some had to wait.
-    """
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Does the job that RQ has taken from the queue, with what this worker process holds."""
+        return self.within(worker_context().reporting(Progress(get_current_job())), *args, **kwargs)
 
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> str:
-        with _counted() as ended, _told_about(function.__name__, args):
+    def within(self, context: JobContext, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Does the job within a context; without a job of the queue in it, nothing is reported or counted."""
+        current, kind = context.progress.job, self._function.__name__
+        with _counted(current) as ended, _told_about(current, kind, args):
             started = time.monotonic()
             try:
-                _stop_if_cancelled()
-                text = function(*args, **kwargs)
+                context.progress.stop_if_cancelled()
+                text = self._function(context, *args, **kwargs)
             except Gone as gone:
                 text = str(gone)
             except ColdblitzError as error:
-                ended.outcome = _fail(str(error), error)
+                ended.outcome = _fail(current, str(error), error)
                 log.warning("%s", error)
                 raise
             except JobTimeoutException:
-                _fail(_TOO_LONG)
+                _fail(current, _TOO_LONG)
                 log.warning("%s", _TOO_LONG)
                 raise
             except MemoryError:
-                _fail(_TOO_LARGE)
+                _fail(current, _TOO_LARGE)
                 log.warning("%s", _TOO_LARGE)
                 raise
             except SystemExit:
-                _fail("It was stopped with its worker and runs again at the next start.", _Stopped("", ""))
+                _fail(current, "It was stopped with its worker and runs again at the next start.", _Stopped("", ""))
                 ended.outcome = "stopped"
                 raise
             except Exception as error:
                 reason = f"Unexpected {type(error).__name__}: {error}. Please report it with the worker's log."
-                ended.outcome = _fail(reason, error)
-                log.exception("%s failed", function.__name__)
+                ended.outcome = _fail(current, reason, error)
+                log.exception("%s failed", kind)
                 raise
             ended.outcome = "done"
-            _succeed()
-            report(100, text)
+            if current is not None:
+                # What an earlier try failed of.
+                current.meta.pop("reason", None)
+            context.progress.report(100, text)
             log.info("%s (%.2f s)", text, time.monotonic() - started)
             return text
 
-    return run
+
+def job(function: Callable[Concatenate[JobContext, P], str]) -> QueueFunction[P]:
+    """Makes a function a job. It gets the context, and what was queued for it, a project first; it returns one sentence on what
+    it did, which `/jobs` shows.
+
+    An error that passes is retried with growing pauses; any other fails the job at once, with its reason. A task or
+    project that is gone from Label Studio is none. After each job the next ones are queued, if some had to wait.
+    """
+    return QueueFunction(function)
 
 
 @dataclass
@@ -85,9 +98,8 @@ class _Ended:
 
 
 @contextlib.contextmanager
-def _counted() -> Iterator[_Ended]:
+def _counted(current: Job | None) -> Iterator[_Ended]:
     """Counts a try of the job at hand when it has ended, as what its `outcome` says."""
-    current = get_current_job()
     ended = _Ended()
     started = time.monotonic()
     try:
@@ -101,9 +113,8 @@ def _counted() -> Iterator[_Ended]:
                 ask_for_more(current.connection, kind, str(current.meta.get("project")))
 
 
-def _told_about(kind: str, args: Sequence[object]) -> contextlib.AbstractContextManager[None]:
+def _told_about(current: Job | None, kind: str, args: Sequence[object]) -> contextlib.AbstractContextManager[None]:
     """The log's lines tell which job they are of. Its first argument is its project; a number is a task, a name a version."""
-    current = get_current_job()
     subject = args[1] if len(args) > 1 else None
     return about(
         kind=kind,
@@ -115,58 +126,8 @@ def _told_about(kind: str, args: Sequence[object]) -> contextlib.AbstractContext
     )
 
 
-@contextlib.contextmanager
-def part(first: float, last: float) -> Iterator[None]:
-    """What is reported within, 0..100 of its own, is the job's progress from `first` to `last` percent of what surrounds it."""
-    low, high = _part.get()
-    before = _part.set((low + (high - low) * first / 100, low + (high - low) * last / 100))
-    try:
-        yield
-    finally:
-        _part.reset(before)
-
-
-def report(percent: float, text: str) -> None:
-    """Sets what `/jobs` shows of the running job; outside a job it does nothing. Raises JobCancelled when the admin has
-    cancelled it."""
-    low, high = _part.get()
-    percent = low + (high - low) * percent / 100
-    current = get_current_job()
-    if current is None:
-        return
-    now = time.time()
-    if percent < 100 and text == current.meta.get("text") and now - current.meta.get("reported", 0) < _REPORT_EVERY:
-        return
-    current.meta.update(percent=round(percent, 1), text=text, reported=now)
-    current.save_meta()  # type: ignore[no-untyped-call]
-    if percent < 100:
-        _stop_if_cancelled()
-
-
-def show_curve(points: Sequence[Mapping[str, float]]) -> None:
-    """Sets the training curve that `/jobs` shows of the running job, one point an epoch; outside a job it does nothing."""
-    current = get_current_job()
-    if current is not None:
-        current.meta["curve"] = [dict(point) for point in points]
-        current.save_meta()  # type: ignore[no-untyped-call]
-
-
-def _stop_if_cancelled() -> None:
-    current = get_current_job()
-    if current is not None and is_cancelled(current.connection, current):
-        raise JobCancelled("It was cancelled.", "Retry it if you need it.")
-
-
-def _succeed() -> None:
-    current: Any = get_current_job()
-    if current is not None:
-        # What an earlier try failed of.
-        current.meta.pop("reason", None)
-
-
-def _fail(reason: str, error: Exception | None = None) -> Outcome:
-    """Notes why the job failed; returns whether it is tried again."""
-    current: Any = get_current_job()
+def _fail(current: Any, reason: str, error: Exception | None = None) -> Outcome:
+    """Notes why the job failed, if it is one of the queue; returns whether it is tried again."""
     if current is None:
         return "failed"
     ours = error if isinstance(error, ColdblitzError) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from ml_backend.errors import Gone, LabelStudioMissing
 from ml_backend.jobs.connection import demand, not_ours
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.progress import Progress
 from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
 from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.tasks import Task
@@ -37,8 +38,8 @@ def with_task_labels(context: JobContext, project: Project, config: LabelConfig)
 
 @dataclass(frozen=True)
 class ProjectWork:
-    """`context`: what the worker that does it holds. `key`: `"<id>.<creation time>"`. `config` is read afresh, since Label
-    Studio does not tell of every change. `settings`: with what was chosen for its trainings. `question`: the one of the
+    """`context`: of the job, or the part of one, that does it. `key`: `"<id>.<creation time>"`. `config` is read afresh, since
+    Label Studio does not tell of every change. `settings`: with what was chosen for its trainings. `question`: the one of the
     config's that the work is about, its main one unless another is `asked`."""
 
     context: JobContext = field(repr=False, compare=False)
@@ -55,6 +56,18 @@ class ProjectWork:
     @property
     def id(self) -> int:
         return self.project.key.id
+
+    @property
+    def progress(self) -> Progress:
+        return self.context.progress
+
+    def part(self, first: float, last: float) -> ProjectWork:
+        """The same as a part of what is being done, from `first` to `last` percent of it."""
+        return replace(self, context=self.context.reporting(self.progress.part(first, last)))
+
+    def step(self, position: int, steps: int) -> ProjectWork:
+        """The same as one of so many equal parts of what is being done."""
+        return replace(self, context=self.context.reporting(self.progress.step(position, steps)))
 
     def on(self, question: Question) -> ProjectWork:
         """The same work on another question."""

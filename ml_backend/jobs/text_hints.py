@@ -14,9 +14,9 @@ from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.prompts import Prompts, known_view, prompts_of, text_view
 from ml_backend.features.text import TextModel
 from ml_backend.jobs.context import JobContext
-from ml_backend.jobs.job import report
+from ml_backend.jobs.progress import SILENT, Progress
 from ml_backend.jobs.project import ProjectWork, roi_for
-from ml_backend.jobs.videos import Progress, naming, silent, task_video, video_address
+from ml_backend.jobs.videos import naming, task_video, video_address
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.examples import LabelledVideo
@@ -62,7 +62,7 @@ def with_text(
     work: ProjectWork,
     task: Task,
     features: VideoFeatures,
-    progress: Progress = silent,
+    progress: Progress = SILENT,
     key: str | None = None,
 ) -> VideoFeatures:
     """`features` with what the text model `key`, by default that of TEXT_MODEL, sees of the same video.
@@ -84,7 +84,6 @@ def with_text(
     if content is not None and (seen := known_view(work.context.text_store, content, model.key, roi)) is not None:
         return replace(features, text=seen)
     video = task_video(work.context, question, task)
-    text = f"looking at task {task.id} with its labels in mind"
     with naming(task, question, video):
         seen = text_view(
             video.path,
@@ -92,7 +91,7 @@ def with_text(
             model,
             work.context.text_store,
             video.content,
-            lambda share: progress(100 * share, text),
+            progress.share(f"looking at task {task.id} with its labels in mind"),
             roi,
         )
     return replace(features, text=seen)
@@ -128,7 +127,7 @@ def with_text_if_it_can(
 ) -> VideoFeatures:
     """`with_text`, or `features` as they are when the video cannot be had: its embeddings serve without."""
     try:
-        return with_text(work, task, features, report, key)
+        return with_text(work, task, features, work.progress, key)
     except VideoError as error:
         log.warning("task %d is not looked at with its labels in mind: %s", task.id, error)
         return features

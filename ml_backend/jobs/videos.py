@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.context import JobContext
-from ml_backend.jobs.job import report
+from ml_backend.jobs.progress import SILENT, Progress
 from ml_backend.jobs.project import ProjectWork, task_roi
 from ml_backend.labelstudio.addresses import VideoAddress
 from ml_backend.labelstudio.label_config import Question
@@ -22,7 +22,7 @@ from ml_backend.projects import asked_frames, reconcile_state, registry, stored_
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.interventions import drop_tasks
-from ml_backend.queueing.limits import allow, allow_for_video
+from ml_backend.queueing.job_limits import allow, allow_for_video
 from ml_backend.queueing.liveness import in_hand
 from ml_backend.roi import ROI, RoiError, roi_of
 from ml_backend.video.cache import VideoFile
@@ -79,20 +79,13 @@ def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
     reconcile_state.drop(context.redis, key, "tasks", "cursor", "tracks")
 
 
-Progress = Callable[[float, str], None]
-
-
-def silent(percent: float, text: str) -> None:
-    """Progress that nobody follows."""
-
-
-def task_video(context: JobContext, question: Question, task: Task, progress: Progress = silent) -> VideoFile:
+def task_video(context: JobContext, question: Question, task: Task, progress: Progress = SILENT) -> VideoFile:
     """Raises VideoError and LabelStudioError."""
     address, started = video_address(context, question, task), time.monotonic()
     video = context.videos.fetch(
         address.url,
         address.headers,
-        lambda share: progress(100 * share, f"fetching the video of task {task.id}"),
+        progress.share(f"fetching the video of task {task.id}"),
         address.renew,
     )
     # How long that takes is the network's affair.
@@ -186,7 +179,7 @@ def inspect_once(work: ProjectWork, task: Task) -> None:
     if view is not None and (view.natural is not None or view.version == KEYFRAMES_VERSION):
         return
     for own in map(work.on, work.config.videos):
-        video = task_video(work.context, own.question, task, report)
+        video = task_video(work.context, own.question, task, work.progress)
         with naming(task, own.question, video):
             note_findings(own, task, video)
             timeline = read_timeline(video.path)

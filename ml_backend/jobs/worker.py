@@ -23,8 +23,8 @@ from ml_backend.projects.registry import known_keys
 from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import retry_failed
+from ml_backend.queueing.job_limits import limit_memory, watched
 from ml_backend.queueing.kinds import KINDS
-from ml_backend.queueing.limits import limit_memory, watched
 from ml_backend.queueing.liveness import signs_of_life, worker_name
 from ml_backend.queueing.queue import enqueue, queues
 

@@ -36,8 +36,8 @@ class Uploads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, project: int, path: Path, name: str, progress: Callable[[int], None]) -> Upload:
-        """Uploads a file under `name` without making a task of it; `progress` gets the bytes sent so far."""
+    def add(self, project: int, path: Path, name: str, progress: Callable[[float], None]) -> Upload:
+        """Uploads a file under `name` without making a task of it; `progress` gets the share sent so far, 0..1."""
         with path.open("rb") as file:
             sent = _Counted(file, progress)
             numbers = self.add_several(project, {"file": (name, sent, "application/octet-stream")})
@@ -105,15 +105,18 @@ class Uploads:
 
 
 class _Counted(io.RawIOBase):
-    """A file that tells how much of it was read."""
+    """A file that tells which share of it was read."""
 
-    def __init__(self, file: io.BufferedReader, progress: Callable[[int], None]) -> None:
+    def __init__(self, file: io.BufferedReader, progress: Callable[[float], None]) -> None:
         self._file = file
+        self._size = os.fstat(file.fileno()).st_size
         self._progress = progress
 
     def read(self, size: int = -1) -> bytes:
         part = self._file.read(size)
-        self._progress(self._file.tell())
+        # It may have grown meanwhile, or be empty.
+        at = self._file.tell()
+        self._progress(at / max(self._size, at, 1))
         return part
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from ml_backend.learning.belief import Answers, Way, believed
 from ml_backend.learning.examples import classes_of
+from ml_backend.learning.expected_accuracy import Answers, Way, believed
 from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.probabilities import Floats, Values, with_none
 

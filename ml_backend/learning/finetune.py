@@ -65,18 +65,19 @@ def finetune(
     device: str = "cpu",
     seed: int = 0,
     lock: Path | None = None,
-    progress: Callable[[float, Curve], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Tuned:
     """Trains `model`, torchvision's network `name`, in place.
 
     `exclusive`: softmax over the labels and "none of them", else a sigmoid for each label; unknown labels are left out of
     the loss. On a CPU the same input and `seed` give the same weights. `progress` is called with the share done, 0..1, and
-    the curve so far. `lock`: a file that all users of the device lock while they use it; held for one batch at a time, so
-    that embedding goes on beside a training. Raises DeviceFull.
+    `on_epoch` with each point of the curve. `lock`: a file that all users of the device lock while they use it; held for one
+    batch at a time, so that embedding goes on beside a training. Raises DeviceFull.
     """
     try:
         return _Training(name, model, labels, settings, exclusive, device, seed, lock).run(
-            training, validation, progress
+            training, validation, progress, on_epoch
         )
     except torch.OutOfMemoryError:
         raise DeviceFull(
@@ -114,7 +115,13 @@ class _Training:
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def run(self, training: Pictures, validation: Pictures, progress: Callable[[float, Curve], None] | None) -> Tuned:
+    def run(
+        self,
+        training: Pictures,
+        validation: Pictures,
+        progress: Callable[[float], None] | None,
+        on_epoch: Callable[[dict[str, float]], None] | None,
+    ) -> Tuned:
         targets, weights = self._targets(training), self._weights(training)
         shown = min(len(training), GPU_EPOCH if self.on_gpu else CPU_EPOCH)
         steps = math.ceil(shown / self.batch)
@@ -130,26 +137,31 @@ class _Training:
                 schedule.step()
                 done += 1
                 if progress is not None:
-                    progress(done / total, curve)
+                    progress(done / total)
             return float(np.mean(losses))
+
+        def measure(number: int, loss: float) -> None:
+            curve.append({"epoch": number, "train_loss": loss, **self._measure(validation)})
+            if on_epoch is not None:
+                on_epoch(curve[-1])
 
         # The last layer alone: what it knows nothing of yet must not spoil the others.
         self.network.requires_grad_(False).eval()
         optimizer, schedule = self._optimizer([(list(self.last.parameters()), 1.0)], steps)
-        curve.append({"epoch": 0, "train_loss": epoch(optimizer, schedule), **self._measure(validation)})
+        measure(0, epoch(optimizer, schedule))
         self.network.requires_grad_(True)
         parts = [*zip(self.network.thirds(), _SHARES, strict=True), (list(self.last.parameters()), 1.0)]
         optimizer, schedule = self._optimizer(parts, steps * self.settings.cycles)
         best, state = 0, self._state()
         for number in range(1, self.settings.cycles + 1):
             self.network.train()
-            curve.append({"epoch": number, "train_loss": epoch(optimizer, schedule), **self._measure(validation)})
+            measure(number, epoch(optimizer, schedule))
             if not best or _score(curve[number]) > _score(curve[best]):
                 best, state = number, self._state()
             elif number - best >= self.settings.early_stopping:
                 break
         if progress is not None:
-            progress(1.0, curve)
+            progress(1.0)
         return Tuned(state, curve, best)
 
     def _optimizer(

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
-from ml_backend.learning.belief import Answers, Way, unseen
 from ml_backend.learning.calibration import Doubt, fit_doubt
 from ml_backend.learning.ensemble import Ensemble, Fold, Lesson, Recipe, Weighed, fit_ensemble, weigh
 from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, rows_at, training_examples
+from ml_backend.learning.expected_accuracy import Answers, Way, unseen
 from ml_backend.learning.families import Floats, Reference, Views, reference_of
 from ml_backend.learning.frame_labels import NO, UNKNOWN, YES
 from ml_backend.learning.head import Head, Kind, possible

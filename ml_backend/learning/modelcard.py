@@ -26,7 +26,7 @@ from ml_backend.learning.networks import Network
 if TYPE_CHECKING:
     from ml_backend.learning.comparison import HeldAnswers
     from ml_backend.learning.head import Head
-    from ml_backend.learning.whole import WholeHead
+    from ml_backend.learning.whole_video import WholeHead
 
 
 def _network(said: Mapping[str, Any]) -> Network | None:

@@ -34,7 +34,7 @@ from ml_backend.provenance import ModelVersion
 if TYPE_CHECKING:
     from ml_backend.learning.comparison import HeldAnswers
     from ml_backend.learning.head import Head
-    from ml_backend.learning.whole import WholeHead
+    from ml_backend.learning.whole_video import WholeHead
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
 def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard], ...]:
     """The head about each control that a version has learnt, with the card of that control. Raises StorageError."""
     from ml_backend.learning.head import head_from
-    from ml_backend.learning.whole import WholeHead
+    from ml_backend.learning.whole_video import WholeHead
 
     found: list[tuple[Head | WholeHead, ModelCard]] = []
     whole = load_card(root, name)

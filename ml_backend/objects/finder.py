@@ -15,7 +15,7 @@ from ml_backend.objects.detector import Detector, Limits, Picture, detect
 from ml_backend.objects.finishing import finish
 from ml_backend.objects.linking import linked
 from ml_backend.objects.tracker import Tracker
-from ml_backend.video.colors import matrix
+from ml_backend.video.color_conversion import matrix
 from ml_backend.video.scaling import turned
 from ml_backend.video.timeline import FrameIndex, Timeline
 from ml_backend.video.whole_frames import decode_whole

@@ -1,7 +1,8 @@
 """The kinds of jobs: which function does one, for how long at most, and in which order workers take them.
 
 Functions are named here and imported by the worker that does the job, so that the web process, which only queues them, does not load
-torch. A new kind of job is one line here; tests/queueing/test_kinds.py holds that each name leads to a function that takes a project.
+torch. A new kind of job is one line here; tests/queueing/test_kinds.py holds that each name leads to a function that takes a context
+and a project.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ HOUR = 3600
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`queueing.limits`); `function` by name, so
+    """A kind of job. `timeout` in seconds, to which each video that it opens adds (`queueing.job_limits`); `function` by name, so
     that the web process does not import torch.
 
     `retried`: whether one that failed for a reason that passes is tried again by itself.

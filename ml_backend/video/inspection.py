@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.video.colors import transfer
+from ml_backend.video.color_conversion import transfer
 from ml_backend.video.container import PLAYABLE, open_video, pixel_aspect
 from ml_backend.video.demux import Demuxed, RawStream, demux
 from ml_backend.video.timeline import (

@@ -22,7 +22,7 @@ from urllib3.exceptions import LocationParseError, NameResolutionError, NewConne
 from urllib3.util import parse_url
 from urllib3.util.connection import create_connection
 
-from ml_backend import transport
+from ml_backend import requests_transport, transport
 from ml_backend.errors import VideoRefused
 
 _TIMEOUT = (10, 60)
@@ -148,7 +148,7 @@ def why(error: Exception, url: str, hosts: VideoHosts) -> tuple[str, str | None]
 
 def _ask(url: str, headers: Mapping[str, str], hosts: VideoHosts) -> requests.Response:
     if hosts.trusts(parse_url(url).host or ""):
-        session = transport.session(url)
+        session = requests_transport.session(url)
     else:
         # A proxy would connect for us, to what it looks up.
         session = requests.Session()
@@ -190,7 +190,7 @@ def _checking(hosts: VideoHosts) -> HTTPAdapter:
     class SecurePool(HTTPSConnectionPool):
         ConnectionCls = Secure
 
-    adapter = transport.TrustingAdapter()
+    adapter = requests_transport.TrustingAdapter()
     pools: Any = adapter.poolmanager
     pools.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
     return adapter

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
 from ml_backend.roi import RegionOfInterest
-from ml_backend.video.colors import matrix, tone_table, transfer
+from ml_backend.video.color_conversion import matrix, tone_table, transfer
 from ml_backend.video.container import open_video, pixel_aspect
 from ml_backend.video.decode import decoded_frames, placed, placed_from
 from ml_backend.video.scaling import Cutting, turned, turns

@@ -15,7 +15,7 @@ from tinyclip import tiny_clip
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
-from ml_backend.doctor import machine
+from ml_backend.doctor import machine_checks
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.liveness import living, signs_of_life, worker_name
 from ml_backend.settings import Settings
@@ -142,7 +142,7 @@ def test_the_custom_model_is_not_there(environment: dict[str, str]) -> None:
 
 def test_a_decoder_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "_DECODERS", {"H.264": {"h264"}, "HAL9": {"hal9"}})
-    check = machine.check_codecs()
+    check = machine_checks.check_codecs()
     assert (check.state, "cannot decode HAL9" in check.message) == ("fault", True)
 
 

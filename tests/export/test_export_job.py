@@ -43,17 +43,16 @@ def test_one_that_is_asked_for_while_it_is_made_is_whole_and_made_once_more(
         studio.add_task(task, film, annotations=1)
         studio.tasks[task]["annotations"][0]["result"] = [ANSWER]
     registry.remember(redis, registry.Known(KEY, CONFIG))
-    monkeypatch.setattr("ml_backend.export.job.worker_context", lambda: context)
     write = exporting.write_export
 
     def asked_meanwhile(*arguments: Any) -> dict[str, Any]:
-        assert export(KEY, name) == f"{name} is being created, and will be created again after that"
+        assert export.within(context, KEY, name) == f"{name} is being created, and will be created again after that"
         return write(*arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(exporting, "write_export", asked_meanwhile)
-        assert export(KEY, name) == f"{name}: {made}"
+        assert export.within(context, KEY, name) == f"{name}: {made}"
     assert [row["kind"] for row in listing(redis)["queued"]] == ["export"]
     with ThreadPoolExecutor(3) as workers:
-        assert f"{name}: {made}" in workers.map(lambda _: export(KEY, name), range(3))
+        assert f"{name}: {made}" in workers.map(lambda _: export.within(context, KEY, name), range(3))
     assert [file.name for file in job_requests.exports_made(tmp_path, KEY)] == [name]

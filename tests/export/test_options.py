@@ -48,7 +48,7 @@ def export(context: JobContext, studio: Studio, redis: Redis, tmp_path: Path) ->
 
     def write(name: str, choice: Choice, form: Form | None = None, license: str | None = None) -> Path:
         path = tmp_path / "out" / name
-        write_export(open_work(context, 7), path, form, choice, lambda text, total: lambda done: None, license)
+        write_export(open_work(context, 7), path, form, choice, lambda text: lambda share: None, license)
         return path
 
     return write

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ml_backend.features.backbones import Backbone
-from ml_backend.features.conversion import CPU_BATCH, converted
+from ml_backend.features.network_conversion import CPU_BATCH, converted
 from ml_backend.features.silent_openvino import ov
 from ml_backend.features.weights import Weights
 from ml_backend.processes import locked

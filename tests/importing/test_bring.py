@@ -17,8 +17,8 @@ from flask import Flask, Response, abort, request
 from footage import Film, Import, Studio
 from loopback import closed_port, serving
 
-from ml_backend.importing.bring import Outcome, bring
 from ml_backend.importing.existing_videos import noted, remove_leftovers
+from ml_backend.importing.import_video import Outcome, bring
 from ml_backend.importing.origins import Importer
 from ml_backend.importing.recipe import Recipe
 from ml_backend.video.inspection import inspect

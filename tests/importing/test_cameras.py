@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.alignment.barcode import draw, read_picture
 from benchmarks.alignment.encode import Recipe as Film
 from benchmarks.alignment.encode import encode, steady
-from ml_backend.importing.bring import Outcome, bring
+from ml_backend.importing.import_video import Outcome, bring
 from ml_backend.importing.origins import Importer
 from ml_backend.importing.recipe import Recipe
 from ml_backend.video.inspection import inspect
@@ -134,7 +134,7 @@ class TestNamesAndTags:
             raise ValueError("no such thing")
 
         encode(tmp_path / "a.mp4", Film(steady(25, 10)))
-        monkeypatch.setattr("ml_backend.importing.bring.read_taken", broken)
+        monkeypatch.setattr("ml_backend.importing.import_video.read_taken", broken)
         outcome = one(importer(), tmp_path / "a.mp4")
         assert outcome.state == "refused"
         assert "a.mp4 cannot be imported (ValueError: no such thing)" in outcome.message

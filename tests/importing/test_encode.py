@@ -107,8 +107,8 @@ def test_a_full_disk_is_named_and_nothing_half_stays(film: Film, tmp_path: Path)
 def test_an_interruption_leaves_nothing_half(film: Film, tmp_path: Path) -> None:
     path, out = film("a.mp4"), tmp_path / "out"
 
-    def stop(frames: int) -> None:
-        if frames == 60:
+    def stop(share: float) -> None:
+        if share == 60 / 100:
             raise KeyboardInterrupt
 
     parts, targets = [Part(0, 2), Part(2, 4)], [out / "0.mp4", out / "1.mp4"]

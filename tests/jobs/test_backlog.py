@@ -11,6 +11,7 @@ from studio import KEY, Studio
 
 from ml_backend.jobs import backlog
 from ml_backend.jobs.backlog import ask_for_more
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import counts
@@ -24,47 +25,51 @@ class TestAHundredThousandTasks:
         monkeypatch.setattr(backlog, "WINDOW", 10)
         monkeypatch.setattr(backlog, "LOW", 3)
 
-    def test_however_many_there_are_a_bounded_number_of_jobs_waits(self, studio: Studio, redis: Redis) -> None:
-        for task in range(1, 36):
-            studio.add_task(task)
-        assert reconcile(KEY) == "10 tasks to suggest, more when these are done"
-        for _ in range(3):
-            reconcile(KEY)
-        assert counts(redis)["queued"] == 10
-
-    def test_when_few_are_left_the_next_ones_are_queued_until_all_are_done(
-        self, studio: Studio, redis: Redis, work: Any
+    def test_however_many_there_are_a_bounded_number_of_jobs_waits(
+        self, context: JobContext, studio: Studio, redis: Redis
     ) -> None:
         for task in range(1, 36):
             studio.add_task(task)
-        reconcile(KEY)
+        assert reconcile.within(context, KEY) == "10 tasks to suggest, more when these are done"
+        for _ in range(3):
+            reconcile.within(context, KEY)
+        assert counts(redis)["queued"] == 10
+
+    def test_when_few_are_left_the_next_ones_are_queued_until_all_are_done(
+        self, context: JobContext, studio: Studio, redis: Redis, work: Any
+    ) -> None:
+        for task in range(1, 36):
+            studio.add_task(task)
+        reconcile.within(context, KEY)
         most = 0
         for _ in range(60):
             work(1)
             most = max(most, counts(redis)["queued"])
             if b"reconcile " + KEY.encode() in redis.lrange("ran", -1, -1):
-                reconcile(KEY)
+                reconcile.within(context, KEY)
         ran = [note.decode() for note in redis.lrange("ran", 0, -1)]
         assert [note for note in ran if note.startswith("suggest")] == [f"suggest {KEY} {n}" for n in range(1, 36)]
         assert most <= 11
 
     def test_those_that_failed_for_good_do_not_hold_up_the_others(
-        self, studio: Studio, redis: Redis, work: Any
+        self, context: JobContext, studio: Studio, redis: Redis, work: Any
     ) -> None:
         for task in range(1, 15):
             studio.add_task(task)
         redis.rpush(f"do:{KEY}", *["fail for good"] * 10)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         work()
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert queued(redis) == ["suggest 11", "suggest 12", "suggest 13", "suggest 14"]
 
-    def test_when_a_model_becomes_active_all_tasks_get_its_predictions(self, studio: Studio, redis: Redis) -> None:
+    def test_when_a_model_becomes_active_all_tasks_get_its_predictions(
+        self, context: JobContext, studio: Studio, redis: Redis
+    ) -> None:
         for task in range(1, 16):
             studio.add_task(task)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         registry.activate(redis, KEY, "cold-v1")
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert queued(redis)[:2] == ["predict 1", "predict 10"]
 
     def test_other_kinds_of_jobs_ask_for_nothing(self, redis: Redis) -> None:

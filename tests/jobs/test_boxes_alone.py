@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from loopback import serving
+from ml_backend.doctor.project import _label_config
 from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.demo.clips import Clip, Script, make_clips
-from ml_backend.doctor.project import _label_config
 from ml_backend.errors import LabelConfigError
 from ml_backend.export.project import open_work
 from ml_backend.jobs.context import JobContext
@@ -51,7 +51,6 @@ def context(
     redis: Redis,
     redis_settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[JobContext]:
     studio = Studio()
     assert studio.project is not None
@@ -63,22 +62,20 @@ def context(
         here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
         made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         registry.remember(redis, Known(KEY, BOXES))
-        for module in ("training.train", "training.quality", "suggestions.suggest", "suggestions.embed"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()
 
 
 def test_its_videos_are_looked_at_and_no_frame_is_asked_about(context: JobContext) -> None:
-    assert suggest(KEY, 2) == "task 2 asks about no frame"
-    assert embed(KEY, 2).startswith("embedded ")
+    assert suggest.within(context, KEY, 2) == "task 2 asks about no frame"
+    assert embed.within(context, KEY, 2).startswith("embedded ")
     assert task_view.load(context.settings.data_dir, KEY, 2) is not None
 
 
 def test_a_box_teaches_no_head_and_is_not_told_as_a_problem(context: JobContext) -> None:
-    assert train(KEY) == "nothing is learned from boxes alone"
+    assert train.within(context, KEY) == "nothing is learned from boxes alone"
     assert list_versions(context.models_dir(KEY)) == ()
-    assert quality(KEY) == "the project has no timeline whose labels could be looked through"
+    assert quality.within(context, KEY) == "the project has no timeline whose labels could be looked through"
     work = open_project(context, KEY)
     assert follow_controls(work, {}) is None
     assert (list(work.each()), work.question.from_name) == ([], "box")

@@ -42,7 +42,6 @@ def context(
     redis_settings: Settings,
     tmp_path: Path,
     warm: Callable[[Path], Path],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[JobContext]:
     """One video of which four frames are labelled, and an untrained backbone."""
     studio.add_task(1, clip)
@@ -55,8 +54,6 @@ def context(
     studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
         made = JobContext(replace(redis_settings, label_studio_url=url, **there))  # type: ignore[arg-type]
-        for module in ("training.train", "predictions.rollout", "suggestions.suggest"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()
 
@@ -67,32 +64,32 @@ def queued(redis: Redis) -> set[str]:
 
 class TestAModelVersion:
     def test_that_is_damaged_is_made_again_under_another_name(self, context: JobContext, redis: Redis) -> None:
-        train(KEY)
+        train.within(context, KEY)
         (weights,) = context.models_dir(KEY).glob("cold-v1/head.safetensors")
         weights.write_bytes(weights.read_bytes()[:-1] + b"x")
         with pytest.raises(StorageError, match="cold-v1 is damaged"):
-            rollout(KEY, "cold-v1")
+            rollout.within(context, KEY, "cold-v1")
         assert "train" in queued(redis)
-        assert "cold-v2" in train(KEY)
+        assert "cold-v2" in train.within(context, KEY)
         assert "rollout cold-v2" in queued(redis)
         assert not (context.models_dir(KEY) / "cold-v1").exists()
 
     def test_that_is_lost_altogether_is_too(self, context: JobContext, redis: Redis) -> None:
-        train(KEY)
+        train.within(context, KEY)
         subprocess.run(["rm", "-r", str(context.models_dir(KEY))], check=True)
         with pytest.raises(StorageError):
-            rollout(KEY, "cold-v1")
-        assert "trained cold-v1" in train(KEY)
+            rollout.within(context, KEY, "cold-v1")
+        assert "trained cold-v1" in train.within(context, KEY)
 
     def test_whose_training_was_killed_before_it_was_rolled_out_is_rolled_out(
         self, context: JobContext, redis: Redis
     ) -> None:
-        train(KEY)
+        train.within(context, KEY)
         # As if the worker had died right after it had saved the version, while an older one was shown.
         redis.flushall()
         registry.activate(redis, KEY, "cold-v0")
         registry.want(redis, KEY, "cold-v0")
-        train(KEY)
+        train.within(context, KEY)
         assert "rollout cold-v1" in queued(redis)
         assert registry.wanted_version(redis, KEY) == "cold-v1"
 
@@ -101,14 +98,14 @@ class TestTheCache:
     def test_a_copy_of_a_video_that_the_disk_damaged_is_fetched_again(
         self, context: JobContext, studio: Studio
     ) -> None:
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         (copy,) = [path for path in (context.settings.data_dir / "videos").iterdir() if path.is_file()]
         good = copy.read_bytes()
         copy.write_bytes(bytes(len(good)))
         studio.predictions.clear()
         with pytest.raises(VideoUnreachable, match="was damaged"):
-            suggest(KEY, 1)
-        assert suggest(KEY, 1).startswith("suggested")
+            suggest.within(context, KEY, 1)
+        assert suggest.within(context, KEY, 1).startswith("suggested")
         assert copy.read_bytes() == good
 
     def test_a_copy_that_another_worker_removes_to_make_room_is_fetched_again(self, context: JobContext) -> None:
@@ -117,20 +114,20 @@ class TestTheCache:
         video.path.unlink()
         with pytest.raises(VideoUnreachable, match="to make room"), naming(task, work.question, video):
             read_timeline(video.path)
-        assert suggest(KEY, 1).startswith("suggested")
+        assert suggest.within(context, KEY, 1).startswith("suggested")
 
     def test_a_video_that_came_broken_stays_broken(self, context: JobContext, studio: Studio, tmp_path: Path) -> None:
         (tmp_path / "bad.mp4").write_bytes(bytes(5000))
         studio.add_task(2, tmp_path / "bad.mp4")
         with pytest.raises(VideoUnreadable):
-            suggest(KEY, 2)
+            suggest.within(context, KEY, 2)
 
     def test_damaged_embeddings_are_made_again(self, context: JobContext, studio: Studio) -> None:
-        train(KEY)
+        train.within(context, KEY)
         (entry,) = (context.settings.data_dir / "features").glob("*.safetensors")
         content = entry.read_bytes()
         entry.write_bytes(content[: len(content) // 2])
-        assert rollout(KEY, "cold-v1") == "predicted 1 of 1 tasks with cold-v1"
+        assert rollout.within(context, KEY, "cold-v1") == "predicted 1 of 1 tasks with cold-v1"
         assert entry.stat().st_size > len(content) // 2
 
 

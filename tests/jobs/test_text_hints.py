@@ -99,19 +99,17 @@ def settings(
         yield replace(redis_settings, label_studio_url=url, data_dir=data, backbone_weights="none", device="cpu")
 
 
-def working(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, text: Path | None) -> JobContext:
+def working(settings: Settings, redis: Redis, text: Path | None) -> JobContext:
     """A worker that was started with this TEXT_MODEL."""
     made = JobContext(replace(settings, text_model=str(text) if text else None))
-    made.__dict__["redis"] = redis
-    for name in ("training.train", "training.evaluate", "suggestions.embed"):
-        monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
+    made.made["redis"] = redis
     registry.remember(redis, Known(KEY, CONFIG, {"frames_per_video": 6}))
     return made
 
 
 @pytest.fixture
-def reader(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path) -> JobContext:
-    return working(settings, redis, monkeypatch, clip)
+def reader(settings: Settings, redis: Redis, clip: Path) -> JobContext:
+    return working(settings, redis, clip)
 
 
 def label(studio: Studio, task: int, truth: tuple[str, ...], frames: tuple[int, ...]) -> None:
@@ -139,7 +137,7 @@ def problems(context: JobContext) -> list[str]:
 
 class TestSuggestions:
     def test_the_best_frame_of_every_label_is_among_them(self, reader: JobContext, studio: Suggesting) -> None:
-        assert embed(KEY, 1).endswith("suggested others")
+        assert embed.within(reader, KEY, 1).endswith("suggested others")
         assert isinstance(reader.text, TextModel)
         task = reader.studio.tasks.get(7, 1)
         config = parse_label_config(CONFIG).main
@@ -161,53 +159,51 @@ class TestSuggestions:
         self,
         settings: Settings,
         redis: Redis,
-        monkeypatch: pytest.MonkeyPatch,
         clip: Path,
         studio: Suggesting,
         tmp_path: Path,
     ) -> None:
         found = []
         for name in ("one", "another"):
-            working(replace(settings, data_dir=tmp_path / name), redis, monkeypatch, clip)
-            embed(KEY, 1)
+            embed.within(working(replace(settings, data_dir=tmp_path / name), redis, clip), KEY, 1)
             found.append(studio.suggested(1))
         assert found[0] == found[1]
 
     def test_without_a_text_model_nothing_is_looked_at_or_told(
-        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, studio: Suggesting
+        self, settings: Settings, redis: Redis, studio: Suggesting
     ) -> None:
-        context = working(settings, redis, monkeypatch, None)
-        assert not embed(KEY, 1).endswith("suggested others"), "an untrained backbone chooses no medoids"
+        context = working(settings, redis, None)
+        assert not embed.within(context, KEY, 1).endswith("suggested others"), (
+            "an untrained backbone chooses no medoids"
+        )
         assert not list((context.settings.data_dir / "features").rglob("text/*"))
         assert problems(context) == []
 
     def test_one_that_cannot_be_loaded_is_told_and_all_else_works(
-        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, settings: Settings, redis: Redis, tmp_path: Path
     ) -> None:
-        context = working(settings, redis, monkeypatch, tmp_path / "nowhere")
-        assert embed(KEY, 1).startswith("embedded")
+        context = working(settings, redis, tmp_path / "nowhere")
+        assert embed.within(context, KEY, 1).startswith("embedded")
         assert isinstance(context.text, WeightsError)
         (told,) = problems(context)
         assert told.startswith("Label names are not read: TEXT_MODEL names")
 
-    def test_a_backbone_of_clip_reads_label_names_as_well(
-        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path
-    ) -> None:
+    def test_a_backbone_of_clip_reads_label_names_as_well(self, settings: Settings, redis: Redis, clip: Path) -> None:
         both = replace(settings, backbone="hf/tiny/clip", backbone_weights=str(clip))
-        context = working(both, redis, monkeypatch, None)
-        assert embed(KEY, 1).startswith("embedded")
+        context = working(both, redis, None)
+        assert embed.within(context, KEY, 1).startswith("embedded")
         assert isinstance(context.text, TextModel)
         assert context.text.words(["wide stripes"]).shape == (1, 16)
         assert list((context.settings.data_dir / "features").rglob("text/*"))
 
     def test_a_backbone_of_pictures_alone_reads_nothing(
-        self, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path
+        self, settings: Settings, redis: Redis, clip: Path, tmp_path: Path
     ) -> None:
         alone = tmp_path / "without words"
         CLIPModel.from_pretrained(clip).vision_model.save_pretrained(alone)
         pictures = replace(settings, backbone="hf/tiny/clip", backbone_weights=str(alone))
-        context = working(pictures, redis, monkeypatch, None)
-        assert embed(KEY, 1).startswith("embedded")
+        context = working(pictures, redis, None)
+        assert embed.within(context, KEY, 1).startswith("embedded")
         assert context.text is None
         assert problems(context) == []
 
@@ -215,7 +211,7 @@ class TestSuggestions:
         self, reader: JobContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]
     ) -> None:
         label(studio, 1, films[0][1], (5,))
-        embed(KEY, 1)
+        embed.within(reader, KEY, 1)
         assert studio.suggested(1) == set()
 
 
@@ -224,7 +220,7 @@ class TestPrior:
     def trained(self, reader: JobContext, studio: Suggesting, films: list[tuple[Path, tuple[str, ...]]]) -> JobContext:
         for number, (_, truth) in enumerate(films, start=1):
             label(studio, number, truth, (5, 15, 25, 35, 45, 55))
-        assert train(KEY).startswith("trained cold-v1")
+        assert train.within(reader, KEY).startswith("trained cold-v1")
         return reader
 
     def test_it_is_stored_with_the_version_and_measured_with_it(self, trained: JobContext) -> None:
@@ -232,12 +228,12 @@ class TestPrior:
         said = newest(trained).structure["prior"]
         assert said["model"] == trained.text.key
         assert said["weight"] == pytest.approx(1 / (1 + newest(trained).labelled_frames / 2))
-        assert evaluate(KEY, "cold-v1").startswith("cold-v1")
+        assert evaluate.within(trained, KEY, "cold-v1").startswith("cold-v1")
 
     def test_a_video_that_was_looked_at_is_predicted_the_same_without_the_text_model(
-        self, trained: JobContext, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+        self, trained: JobContext, settings: Settings, redis: Redis
     ) -> None:
-        later = working(settings, redis, monkeypatch, None)
+        later = working(settings, redis, None)
         found = []
         for context in (trained, later):
             predict = predictor(open_project(context, KEY), "cold-v1")
@@ -250,7 +246,7 @@ class TestPrior:
         task, work = trained.studio.tasks.get(7, 1), open_project(trained, KEY)
         told = predictor(work, "cold-v1")(task, None)
         (trained.settings.data_dir / "features" / "text").rename(trained.settings.data_dir / "elsewhere")
-        trained.__dict__["text"] = None
+        trained.made["text"] = None
         silent = predictor(work, "cold-v1")(task, None)
         assert not np.allclose(values(told), values(silent), atol=1e-4)
 
@@ -258,11 +254,10 @@ class TestPrior:
         self,
         settings: Settings,
         redis: Redis,
-        monkeypatch: pytest.MonkeyPatch,
         studio: Suggesting,
         films: list[tuple[Path, tuple[str, ...]]],
     ) -> None:
-        context = working(settings, redis, monkeypatch, None)
+        context = working(settings, redis, None)
         label(studio, 1, films[0][1], (5, 15, 25, 35, 45, 55))
-        train(KEY)
+        train.within(context, KEY)
         assert "prior" not in newest(context).structure

@@ -95,7 +95,7 @@ def test_what_a_careless_label_studio_repeats_of_a_token_is_in_no_record_of_a_fa
     }
     studio.add_url_rule("/api/token/refresh/", "refresh", answers[exchanged], methods=["POST"])
     made = JobContext(replace(context.settings, label_studio_api_key=mine))
-    for module in ("reconciling.reconcile", "worker"):
+    for module in ("job", "worker"):
         monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
     monkeypatch.setitem(KINDS, "reconcile", Kind("ml_backend.jobs.reconciling.reconcile.reconcile", 60, retried=False))
     job_id = queue(redis, "reconcile", KEY)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from handmade import labelled, video
 
-from ml_backend.learning.belief import Answers, Way, unseen
 from ml_backend.learning.calibration import Doubt, fit_doubt
 from ml_backend.learning.cold import LabelledVideo, fit_cold
+from ml_backend.learning.expected_accuracy import Answers, Way, unseen
 from ml_backend.learning.head import arrays_of, head_from
 from ml_backend.learning.metrics import calibration_error
 from ml_backend.learning.versions import load_version, save_version

@@ -110,7 +110,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tune: Tune
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_every_epoch_is_on_the_curve_while_it_trains_and_at_the_end(tune: Tune, exclusive: bool) -> None:
     told: list[tuple[float, int]] = []
-    tuned = tune(exclusive=exclusive, progress=lambda share, curve: told.append((share, len(curve))))
+    seen: list[dict[str, float]] = []
+    tuned = tune(exclusive=exclusive, progress=lambda share: told.append((share, len(seen))), on_epoch=seen.append)
     assert [point["epoch"] for point in tuned.curve] == [0, 1, 2]
     for point in tuned.curve:
         assert point.keys() == {"epoch", "train_loss", "validation_loss", "validation_macro_f1"}

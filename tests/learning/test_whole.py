@@ -15,7 +15,14 @@ from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT
 from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.versions import Learnt, add_measurements, load_card, load_heads, save_version
-from ml_backend.learning.whole import LabelledWhole, WholeHead, cross_validated_whole, fit_whole, pooled, whole_labels
+from ml_backend.learning.whole_video import (
+    LabelledWhole,
+    WholeHead,
+    cross_validated_whole,
+    fit_whole,
+    pooled,
+    whole_labels,
+)
 
 # Scenes 0 and 1 make an indoor video, 2 and 3 an outdoor one; 5 is seen in both now and then.
 INDOOR, OUTDOOR = np.repeat([0, 1, 0], 30), np.repeat([2, 3, 2], 30)

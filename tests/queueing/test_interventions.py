@@ -19,14 +19,14 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.queueing import queue
 from ml_backend.queueing.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
+from ml_backend.queueing.job_limits import video_seconds
 from ml_backend.queueing.kinds import KINDS, Kind
-from ml_backend.queueing.limits import video_seconds
 from ml_backend.queueing.queue import counts, enqueue, listing, queue_due, request_after
 
 P = "7.1769860800"
 # While it counts, no signal reaches Python.
 HANGING = """
-from ml_backend.queueing.limits import watched
+from ml_backend.queueing.job_limits import watched
 
 def hang():
     sum(range(10**13))

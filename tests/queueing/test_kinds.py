@@ -29,7 +29,8 @@ def function_of(kind: Kind) -> Callable[..., Any]:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_a_name_leads_to_a_function_that_takes_a_project(kind: Kind) -> None:
     function = function_of(kind)
-    first, *_ = inspect.signature(function).parameters.values()
+    context, first, *_ = inspect.signature(function).parameters.values()
+    assert context.annotation == "JobContext"
     assert first.annotation in (str, "str")
     assert f"{function.__module__}.{function.__qualname__}" == kind.function
 
@@ -44,7 +45,7 @@ def requests() -> Iterator[tuple[str, str, int]]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            before = {"request": 1, "request_after": 2}.get(node.func.id)
+            before = {"enqueue": 1, "request_after": 2}.get(node.func.id)
             if before is None or len(node.args) <= before or any(isinstance(each, ast.Starred) for each in node.args):
                 continue
             named = node.args[before]
@@ -55,4 +56,5 @@ def requests() -> Iterator[tuple[str, str, int]]:
 @pytest.mark.parametrize(("where", "kind", "arguments"), list(requests()))
 def test_what_is_queued_fits_its_function(where: str, kind: str, arguments: int) -> None:
     assert kind in KINDS, where
-    inspect.signature(function_of(KINDS[kind])).bind(*range(arguments))
+    context = object()
+    inspect.signature(function_of(KINDS[kind])).bind(context, *range(arguments))

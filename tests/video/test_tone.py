@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_backend.video.colors import Transfer, tone_mapped
+from ml_backend.video.color_conversion import Transfer, tone_mapped
 
 
 def grey(*levels: float) -> np.ndarray:

@@ -14,8 +14,8 @@ from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelS
 from ml_backend.jobs.backlog import WINDOW
 from ml_backend.jobs.companion.answers import companion_project
 from ml_backend.jobs.connection import mend_webhook
-from ml_backend.jobs.context import JobContext, worker_context
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.videos import known_content, naming, task_video, video_name
@@ -83,9 +83,8 @@ _MAY_NOT = "Set LABEL_STUDIO_API_KEY to a token of a user who can create project
 
 
 @job
-def companion(project_key: str, task_number: int | None = None) -> str:
+def companion(context: JobContext, project_key: str, task_number: int | None = None) -> str:
     """Makes the image tasks of one task's suggested frames; without a task, compares all and queues what is missing."""
-    context = worker_context()
     work = open_project(context, project_key)
     if not work.settings.companion:
         return "no companion project is wanted"
@@ -118,7 +117,7 @@ def _in_step(work: ProjectWork) -> Project:
     found = companion_project(work)
     try:
         if found is None:
-            report(0, "making the companion project")
+            work.progress.report(0, "making the companion project")
             found = work.context.studio.companion.make(work.key, work.project.title, new_config(work.question, several))
             registry.note_companion(work.context.redis, work.key, registry.KnownCompanion(str(found.key)))
         else:
@@ -187,7 +186,7 @@ def _renew(work: ProjectWork, task: int) -> str:
         missing, images = _missing(work.context, project, task, frames, content)
         pictures = [picture for picture in pictures if replace(picture.of, content="") in missing]
         if pictures:
-            report(90, f"uploading frames of task {task}")
+            work.progress.report(90, f"uploading frames of task {task}")
             work.context.studio.companion.add_images(project.key.id, pictures)
         removed = _remove(work, project, images, set(frames))
         _count(work, project)
@@ -222,8 +221,8 @@ def _frames(work: ProjectWork, asked: Asked) -> list[Frame]:
 def _pictures(work: ProjectWork, asked: Asked, frames: Sequence[Frame]) -> list[Picture]:
     """The pictures that Label Studio shows at these frames, each once, as far as they decode."""
     task = asked.task
-    video = task_video(work.context, work.question, task, report)
-    report(0, f"drawing the suggested frames of task {task.id}")
+    video = task_video(work.context, work.question, task, work.progress)
+    work.progress.report(0, f"drawing the suggested frames of task {task.id}")
     with naming(task, work.question, video):
         read = demux(video.path)
         timeline = Timeline(read.pts, read.time_base, read.duration, read.early)
@@ -257,7 +256,7 @@ def _remove(work: ProjectWork, project: Project, images: Sequence[Image], wanted
     for start in range(0, len(stale), _REMOVED_TOGETHER):
         if registry.seconds_since_annotation(work.context.redis, work.key) < _AT_WORK_SECONDS:
             break
-        report(95, f"removing images that nobody needs, {start} of {len(stale)}")
+        work.progress.report(95, f"removing images that nobody needs, {start} of {len(stale)}")
         few = work.context.studio.companion.untouched(project.key.id, stale[start : start + _REMOVED_TOGETHER])
         work.context.studio.companion.remove_images(few)
         removed.update(image.number for image in few)

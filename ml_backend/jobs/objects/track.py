@@ -21,11 +21,12 @@ from ml_backend.jobs.box_tracks import (
     tell,
     with_tracks,
 )
-from ml_backend.jobs.context import worker_context
-from ml_backend.jobs.job import job, part, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.objects.same import joined, named, numbered
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing
+from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.videos import begin, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
@@ -42,7 +43,7 @@ from ml_backend.objects.onebox import track_from_box
 from ml_backend.objects.people import PeopleDetector
 from ml_backend.projects import registry, stored_predictions, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
-from ml_backend.queueing.limits import allow_for_video
+from ml_backend.queueing.job_limits import allow_for_video
 from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole
 from ml_backend.wording import counted
@@ -56,9 +57,8 @@ _DIGITS = 5
 
 
 @job
-def track(project_key: str, task_number: int) -> str:
+def track(context: JobContext, project_key: str, task_number: int) -> str:
     """Makes the tracks of one task, or what has changed of them, and puts them into its prediction."""
-    context = worker_context()
     work = open_project(context, project_key)
     if not are_wanted(work):
         return "the project asks for no tracks"
@@ -125,12 +125,11 @@ class _Video:
     grid: StudioGrid
     question: Question
     least: float
+    progress: Progress
     moving: list[Track] | None = None
 
     def find(self, detector: Detector, limits: Limits) -> list[Track]:
-        found = find_tracks(
-            self.path, self.grid.timeline, detector, limits, lambda share: report(100 * share, "looking for objects")
-        )
+        found = find_tracks(self.path, self.grid.timeline, detector, limits, self.progress.share("looking for objects"))
         if isinstance(detector, MotionDetector) and limits == EVERYTHING:
             self.moving = found
         return found
@@ -141,7 +140,7 @@ class _Video:
             allow_for_video(self.path)
             self.find(MotionDetector(), EVERYTHING)
         allow_for_video(self.path)
-        report(50, "following a drawn box")
+        self.progress.report(50, "following a drawn box")
         index = self.grid.index(frame)
         return track_from_box(self.path, self.grid.timeline, index, box, label, moving=self.moving)
 
@@ -171,12 +170,12 @@ def _tracked(work: ProjectWork, task: Task, said: Said, before: StoredTracks | N
     for position, question in enumerate(work.config.tracks):
         control = question.from_name
         drawn = [each for each in said.drawn if each.control == control]
-        file = task_video(work.context, question, task, report)
-        first, last = (100 * at / len(work.config.tracks) for at in (position, position + 1))
-        with naming(task, question, file), part(first, last):
+        step = work.progress.step(position, len(work.config.tracks))
+        file = task_video(work.context, question, task, step)
+        with naming(task, question, file):
             timeline = read_timeline(file.path)
             grid = studio_grid(timeline, question.framerate_of(task.data))
-            video = _Video(file.path, grid, question, work.settings.track_iou)
+            video = _Video(file.path, grid, question, work.settings.track_iou, step)
             of_control = [each for each in old if each.control == control]
             if known is not None:
                 found = [each for each in of_control if not each.drawn]

@@ -15,7 +15,6 @@ from ml_backend.annotation import WholeVideo
 from ml_backend.errors import LabelConfigError, VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import backbone_of, task_features, with_frames
-from ml_backend.jobs.job import report
 from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_embedding, timeline_prediction, view_of
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import tell_of_text, with_text_if_it_can
@@ -31,7 +30,7 @@ from ml_backend.learning.head import Head
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
-from ml_backend.learning.whole import WholeHead
+from ml_backend.learning.whole_video import WholeHead
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.video.timeline import read_timeline
 from sampling.candidates import unit
@@ -185,7 +184,7 @@ def _whole(work: ProjectWork, head: WholeHead, card: ModelCard) -> PartPredictor
     question, backbone = work.question, backbone_of(work, card)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        features = task_features(work.context, question, task, backbone, report)
+        features = task_features(work.context, question, task, backbone, work.progress)
         found = head.probabilities(features)
         said = person_said(annotated, question)
         return Part(whole=WholeProbabilities(card.name, head, found, features, said), is_said=bool(said))
@@ -199,7 +198,7 @@ def _timeline(work: ProjectWork, head: Head, card: ModelCard) -> PartPredictor:
         tell_of_text(work.context, work.key, head.prior)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        features = task_features(work.context, work.question, task, backbone, report)
+        features = task_features(work.context, work.question, task, backbone, work.progress)
         if head.prior is not None:
             features = with_text_if_it_can(work, task, features, head.prior.prompts.model)
         known = labels_of(work, annotated, features.timeline, head.exclusive) if annotated else None
@@ -234,16 +233,14 @@ def _custom(work: ProjectWork, version: str) -> PartPredictor:
     model = load_custom_version(models, version, work.question.predicted_values)
 
     def predict(task: Task, annotated: Annotated | None) -> Part:
-        video = task_video(work.context, work.question, task, report)
+        video = task_video(work.context, work.question, task, work.progress)
         with naming(task, work.question, video):
             timeline = read_timeline(video.path)
             known = labels_of(work, annotated, timeline, exclusive) if annotated else None
             if known is not None and known.dense:
                 return Part(is_said=True)
-            text = f"{version} looks at task {task.id}"
-            values = video_probabilities(
-                model, video.path, timeline, exclusive=exclusive, progress=lambda share: report(100 * share, text)
-            )
+            tell = work.progress.share(f"{version} looks at task {task.id}")
+            values = video_probabilities(model, video.path, timeline, exclusive=exclusive, progress=tell)
         # The label config may have changed since the version was made.
         held = None if known is None else known.select(model.project_labels)
         smoothed = smooth(values, exclusive, held)

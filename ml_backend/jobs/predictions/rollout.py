@@ -11,9 +11,9 @@ from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.backlog import make_again
 from ml_backend.jobs.box_tracks import queue_track, with_tracks
 from ml_backend.jobs.companion.images import want_images
-from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version, has_features
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predictor import Predicted, Predictor, predictor
 from ml_backend.jobs.predictions.pushing import Held, among, push_lacking, push_one, pushing, renew
@@ -25,7 +25,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.projects import registry, task_view
 from ml_backend.projects.folder import ProjectFolder
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue, has_failed, request_after
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,8 @@ _EACH_TASK = 5.0
 
 
 @job
-def rollout(project_key: str, version: str) -> str:
+def rollout(context: JobContext, project_key: str, version: str) -> str:
     """Predicts every task without a dense annotation and pins the version; videos not embedded yet are embedded first."""
-    context = worker_context()
     redis = context.redis
 
     def follow() -> None:
@@ -84,9 +83,8 @@ def _roll_out(work: ProjectWork, version: str) -> str:
 
 
 @job
-def predict(project_key: str, task_number: int) -> str:
+def predict(context: JobContext, project_key: str, task_number: int) -> str:
     """Predicts one new task with the active version."""
-    context = worker_context()
     work = open_project(context, project_key)
     version = registry.active_version(context.redis, project_key)
     if version is None:
@@ -156,7 +154,9 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
 
     with Held(ProjectFolder(data_dir, work.key).path) as held:
         for position, task in enumerate(tasks, start=1):
-            report(100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}")
+            work.progress.report(
+                100 * position / (len(tasks) + 1), f"predicting task {task.id}, {position} of {len(tasks)}"
+            )
             try:
                 found = predict(task, annotated.get(task.id))
             except VideoError as error:
@@ -187,7 +187,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
         scored = held.scored(data_dir, work.key, version, pushing(work))
         while batch := list(islice(scored, _PUSHED_TOGETHER)):
             pushed += push(batch)
-            report(99, f"storing predictions, {pushed} so far")
+            work.progress.report(99, f"storing predictions, {pushed} so far")
     there = work.context.studio.predictions.lacking_among(work.id, version, left_out)
     told = [text for task, text in sorted(left_out.items()) if task in there]
     registry.set_problems(work.context.redis, work.key, "videos", told)

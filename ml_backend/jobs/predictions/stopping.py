@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
 from ml_backend.errors import StorageError
-from ml_backend.jobs.context import worker_context
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.learning.agreement import cohen_kappa
@@ -107,9 +107,8 @@ def counted(answers: Answers) -> NDArray[np.int64]:
 
 
 @job
-def stopping(project_key: str) -> str:
+def stopping(context: JobContext, project_key: str) -> str:
     """Writes the report on the active version, and how many errors each of its videos has."""
-    context = worker_context()
     work = open_project(context, project_key)
     version = registry.active_version(context.redis, project_key)
     if version is None:
@@ -159,7 +158,7 @@ def _rows(work: ProjectWork, version: str, measured: Metrics) -> Iterator[tuple[
     labelled = label_report.load(data_dir, work.key)
     tasks = sorted(stored_predictions.tasks(data_dir, work.key).difference(labelled.reviewed if labelled else ()))
     for position, task in enumerate(tasks):
-        report(90 * position / len(tasks), "counting the errors that are left")
+        work.progress.report(90 * position / len(tasks), "counting the errors that are left")
         view = task_view.load(data_dir, work.key, task)
         if view is not None and view.version == version and view.doubt is not None:
             yield (

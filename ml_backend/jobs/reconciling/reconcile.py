@@ -13,8 +13,8 @@ from ml_backend.jobs.backlog import queue_missing
 from ml_backend.jobs.box_tracks import queue_tracks
 from ml_backend.jobs.companion.images import queue_images
 from ml_backend.jobs.connection import Standing, look, mend_webhook
-from ml_backend.jobs.context import JobContext, worker_context
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.retire import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
@@ -107,12 +107,11 @@ _TWO = (
 
 
 @job
-def reconcile(project_key: str) -> str:
+def reconcile(context: JobContext, project_key: str) -> str:
     """Queues suggestions, predictions, training and roll-outs that are missing; each asks again before it does anything.
 
     When nothing has changed it costs five small requests, however many tasks there are.
     """
-    context = worker_context()
     redis = context.redis
     try:
         project = find_project(context, project_key)
@@ -138,7 +137,7 @@ def reconcile(project_key: str) -> str:
     compared = compare_tasks(work)
     changed, tasks = compared.changed, compared.tasks
     registry.note_overview(redis, project_key, title=work.project.title, tasks=tasks, versions=stored)
-    report(10, "comparing tasks and annotations")
+    context.progress.report(10, "comparing tasks and annotations")
     done = [
         renamed,
         f"{compared.deleted} deleted tasks" if compared.deleted else None,
@@ -177,10 +176,9 @@ def _forget(context: JobContext, key: str, gone: Gone) -> str:
 
 
 @job
-def discover(host: str) -> str:
+def discover(context: JobContext, host: str) -> str:
     """Reconciles the projects that Redis knows nothing of any more: those of which an ML backend entry reaches us. Removes the
     files of projects that are gone."""
-    context = worker_context()
     redis, known = context.redis, set(registry.known_keys(context.redis))
     existing = _existing(context)
     hooked = {hook["project"] for hook in context.studio.webhooks.all() if hook["url"].rstrip("/").endswith("/webhook")}

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ml_backend.features.embedding import VideoFeatures
 from ml_backend.jobs.box_tracks import with_tracks
 from ml_backend.jobs.companion.images import want_images
-from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version, task_features, tell_of_weights
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.job import job
 from ml_backend.jobs.predictions.pushing import pushing
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
@@ -25,18 +25,17 @@ from sampling.auto import auto
 
 
 @job
-def embed(project_key: str, task_number: int) -> str:
+def embed(context: JobContext, project_key: str, task_number: int) -> str:
     """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
-    context = worker_context()
     work = open_project(context, project_key)
     tell_of_weights(work)
     backbone = context.backbone_for(work.settings)
     task = context.studio.tasks.get(work.id, task_number)
-    features = task_features(context, work.question, task, backbone, report)
+    features = task_features(context, work.question, task, backbone, context.progress)
     for other in work.config.videos[1:]:
-        task_features(context, other, task, backbone, report)
+        task_features(context, other, task, backbone, context.progress)
     if (own := backbone_of_version(work, registry.wanted_version(context.redis, work.key))) is not None:
-        task_features(context, work.question, task, own, report)
+        task_features(context, work.question, task, own, context.progress)
     inspect_once(work, task)
     tell_of_damage(work, task, features)
     features = read_as_well(work, task, features)

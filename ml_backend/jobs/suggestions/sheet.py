@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import VideoUnreadable
-from ml_backend.jobs.context import worker_context
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
+from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.videos import naming, task_video
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
@@ -30,20 +31,19 @@ Thumbnail = NDArray[np.uint8]
 
 
 @job
-def sheet(project_key: str, task_number: int) -> str:
+def sheet(context: JobContext, project_key: str, task_number: int) -> str:
     """Writes the contact sheet of one task's video."""
-    context = worker_context()
     work = open_project(context, project_key)
     task = context.studio.tasks.get(work.id, task_number)
-    video = task_video(context, work.question, task, report)
+    video = task_video(context, work.question, task, context.progress)
     shown = stored_predictions.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
     asked = [region.start for region in parse_regions(shown.get("result") or [], work.question)][:_MOST_SUGGESTED]
     with naming(task, work.question, video):
         timeline = read_timeline(video.path)
         grid = studio_grid(timeline, work.question.framerate_of(task.data))
         height = _height(video.path, timeline)
-        suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], height))
-        pictures = [*suggested, *_spread(video.path, grid, height)]
+        suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], height, context.progress))
+        pictures = [*suggested, *_spread(video.path, grid, height, context.progress)]
     made, jpeg = drawn(pictures, len(suggested))
     save_sheet(context.settings.data_dir, project_key, task.id, made, jpeg)
     return f"{len(pictures)} pictures of task {task.id}"
@@ -63,11 +63,11 @@ def drawn(pictures: Sequence[tuple[int, Thumbnail]], suggested: int) -> tuple[Co
 
 
 def _exactly(
-    path: Path, grid: StudioGrid, indices: Sequence[FrameIndex], height: int
+    path: Path, grid: StudioGrid, indices: Sequence[FrameIndex], height: int, progress: Progress
 ) -> Iterator[tuple[int, Thumbnail]]:
     """These very frames, as far as they decode."""
     for position, index in enumerate(indices):
-        report(50 * position / len(indices), "drawing the suggested frames")
+        progress.report(50 * position / len(indices), "drawing the suggested frames")
         frame = grid.frame(index)
         try:
             found = next(decode(path, grid.timeline, first=index, last=index), None) if frame is not None else None
@@ -77,7 +77,7 @@ def _exactly(
             yield int(frame), _small(found.rgb, height)
 
 
-def _spread(path: Path, grid: StudioGrid, height: int) -> Iterator[tuple[int, Thumbnail]]:
+def _spread(path: Path, grid: StudioGrid, height: int, progress: Progress) -> Iterator[tuple[int, Thumbnail]]:
     """At most one frame of each stretch of the video, which Label Studio can go to."""
     timeline = grid.timeline
     bins = min(_SPREAD, len(timeline))
@@ -92,7 +92,7 @@ def _spread(path: Path, grid: StudioGrid, height: int) -> Iterator[tuple[int, Th
 
     skip: Skip = "none" if len(timeline) <= _WHOLE else "nonkey"
     for found in decode(path, timeline, wanted=wanted, skip=skip):
-        report(50 + 50 * len(taken) / bins, "drawing frames of the whole video")
+        progress.report(50 + 50 * len(taken) / bins, "drawing frames of the whole video")
         frame = grid.frame(found.index)
         if frame is not None:
             yield int(frame), _small(found.rgb, height)

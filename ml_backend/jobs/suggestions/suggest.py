@@ -12,8 +12,8 @@ from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.box_tracks import queue_track, with_tracks
 from ml_backend.jobs.companion.images import want_images
-from ml_backend.jobs.context import worker_context
-from ml_backend.jobs.job import job, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
 from ml_backend.jobs.project import ProjectWork, open_project, roi_for
@@ -118,9 +118,8 @@ def _bad(frames: Frames, samples: Samples, found: Quality) -> NDArray[np.bool_]:
 
 
 @job
-def suggest(project_key: str, task_number: int) -> str:
+def suggest(context: JobContext, project_key: str, task_number: int) -> str:
     """Pushes the keyframe suggestions of one task, once for each video that it shows."""
-    context = worker_context()
     work = open_project(context, project_key)
     task = context.studio.tasks.get(work.id, task_number)
     done = f"task {task.id} has its suggestions already"
@@ -153,8 +152,8 @@ def _done(frames: int, task: Task) -> str:
 def suggested_frames(work: ProjectWork, task: Task) -> list[StudioFrame]:
     """At least one Label Studio frame, at most the project's `frames_per_video`; none for a question about whole videos, to
     which no frame is an answer. Raises VideoError."""
-    video = task_video(work.context, work.question, task, report)
-    report(0, f"choosing frames of task {task.id}")
+    video = task_video(work.context, work.question, task, work.progress)
+    work.progress.report(0, f"choosing frames of task {task.id}")
     # What is kept of a task is about one video; of the others of a synchronised set only the findings are.
     is_main = work.question.video == work.config.main.video
     framerate = work.question.framerate_of(task.data)

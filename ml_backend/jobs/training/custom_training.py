@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.backlog import is_whole
-from ml_backend.jobs.job import part, report
+from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.decision import against_shown, note_decided, roll_out_unless_worse, was_decided
@@ -40,7 +40,7 @@ from ml_backend.learning.versions import ModelCard
 from ml_backend.projects import registry
 from ml_backend.projects.training_choice import MODEL_FILES
 from ml_backend.provenance import ModelVersion
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import some
 
@@ -139,11 +139,10 @@ def _fitted(
     known = known_version(models, model, exclusive=exclusive, fingerprint=mark)
     if known is not None and is_whole(models, known.name, load_custom_version):
         return known
-    with part(0, 40):
-        problems = VideoProblems(accounts=accounts)
-        videos = labelled_videos(work, annotated, exclusive, problems=problems)
-        problems.tell(work)
-        accounts.close(work)
+    problems = VideoProblems(accounts=accounts)
+    videos = labelled_videos(work.part(0, 40), annotated, exclusive, problems=problems)
+    problems.tell(work)
+    accounts.close(work)
     answers = {tuple(row) for rows in evenly(videos, model.project_labels) for row in rows.values.tolist()}
     if len(answers) < 2:
         return None
@@ -154,11 +153,9 @@ def _fitted(
 
     models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models, prefix=".fit-") as made:
-        with part(40, 70):
-            checked = _checked(loaded, videos, path_of, exclusive, Path(made) / "measured")
+        checked = _checked(loaded, videos, path_of, exclusive, Path(made) / "measured", work.progress.part(40, 70))
         started = time.perf_counter()
-        with part(70, 100):
-            frames = _learn(model, videos, path_of, Path(made) / "learnt")
+        frames = _learn(model, videos, path_of, Path(made) / "learnt", work.progress.part(70, 100))
         taught = [video.task for video in videos]
         held = answers_of(checked.held, checked.labels, exclusive, taught) if checked else None
         learnt = Learnt(
@@ -179,7 +176,11 @@ def _fitted(
 
 
 def _learn(
-    model: CustomModel, videos: Sequence[LabelledVideo], path_of: Callable[[LabelledVideo], Path], folder: Path
+    model: CustomModel,
+    videos: Sequence[LabelledVideo],
+    path_of: Callable[[LabelledVideo], Path],
+    folder: Path,
+    progress: Progress,
 ) -> int:
     """Has a file learn from the videos and save that in `folder`; returns from how many frames."""
     pictures = pictures_at(
@@ -189,10 +190,10 @@ def _learn(
         path_of,
         size=model.size,
         folder=folder.parent,
-        progress=lambda share: report(50 * share, f"decoding the frames that {model.file.name} learns from"),
+        progress=progress.part(0, 50).share(f"decoding the frames that {model.file.name} learns from"),
     )
     allow(_FIT_SECONDS)
-    report(50, f"{model.file.name} learns from {len(pictures)} frames")
+    progress.report(50, f"{model.file.name} learns from {len(pictures)} frames")
     fit(model, pictures.pixels, targets(model, pictures.values), folder)
     return len(pictures)
 
@@ -203,6 +204,7 @@ def _checked(
     path_of: Callable[[LabelledVideo], Path],
     exclusive: bool,
     folder: Path,
+    progress: Progress,
 ) -> CrossValidation | None:
     """What one fit without some of the reviewed videos says of them, leaving out each in turn would be as many fits; None where
     none can be left out."""
@@ -212,12 +214,11 @@ def _checked(
     held = held_out_share(videos, labels, exclusive, share, _SEED)
     if held is None:
         return None
-    with part(0, 60):
-        _learn(model, [video for video in videos if video.task not in held], path_of, folder)
+    _learn(model, [video for video in videos if video.task not in held], path_of, folder, progress.part(0, 60))
     outside = [video for video in videos if video.task in held]
     found = []
     for done, video in enumerate(outside):
-        report(60 + 40 * done / len(outside), f"measuring {model.file.name} on held-out videos")
+        progress.report(60 + 40 * done / len(outside), f"measuring {model.file.name} on held-out videos")
         found.append(_predicted(model, video, path_of(video), exclusive))
     groups = duplicates([video.features for video in outside]).tolist()
     recording = {video.task: group for video, group in zip(outside, groups, strict=True)}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.embeddings import sees_as_then
+from ml_backend.jobs.indistinct_labels import tell_of_untold
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.untold import tell_of_untold
 from ml_backend.learning.comparison import Asked, HeldAnswers, compared, load_answers
 from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import LabelledVideo
@@ -17,7 +17,7 @@ from ml_backend.learning.head import Head
 from ml_backend.learning.measurements import Comparison
 from ml_backend.learning.probabilities import Values, decided
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads, note_decision
-from ml_backend.learning.whole import LabelledWhole
+from ml_backend.learning.whole_video import LabelledWhole
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import enqueue
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of, trained_on
-from ml_backend.jobs.job import job, part, report
+from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.text_hints import with_names
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks
@@ -17,14 +17,13 @@ from ml_backend.jobs.training.train import newest_learnt
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.measurements import Calibration, Metrics
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
-from ml_backend.learning.whole import cross_validated_whole
+from ml_backend.learning.whole_video import cross_validated_whole
 from ml_backend.queueing.queue import enqueue
 
 
 @job
-def evaluate(project_key: str, version: str) -> str:
+def evaluate(context: JobContext, project_key: str, version: str) -> str:
     """Writes full held-out metrics and the temperature into the version's model card."""
-    context = worker_context()
     work = open_project(context, project_key)
     models = context.models_dir(project_key)
     card = load_card(models, version)
@@ -38,8 +37,7 @@ def evaluate(project_key: str, version: str) -> str:
         asked = work.taught(own.question, own.labels)
         if asked is None:
             continue
-        with part(100 * position / len(cards), 100 * (position + 1) / len(cards)):
-            metrics = _measured(asked, own, annotated_for(asked, annotated), problems)
+        metrics = _measured(asked.step(position, len(cards)), own, annotated_for(asked, annotated), problems)
         calibration = Calibration(1.0 if metrics.temperature is None else metrics.temperature)
         add_measurements(models, version, metrics=metrics, calibration=calibration, question=own.question)
         score = metrics.macro_f1
@@ -57,19 +55,13 @@ def _measured(
     problems: VideoProblems,
 ) -> Metrics:
     """Held-out metrics of what a version has learnt about one question."""
-
-    def tell(share: float) -> None:
-        report(50 + 50 * share, f"measuring {card.name} on held-out videos")
-
+    tell = work.progress.part(50, 100).share(f"measuring {card.name} on held-out videos")
     if card.is_whole:
-        with part(0, 50):
-            answered = whole_videos(work, annotated, problems)
+        answered = whole_videos(work.part(0, 50), annotated, problems)
         measured = cross_validated_whole(answered, work.question.labels, card.exclusive, progress=tell).metrics()
         # Nothing is calibrated on a row a video.
         return replace(measured, temperature=1.0)
-    with part(0, 50):
-        backbone = backbone_of(work, card)
-        videos = labelled_videos(work, annotated, card.exclusive, backbone, problems)
+    videos = labelled_videos(work.part(0, 50), annotated, card.exclusive, backbone_of(work, card), problems)
     prompts = None
     if "prior" in card.structure:
         videos, prompts = with_names(work, [each.task for each in annotated], videos)

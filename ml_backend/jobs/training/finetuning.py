@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from redis import Redis
 
 from ml_backend.features.backbones import Backbone, network_of
-from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import forget_networks, load_network
-from ml_backend.jobs.job import part, report, show_curve
+from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import Annotated
 from ml_backend.jobs.training.labelled_videos import labelled_videos
@@ -28,7 +27,7 @@ from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.networks import Network, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
 from ml_backend.projects import registry
-from ml_backend.queueing.limits import allow
+from ml_backend.queueing.job_limits import allow
 
 if TYPE_CHECKING:
     from ml_backend.learning.finetune import Curve
@@ -82,16 +81,14 @@ def own_network(
     network = newest_network(models)
     frozen = work.context.backbone_for(work.settings)
     if network is None or outgrown(network, purpose, frozen.key, len(videos)):
-        with part(0, 80):
-            made = _train(work, annotated, videos, exclusive, purpose)
+        made = _train(work.part(0, 80), annotated, videos, exclusive, purpose)
         if made is None:
             registry.set_problems(work.context.redis, work.key, "finetune", [_TOO_FEW])
             return None
         network = made
     forget_networks(work.context, work.key, network.digest)
     backbone = load_network(work, network.digest)
-    with part(80, 100):
-        own = labelled_videos(work, annotated, exclusive, backbone)
+    own = labelled_videos(work.part(80, 100), annotated, exclusive, backbone)
 
     def measured(some: Sequence[LabelledVideo]) -> CrossValidation:
         return cross_validated(
@@ -154,12 +151,12 @@ def _train(
     shown = GPU_EPOCH if cuda else CPU_EPOCH
     allow(_EPOCH_SECONDS * (settings.cycles + 1) * (settings.image_size / _USUAL_SIDE) ** 2)
     pictures = partial(_pictures, work, {each.task.id: each.task for each in annotated})
-    learnt = pictures(training, shown * settings.cycles, "train the network on", 0, 8)
-    judged = pictures(validation, VALIDATION, "judge the network by", 8, 10)
+    learnt = pictures(training, shown * settings.cycles, "train the network on", work.progress.part(0, 8))
+    judged = pictures(validation, VALIDATION, "judge the network by", work.progress.part(8, 10))
     kept = work.context.settings.data_dir / "weights"
     of = work.context.settings
     weights = find_weights(of.backbone, of.backbone_weights, kept, of.backbone_license)
-    started = time.monotonic()
+    started, teller = time.monotonic(), _Teller(work, settings.cycles)
     tuned = finetune(
         work.context.settings.backbone,
         build(work.context.settings.backbone, weights, work.settings.resolution),
@@ -171,7 +168,8 @@ def _train(
         device="cuda" if cuda else "cpu",
         seed=_SEED,
         lock=gpu_lock(kept) if cuda else None,
-        progress=_teller(work.context, work.key, settings.cycles, started),
+        progress=teller.share,
+        on_epoch=teller.epoch,
     )
     return save_network(
         models,
@@ -199,10 +197,9 @@ def _pictures(
     videos: Sequence[LabelledVideo],
     most: int,
     what: str,
-    first: float,
-    last: float,
+    progress: Progress,
 ) -> Pictures:
-    """At most so many labelled frames of the videos, to `what`, which the job's report says from `first` to `last` percent."""
+    """At most so many labelled frames of the videos, to `what`, which `progress` says."""
     settings = work.settings.blitz
     return pictures_of(
         videos,
@@ -213,25 +210,29 @@ def _pictures(
         step=settings.frame_step,
         most=most,
         folder=work.context.models_dir(work.key),
-        progress=lambda share: report(first + (last - first) * share, f"decoding the frames to {what}"),
+        progress=progress.share(f"decoding the frames to {what}"),
     )
 
 
-def _teller(context: JobContext, key: str, cycles: int, started: float) -> Callable[[float, Curve], None]:
+class _Teller:
     """Tells how far the training is, how long it still takes, and its curve."""
-    points, warned = 0, False
 
-    def tell(share: float, curve: Curve) -> None:
-        nonlocal points, warned
-        if len(curve) > points:
-            points = len(curve)
-            show_curve(curve)
-        whole = (time.monotonic() - started) / share
+    def __init__(self, work: ProjectWork, cycles: int) -> None:
+        self._work, self._cycles, self._started = work, cycles, time.monotonic()
+        self._curve: Curve = []
+        self._warned = False
+
+    def epoch(self, point: dict[str, float]) -> None:
+        self._curve.append(point)
+        self._work.progress.show_curve(self._curve)
+
+    def share(self, done: float) -> None:
+        whole, points = (time.monotonic() - self._started) / done, len(self._curve)
         # The first steps tell little, and the head alone is trained faster than all.
-        if not warned and points >= 1 and whole > _LONG_SECONDS:
-            warned = True
-            registry.set_problems(context.redis, key, "finetune", [_LONG.format(round(whole / 60))])
-        left = max(round(whole * (1 - share) / 60), 1)
-        report(10 + 90 * share, f"training the network, epoch {points} of {cycles}, at most {left} minutes left")
-
-    return tell
+        if not self._warned and points >= 1 and whole > _LONG_SECONDS:
+            self._warned = True
+            told = [_LONG.format(round(whole / 60))]
+            registry.set_problems(self._work.context.redis, self._work.key, "finetune", told)
+        left = max(round(whole * (1 - done) / 60), 1)
+        text = f"training the network, epoch {points} of {self._cycles}, at most {left} minutes left"
+        self._work.progress.report(10 + 90 * done, text)

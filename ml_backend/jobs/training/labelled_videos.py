@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from ml_backend.errors import VideoError
 from ml_backend.features.backbones import Backbone
 from ml_backend.jobs.embeddings import task_features, with_frames
-from ml_backend.jobs.job import part, report
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
-from ml_backend.learning.whole import LabelledWhole, whole_labels
+from ml_backend.learning.whole_video import LabelledWhole, whole_labels
 from ml_backend.projects import registry
 from ml_backend.wording import some
 
@@ -73,13 +72,13 @@ def labelled_videos(
     videos: list[LabelledVideo] = []
     noted = VideoProblems() if problems is None else problems
     for position, each in enumerate(annotated):
-        report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
+        progress = work.progress.step(position, len(annotated))
+        progress.report(0, f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
-            with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(work.context, work.question, each.task, used, report)
-                labels = labels_of(work, each, features.timeline, exclusive)
-                labelled = examples(labels, features.frames).frames
-                features = with_frames(work.context, work.question, each.task, features, labelled.tolist(), used)
+            features = task_features(work.context, work.question, each.task, used, progress)
+            labels = labels_of(work, each, features.timeline, exclusive)
+            labelled = examples(labels, features.frames).frames
+            features = with_frames(work.context, work.question, each.task, features, labelled.tolist(), used)
         except VideoError as error:
             noted.note_unusable(work, each, error)
             continue
@@ -97,7 +96,8 @@ def whole_videos(work: ProjectWork, annotated: Sequence[Annotated], problems: Vi
     question, backbone = work.question, work.context.backbone_for(work.settings)
     videos: list[LabelledWhole] = []
     for position, each in enumerate(annotated):
-        report(100 * position / len(annotated), f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
+        progress = work.progress.step(position, len(annotated))
+        progress.report(0, f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         labels = [label for a in each.annotations if a.whole is not None for label in a.whole.labels]
         problems.note_foreign(work, set(labels).difference(question.labels))
         exclusive = not question.multiple
@@ -107,8 +107,7 @@ def whole_videos(work: ProjectWork, annotated: Sequence[Annotated], problems: Vi
         if not weight:
             continue
         try:
-            with part(100 * position / len(annotated), 100 * (position + 1) / len(annotated)):
-                features = task_features(work.context, question, each.task, backbone, report)
+            features = task_features(work.context, question, each.task, backbone, progress)
         except VideoError as error:
             problems.note_unusable(work, each, error)
             continue

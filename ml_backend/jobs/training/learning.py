@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from ml_backend.features.prompts import Prompts
-from ml_backend.jobs.job import part, report
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import with_names
 from ml_backend.jobs.training.decision import against_shown
@@ -21,7 +20,7 @@ from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
 from ml_backend.learning.measurements import ENOUGH_VIDEOS, Measurements, Metrics, TrainingCurves
 from ml_backend.learning.versions import Learnt
-from ml_backend.learning.whole import cross_validated_whole, fit_whole
+from ml_backend.learning.whole_video import cross_validated_whole, fit_whole
 from ml_backend.projects import registry
 
 # Whole timelines that people have judged, from which on Blitz takes over.
@@ -36,11 +35,11 @@ def learn(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProb
         return _learn_whole(work, annotated, problems)
     exclusive = are_exclusive(work, annotated)
     videos, fit, own = _material(work, annotated, exclusive, problems)
-    report(90, f"fitting on {len(videos)} videos")
+    work.progress.report(90, f"fitting on {len(videos)} videos")
     started = time.perf_counter()
     head = fit(videos)
     seconds = time.perf_counter() - started
-    report(95, "checking it on held-out videos")
+    work.progress.report(95, "checking it on held-out videos")
     checked = own.checked if own else _quick_check(videos, head)
     quick = own.metrics if own else _quick(checked)
     answers = _answers(checked, [video.task for video in videos])
@@ -60,12 +59,11 @@ def learn(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProb
 
 
 def _learn_whole(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> Learnt:
-    with part(0, 90):
-        videos = whole_videos(work, annotated, problems)
+    videos = whole_videos(work.part(0, 90), annotated, problems)
     if work.question == work.config.main:
         note_labelled(work, annotated, [video.task for video in videos if video.judged])
     labels, exclusive = work.question.labels, not work.question.multiple
-    report(90, f"fitting on {len(videos)} videos")
+    work.progress.report(90, f"fitting on {len(videos)} videos")
     started = time.perf_counter()
     head = fit_whole(videos, labels, exclusive)
     seconds = time.perf_counter() - started
@@ -97,8 +95,7 @@ def _material(
     """
     is_main = work.question == work.config.main
     may_tune = work.settings.blitz.fit == "finetune" and is_main
-    with part(0, 30 if may_tune else 90):
-        videos = labelled_videos(work, annotated, exclusive, problems=problems)
+    videos = labelled_videos(work.part(0, 30 if may_tune else 90), annotated, exclusive, problems=problems)
     if is_main:
         note_labelled(work, annotated, [video.task for video in videos if video.labels.dense and video.labels.judged])
     kind = kind_for(work.settings.mode, videos)
@@ -110,8 +107,7 @@ def _material(
         if is_main:
             registry.set_problems(work.context.redis, work.key, "finetune", [])
         return videos, fit, None
-    with part(30, 90):
-        own = own_network(work, annotated, videos, exclusive, fit)
+    own = own_network(work.part(30, 90), annotated, videos, exclusive, fit)
     return (own.videos if own else videos), fit, own
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ml_backend.jobs.context import worker_context
-from ml_backend.jobs.job import job, part, report
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
@@ -23,22 +23,19 @@ from ml_backend.video.timeline import studio_grid
 
 
 @job
-def quality(project_key: str) -> str:
+def quality(context: JobContext, project_key: str) -> str:
     """Writes what it finds about the labels of all annotated tasks into the project's folder."""
-    context = worker_context()
     work = open_project(context, project_key)
     if not work.config.timelines:
         return "the project has no timeline whose labels could be looked through"
     annotated, problems = annotated_tasks(work), VideoProblems()
     rows: list[SuspectRow] = []
-    with part(0, 95):
-        for position, question in enumerate(work.config.timelines):
-            with part(100 * position / len(work.config.timelines), 100 * (position + 1) / len(work.config.timelines)):
-                own = work.on(question)
-                looked = _look(own, annotated_for(own, annotated), problems)
-            rows += looked.rows
-            if question == work.config.main:
-                main = looked
+    for position, question in enumerate(work.config.timelines):
+        own = work.on(question).part(0, 95).step(position, len(work.config.timelines))
+        looked = _look(own, annotated_for(own, annotated), problems)
+        rows += looked.rows
+        if question == work.config.main:
+            main = looked
     problems.tell(work)
     names = context.studio.annotations.author_names()
     several = len(work.config.questions) > 1
@@ -70,9 +67,8 @@ class _Looked:
 
 def _look(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> _Looked:
     exclusive = are_exclusive(work, annotated)
-    with part(0, 90):
-        videos = labelled_videos(work, annotated, exclusive, problems=problems)
-    report(90, "looking for labels that are probably wrong")
+    videos = labelled_videos(work.part(0, 90), annotated, exclusive, problems=problems)
+    work.progress.report(90, "looking for labels that are probably wrong")
     labels = work.question.labels
     predicted = held_out(videos, labels, exclusive=exclusive)
     tasks = {each.task.id: each for each in annotated}

@@ -16,9 +16,9 @@ from ml_backend.errors import CustomModelError, NotEnoughLabels, NothingLabelled
 from ml_backend.jobs.backlog import is_whole
 from ml_backend.jobs.box_tracks import queue_said
 from ml_backend.jobs.companion.answers import answers_state
-from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import tell_of_weights
-from ml_backend.jobs.job import job, part
+from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.training.accounting import Accounts, nothing_taught
@@ -93,12 +93,11 @@ _NO_EXAMPLES = "No example yet of {} labels{}: {}. They are never predicted; lab
 
 
 @job
-def train(project_key: str) -> str:
+def train(context: JobContext, project_key: str) -> str:
     """Fits a head, registers it as the next version, and queues its roll-out; nothing when nothing has changed.
 
     A job reads the annotations when it starts, so however many events led to it, it learns from the newest state.
     """
-    context = worker_context()
     redis = context.redis
     _let_settle(redis, project_key)
     with project_lock_if_free(
@@ -195,10 +194,9 @@ def _learn_all(
     short: list[tuple[Question, NotEnoughLabels]] = []
     problems = VideoProblems(accounts=accounts)
     for position, question in enumerate(every):
-        own = work.on(question)
+        own = work.on(question).step(position, len(every))
         try:
-            with part(100 * position / len(every), 100 * (position + 1) / len(every)):
-                learnt.append(learn(own, annotated_for(own, annotated), problems))
+            learnt.append(learn(own, annotated_for(own, annotated), problems))
         except NotEnoughLabels as error:
             short.append((question, error))
     problems.tell(work)

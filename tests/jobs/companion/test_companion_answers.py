@@ -25,7 +25,7 @@ class TestAnswers:
         self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
-        companion(KEY, 5)
+        companion.within(context, KEY, 5)
         studio.answer(5, 3, "cat")
         studio.answer(5, 60, NONE)
         studio.answer(5, 61, "dog", author=2)
@@ -44,7 +44,7 @@ class TestAnswers:
         self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
-        companion(KEY, 5)
+        companion.within(context, KEY, 5)
         studio.tasks[5]["annotations"].append({"id": 1, "result": [], "updated_at": "2026-01-31T12:00:00Z"})
         studio.answer(5, 3, "cat")
         [task] = annotated_tasks(opened(context), 5)
@@ -54,7 +54,7 @@ class TestAnswers:
         self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
-        companion(KEY, 5)
+        companion.within(context, KEY, 5)
         studio.answer(5, 3, "cat", author=2)
         [video] = videos(opened(context), [])
         [run] = [run for run in video.runs if run.label == "cat"]
@@ -64,7 +64,7 @@ class TestAnswers:
         self, context: JobContext, studio: CompanionStudio, film: Path
     ) -> None:
         with_film(studio, film)
-        companion(KEY, 5)
+        companion.within(context, KEY, 5)
         seen = [_known(context)]
         assert training_state(opened(context)) is None
         for minute, frame in enumerate((60, 3)):
@@ -80,7 +80,7 @@ class TestAnswers:
         self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         with_film(studio, film)
-        companion(KEY, 5)
+        companion.within(context, KEY, 5)
         studio.answer(5, 3, "cat")
         assert studio.project is not None
         studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="50"')

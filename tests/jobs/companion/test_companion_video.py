@@ -29,8 +29,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begun(context: JobContext, studio: CompanionStudio, film: Path) -> None:
     """Each suggested frame has its image, and the first was labelled."""
     with_film(studio, film)
-    companion(KEY)
-    companion(KEY, 5)
+    companion.within(context, KEY)
+    companion.within(context, KEY, 5)
     studio.answer(5, FRAMES[0], "cat")
 
 
@@ -52,7 +52,7 @@ class TestAnotherVideo:
     ) -> None:
         before = {number: image["data"]["content"] for number, image in studio.images.items()}
         exchange(context, studio, other, "other.mp4")
-        assert companion(KEY, 5) == f"added {len(FRAMES)} images of task 5, removed {len(FRAMES) - 1}"
+        assert companion.within(context, KEY, 5) == f"added {len(FRAMES)} images of task 5, removed {len(FRAMES) - 1}"
         now = {number: image["data"]["content"] for number, image in studio.images.items()}
         kept = before.keys() & now.keys()
         assert len(kept) == 1
@@ -71,7 +71,7 @@ class TestAnotherVideo:
         self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path
     ) -> None:
         exchange(context, studio, film, "moved.mp4")
-        assert companion(KEY, 5) == "added 0 images of task 5"
+        assert companion.within(context, KEY, 5) == "added 0 images of task 5"
         assert learned(context) == [(FRAMES[0], ("cat",))]
         assert registry.problems(redis) == {}
 
@@ -81,5 +81,5 @@ class TestAnotherVideo:
         for image in studio.images.values():
             del image["data"]["content"]
         exchange(context, studio, other, "other.mp4")
-        assert companion(KEY, 5) == "added 0 images of task 5"
+        assert companion.within(context, KEY, 5) == "added 0 images of task 5"
         assert learned(context) == [(FRAMES[0], ("cat",))]

@@ -41,10 +41,6 @@ BOXES = (
 ALONE, BESIDE = BOXES.format("", ""), BOXES.format(TIMELINE, "")
 SEVERAL = BOXES.format("", '<Label value="rat"/>')
 QUESTION = parse_label_config(ALONE).tracks[0]
-JOBS = (
-    *("objects.track", "suggestions.suggest", "training.train", "reconciling.reconcile", "predictions.rollout"),
-    *("suggestions.embed", "companion.images"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +63,11 @@ def studio(scene: Filmed) -> Studio:
 
 
 @pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[JobContext]:
+def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[JobContext]:
     studio.answering[BACKEND] = lambda: links.answer(redis)
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
         made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        for module in JOBS:
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         ask(redis, studio, ALONE)
         yield made
         made.redis.close()
@@ -129,11 +121,11 @@ def problems(context: JobContext) -> list[str]:
 def test_boxes_alone_are_shown_without_anybody_doing_anything(
     context: JobContext, studio: Studio, scene: Filmed
 ) -> None:
-    assert suggest(KEY, 1) == "task 1 asks about no frame"
+    assert suggest.within(context, KEY, 1) == "task 1 asks about no frame"
     assert studio.project is not None
     assert studio.project["model_version"] == "keyframes-v1"
     assert "track 1" in queued(context.redis)
-    assert track(KEY, 1) == "found 2 tracks in the video of task 1"
+    assert track.within(context, KEY, 1) == "found 2 tracks in the video of task 1"
     found = shown(studio)
     assert min(off(found, scene)) > 0.75
     assert found.refused == ()
@@ -151,41 +143,41 @@ def test_tracks_that_are_there_first_come_with_the_suggestions_and_with_a_models
     context: JobContext, studio: Studio, redis: Redis, scene: Filmed
 ) -> None:
     ask(redis, studio, BESIDE)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     assert studio.predictions == []
-    suggest(KEY, 1)
+    suggest.within(context, KEY, 1)
     [prediction] = studio.predictions
     assert {item["type"] for item in prediction["result"]} == {"timelinelabels", "videorectangle"}
     assert len(shown(studio).tracks) == 2
     studio.add_task(2, scene.path)
     cats = [drawn(f"r{frame}", frame, frame, ("cat", "dog")[frame > 100]) for frame in range(5, 195, 10)]
     submit(studio, [{**each, "origin": "manual"} for each in cats], "2026-02-01T12:00:00Z")
-    train(KEY)
-    suggest(KEY, 2)
-    embed(KEY, 1)
-    embed(KEY, 2)
-    rollout(KEY, "cold-v1")
+    train.within(context, KEY)
+    suggest.within(context, KEY, 2)
+    embed.within(context, KEY, 1)
+    embed.within(context, KEY, 2)
+    rollout.within(context, KEY, "cold-v1")
     assert registry.active_version(redis, KEY) == "cold-v1"
     assert len(shown(studio, 1, "cold-v1").tracks) == 2
     # Of this task the tracks come later than the version.
     assert shown(studio, 2, "cold-v1").tracks == ()
-    track(KEY, 2)
+    track.within(context, KEY, 2)
     assert len(shown(studio, 2, "cold-v1").tracks) == 2
     assert shown(studio, 2).tracks == ()
     studio.add_task(3, scene.path)
-    track(KEY, 3)
-    predict(KEY, 3)
+    track.within(context, KEY, 3)
+    predict.within(context, KEY, 3)
     assert len(shown(studio, 3, "cold-v1").tracks) == 2
 
 
 def test_numbers_stay_when_the_settings_change_and_what_is_left_out_gives_its_number_to_nobody(
     context: JobContext, studio: Studio, redis: Redis
 ) -> None:
-    suggest(KEY, 1)
-    track(KEY, 1)
+    suggest.within(context, KEY, 1)
+    track.within(context, KEY, 1)
     before = {each.id: each for each in shown(studio).tracks}
     ask(redis, studio, ALONE, track_iou=0.8)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     after = {each.id: each for each in shown(studio).tracks}
     assert after.keys() == before.keys()
     assert sum(len(each.keys) for each in after.values()) < sum(len(each.keys) for each in before.values())
@@ -193,11 +185,11 @@ def test_numbers_stay_when_the_settings_change_and_what_is_left_out_gives_its_nu
         same = each.boxes(np.arange(30, 170)), before[name].boxes(np.arange(30, 170))
         assert np.nanmean(iou(same[0][:, :4], same[1][:, :4])) > 0.8
     ask(redis, studio, ALONE, max_tracks=1)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     [left] = shown(studio).tracks
     assert left.id in before
     ask(redis, studio, ALONE)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     again = shown(studio).tracks
     assert len(again) == 2
     assert left.id in {each.id for each in again}
@@ -206,37 +198,37 @@ def test_numbers_stay_when_the_settings_change_and_what_is_left_out_gives_its_nu
 def test_a_reconcile_queues_what_has_no_tracks_by_the_settings_of_now(
     context: JobContext, studio: Studio, redis: Redis
 ) -> None:
-    suggest(KEY, 1)
-    reconcile(KEY)
+    suggest.within(context, KEY, 1)
+    reconcile.within(context, KEY)
     assert "track 1" in queued(redis)
     for key in redis.scan_iter("rq:*"):
         redis.delete(key)
-    track(KEY, 1)
-    reconcile(KEY)
+    track.within(context, KEY, 1)
+    reconcile.within(context, KEY)
     assert "track 1" not in queued(redis)
     ask(redis, studio, ALONE, smallest_box=0.1)
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert "track 1" in queued(redis)
     for key in redis.scan_iter("rq:*"):
         redis.delete(key)
     ask(redis, studio, ALONE, detector="none")
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert "track 1" not in queued(redis)
-    assert track(KEY, 1) == "the project asks for no tracks"
+    assert track.within(context, KEY, 1) == "the project asks for no tracks"
 
 
 def test_one_drawn_box_is_followed_in_place_of_what_was_found(
     context: JobContext, studio: Studio, redis: Redis, scene: Filmed
 ) -> None:
     ask(redis, studio, SEVERAL)
-    suggest(KEY, 1)
-    track(KEY, 1)
+    suggest.within(context, KEY, 1)
+    track.within(context, KEY, 1)
     before = shown(studio)
     assert {each.labels for each in before.tracks} == {()}
     draw_box(studio, scene, 60)
-    assert train(KEY) == "nothing is learned from boxes alone"
+    assert train.within(context, KEY) == "nothing is learned from boxes alone"
     assert "track 1" in queued(redis)
-    assert track(KEY, 1) == "found 2 tracks in the video of task 1"
+    assert track.within(context, KEY, 1) == "found 2 tracks in the video of task 1"
     after = shown(studio)
     assert {each.id for each in after.tracks} == {each.id for each in before.tracks}
     [followed] = [each for each in after.tracks if each.labels == ("mouse",)]
@@ -246,11 +238,11 @@ def test_one_drawn_box_is_followed_in_place_of_what_was_found(
     # Nothing new is said: nothing is followed again.
     for key in redis.scan_iter("rq:*"):
         redis.delete(key)
-    train(KEY)
+    train.within(context, KEY)
     assert "track 1" not in queued(redis)
     # What the person has taken back is shown as it was found.
     submit(studio, [], "2026-02-01T13:00:00Z")
-    train(KEY)
+    train.within(context, KEY)
     assert "track 1" in queued(redis)
 
 
@@ -258,7 +250,7 @@ def test_of_two_boxes_on_one_subject_the_newest_is_followed_also_when_it_is_turn
     context: JobContext, studio: Studio, redis: Redis, scene: Filmed
 ) -> None:
     ask(redis, studio, SEVERAL)
-    suggest(KEY, 1)
+    suggest.within(context, KEY, 1)
     draw_box(studio, scene, 60)
     box = scene.truth[0].box(119)
     assert box is not None
@@ -273,7 +265,7 @@ def test_of_two_boxes_on_one_subject_the_newest_is_followed_also_when_it_is_turn
         for name, each in (("turned", key), ("outside", outside))
     ]
     studio.tasks[1]["annotations"].append({"id": 2, "result": items, "updated_at": "2026-02-02T12:00:00Z"})
-    assert track(KEY, 1) == "found 2 tracks in the video of task 1"
+    assert track.within(context, KEY, 1) == "found 2 tracks in the video of task 1"
     found = shown(studio)
     assert sorted(each.labels for each in found.tracks) == [(), ("rat",)]
     [followed] = [each for each in found.tracks if each.labels]
@@ -286,20 +278,20 @@ def test_a_task_that_was_annotated_before_it_had_a_prediction_gets_one_for_its_d
     context: JobContext, studio: Studio, scene: Filmed
 ) -> None:
     draw_box(studio, scene, 60)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     assert len(shown(studio).tracks) == 2
     assert studio.project is not None
     assert studio.project["model_version"] == "keyframes-v1"
 
 
 def test_what_a_person_works_on_is_left_alone_but_for_a_drawn_box(context: JobContext, studio: Studio) -> None:
-    suggest(KEY, 1)
-    track(KEY, 1)
+    suggest.within(context, KEY, 1)
+    track.within(context, KEY, 1)
     [prediction] = studio.predictions
     result = json.loads(json.dumps(prediction["result"]))
     submit(studio, result, "2026-02-01T12:00:00Z")
     tracks.delete(context.settings.data_dir, KEY, 1)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     assert studio.predictions[0]["result"] == result
     assert studio.tasks[1]["annotations"][0]["result"] == result
 
@@ -308,14 +300,14 @@ def test_what_a_person_calls_a_track_stays_when_it_is_found_again(
     context: JobContext, studio: Studio, redis: Redis
 ) -> None:
     ask(redis, studio, SEVERAL)
-    suggest(KEY, 1)
-    track(KEY, 1)
+    suggest.within(context, KEY, 1)
+    track.within(context, KEY, 1)
     item = next(each for each in studio.predictions[0]["result"] if each["id"] == "coldblitz-track-2")
     named = {**item, "value": {**item["value"], "labels": ["rat"]}}
     submit(studio, [named], "2026-02-01T12:00:00Z")
-    train(KEY)
+    train.within(context, KEY)
     assert "track 1" in queued(redis)
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     work = open_project(context, KEY)
     task = context.studio.tasks.get(7, 1)
     item = with_tracks(work, task, {"task": 1, "model_version": "keyframes-v1", "score": 0.0, "result": []})
@@ -325,8 +317,8 @@ def test_what_a_person_calls_a_track_stays_when_it_is_found_again(
 
 def test_nothing_moves(context: JobContext, studio: Studio, still: Filmed) -> None:
     studio.add_task(2, still.path)
-    suggest(KEY, 2)
-    assert track(KEY, 2) == "found 0 tracks in the video of task 2"
+    suggest.within(context, KEY, 2)
+    assert track.within(context, KEY, 2) == "found 0 tracks in the video of task 2"
     assert shown(studio, 2).tracks == ()
     assert problems(context) == []
 
@@ -335,15 +327,15 @@ def test_a_broken_video_is_told_once_and_others_go_on(context: JobContext, studi
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video at all" * 100)
     studio.add_task(2, broken)
-    assert track(KEY, 2).startswith("Task 2 has no tracks: ")
+    assert track.within(context, KEY, 2).startswith("Task 2 has no tracks: ")
     [told] = problems(context)
     assert told.startswith("Task 2 has no tracks: ")
     assert "2.mp4" in told
-    assert track(KEY, 1) == "found 2 tracks in the video of task 1"
-    reconcile(KEY)
+    assert track.within(context, KEY, 1) == "found 2 tracks in the video of task 1"
+    reconcile.within(context, KEY)
     assert "track 2" not in queued(context.redis)
     studio.delete_task(2)
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert tracks.tasks(context.settings.data_dir, KEY) == {1}
     assert [each for each in problems(context) if "tracks" in each] == []
 
@@ -351,7 +343,7 @@ def test_a_broken_video_is_told_once_and_others_go_on(context: JobContext, studi
 def test_files_of_other_releases_and_damaged_ones_are_read_as_far_as_they_are_known(
     context: JobContext, studio: Studio
 ) -> None:
-    track(KEY, 1)
+    track.within(context, KEY, 1)
     [path] = (context.settings.data_dir / "projects" / KEY / "tracks").glob("*.json")
     known = tracks.load(context.settings.data_dir, KEY, 1)
     head, rest = (json.loads(line) for line in path.read_text().split("\n"))
@@ -363,4 +355,4 @@ def test_files_of_other_releases_and_damaged_ones_are_read_as_far_as_they_are_kn
     for text in ("", "{}", "[]\n[]", '{"state": "x"}\n{"tracks": [[]], "lengths": {}, "highest": 1}', "\x00"):
         path.write_text(text)
         assert tracks.load(context.settings.data_dir, KEY, 1) is None
-    assert track(KEY, 1) == "found 2 tracks in the video of task 1"
+    assert track.within(context, KEY, 1) == "found 2 tracks in the video of task 1"

@@ -93,10 +93,9 @@ def trained(
 ) -> Path:
     """A data folder in which cold-v1 is."""
     data = warm(tmp_path_factory.mktemp("data"))
-    with serving(opened(clips)) as url, pytest.MonkeyPatch.context() as patched:
+    with serving(opened(clips)) as url:
         made = worker(redis_settings, url, data)
-        patched.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
-        assert "cold-v1 is rolled out" in train(KEY)
+        assert "cold-v1 is rolled out" in train.within(made, KEY)
         made.redis.close()
     return data
 
@@ -108,12 +107,10 @@ def context(
     redis: Redis,
     redis_settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[JobContext]:
     shutil.copytree(trained, tmp_path / "data")
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
-        monkeypatch.setattr("ml_backend.jobs.predictions.rollout.worker_context", lambda: made)
         registry.want(redis, KEY, "cold-v1")
         yield made
         made.redis.close()
@@ -126,7 +123,7 @@ def pushed(studio: Studio) -> dict[int, dict[str, Any]]:
 
 
 def test_questions_come_first_and_copies_of_a_video_after_it(context: JobContext, studio: Studio) -> None:
-    assert rollout(KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
+    assert rollout.within(context, KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
     for task, prediction in pushed(studio).items():
         empty = [not region["value"]["timelinelabels"] for region in prediction["result"]]
         assert 1 <= sum(empty) <= 5
@@ -155,13 +152,13 @@ class TestATaskThatComesLater:
         studio.add_task(task, clip.path)
         work = open_project(context, KEY)
         task_features(context, work.question, context.studio.tasks.get(work.id, task), context.backbone)
-        assert predict(KEY, task) == f"predicted task {task} with cold-v1"
+        assert predict.within(context, KEY, task) == f"predicted task {task} with cold-v1"
         return float(pushed(studio)[task]["score"])
 
     def test_is_inspected_though_nothing_is_suggested_for_it(
         self, context: JobContext, studio: Studio, tmp_path: Path
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         (clip,) = make_clips(tmp_path, (Script("later.mp4", 30, (("clear", 20), ("car", 20)), 5),))
         self.later(context, studio, clip)
         (found,) = registry.findings_of(context.redis, KEY)[9]
@@ -173,7 +170,7 @@ class TestATaskThatComesLater:
     def test_is_put_behind_those_that_show_the_same(
         self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         before = {task: each["score"] for task, each in pushed(studio).items()}
         assert self.later(context, studio, clips[1]) == pytest.approx(1, abs=1e-3)
         assert {task: pushed(studio)[task]["score"] for task in before} == before
@@ -183,7 +180,7 @@ class TestATaskThatComesLater:
     ) -> None:
         for task in (WAITING, COPY, COPIED_AGAIN):
             del studio.tasks[task]
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         first = self.later(context, studio, clips[1])
         view = task_view.load(context.settings.data_dir, KEY, 9)
         assert view is not None
@@ -193,7 +190,7 @@ class TestATaskThatComesLater:
     def test_is_not_compared_with_tasks_that_are_gone(
         self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         stored_predictions.drop_from_order(context.settings.data_dir, KEY, [WAITING, COPY, COPIED_AGAIN])
         assert self.later(context, studio, clips[1]) < 0.999
 
@@ -201,11 +198,11 @@ class TestATaskThatComesLater:
 def test_label_studios_task_order_is_set_only_when_the_admin_says_so(context: JobContext, studio: Studio) -> None:
     assert studio.project is not None
     studio.project["sampling"] = "Sequential sampling"
-    rollout(KEY, "cold-v1")
+    rollout.within(context, KEY, "cold-v1")
     assert studio.project["model_version"] == "cold-v1"
     assert studio.project["sampling"] == "Sequential sampling"
     registry.remember(context.redis, Known(KEY, CONFIG, {"serve_uncertain_first": True}))
-    rollout(KEY, "cold-v1")
+    rollout.within(context, KEY, "cold-v1")
     assert studio.project["sampling"] == "Uncertainty sampling"
 
 
@@ -224,12 +221,12 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
         patched.setattr(rollouts, "_PUSHED_TOGETHER", 1)
         patched.setattr(rollouts, "push_lacking", broken)
         with pytest.raises(SystemExit):
-            rollout(KEY, "cold-v1")
+            rollout.within(context, KEY, "cold-v1")
     assert studio.project is not None
     assert studio.project["model_version"] == ""
     assert registry.active_version(context.redis, KEY) is None
     assert 1 <= len(studio.predictions) < 4
-    assert rollout(KEY, "cold-v1").startswith("predicted ")
+    assert rollout.within(context, KEY, "cold-v1").startswith("predicted ")
     assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
     assert studio.project["model_version"] == "cold-v1"
 
@@ -266,8 +263,8 @@ class TestSeveralWorkers:
         self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         said: list[str] = []
-        meanwhile(lambda _: said or said.append(rollout(KEY, "cold-v1")))
-        assert rollout(KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
+        meanwhile(lambda _: said or said.append(rollout.within(context, KEY, "cold-v1")))
+        assert rollout.within(context, KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
         assert said == ["cold-v1 follows the roll-out that runs"]
         assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
         assert "rollout cold-v1" not in queued(context.redis), "it is done"
@@ -282,7 +279,7 @@ class TestSeveralWorkers:
                 predicted(studio, COPY, "cold-v1")
 
         meanwhile(elsewhere)
-        assert rollout(KEY, "cold-v1") == "predicted 3 of 4 tasks with cold-v1"
+        assert rollout.within(context, KEY, "cold-v1") == "predicted 3 of 4 tasks with cold-v1"
         assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
 
     def test_one_that_waited_is_judged_anew_and_does_not_push_aside_a_later_one(
@@ -290,9 +287,9 @@ class TestSeveralWorkers:
     ) -> None:
         another_version(context)
         with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
-            assert rollout(KEY, "cold-v1") == "cold-v1 follows the roll-out that runs"
+            assert rollout.within(context, KEY, "cold-v1") == "cold-v1 follows the roll-out that runs"
             registry.want(context.redis, KEY, "cold-v2")
-        assert rollout(KEY, "cold-v1") == "cold-v1 was overtaken by cold-v2"
+        assert rollout.within(context, KEY, "cold-v1") == "cold-v1 was overtaken by cold-v2"
         assert "rollout cold-v2" in queued(context.redis)
         assert studio.predictions == []
 
@@ -305,21 +302,21 @@ class TestSeveralWorkers:
         def later(_: int) -> None:
             if not said:
                 registry.want(context.redis, KEY, "cold-v2")
-                said.append(rollout(KEY, "cold-v2"))
+                said.append(rollout.within(context, KEY, "cold-v2"))
 
         meanwhile(later)
-        assert rollout(KEY, "cold-v1").startswith("predicted 4")
+        assert rollout.within(context, KEY, "cold-v1").startswith("predicted 4")
         assert said == ["cold-v2 follows the roll-out that runs"]
         assert studio.project is not None
         assert studio.project["model_version"] == "cold-v1", "until the other has all its predictions"
         assert "rollout cold-v2" in queued(context.redis)
-        assert rollout(KEY, "cold-v2").startswith("predicted 4")
+        assert rollout.within(context, KEY, "cold-v2").startswith("predicted 4")
         assert studio.project["model_version"] == "cold-v2"
 
     def test_new_tasks_are_predicted_side_by_side(
         self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         new = range(11, 20)
         for task in new:
             studio.add_task(task, clips[1].path)
@@ -332,37 +329,37 @@ class TestSeveralWorkers:
 
         meanwhile(meet)
         with ThreadPoolExecutor(2) as workers:
-            said = list(workers.map(lambda task: predict(KEY, task), new))
+            said = list(workers.map(lambda task: predict.within(context, KEY, task), new))
         assert said == [f"predicted task {task} with cold-v1" for task in new]
         assert set(new) < pushed(studio).keys()
 
     def test_a_new_task_does_not_wait_for_a_roll_out(
         self, context: JobContext, studio: Studio, clips: list[Clip]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
         with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
-            assert predict(KEY, 9) == "predicted task 9 with cold-v1"
+            assert predict.within(context, KEY, 9) == "predicted task 9 with cold-v1"
 
     def test_two_workers_at_one_new_task_store_one_prediction(
         self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
         both = threading.Barrier(2)
         meanwhile(lambda _: both.wait(60))
         with ThreadPoolExecutor(2) as workers:
-            said = sorted(workers.map(lambda _: predict(KEY, 9), range(2)))
+            said = sorted(workers.map(lambda _: predict.within(context, KEY, 9), range(2)))
         assert said == ["predicted task 9 with cold-v1", "task 9 has its prediction already"]
         assert 9 in pushed(studio)
 
     def test_a_new_task_of_which_the_version_was_overtaken_meanwhile_is_predicted_again(
         self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
         meanwhile(lambda _: registry.activate(context.redis, KEY, "cold-v2"))
-        predict(KEY, 9)
+        predict.within(context, KEY, 9)
         assert "predict 9" in queued(context.redis)
 
 
@@ -373,7 +370,7 @@ class TestWhatCannotBeHad:
         self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
     ) -> None:
         meanwhile(lambda _: studio.tasks.pop(COPY, None))
-        assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
+        assert rollout.within(context, KEY, "cold-v1").startswith("predicted 3 ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
         assert studio.project is not None
         assert studio.project["model_version"] == "cold-v1"
@@ -390,7 +387,7 @@ class TestWhatCannotBeHad:
             return found
 
         monkeypatch.setattr(context.studio.predictions, "lacking_among", lacking)
-        assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
+        assert rollout.within(context, KEY, "cold-v1").startswith("predicted 3 ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
         assert studio.project is not None
         assert studio.project["model_version"] == "cold-v1"
@@ -400,7 +397,7 @@ class TestWhatCannotBeHad:
         self, context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(studio, "takes", lambda prediction: prediction["task"] != COPY)
-        assert rollout(KEY, "cold-v1").startswith("predicted 3 ")
+        assert rollout.within(context, KEY, "cold-v1").startswith("predicted 3 ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPIED_AGAIN}
         assert stored_predictions.load(context.settings.data_dir, KEY, "cold-v1", COPY) is None
         (told,) = registry.problems(context.redis)[KEY]
@@ -415,7 +412,7 @@ class TestWhatCannotBeHad:
                 raise CustomModelError("It fails of this size.", "Correct it.")
 
         meanwhile(fail)
-        assert rollout(KEY, "cold-v1").startswith(f"predicted {4 - len(bad)} ")
+        assert rollout.within(context, KEY, "cold-v1").startswith(f"predicted {4 - len(bad)} ")
         assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN} - bad
         assert len(registry.problems(context.redis)[KEY]) == len(bad)
 
@@ -430,21 +427,24 @@ class TestWhatCannotBeHad:
 
         meanwhile(fail)
         with pytest.raises(CustomModelError):
-            rollout(KEY, "cold-v1")
+            rollout.within(context, KEY, "cold-v1")
         assert len(tried) == 3, "it is not tried with all videos"
         for task in (WAITING, COPY, COPIED_AGAIN):
             del studio.tasks[task]
         with pytest.raises(CustomModelError):
-            rollout(KEY, "cold-v1")
+            rollout.within(context, KEY, "cold-v1")
         assert studio.predictions == []
 
     def test_a_new_task_that_is_deleted_while_it_is_predicted_is_no_failure(
         self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
     ) -> None:
-        rollout(KEY, "cold-v1")
+        rollout.within(context, KEY, "cold-v1")
         studio.add_task(9, clips[1].path)
         meanwhile(lambda task: studio.tasks.pop(task))
-        assert predict(KEY, 9) == "Task 9 is not in project 7. It was probably deleted; no action is needed."
+        assert (
+            predict.within(context, KEY, 9)
+            == "Task 9 is not in project 7. It was probably deleted; no action is needed."
+        )
 
 
 def test_what_waits_to_be_put_in_order_leaves_no_file_behind(tmp_path: Path) -> None:

@@ -64,11 +64,10 @@ def card(number: int, score: float, interval: list[float] | None, **measured: An
 
 
 @pytest.fixture
-def project(context: JobContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> JobContext:
+def project(context: JobContext, studio: Studio, redis: Redis) -> JobContext:
     """Three versions, of which the third is shown, with predictions of tasks 1 to 4; people have reviewed task 4."""
     assert studio.project is not None
     studio.project["label_config"] = CONFIG
-    monkeypatch.setattr("ml_backend.jobs.predictions.stopping.worker_context", lambda: context)
     data = context.settings.data_dir
     root = context.models_dir(KEY)
     root.mkdir(parents=True)
@@ -87,7 +86,7 @@ def project(context: JobContext, studio: Studio, redis: Redis, monkeypatch: pyte
 
 
 def made(project: JobContext) -> StoppingReport:
-    stopping(KEY)
+    stopping.within(project, KEY)
     found = reports.load_stopping(project.settings.data_dir, KEY, "cold-v3")
     assert found is not None
     return found
@@ -112,7 +111,7 @@ class TestErrorsLeft:
         registry.activate(redis, KEY, "cold-v4")
         data = project.settings.data_dir
         task_view.save(data, KEY, TaskView(1, "1.mp4", 25.0, FRAMES, 4.0, "cold-v4", {}, 25.0, 0.9, 0.02, 7))
-        stopping(KEY)
+        stopping.within(project, KEY)
         found = reports.load_stopping(data, KEY, "cold-v4")
         assert found is not None
         # The others still have what the version before said of them.
@@ -133,7 +132,7 @@ class TestErrorsLeft:
 
     def test_without_an_active_model_there_is_nothing_to_count(self, project: JobContext, redis: Redis) -> None:
         registry.forget(redis, KEY)
-        assert stopping(KEY) == "no model is active yet"
+        assert stopping.within(project, KEY) == "no model is active yet"
         assert reports.load_stopping(project.settings.data_dir, KEY, None) is None
 
 
@@ -151,7 +150,7 @@ class TestAgreementOfVersions:
         stored_predictions.save(data, KEY, prediction(1, "cold-v4", (1, 50, "cat"), (51, FRAMES, "dog")))
         stored_predictions.delete(data, KEY, "cold-v2")
         registry.activate(redis, KEY, "cold-v4")
-        stopping(KEY)
+        stopping.within(project, KEY)
         found = reports.load_stopping(data, KEY, "cold-v4")
         assert found is not None
         assert [(pair.version, pair.kappa) for pair in found.agreed] == [("cold-v3", 0.8), ("cold-v4", 1.0)]
@@ -184,7 +183,7 @@ class TestAdvice:
     def test_of_an_untrained_backbone_nothing_is_known(self, project: JobContext, redis: Redis) -> None:
         publish(project.models_dir(KEY), replace(card(4, 0.9, None), settings={"backbone_trained": False}), {})
         registry.activate(redis, KEY, "cold-v4")
-        stopping(KEY)
+        stopping.within(project, KEY)
         found = reports.load_stopping(project.settings.data_dir, KEY, "cold-v4")
         assert found is not None
         assert found.verdict == "not known yet"

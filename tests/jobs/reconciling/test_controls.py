@@ -25,7 +25,7 @@ def suggested(context: JobContext, studio: Studio, redis: Redis, known: None) ->
         item = {"id": task, "task": task, "model_version": "keyframes-v1", "score": 0.0, "result": []}
         studio.predictions.append(item)
         stored_predictions.save(context.settings.data_dir, KEY, item)
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert queued(redis) == []
     return studio
 
@@ -47,7 +47,7 @@ def test_suggestions_are_made_anew_for_a_renamed_control_or_video_and_for_anothe
     suggested.project["label_config"] = (
         changed.replace('<Video name="video"', '<Video name="film"') if "film" in now else changed
     )
-    assert reconcile(KEY) == "the label config's controls have changed, 2 tasks to suggest"
+    assert reconcile.within(context, KEY) == "the label config's controls have changed, 2 tasks to suggest"
     assert queued(redis) == ["suggest 1", "suggest 2"]
     assert stored_predictions.load(context.settings.data_dir, KEY, "keyframes-v1", 1) is None
     assert not [each for each in suggested.predictions if each["model_version"] == "keyframes-v1"]
@@ -61,15 +61,17 @@ def test_suggestions_are_made_anew_for_a_renamed_control_or_video_and_for_anothe
         ("<View>", '<View><TimelineLabels name="first" toName="video"><Label value="z"/></TimelineLabels>'),
     ],
 )
-def test_other_changes_leave_them(suggested: Studio, redis: Redis, was: str, now: str) -> None:
+def test_other_changes_leave_them(context: JobContext, suggested: Studio, redis: Redis, was: str, now: str) -> None:
     assert suggested.project is not None
     suggested.project["label_config"] = CONFIG.replace(was, now)
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert queued(redis) == []
     assert len(suggested.predictions) == 2
 
 
-def test_an_active_model_predicts_anew_under_the_new_names(suggested: Studio, redis: Redis) -> None:
+def test_an_active_model_predicts_anew_under_the_new_names(
+    context: JobContext, suggested: Studio, redis: Redis
+) -> None:
     suggested.predictions.append({"id": 9, "task": 1, "model_version": "cold-v1", "score": 0.5, "result": []})
     registry.activate(redis, KEY, "cold-v1")
     assert suggested.project is not None
@@ -77,14 +79,16 @@ def test_an_active_model_predicts_anew_under_the_new_names(suggested: Studio, re
         "label_config": CONFIG.replace('value="$video"', 'value="$movie"'),
         "model_version": "cold-v1",
     }
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert not suggested.predictions
     assert "rollout cold-v1" in queued(redis)
 
 
-def test_what_an_older_release_noted_of_the_controls_is_understood(suggested: Studio, redis: Redis) -> None:
+def test_what_an_older_release_noted_of_the_controls_is_understood(
+    context: JobContext, suggested: Studio, redis: Redis
+) -> None:
     reconcile_state.put(redis, KEY, "controls", [["labels", "video", "$video", "timeline"]])
-    reconcile(KEY)
+    reconcile.within(context, KEY)
     assert len(suggested.predictions) == 2
     [noted] = reconcile_state.get(redis, KEY, "controls")
     assert len(noted) == 5

@@ -29,11 +29,11 @@ class TestTasksThatAreGone:
             item = {"task": task, "model_version": "keyframes-v1", "score": 0, "result": [{"id": "kf-1"}]}
             stored_predictions.save(context.settings.data_dir, KEY, item)
             registry.note_findings(redis, KEY, task, [{"kind": "rate"}])
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         del studio.tasks[2]
         studio.add_task(4)  # as many as before
         studio.tasks[4]["updated_at"] = "2026-02-01T00:00:00Z"
-        assert "1 deleted tasks" in reconcile(KEY)
+        assert "1 deleted tasks" in reconcile.within(context, KEY)
         assert stored_predictions.tasks(context.settings.data_dir, KEY) == {1, 3}
         assert registry.tasks_with_findings(redis, KEY) == {1, 3}
         assert queued(redis) == ["suggest 1", "suggest 3", "suggest 4"]
@@ -44,7 +44,7 @@ class TestTasksThatAreGone:
             stored_predictions.save(
                 context.settings.data_dir, KEY, {"task": task, "model_version": "cold-v1", "result": []}
             )
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert stored_predictions.tasks(context.settings.data_dir, KEY) == {1}
 
 
@@ -61,21 +61,21 @@ class TestProjectsThatAreGone:
         for kind in ("train", "embed"):
             enqueue(redis, kind, KEY, *([1] if kind == "embed" else []))
         studio.project = None
-        assert reconcile(KEY) == "the project is gone from Label Studio"
+        assert reconcile.within(context, KEY) == "the project is gone from Label Studio"
         assert (registry.known_keys(redis), queued(redis)) == ([], [])
         assert not (folder / "predictions").exists()
-        discover("http://studio")
+        discover.within(context, "http://studio")
         assert (folder / "models" / "cold-v1").exists()
         os.utime(folder / ".gone", (time.time() - 25 * 3600,) * 2)
-        assert "removed the files of 1" in discover("http://studio")
+        assert "removed the files of 1" in discover.within(context, "http://studio")
         assert not folder.exists()
 
     def test_one_that_comes_back_within_the_day_has_its_models(self, context: JobContext, studio: Studio) -> None:
         folder, here = self.kept(context), studio.project
         studio.project = None
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         studio.project = here
-        discover("http://studio")
+        discover.within(context, "http://studio")
         os.utime(folder, (0, 0))
         assert not (folder / ".gone").exists()
         assert (folder / "models" / "cold-v1").exists()
@@ -86,7 +86,7 @@ class TestProjectsThatAreGone:
         folder = self.kept(context)
         for view in ("show_project", "list_projects"):
             studio.view_functions[view] = lambda: ({"detail": "Not found."}, 404)
-        for look in (lambda: reconcile(KEY), lambda: discover("http://studio")):
+        for look in (lambda: reconcile.within(context, KEY), lambda: discover.within(context, "http://studio")):
             with pytest.raises(LabelStudioError, match="404"):
                 look()
         assert registry.known_keys(redis) == [KEY]
@@ -99,7 +99,7 @@ class TestAnotherLabelStudio:
     @pytest.fixture(autouse=True)
     def elsewhere(self, context: JobContext, studio: Studio, redis: Redis, known: None) -> None:
         (context.models_dir(KEY) / "cold-v1").mkdir(parents=True)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         studio.project = None
 
     def move(self, redis: Redis, context: JobContext) -> None:
@@ -109,15 +109,15 @@ class TestAnotherLabelStudio:
     def test_forgets_nothing_of_the_first_one(self, context: JobContext, redis: Redis) -> None:
         self.move(redis, context)
         with pytest.raises(LabelStudioError, match="http://another"):
-            reconcile(KEY)
-        discover("http://studio")
+            reconcile.within(context, KEY)
+        discover.within(context, "http://studio")
         assert registry.known_keys(redis) == [KEY]
         assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
 
     def test_nor_when_redis_was_lost_meanwhile(self, context: JobContext, redis: Redis) -> None:
         self.move(redis, context)
         redis.flushall()
-        discover("http://studio")
+        discover.within(context, "http://studio")
         assert not (context.settings.data_dir / "projects" / KEY / ".gone").exists()
 
     def test_that_connects_us_is_told_of_and_its_project_not_kept(
@@ -127,17 +127,17 @@ class TestAnotherLabelStudio:
         with pytest.raises(
             LabelStudioError, match=f"{UNSEEN}, which is not in the one at {context.settings.label_studio_url}"
         ):
-            reconcile(UNSEEN)
+            reconcile.within(context, UNSEEN)
         assert registry.known_keys(redis) == [KEY]
 
     def test_is_the_same_one_when_it_has_the_project(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         self.move(redis, context)
         studio.project = Studio().project
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         studio.project = None
-        assert "gone" in reconcile(KEY)
+        assert "gone" in reconcile.within(context, KEY)
 
     def test_a_project_that_was_deleted_while_nobody_looked_goes_too(self, context: JobContext, redis: Redis) -> None:
         redis.flushall()
-        discover("http://studio")
+        discover.within(context, "http://studio")
         assert (context.settings.data_dir / "projects" / KEY / ".gone").exists()

@@ -18,14 +18,14 @@ class TestAProject:
         studio.add_task(1)
         studio.add_task(2)
         studio.predictions.append({"id": 0, "task": 2, "model_version": "keyframes-v1", "result": []})
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         found = registry.recall_overview(redis, KEY)
         assert found is not None
         assert studio.project is not None
         assert (found.title, found.tasks, found.versions) == (studio.project["title"], 2, {"keyframes-v1": 1})
 
     def test_it_is_forgotten_with_the_project(self, context: JobContext, studio: Studio, redis: Redis) -> None:
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         studio.project = None
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert registry.recall_overview(redis, KEY) is None

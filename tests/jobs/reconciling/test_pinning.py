@@ -17,10 +17,10 @@ pytestmark = pytest.mark.usefixtures("context", "known")
 
 
 class TestTheShownVersion:
-    def test_a_roll_out_that_broke_off_is_begun_again(self, redis: Redis) -> None:
+    def test_a_roll_out_that_broke_off_is_begun_again(self, context: JobContext, redis: Redis) -> None:
         registry.activate(redis, KEY, "cold-v1")
         registry.want(redis, KEY, "cold-v2")
-        assert "cold-v2 to roll out" in reconcile(KEY)
+        assert "cold-v2 to roll out" in reconcile.within(context, KEY)
         assert queued(redis) == ["rollout cold-v2"]
 
     def test_what_the_admin_pins_is_taken_up(self, context: JobContext, studio: Studio, redis: Redis) -> None:
@@ -28,50 +28,52 @@ class TestTheShownVersion:
         registry.activate(redis, KEY, "cold-v2")
         registry.want(redis, KEY, "cold-v2")
         project(studio)["model_version"] = "cold-v1"
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert (registry.active_version(redis, KEY), registry.wanted_version(redis, KEY)) == ("cold-v1", "cold-v1")
         assert queued(redis) == []
 
-    def test_another_backends_version_is_left_alone_and_told(self, studio: Studio, redis: Redis) -> None:
+    def test_another_backends_version_is_left_alone_and_told(
+        self, context: JobContext, studio: Studio, redis: Redis
+    ) -> None:
         registry.activate(redis, KEY, "cold-v2")
         project(studio)["model_version"] = "cold-v7"
         studio.add_task(1)
         for version in ("cold-v2", "cold-v7"):
             predicted(studio, 1, version)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert project(studio)["model_version"] == "cold-v7"
         assert registry.active_version(redis, KEY) == "cold-v2"
         assert "cold-v7" in registry.problems(redis)[KEY][0]
 
     @pytest.mark.parametrize("pinned", ["cold-v7", "yolo-8"])
     def test_suggestions_that_imported_predictions_hide_are_told_of(
-        self, studio: Studio, redis: Redis, pinned: str
+        self, context: JobContext, studio: Studio, redis: Redis, pinned: str
     ) -> None:
         studio.add_task(1)
         studio.add_task(2)
         predicted(studio, 1, pinned)
         predicted(studio, 2, "keyframes-v1")
         project(studio)["model_version"] = pinned
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert project(studio)["model_version"] == pinned
         [told] = registry.problems(redis)[KEY]
         assert pinned in told
         assert "choose keyframes-v1" in told
         project(studio)["model_version"] = "keyframes-v1"
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert KEY not in registry.problems(redis)
 
     @pytest.mark.parametrize("pinned", ["", "Coldblitz"])
     @pytest.mark.parametrize("active", [None, "cold-v2"])
     def test_where_the_stream_shows_nothing_ours_is_pinned_again(
-        self, studio: Studio, redis: Redis, pinned: str, active: str | None
+        self, context: JobContext, studio: Studio, redis: Redis, pinned: str, active: str | None
     ) -> None:
         studio.add_task(1)
         predicted(studio, 1, active or "keyframes-v1")
         if active:
             registry.activate(redis, KEY, active)
         project(studio)["model_version"] = pinned
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert project(studio)["model_version"] == (active or "keyframes-v1")
 
     def test_a_roll_out_that_ends_after_the_project_was_read_is_not_undone(
@@ -95,9 +97,9 @@ class TestTheShownVersion:
         pin(work, "keyframes-v1")
         assert project(studio)["model_version"] == registry.active_version(redis, KEY) == "cold-v1"
 
-    def test_but_not_where_the_admin_wants_none_shown(self, studio: Studio, redis: Redis) -> None:
+    def test_but_not_where_the_admin_wants_none_shown(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         studio.add_task(1)
         predicted(studio, 1, "keyframes-v1")
         project(studio).update(model_version="", show_collab_predictions=False)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert project(studio)["model_version"] == ""

@@ -118,7 +118,7 @@ def test_a_task_gets_good_frames_and_the_admin_is_told_of_the_others(
 ) -> None:
     registry.remember(redis, registry.Known(KEY, "<View/>", {"sampling": sampling, "frames_per_video": 6}))
     studio.add_task(5, flawed)
-    suggest(KEY, 5)
+    suggest.within(context, KEY, 5)
     (pushed,) = studio.predictions
     # Label Studio's frames, 24 a second.
     seconds = [region["value"]["ranges"][0]["start"] / 24 for region in pushed["result"]]

@@ -63,54 +63,56 @@ class TestANumberThatIsUsedAgain:
         studio.exchange(task, video, name="another.mp4", when=LATER)
 
     def test_a_good_video_in_the_place_of_a_broken_one_gets_its_suggestions(
-        self, studio: Studio, redis: Redis, films: tuple[Path, Path], tmp_path: Path, work: Any
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], tmp_path: Path, work: Any
     ) -> None:
         (broken := tmp_path / "broken.mp4").write_bytes(b"not a video" * 1000)
         studio.add_task(1, broken)
         redis.rpush(f"do:{KEY}", "fail for good")
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         work()
         with pytest.raises(VideoError):
-            suggest(KEY, 1)
-        assert reconcile(KEY) == "nothing has changed"
+            suggest.within(context, KEY, 1)
+        assert reconcile.within(context, KEY) == "nothing has changed"
         self.replace_newest(studio, 1, films[0])
-        assert "1 tasks to suggest" in reconcile(KEY)
+        assert "1 tasks to suggest" in reconcile.within(context, KEY)
         assert queued(redis) == ["suggest 1"]
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         assert suggested(studio, 1)
 
     def test_nothing_of_the_old_one_is_kept(
         self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path]
     ) -> None:
         studio.add_task(1, films[1])
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         before = suggested(studio, 1)
         registry.note_findings(redis, KEY, 1, [{"kind": "rate"}])
         assert max(before) > 30
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         self.replace_newest(studio, 1, films[0])
-        assert "1 deleted tasks" in reconcile(KEY)
+        assert "1 deleted tasks" in reconcile.within(context, KEY)
         assert kept(context, 1) == []
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         assert 0 < max(suggested(studio, 1)) <= 30
 
     def test_a_job_finds_out_before_any_reconcile(
         self, context: JobContext, studio: Studio, films: tuple[Path, Path]
     ) -> None:
         studio.add_task(1, films[1])
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         self.replace_newest(studio, 1, films[0])
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         assert 0 < max(suggested(studio, 1)) <= 30
 
-    def test_predictions_that_it_brings_along_are_left_alone(self, studio: Studio, films: tuple[Path, Path]) -> None:
+    def test_predictions_that_it_brings_along_are_left_alone(
+        self, context: JobContext, studio: Studio, films: tuple[Path, Path]
+    ) -> None:
         studio.add_task(1, films[1])
-        suggest(KEY, 1)
+        suggest.within(context, KEY, 1)
         self.replace_newest(studio, 1, films[0])
         for version in ("keyframes-v1", "yolo-8"):
             predicted(studio, 1, version)
         before = [dict(p) for p in studio.predictions]
-        assert "already" in suggest(KEY, 1)
+        assert "already" in suggest.within(context, KEY, 1)
         assert studio.predictions == before
 
 
@@ -122,11 +124,11 @@ class TestAnotherVideo:
         """It has its suggestions, and nothing is left to do."""
         for number in (1, 2):
             studio.add_task(number, films[1])
-            suggest(KEY, number)
-        reconcile(KEY)
+            suggest.within(context, KEY, number)
+        reconcile.within(context, KEY)
         for key in redis.scan_iter("rq:*"):
             redis.delete(key)
-        assert reconcile(KEY) == "nothing has changed"
+        assert reconcile.within(context, KEY) == "nothing has changed"
         return 1
 
     def test_is_suggested_anew_in_the_same_place(
@@ -134,29 +136,31 @@ class TestAnotherVideo:
     ) -> None:
         before = {p["id"] for p in studio.predictions}
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
-        assert "1 tasks with another video to suggest" in reconcile(KEY)
+        assert "1 tasks with another video to suggest" in reconcile.within(context, KEY)
         assert queued(redis) == ["suggest 1"]
         assert kept(context, task) == []
-        suggest(KEY, task)
+        suggest.within(context, KEY, task)
         assert 0 < max(suggested(studio, task)) <= 30
         assert {p["id"] for p in studio.predictions} == before, "who has the task open can still submit"
-        assert reconcile(KEY) == "nothing has changed"
+        assert reconcile.within(context, KEY) == "nothing has changed"
 
-    def test_in_another_region_of_interest_is_another_one(self, studio: Studio, task: int) -> None:
+    def test_in_another_region_of_interest_is_another_one(self, context: JobContext, studio: Studio, task: int) -> None:
         begun = dict(studio.tasks[task]["data"])
         studio.tasks[task].update(data={**begun, "roi": [0, 0, 50, 50]}, updated_at=LATER)
-        assert "1 tasks with another video to suggest" in reconcile(KEY)
-        suggest(KEY, task)
+        assert "1 tasks with another video to suggest" in reconcile.within(context, KEY)
+        suggest.within(context, KEY, task)
         assert suggested(studio, task)
-        assert reconcile(KEY) == "nothing has changed"
+        assert reconcile.within(context, KEY) == "nothing has changed"
 
-    def test_at_another_frame_rate_is_another_one(self, studio: Studio, redis: Redis, task: int) -> None:
+    def test_at_another_frame_rate_is_another_one(
+        self, context: JobContext, studio: Studio, redis: Redis, task: int
+    ) -> None:
         registry.remember(redis, Known(KEY, "<View/>", {"sampling": "uniform"}))
         project(studio)["label_config"] = project(studio)["label_config"].replace('"25"', '"$fps"')
         begun = dict(studio.tasks[2]["data"])
-        suggest(KEY, 2)
+        suggest.within(context, KEY, 2)
         studio.tasks[2]["data"] = {**begun, "fps": 50}
-        suggest(KEY, 2)
+        suggest.within(context, KEY, 2)
         assert max(suggested(studio, 2)) > 90
 
     def test_predictions_of_our_other_versions_go_and_those_of_other_models_stay(
@@ -166,52 +170,54 @@ class TestAnotherVideo:
         for version in ("cold-v1", "cold-v9", "yolo-8"):
             predicted(studio, task, version)
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
-        suggest(KEY, task)
+        suggest.within(context, KEY, task)
         assert sorted(p["model_version"] for p in studio.predictions if p["task"] == task) == [
             "cold-v9",
             "keyframes-v1",
             "yolo-8",
         ]
 
-    def test_a_changed_note_or_a_new_signature_is_none(self, studio: Studio, redis: Redis, task: int) -> None:
+    def test_a_changed_note_or_a_new_signature_is_none(
+        self, context: JobContext, studio: Studio, redis: Redis, task: int
+    ) -> None:
         data = studio.tasks[task]["data"]
         data["note"] = "cloudy"
         data["video"] += "?X-Amz-Signature=123&Expires=5"
         studio.tasks[task]["updated_at"] = LATER
-        assert reconcile(KEY) == "nothing has changed"
-        assert "already" in suggest(KEY, task)
+        assert reconcile.within(context, KEY) == "nothing has changed"
+        assert "already" in suggest.within(context, KEY, task)
 
     def test_once_a_model_is_active_is_predicted_anew_even_when_annotated(
-        self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
     ) -> None:
         registry.activate(redis, KEY, "cold-v1")
         for number in (1, 2):
             predicted(studio, number, "cold-v1")
         annotate(studio, task, LATER)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         studio.exchange(task, films[0], name="another.mp4", when=LATEST)
-        assert "1 tasks with another video to predict" in reconcile(KEY)
+        assert "1 tasks with another video to predict" in reconcile.within(context, KEY)
         assert "predict 1" in queued(redis)
 
     def test_that_cannot_be_used_is_tried_again_when_it_is_changed_again(
-        self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int, tmp_path: Path
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int, tmp_path: Path
     ) -> None:
         (broken := tmp_path / "broken.mp4").write_bytes(b"not a video" * 1000)
         studio.exchange(task, broken, name="broken.mp4", when=LATER)
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         with pytest.raises(VideoError):
-            suggest(KEY, task)
+            suggest.within(context, KEY, task)
         studio.exchange(task, films[0], name="good.mp4", when=LATEST)
-        assert "1 tasks with another video" in reconcile(KEY)
-        suggest(KEY, task)
+        assert "1 tasks with another video" in reconcile.within(context, KEY)
+        suggest.within(context, KEY, task)
         assert 0 < max(suggested(studio, task)) <= 30
 
     def test_is_found_though_redis_was_lost_meanwhile(
-        self, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
     ) -> None:
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
         redis.flushall()
-        assert "1 tasks with another video to suggest" in reconcile(KEY)
+        assert "1 tasks with another video to suggest" in reconcile.within(context, KEY)
 
     def test_trains_anew(self, context: JobContext, studio: Studio, films: tuple[Path, Path], task: int) -> None:
         annotate(studio, task, LATER)
@@ -227,7 +233,7 @@ class TestAnotherVideo:
         read = context.studio.tasks.get(7, task)
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
         assert begin(work, [read]) == set()
-        assert "1 tasks with another video" in reconcile(KEY)
+        assert "1 tasks with another video" in reconcile.within(context, KEY)
 
 
 class TestWhatItCosts:
@@ -238,7 +244,7 @@ class TestWhatItCosts:
             studio.add_task(task)
         work = open_project(context, KEY)
         begin(work, context.studio.tasks.all(7))
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         listed: list[int] = []
         recall = reconcile_state.recall_identities
 
@@ -251,6 +257,6 @@ class TestWhatItCosts:
             studio.add_task(task)
             studio.tasks[task].update(created_at=LATER, updated_at=LATER)
         studio.tasks[5]["updated_at"] = LATER
-        reconcile(KEY)
+        reconcile.within(context, KEY)
         assert listed == [5]
         assert reconcile_state.get(redis, KEY, "since") == LATER

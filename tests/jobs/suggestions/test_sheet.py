@@ -36,16 +36,13 @@ def video(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def made(
-    context: JobContext, studio: Studio, video: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[ContactSheet, NDArray[np.uint8]]]:
-    monkeypatch.setattr("ml_backend.jobs.suggestions.sheet.worker_context", lambda: context)
+def made(context: JobContext, studio: Studio, video: Path) -> Iterator[tuple[ContactSheet, NDArray[np.uint8]]]:
     studio.add_task(1, video)
     data_dir = context.settings.data_dir
     assert studio.project is not None
     regions = [drawn(f"kf-{frame}", frame, frame) for frame in (13, 55)]
     stored_predictions.save(data_dir, KEY, {"task": 1, "model_version": "keyframes-v1", "score": 0, "result": regions})
-    assert sheet(KEY, 1) == "42 pictures of task 1"
+    assert sheet.within(context, KEY, 1) == "42 pictures of task 1"
     found = task_view.load_sheet(data_dir, KEY, 1)
     assert found is not None
     with av.open(io.BytesIO(task_view.sheet_picture(data_dir, KEY, 1).read_bytes())) as container:

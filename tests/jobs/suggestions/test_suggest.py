@@ -46,7 +46,7 @@ class TestSuggesting:
         self, context: JobContext, studio: Studio, redis: Redis, clip: Path
     ) -> None:
         studio.add_task(5, clip)
-        assert suggest(KEY, 5) == "suggested 4 frames of task 5"
+        assert suggest.within(context, KEY, 5) == "suggested 4 frames of task 5"
         (pushed,) = studio.predictions
         frames = [region["value"]["ranges"][0]["start"] for region in pushed["result"]]
         assert [(frame - 1) // 25 for frame in frames] == [0, 1, 2, 3]
@@ -63,18 +63,18 @@ class TestSuggesting:
     ) -> None:
         for task in (5, 6):
             studio.add_task(task, clip)
-        assert suggest(KEY, 5) == "suggested 4 frames of task 5"
-        assert suggest(KEY, 6) == "suggested 1 frame of task 6"
+        assert suggest.within(context, KEY, 5) == "suggested 4 frames of task 5"
+        assert suggest.within(context, KEY, 6) == "suggested 1 frame of task 6"
         remember(redis, extra_params={"sampling": "uniform", "frames_per_video": 3})
         studio.add_task(7, clip)
-        assert suggest(KEY, 7) == "suggested 3 frames of task 7"
+        assert suggest.within(context, KEY, 7) == "suggested 3 frames of task 7"
 
     def test_a_few_evenly_when_the_project_wants_that(
         self, context: JobContext, studio: Studio, redis: Redis, clip: Path
     ) -> None:
         remember(redis, extra_params={"sampling": "uniform", "frames_per_video": 2})
         studio.add_task(5, clip)
-        suggest(KEY, 5)
+        suggest.within(context, KEY, 5)
         frames = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
         assert frames == [26, 76]
 
@@ -105,7 +105,7 @@ class TestSuggesting:
         context.store.save(hashlib.sha256(copy.read_bytes()).hexdigest(), "some-network", features)
         remember(redis, extra_params={"sampling": sampling, "frames_per_video": 3})
         studio.add_task(5, copy)
-        suggest(KEY, 5)
+        suggest.within(context, KEY, 5)
         found = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
         assert found == [frame + (sampling == "uniform") for frame in expected]
         told = {finding["kind"]: finding["message"] for finding in registry.findings_of(redis, KEY).get(5, [])}
@@ -116,8 +116,8 @@ class TestSuggesting:
 
     def test_once(self, context: JobContext, studio: Studio, clip: Path) -> None:
         studio.add_task(5, clip)
-        suggest(KEY, 5)
-        assert suggest(KEY, 5) == "task 5 has its suggestions already"
+        suggest.within(context, KEY, 5)
+        assert suggest.within(context, KEY, 5) == "task 5 has its suggestions already"
         assert len(studio.predictions) == 1
 
     def test_killed_before_it_could_pin_them_it_does_so_the_next_time(
@@ -125,7 +125,7 @@ class TestSuggesting:
     ) -> None:
         studio.add_task(5)
         studio.predictions.append({"id": 0, "task": 5, "model_version": "keyframes-v1", "result": []})
-        suggest(KEY, 5)
+        suggest.within(context, KEY, 5)
         assert studio.project is not None
         assert studio.project["model_version"] == "keyframes-v1"
         assert queued(redis) == ["embed 5"]
@@ -135,7 +135,7 @@ class TestSuggesting:
         studio.project["model_version"] = "cold-v3"
         registry.activate(redis, KEY, "cold-v3")
         studio.add_task(5, clip)
-        suggest(KEY, 5)
+        suggest.within(context, KEY, 5)
         assert studio.project["model_version"] == "cold-v3"
 
     @pytest.mark.parametrize(
@@ -148,11 +148,11 @@ class TestSuggesting:
         (tmp_path / "bad.mp4").write_bytes(content)
         studio.add_task(5, tmp_path / "bad.mp4")
         with pytest.raises(error, match=r"5\.mp4|[Tt]ask 5"):
-            suggest(KEY, 5)
+            suggest.within(context, KEY, 5)
         assert studio.predictions == []
 
     def test_a_task_without_a_video_says_which_key_it_lacks(self, context: JobContext, studio: Studio) -> None:
         studio.add_task(5)
         studio.tasks[5]["data"] = {"film": "a.mp4"}
         with pytest.raises(VideoError, match=r"Task 5 has no video.*'video'"):
-            suggest(KEY, 5)
+            suggest.within(context, KEY, 5)

@@ -48,13 +48,11 @@ def context(
     redis_settings: Settings,
     warm: Callable[[Path], Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[JobContext]:
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": warm(tmp_path), "redis_url": redis_url(redis_settings)}
         made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         registry.remember(redis, Known(KEY, CONFIG))
-        monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         yield made
         made.redis.close()
 
@@ -88,7 +86,7 @@ def test_each_region_is_accounted_for_on_the_card_and_by_task(context: JobContex
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"), left, BOX, drawn("x", 9, 9, "cow"))
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
     annotate(studio, 2, drawn("y", 500, 510, "cat"))
-    assert "trained cold-v1" in train(KEY)
+    assert "trained cold-v1" in train.within(context, KEY)
     assert account(context, 1).rows == (
         AccountRow("box", "another control", 1),
         AccountRow("events", "taught", 2, 2),
@@ -107,7 +105,7 @@ def test_the_admin_hears_what_was_read_where_it_taught_nothing(
     context: JobContext, studio: Studio, redis: Redis
 ) -> None:
     annotate(studio, 1, of_yolo(1, 10), of_yolo(15, 20), drawn("x", 9, 9, "cow"))
-    said = train(KEY)
+    said = train.within(context, KEY)
     assert said.startswith(
         "3 regions were read, and none of them taught a frame: 2 are a model's predictions that nobody changed; "
         "1 has the label “cow”, which the label config does not have. "
@@ -119,12 +117,12 @@ def test_the_admin_hears_what_was_read_where_it_taught_nothing(
 
 def test_also_where_all_of_it_is_about_something_else(context: JobContext, studio: Studio, redis: Redis) -> None:
     annotate(studio, 1, {**drawn("x", 3, 9, "cat"), "from_name": "before-it-was-renamed"})
-    assert "1 belongs to a control that is not predicted" in train(KEY)
+    assert "1 belongs to a control that is not predicted" in train.within(context, KEY)
 
 
 def test_that_nothing_was_labelled_is_said_where_it_is_so(context: JobContext, studio: Studio) -> None:
     annotate(studio, 1)
-    assert train(KEY).startswith("No frame has been labeled yet.")
+    assert train.within(context, KEY).startswith("No frame has been labeled yet.")
     assert account(context) == Account(account(context).made, annotations=1)
 
 
@@ -132,22 +130,22 @@ def test_what_is_skipped_after_a_training_is_accounted_for_although_there_is_not
     context: JobContext, studio: Studio
 ) -> None:
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
-    train(KEY)
+    train.within(context, KEY)
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
     annotate(studio, 2, of_yolo(1, 10), of_yolo(20, 30), was_cancelled=True)
-    assert train(KEY) == "cold-v1 knows these annotations already"
+    assert train.within(context, KEY) == "cold-v1 knows these annotations already"
     assert account(context, 1).rows == (AccountRow("events", "taught", 2, 2), AccountRow("events", "skipped", 1))
     assert account(context, 2).rows == (AccountRow("events", "skipped", 2),)
     whole = account(context)
     assert (whole.annotations, whole.skipped, whole.regions, whole.taught) == (1, 2, 5, 2)
     studio.tasks[2]["annotations"].clear()
-    train(KEY)
+    train.within(context, KEY)
     assert (account(context).skipped, account(context).regions) == (1, 3)
 
 
 def test_skipped_annotations_are_accounted_for_without_any_other(context: JobContext, studio: Studio) -> None:
     annotate(studio, 1, of_yolo(1, 10), was_cancelled=True)
-    assert train(KEY) == "nothing is annotated yet"
+    assert train.within(context, KEY) == "nothing is annotated yet"
     assert account(context).rows == (AccountRow("events", "skipped", 1),)
 
 
@@ -156,14 +154,14 @@ def test_a_video_that_cannot_be_used_is_the_reason(context: JobContext, studio: 
     broken.write_bytes(b"not a video" * 100)
     studio.add_task(3, broken)
     annotate(studio, 3, answered(3, "cat"))
-    assert "1 is in a video that cannot be used" in train(KEY)
+    assert "1 is in a video that cannot be used" in train.within(context, KEY)
 
 
 def test_people_who_disagree_are_named(context: JobContext, studio: Studio) -> None:
     studio.users = [{"id": 11, "first_name": "Ada", "last_name": "", "email": "ada@a.example"}]
     annotate(studio, 1, answered(3, "cat"), completed_by=11)
     annotate(studio, 1, answered(3, "dog"), completed_by=12)
-    train(KEY)
+    train.within(context, KEY)
     assert account(context).rows == (
         AccountRow("events", "contradicted", 1, detail="Ada"),
         AccountRow("events", "contradicted", 1, detail="user 12"),
@@ -177,7 +175,7 @@ def test_three_hundred_labels_without_an_example_are_one_sentence(
     many = "".join(f'<Label value="l{number}"/>' for number in range(298))
     studio.project["label_config"] = CONFIG.replace('<Label value="dog"/>', f'<Label value="dog"/>{many}')
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
-    train(KEY)
+    train.within(context, KEY)
     sentences = [sentence for sentence in told(redis) if "No example" in sentence]
     assert sentences == [
         "No example yet of 298 labels: “l0”, “l1”, “l2”, “l3”, “l4” and 293 more. They are never predicted; label a frame of each."
@@ -186,7 +184,7 @@ def test_three_hundred_labels_without_an_example_are_one_sentence(
 
 def test_the_command_prints_it(context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"), BOX)
-    train(KEY)
+    train.within(context, KEY)
     for name, value in (
         ("LABEL_STUDIO_URL", context.settings.label_studio_url),
         ("LABEL_STUDIO_API_KEY", "the-token"),
@@ -209,7 +207,7 @@ def test_annotations_that_mean_something_else_since_are_learnt_again(
     context: JobContext, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotate(studio, 1, answered(3, "cat"), answered(25, "dog"))
-    assert "trained cold-v1" in train(KEY)
-    assert "knows these annotations already" in train(KEY)
+    assert "trained cold-v1" in train.within(context, KEY)
+    assert "knows these annotations already" in train.within(context, KEY)
     monkeypatch.setattr("ml_backend.jobs.training.labelled.MEANING", 3)
-    assert "trained cold-v2" in train(KEY)
+    assert "trained cold-v2" in train.within(context, KEY)

@@ -82,9 +82,7 @@ def studio(films: dict[int, tuple[Path, int]]) -> Studio:
 
 
 @pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[JobContext]:
+def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm) -> Iterator[JobContext]:
     with serving(studio) as url:
         file = tmp_path / "sky.py"
         file.write_text(EXAMPLE.read_text())
@@ -98,8 +96,7 @@ def context(
                 custom_model=file,
             )
         )
-        made.__dict__["redis"] = redis
-        monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
+        made.made["redis"] = redis
         registry.remember(redis, Known(KEY, CONFIG, {}))
         yield made
 
@@ -115,13 +112,13 @@ def problems(redis: Redis) -> list[str]:
 def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     context: JobContext, studio: Studio, redis: Redis, films: dict[int, tuple[Path, int]]
 ) -> None:
-    assert "two different labels" in train(KEY)
+    assert "two different labels" in train.within(context, KEY)
     assert versions(context) == ()
     assert any("Label a frame of each label" in problem for problem in problems(redis))
 
     for task in (1, 2, 3):
         studio.tasks[task]["annotations"] = [truly(task, films[task][1])]
-    assert train(KEY) == "sky.py is custom-sky-v1, and is rolled out"
+    assert train.within(context, KEY) == "sky.py is custom-sky-v1, and is rolled out"
     (card,) = versions(context)
     assert (card.videos, card.labelled_frames) == (3, 3 * FRAMES)
     assert card.measured.videos in (1, 2)
@@ -139,9 +136,9 @@ def test_it_waits_for_labels_learns_from_them_and_again_from_more(
     assert part.frames is not None
     assert part.frames.values.argmax(axis=1).tolist() == [0] * films[4][1] + [1] * (FRAMES - films[4][1])
 
-    assert train(KEY) == "sky.py is custom-sky-v1, which knows these annotations already"
+    assert train.within(context, KEY) == "sky.py is custom-sky-v1, which knows these annotations already"
     studio.tasks[4]["annotations"] = [truly(4, films[4][1])]
-    assert train(KEY) == "sky.py is custom-sky-v2, and is rolled out"
+    assert train.within(context, KEY) == "sky.py is custom-sky-v2, and is rolled out"
     assert [card.videos for card in versions(context)] == [3, 4]
 
 
@@ -149,11 +146,11 @@ def test_what_is_kept_of_a_version_is_made_again_when_the_disk_has_lost_it(
     context: JobContext, studio: Studio, films: dict[int, tuple[Path, int]]
 ) -> None:
     studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
-    train(KEY)
+    train.within(context, KEY)
     (card,) = versions(context)
     assert card.measured.judgement.startswith("Not measured")
     (context.models_dir(KEY) / card.name / "learnt" / "learnt.npz").write_bytes(b"torn")
-    train(KEY)
+    train.within(context, KEY)
     (card,) = versions(context)
     assert card.name == "custom-sky-v2"
 
@@ -162,21 +159,21 @@ def test_an_error_of_fit_has_its_line_and_what_there_was_stays(
     context: JobContext, studio: Studio, films: dict[int, tuple[Path, int]]
 ) -> None:
     studio.tasks[1]["annotations"] = [truly(1, films[1][1])]
-    train(KEY)
+    train.within(context, KEY)
     file = context.settings.custom_model
     assert file is not None
     text = file.read_text()
     line = text[: text.index("    seen = features(frames)\n    learnt")].count("\n") + 1
     file.write_text(text.replace("    seen = features(frames)\n    learnt", "    seen = 1 / 0\n    learnt"))
     with pytest.raises(CustomModelError, match=f"sky.py, line {line}: ZeroDivisionError"):
-        train(KEY)
+        train.within(context, KEY)
     assert [card.name for card in versions(context)] == ["custom-sky-v1"]
     assert [path.name for path in context.models_dir(KEY).iterdir() if path.name.startswith(".fit")] == []
 
 
 def test_one_answer_alone_teaches_nothing(context: JobContext, studio: Studio) -> None:
     studio.tasks[1]["annotations"] = [reviewed(1, (1, FRAMES, "day"))]
-    assert "two different labels" in train(KEY)
+    assert "two different labels" in train.within(context, KEY)
     assert annotated_tasks(open_project(context, KEY))
     assert versions(context) == ()
 
@@ -188,14 +185,14 @@ def test_what_was_chosen_on_the_models_page_is_trained_now_and_after_the_next_an
     for task in (1, 2):
         studio.tasks[task]["annotations"] = [truly(task, films[task][1])]
     training_choice.choose(data_dir, project, "blitz", {"cycles": 7}, has_file=True)
-    assert train(KEY).startswith("trained blitz-v1")
+    assert train.within(context, KEY).startswith("trained blitz-v1")
     studio.tasks[3]["annotations"] = [truly(3, films[3][1])]
-    assert train(KEY).startswith("trained blitz-v2")
+    assert train.within(context, KEY).startswith("trained blitz-v2")
     assert [(card.settings["mode"], card.settings["blitz"]["cycles"]) for card in versions(context)] == [
         ("blitz", 7)
     ] * 2
 
     training_choice.choose(data_dir, project, "cold", {}, has_file=True)
-    assert train(KEY).startswith("trained cold-v3")
+    assert train.within(context, KEY).startswith("trained cold-v3")
     training_choice.choose(data_dir, project, "extra-params", {}, has_file=True)
-    assert train(KEY).startswith("sky.py is custom-sky-v1")
+    assert train.within(context, KEY).startswith("sky.py is custom-sky-v1")

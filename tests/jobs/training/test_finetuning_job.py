@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from loopback import serving
 from redis import Redis
-from rq.job import Job, _job_stack
+from rq.job import Job
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio, drawn
 
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version
 from ml_backend.jobs.predictions.rollout import rollout
+from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.training.evaluate import evaluate
@@ -87,17 +88,13 @@ def studio(films: list[tuple[Path, tuple[str, ...]]]) -> Studio:
 
 
 @pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[JobContext]:
+def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Warm) -> Iterator[JobContext]:
     with serving(studio) as url:
         settings = replace(
             redis_settings, label_studio_url=url, data_dir=warm(tmp_path), backbone_weights="none", device="cpu"
         )
         made = JobContext(settings)
-        made.__dict__["redis"] = redis
-        for name in ("training.train", "predictions.rollout", "training.evaluate", "suggestions.embed"):
-            monkeypatch.setattr(f"ml_backend.jobs.{name}.worker_context", lambda: made)
+        made.made["redis"] = redis
         registry.remember(redis, Known(KEY, CONFIG, {"blitz": TUNING}))
         yield made
 
@@ -110,11 +107,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     context: JobContext, studio: Studio, redis: Redis, films: list[tuple[Path, tuple[str, ...]]]
 ) -> None:
     watched = WatchedJob.create("ml_backend.jobs.training.train.train", args=(KEY,), connection=redis)
-    _job_stack.push(watched)
-    try:
-        train(KEY)
-    finally:
-        _job_stack.pop()
+    train.within(context.reporting(Progress(watched)), KEY)
     assert watched.percents == sorted(watched.percents)
     assert len(set(watched.percents)) > 20
     card = newest(context)
@@ -128,13 +121,13 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
     assert "was not fine-tuned on" in card.metrics.quick.judgement
     assert card.settings["blitz"]["cycles"] == CYCLES
 
-    evaluate(KEY, card.name)
+    evaluate.within(context, KEY, card.name)
     assert newest(context).metrics.full.videos == 1
     assert "calibration_error" in newest(context).metrics.as_json()
 
-    assert rollout(KEY, card.name) == f"{card.name} waits until 1 video is embedded"
-    embed(KEY, 5)
-    rollout(KEY, card.name)
+    assert rollout.within(context, KEY, card.name) == f"{card.name} waits until 1 video is embedded"
+    embed.within(context, KEY, 5)
+    rollout.within(context, KEY, card.name)
     (prediction,) = [p for p in studio.predictions if p["model_version"] == card.name]
     assert prediction["task"] == 5
     assert {label for region in prediction["result"] for label in region["value"]["timelinelabels"]} <= set(STRIPES)
@@ -142,7 +135,7 @@ def test_a_version_with_its_own_network_is_trained_measured_honestly_and_rolled_
 
     # One more annotation of a known video is learnt by the head; the network stays.
     studio.tasks[1]["annotations"][0]["updated_at"] = "2026-02-01T12:00:00Z"
-    train(KEY)
+    train.within(context, KEY)
     assert newest(context).name == "blitz-v2"
     assert newest(context).network.digest == card.network.digest
     assert backbone_of_version(open_project(context, KEY), card.name) is not None
@@ -182,6 +175,6 @@ def test_with_too_few_videos_the_frozen_network_is_used_and_the_admin_is_told(
     for number in (2, 3, 4):
         studio.tasks[number]["annotations"] = []
     registry.remember(redis, Known(KEY, CONFIG, {"mode": "blitz", "blitz": TUNING}))
-    train(KEY)
+    train.within(context, KEY)
     assert not newest(context).network
     assert any("cannot be trained yet" in problem for problem in registry.problems(redis)[KEY])

@@ -51,15 +51,12 @@ def studio(clips: list[Clip]) -> Studio:
 
 
 @pytest.fixture
-def context(
-    studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: Any
-) -> Iterator[JobContext]:
+def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path, warm: Any) -> Iterator[JobContext]:
     data = warm(tmp_path / "data")
     with serving(studio) as url:
         here = {"label_studio_url": url, "data_dir": data, "redis_url": redis_url(redis_settings)}
         made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
         registry.remember(made.redis, Known(KEY, TWO))
-        monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: made)
         yield made
         made.redis.close()
 
@@ -80,7 +77,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
     context: JobContext, studio: Studio, clips: list[Clip]
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
-    assert "cold-v1 is rolled out" in train(KEY)
+    assert "cold-v1 is rolled out" in train.within(context, KEY)
     assert decision(context, "cold-v1") == "cold-v1 is rolled out: there is no other version to compare it with."
     registry.activate(context.redis, KEY, "cold-v1")
     kept = load_answers(context.models_dir(KEY), "cold-v1", "what")
@@ -88,7 +85,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
     assert {task: len(own) for task, own in kept.by_task.items()} == dict.fromkeys(GOOD, 40)
 
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
-    assert "cold-v2 is rolled out" in train(KEY)
+    assert "cold-v2 is rolled out" in train.within(context, KEY)
     assert decision(context, "cold-v2").startswith(
         "cold-v2 is rolled out: on the 5 recordings that neither version was trained on, its macro-F1 is "
     )
@@ -96,7 +93,7 @@ def test_a_version_is_compared_with_the_one_that_is_shown(
 
 def test_the_admin_reads_why_one_is_kept_back(context: JobContext, studio: Studio, clips: list[Clip]) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
-    train(KEY)
+    train.within(context, KEY)
     registry.activate(context.redis, KEY, "cold-v1")
     models, work = context.models_dir(KEY), open_project(context, KEY)
     head, card = load_version(models, "cold-v1")
@@ -111,12 +108,12 @@ def test_the_admin_reads_why_one_is_kept_back(context: JobContext, studio: Studi
 
 def test_another_label_begins_a_new_comparison(context: JobContext, studio: Studio, clips: list[Clip]) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
-    train(KEY)
+    train.within(context, KEY)
     registry.activate(context.redis, KEY, "cold-v1")
     assert studio.project is not None
     studio.project["label_config"] = THREE
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
-    assert "cold-v2 is rolled out" in train(KEY)
+    assert "cold-v2 is rolled out" in train.within(context, KEY)
     assert decision(context, "cold-v2") == (
         "cold-v2 is rolled out: the question has changed since cold-v1 (labels added: “clear”), so scores cannot be compared."
     )
@@ -126,23 +123,23 @@ def test_a_version_whose_files_are_gone_is_nothing_to_compare_with(
     context: JobContext, studio: Studio, clips: list[Clip]
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
-    train(KEY)
+    train.within(context, KEY)
     registry.activate(context.redis, KEY, "cold-v1")
     shutil.rmtree(context.models_dir(KEY) / "cold-v1")
     answer(studio, clips, MORE, "2026-01-31T12:10:00Z")
-    assert "is rolled out" in train(KEY)
+    assert "is rolled out" in train.within(context, KEY)
 
 
 def test_one_is_not_kept_back_for_a_version_that_predicts_no_more(
     context: JobContext, studio: Studio, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
-    train(KEY)
+    train.within(context, KEY)
     registry.activate(context.redis, KEY, "cold-v1")
     worse = Comparison("cold-v1", True, "on the 5 recordings it is worse")
     monkeypatch.setattr("ml_backend.jobs.training.decision.compared", lambda *_: worse)
     registry.remember(context.redis, Known(KEY, TWO, {"roi": [1, 1, 98, 98]}))
-    assert "cold-v2 is rolled out" in train(KEY)
+    assert "cold-v2 is rolled out" in train.within(context, KEY)
     assert decision(context, "cold-v2") == (
         "cold-v2 is rolled out: on the 5 recordings it is worse, "
         "but cold-v1 cannot predict with the backbone, resolution, and roi that are set now."

@@ -34,13 +34,12 @@ def studio() -> SlowStudio:
 
 
 def test_a_training_that_finds_another_one_ends_at_once_and_is_asked_for_again_after_it(
-    context: JobContext, studio: SlowStudio, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, studio: SlowStudio, redis: Redis
 ) -> None:
-    monkeypatch.setattr("ml_backend.jobs.training.train.worker_context", lambda: context)
     with ThreadPoolExecutor(1) as worker:
-        first = worker.submit(train, KEY)
+        first = worker.submit(train.within, context, KEY)
         assert studio.asked.wait(30)
-        assert train(KEY) == "another training follows the one that is running"
+        assert train.within(context, KEY) == "another training follows the one that is running"
         assert not listing(redis)["queued"]
         studio.may_answer.set()
         assert first.result(30) == "nothing is annotated yet"

@@ -79,9 +79,7 @@ def context(clips: list[Clip], redis_settings: Settings, warm: Callable[[Path], 
 
 @pytest.fixture(scope="module")
 def report(context: JobContext) -> QualityReport:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("ml_backend.jobs.training.quality.worker_context", lambda: context)
-        quality(KEY)
+    quality.within(context, KEY)
     found = load_quality(context.settings.data_dir, KEY)
     assert found is not None
     return found

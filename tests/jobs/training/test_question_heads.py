@@ -114,13 +114,10 @@ def context(
     redis: Redis,
     redis_settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[JobContext]:
     shutil.copytree(embedded, tmp_path / "data")
     with serving(studio) as url:
         made = worker(redis_settings, url, tmp_path / "data")
-        for module in ("training.train", "training.evaluate", "predictions.rollout"):
-            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: made)
         yield made
         made.redis.close()
 
@@ -132,8 +129,8 @@ def said(result: list[dict[str, Any]], control: str) -> set[str]:
 
 
 def test_one_version_holds_a_head_for_each_and_predicts_all_of_them(context: JobContext, studio: Studio) -> None:
-    assert "cold-v1 is rolled out" in train(KEY)
-    assert "predicted" in rollout(KEY, "cold-v1")
+    assert "cold-v1 is rolled out" in train.within(context, KEY)
+    assert "predicted" in rollout.within(context, KEY, "cold-v1")
     (card,) = list_versions(context.models_dir(KEY))
     heads = load_heads(context.models_dir(KEY), "cold-v1")
     assert [(own.question, head.labels) for head, own in heads] == [
@@ -159,7 +156,7 @@ def test_one_version_holds_a_head_for_each_and_predicts_all_of_them(context: Job
 
 
 def test_the_same_name_in_two_controls_is_two_things(context: JobContext) -> None:
-    train(KEY)
+    train.within(context, KEY)
     (what, _), (road, _), _ = load_heads(context.models_dir(KEY), "cold-v1")
     work = open_project(context, KEY)
     features = task_features(context, work.question, context.studio.tasks.get(work.id, 5), context.backbone)
@@ -169,8 +166,8 @@ def test_the_same_name_in_two_controls_is_two_things(context: JobContext) -> Non
 
 
 def test_each_is_measured_on_its_own(context: JobContext) -> None:
-    train(KEY)
-    told = evaluate(KEY, "cold-v1")
+    train.within(context, KEY)
+    told = evaluate.within(context, KEY, "cold-v1")
     (card,) = list_versions(context.models_dir(KEY))
     assert all(f"{control}: Measured on" in told for control in ("what", "road", "clip"))
     measured = {own.question: own.measured for own in card.each()}
@@ -183,8 +180,8 @@ def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(context: JobContext, 
     for task in ANSWERED:
         items = studio.tasks[task]["annotations"][0]["result"]
         items[:] = [item for item in items if item["from_name"] == "road"]
-    assert "cold-v1 is rolled out" in train(KEY)
-    rollout(KEY, "cold-v1")
+    assert "cold-v1 is rolled out" in train.within(context, KEY)
+    rollout.within(context, KEY, "cold-v1")
     (prediction,) = (each for each in studio.predictions if each["task"] == 5)
     assert {item["from_name"] for item in prediction["result"]} == {"road"}
     (sentences,) = registry.problems(redis).values()
@@ -193,8 +190,8 @@ def test_one_that_cannot_be_learnt_yet_keeps_no_other_back(context: JobContext, 
 
 
 def test_what_people_have_said_of_a_whole_video_stays(context: JobContext, studio: Studio) -> None:
-    train(KEY)
-    rollout(KEY, "cold-v1")
+    train.within(context, KEY)
+    rollout.within(context, KEY, "cold-v1")
     (prediction,) = (each for each in studio.predictions if each["task"] == 2)
     question = parse_label_config(CONFIG).questions[2]
     whole = parse_whole([{**item, "origin": "prediction"} for item in prediction["result"]], question)
@@ -207,8 +204,8 @@ def test_a_project_that_asks_for_nothing_but_the_class_of_its_videos(context: Jo
     studio.project["label_config"] = CONFIG.replace("<TimelineLabels", "<Hidden").replace(
         "</TimelineLabels", "</Hidden"
     )
-    assert "cold-v1 is rolled out" in train(KEY)
-    assert rollout(KEY, "cold-v1").startswith("predicted 2 of 6 tasks")
+    assert "cold-v1 is rolled out" in train.within(context, KEY)
+    assert rollout.within(context, KEY, "cold-v1").startswith("predicted 2 of 6 tasks")
     found = {each["task"]: each for each in studio.predictions}
     # Nothing is left to review where a person has answered.
     assert set(found) == {5, 6}
@@ -227,9 +224,9 @@ def test_a_second_control_put_in_front_of_an_old_model_takes_nothing_from_it(
     studio.project["label_config"] = (
         CONFIG.replace(front, "").replace("<Choices", "<Hidden").replace("</Choices", "</Hidden")
     )
-    train(KEY)
+    train.within(context, KEY)
     studio.project["label_config"] = CONFIG.replace(road, f"{road}")
-    rollout(KEY, "cold-v1")
+    rollout.within(context, KEY, "cold-v1")
     (prediction,) = (each for each in studio.predictions if each["task"] == 5)
     assert {item["from_name"] for item in prediction["result"]} == {"road"}
     assert said(prediction["result"], "road") <= {"free", "ball"}
@@ -238,26 +235,26 @@ def test_a_second_control_put_in_front_of_an_old_model_takes_nothing_from_it(
 def test_regions_on_a_control_that_was_renamed_are_told(context: JobContext, studio: Studio, redis: Redis) -> None:
     assert studio.project is not None
     studio.project["label_config"] = CONFIG.replace('name="road"', 'name="street"')
-    train(KEY)
+    train.within(context, KEY)
     number = sum(
         item["from_name"] == "road" for task in ANSWERED for item in studio.tasks[task]["annotations"][0]["result"]
     )
     (sentences,) = registry.problems(redis).values()
     assert any(f"{number} regions on the control “road”" in sentence for sentence in sentences)
     studio.project["label_config"] = CONFIG
-    train(KEY)
+    train.within(context, KEY)
     assert not any("the control “road”" in sentence for told in registry.problems(redis).values() for sentence in told)
 
 
 def test_an_export_names_the_control_of_each_label(context: JobContext, studio: Studio, tmp_path: Path) -> None:
-    train(KEY)
-    rollout(KEY, "cold-v1")
+    train.within(context, KEY)
+    rollout.within(context, KEY, "cold-v1")
 
     def exported(control: str | None = None, **chosen: Any) -> list[dict[str, Any]]:
         path = tmp_path / f"{control}.parquet"
         path.unlink(missing_ok=True)
         work = open_work(context, open_project(context, KEY).id, control)
-        write_export(work, path, None, Choice(**chosen), lambda _text, _total: lambda _done: None)
+        write_export(work, path, None, Choice(**chosen), lambda _text: lambda _share: None)
         rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
         return rows
 

@@ -19,7 +19,7 @@ from ml_backend.errors import (
     SettingsError,
 )
 from ml_backend.features.hashing import signature
-from ml_backend.importing.encode import encode, frames_of
+from ml_backend.importing.encode import encode
 from ml_backend.importing.existing_videos import RECORD, Record, noted, remove_leftovers
 from ml_backend.importing.origins import (
     Importer,
@@ -155,8 +155,8 @@ def _looked_at(importer: Importer, source: Origin, findings: tuple[Finding, ...]
     # What an interrupted import has made already exists.
     ready = {target for target in targets if target.exists()}
     making = [part for part, target in zip(missing, targets, strict=True) if target not in ready]
-    with importer.bar(f"encoding {name}", sum(frames_of(part, rate) for part in making)) as step:
-        made = encode(source.path, timeline, making, rate, [t for t in targets if t not in ready], step)
+    with importer.bar(f"encoding {name}") as progress:
+        made = encode(source.path, timeline, making, rate, [t for t in targets if t not in ready], progress)
         for part, target in zip(missing, targets, strict=True):
             if target not in ready:
                 next(made)
@@ -249,8 +249,8 @@ def _place(importer: Importer, path: Path, name: str, address: str | None, data:
 
 def _upload(importer: Importer, path: Path, name: str) -> Upload:
     try:
-        with importer.bar(f"uploading {name}", path.stat().st_size) as step:
-            return importer.studio.uploads.add(importer.project, path, name, step)
+        with importer.bar(f"uploading {name}") as progress:
+            return importer.studio.uploads.add(importer.project, path, name, progress)
     except (LabelStudioUnreachable, LabelStudioRefused):
         raise
     except LabelStudioError as error:
