@@ -23,6 +23,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ml_backend.cli import app
+from ml_backend.commands.jobs import view
 from ml_backend.demo.clips import SCRIPTS, make_clips
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.cold import fit_cold
@@ -186,7 +187,7 @@ class TestStatus:
         }
         console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
         with console.file:
-            console.print(jobs.view(jobs))
+            console.print(view(jobs))
             shown = console.export_text()
         for part in (
             "reading task 5",

@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.learning.cold import suggested
 from benchmarks.learning.data import Track, answers, f1
+from ml_backend.cards.measurements import Metrics
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.agreement import cohen_kappa
 from ml_backend.learning.blitz import fit_blitz
@@ -21,7 +22,6 @@ from ml_backend.learning.cold import fit_cold
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.probabilities import changes, doubt
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.stopping import Evidence, Score, advise

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_backend.cards.measurements import ConfusionTable, LabelScore, ReliabilityBin
+from ml_backend.cards.model_card import ModelCard
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError
-from ml_backend.learning.measurements import ConfusionTable, LabelScore, ReliabilityBin
-from ml_backend.learning.modelcard import ModelCard
 from ml_backend.projects.model_versions import CardInLine, CurvePoint
 from ml_backend.settings import Settings
 from ml_backend.wording import some

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ml_backend.cards.model_card import ModelCard
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.learning.modelcard import ModelCard
 from ml_backend.projects import registry, stored_predictions
 
 NOT_APART = "These labels cannot be told apart yet"

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from ml_backend.cards.measurements import Comparison
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
-from ml_backend.learning.measurements import Comparison
 from ml_backend.learning.probabilities import Values
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES
 from ml_backend.wording import some

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ml_backend.cards.measurements import MEASURED, ConfusionTable, EvaluationScheme, Metrics, SegmentCounts
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.calibration import Held, fitting_temperature
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
 from ml_backend.learning.groups import deal, duplicates
 from ml_backend.learning.head import Head
-from ml_backend.learning.measurements import MEASURED, ConfusionTable, EvaluationScheme, Metrics, SegmentCounts
 from ml_backend.learning.metrics import (
     calibration_error,
     confusion,

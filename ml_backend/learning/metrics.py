@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from ml_backend.cards.measurements import Interval, LabelScore, ReliabilityBin
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
-from ml_backend.learning.measurements import Interval, LabelScore, ReliabilityBin
 from ml_backend.learning.probabilities import HOLDS, Floats, Values, with_none
 
 # Confidence is compared with accuracy in this many equally wide bins.

@@ -9,49 +9,18 @@ import json
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_backend.cards.model_card import Network
 from ml_backend.errors import StorageError
-from ml_backend.learning.json_object import (
-    Json,
-    JsonObject,
-    by_name,
-    count,
-    json_object,
-    key,
-    many,
-    maybe,
-    number,
-    text,
-)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _WEIGHTS, _ABOUT = "weights.safetensors", "network.json"
-
-
-@dataclass(frozen=True)
-class Network(JsonObject):
-    """`digest`: first digits of the weights' SHA-256. `base`: key of the frozen network it began from. `purpose`: what it
-    was trained for, labels and settings: another purpose needs another network. `trained_on`, `validated_on`: tasks.
-    `curve`, `best`: as in `Tuned`. `frames`: pictures it was trained on."""
-
-    digest: str = key(text)
-    base: str = key(text)
-    purpose: Json = key(json_object, default={}, always=True)
-    trained_on: tuple[int, ...] = key(many(count), list, default=(), always=True)
-    validated_on: tuple[int, ...] = key(many(count), list, default=(), always=True)
-    curve: tuple[Mapping[str, float], ...] = key(many(by_name(maybe(number))), list, default=(), always=True)
-    best: int = key(count, default=0, always=True)
-    frames: int = key(count, default=0, always=True)
-    seconds: float = key(number, default=0.0, always=True)
-    device: str = key(text, default="", always=True)
-    seed: int = key(count, default=0, always=True)
-    created: str = key(text, default="", always=True)
 
 
 def save_network(models: Path, state: Mapping[str, Tensor], network: Network) -> Network:

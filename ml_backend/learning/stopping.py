@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from ml_backend.learning.measurements import Metrics
+from ml_backend.cards.measurements import Metrics
 from ml_backend.wording import some
 
 Verdict = Literal["go on", "little more to gain", "not known yet"]

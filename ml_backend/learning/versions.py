@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,13 +22,11 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ml_backend.cards.json_object import Json
+from ml_backend.cards.measurements import Calibration, Measurements, Metrics, TrainingCurves
+from ml_backend.cards.model_card import ModelCard as ModelCard
+from ml_backend.cards.model_card import Network, QuestionCard
 from ml_backend.errors import StorageError
-from ml_backend.learning.json_object import Json
-from ml_backend.learning.measurements import Calibration, Measurements, Metrics, TrainingCurves
-from ml_backend.learning.modelcard import Learnt as Learnt
-from ml_backend.learning.modelcard import ModelCard as ModelCard
-from ml_backend.learning.modelcard import QuestionCard
-from ml_backend.learning.networks import Network
 from ml_backend.provenance import ModelVersion
 
 if TYPE_CHECKING:
@@ -39,6 +37,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WEIGHTS, _CARD, _NUMBERS = "head.safetensors", "card.json", "numbers.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What was learnt about one question; the fields as in `ModelCard`. `answers`: to what it was not taught, where that was
+    measured."""
+
+    question: str
+    head: Head | WholeHead
+    backbone: str
+    metrics: Measurements = field(default_factory=Measurements)
+    curves: TrainingCurves = field(default_factory=TrainingCurves)
+    network: Network | None = None
+    videos: int = 0
+    labelled_frames: int = 0
+    train_seconds: float | None = None
+    answers: HeldAnswers | None = None
 
 
 def save_version(

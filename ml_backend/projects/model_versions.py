@@ -9,8 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from ml_backend.errors import SettingsError
-from ml_backend.learning.json_object import (
+from ml_backend.cards.json_object import (
     JsonObject,
     by_name,
     count,
@@ -23,10 +22,11 @@ from ml_backend.learning.json_object import (
     text,
     written,
 )
-from ml_backend.learning.measurements import ConfusionTable as ConfusionTable
-from ml_backend.learning.measurements import Interval as Interval
-from ml_backend.learning.measurements import ReliabilityBin as ReliabilityBin
-from ml_backend.learning.modelcard import ModelCard as ModelCard
+from ml_backend.cards.measurements import ConfusionTable as ConfusionTable
+from ml_backend.cards.measurements import Interval as Interval
+from ml_backend.cards.measurements import ReliabilityBin as ReliabilityBin
+from ml_backend.cards.model_card import ModelCard as ModelCard
+from ml_backend.errors import SettingsError
 from ml_backend.projects import registry
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import check_folder

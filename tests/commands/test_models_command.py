@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ml_backend.cards.measurements import Calibration, EvaluationScheme, Measurements
 from ml_backend.cli import app
 from ml_backend.learning.calibration import Held
 from ml_backend.learning.evaluation import summary
-from ml_backend.learning.measurements import Calibration, EvaluationScheme, Measurements
 from ml_backend.learning.versions import ModelCard, annotations_hash, publish
 
 P = "7.1769860800"

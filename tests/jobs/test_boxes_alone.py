@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from loopback import serving
-from ml_backend.doctor.project import _label_config
 from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.demo.clips import Clip, Script, make_clips
+from ml_backend.doctor.project_checks import _label_config
 from ml_backend.errors import LabelConfigError
 from ml_backend.export.project import open_work
 from ml_backend.jobs.context import JobContext

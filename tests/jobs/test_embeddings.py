@@ -13,6 +13,7 @@ from loopback import serving
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.cards.model_card import Network
 from ml_backend.demo.clips import Script, make_clips
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import Backbone, network_of
@@ -21,7 +22,6 @@ from ml_backend.jobs.embeddings import backbone_of, has_features, task_features,
 from ml_backend.jobs.project import ProjectWork, open_project, roi_for
 from ml_backend.jobs.training.labelled import fingerprint
 from ml_backend.jobs.videos import identity_of, inspect_video, task_video
-from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.queueing.embedded_redis import redis_url

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stripes import STRIPED_FRAMES, STRIPES, striped_film
 from torch import nn
 
+from ml_backend.cards.model_card import Network
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.blocks import VideoFeatures
@@ -22,7 +23,7 @@ from ml_backend.features.weights import find_weights
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.finetune import Tuned, augmented, finetune
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
-from ml_backend.learning.networks import Network, keep_networks, network_weights, newest_network, save_network
+from ml_backend.learning.networks import keep_networks, network_weights, newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
 from ml_backend.project_settings import BlitzSettings
 from ml_backend.video.timeline import read_timeline

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ml_backend.learning.measurements import (
+from ml_backend.cards.measurements import (
     MEASURED,
     Calibration,
     Comparison,
@@ -21,8 +21,7 @@ from ml_backend.learning.measurements import (
     SegmentCounts,
     TrainingCurves,
 )
-from ml_backend.learning.modelcard import ModelCard, QuestionCard
-from ml_backend.learning.networks import Network
+from ml_backend.cards.model_card import ModelCard, Network, QuestionCard
 
 FULL: dict[str, Any] = {
     "judgement": "Measured on 3 recordings, each predicted by a model that had not seen it (leave one video out).",

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml_backend.cards.measurements import Metrics, ReliabilityBin
 from ml_backend.learning.agreement import cohen_kappa
-from ml_backend.learning.measurements import Metrics, ReliabilityBin
 from ml_backend.learning.metrics import reliability
 from ml_backend.learning.probabilities import changes, doubt, frame_doubts
 from ml_backend.learning.stopping import (

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from handmade import labelled, video
 
+from ml_backend.cards.measurements import Calibration, Metrics
 from ml_backend.errors import StorageError
 from ml_backend.learning.cold import Head, LabelledVideo, fit_cold
-from ml_backend.learning.measurements import Calibration, Metrics
 from ml_backend.learning.versions import (
     add_measurements,
     annotations_hash,

@@ -11,9 +11,9 @@ import pytest
 from handmade import annotation, video
 
 from ml_backend.annotation import Annotation, WholeVideo
+from ml_backend.cards.measurements import Metrics
 from ml_backend.errors import NotEnoughLabels
 from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT
-from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.versions import Learnt, add_measurements, load_card, load_heads, save_version
 from ml_backend.learning.whole_video import (
     LabelledWhole,

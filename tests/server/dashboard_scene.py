@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from redis import Redis
 
-from ml_backend.learning.measurements import Calibration, Measurements, TrainingCurves
+from ml_backend.cards.measurements import Calibration, Measurements, TrainingCurves
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view

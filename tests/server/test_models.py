@@ -14,7 +14,7 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.learning.measurements import Measurements
+from ml_backend.cards.measurements import Measurements
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.projects import registry, reports
 from ml_backend.projects.reports import QualityReport

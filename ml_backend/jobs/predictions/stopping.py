@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Region
+from ml_backend.cards.measurements import Metrics
 from ml_backend.errors import StorageError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.learning.agreement import cohen_kappa
-from ml_backend.learning.measurements import Metrics
 from ml_backend.learning.stopping import Evidence, Score, advise, correction, expected_errors
 from ml_backend.learning.versions import ModelCard, list_versions, load_card
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view

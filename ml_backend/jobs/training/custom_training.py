@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ml_backend.cards.measurements import ENOUGH_VIDEOS, EvaluationScheme, Measurements, Metrics
 from ml_backend.errors import CustomModelError
 from ml_backend.jobs.backlog import is_whole
 from ml_backend.jobs.progress import Progress
@@ -32,7 +33,6 @@ from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.frame_labels import UNKNOWN
 from ml_backend.learning.groups import duplicates, held_out_share
-from ml_backend.learning.measurements import ENOUGH_VIDEOS, EvaluationScheme, Measurements, Metrics
 from ml_backend.learning.pictures import pictures_at
 from ml_backend.learning.probabilities import decided
 from ml_backend.learning.smoothing import smooth

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from ml_backend.cards.measurements import Comparison
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.embeddings import sees_as_then
@@ -14,7 +15,6 @@ from ml_backend.learning.comparison import Asked, HeldAnswers, compared, load_an
 from ml_backend.learning.evaluation import CrossValidation
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.measurements import Comparison
 from ml_backend.learning.probabilities import Values, decided
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads, note_decision
 from ml_backend.learning.whole_video import LabelledWhole

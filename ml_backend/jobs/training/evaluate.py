@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ml_backend.cards.measurements import Calibration, Metrics
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of, trained_on
 from ml_backend.jobs.job import job
@@ -15,7 +16,6 @@ from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_vid
 from ml_backend.jobs.training.learning import fitting
 from ml_backend.jobs.training.train import newest_learnt
 from ml_backend.learning.evaluation import cross_validated
-from ml_backend.learning.measurements import Calibration, Metrics
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
 from ml_backend.learning.whole_video import cross_validated_whole
 from ml_backend.queueing.queue import enqueue

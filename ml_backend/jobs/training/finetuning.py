@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
+from ml_backend.cards.json_object import Json
+from ml_backend.cards.measurements import Metrics
+from ml_backend.cards.model_card import Network
 from ml_backend.features.backbones import Backbone, network_of
 from ml_backend.jobs.embeddings import forget_networks, load_network
 from ml_backend.jobs.progress import Progress
@@ -22,9 +25,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.groups import held_out_share
-from ml_backend.learning.json_object import Json
-from ml_backend.learning.measurements import Metrics
-from ml_backend.learning.networks import Network, newest_network, save_network
+from ml_backend.learning.networks import newest_network, save_network
 from ml_backend.learning.pictures import Pictures, pictures_of
 from ml_backend.projects import registry
 from ml_backend.queueing.job_limits import allow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from ml_backend.cards.measurements import ENOUGH_VIDEOS, Measurements, Metrics, TrainingCurves
 from ml_backend.features.prompts import Prompts
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import with_names
@@ -18,7 +19,6 @@ from ml_backend.learning.comparison import HeldAnswers, answers_of
 from ml_backend.learning.evaluation import CrossValidation, Fit, cross_validated
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.measurements import ENOUGH_VIDEOS, Measurements, Metrics, TrainingCurves
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole_video import cross_validated_whole, fit_whole
 from ml_backend.projects import registry

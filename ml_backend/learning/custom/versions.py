@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.cards.measurements import Measurements
 from ml_backend.errors import CustomModelError
 from ml_backend.learning.comparison import FILE, HeldAnswers, as_file
 from ml_backend.learning.custom.loader import Floats, Pictures, blamed
 from ml_backend.learning.custom.model import CustomModel, files_of, load_custom
 from ml_backend.learning.examples import Examples, LabelledVideo
 from ml_backend.learning.frame_labels import NO, UNTOUCHED_WEIGHT, YES
-from ml_backend.learning.measurements import Measurements
 from ml_backend.learning.versions import (
     ModelCard,
     annotations_hash,

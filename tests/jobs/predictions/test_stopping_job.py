@@ -10,10 +10,10 @@ from redis import Redis
 from studio import KEY, Studio
 
 from ml_backend.annotation import Region
+from ml_backend.cards.measurements import Measurements
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.predictions.stopping import counted, same_frames, stopping
 from ml_backend.learning.agreement import cohen_kappa
-from ml_backend.learning.measurements import Measurements
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
 from ml_backend.projects.label_report import LabelReport

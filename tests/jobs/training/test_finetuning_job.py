@@ -15,6 +15,8 @@ from rq.job import Job
 from stripes import STRIPES, striped_film
 from studio import KEY, Studio, drawn
 
+from ml_backend.cards.measurements import Metrics
+from ml_backend.cards.model_card import Network
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version
 from ml_backend.jobs.predictions.rollout import rollout
@@ -24,8 +26,6 @@ from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.training.evaluate import evaluate
 from ml_backend.jobs.training.finetuning import outgrown, worth_using
 from ml_backend.jobs.training.train import train
-from ml_backend.learning.measurements import Metrics
-from ml_backend.learning.networks import Network
 from ml_backend.learning.versions import ModelCard, list_versions
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known

@@ -13,13 +13,13 @@ from loopback import serving
 from redis import Redis
 from studio import KEY, Studio, drawn
 
+from ml_backend.cards.measurements import Comparison, Measurements
 from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.decision import roll_out_unless_worse
 from ml_backend.jobs.training.train import train
 from ml_backend.learning.comparison import load_answers
-from ml_backend.learning.measurements import Comparison, Measurements
 from ml_backend.learning.versions import load_card, load_version, save_version
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known

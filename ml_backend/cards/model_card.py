@@ -1,12 +1,12 @@
-"""What is known of a model version: of each control of the label config that it has learnt."""
+"""What is known of a model version: of each control that it has learnt, and of the network that was fine-tuned for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from ml_backend.learning.json_object import (
+from ml_backend.cards.json_object import (
     Json,
     JsonObject,
     by_name,
@@ -20,13 +20,27 @@ from ml_backend.learning.json_object import (
     text,
     written,
 )
-from ml_backend.learning.measurements import Calibration, Measurements, Metrics, TrainingCurves
-from ml_backend.learning.networks import Network
+from ml_backend.cards.measurements import Calibration, Measurements, Metrics, TrainingCurves
 
-if TYPE_CHECKING:
-    from ml_backend.learning.comparison import HeldAnswers
-    from ml_backend.learning.head import Head
-    from ml_backend.learning.whole_video import WholeHead
+
+@dataclass(frozen=True)
+class Network(JsonObject):
+    """`digest`: first digits of the weights' SHA-256. `base`: key of the frozen network it began from. `purpose`: what it
+    was trained for, labels and settings: another purpose needs another network. `trained_on`, `validated_on`: tasks.
+    `curve`, `best`: as in `Tuned`. `frames`: pictures it was trained on."""
+
+    digest: str = key(text)
+    base: str = key(text)
+    purpose: Json = key(json_object, default={}, always=True)
+    trained_on: tuple[int, ...] = key(many(count), list, default=(), always=True)
+    validated_on: tuple[int, ...] = key(many(count), list, default=(), always=True)
+    curve: tuple[Mapping[str, float], ...] = key(many(by_name(maybe(number))), list, default=(), always=True)
+    best: int = key(count, default=0, always=True)
+    frames: int = key(count, default=0, always=True)
+    seconds: float = key(number, default=0.0, always=True)
+    device: str = key(text, default="", always=True)
+    seed: int = key(count, default=0, always=True)
+    created: str = key(text, default="", always=True)
 
 
 def _network(said: Mapping[str, Any]) -> Network | None:
@@ -140,20 +154,3 @@ class ModelCard(JsonObject):
 def _own(learnt: QuestionCard) -> dict[str, Any]:
     """What a version's card has of one control, by the names of its fields."""
     return {each.name: getattr(learnt, each.name) for each in fields(QuestionCard) if "read" in each.metadata}
-
-
-@dataclass(frozen=True, eq=False)
-class Learnt:
-    """What was learnt about one question; the fields as in `ModelCard`. `answers`: to what it was not taught, where that was
-    measured."""
-
-    question: str
-    head: Head | WholeHead
-    backbone: str
-    metrics: Measurements = field(default_factory=Measurements)
-    curves: TrainingCurves = field(default_factory=TrainingCurves)
-    network: Network | None = None
-    videos: int = 0
-    labelled_frames: int = 0
-    train_seconds: float | None = None
-    answers: HeldAnswers | None = None

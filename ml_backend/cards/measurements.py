@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from ml_backend.learning.json_object import (
+from ml_backend.cards.json_object import (
     JsonObject,
     by_name,
     count,
