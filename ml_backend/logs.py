@@ -54,8 +54,8 @@ def set_up(environment: Mapping[str, str] = os.environ, stream: TextIO | None = 
 
 
 def hide(*secrets: str | None) -> None:
-    """Keeps these out of every line from now on."""
-    _hidden.update(secret for secret in secrets if secret)
+    """Keeps these out of every line from now on, but for those of one or two letters, which are in every word."""
+    _hidden.update(secret for secret in secrets if secret and len(secret) > 2)
 
 
 @contextlib.contextmanager

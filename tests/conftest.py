@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from real_studio import studio
+
+from ml_backend import logs
 
 __all__ = ["studio"]
 
@@ -42,6 +44,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # At import, so that it also holds for fixtures of the whole session.
 for name in [name for name in os.environ if name.startswith(_OURS)]:
     del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_one_test() -> Iterator[None]:
+    """What a test hides is not hidden from the texts of the next one."""
+    before = set(logs._hidden)
+    yield
+    logs._hidden.clear()
+    logs._hidden.update(before)
 
 
 @pytest.fixture(scope="session")

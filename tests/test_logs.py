@@ -149,6 +149,11 @@ def test_another_level_is_refused() -> None:
         logs.set_up({"LOG_LEVEL": "loud"})
 
 
+def test_a_letter_is_no_secret() -> None:
+    logs.hide("e", "ex", "exp")
+    assert logs.without_secrets("an expired token") == "an …ired token"
+
+
 def test_the_settings_know_what_is_secret() -> None:
     environment = {"LABEL_STUDIO_URL": "http://studio", "LABEL_STUDIO_API_KEY": "key", "BASIC_AUTH_USER": "user"}
     more = {"BASIC_AUTH_PASS": "password", "REDIS_URL": "rediss://name:redis-password@redis:6379/0"}
