@@ -202,6 +202,7 @@ def test_the_web_process_loads_nothing_heavy() -> None:
         "label_studio_ml",
         "label_studio_sdk",
         "cv2",
+        "norfair",
         "requests",
         "sklearn",
     }
