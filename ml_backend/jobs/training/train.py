@@ -104,10 +104,12 @@ def train(context: JobContext, project_key: str) -> str:
         redis, context.settings.data_dir, project_key, "train", lambda: enqueue(redis, "train", project_key)
     ) as ours:
         if not ours:
-            queue_said(open_project(context, project_key))
+            known = registry.recall(redis, project_key)
+            # A drawn box does not wait for the training that runs.
+            if known is not None and "videorectangle" in known.label_config.lower():
+                queue_said(open_project(context, project_key))
             return "another training follows the one that is running"
         work = open_project(context, project_key, sure=True)
-        # A drawn box is followed while the training goes on.
         queue_said(work)
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
         state = training_state(work)
