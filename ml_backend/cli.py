@@ -18,6 +18,7 @@ from ml_backend.commands.jobs import predict, suggest, train
 from ml_backend.commands.labels import stats
 from ml_backend.commands.models import app as models
 from ml_backend.commands.models import custom_app as custom
+from ml_backend.commands.pseudo_label import pseudo_label
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.settings import Settings, notes
@@ -193,6 +194,7 @@ app.add_typer(models, name="models")
 for _command in (suggest, train, predict, export, stats):
     app.command()(_command)
 app.command(name="import")(import_videos)
+app.command(name="pseudo-label")(pseudo_label)
 app.add_typer(custom, name="custom")
 app.add_typer(backbones, name="backbones")
 

@@ -1,0 +1,148 @@
+"""`coldblitz pseudo-label`: boxes that train a detector, from videos alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml_backend.commands.terminal import progress_bars, terminal
+from ml_backend.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ml_backend.export.pseudo_labels import Bar, VideoReport
+
+
+class Seer(StrEnum):
+    MOTION = "motion"
+    PEOPLE = "people"
+
+
+class BoxFormat(StrEnum):
+    COCO = "coco"
+    YOLO = "yolo"
+    MOT = "mot"
+
+
+def pseudo_label(
+    videos: Annotated[list[Path], typer.Argument(help="Video files.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="COCO: a .json file; YOLO and MOT: a folder.")],
+    detector: Annotated[
+        Seer, typer.Option(help="motion: whatever moves, called object; people: who stands or walks, called person.")
+    ] = Seer.MOTION,
+    form: Annotated[BoxFormat, typer.Option("--format", help="Format of the boxes.")] = BoxFormat.COCO,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Take every n-th frame; the default is about one per second.")
+    ] = None,
+    key_frames: Annotated[
+        bool, typer.Option("--key-frames", help="Take the frames in which a track changes its way, instead.")
+    ] = False,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Minimum score of a detection.")] = 0.0,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Take only this class; may be repeated. object=mouse also renames it."),
+    ] = None,
+    min_size: Annotated[float, typer.Option(min=0, max=100, help="Minimum area of a box in percent.")] = 0.0,
+    max_size: Annotated[float, typer.Option(min=0, max=100, help="Maximum area of a box in percent.")] = 100.0,
+    near: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Skip pictures that differ in fewer than this many of 64 hash bits from one taken before, if their boxes "
+            "are at the same places, too; 0 keeps them.",
+        ),
+    ] = 4,
+    keep_bad: Annotated[
+        bool, typer.Option("--keep-bad", help="Also take blurred, dark, noisy, and frozen pictures.")
+    ] = False,
+    boxed_only: Annotated[bool, typer.Option("--boxed-only", help="Skip frames without a box.")] = False,
+    images: Annotated[Path | None, typer.Option(help="COCO: write the pictures into this folder.")] = None,
+    drawn: Annotated[Path | None, typer.Option(help="Write pictures with the boxes drawn into this folder.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run has written.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Boxes and tracks to train a detector with, from videos alone: no Label Studio, no server. Exit code 1 when a video could
+    not be read. Example: coldblitz pseudo-label films/*.mp4 --detector motion --out coco.json --images frames"""
+    from ml_backend.export.box_frames import FrameChoice
+    from ml_backend.export.pseudo_labels import DETECTORS, Job
+    from ml_backend.export.pseudo_labels import pseudo_label as run
+    from ml_backend.objects.detector import Limits
+
+    if every is not None and key_frames:
+        raise SettingsError("--every and --key-frames are two ways to take frames.", "Leave one of them out.")
+    if min_size > max_size:
+        raise SettingsError(
+            f"No box has at least {min_size:g} and at most {max_size:g} percent.", "Put --min-size below --max-size."
+        )
+    if form is BoxFormat.COCO and out.suffix.lower() != ".json":
+        raise SettingsError(f"{out} does not end in .json.", "Write --out coco.json, or choose another --format.")
+    labels = _labels(classes, DETECTORS[detector.value]().names)
+    limits = Limits(min_score, min_size, max_size, labels)
+    choice = FrameChoice(every, key_frames, not keep_bad, near, boxed_only)
+    job = Job(out, detector.value, form.value, limits, choice, images, drawn, overwrite)
+    with _bars(as_json) as bar:
+        reports = run(videos, job, bar)
+    _tell(reports, out, as_json)
+    raise SystemExit(1 if any(report.error for report in reports) else 0)
+
+
+def _labels(classes: Sequence[str] | None, names: Sequence[str]) -> Mapping[str, str] | None:
+    """What each class that is wanted is called; None takes all as they are."""
+    if not classes:
+        return None
+    labels = {}
+    for each in classes:
+        name, renamed, label = each.partition("=")
+        if name not in names:
+            raise SettingsError(
+                f"The detector has no class {name!r}.",
+                f"It has {', '.join(names)}; --class {names[0]}=mouse renames one.",
+            )
+        if renamed and not label.strip():
+            raise SettingsError(f"--class {each} has no name behind the equals sign.", f"Write --class {name}=mouse")
+        labels[name] = label.strip() or name
+    return labels
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Bar]:
+    with progress_bars(quiet) as progress:
+
+        def begin(text: str, total: int) -> Callable[[int], None]:
+            row = progress.add_task(text, total=total)
+            return lambda done: progress.update(row, completed=done, visible=done < total)
+
+        yield begin
+
+
+def _tell(reports: Sequence[VideoReport], out: Path, as_json: bool) -> None:
+    written = [report for report in reports if report.error is None]
+    console = terminal()
+    if as_json:
+        rows = [asdict(report) for report in reports]
+        console.print_json(json.dumps({"output": str(out) if written else None, "videos": rows}))
+        return
+    for report in reports:
+        if report.error is not None:
+            console.print(f"{report.name} is left out: {report.error}", style="yellow", soft_wrap=True)
+            continue
+        reasons = ", ".join(f"{count} {reason}" for reason, count in (report.left_out or {}).items())
+        console.print(
+            f"{report.name}: {report.frames} frames, {report.boxes} boxes, {report.tracks} tracks"
+            + (f"; left out: {reasons}" if reasons else ""),
+            soft_wrap=True,
+        )
+    if written:
+        frames, boxes = sum(each.frames for each in written), sum(each.boxes for each in written)
+        console.print(f"{frames} frames, {boxes} boxes: {out}", soft_wrap=True)
+    else:
+        console.print("No video could be read; nothing is written.", soft_wrap=True)
