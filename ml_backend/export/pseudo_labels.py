@@ -32,12 +32,12 @@ from ml_backend.export.staging import Output, check_outputs, staged
 from ml_backend.export.target import stem
 from ml_backend.objects.boxes import Track, in_pixels
 from ml_backend.objects.detector import Detector, Limits
-from ml_backend.objects.finder import Scaled, TrackFinder, frame_rate
+from ml_backend.objects.finder import Scaled, TrackFinder
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.people import PeopleDetector
 from ml_backend.video.container import readable, readable_path
 from ml_backend.video.demux import demux
-from ml_backend.video.timeline import FrameIndex, Timeline
+from ml_backend.video.timeline import FrameIndex, Timeline, usual_lasting
 from ml_backend.video.whole_frames import Size, decode_exactly, decode_whole, upright
 
 Format = Literal["coco", "yolo", "mot"]
@@ -168,7 +168,7 @@ def _look(path: Path, name: str, begin: str, job: Job, bar: Bar) -> _Seen:
         found = demux(opened)
         timeline = Timeline(found.pts, found.time_base, found.duration, found.early)
         keys = np.sort(found.packets.pts[found.packets.key])
-        every = job.choice.every or max(1, round(frame_rate(timeline)))
+        every = job.choice.every or max(1, round(_rate(timeline)))
         scaled, figures = Scaled(_JUDGED_SIDE), Figures()
         sizes: list[Size] = []
         step = bar(f"{name}: detecting", len(timeline))
@@ -185,6 +185,11 @@ def _look(path: Path, name: str, begin: str, job: Job, bar: Bar) -> _Seen:
         chosen = choose(tracks, figures.finish(), finder.every, every, job.choice)
         step(len(timeline))
     return _Seen(path, name, begin, timeline, keys, sizes, tracks, chosen)
+
+
+def _rate(timeline: Timeline) -> float:
+    """Frames a second as they usually follow each other, also in a file whose end is missing."""
+    return 1 / usual_lasting(timeline)
 
 
 def _within(track: Track, limits: Limits) -> Track:
@@ -246,7 +251,7 @@ def _video(video: _Seen, indices: Sequence[int], form: Format) -> BoxedVideo:
 
     frames = tuple(_frames(video, indices, file))
     tracks = {track.number: track.score for track in video.tracks}
-    return BoxedVideo(video.name, frame_rate(video.timeline), len(video.timeline), tracks, frames)
+    return BoxedVideo(video.name, _rate(video.timeline), len(video.timeline), tracks, frames)
 
 
 def _picture_name(video: _Seen, index: int) -> str:
@@ -287,7 +292,7 @@ def draw_boxes(picture: NDArray[np.uint8], frame: BoxedFrame) -> NDArray[np.uint
     """(h, w, 3) uint8 BGR with each box in the color of its track, its label, track and score above it; `picture` stays as it is."""
     shown = picture.copy()
     thick = max(1, round(max(picture.shape) / 500))
-    size = max(0.4, max(picture.shape) / 1600)
+    size, bold = max(0.4, max(picture.shape) / 1600), max(1, thick // 2)
     for box in frame.boxes:
         shade = _SHADES[box.track % len(_SHADES)]
         corner, opposite = (
@@ -296,12 +301,12 @@ def draw_boxes(picture: NDArray[np.uint8], frame: BoxedFrame) -> NDArray[np.uint
         )
         cv2.rectangle(shown, corner, opposite, shade, thick)
         text = f"{_plain(box.label)} {box.track} {box.score:.2f}"
-        (wide, high), under = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thick)
+        (wide, high), under = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, bold)
         left = max(0, min(corner[0], picture.shape[1] - wide))
         # Inside the box where there is no room above it.
         bottom = corner[1] - under if corner[1] - under - high >= 0 else corner[1] + high + under
         cv2.rectangle(shown, (left, bottom - high - 2), (left + wide, bottom + under - 1), shade, -1)
-        cv2.putText(shown, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), thick, cv2.LINE_AA)
+        cv2.putText(shown, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), bold, cv2.LINE_AA)
     return shown
 
 
