@@ -12,8 +12,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from ml_backend.objects.boxes import Track
 from ml_backend.objects.detector import Detector, Limits, Picture, detect
-from ml_backend.objects.finishing import finish
-from ml_backend.objects.linking import linked
+from ml_backend.objects.finishing import finish, linked
 from ml_backend.objects.tracker import Tracker
 from ml_backend.video.color_conversion import matrix
 from ml_backend.video.scaling import turned

@@ -23,7 +23,7 @@ from ml_backend.jobs.box_tracks import (
 )
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import job
-from ml_backend.jobs.objects.same import joined, named, numbered
+from ml_backend.jobs.objects.track_numbers import joined, named, numbered
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing
 from ml_backend.jobs.progress import Progress

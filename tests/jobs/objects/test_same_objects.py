@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ml_backend.jobs.box_tracks import Said
-from ml_backend.jobs.objects.same import joined, named, numbered
+from ml_backend.jobs.objects.track_numbers import joined, named, numbered
 from ml_backend.projects.tracks import StoredTrack
 
 FRAMES = 100
