@@ -272,7 +272,7 @@ def _pictures(video: _Seen, boxed: BoxedVideo, job: Job, places: Mapping[str, Pa
     whole, drawn = places.get(_IMAGES), places.get(_DRAWN)
     if job.form != "coco":
         whole = places[_OUT] / ("images" if job.form == "yolo" else f"{video.stem}/img1")
-        whole.mkdir(parents=True)
+        whole.mkdir(parents=True, exist_ok=True)
     frames = {frame.frame: frame for frame in boxed.frames}
     written = []
     step = bar(f"{video.name}: writing", len(frames))

@@ -30,7 +30,8 @@ class Output:
 
 def check_outputs(outputs: Sequence[Output], inputs: Sequence[Path], overwrite: bool) -> None:
     """Raises SettingsError for an output that is there already, unless it may be overwritten; and always for one that is no
-    result of an earlier run, that is or contains one of the `inputs`, or that lies in another output."""
+    result of an earlier run, whose `.part` is somebody's folder, that is or contains one of the `inputs`, or that lies in another
+    output."""
     for one, other in permutations(outputs, 2):
         if other.path.resolve().is_relative_to(one.path.resolve()):
             raise SettingsError(
@@ -42,6 +43,12 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[Path], overwrite: 
         if any(each.resolve().is_relative_to(path.resolve()) for each in inputs):
             raise SettingsError(
                 f"{path} is a video that is to be read, or has one in it.", f"Give another name with {output.option}."
+            )
+        part = _part(output)
+        if part.is_dir() and not (part / MARK).is_file():
+            raise SettingsError(
+                f"{part} is in the way, and this command has not written it.",
+                f"Remove it yourself, or choose another name with {output.option}.",
             )
         if not os.path.lexists(path):
             continue
@@ -55,6 +62,11 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[Path], overwrite: 
                 f"{path} is no {kind}, and is not overwritten.",
                 f"Remove it yourself, or choose another name with {output.option}.",
             )
+
+
+def _part(output: Output) -> Path:
+    """Where it is written until all are done."""
+    return output.path.with_name(f"{output.path.name}.part")
 
 
 def _replaceable(output: Output) -> bool:
@@ -71,7 +83,7 @@ def staged(outputs: Sequence[Output]) -> Iterator[Mapping[str, Path]]:
     When the `with` block ends well, all of them replace what was at their places; when it does not, nothing is left of them.
     Raises StorageError when they cannot be written.
     """
-    parts = {output.option: output.path.with_name(f"{output.path.name}.part") for output in outputs}
+    parts = {output.option: _part(output) for output in outputs}
     try:
         for output in outputs:
             part = parts[output.option]

@@ -177,6 +177,16 @@ def test_yolo(film: BoxedFilm, tmp_path: Path) -> None:
         assert iou(box, film.boxes[int(name[-6:])]) > 0.8
 
 
+def test_yolo_of_two_videos(film: BoxedFilm, tmp_path: Path) -> None:
+    out, copy = tmp_path / "yolo", tmp_path / "other.mp4"
+    copy.write_bytes(film.path.read_bytes())
+    choice = FrameChoice(every=75, near=0)
+    run(Job(out, form="yolo", choice=choice), film, copy)
+    names = [f"{stem}_frame{frame:06d}" for stem in ("ball", "other") for frame in (0, 75)]
+    for folder in ("images", "labels"):
+        assert sorted(path.stem for path in (out / folder).iterdir()) == names
+
+
 def test_mot_has_a_box_in_each_frame(film: BoxedFilm, tmp_path: Path) -> None:
     run(Job(tmp_path / "mot", form="mot", choice=FrameChoice(every=50)), film)
     folder = tmp_path / "mot" / "ball"

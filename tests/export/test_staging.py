@@ -97,3 +97,15 @@ def test_a_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match="cannot be written"):
         write()
+
+
+def test_nor_is_a_folder_with_the_name_of_an_unfinished_one(outputs: tuple[Output, Output], tmp_path: Path) -> None:
+    unfinished = tmp_path / "pictures.part"
+    unfinished.mkdir()
+    with pytest.raises(SettingsError, match="is in the way"):
+        check_outputs(outputs, [], overwrite=True)
+    # A run that was killed left this one.
+    (unfinished / MARK).touch()
+    check_outputs(outputs, [], overwrite=False)
+    write(outputs, "one")
+    assert not unfinished.exists()
