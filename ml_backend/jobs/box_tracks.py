@@ -44,7 +44,17 @@ def state_of(work: ProjectWork) -> str:
     """The same for as long as the same videos would get the same tracks."""
     chosen = work.settings
     settings = [chosen.detector, chosen.smallest_box, chosen.largest_box, chosen.max_tracks, chosen.track_iou]
-    asked = [[each.from_name, each.video, each.framerate, least_score(work, each)] for each in work.config.tracks]
+    asked = [
+        # What nobody has named is called by the only label that there is.
+        [
+            each.from_name,
+            each.video,
+            each.framerate,
+            least_score(work, each),
+            *(each.labels if len(each.labels) == 1 else ()),
+        ]
+        for each in work.config.tracks
+    ]
     return json.dumps([_METHOD, settings, asked])
 
 
@@ -52,10 +62,10 @@ def with_tracks(work: ProjectWork, task: Task, item: Mapping[str, Any]) -> dict[
     """A prediction of a task with the task's tracks, as far as they are known, in place of those that it had.
 
     To be called within `pushing`: tracks that are found meanwhile come into predictions that are there. Where a project
-    asks for boxes alone, a prediction is as sure as the least sure of its tracks.
+    asks for boxes alone, a prediction is as sure as the least sure of its tracks. Where none are wanted, it has none.
     """
     if not are_wanted(work):
-        return dict(item)
+        return {**item, "result": [each for each in item["result"] if not _is_found(work, each)]}
     stored = tracks.load(work.context.settings.data_dir, work.key, task.id)
     if stored is None:
         # A damaged file would pass for tracks that are there.
@@ -66,6 +76,13 @@ def with_tracks(work: ProjectWork, task: Task, item: Mapping[str, Any]) -> dict[
     own = [each for question in work.config.tracks for each in _items(stored, question, task)]
     score = item["score"] if work.config.questions else min((each["score"] for each in own), default=0.0)
     return {**item, "score": score, "result": [*others, *own]}
+
+
+def _is_found(work: ProjectWork, item: Mapping[str, Any]) -> bool:
+    """Whether an item of a prediction is a track of ours."""
+    ours = RegionId.parse(str(item.get("id")))
+    boxed = item["type"] == "videorectangle" and item["from_name"] in {each.from_name for each in work.config.tracks}
+    return boxed and ours is not None and ours.kind == "track"
 
 
 def _items(stored: StoredTracks, question: Question, task: Task) -> list[dict[str, Any]]:
@@ -170,12 +187,15 @@ def queue_tracks(work: ProjectWork, changed: str, number: int) -> str | None:
     now = [state_of(work), changed, number] if wanted else None
     if reconcile_state.get(redis, work.key, "tracks") == now:
         return None
-    made = made_by_task(work) if wanted else {}
-    tell(work, made)
-    if now is None:
-        reconcile_state.drop(redis, work.key, "tracks")
-        return None
+    made = made_by_task(work)
+    tell(work, made if wanted else {})
     room, asked, more = WINDOW - waiting(redis, "track"), 0, False
+    if now is None:
+        if not made:
+            reconcile_state.drop(redis, work.key, "tracks")
+            return None
+        gone = [enqueue(redis, "track", work.key, task, again=True) for task in list(made)[: max(room, 0)]]
+        return f"{len(gone)} tasks whose tracks are not wanted any more"
     for task in work.context.studio.tasks.ids(work.id):
         if task in made and made[task].state == now[0]:
             continue

@@ -119,7 +119,7 @@ def _done(annotation: Annotation, raw: Mapping[str, Any], others: Mapping[str, A
     return Done(annotation, datetime.fromisoformat(raw.get("created_at") or raw["updated_at"]), others)
 
 
-Apart = Literal["skipped", "another control", "review", "no frames"]
+Apart = Literal["skipped", "another control", "boxes", "review", "no frames"]
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ def held(items: Sequence[Mapping[str, Any]], config: LabelConfig) -> Held:
     skipped = regions = 0
     asked = {question.from_name: question for question in config.questions}
     reviewed = config.main.reviewed_control
+    boxes = {name for question in config.tracks for name in (question.from_name, question.labels_control)}
     for item in items:
         result = item.get("result")
         entries = result if isinstance(result, list) else []
@@ -157,7 +158,8 @@ def held(items: Sequence[Mapping[str, Any]], config: LabelConfig) -> Held:
             if control in asked:
                 own[control] += size
             else:
-                apart[control, "review" if control == reviewed else "another control"] += size
+                other: Apart = "boxes" if control in boxes else "another control"
+                apart[control, "review" if control == reviewed else other] += size
         read = [entry for entry in entries if isinstance(entry, Mapping)]
         for control, size in own.items():
             question = asked[control]

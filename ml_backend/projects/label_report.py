@@ -145,6 +145,7 @@ _SAID = {
     "unusable": "are in a video that cannot be used",
     "no frames": "have no frames or no answer",
     "another control": "belong to a control that is not predicted",
+    "boxes": "are boxes, which are followed and teach no frame",
     "skipped": "are in skipped annotations",
 }
 

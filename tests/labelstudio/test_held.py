@@ -53,7 +53,7 @@ class TestHeld:
     def test_each_range_is_a_region_and_so_is_each_item_of_another_kind(self) -> None:
         found = held([made(timeline(SPAN, SPAN), timeline(SPAN, control="road"), BOX, choice("clip", "busy"))], CONFIG)
         assert (found.submitted, found.skipped, found.regions) == (1, 0, 5)
-        assert found.apart == {("box", "another control"): 1}
+        assert found.apart == {("box", "boxes"): 1}
 
     def test_what_is_not_read_has_a_reason(self) -> None:
         result = [timeline(), timeline({"start": "a"}), choice("clip"), choice("seen", "reviewed"), "nonsense", None]

@@ -28,7 +28,7 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing
 from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork, open_project
-from ml_backend.jobs.videos import begin, naming, task_video
+from ml_backend.jobs.videos import begin, inspect_once, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
@@ -60,9 +60,9 @@ _DIGITS = 5
 def track(context: JobContext, project_key: str, task_number: int) -> str:
     """Makes the tracks of one task, or what has changed of them, and puts them into its prediction."""
     work = open_project(context, project_key)
-    if not are_wanted(work):
-        return "the project asks for no tracks"
     task = context.studio.tasks.get(work.id, task_number)
+    if not are_wanted(work):
+        return _take_away(work, task)
     if task.id in begin(work, [task]):
         # Its predictions are about the video before; whoever makes them anew asks for its tracks, too.
         return f"task {task.id} shows another video, and is tracked when that has its predictions"
@@ -70,6 +70,7 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
     said, before = said_of(work, annotations), tracks.load(context.settings.data_dir, work.key, task.id)
     made = Made(state_of(work), said.marks)
     try:
+        inspect_once(work, task)
         stored = replace(_tracked(work, task, said, before), made=made)
     except (CustomModelError, VideoError) as error:
         if error.passes:
@@ -82,6 +83,21 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
     if given and registry.active_version(context.redis, project_key) is None:
         pin(work, KEYFRAMES_VERSION)
     return stored.made.problem or f"found {counted(len(stored.shown), 'track')} in the video of task {task.id}"
+
+
+def _take_away(work: ProjectWork, task: Task) -> str:
+    """Takes the task's tracks out of its prediction, unless somebody works on it, and forgets them."""
+    data_dir, predictions = work.context.settings.data_dir, work.context.studio.predictions
+    version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
+    with pushing(work):
+        number = predictions.untouched(work.id, task.id, version)
+        shown = next((each for each in predictions.of(task.id) if each["id"] == number), None)
+        if number is not None and shown is not None:
+            item = with_tracks(work, task, _kept(work, version, task, shown))
+            predictions.replace(number, item)
+            stored_predictions.save(data_dir, work.key, item)
+        tracks.delete(data_dir, work.key, task.id)
+    return "the project asks for no tracks"
 
 
 def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bool:
@@ -225,8 +241,10 @@ def _followed(
 
 
 def _follow(video: _Video, drawn: Drawn) -> StoredTrack | None:
-    """None where the box is outside of the picture."""
+    """None where the box is outside of the picture, or after the end of the video."""
     frame = drawn.track.keys[0].frame
+    if frame > len(video.grid):
+        return None
     turned = drawn.track.keys[0].rotation != 0
     [box] = upright(drawn.track.boxes(np.array([frame])), _aspect(video) if turned else 1.0) / 100
     if np.isnan(box).any():

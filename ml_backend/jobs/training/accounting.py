@@ -114,7 +114,8 @@ def nothing_taught(account: Account, control: str) -> str | None:
     read = sum(row.regions for row in rows)
     if not read and not account.taught:
         # All that people did is about something else, a control that was renamed, perhaps.
-        rows, read = list(account.rows), account.regions
+        rows = [row for row in account.rows if row.reason != "boxes"]
+        read = sum(row.regions for row in rows)
     return _told(read, rows) if read else None
 
 

@@ -28,7 +28,7 @@ from ml_backend.jobs.training.train import train
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import ReadTracks, read_tracks
 from ml_backend.objects.boxes import iou
-from ml_backend.projects import links, registry, stored_predictions, tracks
+from ml_backend.projects import links, registry, stored_predictions, task_view, tracks
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
@@ -212,9 +212,44 @@ def test_a_reconcile_queues_what_has_no_tracks_by_the_settings_of_now(
     for key in redis.scan_iter("rq:*"):
         redis.delete(key)
     ask(redis, studio, ALONE, detector="none")
+    assert shown(studio).tracks
+    reconcile.within(context, KEY)
+    assert "track 1" in queued(redis)
+    assert track.within(context, KEY, 1) == "the project asks for no tracks"
+    assert shown(studio).tracks == (), "what is not wanted any more is not shown"
+    for key in redis.scan_iter("rq:*"):
+        redis.delete(key)
     reconcile.within(context, KEY)
     assert "track 1" not in queued(redis)
-    assert track.within(context, KEY, 1) == "the project asks for no tracks"
+
+
+def test_tracks_are_called_by_the_label_that_there_is_now(context: JobContext, studio: Studio, redis: Redis) -> None:
+    suggest.within(context, KEY, 1)
+    track.within(context, KEY, 1)
+    ask(redis, studio, ALONE.replace("mouse", "rat"))
+    reconcile.within(context, KEY)
+    assert "track 1" in queued(redis)
+    track.within(context, KEY, 1)
+    assert {each.labels for each in shown(studio).tracks} == {("rat",)}
+
+
+def test_a_box_after_the_end_of_the_video_is_not_followed(context: JobContext, studio: Studio, scene: Filmed) -> None:
+    draw_box(studio, scene, 10)
+    studio.tasks[1]["annotations"][0]["result"][0]["value"]["sequence"][0]["frame"] = 5000
+    track.within(context, KEY, 1)
+    stored = tracks.load(context.settings.data_dir, KEY, 1)
+    assert stored is not None
+    assert not [each for each in stored.tracks if each.drawn]
+
+
+def test_the_page_of_a_video_that_was_annotated_before_has_its_length(
+    context: JobContext, studio: Studio, scene: Filmed
+) -> None:
+    draw_box(studio, scene, 10)
+    track.within(context, KEY, 1)
+    view = task_view.load(context.settings.data_dir, KEY, 1)
+    assert view is not None
+    assert view.frames > 0
 
 
 def test_one_drawn_box_is_followed_in_place_of_what_was_found(

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from ml_backend.cli import app
 from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.training.accounting import nothing_taught
 from ml_backend.jobs.training.train import train
 from ml_backend.learning.versions import list_versions
 from ml_backend.projects import label_report, registry
@@ -211,3 +212,13 @@ def test_annotations_that_mean_something_else_since_are_learnt_again(
     assert "knows these annotations already" in train.within(context, KEY)
     monkeypatch.setattr("ml_backend.jobs.training.labelled.MEANING", 3)
     assert "trained cold-v2" in train.within(context, KEY)
+
+
+def test_boxes_are_not_told_as_labels_that_taught_nothing() -> None:
+    boxes = AccountRow("box", "boxes", 1)
+    assert nothing_taught(Account("2026-01-31", 1, 0, 1, (boxes,)), "events") is None
+    others = Account("2026-01-31", 1, 0, 3, (boxes, AccountRow("points", "another control", 2)))
+    told = nothing_taught(others, "events")
+    assert told is not None
+    assert "2 belong to a control that is not predicted" in told
+    assert "boxes" not in told
