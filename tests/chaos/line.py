@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 _CHUNK = 1 << 16
+# What a request begins with; connections are kept for more than one.
+_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
 
 
 class Line:
@@ -33,7 +35,7 @@ class Line:
                 one.shutdown(socket.SHUT_RDWR)
 
     def cut_when(self, condition: Callable[[], bool]) -> None:
-        """Cuts it at the first new connection at which the condition holds."""
+        """Cuts it at the first request at which the condition holds, before that is handed on."""
         self._cut_when = condition
 
     @property
@@ -56,8 +58,6 @@ class Line:
             threading.Thread(target=self._carry, args=(near,), daemon=True).start()
 
     def _carry(self, near: socket.socket) -> None:
-        if self._cut_when is not None and self._cut_when():
-            self.cut()
         with near, contextlib.suppress(OSError):
             if self.is_cut:
                 return
@@ -65,14 +65,19 @@ class Line:
                 self._open |= {near, far}
                 back = threading.Thread(target=_pump, args=(far, near), daemon=True)
                 back.start()
-                _pump(near, far)
+                _pump(near, far, self._cut_at)
                 back.join()
                 self._open -= {near, far}
 
+    def _cut_at(self, data: bytes) -> bool:
+        if data.startswith(_METHODS) and self._cut_when is not None and self._cut_when():
+            self.cut()
+        return self.is_cut
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+
+def _pump(source: socket.socket, target: socket.socket, ends_at: Callable[[bytes], bool] = lambda _: False) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(_CHUNK):
+        while (data := source.recv(_CHUNK)) and not ends_at(data):
             target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
