@@ -227,7 +227,10 @@ def test_two_controls_and_another_models_pin_above_the_rate_of_files_from_everyw
     found = account(loop)
     answers = sum(map(len, frames.values()))
     assert {control: taught(found, control) for control in asked} == dict.fromkeys(asked, answers)
-    assert found["regions"] == found["taught"] == 2 * answers
+    # The tracks of what moves were submitted with the answers, as they were predicted.
+    [boxes] = [row for row in found["rows"] if row["control"] == "box"]
+    assert boxes["reason"] == "boxes"
+    assert found["regions"] - boxes["regions"] == found["taught"] == 2 * answers
     for task, clip in zip(tasks, slow, strict=True):
         for control, words in asked.items():
             assert right_share(timelines[task], clip, framerate, control, words) >= 0.9, control
