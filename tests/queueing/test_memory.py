@@ -22,8 +22,8 @@ def run(code: str, tmp_path: Path, cgroup: str = "max", gpu: bool = False) -> st
     """What `code` prints where the container's limit is `cgroup` bytes."""
     (tmp_path / "memory.max").write_text(f"{cgroup}\n")
     prelude = (
-        "from pathlib import Path\nfrom ml_backend.queueing import limits\n"
-        f"limits._CGROUP, limits._GPU = Path({str(tmp_path / 'memory.max')!r}), Path({str(tmp_path if gpu else tmp_path / 'no')!r})\n"
+        "from pathlib import Path\nfrom ml_backend.queueing import job_limits\n"
+        f"job_limits._CGROUP, job_limits._GPU = Path({str(tmp_path / 'memory.max')!r}), Path({str(tmp_path if gpu else tmp_path / 'no')!r})\n"
     )
     return subprocess.run(
         [sys.executable, "-c", prelude + code], check=True, capture_output=True, text=True
@@ -34,17 +34,17 @@ def run(code: str, tmp_path: Path, cgroup: str = "max", gpu: bool = False) -> st
     ("cgroup", "bound"), [("max", ALL * 3 // 4), ("400000000", 300_000_000), (str(ALL * 10), ALL * 3 // 4)]
 )
 def test_it_is_three_quarters_of_what_there_is(tmp_path: Path, cgroup: str, bound: int) -> None:
-    assert abs(int(run("print(limits.limit_memory())", tmp_path, cgroup)) - bound) <= 1
+    assert abs(int(run("print(job_limits.limit_memory())", tmp_path, cgroup)) - bound) <= 1
 
 
 def test_a_bound_that_is_there_already_is_not_raised(tmp_path: Path) -> None:
-    code = "import resource; resource.setrlimit(resource.RLIMIT_DATA, (10**8, 2 * 10**8)); print(limits.limit_memory())"
+    code = "import resource; resource.setrlimit(resource.RLIMIT_DATA, (10**8, 2 * 10**8)); print(job_limits.limit_memory())"
     assert run(code, tmp_path) == str(10**8)
 
 
 def test_what_would_fill_the_memory_fails_alone(tmp_path: Path) -> None:
     code = (
-        "import numpy as np\nlimits.limit_memory()\n"
+        "import numpy as np\njob_limits.limit_memory()\n"
         "try: np.ones(10**9, np.uint8)\n"
         "except MemoryError: print('refused')\n"
         "print(len(np.ones(10**7, np.uint8)))"
@@ -62,4 +62,4 @@ def test_its_job_fails_at_once_and_says_what_to_do(redis: Redis, work: Callable[
 
 
 def test_beside_a_gpu_there_is_none(tmp_path: Path) -> None:
-    assert run("print(limits.limit_memory())", tmp_path, gpu=True) == "None"
+    assert run("print(job_limits.limit_memory())", tmp_path, gpu=True) == "None"

@@ -99,7 +99,7 @@ def video_page(project_id: int, task: int) -> str:
     asked = _regions(project, task, KEYFRAMES_VERSION)
     if view is None and not people and not shown.regions and not asked:
         raise SettingsError(
-            f"There is no data about task {task} of project {project_id} yet.",
+            f"There is no data yet about task {task} of project {project_id}.",
             "It is examined once it has a usable video. See the jobs and the project's problems.",
         )
     report = label_report.load(data_dir, project.key)
