@@ -23,7 +23,8 @@ def run(code: str, tmp_path: Path, cgroup: str = "max", gpu: bool = False) -> st
     (tmp_path / "memory.max").write_text(f"{cgroup}\n")
     prelude = (
         "from pathlib import Path\nfrom ml_backend.queueing import job_limits\n"
-        f"job_limits._CGROUP, job_limits._GPU = Path({str(tmp_path / 'memory.max')!r}), Path({str(tmp_path if gpu else tmp_path / 'no')!r})\n"
+        f"job_limits._CGROUP = Path({str(tmp_path / 'memory.max')!r})\n"
+        f"job_limits._GPU = Path({str(tmp_path if gpu else tmp_path / 'no')!r})\n"
     )
     return subprocess.run(
         [sys.executable, "-c", prelude + code], check=True, capture_output=True, text=True
