@@ -109,6 +109,8 @@ def _labels(classes: Sequence[str] | None, names: Sequence[str]) -> Mapping[str,
             )
         if renamed and not label.strip():
             raise SettingsError(f"--class {each} has no name behind the equals sign.", f"Write --class {name}=mouse")
+        if name in labels:
+            raise SettingsError(f"--class {name} is given twice.", "A class has one name: leave one of them out.")
         labels[name] = label.strip() or name
     return labels
 
@@ -141,6 +143,8 @@ def _tell(reports: Sequence[VideoReport], out: Path, as_json: bool) -> None:
             + (f"; left out: {reasons}" if reasons else ""),
             soft_wrap=True,
         )
+        for warning in report.warnings:
+            console.print(warning, style="yellow", soft_wrap=True)
     if written:
         frames, boxes = sum(each.frames for each in written), sum(each.boxes for each in written)
         console.print(f"{frames} frames, {boxes} boxes: {out}", soft_wrap=True)

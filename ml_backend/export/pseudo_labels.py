@@ -37,6 +37,7 @@ from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.people import PeopleDetector
 from ml_backend.video.container import readable, readable_path
 from ml_backend.video.demux import demux
+from ml_backend.video.inspection import inspect
 from ml_backend.video.timeline import FrameIndex, Timeline, usual_lasting
 from ml_backend.video.whole_frames import Size, decode_exactly, decode_whole, upright
 
@@ -45,6 +46,8 @@ Format = Literal["coco", "yolo", "mot"]
 Bar = Callable[[str, int], Callable[[int], None]]
 
 DETECTORS: Mapping[str, Callable[[], Detector]] = {"motion": MotionDetector, "people": PeopleDetector}
+# Kinds of findings about what a file lacks.
+_INCOMPLETE = {"broken-tail"}
 _OUT, _IMAGES, _DRAWN = "--out", "--images", "--drawn"
 # The longer side of pictures that are judged, in pixels; and as in `export/dataset.py`.
 _JUDGED_SIDE, _QUALITY = 384, 92
@@ -84,7 +87,7 @@ class Job:
 @dataclass(frozen=True)
 class VideoReport:
     """What became of a video. `frames`: how many are written, of `considered`. `left_out`: how many are not, by reason. `error`:
-    why the video is left out; None when it is not."""
+    why the video is left out; None when it is not. `warnings`: what is wrong with a video that is used."""
 
     name: str
     frames: int = 0
@@ -93,6 +96,7 @@ class VideoReport:
     considered: int = 0
     left_out: Mapping[str, int] | None = None
     error: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +148,7 @@ def pseudo_label(videos: Sequence[Path], job: Job, bar: Bar) -> list[VideoReport
                     len(video.tracks),
                     video.chosen.considered,
                     video.chosen.left_out,
+                    warnings=tuple(each.message for each in inspect(video.path) if each.kind in _INCOMPLETE),
                 )
     return [reports[begin] for begin in begins]
 

@@ -68,12 +68,17 @@ class Target(Protocol):
 def opened(path: Path, fingerprint: str) -> Iterator[Target]:
     """A zip when `path` ends so, else a folder; begun anew unless what is there was begun with the same `fingerprint`.
 
-    Raises SettingsError when `path` is there already, StorageError when it cannot be written; what was written until then
-    is continued the next time.
+    Raises SettingsError when `path` is there already, or somebody else's file or folder has the name of the unfinished one;
+    StorageError when it cannot be written; what was written until then is continued the next time.
     """
     if path.exists():
         raise SettingsError(f"{path} already exists.", "Remove it, or choose another name with -o.")
     part = path.with_name(f"{path.name}.part")
+    if os.path.lexists(part) and not _is_ours(part):
+        raise SettingsError(
+            f"{part} is in the way, and no export has written it.",
+            "Remove it yourself, or choose another name with -o.",
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".zip":
@@ -88,6 +93,18 @@ def opened(path: Path, fingerprint: str) -> Iterator[Target]:
             f"{part} cannot be written ({error.strerror}).",
             "Free up disk space, or give another name with -o. The same command continues where this one stopped.",
         ) from error
+
+
+def _is_ours(part: Path) -> bool:
+    """Whether an export that was interrupted has left it."""
+    if part.is_dir():
+        # Between the two steps that begin one, it is empty.
+        return (part / _STATE).is_file() or not any(part.iterdir())
+    return _journal(part).is_file()
+
+
+def _journal(part: Path) -> Path:
+    return part.with_name(f"{part.name}.entries")
 
 
 @contextmanager
@@ -130,7 +147,7 @@ def _said(state: Path) -> object:
 def _zip(part: Path, fingerprint: str) -> Iterator[Target]:
     """Entries are stored, since JPEG does not shrink. A journal beside the zip says which of them are whole: the list of a
     zip's entries is at its end, which an interrupted one does not have."""
-    journal = part.with_name(f"{part.name}.entries")
+    journal = _journal(part)
     entries = _whole(journal, part, fingerprint)
     if not entries:
         journal.write_text(json.dumps(fingerprint) + "\n")

@@ -71,6 +71,7 @@ def test_what_is_there_is_refused_unless_it_may_be_overwritten(film: Path, tmp_p
         (["--min-size", "20", "--max-size", "10"], "No box has at least 20"),
         (["--class", "cat"], "no class 'cat'"),
         (["--class", "object="], "no name behind"),
+        (["--class", "object=mouse", "--class", "object=rat"], "given twice"),
         (["--detector", "people", "--class", "object"], "It has person"),
         (["--images", "yolo", "--format", "yolo"], "changes nothing"),
     ],

@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from box_page import PICTURE, READY, SEEK, SHOWN
 from numpy.typing import NDArray
 from playwright.sync_api import Page
 
@@ -34,18 +35,6 @@ CONFIG = """<View>
   <VideoRectangle name="box" toName="video"/>
   <Video name="video" value="$video" framerate="$fps" timelineHeight="200"/></View>"""
 QUESTION = parse_label_config(CONFIG).tracks[0]
-_READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
-    return store?.selected && video?.readyState >= 2 && store.selected.names.get('video').length > 1
-        && store.selected.regions.length > 0 && window.Htx.task.id === task; }"""
-_SHOWN = """() => { const video = window.Htx.annotationStore.selected.names.get('video');
-    return window.Htx.annotationStore.selected.regions.map(region => ({id: region.cleanId, labels: [...(region.labels || [])],
-        box: region.isInLifespan(video.frame) ? region.getShape(video.frame) : null})); }"""
-_SEEK = "frame => window.Htx.annotationStore.selected.names.get('video').setFrame(frame)"
-_PICTURE = """() => { const video = document.querySelector('video'), canvas = document.createElement('canvas');
-    if (video.seeking || video.readyState < 2) return null;
-    canvas.width = video.videoWidth; canvas.height = video.videoHeight;
-    canvas.getContext('2d').drawImage(video, 0, 0);
-    return canvas.toDataURL('image/png').split(',')[1]; }"""
 
 
 def truth() -> NDArray[np.float64]:
@@ -110,9 +99,9 @@ def predicted(grid: StudioGrid, every: int) -> list[Track]:
 
 def go_to(page: Page, frame: int) -> NDArray[np.uint8]:
     """The picture that the player shows at a Label Studio frame."""
-    page.evaluate(_SEEK, frame)
+    page.evaluate(SEEK, frame)
     page.wait_for_timeout(300)
-    encoded = page.wait_for_function(_PICTURE).json_value()
+    encoded = page.wait_for_function(PICTURE).json_value()
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return np.asarray(picture, np.uint8)
@@ -138,7 +127,7 @@ def opened(studio: Studio, page: Page, clip: Path, framerate: float, every: int)
     body = [{"task": task, "model_version": "cold-v1", "score": 0.5, "result": items}]
     assert studio.post(f"/api/projects/{project}/import/predictions", body)["created"] == 1
     page.goto(f"{studio.url}/projects/{project}/data?task={task}")
-    page.wait_for_function(_READY, arg=task)
+    page.wait_for_function(READY, arg=task)
     return task, grid, tracks
 
 
@@ -177,7 +166,7 @@ def test_predicted_boxes_are_on_their_objects_and_come_back_as_they_were(
         if frame > len(grid) or grid.shown[frame - 1] != index:
             continue
         picture = go_to(page, frame)
-        shown = page.evaluate(_SHOWN)
+        shown = page.evaluate(SHOWN)
         assert [each["id"] for each in shown] == [track.id for track in tracks]
         for number, (each, track) in enumerate(zip(shown, tracks, strict=True)):
             meant = track.boxes(np.array([frame]))[0]

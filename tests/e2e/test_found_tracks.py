@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from box_page import PICTURE, READY, SEEK, SHOWN
 from numpy.typing import NDArray
 from playwright.sync_api import Page
 
@@ -26,18 +27,6 @@ WIDTH, HEIGHT, FRAMES, RATE = 640, 360, 200, 25
 CONFIG = """<View><Labels name="who" toName="video"><Label value="mouse"/>{}</Labels><VideoRectangle name="box" toName="video"/>
   <Video name="video" value="$video" framerate="$fps" timelineHeight="120"/></View>"""
 QUESTION = parse_label_config(CONFIG.format("")).tracks[0]
-_READY = """task => { const store = window.Htx?.annotationStore, video = document.querySelector('video');
-    return store?.selected && video?.readyState >= 2 && store.selected.names.get('video').length > 1
-        && store.selected.regions.length > 0 && window.Htx.task.id === task; }"""
-_SHOWN = """() => { const video = window.Htx.annotationStore.selected.names.get('video');
-    return window.Htx.annotationStore.selected.regions.map(region => ({id: region.cleanId, labels: [...(region.labels || [])],
-        box: region.isInLifespan(video.frame) ? region.getShape(video.frame) : null})); }"""
-_SEEK = "frame => window.Htx.annotationStore.selected.names.get('video').setFrame(frame)"
-_PICTURE = """() => { const video = document.querySelector('video'), canvas = document.createElement('canvas');
-    if (video.seeking || video.readyState < 2) return null;
-    canvas.width = video.videoWidth; canvas.height = video.videoHeight;
-    canvas.getContext('2d').drawImage(video, 0, 0);
-    return canvas.toDataURL('image/png').split(',')[1]; }"""
 Box = list[float]
 
 
@@ -96,16 +85,16 @@ def tracks_of(studio: Studio, task: int) -> ReadTracks:
 
 def go_to(page: Page, frame: int) -> NDArray[np.uint8]:
     """The picture that the player shows at a Label Studio frame."""
-    page.evaluate(_SEEK, frame)
+    page.evaluate(SEEK, frame)
     page.wait_for_timeout(300)
-    encoded = page.wait_for_function(_PICTURE).json_value()
+    encoded = page.wait_for_function(PICTURE).json_value()
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return np.asarray(picture, np.uint8)
 
 
 def shown_box(page: Page) -> tuple[dict[str, Any], Box]:
-    [region] = page.evaluate(_SHOWN)
+    [region] = page.evaluate(SHOWN)
     assert region["box"] is not None
     return region, [region["box"][name] for name in ("x", "y", "width", "height")]
 
@@ -116,7 +105,7 @@ def test_a_found_track_is_on_its_subject_when_the_task_is_opened(
     loop, task = opened(studio, backend, make_clip(tmp_path / "subject.mp4"))
     loop.wait_for("a track", lambda: tracks_of(studio, task).tracks or None)
     page.goto(f"{studio.url}/projects/{loop.project}/data?task={task}")
-    page.wait_for_function(_READY, arg=task)
+    page.wait_for_function(READY, arg=task)
     for frame in (2, 25, 60, 91, 105, 130, 160, 190):
         there = seen(go_to(page, frame))
         region, box = shown_box(page)
@@ -149,9 +138,9 @@ def test_one_drawn_box_comes_back_as_a_track(studio: Studio, backend: Backend, p
     loop.wait_for("the followed track", followed)
     [prediction] = studio.predictions(task)
     page.goto(f"{studio.url}/projects/{loop.project}/data?task={task}")
-    page.wait_for_function(_READY, arg=task)
+    page.wait_for_function(READY, arg=task)
     # The person's own box is what it was; the prediction is a tab beside it.
-    [own] = page.evaluate(_SHOWN)
+    [own] = page.evaluate(SHOWN)
     assert own["id"] == "byhand"
     page.evaluate(
         """() => { const store = window.Htx.annotationStore; store.selectPrediction(store.predictions[0].id); }"""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -232,6 +233,25 @@ def test_when_none_can_be_read_nothing_is_written(tmp_path: Path) -> None:
     [report] = run(Job(tmp_path / "coco.json", images=tmp_path / "images"), broken)
     assert report.error is not None
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+def test_a_video_whose_end_is_missing_is_used_and_told(film: BoxedFilm, tmp_path: Path) -> None:
+    # A file whose header is at its beginning can be read without its end.
+    fast, cut = tmp_path / "fast.mp4", tmp_path / "cut.mp4"
+    with av.open(str(film.path)) as source, av.open(str(fast), "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    content = fast.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    [report] = run(Job(tmp_path / "coco.json"), cut)
+    assert report.error is None
+    [warning] = report.warnings
+    assert warning.startswith("The end of cut.mp4 is missing")
+    [whole] = run(Job(tmp_path / "whole.json"), film)
+    assert whole.warnings == ()
 
 
 def test_two_videos_of_one_name_keep_their_pictures_and_tracks_apart(film: BoxedFilm, tmp_path: Path) -> None:

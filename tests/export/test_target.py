@@ -103,3 +103,18 @@ def test_a_target_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match=r"cannot be written .*continues where this one stopped"):
         finish(tmp_path / "file" / "out")
+
+
+def test_what_somebody_else_has_put_where_it_is_written_first_is_not_taken(path: Path) -> None:
+    mine = path.with_name(f"{path.name}.part")
+    path.parent.mkdir()
+    if path.suffix == ".zip":
+        mine.write_bytes(b"half of a download")
+        kept = mine
+    else:
+        mine.mkdir()
+        kept = mine / "mine.txt"
+        kept.write_bytes(b"half of a download")
+    with pytest.raises(SettingsError, match="is in the way, and no export has written it"):
+        finish(path)
+    assert kept.read_bytes() == b"half of a download"

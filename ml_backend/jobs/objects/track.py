@@ -101,15 +101,16 @@ def _take_away(work: ProjectWork, task: Task) -> str:
 
 
 def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bool:
-    """Keeps the tracks, and puts them into the task's prediction: of one that somebody works on only where they have drawn a box
-    that is followed. Returns whether it has one now. Raises StorageError, Gone and PredictionRefused."""
+    """Keeps the tracks, and puts them into the task's prediction: into suggestions for one that somebody works on only where they
+    have drawn a box that is followed. Returns whether it has one now. Raises StorageError, Gone and PredictionRefused."""
     data_dir, predictions = work.context.settings.data_dir, work.context.studio.predictions
     version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
     with pushing(work):
         tracks.save(data_dir, work.key, task.id, stored)
         number = predictions.untouched(work.id, task.id, version)
         there = [each for each in predictions.of(task.id) if each.get("model_version") == version]
-        if number is None and said.drawn:
+        # What a model says of an answered task is there to be reviewed; it often comes before the tracks.
+        if number is None and (said.drawn or (there and version != KEYFRAMES_VERSION)):
             if not there:
                 nothing = {"task": task.id, "model_version": version, "score": 0.0, "result": []}
                 return push_one(work, with_tracks(work, task, nothing))

@@ -170,6 +170,22 @@ def test_tracks_that_are_there_first_come_with_the_suggestions_and_with_a_models
     assert len(shown(studio, 3, "cold-v1").tracks) == 2
 
 
+def test_a_task_that_was_answered_first_gets_its_tracks_in_what_a_model_says_of_it(
+    context: JobContext, studio: Studio, redis: Redis, scene: Filmed
+) -> None:
+    ask(redis, studio, BESIDE)
+    suggest.within(context, KEY, 1)
+    answers = [drawn(f"r{frame}", frame, frame, ("cat", "dog")[frame > 100]) for frame in range(5, 195, 10)]
+    submit(studio, [{**each, "origin": "manual"} for each in answers], "2026-02-01T12:00:00Z")
+    train.within(context, KEY)
+    embed.within(context, KEY, 1)
+    rollout.within(context, KEY, "cold-v1")
+    assert shown(studio, 1, "cold-v1").tracks == ()
+    track.within(context, KEY, 1)
+    assert len(shown(studio, 1, "cold-v1").tracks) == 2
+    assert shown(studio, 1).tracks == (), "what the answer began with stays"
+
+
 def test_numbers_stay_when_the_settings_change_and_what_is_left_out_gives_its_number_to_nobody(
     context: JobContext, studio: Studio, redis: Redis
 ) -> None:
