@@ -3,123 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import shutil
-import threading
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from known_project import predicted, queued
-from loopback import serving
-from redis import Redis
-from studio import KEY, Studio, drawn
+from rollout_scene import (
+    CONFIG,
+    COPIED_AGAIN,
+    COPY,
+    LABELLED,
+    WAITING,
+    clips,
+    context,
+    meanwhile,
+    pushed,
+    studio,
+    trained,
+)
+from studio import KEY, Studio
 
-from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
+from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.errors import CustomModelError, StorageError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
-from ml_backend.jobs.predictions.predictor import Predictor, predictor
 from ml_backend.jobs.predictions.pushing import Held, Pushed
 from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
-from ml_backend.jobs.project_lock import project_lock
-from ml_backend.jobs.training.train import train
-from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
-from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.settings import Settings
 
-CONFIG = (
-    '<View><TimelineLabels name="events" toName="film">'
-    + "".join(f'<Label value="{label}"/>' for label in LABELS)
-    + '</TimelineLabels><Video name="film" value="$video" framerate="25"/></View>'
-)
-SCRIPTS = (
-    Script("labelled.mp4", 25, (("clear", 20), ("ball", 30), ("car", 30)), 1),
-    Script("waiting.mp4", 25, (("car", 30), ("clear", 20), ("ball", 30)), 2),
-)
-LABELLED, WAITING, COPY, COPIED_AGAIN = 1, 2, 3, 4
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    return make_clips(tmp_path_factory.mktemp("clips"), SCRIPTS)
-
-
-def opened(clips: list[Clip]) -> Studio:
-    """Some frames of task 1 are labelled; tasks 2, 3 and 4 show the same video."""
-    studio = Studio()
-    assert studio.project is not None
-    studio.project["label_config"] = CONFIG
-    for task in (LABELLED, WAITING, COPY, COPIED_AGAIN):
-        studio.add_task(task, clips[task > LABELLED].path)
-    result = [answer(frame, clips[0].labels[frame - 1]) for frame in range(5, 80, 10)]
-    studio.tasks[LABELLED]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-01-31T12:00:00Z"}]
-    return studio
-
-
-@pytest.fixture
-def studio(clips: list[Clip]) -> Studio:
-    return opened(clips)
-
-
-def answer(frame: int, label: str) -> dict[str, Any]:
-    return {**drawn(f"kf-{frame}", frame, frame, label), "origin": "prediction-changed"}
-
-
-def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
-    """With all videos embedded."""
-    here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
-    made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-    registry.remember(made.redis, Known(KEY, CONFIG, {}))
-    work = open_project(made, KEY)
-    for task in made.studio.tasks.all(work.id):
-        task_features(made, work.question, task, made.backbone)
-    return made
-
-
-@pytest.fixture(scope="module")
-def trained(
-    clips: list[Clip],
-    redis_settings: Settings,
-    warm: Callable[[Path], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A data folder in which cold-v1 is."""
-    data = warm(tmp_path_factory.mktemp("data"))
-    with serving(opened(clips)) as url:
-        made = worker(redis_settings, url, data)
-        assert "cold-v1 is rolled out" in train.within(made, KEY)
-        made.redis.close()
-    return data
-
-
-@pytest.fixture
-def context(
-    trained: Path,
-    studio: Studio,
-    redis: Redis,
-    redis_settings: Settings,
-    tmp_path: Path,
-) -> Iterator[JobContext]:
-    shutil.copytree(trained, tmp_path / "data")
-    with serving(studio) as url:
-        made = worker(redis_settings, url, tmp_path / "data")
-        registry.want(redis, KEY, "cold-v1")
-        yield made
-        made.redis.close()
-
-
-def pushed(studio: Studio) -> dict[int, dict[str, Any]]:
-    found = {each["task"]: each for each in studio.predictions}
-    assert len(found) == len(studio.predictions)
-    return found
+__all__ = ["clips", "context", "meanwhile", "studio", "trained"]
 
 
 def test_questions_come_first_and_copies_of_a_video_after_it(context: JobContext, studio: Studio) -> None:
@@ -229,138 +144,6 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
     assert rollout.within(context, KEY, "cold-v1").startswith("predicted ")
     assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
     assert studio.project["model_version"] == "cold-v1"
-
-
-def another_version(context: JobContext, name: str = "cold-v2") -> None:
-    """A copy of cold-v1 under the next name."""
-    models = context.models_dir(KEY)
-    shutil.copytree(models / "cold-v1", models / name)
-    card = models / name / "card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "name": name}))
-
-
-@pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], object]], None]:
-    """What the given function does, of a task, happens while that task is predicted."""
-
-    def set_up(happens: Callable[[int], object]) -> None:
-        def watched(*arguments: Any) -> Predictor:
-            predict_one = predictor(*arguments)
-
-            def during(task: Task, annotated: Any) -> Any:
-                happens(task.id)
-                return predict_one(task, annotated)
-
-            return during
-
-        monkeypatch.setattr(rollouts, "predictor", watched)
-
-    return set_up
-
-
-class TestSeveralWorkers:
-    def test_each_task_gets_a_version_once_and_a_worker_that_finds_it_rolled_out_goes_on(
-        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
-    ) -> None:
-        said: list[str] = []
-        meanwhile(lambda _: said or said.append(rollout.within(context, KEY, "cold-v1")))
-        assert rollout.within(context, KEY, "cold-v1") == "predicted 4 of 4 tasks with cold-v1"
-        assert said == ["cold-v1 follows the roll-out that runs"]
-        assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
-        assert "rollout cold-v1" not in queued(context.redis), "it is done"
-
-    def test_a_task_that_got_it_meanwhile_is_left_alone(
-        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
-    ) -> None:
-        """By whoever did not see the lock: a worker on a machine that was cut off from Redis."""
-
-        def elsewhere(task: int) -> None:
-            if task == WAITING:
-                predicted(studio, COPY, "cold-v1")
-
-        meanwhile(elsewhere)
-        assert rollout.within(context, KEY, "cold-v1") == "predicted 3 of 4 tasks with cold-v1"
-        assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
-
-    def test_one_that_waited_is_judged_anew_and_does_not_push_aside_a_later_one(
-        self, context: JobContext, studio: Studio
-    ) -> None:
-        another_version(context)
-        with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
-            assert rollout.within(context, KEY, "cold-v1") == "cold-v1 follows the roll-out that runs"
-            registry.want(context.redis, KEY, "cold-v2")
-        assert rollout.within(context, KEY, "cold-v1") == "cold-v1 was overtaken by cold-v2"
-        assert "rollout cold-v2" in queued(context.redis)
-        assert studio.predictions == []
-
-    def test_the_one_that_is_wanted_by_then_follows(
-        self, context: JobContext, studio: Studio, meanwhile: Callable[..., None]
-    ) -> None:
-        another_version(context)
-        said: list[str] = []
-
-        def later(_: int) -> None:
-            if not said:
-                registry.want(context.redis, KEY, "cold-v2")
-                said.append(rollout.within(context, KEY, "cold-v2"))
-
-        meanwhile(later)
-        assert rollout.within(context, KEY, "cold-v1").startswith("predicted 4")
-        assert said == ["cold-v2 follows the roll-out that runs"]
-        assert studio.project is not None
-        assert studio.project["model_version"] == "cold-v1", "until the other has all its predictions"
-        assert "rollout cold-v2" in queued(context.redis)
-        assert rollout.within(context, KEY, "cold-v2").startswith("predicted 4")
-        assert studio.project["model_version"] == "cold-v2"
-
-    def test_new_tasks_are_predicted_side_by_side(
-        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
-    ) -> None:
-        rollout.within(context, KEY, "cold-v1")
-        new = range(11, 20)
-        for task in new:
-            studio.add_task(task, clips[1].path)
-        both = threading.Barrier(2)
-        first = {11, 12}
-
-        def meet(task: int) -> None:
-            if task in first:
-                both.wait(60)
-
-        meanwhile(meet)
-        with ThreadPoolExecutor(2) as workers:
-            said = list(workers.map(lambda task: predict.within(context, KEY, task), new))
-        assert said == [f"predicted task {task} with cold-v1" for task in new]
-        assert set(new) < pushed(studio).keys()
-
-    def test_a_new_task_does_not_wait_for_a_roll_out(
-        self, context: JobContext, studio: Studio, clips: list[Clip]
-    ) -> None:
-        rollout.within(context, KEY, "cold-v1")
-        studio.add_task(9, clips[1].path)
-        with project_lock(context.redis, context.settings.data_dir, KEY, "rollout"):
-            assert predict.within(context, KEY, 9) == "predicted task 9 with cold-v1"
-
-    def test_two_workers_at_one_new_task_store_one_prediction(
-        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
-    ) -> None:
-        rollout.within(context, KEY, "cold-v1")
-        studio.add_task(9, clips[1].path)
-        both = threading.Barrier(2)
-        meanwhile(lambda _: both.wait(60))
-        with ThreadPoolExecutor(2) as workers:
-            said = sorted(workers.map(lambda _: predict.within(context, KEY, 9), range(2)))
-        assert said == ["predicted task 9 with cold-v1", "task 9 has its prediction already"]
-        assert 9 in pushed(studio)
-
-    def test_a_new_task_of_which_the_version_was_overtaken_meanwhile_is_predicted_again(
-        self, context: JobContext, studio: Studio, clips: list[Clip], meanwhile: Callable[..., None]
-    ) -> None:
-        rollout.within(context, KEY, "cold-v1")
-        studio.add_task(9, clips[1].path)
-        meanwhile(lambda _: registry.activate(context.redis, KEY, "cold-v2"))
-        predict.within(context, KEY, 9)
-        assert "predict 9" in queued(context.redis)
 
 
 class TestWhatCannotBeHad:
