@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from hypothesis import strategies as st
 
 from ml_backend.annotation import Annotation, Origin, Region
 from ml_backend.features.blocks import VideoFeatures
@@ -43,6 +44,38 @@ def annotation(
         ground_truth=ground_truth,
         reviewed=reviewed,
     )
+
+
+@st.composite
+def annotations(draw: st.DrawFn) -> list[Annotation]:
+    made = []
+    for number in range(draw(st.integers(1, 3))):
+        regions = [
+            region(
+                draw(st.integers(-2, 34)),
+                draw(st.integers(-2, 34)),
+                *draw(st.sets(st.sampled_from(["cat", "dog", "cow"]), max_size=2)),
+                name=draw(st.sampled_from(["kf-1", "cold-v1-2", "x"])),
+                origin=draw(st.sampled_from(["manual", "prediction", "prediction-changed"])),
+            )
+            for _ in range(draw(st.integers(0, 4)))
+        ]
+        made.append(
+            annotation(
+                *regions,
+                number=number,
+                ground_truth=draw(st.booleans()),
+                reviewed=draw(st.sampled_from([None, True, False])),
+            )
+        )
+    return made
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> StudioGrid:
+    frames = draw(st.integers(1, 30))
+    shown: Sequence[int] = sorted(draw(st.lists(st.integers(0, frames - 1), min_size=1, max_size=40)))
+    return grid(frames, shown)
 
 
 def labelled(truth: Sequence[int], frames: Sequence[int], labels: Sequence[str]) -> FrameLabels:

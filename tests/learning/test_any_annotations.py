@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from handmade import annotation, grid, region
+from handmade import annotations, grids
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,38 +12,6 @@ from ml_backend.learning.frame_labels import frame_labels
 from ml_backend.video.timeline import StudioGrid
 
 LABELS = ("cat", "dog")
-
-
-@st.composite
-def annotations(draw: st.DrawFn) -> list[Annotation]:
-    made = []
-    for number in range(draw(st.integers(1, 3))):
-        regions = [
-            region(
-                draw(st.integers(-2, 34)),
-                draw(st.integers(-2, 34)),
-                *draw(st.sets(st.sampled_from(["cat", "dog", "cow"]), max_size=2)),
-                name=draw(st.sampled_from(["kf-1", "cold-v1-2", "x"])),
-                origin=draw(st.sampled_from(["manual", "prediction", "prediction-changed"])),
-            )
-            for _ in range(draw(st.integers(0, 4)))
-        ]
-        made.append(
-            annotation(
-                *regions,
-                number=number,
-                ground_truth=draw(st.booleans()),
-                reviewed=draw(st.sampled_from([None, True, False])),
-            )
-        )
-    return made
-
-
-@st.composite
-def grids(draw: st.DrawFn) -> StudioGrid:
-    frames = draw(st.integers(1, 30))
-    shown: Sequence[int] = sorted(draw(st.lists(st.integers(0, frames - 1), min_size=1, max_size=40)))
-    return grid(frames, shown)
 
 
 @given(annotations(), grids(), st.sampled_from([None, True, False]), st.sampled_from([None, "dog"]))

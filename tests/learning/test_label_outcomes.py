@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from handmade import annotation, grid, region
+from handmade import annotation, annotations, grid, grids, region
 from hypothesis import given
 from hypothesis import strategies as st
-from test_frame_labels import annotations, grids
 
 from ml_backend.annotation import Annotation, Region
 from ml_backend.learning.frame_labels import frame_labels, is_exclusive
