@@ -1,4 +1,4 @@
-"""What was checked about an installation: the state of one thing, what that means, and how to mend it."""
+"""What was looked at, and how to mend it: the state of one thing of an installation, and what is unusual about a video."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 from ml_backend.errors import ColdblitzError
 
 State = Literal["ok", "warning", "fault"]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,14 @@ def fault(name: str, message: str, remedy: str) -> Check:
 def fault_of(name: str, error: ColdblitzError) -> Check:
     """The fault that an error of ours tells of."""
     return Check(name, "fault", error.message, error.remedy)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about a video. `error`: it cannot be used, or not labelled in a browser; `warning`: labelling it goes wrong
+    or slowly unless something is done; `note`: good to know."""
+
+    kind: str
+    message: str
+    remedy: str
+    severity: Severity

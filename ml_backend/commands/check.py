@@ -10,11 +10,12 @@ from pathlib import Path
 
 from rich.text import Text
 
+from ml_backend.checks import Finding
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError, SettingsError
 from ml_backend.settings import Settings
 from ml_backend.video.container import readable, readable_path
-from ml_backend.video.inspection import Finding, inspect
+from ml_backend.video.inspection import inspect
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+from ml_backend.checks import Finding
 from ml_backend.errors import (
     ColdblitzError,
     LabelStudioError,
@@ -34,7 +35,7 @@ from ml_backend.importing.origins import (
 )
 from ml_backend.importing.recipe import Part, parts, refuse_too_short, target_rate
 from ml_backend.labelstudio.uploads import Upload
-from ml_backend.video.inspection import Finding, inspect
+from ml_backend.video.inspection import inspect
 from ml_backend.video.timeline import Timeline, natural_framerate, read_timeline, usual_lasting
 
 State = Literal["imported", "present", "duplicate", "refused"]

@@ -6,8 +6,9 @@ import hashlib
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 
+from ml_backend.checks import Finding
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.context import JobContext
@@ -26,7 +27,7 @@ from ml_backend.queueing.job_limits import allow, allow_for_video
 from ml_backend.queueing.liveness import in_hand
 from ml_backend.roi import ROI, RoiError, roi_of
 from ml_backend.video.cache import VideoFile
-from ml_backend.video.inspection import Finding, damaged, inspect
+from ml_backend.video.inspection import damaged, inspect
 from ml_backend.video.timeline import FrameIndex, Timeline, natural_framerate, read_timeline, studio_length
 
 
@@ -189,7 +190,7 @@ def inspect_once(work: ProjectWork, task: Task) -> None:
 
 
 def note_findings(work: ProjectWork, task: Task, video: VideoFile) -> None:
-    findings = [asdict(found) for found in inspect_video(task, work.question, video)]
+    findings = list(inspect_video(task, work.question, video))
     if work.question.video != work.config.main.video:
         findings = [*registry.findings_of(work.context.redis, work.key).get(task.id, []), *findings]
     registry.note_findings(work.context.redis, work.key, task.id, findings)
@@ -208,9 +209,9 @@ def tell_of_damage(work: ProjectWork, task: Task, features: VideoFeatures) -> No
 def tell(work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
     """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
     before = registry.findings_of(work.context.redis, work.key).get(task.id, [])
-    others = [finding for finding in before if finding["kind"] != kind]
+    others = [finding for finding in before if finding.kind != kind]
     # Damage and the like come first; a note is good to know.
-    own = [asdict(found)] if found else []
+    own = [found] if found else []
     told = [*others, *own] if found and found.severity == "note" else [*own, *others]
     if told != before:
         registry.note_findings(work.context.redis, work.key, task.id, told)

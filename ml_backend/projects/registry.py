@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from redis import Redis
 
+from ml_backend.checks import Finding
 from ml_backend.project_settings import ProjectSettings, parse_project_settings
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, read_object
@@ -49,6 +50,13 @@ ProblemSource = Literal[
     "videos",
     "weights",
 ]
+
+
+@dataclass(frozen=True)
+class SharedFinding(Finding):
+    """What was found about the videos of several `tasks`, ascending."""
+
+    tasks: list[int]
 
 
 @dataclass(frozen=True)
@@ -186,18 +194,19 @@ def problems(redis: Redis) -> dict[str, list[str]]:
     return {key: texts for key, texts in found.items() if texts}
 
 
-def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Mapping[str, object]]) -> None:
+def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Finding]) -> None:
     """Replaces what the inspection of a task's video found."""
-    found = list(findings)
+    found = [asdict(each) for each in findings]
     if found:
         redis.hset(f"{_FINDINGS}:{key}", str(task), json.dumps(found))
     else:
         redis.hdel(f"{_FINDINGS}:{key}", str(task))
 
 
-def findings_of(redis: Redis, key: str) -> dict[int, list[dict[str, Any]]]:
+def findings_of(redis: Redis, key: str) -> dict[int, list[Finding]]:
     """What the inspection found about the video of each task that has something unusual about it."""
-    return {int(text(task)): json.loads(text(found)) for task, found in redis.hgetall(f"{_FINDINGS}:{key}").items()}
+    stored = redis.hgetall(f"{_FINDINGS}:{key}")
+    return {int(text(task)): found for task, each in stored.items() if (found := _findings(each))}
 
 
 def tasks_with_findings(redis: Redis, key: str) -> set[int]:
@@ -214,26 +223,30 @@ def ask_again(redis: Redis, key: str) -> None:
     redis.expire(f"{_ASKED}:{key}", 60)
 
 
-def findings(redis: Redis) -> dict[str, list[dict[str, Any]]]:
+def findings(redis: Redis) -> dict[str, list[SharedFinding]]:
     """Per project key, each kind of finding once in each severity, the worst first and then the most frequent: what it says, of
     one task where it does not say the same of all, and the tasks that have it."""
-    return {key: kinds for key in known_keys(redis) if (kinds := _by_kind(redis.hgetall(f"{_FINDINGS}:{key}")))}
+    return {key: kinds for key in known_keys(redis) if (kinds := _by_kind(findings_of(redis, key)))}
 
 
-def _by_kind(stored: Mapping[Any, Any]) -> list[dict[str, Any]]:
-    kinds: dict[tuple[str, str | None], dict[str, Any]] = {}
-    differing: set[tuple[str, str | None]] = set()
-    for task, found in sorted(stored.items(), key=lambda item: int(text(item[0]))):
-        for finding in json.loads(text(found)):
-            kind = (finding["kind"], finding.get("severity"))
-            row = kinds.setdefault(kind, {**finding, "tasks": []})
-            row["tasks"].append(int(text(task)))
-            if row.get("message") != finding.get("message"):
-                differing.add(kind)
-    for kind in differing:
-        row = kinds[kind]
-        row["message"] = f"For example, task {row['tasks'][0]}: {row['message']}"
-    return sorted(kinds.values(), key=lambda row: (_URGENCY.get(str(row.get("severity")), 2), -len(row["tasks"])))
+def _findings(stored: object) -> list[Finding]:
+    """Those that can be read; another release may have stored others."""
+    return [found for each in json.loads(text(stored)) if (found := read_as(Finding, each)) is not None]
+
+
+def _by_kind(by_task: Mapping[int, Sequence[Finding]]) -> list[SharedFinding]:
+    kinds: dict[tuple[str, str], list[tuple[int, Finding]]] = {}
+    for task, found in sorted(by_task.items()):
+        for finding in found:
+            kinds.setdefault((finding.kind, finding.severity), []).append((task, finding))
+    shared = []
+    for said in kinds.values():
+        task, first = said[0]
+        message = first.message
+        if any(finding.message != message for _, finding in said):
+            message = f"For example, task {task}: {message}"
+        shared.append(SharedFinding(first.kind, message, first.remedy, first.severity, [task for task, _ in said]))
+    return sorted(shared, key=lambda row: (_URGENCY.get(row.severity, 2), -len(row.tasks)))
 
 
 _COMPANIONS = "coldblitz:companions"

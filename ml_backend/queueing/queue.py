@@ -6,7 +6,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from redis import Redis
 from redis.exceptions import LockError
@@ -204,9 +204,27 @@ def _status(job: Job) -> JobStatus | None:
     return job.get_status(refresh=False)
 
 
-def listing(redis: Redis) -> dict[str, list[dict[str, Any]]]:
+class JobRow(TypedDict):
+    """One job as `/jobs` shows it. `project`, `task`, `version`: what it is about, as far as it is about one. `text`: what it does
+    now, `percent` of it done. `reason`: why it has failed. `curve`: one row an epoch of a training. `at`: when its state last
+    changed, ISO 8601; empty where nobody knows."""
+
+    id: str
+    kind: str | None
+    project: str | None
+    task: int | None
+    version: str | None
+    percent: float
+    text: str
+    reason: str | None
+    curve: list[dict[str, float]]
+    cancelled: bool
+    at: str
+
+
+def listing(redis: Redis) -> dict[str, list[JobRow]]:
     """What `/jobs` shows: queued, running, finished and failed jobs, at most a hundred of each, the newest first."""
-    rows: dict[str, list[dict[str, Any]]] = {"queued": [], "running": [], "finished": [], "failed": []}
+    rows: dict[str, list[JobRow]] = {"queued": [], "running": [], "finished": [], "failed": []}
     for queue in queues(redis):
         waiting = [
             *queue.get_job_ids(0, _LISTED),
@@ -256,21 +274,21 @@ def depths(redis: Redis) -> dict[str, dict[str, int]]:
     return {kind: {state: next(numbers) for state in states} for kind in KINDS}
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _row(job: Job) -> JobRow:
     meta: Mapping[str, Any] = job.meta
     subject = meta.get("subject") or [None]
     at = job.ended_at or job.started_at or job.enqueued_at or job.created_at
-    return {
-        "id": job.id,
-        "kind": meta.get("kind"),
+    return JobRow(
+        id=job.id,
+        kind=meta.get("kind"),
         # Looking for lost projects is about a host, not about one of them.
-        "project": meta.get("project") if meta.get("kind") != "discover" else None,
-        "task": next((part for part in subject if isinstance(part, int)), None),
-        "version": next((part for part in subject if isinstance(part, str)), None),
-        "percent": meta.get("percent", 0),
-        "text": meta.get("text", ""),
-        "reason": meta.get("reason"),
-        "curve": meta.get("curve", []),
-        "cancelled": bool(meta.get("cancelled")),
-        "at": at.isoformat() if at else "",
-    }
+        project=meta.get("project") if meta.get("kind") != "discover" else None,
+        task=next((part for part in subject if isinstance(part, int)), None),
+        version=next((part for part in subject if isinstance(part, str)), None),
+        percent=meta.get("percent", 0),
+        text=meta.get("text", ""),
+        reason=meta.get("reason"),
+        curve=meta.get("curve", []),
+        cancelled=bool(meta.get("cancelled")),
+        at=at.isoformat() if at else "",
+    )

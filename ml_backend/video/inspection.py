@@ -5,16 +5,15 @@ What a browser does with a file was tried in Chromium 156 and Label Studio 1.23 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from ml_backend.checks import Finding, Severity
 from ml_backend.errors import VideoUnreadable
 from ml_backend.video.color_conversion import transfer
 from ml_backend.video.container import PLAYABLE, open_video, pixel_aspect
@@ -31,8 +30,6 @@ from ml_backend.video.timeline import (
     usual_lasting,
 )
 
-Severity = Literal["note", "warning", "error"]
-
 # What all browsers' H.264 decoders take: 8 bits, colours at half resolution.
 _H264_PIXELS = ("yuv420p", "yuvj420p", None)
 _CONTAINERS = {"mov", "mp4", "webm", "matroska"}
@@ -41,17 +38,6 @@ _SOUND_OFFSET = 0.05  # seconds; less is not heard
 _KEY_FRAME_GAP, _FEW_FRAMES = 10.0, 60
 _LONG = 2 * 3600.0
 _AS_MP4 = "ffmpeg -i INPUT -c:v libx264 -pix_fmt yuv420p -c:a aac OUTPUT.mp4"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about a video. `error`: it cannot be used, or not labelled in a browser; `warning`: labelling it goes wrong
-    or slowly unless something is done; `note`: good to know."""
-
-    kind: str
-    message: str
-    remedy: str
-    severity: Severity
 
 
 def inspect(path: Path, framerate: float | None = None, *, thorough: bool = False) -> tuple[Finding, ...]:

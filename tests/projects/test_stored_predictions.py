@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from ml_backend.checks import Finding, Severity
 from ml_backend.errors import StorageError
 from ml_backend.projects import registry, stored_predictions
-from ml_backend.projects.registry import Known
+from ml_backend.projects.registry import Known, SharedFinding
 
 P = "7.1769860800"
 ITEM = {"task": 5, "model_version": "cold-v3", "score": 0.5, "result": [{"id": "cold-v3-1"}]}
+FRAMERATES: tuple[tuple[int, Severity], ...] = ((12, "note"), (10, "note"), (50, "warning"))
+
+
+def shared(finding: Finding, *tasks: int) -> SharedFinding:
+    return SharedFinding(**asdict(finding), tasks=list(tasks))
 
 
 class TestReadyPredictions:
@@ -141,10 +148,10 @@ class TestProjects:
 
     def test_what_many_videos_have_is_told_once_and_first(self, redis: Redis) -> None:
         registry.remember(redis, Known(P, "<View/>"))
-        rate, sound = {"kind": "rate", "message": "Uneven."}, {"kind": "sound", "message": "None."}
+        rate, sound = Finding("rate", "Uneven.", "Encode it.", "note"), Finding("sound", "None.", "None.", "note")
         for task, found in ((10, [rate, sound]), (9, [sound]), (8, [])):
             registry.note_findings(redis, P, task, found)
-        assert registry.findings(redis) == {P: [{**sound, "tasks": [9, 10]}, {**rate, "tasks": [10]}]}
+        assert registry.findings(redis) == {P: [shared(sound, 9, 10), shared(rate, 10)]}
         for task in (9, 10):
             registry.note_findings(redis, P, task, [])
         assert registry.findings(redis) == {}
@@ -152,20 +159,19 @@ class TestProjects:
     def test_what_is_said_of_one_video_is_not_said_of_another(self, redis: Redis) -> None:
         registry.remember(redis, Known(P, "<View/>"))
         slow, slower, fast = (
-            {"kind": "framerate", "message": f"The video has {rate}.", "severity": severity}
-            for rate, severity in ((12, "note"), (10, "note"), (50, "warning"))
+            Finding("framerate", f"The video has {rate}.", "None.", severity) for rate, severity in FRAMERATES
         )
         for task, found in ((1, slow), (2, slower), (3, fast)):
             registry.note_findings(redis, P, task, [found])
-        example = {**slow, "message": "For example, task 1: The video has 12.", "tasks": [1, 2]}
-        assert registry.findings(redis) == {P: [{**fast, "tasks": [3]}, example]}
+        example = shared(replace(slow, message="For example, task 1: The video has 12."), 1, 2)
+        assert registry.findings(redis) == {P: [shared(fast, 3), example]}
 
     def test_a_forgotten_project_leaves_nothing(self, redis: Redis) -> None:
         registry.remember(redis, Known(P, "<View/>"))
         registry.activate(redis, P, "cold-v1")
         registry.want(redis, P, "cold-v2")
         registry.note_annotation(redis, P)
-        registry.note_findings(redis, P, 5, [{"kind": "rate"}])
+        registry.note_findings(redis, P, 5, [Finding("rate", "Uneven.", "None.", "note")])
         registry.set_problems(redis, P, "labels", ["Three."])
         registry.forget(redis, P)
         assert redis.keys() == []

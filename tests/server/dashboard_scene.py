@@ -10,6 +10,7 @@ import numpy as np
 from redis import Redis
 
 from ml_backend.cards.measurements import Calibration, Measurements, TrainingCurves
+from ml_backend.checks import Finding
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view
@@ -112,12 +113,12 @@ def open_project(
     labels, data = list(colours), settings.data_dir
     registry.remember(redis, registry.Known(key, label_config(colours), {"min_frames": 3, "samplin": "x"}))
     registry.set_problems(redis, key, "settings", ["Extra param 'samplin' is unknown and was ignored."])
-    finding = {
-        "kind": "variable-rate",
-        "message": "The frame rate varies: frames last from 33 to 100 ms.",
-        "remedy": "Encode it at a constant rate.",
-        "severity": "warning",
-    }
+    finding = Finding(
+        kind="variable-rate",
+        message="The frame rate varies: frames last from 33 to 100 ms.",
+        remedy="Encode it at a constant rate.",
+        severity="warning",
+    )
     registry.note_findings(redis, key, 2, [finding])
     versions = {"keyframes-v1": tasks, "cold-v3": tasks - 1}
     registry.note_overview(redis, key, title=title, tasks=tasks + 2, versions=versions)

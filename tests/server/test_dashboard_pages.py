@@ -13,6 +13,7 @@ from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.checks import Finding
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import label_report, registry
 from ml_backend.queueing.queue import listing
@@ -133,9 +134,7 @@ class TestEveryPage:
     ) -> None:
         scene.open_project(settings, redis, tasks=2000)
         for task in range(2000):
-            registry.note_findings(
-                redis, scene.P, task, [{"kind": "long", "message": "m.", "remedy": "r.", "severity": "note"}]
-            )
+            registry.note_findings(redis, scene.P, task, [Finding("long", message="m.", remedy="r.", severity="note")])
         answer = client.get(path, headers=HTML)
         assert answer.status_code == 200
         assert len(answer.get_data()) < 120_000

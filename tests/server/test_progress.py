@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from embedded import do_jobs
 from flask.testing import FlaskClient
 from redis import Redis
 
+from ml_backend.checks import Finding
 from ml_backend.projects import registry, reports
 from ml_backend.projects.reports import VIDEO, StoppingReport
 from ml_backend.queueing.kinds import KINDS, Kind
@@ -49,12 +52,12 @@ def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, r
     registry.remember(redis, registry.Known("8.1", "<View/>"))
     registry.activate(redis, P, "cold-v3")
     registry.set_problems(redis, P, "settings", ["Extra param 'samplin' is unknown."])
-    finding = {
-        "kind": "variable rate",
-        "message": "Its frames are not evenly spaced.",
-        "remedy": "None.",
-        "severity": "note",
-    }
+    finding = Finding(
+        kind="variable rate",
+        message="Its frames are not evenly spaced.",
+        remedy="None.",
+        severity="note",
+    )
     registry.note_findings(redis, P, 5, [finding])
     enqueue(redis, "suggest", P, 5)
     found = client.get("/jobs").get_json()
@@ -62,7 +65,7 @@ def test_what_waits_and_what_each_project_shows_and_lacks(client: FlaskClient, r
     assert (row["kind"], row["project"], row["task"]) == ("suggest", P, 5)
     assert found["counts"]["queued"] == 1
     assert found["versions"] == {P: "cold-v3", "8.1": "keyframes-v1"}
-    assert found["findings"] == {P: [{**finding, "tasks": [5]}]}
+    assert found["findings"] == {P: [{**asdict(finding), "tasks": [5]}]}
     assert found["problems"] == {P: ["Extra param 'samplin' is unknown."]}
 
 

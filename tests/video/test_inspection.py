@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.alignment.clips import CLIPS, NTSC, NTSC_60, NTSC_FILM
 from benchmarks.alignment.encode import Recipe, encode, steady
-from ml_backend.video.inspection import Finding, inspect
+from ml_backend.checks import Finding
+from ml_backend.video.inspection import inspect
 from ml_backend.video.timeline import Timeline, natural_framerate
 
 _BY_NAME = {clip.name: clip for clip in CLIPS}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.checks import Finding
 from ml_backend.features.blocks import Samples, VideoFeatures
 from ml_backend.features.hashing import stored_samples, video_samples
 from ml_backend.jobs.box_tracks import queue_track, with_tracks
@@ -35,7 +36,6 @@ from ml_backend.projects import registry, task_view
 from ml_backend.queueing.queue import enqueue
 from ml_backend.roi import RegionOfInterest
 from ml_backend.video.cache import VideoFile
-from ml_backend.video.inspection import Finding
 from ml_backend.video.timeline import StudioFrame, StudioGrid, Timeline, natural_framerate, studio_grid
 from ml_backend.wording import counted
 from sampling.auto import auto

@@ -57,7 +57,7 @@ class Row:
     versions: list[VersionSummary]
     progress: tuple[Progress, ...]
     problems: list[str]
-    findings: list[dict[str, Any]]
+    findings: list[registry.SharedFinding]
     left: StoppingReport | None
     companion: registry.KnownCompanion | None
 
@@ -102,7 +102,9 @@ def home() -> str | Response:
     )
 
 
-def _row(known: registry.Known, problems: Mapping[str, list[str]], findings: Mapping[str, list[dict[str, Any]]]) -> Row:
+def _row(
+    known: registry.Known, problems: Mapping[str, list[str]], findings: Mapping[str, list[registry.SharedFinding]]
+) -> Row:
     data_dir, project = backend().settings.data_dir, ProjectPage(known)
     labels = label_report.load(data_dir, known.key)
     return Row(

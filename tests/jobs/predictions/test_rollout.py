@@ -77,7 +77,7 @@ class TestATaskThatComesLater:
         (clip,) = make_clips(tmp_path, (Script("later.mp4", 30, (("clear", 20), ("car", 20)), 5),))
         self.later(context, studio, clip)
         (found,) = registry.findings_of(context.redis, KEY)[9]
-        assert "Label Studio counts 25 frames per second, the video has 30" in found["message"]
+        assert "Label Studio counts 25 frames per second, the video has 30" in found.message
         view = task_view.load(context.settings.data_dir, KEY, 9)
         assert view is not None
         assert (view.version, view.natural) == ("cold-v1", 30)

@@ -11,6 +11,7 @@ from known_project import queued
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.checks import Finding
 from ml_backend.errors import LabelStudioError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import discover, reconcile
@@ -28,7 +29,7 @@ class TestTasksThatAreGone:
             studio.add_task(task)
             item = {"task": task, "model_version": "keyframes-v1", "score": 0, "result": [{"id": "kf-1"}]}
             stored_predictions.save(context.settings.data_dir, KEY, item)
-            registry.note_findings(redis, KEY, task, [{"kind": "rate"}])
+            registry.note_findings(redis, KEY, task, [Finding("rate", "Uneven.", "None.", "note")])
         reconcile.within(context, KEY)
         del studio.tasks[2]
         studio.add_task(4)  # as many as before

@@ -124,7 +124,7 @@ def test_a_task_gets_good_frames_and_the_admin_is_told_of_the_others(
     seconds = [region["value"]["ranges"][0]["start"] / 24 for region in pushed["result"]]
     assert 3 <= len(seconds) <= 6
     assert not [second for second in seconds if 3.1 < second < 4.7 or 7.1 < second < 7.7]
-    (told,) = [each for each in registry.findings_of(redis, KEY)[5] if each["kind"] == "not-suggested"]
-    assert "black" in told["message"]
-    assert "blurred" in told["message"]
-    assert "5.mp4" in told["message"]
+    (told,) = [each for each in registry.findings_of(redis, KEY)[5] if each.kind == "not-suggested"]
+    assert "black" in told.message
+    assert "blurred" in told.message
+    assert "5.mp4" in told.message

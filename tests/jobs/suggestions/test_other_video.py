@@ -11,6 +11,7 @@ from numbered import numbered_video
 from redis import Redis
 from studio import KEY, Studio
 
+from ml_backend.checks import Finding
 from ml_backend.errors import VideoError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
@@ -85,7 +86,7 @@ class TestANumberThatIsUsedAgain:
         studio.add_task(1, films[1])
         suggest.within(context, KEY, 1)
         before = suggested(studio, 1)
-        registry.note_findings(redis, KEY, 1, [{"kind": "rate"}])
+        registry.note_findings(redis, KEY, 1, [Finding("rate", "Uneven.", "None.", "note")])
         assert max(before) > 30
         reconcile.within(context, KEY)
         self.replace_newest(studio, 1, films[0])

@@ -108,7 +108,7 @@ class TestSuggesting:
         suggest.within(context, KEY, 5)
         found = [region["value"]["ranges"][0]["start"] for region in studio.predictions[0]["result"]]
         assert found == [frame + (sampling == "uniform") for frame in expected]
-        told = {finding["kind"]: finding["message"] for finding in registry.findings_of(redis, KEY).get(5, [])}
+        told = {finding.kind: finding.message for finding in registry.findings_of(redis, KEY).get(5, [])}
         if sampling == "uniform":
             assert told["damaged"].startswith("40 of 100 frames of 5.mp4 are damaged; the last good one is at 2.36 s")
         else:
