@@ -23,6 +23,7 @@ from ml_backend.demo.loop import Loop, upload_tasks
 from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 from ml_backend.learning.versions import list_versions
+from ml_backend.prediction_item import ResultItem, StoredItem
 from ml_backend.projects import stored_predictions
 
 EVENTS_A_SECOND = 200
@@ -168,9 +169,15 @@ def _event(studio: Studio, loop: Loop) -> dict[str, Any]:
 
 def _many_tasks(data: Path) -> bytes:
     """The body that asks for the predictions of 1,200 tasks, all of which are ready."""
-    region = {"id": "kf-1", "from_name": "labels", "to_name": "video", "type": "timelinelabels", "score": 0.0}
-    value = {"ranges": [{"start": 1, "end": 1}], "timelinelabels": []}
-    item = {"model_version": "keyframes-v1", "score": 0.0, "result": [{**region, "value": value}] * 10}
+    region: ResultItem = {
+        "id": "kf-1",
+        "from_name": "labels",
+        "to_name": "video",
+        "type": "timelinelabels",
+        "score": 0.0,
+        "value": {"ranges": [{"start": 1, "end": 1}], "timelinelabels": []},
+    }
+    item: StoredItem = {"model_version": "keyframes-v1", "score": 0.0, "result": [region] * 10}
     for task in range(1, PREDICT_TASKS + 1):
         stored_predictions.save(data, _OTHER, {**item, "task": task})
     task_fields = {"data": {"video": "/data/upload/1/4e2c68c0-a-video-with-a-name.mp4", "fps": 25.0}, "meta": {}}

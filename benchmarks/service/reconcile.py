@@ -96,7 +96,9 @@ def _measure(told: Connection, settings: Settings, tasks: int) -> None:
     done("keyframes-v1")
     reconcile_state.put(redis, KEY, "trained", reconcile_state.get(redis, KEY, "asked"))
     for task in range(tasks - _WITH_FILES + 1, tasks + 1):
-        stored_predictions.save(settings.data_dir, KEY, {"task": task, "model_version": "keyframes-v1", "result": []})
+        stored_predictions.save(
+            settings.data_dir, KEY, {"task": task, "model_version": "keyframes-v1", "score": 0.0, "result": []}
+        )
     timed()
     figures["reconcile_100k_seconds"], figures["reconcile_unchanged_requests"], said = timed()
     if said != "nothing has changed":

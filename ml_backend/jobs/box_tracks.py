@@ -18,6 +18,7 @@ from ml_backend.labelstudio.box_track import KeyFrame
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length, checksum, is_untouched, read_tracks, track_items
+from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.projects import reconcile_state, registry, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.provenance import RegionId, track_id
@@ -58,7 +59,7 @@ def state_of(work: ProjectWork) -> str:
     return json.dumps([_METHOD, settings, asked])
 
 
-def with_tracks(work: ProjectWork, task: Task, item: Mapping[str, Any]) -> dict[str, Any]:
+def with_tracks(work: ProjectWork, task: Task, item: PredictionItem) -> PredictionItem:
     """A prediction of a task with the task's tracks, as far as they are known, in place of those that it had.
 
     To be called within `pushing`: tracks that are found meanwhile come into predictions that are there. Where a project
@@ -70,7 +71,7 @@ def with_tracks(work: ProjectWork, task: Task, item: Mapping[str, Any]) -> dict[
     if stored is None:
         # A damaged file would pass for tracks that are there.
         tracks.delete(work.context.settings.data_dir, work.key, task.id)
-        return dict(item)
+        return item
     controls = {question.from_name for question in work.config.tracks}
     others = [each for each in item["result"] if each["type"] != "videorectangle" or each["from_name"] not in controls]
     own = [each for question in work.config.tracks for each in _items(stored, question, task)]
@@ -78,14 +79,14 @@ def with_tracks(work: ProjectWork, task: Task, item: Mapping[str, Any]) -> dict[
     return {**item, "score": score, "result": [*others, *own]}
 
 
-def _is_found(work: ProjectWork, item: Mapping[str, Any]) -> bool:
+def _is_found(work: ProjectWork, item: ResultItem) -> bool:
     """Whether an item of a prediction is a track of ours."""
     ours = RegionId.parse(str(item.get("id")))
     boxed = item["type"] == "videorectangle" and item["from_name"] in {each.from_name for each in work.config.tracks}
     return boxed and ours is not None and ours.kind == "track"
 
 
-def _items(stored: StoredTracks, question: Question, task: Task) -> list[dict[str, Any]]:
+def _items(stored: StoredTracks, question: Question, task: Task) -> list[ResultItem]:
     length = stored.lengths.get(question.from_name)
     # Key frames that are counted at another rate are made again.
     if length is None or length[2] != question.framerate_of(task.data):

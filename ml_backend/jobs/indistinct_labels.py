@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ml_backend.cards.model_card import ModelCard
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.projects import registry, stored_predictions
 
 NOT_APART = "These labels cannot be told apart yet"
@@ -44,11 +42,11 @@ def _note(work: ProjectWork, task: int) -> None:
     number = work.context.studio.predictions.untouched(work.id, task, KEYFRAMES_VERSION)
     if number is None:
         return
-    noted = [{**region, "meta": {"text": [_NOTE]}} for region in item["result"]]
-    told = {**item, "task": task, "result": noted}
+    noted: list[ResultItem] = [{**region, "meta": {"text": [_NOTE]}} for region in item["result"]]
+    told: PredictionItem = {**item, "task": task, "result": noted}
     work.context.studio.predictions.replace(number, told)
     stored_predictions.save(work.context.settings.data_dir, work.key, told)
 
 
-def _says_so(region: Mapping[str, Any]) -> bool:
+def _says_so(region: ResultItem) -> bool:
     return bool((region.get("meta") or {}).get("text") == [_NOTE])

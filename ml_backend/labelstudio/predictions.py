@@ -6,18 +6,28 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from ml_backend.errors import LabelStudioInvalid, PredictionRefused
 from ml_backend.labelstudio.regions import is_ours
 from ml_backend.labelstudio.session import Session
 from ml_backend.labelstudio.tasks import ANNOTATED, TASK, Task, Tasks, condition, task_of
+from ml_backend.prediction_item import PredictionItem, ResultItem, StoredItem
 
 _BULK = 200
 # More tasks than these are listed instead of asked for one by one.
 _ONE_BY_ONE = 20
 # The Data Manager's column of the versions of a task's predictions.
 VERSIONS = "predictions_model_versions"
+
+
+class GivenPrediction(TypedDict):
+    """One prediction of a task, as Label Studio gives it: of whatever model, with whatever result."""
+
+    id: int
+    model_version: str | None
+    score: float | None
+    result: list[ResultItem]
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Predictions:
         self._session = session
         self._tasks = Tasks(session)
 
-    def of(self, task: int) -> list[dict[str, Any]]:
+    def of(self, task: int) -> list[GivenPrediction]:
         """All of a task, as Label Studio gives them."""
         return list(self._session.json("GET", "/api/predictions/", {"task": task}))
 
@@ -44,7 +54,7 @@ class Predictions:
         """Number of stored predictions of each model version."""
         return dict(self._session.json("GET", f"/api/projects/{project}/model-versions/"))
 
-    def push(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> dict[int, PredictionRefused]:
+    def push(self, project: int, predictions: Sequence[PredictionItem]) -> dict[int, PredictionRefused]:
         """Stores predictions, all of one model version; returns why Label Studio does not take those that it does not, by their
         tasks. Whether it refuses them all for the sake of one, or leaves that out without a word: the others are stored."""
         refused: dict[int, PredictionRefused] = {}
@@ -71,7 +81,7 @@ class Predictions:
         """Stores no prediction, as `push` stores some. Raises LabelStudioRefused when the token may not."""
         self._session.json("POST", f"/api/projects/{project}/import/predictions", body=[])
 
-    def replace(self, number: int, prediction: Mapping[str, Any]) -> None:
+    def replace(self, number: int, prediction: StoredItem) -> None:
         """Changes a prediction in place: whoever has its task open can still submit, which a deletion would prevent."""
         body = {"result": prediction["result"], "score": prediction["score"]}
         self._session.json("PATCH", f"/api/predictions/{number}/", body=body)
@@ -125,7 +135,7 @@ class Predictions:
         """The results of what other models have predicted of annotated tasks, by the task's id; few are asked for one by one."""
         found: dict[int, list[list[dict[str, Any]]]] = {}
         if len(tasks) <= _ONE_BY_ONE:
-            items: Iterable[tuple[int, list[dict[str, Any]]]] = ((task, self.of(task)) for task in tasks)
+            items: Iterable[tuple[int, list[Any]]] = ((task, self.of(task)) for task in tasks)
         else:
             listed = self._tasks.listed(project, "id,predictions,result,model_version", ANNOTATED, page=_BULK)
             items = ((item["id"], item.get("predictions") or []) for item in listed if item["id"] in tasks)

@@ -19,6 +19,7 @@ from typing import Any
 
 from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
 from ml_backend.labelstudio.label_config import REVIEWED, LabelConfig, Question
+from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.provenance import ModelVersion, question_id, suggestion_id
 from ml_backend.video.timeline import StudioFrame
 
@@ -64,12 +65,12 @@ def _empty(name: str, frame: StudioFrame) -> Region:
     return Region(name, frame, frame, (), "prediction")
 
 
-def prediction_json(prediction: Prediction, question: Question) -> dict[str, Any]:
+def prediction_json(prediction: Prediction, question: Question) -> PredictionItem:
     """The item for Label Studio's bulk import and for the answer to `/predict`."""
     return joined_json([(question, prediction)])
 
 
-def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> dict[str, Any]:
+def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> PredictionItem:
     """The same of what was predicted of one task to several questions: one result, as sure as the least sure part.
 
     What is asked about a frame comes first: Label Studio lists regions in the order of the result. A frame is asked about
@@ -85,16 +86,16 @@ def joined_json(parts: Sequence[tuple[Question, Prediction]]) -> dict[str, Any]:
     }
 
 
-def _asked_once(items: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _asked_once(items: Iterable[ResultItem]) -> Iterable[ResultItem]:
     """Of what is asked about one frame of one video the first."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+    found: dict[tuple[str, int], ResultItem] = {}
     for item in items:
         if _is_empty(item):
             found.setdefault((item["to_name"], item["value"]["ranges"][0]["start"]), item)
     return found.values()
 
 
-def _is_empty(item: Mapping[str, Any]) -> bool:
+def _is_empty(item: ResultItem) -> bool:
     return bool(item["value"].get("timelinelabels") == [])
 
 
@@ -107,33 +108,30 @@ def _checksum(answer: Iterable[str]) -> str:
     return f"{zlib.crc32(json.dumps(sorted(answer)).encode()):08x}"
 
 
-def _items(prediction: Prediction, question: Question) -> Iterable[dict[str, Any]]:
+def _items(prediction: Prediction, question: Question) -> Iterable[ResultItem]:
     if prediction.whole is not None and prediction.whole.labels:
         yield _choices_json(prediction.whole, question)
     for region in prediction.regions:
         yield _region_json(region, question)
 
 
-def _choices_json(whole: WholeVideo, question: Question) -> dict[str, Any]:
-    item = {**_head(whole.id, question), "type": "choices", "value": {"choices": list(whole.labels)}}
-    return item if whole.score is None else {**item, "score": _share(whole.score)}
+def _choices_json(whole: WholeVideo, question: Question) -> ResultItem:
+    item = _item(whole.id, question, "choices", {"choices": list(whole.labels)})
+    if whole.score is not None:
+        item["score"] = _share(whole.score)
+    return item
 
 
-def _head(number: str, question: Question) -> dict[str, Any]:
+def _item(number: str, question: Question, kind: str, value: dict[str, Any]) -> ResultItem:
     own = number if question.alone else f"{number}_{question.tag}"
-    return {"id": own, "from_name": question.from_name, "to_name": question.to_name}
+    return {"id": own, "from_name": question.from_name, "to_name": question.to_name, "type": kind, "value": value}
 
 
-def _region_json(region: Region, question: Question) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        **_head(region.id, question),
-        "type": "timelinelabels",
-        "value": {
-            "ranges": [{"start": int(region.start), "end": int(region.end)}],
-            # The key must be there even when empty: the bulk import drops an item without it.
-            "timelinelabels": list(region.labels),
-        },
-    }
+def _region_json(region: Region, question: Question) -> ResultItem:
+    ranges = [{"start": int(region.start), "end": int(region.end)}]
+    # The key must be there even when empty: the bulk import drops an item without it.
+    value = {"ranges": ranges, "timelinelabels": list(region.labels)}
+    item = _item(region.id, question, "timelinelabels", value)
     if region.score is not None:
         item["score"] = _share(region.score)
     return item

@@ -19,6 +19,7 @@ from ml_backend.annotation import Origin
 from ml_backend.errors import TrackError
 from ml_backend.labelstudio.box_track import KeyFrame, Track
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.prediction_item import ResultItem
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, StudioGrid
 
 _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
@@ -43,7 +44,7 @@ class Length:
         return cls(len(grid), float(grid.timeline.duration), grid.framerate)
 
 
-def track_items(tracks: Iterable[Track], question: Question, grid: StudioGrid | Length) -> list[dict[str, Any]]:
+def track_items(tracks: Iterable[Track], question: Question, grid: StudioGrid | Length) -> list[ResultItem]:
     """The result items of one task's tracks, in their order, which is that of Label Studio's list of regions.
 
     `grid`: of the task's video, at the frame rate of the question. Where a box has no label in the label config, none is
@@ -57,7 +58,7 @@ def track_items(tracks: Iterable[Track], question: Question, grid: StudioGrid | 
     return items
 
 
-def _item(track: Track, question: Question, length: Length) -> dict[str, Any]:
+def _item(track: Track, question: Question, length: Length) -> ResultItem:
     if question.labels_control is None:
         track = replace(track, labels=())
     frames = [key.frame for key in track.keys]
@@ -86,7 +87,7 @@ def _item(track: Track, question: Question, length: Length) -> dict[str, Any]:
     }
     if track.labels:
         value["labels"] = list(track.labels)
-    item: dict[str, Any] = {
+    item: ResultItem = {
         "id": track.id if question.alone else f"{track.id}_{question.tag}",
         "from_name": question.from_name,
         "to_name": question.to_name,

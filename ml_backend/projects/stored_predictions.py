@@ -8,13 +8,13 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ml_backend.errors import StorageError
+from ml_backend.prediction_item import PredictionItem, StoredItem
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows, write_whole
 
@@ -22,7 +22,7 @@ _CHUNK = 1 << 16
 _NOTHING = (b"", 0)
 
 
-def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
+def save(data_dir: Path, project: str, prediction: PredictionItem) -> None:
     """`prediction`: the item as it was pushed, with its task and model version. Raises StorageError."""
     path = _path(data_dir, project, prediction["model_version"], prediction["task"])
     text = json.dumps({key: value for key, value in prediction.items() if key != "task"}).encode()
@@ -30,10 +30,10 @@ def save(data_dir: Path, project: str, prediction: Mapping[str, Any]) -> None:
     write_whole(path, content, "A prediction")
 
 
-def load(data_dir: Path, project: str, version: str, task: int) -> dict[str, Any] | None:
+def load(data_dir: Path, project: str, version: str, task: int) -> StoredItem | None:
     """The prediction; None when there is none or its file is damaged."""
     content, _ = _read(_path(data_dir, project, version, task))
-    prediction: dict[str, Any] | None = json.loads(content) if content else None
+    prediction: StoredItem | None = json.loads(content) if content else None
     return prediction
 
 

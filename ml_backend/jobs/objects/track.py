@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.videos import begin, inspect_once, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.predictions import GivenPrediction
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length
@@ -41,6 +41,7 @@ from ml_backend.objects.keyframes import thin
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.onebox import track_from_box
 from ml_backend.objects.people import PeopleDetector
+from ml_backend.prediction_item import PredictionItem, StoredItem
 from ml_backend.projects import registry, stored_predictions, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.queueing.job_limits import allow_for_video
@@ -112,7 +113,7 @@ def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bo
         # What a model says of an answered task is there to be reviewed; it often comes before the tracks.
         if number is None and (said.drawn or (there and version != KEYFRAMES_VERSION)):
             if not there:
-                nothing = {"task": task.id, "model_version": version, "score": 0.0, "result": []}
+                nothing: PredictionItem = {"task": task.id, "model_version": version, "score": 0.0, "result": []}
                 return push_one(work, with_tracks(work, task, nothing))
             number = int(there[-1]["id"])
         shown = next((each for each in there if each["id"] == number), None)
@@ -126,11 +127,15 @@ def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bo
         return True
 
 
-def _kept(work: ProjectWork, version: str, task: Task, shown: dict[str, Any]) -> dict[str, Any]:
+def _kept(work: ProjectWork, version: str, task: Task, shown: GivenPrediction) -> PredictionItem:
     """A prediction as it was pushed; where its file is lost, as Label Studio has it."""
     kept = stored_predictions.load(work.context.settings.data_dir, work.key, version, task.id)
     score = shown.get("score")
-    there = {"model_version": version, "score": float(score) if score is not None else 0.0, "result": shown["result"]}
+    there: StoredItem = {
+        "model_version": version,
+        "score": float(score) if score is not None else 0.0,
+        "result": shown["result"],
+    }
     return {**(kept or there), "task": task.id}
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
 from ml_backend.learning.whole_video import WholeHead
+from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.video.timeline import read_timeline
 from sampling.candidates import unit
@@ -77,7 +77,7 @@ class Predicted:
     task: Task
     parts: tuple[tuple[ProjectWork, Part], ...]
 
-    def item(self) -> dict[str, Any]:
+    def item(self) -> PredictionItem:
         """One prediction for Label Studio, with the regions of all questions."""
         found: list[tuple[Question, Prediction]] = []
         for work, part in self.parts:

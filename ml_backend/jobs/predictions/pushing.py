@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.jobs.videos import note
 from ml_backend.labelstudio.tasks import Task
+from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects import stored_predictions
 from ml_backend.projects.stored_predictions import PLACED
 from sampling.task_order import least_certain_first, score_among, sketch
@@ -49,7 +49,7 @@ class Held:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, item: Mapping[str, Any], embedding: NDArray[np.float32]) -> None:
+    def add(self, item: PredictionItem, embedding: NDArray[np.float32]) -> None:
         """`item`: a prediction whose score is the model's certainty. `embedding`: (d,) of what the model is least certain of."""
         try:
             self._file.write(json.dumps(item) + "\n")
@@ -61,7 +61,7 @@ class Held:
 
     def scored(
         self, data_dir: Path, project: str, version: str, alone: contextlib.AbstractContextManager[None]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[PredictionItem]:
         """The predictions as they were added, each with the score that puts its task into the order of usefulness.
 
         The order of the `project`'s tasks by this `version` is kept, within `alone`.
@@ -79,7 +79,8 @@ class Held:
         except OSError as error:
             raise self._full(error) from error
         for line, score in zip(self._file, scores, strict=True):
-            yield {**json.loads(line), "score": round(float(score), 6)}
+            item: PredictionItem = json.loads(line)
+            yield {**item, "score": round(float(score), 6)}
 
     def _full(self, error: OSError) -> StorageError:
         return StorageError(
@@ -88,7 +89,7 @@ class Held:
         )
 
 
-def among(data_dir: Path, project: str, item: Mapping[str, Any], embedding: NDArray[np.float32]) -> dict[str, Any]:
+def among(data_dir: Path, project: str, item: PredictionItem, embedding: NDArray[np.float32]) -> PredictionItem:
     """The prediction of a task that came later, with the score that puts it among those of its version; these stay.
 
     `item`, `embedding`: as in `Held.add`. Raises StorageError.
@@ -120,7 +121,7 @@ def pushing(work: ProjectWork) -> contextlib.AbstractContextManager[None]:
     return project_lock(work.context.redis, work.context.settings.data_dir, work.key, "push")
 
 
-def push_lacking(work: ProjectWork, items: Sequence[Mapping[str, Any]]) -> Pushed:
+def push_lacking(work: ProjectWork, items: Sequence[PredictionItem]) -> Pushed:
     """Stores those predictions, all of one version, whose tasks are there and have none of it, and keeps them for `/predict`.
 
     To be called within `pushing`: whether a task lacks its prediction is asked where nobody else can make it.
@@ -138,7 +139,7 @@ def push_lacking(work: ProjectWork, items: Sequence[Mapping[str, Any]]) -> Pushe
     return Pushed(tuple(item["task"] for item in stored), refused)
 
 
-def push_one(work: ProjectWork, item: Mapping[str, Any]) -> bool:
+def push_one(work: ProjectWork, item: PredictionItem) -> bool:
     """Stores one prediction as `push_lacking` does; whether its task had none of its version.
 
     Raises Gone when the task was deleted meanwhile, and PredictionRefused.
@@ -153,7 +154,7 @@ def push_one(work: ProjectWork, item: Mapping[str, Any]) -> bool:
     return False
 
 
-def renew(work: ProjectWork, task: Task, item: Mapping[str, Any] | None) -> bool:
+def renew(work: ProjectWork, task: Task, item: PredictionItem | None) -> bool:
     """Puts the prediction of a task that shows another video in the place of the old one of its version, so that whoever has it
     open can still submit, and deletes those of our other versions. `item` None: it needs none. Returns whether it has one.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from ml_backend.errors import CustomModelError, StorageError, VideoError
 from ml_backend.jobs.backlog import make_again
@@ -23,6 +22,7 @@ from ml_backend.jobs.training.labelled import annotated_tasks
 from ml_backend.jobs.videos import begin, inspect_once
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
+from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects import registry, task_view
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.job_limits import allow
@@ -138,7 +138,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     """Predicts and stores; a video that cannot be used, or a prediction that Label Studio does not take, is left out and named.
     Returns how many tasks got theirs. Raises CustomModelError when a researcher's file fails of all."""
     annotated = {each.task.id: each for each in annotated_tasks(work)}
-    items: list[dict[str, Any]] = []
+    items: list[PredictionItem] = []
     left_out: dict[int, str] = {}
     failures: list[CustomModelError] = []
     works = work.context.studio.predictions.versions(work.id).get(version, 0) > 0
@@ -146,7 +146,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     data_dir, by_number = work.context.settings.data_dir, {task.id: task for task in tasks}
     begin(work, tasks)
 
-    def push(some: list[dict[str, Any]]) -> int:
+    def push(some: list[PredictionItem]) -> int:
         with pushing(work):
             done = push_lacking(work, [with_tracks(work, by_number[item["task"]], item) for item in some])
         left_out.update({task: str(error) for task, error in done.refused.items()})
@@ -194,7 +194,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     return pushed
 
 
-def _item(work: ProjectWork, found: Predicted) -> dict[str, Any]:
+def _item(work: ProjectWork, found: Predicted) -> PredictionItem:
     """What is to be pushed of a task; what a page draws of it is kept."""
     task_view.save(work.context.settings.data_dir, work.key, found.view())
     return found.item()

@@ -66,9 +66,11 @@ def _improve_suggestions(work: ProjectWork, task: Task, features: VideoFeatures)
         asked = Asked(work.context.settings.data_dir, work.key)
         chosen = not_asked_yet(asked, task.id, features, backbone.keys, grid, chosen, good)
     item = prediction_json(suggestion(task.id, studio_frames(grid, chosen)), work.question)
-    stored = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id) or {}
+    stored = stored_predictions.load(work.context.settings.data_dir, work.key, KEYFRAMES_VERSION, task.id)
     # Those of another video of the task stay.
-    item["result"] += [one for one in stored.get("result") or [] if one["from_name"] != work.question.from_name]
+    item["result"] += [
+        one for one in (stored["result"] if stored else []) if one["from_name"] != work.question.from_name
+    ]
     with pushing(work):
         item = with_tracks(work, task, item)
         work.context.studio.predictions.replace(number, item)

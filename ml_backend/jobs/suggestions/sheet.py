@@ -36,8 +36,10 @@ def sheet(context: JobContext, project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     task = context.studio.tasks.get(work.id, task_number)
     video = task_video(context, work.question, task, context.progress)
-    shown = stored_predictions.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id) or {}
-    asked = [region.start for region in parse_regions(shown.get("result") or [], work.question)][:_MOST_SUGGESTED]
+    shown = stored_predictions.load(context.settings.data_dir, project_key, KEYFRAMES_VERSION, task.id)
+    asked = [region.start for region in parse_regions(shown["result"] if shown else [], work.question)][
+        :_MOST_SUGGESTED
+    ]
     with naming(task, work.question, video):
         timeline = read_timeline(video.path)
         grid = studio_grid(timeline, work.question.framerate_of(task.data))

@@ -138,9 +138,7 @@ def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> d
     versions = {found.version for found in ids if found is not None and found.version is not None}
     found: dict[str, Region] = {}
     for version in sorted(versions):
-        prediction: Mapping[str, Any] | None = stored_predictions.load(
-            data_dir, work.key, str(version), annotated.task.id
-        )
+        prediction = stored_predictions.load(data_dir, work.key, str(version), annotated.task.id)
         if prediction is not None:
             found.update({region.id: region for region in parse_regions(prediction["result"], work.question)})
     for result in annotated.shown:

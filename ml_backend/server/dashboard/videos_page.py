@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from flask import abort, render_template, request
 from markupsafe import Markup
@@ -13,6 +12,7 @@ from werkzeug.wrappers import Response
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
+from ml_backend.prediction_item import StoredItem
 from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view, tracks
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
@@ -232,7 +232,7 @@ def _regions(project: ProjectPage, task: int, version: str) -> tuple[Region, ...
     return _parsed(project, found) if found else ()
 
 
-def _parsed(project: ProjectPage, prediction: dict[str, Any]) -> tuple[Region, ...]:
+def _parsed(project: ProjectPage, prediction: StoredItem) -> tuple[Region, ...]:
     return parse_regions(prediction.get("result") or [], project.question) if project.question else ()
 
 
@@ -242,7 +242,7 @@ def _sure(project: ProjectPage, task: int, view: TaskView | None) -> float | Non
     return _certainty(found, view) if found else None
 
 
-def _certainty(prediction: dict[str, Any], view: TaskView | None) -> float | None:
+def _certainty(prediction: StoredItem, view: TaskView | None) -> float | None:
     """How sure the model is of the whole video, which the score of a prediction says unless it was put back behind others."""
     if view is not None and view.certainty is not None and view.version == prediction.get("model_version"):
         return view.certainty
