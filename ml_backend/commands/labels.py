@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +15,8 @@ from rich.text import Text
 
 from ml_backend.commands.backend import Backend
 from ml_backend.commands.terminal import terminal
-from ml_backend.errors import SettingsError, StorageError
+from ml_backend.commands.track_statistics import Whose, print_tracks, write_file
+from ml_backend.errors import SettingsError
 from ml_backend.projects.label_report import Account, parse_account
 from ml_backend.projects.reports import QualityReport, parse_quality
 from ml_backend.settings import Settings
@@ -117,15 +116,58 @@ def _kappa(kappa: float | None) -> str:
 def stats(
     project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
     geo: Annotated[Path | None, typer.Option(help="Write where the videos were taken to this GeoJSON file.")] = None,
+    tracks: Annotated[bool, typer.Option("--tracks", help="Where tracked objects went instead: a row each.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="With --tracks: write a CSV file instead of printing.")
+    ] = None,
+    zone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --tracks: a part of the picture in percent, NAME=left,top,width,height or NAME=x,y x,y x,y; "
+            "may be given several times."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--bin", min=0.1, help="With --tracks: a row for every so many seconds.")
+    ] = None,
+    cm_per_width: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-6,
+            help="With --tracks: how many centimeters the picture is wide; without it lengths are in picture widths.",
+        ),
+    ] = None,
+    contact: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="With --tracks: two are in contact when their centers are nearer than this, in body lengths."
+        ),
+    ] = 1.0,
+    pairs: Annotated[bool, typer.Option("--pairs", help="With --tracks: a row for each two individuals.")] = False,
+    source: Annotated[
+        Whose, typer.Option(help="With --tracks: whose tracks; both takes people's where they have submitted some.")
+    ] = Whose.BOTH,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tasks by state, and annotations by annotator, label and day, with the time they took. Exit code 1 when Label Studio or
-    the file refuses. Example: coldblitz stats 1 --geo places.geojson"""
+    """Tasks by state, and annotations by annotator, label and day, with the time they took. With --tracks: distance, speed, visits to
+    zones, and contacts of tracked objects. Exit code 1 when Label Studio or the file refuses.
+    Example: coldblitz stats 1 --tracks --zone "nest=0,0,25,30" --bin 60 -o tracks.csv"""
     from ml_backend.labelstudio.addresses import task_page
     from ml_backend.labelstudio.label_config import parse_label_config
     from ml_backend.labelstudio.studio import LabelStudio
     from ml_backend.stats import count, geojson
 
+    if tracks:
+        from ml_backend.export.track_statistics import Wanted
+        from ml_backend.geometry.zones import Zone
+
+        if geo is not None:
+            raise SettingsError("--geo and --tracks are two questions.", "Give one of them at a time.")
+        zones = tuple(map(Zone.parse, zone or ()))
+        print_tracks(project, Wanted(source.value, zones, seconds, contact, cm_per_width, pairs), output, as_json)
+        return
+    if output is not None or zone or seconds is not None or pairs:
+        raise SettingsError("--output, --zone, --bin, and --pairs are about tracks.", "Add --tracks.")
     if geo is not None and geo.exists():
         raise SettingsError(f"{geo} already exists.", "Remove it, or give another name.")
     settings = Settings.from_environment()
@@ -136,7 +178,7 @@ def stats(
         found = count(work, config, studio.annotations.author_names())
     if geo is not None:
         places = geojson(work, lambda task: task_page(studio.url, project, task))
-        _write(geo, places)
+        write_file(geo, json.dumps(places, ensure_ascii=False, indent=1))
     console = terminal()
     if as_json:
         console.print_json(json.dumps(asdict(found)))
@@ -144,18 +186,6 @@ def stats(
     _tell(console, found)
     if geo is not None:
         console.print(f"{len(places['features'])} of {found.tasks} tasks have a place: {geo}", markup=False)
-
-
-def _write(path: Path, content: Mapping[str, object]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}).", "Free up disk space, or give another name."
-        ) from error
 
 
 def _tell(console: Console, found: Stats) -> None:

@@ -124,6 +124,14 @@ def at_pictures(track: Track, grid: StudioGrid) -> Floats:
     return found
 
 
+def meant_boxes(track: Track, last: StudioFrame, aspect: float) -> tuple[NDArray[np.int64], Floats]:
+    """(n,) the Label Studio frames up to `last` in which a box was meant, see `Track.meant`, and (n, 4) the part of the picture in which
+    it lies, in percent; NaN where that is outside. `aspect`: width / height of the picture."""
+    spans = [np.arange(start, end + 1) for start, end in track.meant(last)]
+    frames = np.concatenate(spans).astype(np.int64) if spans else np.empty(0, np.int64)
+    return frames, upright(track.boxes(frames), aspect)
+
+
 def upright(boxes: Floats, aspect: float) -> Floats:
     """(k, 4) the part of a picture in which each of `boxes` (k, 5) lies: x, y, width, height in percent; NaN where none does.
 
