@@ -107,3 +107,20 @@ def predicted_id(version: str, number: int, start: int, end: int) -> str:
 def track_id(number: int) -> str:
     """Of the `number`th object of a video, from 1: the same whichever model predicts it, and however often."""
     return f"{_TRACK}{number}"
+
+
+_IMPORTED = "imported-track-"
+_IMPORTED_TRACK = re.compile(rf"{_IMPORTED}([1-9][0-9]{{0,17}})(_[0-9a-f]{{8}})?")
+
+
+def imported_track_id(number: int) -> str:
+    """Of the `number`th object of a video in a file that was imported: none of this backend's own tracks."""
+    return f"{_IMPORTED}{number}"
+
+
+def track_number(region: str) -> int | None:
+    """The number of an object within its video, where the region's id tells it: a track of this backend, or an imported one."""
+    if imported := _IMPORTED_TRACK.fullmatch(region):
+        return int(imported[1])
+    ours = RegionId.parse(region)
+    return ours.number if ours is not None else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,13 +16,22 @@ from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
 
 if TYPE_CHECKING:
+    from ml_backend.export.box_files import BoxForm
     from ml_backend.export.write import Bar
+    from ml_backend.export.write import Form as FrameForm
 
 
 class Form(StrEnum):
     IMAGEFOLDER = "imagefolder"
     HUGGINGFACE = "huggingface"
     CLIPS = "clips"
+    COCO = "coco"
+    YOLO = "yolo"
+    MOT = "mot"
+    CROPS = "crops"
+
+
+_BOXES = (Form.COCO, Form.YOLO, Form.MOT, Form.CROPS)
 
 
 class By(StrEnum):
@@ -34,15 +43,29 @@ class By(StrEnum):
 def export(
     project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="labels: .json, .csv or .parquet; pictures: .zip or a folder.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="labels: .json, .csv or .parquet; pictures: .zip or a folder; boxes: a folder, or .json for coco.",
+        ),
     ],
     form: Annotated[
         Form | None,
-        typer.Option("--as", help="Format for anything but a table of labels; the default is imagefolder."),
+        typer.Option(
+            "--as",
+            help="Format for anything but a table of labels; the default is imagefolder. Boxes: coco, yolo, mot, or crops, a "
+            "picture of each box.",
+        ),
     ] = None,
     source: Annotated[By, typer.Option(help="Whose labels.")] = By.BOTH,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Minimum confidence of a predicted label.")] = 0.0,
-    every: Annotated[int, typer.Option(min=1, help="Take every n-th frame of each label in a video.")] = 1,
+    every: Annotated[
+        int, typer.Option(min=1, help="Take every n-th frame of each label in a video; boxes: of each video.")
+    ] = 1,
+    key_frames: Annotated[
+        bool, typer.Option("--key-frames", help="Boxes: take only frames at which a box was placed.")
+    ] = False,
     max_per_label: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of frames per label, spread over all videos.")
     ] = None,
@@ -64,7 +87,7 @@ def export(
     preview: Annotated[bool, typer.Option("--preview", help="Print what would be written, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """A project's labels, people's and the model's, and the very frames they are about. An interrupted export goes on where
+    """A project's labels or boxes, people's and the model's, and the very frames they are about. An interrupted export goes on where
     it stopped when the command is given again. Exit code 1 when nothing could be written.
     Example: coldblitz export 1 -o frames.zip --every 5 --split 0.8,0.1,0.1"""
     from ml_backend.export.choose import Choice
@@ -73,11 +96,31 @@ def export(
     from ml_backend.jobs.context import JobContext
 
     context = JobContext(Settings.from_environment())
+    if form in _BOXES:
+        from ml_backend.export.boxed_tasks import BoxChoice, open_boxes
+        from ml_backend.export.boxes import write_boxes
+
+        _refuse({"--max-per-label": max_per_label, "--near": near, "--none": none}, "boxes")
+        boxes = BoxChoice(every, key_frames, source.value, min_confidence, _shares(split))
+        with _bar(as_json) as bar:
+            work = open_boxes(context, project, control)
+            told = write_boxes(work, output, cast("BoxForm", form.value), boxes, bar, license, preview=preview)
+        _tell(told, output, as_json)
+        return
+    _refuse({"--key-frames": key_frames}, "frames")
     work = open_work(context, project, control)
     choice = Choice(every, max_per_label, source.value, min_confidence, none, near, _shares(split))
     with _bar(as_json) as bar:
-        written = write_export(work, output, form.value if form else None, choice, bar, license, preview=preview)
+        written = write_export(
+            work, output, cast("FrameForm | None", form.value if form else None), choice, bar, license, preview=preview
+        )
     _tell(written, output, as_json)
+
+
+def _refuse(options: Mapping[str, object], what: str) -> None:
+    """Raises SettingsError for an option that would change nothing."""
+    if given := [option for option, value in options.items() if value]:
+        raise SettingsError(f"{' and '.join(given)} cannot be used when exporting {what}.", "Omit it.")
 
 
 def _shares(text: str | None) -> tuple[float, float, float] | None:

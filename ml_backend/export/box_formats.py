@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from typing import Any
 
@@ -20,7 +20,7 @@ PIXEL_DIGITS, SCORE_DIGITS, SHARE_DIGITS = 2, 4, 6
 @dataclass(frozen=True)
 class Box:
     """One object in one frame. `track`: its number in the video, from 1. `score`: 0..1. `left`, `top`, `width`, `height`: in
-    pixels, not rounded, inside the picture."""
+    pixels, not rounded, inside the picture. `source`: who says so, *human* or *model*; empty where all is a model's."""
 
     track: int
     label: str
@@ -29,6 +29,7 @@ class Box:
     top: float
     width: float
     height: float
+    source: str = ""
 
     def rounded(self) -> tuple[float, float, float, float]:
         """Left, top, width and height in hundredths of a pixel. Edges are rounded, so that the box stays in the picture."""
@@ -52,23 +53,38 @@ class BoxedFrame:
 
 
 @dataclass(frozen=True)
+class TrackOrigin:
+    """Where a track comes from. `region`: its id in Label Studio. `untouched`: a model drew it, and a person submitted it as it
+    was."""
+
+    region: str
+    label: str
+    source: str
+    untouched: bool = False
+
+
+@dataclass(frozen=True)
 class BoxedVideo:
     """A video's frames, in the order in which they are shown. `tracks`: the score of each of its tracks, by number, also of
-    those that are in none of the frames. `rate`: frames a second. `length`: how many frames the video has."""
+    those that are in none of the frames. `rate`: frames a second. `length`: how many frames the video has. `task`: whose video
+    it is. `origins`: of each track, where that is known."""
 
     name: str
     rate: float
     length: int
     tracks: Mapping[int, float]
     frames: tuple[BoxedFrame, ...]
+    task: int | None = None
+    origins: Mapping[int, TrackOrigin] = field(default_factory=dict)
 
 
 def coco(videos: Sequence[BoxedVideo], labels: Sequence[str], info: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's object detection format, with videos and tracks beside it.
 
     All ids count from 1; `category_id` is the position in `labels`. `track_id` is of one track in one video: numbers go on from
-    video to video. `bbox` and `area` are rounded to hundredths, the area being that of the rounded box, `score` to 4 digits and
-    `seconds` to 6. Raises ValueError for a label that is not among `labels`.
+    video to video. Where a box has a source, `label` and `source` stand beside it. `bbox` and `area` are rounded to hundredths,
+    the area being that of the rounded box, `score` to 4 digits and `seconds` to 6. Raises ValueError for a label that is not
+    among `labels`.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -77,7 +93,12 @@ def coco(videos: Sequence[BoxedVideo], labels: Sequence[str], info: Mapping[str,
     for number, video in enumerate(videos, start=1):
         first = before[number - 1]
         tracks += [
-            {"id": first + track, "video_id": number, "score": round(score, SCORE_DIGITS)}
+            {
+                "id": first + track,
+                "video_id": number,
+                "score": round(score, SCORE_DIGITS),
+                **({"number": track, **asdict(video.origins[track])} if track in video.origins else {}),
+            }
             for track, score in sorted(video.tracks.items())
         ]
         for frame in video.frames:
@@ -107,13 +128,20 @@ def coco(videos: Sequence[BoxedVideo], labels: Sequence[str], info: Mapping[str,
                         "segmentation": [],
                         "track_id": first + box.track,
                         "score": round(box.score, SCORE_DIGITS),
+                        **({"label": box.label, "source": box.source} if box.source else {}),
                     }
                 )
     return {
         "info": dict(info),
         "licenses": [],
         "videos": [
-            {"id": number, "name": video.name, "frames": video.length, "frame_rate": round(video.rate, 6)}
+            {
+                "id": number,
+                "name": video.name,
+                "frames": video.length,
+                "frame_rate": round(video.rate, 6),
+                **({"task": video.task} if video.task is not None else {}),
+            }
             for number, video in enumerate(videos, start=1)
         ],
         "images": images,
@@ -140,19 +168,18 @@ def yolo_lines(frame: BoxedFrame, labels: Sequence[str]) -> str:
     return _lines(rows)
 
 
-def yolo_data(labels: Sequence[str]) -> str:
-    """`data.yaml`, relative to its own folder. Names are written as JSON, which YAML reads whatever is in them."""
+def yolo_data(labels: Sequence[str], parts: Sequence[str] = ()) -> str:
+    """`data.yaml`, relative to its own folder; `parts`: folders in `images` where the pictures are split, of *train*, *val* and
+    *test*. Names are written as JSON, which YAML reads whatever is in them."""
     names = [f"  {number}: {json.dumps(name, ensure_ascii=False)}" for number, name in enumerate(labels)]
-    return _lines(
-        [
-            "train: images",
-            "# The same pictures, until some videos are set apart.",
-            "val: images",
-            f"nc: {len(labels)}",
-            "names:",
-            *names,
-        ]
-    )
+    places = {part: f"images/{part}" for part in parts} or {"train": "images"}
+    # A reader asks for both.
+    lines = [f"train: {places.get('train', next(iter(places.values())))}"]
+    if "val" not in places:
+        lines.append("# The same pictures, until some videos are set apart.")
+    lines.append(f"val: {places.get('val', places.get('train', next(iter(places.values()))))}")
+    lines += [f"test: {places['test']}"] if "test" in places else []
+    return _lines([*lines, f"nc: {len(labels)}", "names:", *names])
 
 
 def mot_lines(frames: Iterable[BoxedFrame], labels: Sequence[str]) -> str:

@@ -71,7 +71,8 @@ def plan(videos: Sequence[Video], choice: Choice) -> Plan:
     if not picked:
         raise nothing_to_export()
     groups = {video.task.id: video.group for video in videos}
-    parts = _split(picked, groups, choice) if choice.shares else {}
+    frames = {task: len(rows) for task, rows in picked.items()}
+    parts = split(frames, groups, choice.shares, choice.seed) if choice.shares else {}
     return Plan({task: tuple(rows) for task, rows in picked.items()}, parts)
 
 
@@ -144,30 +145,33 @@ def _limited(picked: Mapping[int, list[Picked]], most: int) -> dict[int, list[Pi
     return {task: sorted(kept[task], key=lambda row: (row.frame, row.label)) for task in sorted(kept)}
 
 
-def _split(picked: Mapping[int, Sequence[Picked]], groups: Mapping[int, str], choice: Choice) -> dict[int, Part]:
-    """A part for each task, the same for all tasks with the same video: each goes where most frames are still missing.
+def split(
+    frames: Mapping[int, int], groups: Mapping[int, str], shares: tuple[float, float, float], seed: int
+) -> dict[int, Part]:
+    """A part for each task of which `frames` says how many it gives, the same for all tasks with the same video: each goes where
+    most frames are still missing.
 
     Raises SettingsError when a part would stay empty.
     """
-    assert choice.shares is not None
-    frames: Counter[str] = Counter()
-    for task, rows in picked.items():
-        frames[groups[task]] += len(rows)
-    wanted = {part: share * sum(frames.values()) for part, share in zip(PARTS, choice.shares, strict=True) if share > 0}
-    if len(frames) < len(wanted):
+    of_group: Counter[str] = Counter()
+    for task, count in frames.items():
+        of_group[groups[task]] += count
+    total = sum(of_group.values())
+    wanted = {part: share * total for part, share in zip(PARTS, shares, strict=True) if share > 0}
+    if len(of_group) < len(wanted):
         raise SettingsError(
-            f"{len(frames)} videos cannot be split into {len(wanted)} parts.",
+            f"{len(of_group)} videos cannot be split into {len(wanted)} parts.",
             "Frames of one video must stay in one part. Label more videos, or omit --split.",
         )
 
     def order(group: str) -> tuple[int, str]:
-        return -frames[group], hashlib.sha256(f"{choice.seed} {group}".encode()).hexdigest()
+        return -of_group[group], hashlib.sha256(f"{seed} {group}".encode()).hexdigest()
 
     given: dict[str, Part] = {}
     missing = dict(wanted)
-    for left, group in zip(range(len(frames), 0, -1), sorted(frames, key=order), strict=True):
+    for left, group in zip(range(len(of_group), 0, -1), sorted(of_group, key=order), strict=True):
         empty = [part for part in wanted if part not in given.values()]
         part = max(empty if len(empty) >= left else wanted, key=lambda one: missing[one])
         given[group] = part
-        missing[part] -= frames[group]
-    return {task: given[groups[task]] for task in picked}
+        missing[part] -= of_group[group]
+    return {task: given[groups[task]] for task in frames}

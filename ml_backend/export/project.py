@@ -129,22 +129,28 @@ class Video:
     annotators: tuple[int, ...]
 
 
-def open_work(context: JobContext, number: int, control: str | None = None) -> ProjectWork:
-    """A project by its number, with its settings when the backend's Redis can be asked for them; about `control` if given.
-
-    Raises LabelStudioError, LabelConfigError when it has nothing to export, and SettingsError when it has no such control.
-    """
+def named_work(context: JobContext, number: int) -> ProjectWork:
+    """A project by its number, with its settings when the backend's Redis can be asked for them. Raises LabelStudioError."""
     project = context.studio.projects.get(number)
     known = None
     with suppress(RedisError):
         known = registry.recall(context.redis, str(project.key))
     settings = known.settings if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
-    work = ProjectWork(context, str(project.key), project, config, settings)
+    return ProjectWork(context, str(project.key), project, config, settings)
+
+
+def open_work(context: JobContext, number: int, control: str | None = None) -> ProjectWork:
+    """A project by its number for an export of frames; about `control` if given.
+
+    Raises LabelStudioError, LabelConfigError when it has nothing to export, and SettingsError when it has no such control.
+    """
+    work = named_work(context, number)
+    config = work.config
     if not config.questions:
         raise LabelConfigError(
-            "The label config only asks for boxes, and there is no export of boxes.",
-            "Export them in Label Studio.",
+            "The label config only asks for boxes, and this is an export of frames.",
+            "Export boxes with --as coco, yolo, mot or crops.",
         )
     if control is None:
         return work
@@ -169,7 +175,7 @@ def videos(work: ProjectWork, skipped: list[str], *, every_question: bool = Fals
     exclusive = _exclusive(work, asked, answers)
     for task, items, results in work.context.studio.annotations.beside_predictions(work.id, version):
         try:
-            timeline = _timeline(work, task)
+            timeline = timeline_of(work, task)
         except VideoError as error:
             log.warning("task %d is not exported: %s", task.id, error)
             skipped.append(f"Task {task.id} is left out: {error}")
@@ -185,7 +191,7 @@ def videos(work: ProjectWork, skipped: list[str], *, every_question: bool = Fals
             runs += [replace(run, control=own.question.from_name) if several else run for run in found]
             authors |= {a.author for a in annotations if a.author is not None}
         if runs:
-            name, group = video_name(task, work.question), _group(work, task)
+            name, group = video_name(task, work.question), group_of(work, task)
             shown = version if results else None
             yield Video(task, name, group, timeline, tuple(runs), shown, tuple(sorted(authors)))
 
@@ -229,12 +235,13 @@ def fetch(work: ProjectWork, video: Video) -> VideoFile:
     return task_video(work.context, work.question, video.task)
 
 
-def _group(work: ProjectWork, task: Task) -> str:
+def group_of(work: ProjectWork, task: Task) -> str:
+    """The same for tasks with the same video."""
     url = video_address(work.context, work.question, task).url
     return work.context.videos.content_of(url) or url
 
 
-def _timeline(work: ProjectWork, task: Task) -> Timeline:
+def timeline_of(work: ProjectWork, task: Task) -> Timeline:
     """From the cache when the video was embedded before: labels alone are exported without fetching it."""
     content, roi = (
         work.context.videos.content_of(video_address(work.context, work.question, task).url),

@@ -5,6 +5,7 @@ Each is written beside its place, under a name that ends in `.part`, and moved t
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,28 @@ from ml_backend.errors import SettingsError, StorageError
 
 # A folder that holds it was written here, and may be written again.
 MARK = ".coldblitz-export"
+
+
+# What another disk or less on this one mends, what another owner or mount does, and what another name does.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def unwritable(path: Path, error: OSError, rename: str = "give another name", then: str = "") -> StorageError:
+    """What to raise when `path`, or the file in it that `error` names, cannot be written, with the remedy that fits the reason.
+
+    `rename`: how a person gives another name. `then`: a sentence on what comes after.
+    """
+    if error.errno in _FULL:
+        remedy = f"Free up disk space, or {rename}."
+    elif error.errno in _FORBIDDEN:
+        remedy = f"Make the folder writable for this user, or {rename}."
+    else:
+        remedy = f"{rename[:1].upper()}{rename[1:]}."
+    name = error.filename if isinstance(error.filename, str | os.PathLike) else path
+    return StorageError(
+        f"{name} cannot be written ({error.strerror or error}).", " ".join(filter(None, (remedy, then)))
+    )
 
 
 @dataclass(frozen=True)
@@ -77,8 +100,8 @@ def _replaceable(output: Output) -> bool:
 
 
 @contextmanager
-def staged(outputs: Sequence[Output]) -> Iterator[Mapping[str, Path]]:
-    """Where to write each output, by its option; folders are there already.
+def staged(outputs: Sequence[Output], rename: str = "give another name") -> Iterator[Mapping[str, Path]]:
+    """Where to write each output, by its option; folders are there already. `rename`: as of `unwritable`.
 
     When the `with` block ends well, all of them replace what was at their places; when it does not, nothing is left of them.
     Raises StorageError when they cannot be written.
@@ -98,10 +121,7 @@ def staged(outputs: Sequence[Output]) -> Iterator[Mapping[str, Path]]:
                 _remove(output.path)
             os.replace(parts[output.option], output.path)
     except OSError as error:
-        raise StorageError(
-            f"{error.filename or outputs[0].path} cannot be written ({error.strerror}).",
-            "Free up disk space, or give another name.",
-        ) from error
+        raise unwritable(outputs[0].path, error, rename) from error
     finally:
         for part in parts.values():
             with suppress(OSError):

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from ml_backend.errors import SettingsError, StorageError
+from ml_backend.errors import SettingsError
+from ml_backend.export.staging import unwritable
 
 # What Windows, macOS or a shell would trip over.
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\s]+')
@@ -89,9 +90,8 @@ def opened(path: Path, fingerprint: str) -> Iterator[Target]:
                 yield target
         os.replace(part, path)
     except OSError as error:
-        raise StorageError(
-            f"{part} cannot be written ({error.strerror}).",
-            "Free up disk space, or give another name with -o. The same command continues where this one stopped.",
+        raise unwritable(
+            part, error, "give another name with -o", "The same command continues where this one stopped."
         ) from error
 
 

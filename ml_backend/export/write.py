@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ml_backend.errors import SettingsError, StorageError
+from ml_backend.errors import SettingsError
 from ml_backend.export.choose import Choice, narrow, nothing_to_export, plan
 from ml_backend.export.clips import clips, write_clips
 from ml_backend.export.dataset import Source, tree, write_dataset
 from ml_backend.export.project import Run, Video, fetch, videos
+from ml_backend.export.staging import unwritable
 from ml_backend.export.tables import writing
 from ml_backend.jobs.project import ProjectWork
 
@@ -95,9 +96,7 @@ def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool)
                     write(video)
             os.replace(part, output)
         except OSError as error:
-            raise StorageError(
-                f"{output} cannot be written ({error.strerror}).", "Free up disk space, or give another name with -o."
-            ) from error
+            raise unwritable(output, error, "give another name with -o") from error
         finally:
             part.unlink(missing_ok=True)
     return {"videos": len(found), "rows": rows}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,29 @@ def test_nor_is_a_folder_with_the_name_of_an_unfinished_one(outputs: tuple[Outpu
     check_outputs(outputs, [], overwrite=False)
     write(outputs, "one")
     assert not unfinished.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "Free up disk space, or give another name."),
+        (errno.EDQUOT, "Free up disk space, or give another name."),
+        (errno.EROFS, "Make the folder writable for this user, or give another name."),
+        (errno.EACCES, "Make the folder writable for this user, or give another name."),
+        (errno.ENAMETOOLONG, "Give another name."),
+        (errno.ENOTDIR, "Give another name."),
+    ],
+)
+def test_what_to_do_fits_the_reason(tmp_path: Path, number: int, said: str) -> None:
+    with pytest.raises(StorageError) as raised, staged([Output(tmp_path / "boxes.json", "--out", False)]):
+        raise OSError(number, os.strerror(number), str(tmp_path / "boxes.json.part"))
+    assert raised.value.message == f"{tmp_path / 'boxes.json.part'} cannot be written ({os.strerror(number)})."
+    assert raised.value.remedy == said
+
+
+def test_a_name_that_is_too_long_is_not_a_full_disk(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match=r"File name too long\)\. Give another name\."),
+        staged([Output(tmp_path / ("x" * 300), "--out", True)]),
+    ):
+        pass

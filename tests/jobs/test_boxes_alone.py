@@ -85,7 +85,7 @@ def test_a_box_teaches_no_head_and_is_not_told_as_a_problem(context: JobContext)
 def test_a_model_file_for_frames_and_an_export_of_frames_are_refused_with_the_reason(context: JobContext) -> None:
     with pytest.raises(LabelConfigError, match="custom-x-v1 labels frames, and the label config only asks for boxes"):
         predictor(open_project(context, KEY), "custom-x-v1")
-    with pytest.raises(LabelConfigError, match="no export of boxes"):
+    with pytest.raises(LabelConfigError, match=r"this is an export of frames\. Export boxes with --as coco"):
         open_work(context, 7)
 
 

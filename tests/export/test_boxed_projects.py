@@ -1,0 +1,434 @@
+"""Boxes of a project as files: whose they are, in which frames, and that the picture beside a box is the one that Label Studio shows
+with it."""
+
+from __future__ import annotations
+
+import configparser
+import errno
+import json
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from boxed_film import turn
+from boxed_project import HEIGHT, SIZE, WIDTH, add_video, boxed_project, key, numbered, predict, region, submit
+from numpy.typing import NDArray
+from studio import KEY, Studio
+from workroom import context, redis, redis_settings, studio
+
+from benchmarks.alignment.barcode import read_picture
+from benchmarks.alignment.clips import phone, uneven
+from benchmarks.alignment.encode import Recipe, encode, steady
+from ml_backend.errors import LabelConfigError, SettingsError, StorageError
+from ml_backend.export import box_files
+from ml_backend.export.box_files import BoxForm
+from ml_backend.export.boxed_tasks import BoxChoice, open_boxes
+from ml_backend.export.boxes import write_boxes
+from ml_backend.jobs.box_tracks import Drawn
+from ml_backend.jobs.context import JobContext
+from ml_backend.labelstudio.label_config import parse_label_config
+from ml_backend.labelstudio.tracks import read_tracks
+from ml_backend.projects import tracks
+from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
+
+__all__ = ["context", "redis", "redis_settings", "studio"]
+
+EVERYTHING = BoxChoice()
+Export = Callable[..., Any]
+WAY = [key(1, 10, 10, 20, 20), key(26, 60, 10, 20, 20, on=False)]
+FOUND = [key(5, 40, 50, 10, 20), key(15, 50, 50, 10, 20, on=False)]
+
+
+@pytest.fixture
+def project(studio: Studio, tmp_path: Path) -> Studio:
+    """Two videos of 50 frames: of the first a person has submitted a track, of the second a model has found one."""
+    boxed_project(studio)
+    film = numbered(tmp_path / "film.mp4")
+    add_video(studio, 1, film, name="one.mp4")
+    add_video(studio, 2, film, name="two.mp4")
+    submit(studio, 1, region("byhand", WAY))
+    predict(studio, 1, region("coldblitz-track-1", FOUND, origin=None, score=0.9))
+    predict(studio, 2, region("coldblitz-track-4", FOUND, "rat", origin=None, score=0.7))
+    return studio
+
+
+@pytest.fixture
+def export(context: JobContext, tmp_path: Path) -> Export:
+    def write(name: str, form: BoxForm = "coco", choice: BoxChoice = EVERYTHING, **more: Any) -> Any:
+        path = tmp_path / "out" / name
+        told = write_boxes(open_boxes(context, 7), path, form, choice, lambda text: lambda share: None, **more)
+        return told if path.suffix != ".json" or more.get("preview") else json.loads(path.read_text(encoding="utf-8"))
+
+    return write
+
+
+def by_frame(told: dict[str, Any], video: int = 1) -> dict[int, list[dict[str, Any]]]:
+    frames = {each["id"]: each["frame"] for each in told["images"] if each["video_id"] == video}
+    found: dict[int, list[dict[str, Any]]] = {frame: [] for frame in frames.values()}
+    for each in told["annotations"]:
+        if each["image_id"] in frames:
+            found[frames[each["image_id"]]].append(each)
+    return found
+
+
+def number_shown(path: Path) -> int | None:
+    return read_picture(np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8))
+
+
+def expected(frame: float, keys: Sequence[dict[str, Any]] = WAY) -> NDArray[np.float64]:
+    """Left, top, width, height in pixels that Label Studio draws at one of its frames."""
+    at = [each["frame"] for each in keys]
+    columns = [np.interp(frame, at, [each[name] for each in keys]) for name in ("x", "y", "width", "height")]
+    return np.array(columns) / 100 * (WIDTH, HEIGHT, WIDTH, HEIGHT)
+
+
+class TestWhose:
+    def test_a_persons_boxes_count_where_somebody_has_submitted_and_the_models_elsewhere(
+        self, project: Studio, export: Export
+    ) -> None:
+        told = export("boxes.json")
+        assert [(each["name"], each["task"]) for each in told["videos"]] == [("one.mp4", 1), ("two.mp4", 2)]
+        assert [each["name"] for each in told["categories"]] == ["mouse", "rat"]
+        mine, theirs = by_frame(told, 1), by_frame(told, 2)
+        assert sorted(mine) == list(range(26))
+        assert {(each["source"], each["label"], each["score"]) for of in mine.values() for each in of} == {
+            ("human", "mouse", 1.0)
+        }
+        for frame, [box] in mine.items():
+            assert box["bbox"] == pytest.approx(expected(frame + 1), abs=0.01)
+        assert sorted(theirs) == list(range(4, 15))
+        assert {(each["source"], each["label"], each["score"]) for of in theirs.values() for each in of} == {
+            ("model", "rat", 0.7)
+        }
+
+    def test_ids_of_tracks_stay(self, project: Studio, export: Export) -> None:
+        told = export("boxes.json")
+        assert [(each["number"], each["region"], each["source"]) for each in told["tracks"]] == [
+            (1, "byhand", "human"),
+            (4, "coldblitz-track-4", "model"),
+        ]
+        assert {each["track_id"] for each in told["annotations"]} == {each["id"] for each in told["tracks"]}
+
+    @pytest.mark.parametrize(
+        ("choice", "videos"),
+        [
+            (BoxChoice(sources="human"), ["one.mp4"]),
+            (BoxChoice(sources="model"), ["two.mp4"]),
+            (BoxChoice(min_confidence=0.71), ["one.mp4"]),
+            (BoxChoice(min_confidence=0.7), ["one.mp4", "two.mp4"]),
+        ],
+    )
+    def test_sources_and_confidence(
+        self, project: Studio, export: Export, choice: BoxChoice, videos: list[str]
+    ) -> None:
+        assert [each["name"] for each in export("boxes.json", choice=choice)["videos"]] == videos
+
+    def test_of_several_annotations_the_ground_truth_counts_else_the_newest_and_never_a_skipped_one(
+        self, project: Studio, export: Export
+    ) -> None:
+        moved = [key(3, 1, 1, 5, 5, on=False)]
+        submit(project, 1, region("newer", moved), when="2026-02-02T12:00:00Z")
+        submit(project, 1, region("skipped", FOUND), when="2026-02-03T12:00:00Z", was_cancelled=True)
+        assert export("a.json")["tracks"][0]["region"] == "newer"
+        project.tasks[1]["annotations"][0]["ground_truth"] = True
+        assert export("b.json")["tracks"][0]["region"] == "byhand"
+
+    def test_who_submits_no_box_says_that_there_is_none(self, project: Studio, export: Export) -> None:
+        project.tasks[1]["annotations"] = []
+        submit(project, 1)
+        assert [each["name"] for each in export("boxes.json")["videos"]] == ["two.mp4"]
+
+    def test_what_was_submitted_as_it_was_predicted_is_marked(self, project: Studio, export: Export) -> None:
+        project.tasks[1]["annotations"] = []
+        submit(project, 1, region("coldblitz-track-3", WAY, origin="prediction"), region("other", FOUND, None))
+        told = export("boxes.json", choice=BoxChoice(sources="human"))
+        assert [(each["number"], each["label"], each["untouched"]) for each in told["tracks"]] == [
+            (3, "mouse", True),
+            (4, "object", False),
+        ]
+        assert [each["name"] for each in told["categories"]] == ["mouse", "rat", "object"]
+
+    def test_a_region_that_cannot_be_read_is_told_and_the_others_are_there(
+        self, project: Studio, export: Export, tmp_path: Path
+    ) -> None:
+        project.tasks[1]["annotations"][0]["result"].append(region("broken", [{"frame": 3}]))
+        told = export("folder")
+        assert len(told["skipped"]) == 1
+        assert "“broken” on “box” cannot be read" in told["skipped"][0]
+        assert told["videos"] == 2
+
+    def test_a_video_that_cannot_be_had_is_told_and_the_others_are_there(self, project: Studio, export: Export) -> None:
+        del project.files["1.mp4"]
+        told = export("folder")
+        assert told["videos"] == 1
+        assert told["skipped"][0].startswith("Task 1 is left out: ")
+
+
+class TestDrawnBox:
+    """A box that somebody has drawn at one frame; Label Studio shows it to the end of the video."""
+
+    DRAWN = region("drawn", [key(10, 20, 20, 10, 10)], "rat")
+
+    @pytest.fixture
+    def drawn(self, project: Studio) -> Studio:
+        project.tasks[1]["annotations"] = []
+        submit(project, 1, self.DRAWN)
+        return project
+
+    def follow(self, context: JobContext, framerate: float = 25.0) -> None:
+        question = parse_label_config(str(context.studio.projects.get(7).label_config)).tracks[0]
+        [own] = read_tracks([self.DRAWN], question).tracks
+        mark = Drawn("box", own, None).mark
+        keys = ((5, 15.0, 20.0, 10.0, 10.0, True), (20, 30.0, 20.0, 10.0, 10.0, False))
+        found = StoredTrack(2, "box", keys, 0.6, "rat", mark)
+        kept = StoredTracks(Made(), (found,), {"box": (50, 2.0, framerate)}, 2)
+        tracks.save(context.settings.data_dir, KEY, 1, kept)
+
+    def test_means_its_frame(self, drawn: Studio, export: Export) -> None:
+        told = by_frame(export("boxes.json"))
+        assert list(told) == [9]
+        assert told[9][0]["source"] == "human"
+
+    def test_is_the_track_that_follows_it_where_there_is_one(
+        self, drawn: Studio, export: Export, context: JobContext
+    ) -> None:
+        self.follow(context)
+        told = export("boxes.json")
+        found = by_frame(told)
+        assert sorted(found) == list(range(4, 20))
+        assert {frame for frame, [box] in found.items() if box["source"] == "human"} == {9}
+        assert found[9][0]["bbox"] == pytest.approx([64, 36, 32, 18])
+        assert found[10][0]["score"] == 0.6
+        assert next((each["number"], each["region"], each["label"]) for each in told["tracks"]) == (2, "drawn", "rat")
+
+    def test_of_a_person_alone_it_still_means_its_frame(
+        self, drawn: Studio, export: Export, context: JobContext
+    ) -> None:
+        self.follow(context)
+        assert list(by_frame(export("boxes.json", choice=BoxChoice(sources="human")))) == [9]
+
+    def test_a_track_that_was_counted_at_another_rate_does_not_stand_for_it(
+        self, drawn: Studio, export: Export, context: JobContext
+    ) -> None:
+        self.follow(context, framerate=30.0)
+        assert list(by_frame(export("boxes.json"))) == [9]
+
+    def test_it_takes_the_place_of_what_was_found_of_the_same_object_but_not_of_what_a_person_changed(
+        self, drawn: Studio, export: Export, context: JobContext
+    ) -> None:
+        self.follow(context)
+        drawn.tasks[1]["annotations"] = []
+        submit(drawn, 1, region("coldblitz-track-2", WAY, origin="prediction"), self.DRAWN)
+        assert [each["region"] for each in export("a.json")["tracks"] if each["video_id"] == 1] == ["drawn"]
+        drawn.tasks[1]["annotations"] = []
+        submit(drawn, 1, region("coldblitz-track-2", WAY), self.DRAWN)
+        told = export("b.json")
+        assert [(each["number"], each["region"]) for each in told["tracks"] if each["video_id"] == 1] == [
+            (2, "coldblitz-track-2"),
+            (3, "drawn"),
+        ]
+
+
+RATES = [
+    ("29.97", steady(Fraction(30_000, 1001), 90), 29.97),
+    ("uneven", uneven(7, 60), 25.0),
+    ("phone", phone(90), 30.0),
+    ("slow file", steady(10, 30), 25.0),
+    ("low framerate", steady(50, 90), 25.0),
+]
+
+
+@pytest.mark.parametrize(("times", "fps"), [each[1:] for each in RATES], ids=[each[0] for each in RATES])
+def test_the_picture_of_a_box_is_the_one_that_label_studio_shows_with_it(
+    studio: Studio, export: Export, tmp_path: Path, times: list[Fraction], fps: float
+) -> None:
+    """Every frame says its own number, and every Label Studio frame has its own box: not one frame is off."""
+    boxed_project(studio)
+    encode(tmp_path / "film.mp4", Recipe(times, size=SIZE))
+    add_video(studio, 1, tmp_path / "film.mp4", fps=fps)
+    last = int(float(times[-1]) * fps)
+    way = [key(1, 0, 0, 20, 20), key(last, 80, 60, 20, 20, on=False)]
+    submit(studio, 1, region("byhand", way))
+    export("set")
+    told = json.loads((tmp_path / "out" / "set" / "annotations.json").read_text())
+    assert len(told["images"]) > 20
+    # Label Studio goes to (frame - 1) / fps, rounded to 2 ms, plus 2 ms: what is due then, and the first frame that shows it.
+    seeks = np.floor(np.arange(last) / fps / 0.002 + 0.5) * 0.002 + 0.002
+    due = np.searchsorted([float(each) for each in times], seeks, "right") - 1
+    shown, first = np.unique(due, return_index=True)
+    at = dict(zip(shown.tolist(), (first + 1).tolist(), strict=True))
+    off = 0
+    for image in told["images"]:
+        [box] = [each for each in told["annotations"] if each["image_id"] == image["id"]]
+        off += number_shown(tmp_path / "out" / "set" / "images" / image["file_name"]) != image["frame"]
+        assert image["seconds"] == pytest.approx(float(times[image["frame"]]), abs=1e-4)
+        if image["frame"] in at:
+            off += box["bbox"] != pytest.approx(expected(at[image["frame"]], way), abs=0.02)
+    assert off == 0
+    assert {image["frame"] for image in told["images"]} >= set(shown.tolist())
+
+
+class TestWhichFrames:
+    def test_every_so_many_of_those_with_a_box(self, project: Studio, export: Export) -> None:
+        told = export("boxes.json", choice=BoxChoice(every=10))
+        assert (sorted(by_frame(told, 1)), sorted(by_frame(told, 2))) == ([0, 10, 20], [4, 14])
+
+    def test_key_frames_alone(self, project: Studio, export: Export) -> None:
+        told = export("boxes.json", choice=BoxChoice(key_frames=True))
+        assert (sorted(by_frame(told, 1)), sorted(by_frame(told, 2))) == ([0, 25], [4, 14])
+
+    def test_gaps_stay_gaps_and_what_lies_beyond_the_end_or_the_picture_is_none(
+        self, project: Studio, export: Export
+    ) -> None:
+        project.tasks[1]["annotations"] = []
+        gap = [key(2, 5, 5, 9, 9), key(4, 5, 5, 9, 9, on=False), key(8, 5, 5, 9, 9), key(900, 5, 5, 9, 9, on=False)]
+        outside = region("outside", [key(1, 120, 5, 9, 9), key(50, 120, 5, 9, 9, on=False)])
+        over = region("over", [key(20, -5, 90, 10, 20, on=False)])
+        submit(project, 1, region("gap", gap), outside, over)
+        found = by_frame(export("boxes.json", choice=BoxChoice(sources="human")))
+        assert sorted(found) == [1, 2, 3, *range(7, 50)]
+        assert [each["bbox"] for each in found[19]][1] == [0, 162, 16, 18]
+
+    def test_a_turned_box_is_its_upright_hull(self, project: Studio, export: Export) -> None:
+        project.tasks[1]["annotations"] = []
+        submit(project, 1, region("turned", [key(3, 50, 20, 10, 10, turn=90, on=False)]))
+        [box] = by_frame(export("boxes.json", choice=BoxChoice(sources="human")))[2]
+        # 32 x 18 pixels, turned clockwise about its corner at 160, 36.
+        assert box["bbox"] == pytest.approx([142, 36, 18, 32])
+
+    def test_a_video_that_is_shown_turned(self, project: Studio, export: Export, tmp_path: Path) -> None:
+        turn(project.files["1.mp4"])
+        told = export("boxes.json")
+        assert {(each["width"], each["height"]) for each in told["images"]} == {(HEIGHT, WIDTH)}
+        [box] = by_frame(told)[0]
+        assert box["bbox"] == pytest.approx([18, 32, 36, 64])
+
+
+class TestForms:
+    def test_coco_with_pictures_a_card_and_a_file_for_each_part(
+        self, project: Studio, export: Export, tmp_path: Path
+    ) -> None:
+        project.files["2.mp4"] = numbered(tmp_path / "other.mp4", 40)
+        told = export("set", choice=BoxChoice(every=5, shares=(0.6, 0.4, 0.0)), license="cc-by-4.0")
+        out = tmp_path / "out" / "set"
+        parts = {name: json.loads((out / f"{name}.json").read_text()) for name in ("train", "val")}
+        assert [parts[name]["videos"][0]["name"] for name in parts] == ["one.mp4", "two.mp4"]
+        names = {image["file_name"] for each in parts.values() for image in each["images"]}
+        assert names == {path.name for path in (out / "images").iterdir()}
+        assert "one_task1_frame000005.jpg" in names
+        card = json.loads((out / "dataset.json").read_text())
+        assert card["license"] == "cc-by-4.0"
+        assert card["counts"] == told["counts"] == {"train": {"mouse": 6}, "val": {"rat": 3}}
+        assert [(each["source"], each["annotator"], each["version"]) for each in card["tasks"]] == [
+            ("human", 3, None),
+            ("model", None, "keyframes-v1"),
+        ]
+        assert "License: cc-by-4.0" in (out / "README.md").read_text()
+
+    def test_yolo(self, project: Studio, export: Export, tmp_path: Path) -> None:
+        project.files["2.mp4"] = numbered(tmp_path / "other.mp4", 40)
+        export("set", "yolo", BoxChoice(every=5, shares=(0.6, 0.4, 0.0)))
+        out = tmp_path / "out" / "set"
+        data = yaml.safe_load((out / "data.yaml").read_text())
+        assert (data["train"], data["val"], data["names"]) == ("images/train", "images/val", {0: "mouse", 1: "rat"})
+        [picture] = (out / "images" / "val").glob("*000009.jpg")
+        assert number_shown(picture) == 9
+        number, x, y, width, height = map(float, (out / "labels" / "val" / f"{picture.stem}.txt").read_text().split())
+        assert (number, width, height) == (1, 0.1, 0.2)
+        assert (x, y) == pytest.approx((0.5, 0.6))
+        for part in ("train", "val"):
+            pictures, labels = ({path.stem for path in (out / name / part).iterdir()} for name in ("images", "labels"))
+            assert pictures == labels
+
+    def test_mot_has_the_boxes_of_all_frames_and_the_pictures_that_are_asked_for(
+        self, project: Studio, export: Export, tmp_path: Path
+    ) -> None:
+        export("set", "mot", BoxChoice(every=5))
+        folder = tmp_path / "out" / "set" / "two_task2"
+        rows = np.loadtxt(folder / "gt" / "gt.txt", delimiter=",")
+        assert rows[:, 0].tolist() == list(range(5, 16))
+        assert set(rows[:, 1]) == {4}
+        assert [path.name for path in sorted((folder / "img1").iterdir())] == ["000005.jpg", "000010.jpg", "000015.jpg"]
+        assert number_shown(folder / "img1" / "000010.jpg") == 9
+        sequence = configparser.ConfigParser()
+        sequence.read(folder / "seqinfo.ini")
+        assert (sequence.getint("Sequence", "seqLength"), sequence.getint("Sequence", "imWidth")) == (50, WIDTH)
+
+    def test_crops_show_what_is_in_the_box_in_a_folder_of_its_label(
+        self, project: Studio, export: Export, tmp_path: Path
+    ) -> None:
+        told = export("set", "crops", BoxChoice(key_frames=True))
+        out = tmp_path / "out" / "set"
+        assert {str(path.relative_to(out)) for path in out.rglob("*.jpg")} == {
+            "mouse/one_task1_frame000000_track1.jpg",
+            "mouse/one_task1_frame000025_track1.jpg",
+            "rat/two_task2_frame000004_track4.jpg",
+            "rat/two_task2_frame000014_track4.jpg",
+        }
+        assert told["counts"] == {"": {"mouse": 2, "rat": 2}}
+        crop = cv2.imread(str(out / "mouse" / "one_task1_frame000000_track1.jpg"))
+        assert crop is not None
+        assert crop.shape == (36, 64, 3)
+        export("whole", "coco", BoxChoice(key_frames=True))
+        whole = cv2.imread(str(tmp_path / "out" / "whole" / "images" / "one_task1_frame000000.jpg"))
+        assert whole is not None
+        assert np.abs(whole[18:54, 32:96].astype(int) - crop).mean() < 2
+
+    def test_a_preview_writes_nothing(self, project: Studio, export: Export, tmp_path: Path) -> None:
+        told = export("set", preview=True)
+        assert (told["videos"], told["frames"], told["tree"]) == (2, 37, ["one.mp4  26", "two.mp4  11"])
+        assert not (tmp_path / "out").exists()
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("name", "form", "choice", "said"),
+        [
+            ("set.zip", "coco", BoxChoice(), "not written to a .zip file"),
+            ("set.json", "yolo", BoxChoice(), "Boxes as yolo are not written to a .json file"),
+            ("boxes.json", "coco", BoxChoice(shares=(0.5, 0.5, 0)), "--split needs a file for each part"),
+            ("set", "coco", BoxChoice(every=2, key_frames=True), "two ways to take frames"),
+            ("set", "coco", BoxChoice(min_confidence=0.8, sources="model"), "No box matches"),
+            ("set", "coco", BoxChoice(shares=(0.4, 0.3, 0.3)), "1 videos cannot be split into 3 parts"),
+        ],
+    )
+    def test_before_anything_is_written(
+        self, project: Studio, export: Export, tmp_path: Path, name: str, form: BoxForm, choice: BoxChoice, said: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=said):
+            export(name, form, choice)
+        assert not (tmp_path / "out").exists()
+
+    def test_what_is_there(self, project: Studio, export: Export) -> None:
+        export("set")
+        with pytest.raises(SettingsError, match="already exists"):
+            export("set")
+
+    def test_a_project_without_boxes_and_a_control_that_there_is_not(self, studio: Studio, context: JobContext) -> None:
+        with pytest.raises(LabelConfigError, match="no <VideoRectangle>"):
+            open_boxes(context, 7)
+        boxed_project(studio)
+        with pytest.raises(SettingsError, match="no boxes called “who”"):
+            open_boxes(context, 7, "who")
+
+    def test_a_full_disk_in_the_middle_leaves_nothing_and_says_so(
+        self, project: Studio, export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = box_files._Files.write
+        calls = []
+
+        def full(files: box_files._Files, path: Path, content: bytes) -> None:
+            calls.append(path)
+            if len(calls) > 30:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(files, path, content)
+
+        monkeypatch.setattr(box_files._Files, "write", full)
+        with pytest.raises(StorageError, match=r"No space left on device.*Free up disk space"):
+            export("set")
+        assert list((tmp_path / "out").iterdir()) == []
