@@ -1,7 +1,7 @@
 """python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …]
 
 How well objects are found and followed on drawn scenes whose every box is known, what that costs beside decoding alone, and how
-far one drawn box leads.
+far one drawn box leads, and how much work is left to people.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from statistics import mean, median
 from typing import Any
 
 from benchmarks.measured import machine, share, table, when_and_where, write_into
+from benchmarks.objects.effort import RIGHT, effort
 from benchmarks.objects.scenes import HEIGHT, SCENES, Filmed, film
 from benchmarks.objects.scores import keyframe_costs, tracking_scores
 from ml_backend.objects.boxes import Track
@@ -26,6 +27,8 @@ from ml_backend.video.timeline import read_timeline
 
 Report = dict[str, Any]
 _FEW = 4
+# The overlap by which tracks are matched elsewhere.
+_COARSE = 0.5
 _COLUMNS = ("hota", "deta", "assa", "idf1", "mota")
 
 
@@ -52,6 +55,8 @@ def main() -> None:
 def measure(folder: Path, names: list[str], repeats: int) -> Report:
     scenes: dict[str, Report] = {}
     one_box: list[Report] = []
+    work: list[tuple[int, int]] = []
+    coarse: list[tuple[int, int]] = []
     for scene in SCENES:
         if scene.name not in names:
             continue
@@ -59,11 +64,15 @@ def measure(folder: Path, names: list[str], repeats: int) -> Report:
         filmed = film(scene, folder)
         timeline = read_timeline(filmed.path)
         found = find_tracks(filmed.path, timeline, MotionDetector())
+        actions, by_hand = effort(filmed.truth, found, filmed.frames)
+        work.append((actions, by_hand))
+        coarse.append(effort(filmed.truth, found, filmed.frames, _COARSE))
         scenes[scene.name] = {
             "subjects": scene.subjects,
             **tracking_scores(filmed.truth, found, filmed.frames),
             **keyframe_costs(found, filmed.frames - 1),
             "keyframes_per_100_frames_of_truth": keyframe_costs(filmed.truth, 0)["keyframes_per_100_frames"],
+            "effort_ratio": actions / by_hand,
             **speed(filmed, repeats),
         }
         one_box.append(from_one_box(filmed))
@@ -82,7 +91,13 @@ def measure(folder: Path, names: list[str], repeats: int) -> Report:
             for key in ("hota", "by_looks_hota", "seconds_per_minute_of_video", "by_looks_seconds_per_minute_of_video")
         }
         | {"worst_hota": min(row["hota"] for row in one_box)},
+        "effort_ratio": _ratio(work),
+        "effort_ratio_coarse": _ratio(coarse),
     }
+
+
+def _ratio(work: list[tuple[int, int]]) -> float:
+    return sum(actions for actions, _ in work) / sum(by_hand for _, by_hand in work)
 
 
 def speed(filmed: Filmed, repeats: int) -> Report:
@@ -147,11 +162,12 @@ def as_text(report: Report) -> str:
             f"{row['id_switches']}",
             f"{row['keyframes_per_100_frames']:.1f}",
             share(row["worst_iou"]),
+            share(row["effort_ratio"]),
             f"{100 * row['fps_share']:.0f} %",
         ]
         for name, row in report["scenes"].items()
     ]
-    head = ["scene", "HOTA", "DetA", "AssA", "IDF1", "MOTA", "switches", "key frames", "worst IoU", "speed"]
+    head = ["scene", "HOTA", "DetA", "AssA", "IDF1", "MOTA", "switches", "key frames", "worst IoU", "effort", "speed"]
     one = report["track_from_one_box"]
     from_one = f"From one box: HOTA {share(one['hota'])} ({share(one['by_looks_hota'])} by looks alone), "
     from_one += f"{one['seconds_per_minute_of_video']:.1f} s a minute of video."
@@ -161,6 +177,8 @@ def as_text(report: Report) -> str:
             "",
             f"Key frames: per 100 frames of a track. Speed: of decoding and scaling alone, at {HEIGHT} lines.",
             from_one,
+            f"Effort: actions until all tracks are right (IoU of {RIGHT:g}), of those that drawing them takes: "
+            f"{share(report['effort_ratio'])} in all scenes; until an IoU of {_COARSE:g}, {share(report['effort_ratio_coarse'])}.",
             f"{when_and_where()}.",
         ]
     )
