@@ -171,14 +171,15 @@ def as_text(report: Report) -> str:
     one = report["track_from_one_box"]
     from_one = f"From one box: HOTA {share(one['hota'])} ({share(one['by_looks_hota'])} by looks alone), "
     from_one += f"{one['seconds_per_minute_of_video']:.1f} s a minute of video."
+    left = f"Effort: actions until all tracks are right (IoU of {RIGHT:g}), of those that drawing them takes: "
+    left += f"{share(report['effort_ratio'])} in all scenes; until {_COARSE:g}, {share(report['effort_ratio_coarse'])}."
     return "\n".join(
         [
             *table(head, rows),
             "",
             f"Key frames: per 100 frames of a track. Speed: of decoding and scaling alone, at {HEIGHT} lines.",
             from_one,
-            f"Effort: actions until all tracks are right (IoU of {RIGHT:g}), of those that drawing them takes: "
-            f"{share(report['effort_ratio'])} in all scenes; until an IoU of {_COARSE:g}, {share(report['effort_ratio_coarse'])}.",
+            left,
             f"{when_and_where()}.",
         ]
     )
