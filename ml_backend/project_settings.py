@@ -9,6 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from ml_backend.detector_names import wrong_detector
 from ml_backend.errors import SettingsError
 from ml_backend.roi import RegionOfInterest
 
@@ -63,10 +64,10 @@ class ProjectSettings:
     `blitz`: how Blitz learns. `companion`: whether suggested frames are images in a project of their own, too.
     `resolution`: side of the square picture that the backbone sees, in pixels. `roi`: the part of each picture that is looked
     at, all of it when unset; a task's data may have one of its own.
-    `detector`: what finds objects in a project with boxes; with `none` no track is predicted. `smallest_box`, `largest_box`: of a
-    found box's area in percent of the picture's. `max_tracks`: in one video, the surest first. `track_iou`: how well what Label
-    Studio draws between key frames overlaps with what was found, at least. `model_score_threshold`: boxes and tracks that are
-    less sure are left out; the attribute of the control when unset.
+    `detector`: what finds objects in a project with boxes, as in `detector_names`; with `none` no track is predicted.
+    `smallest_box`, `largest_box`: of a found box's area in percent of the picture's. `max_tracks`: in one video, the surest
+    first. `track_iou`: how well what Label Studio draws between key frames overlaps with what was found, at least.
+    `model_score_threshold`: boxes and tracks that are less sure are left out; the attribute of the control when unset.
     """
 
     sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
@@ -85,7 +86,7 @@ class ProjectSettings:
     resolution: Literal[160, 224, 320] = 160
     roi: RegionOfInterest | None = None
     # Trainings, which know their settings by their `repr`, learn nothing from boxes.
-    detector: Literal["motion", "people", "none"] = field(default="motion", repr=False)
+    detector: str = field(default="motion", repr=False)
     smallest_box: float = field(default=0.0, repr=False)
     largest_box: float = field(default=100.0, repr=False)
     max_tracks: int = field(default=50, repr=False)
@@ -172,6 +173,8 @@ def _valid(
 
 
 def _problem(name: str, value: object, hint: Any) -> str | None:
+    if name == "detector":
+        return wrong_detector(value)
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         return (

@@ -42,6 +42,7 @@ class Settings:
     backbone: str = "mobilenet_v2"
     backbone_weights: str = "default"
     backbone_license: str | None = None
+    detector_license: str | None = None
     device: str = "auto"
     custom_model: Path | None = None
     text_model: str | None = None
@@ -118,6 +119,7 @@ class Settings:
             backbone=environment.get("BACKBONE") or cls.backbone,
             backbone_weights=environment.get("BACKBONE_WEIGHTS") or cls.backbone_weights,
             backbone_license=environment.get("BACKBONE_LICENSE") or None,
+            detector_license=environment.get("DETECTOR_LICENSE") or None,
             device=environment.get("DEVICE") or cls.device,
             custom_model=Path(custom).expanduser().absolute() if (custom := environment.get("CUSTOM_MODEL")) else None,
             text_model=environment.get("TEXT_MODEL") or None,

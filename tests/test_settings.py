@@ -40,6 +40,7 @@ class TestEnvironment:
                 "BACKBONE": "resnet18",
                 "BACKBONE_WEIGHTS": "none",
                 "BACKBONE_LICENSE": "cc-by-nc-4.0",
+                "DETECTOR_LICENSE": "agpl-3.0",
                 "DEVICE": "cpu",
                 "CUSTOM_MODEL": "/srv/model.py",
                 "TEXT_MODEL": "/srv/clip",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,17 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_backend.commands.terminal import progress_bars, terminal
+from ml_backend.detector_names import NONE, wrong_detector
 from ml_backend.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ml_backend.export.pseudo_labels import Bar, VideoReport
-
-
-class Seer(StrEnum):
-    MOTION = "motion"
-    PEOPLE = "people"
+    from ml_backend.objects.choosing import Places
 
 
 class BoxFormat(StrEnum):
@@ -36,8 +34,15 @@ def pseudo_label(
     videos: Annotated[list[Path], typer.Argument(help="Video files.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="COCO: a .json file; YOLO and MOT: a folder.")],
     detector: Annotated[
-        Seer, typer.Option(help="motion: whatever moves, called object; people: who stands or walks, called person.")
-    ] = Seer.MOTION,
+        str,
+        typer.Option(
+            help="motion: whatever moves, called object; people: who stands or walks, called person; a network: "
+            "torchvision/NAME or hf/NAME; your own: custom:FILE."
+        ),
+    ] = "motion",
+    weights: Annotated[
+        Path | None, typer.Option(help="With a network: its weights; the default fetches them once.")
+    ] = None,
     form: Annotated[BoxFormat, typer.Option("--format", help="Format of the boxes.")] = BoxFormat.COCO,
     every: Annotated[
         int | None, typer.Option(min=1, help="Take every n-th frame; the default is about one per second.")
@@ -73,8 +78,9 @@ def pseudo_label(
     """Boxes and tracks to train a detector with, from videos alone: no Label Studio, no server. Exit code 1 when a video could
     not be read. Example: coldblitz pseudo-label films/*.mp4 --detector motion --out coco.json --images frames"""
     from ml_backend.export.box_frames import FrameChoice
-    from ml_backend.export.pseudo_labels import DETECTORS, Job
+    from ml_backend.export.pseudo_labels import Job
     from ml_backend.export.pseudo_labels import pseudo_label as run
+    from ml_backend.objects.choosing import make_detector
     from ml_backend.objects.detector import Limits
 
     if every is not None and key_frames:
@@ -85,14 +91,33 @@ def pseudo_label(
         )
     if form is BoxFormat.COCO and out.suffix.lower() != ".json":
         raise SettingsError(f"{out} does not end in .json.", "Write --out coco.json, or choose another --format.")
-    labels = _labels(classes, DETECTORS[detector.value]().names)
+    name, places = _detector(detector, weights)
+    words = tuple(each.partition("=")[0] for each in classes or ())
+    labels = _labels(classes, make_detector(name, places, words).names)
     limits = Limits(min_score, min_size, max_size, labels)
     choice = FrameChoice(every, key_frames, not keep_bad, near, boxed_only)
-    job = Job(out, detector.value, form.value, limits, choice, images, drawn, overwrite)
+    job = Job(out, name, form.value, limits, choice, images, drawn, overwrite, places, words)
     with _bars(as_json) as bar:
         reports = run(videos, job, bar)
     _tell(reports, out, as_json)
     raise SystemExit(1 if any(report.error for report in reports) else 0)
+
+
+def _detector(detector: str, weights: Path | None) -> tuple[str, Places]:
+    """Its name, and where it is found. A researcher's file may lie anywhere."""
+    from ml_backend.objects.choosing import Places, is_network
+
+    kind, named, path = detector.partition(":")
+    file = Path(path).expanduser()
+    name = f"custom:{file.name}" if kind == "custom" and named else detector
+    problem = "there would be nothing to write" if name == NONE else wrong_detector(name)
+    if problem is not None:
+        raise SettingsError(f"--detector {detector} cannot be used: {problem}.", "Choose another one.")
+    if weights is not None and not is_network(name):
+        raise SettingsError(f"--weights changes nothing with --detector {detector}.", "Leave it out.")
+    accepted = os.environ.get("DETECTOR_LICENSE") or None
+    files, device = (file.parent if named else Path()), os.environ.get("DEVICE") or "auto"
+    return name, Places(files=files, device=device, accepted=accepted, given=weights and weights.expanduser())
 
 
 def _labels(classes: Sequence[str] | None, names: Sequence[str]) -> Mapping[str, str] | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend import __version__
-from ml_backend.errors import SettingsError, VideoError
+from ml_backend.errors import CustomModelError, SettingsError, VideoError
 from ml_backend.export.box_formats import (
     Box,
     BoxedFrame,
@@ -31,10 +31,9 @@ from ml_backend.export.box_frames import Chosen, Figures, FrameChoice, choose
 from ml_backend.export.staging import Output, check_outputs, staged
 from ml_backend.export.target import stem
 from ml_backend.objects.boxes import Track, in_pixels
+from ml_backend.objects.choosing import Places, make_detector
 from ml_backend.objects.detector import Detector, Limits
 from ml_backend.objects.finder import Scaled, TrackFinder
-from ml_backend.objects.motion import MotionDetector
-from ml_backend.objects.people import PeopleDetector
 from ml_backend.video.container import readable, readable_path
 from ml_backend.video.demux import demux
 from ml_backend.video.inspection import inspect
@@ -45,7 +44,6 @@ Format = Literal["coco", "yolo", "mot"]
 # Called with what is being done and how much there is of it; returns what is called with how much is done.
 Bar = Callable[[str, int], Callable[[int], None]]
 
-DETECTORS: Mapping[str, Callable[[], Detector]] = {"motion": MotionDetector, "people": PeopleDetector}
 # Kinds of findings about what a file lacks.
 _INCOMPLETE = {"broken-tail"}
 _OUT, _IMAGES, _DRAWN = "--out", "--images", "--drawn"
@@ -58,9 +56,9 @@ _SHADES = ((56, 56, 255), (49, 210, 207), (10, 249, 72), (255, 194, 0), (199, 55
 class Job:
     """What is to be made of videos.
 
-    `detector`: a key of `DETECTORS`. `limits`: which of its boxes count, under which labels. `form`: of what is written to `out`:
-    a JSON file, or a folder. `images`: with COCO, a folder for the pictures; the other formats have them always. `drawn`: a
-    folder for pictures with the boxes drawn in.
+    `detector`: as in `choosing`, found and run as `places` says. `words`: what it is to look for, if it reads text. `limits`:
+    which of its boxes count, under which labels. `form`: of what is written to `out`: a JSON file, or a folder. `images`: with
+    COCO, a folder for the pictures; the other formats have them always. `drawn`: a folder for pictures with the boxes drawn in.
     """
 
     out: Path
@@ -71,12 +69,18 @@ class Job:
     images: Path | None = None
     drawn: Path | None = None
     overwrite: bool = False
+    places: Places = field(default_factory=Places)
+    words: tuple[str, ...] = ()
+
+    def make_detector(self) -> Detector:
+        """A new one for each video. Raises WeightsError, SettingsError and CustomModelError."""
+        return make_detector(self.detector, self.places, self.words, self.limits.least_score or None)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All that a box may be called."""
         known = self.limits.labels
-        return tuple(dict.fromkeys(known.values() if known is not None else DETECTORS[self.detector]().names))
+        return tuple(dict.fromkeys(known.values() if known is not None else self.make_detector().names))
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -136,7 +140,7 @@ def pseudo_label(videos: Sequence[Path], job: Job, bar: Bar) -> list[VideoReport
     for path, name, begin in zip(paths, names, begins, strict=True):
         try:
             seen.append(_look(path, name, begin, job, bar))
-        except VideoError as error:
+        except (VideoError, CustomModelError) as error:
             reports[begin] = VideoReport(name, error=str(error))
     if seen:
         with staged(job.outputs) as places:
@@ -177,7 +181,7 @@ def _look(path: Path, name: str, begin: str, job: Job, bar: Bar) -> _Seen:
         scaled, figures = Scaled(_JUDGED_SIDE), Figures()
         sizes: list[Size] = []
         step = bar(f"{name}: detecting", len(timeline))
-        with TrackFinder(timeline, DETECTORS[job.detector](), job.limits) as finder:
+        with TrackFinder(timeline, job.make_detector(), job.limits) as finder:
             for index, coded in decode_whole(opened, timeline):
                 finder.see(index, coded.frame)
                 # Frames that do not decode have the size of the one before.

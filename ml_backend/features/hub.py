@@ -121,13 +121,13 @@ def digest_of(files: list[Path]) -> str:
     return whole.hexdigest()[:12]
 
 
-def needed(module: str, extra: str) -> Any:
-    """The module, which comes with an extra. Raises WeightsError when it is not installed."""
+def needed(module: str, extra: str, by: str = "BACKBONE") -> Any:
+    """The module, which comes with an extra. Raises WeightsError, which says `by` what it is needed, when it is not installed."""
     try:
         return __import__(module)
     except ImportError as error:
         raise WeightsError(
-            f"BACKBONE needs {module}, which is not installed ({error}).",
+            f"{by} needs {module}, which is not installed ({error}).",
             f"Install it next to Coldblitz: pip install 'coldblitz[{extra}]'.",
         ) from error
 
@@ -194,9 +194,14 @@ def _of_folder(name: str, folder: Path, source: str, licence: str) -> Weights:
     if folder / WEIGHTS not in files or folder / CONFIG not in files:
         missing = WEIGHTS if folder / WEIGHTS not in files else CONFIG
         raise WeightsError(f"{folder} has no {missing}.", _remedy(name.partition("/")[0]))
+    return Weights(folder, digest_of(files), source=source, licence=licence_of(folder) or licence)
+
+
+def licence_of(folder: Path) -> str:
+    """Of a model's folder, by its usual short name; empty where nobody says. Raises WeightsError."""
     said = config_of(folder)
     own = str(said.get("pretrained_cfg", {}).get("license") or _OWN_LICENCES.get(str(said.get("model_type")), ""))
-    return Weights(folder, digest_of(files), source=source, licence=_readme_licence(folder) or own or licence)
+    return _readme_licence(folder) or own
 
 
 def _readme_licence(folder: Path) -> str:

@@ -52,7 +52,7 @@ def settle(model: nn.Module, side: int) -> None:
 
 def _torchvision(name: str, weights: Weights, largest: int) -> nn.Module:
     path = weights.path
-    state = None if path is None else _state(path, _remedy(name))
+    state = None if path is None else state_dict(path, _remedy(name))
     options: dict[str, Any] = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     if state is not None and name == "vit_h_14" and "encoder.pos_embedding" in state:
         # There are weights for pictures of 224 and of 518.
@@ -86,7 +86,7 @@ def _timm(name: str, weights: Weights, largest: int) -> nn.Module:
     overlay = dict(about)
     state: dict[str, Tensor] = {}
     if path is not None:
-        state = _state(path, _remedy(name))
+        state = state_dict(path, _remedy(name))
         classes = _classes(state, known.get("classifier"))
         # Asked for as many classes as the weights have, timm takes them only when every layer fits.
         overlay |= {"num_classes": classes, "label_offset": 0}
@@ -196,7 +196,7 @@ def _fitted(name: str, path: Path, load: Callable[[], Any], let: type[Exception]
         raise WeightsError(f"The weights in {path} do not fit {name}.", _remedy(name)) from error
 
 
-def _state(path: Path, remedy: str) -> dict[str, Tensor]:
+def state_dict(path: Path, remedy: str) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             found: dict[str, Tensor] = load_file(path)

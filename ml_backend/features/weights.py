@@ -60,13 +60,18 @@ def find_weights(name: str, weights: str, cache_dir: Path | None, accepted: str 
     `accepted`: a licence that the admin has read. Raises WeightsError, also for weights that need such a word.
     """
     found = _find(name, weights, cache_dir)
-    if not _FREE.fullmatch(found.licence.lower()) and found.licence.lower() != (accepted or "").lower():
+    if not is_free(found.licence) and found.licence.lower() != (accepted or "").lower():
         raise WeightsError(
             f"The weights of {name} are under the license {found.licence}, which may not allow what you do with them.",
             f"Read it ({found.source}), and set BACKBONE_LICENSE={found.licence} if it does, or choose another BACKBONE.",
         )
     # Older versions took its height for its channels: what they have stored and converted is not used.
     return replace(found, digest=f"{found.digest}-nhwc") if name.startswith("swin_") else found
+
+
+def is_free(licence: str) -> bool:
+    """Whether it allows every use that gives credit; so does one that nobody names."""
+    return _FREE.fullmatch(licence.lower()) is not None
 
 
 def file_name(name: str, digest: str) -> str:
@@ -106,14 +111,12 @@ def _other(name: str) -> str:
 
 
 def _default(name: str, url: str, cache_dir: Path | None) -> Weights:
-    file = url.rsplit("/", 1)[-1]
     licence = "cc-by-nc-4.0" if name in _SWAG else "bsd-3-clause"
-    places = [_torch_cache(), *([cache_dir] if cache_dir else [])]
-    for place in places:
-        if (place / file).is_file():
-            return Weights(place / file, digest(place / file), None, licence, url)
+    path, target = cached(url, cache_dir)
+    if path is not None:
+        return Weights(path, digest(path), None, licence, url)
     try:
-        path = _download(url, places[-1] / file)
+        path = download(url, target)
     except (requests.RequestException, OSError, ValueError) as error:
         return Weights(
             None, "untrained", untrained_warning(f"{url} could not be fetched ({transport.why(error, url)[0]})", name)
@@ -129,14 +132,24 @@ def untrained_warning(reason: str, name: str) -> str:
     )
 
 
+def cached(url: str, cache_dir: Path | None) -> tuple[Path | None, Path]:
+    """The file of torchvision's weights at `url`, None when it was not fetched yet; and where it is to be put."""
+    places = [_torch_cache(), *([cache_dir] if cache_dir else [])]
+    files = [place / url.rsplit("/", 1)[-1] for place in places]
+    return next((file for file in files if file.is_file()), None), files[-1]
+
+
 def _torch_cache() -> Path:
     """Where torch.hub keeps what it downloads."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("TORCH_HOME") or Path(cache) / "torch") / "hub" / "checkpoints"
 
 
-def _download(url: str, target: Path) -> Path:
-    """torchvision's file names end in the first digits of their SHA-256."""
+def download(url: str, target: Path) -> Path:
+    """Fetches torchvision's weights, whose file names end in the first digits of their SHA-256, into `target`.
+
+    Raises requests.RequestException, OSError, and ValueError when it is another file.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{uuid.uuid4().hex}.part")
     digest = hashlib.sha256()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_backend.jobs.backlog import WINDOW
+from ml_backend.jobs.detectors import chosen_score, state_of_detector
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio import box_track
 from ml_backend.labelstudio.box_track import KeyFrame
@@ -36,9 +37,8 @@ def are_wanted(work: ProjectWork) -> bool:
 
 
 def least_score(work: ProjectWork, question: Question) -> float:
-    """What is less sure is not shown: by the extra params, else by the attribute of the control."""
-    chosen = work.settings.model_score_threshold
-    return chosen if chosen is not None else question.score_threshold or 0.0
+    """What is less sure is not shown."""
+    return chosen_score(work, question) or 0.0
 
 
 def state_of(work: ProjectWork) -> str:
@@ -53,6 +53,7 @@ def state_of(work: ProjectWork) -> str:
             each.framerate,
             least_score(work, each),
             *(each.labels if len(each.labels) == 1 else ()),
+            *state_of_detector(work, each),
         ]
         for each in work.config.tracks
     ]
@@ -101,8 +102,10 @@ def _items(stored: StoredTracks, question: Question, task: Task) -> list[ResultI
 
 
 def as_shown(track: StoredTrack, labels: Sequence[str] = ()) -> box_track.Track:
-    """As Label Studio has it. `labels`: those that the task may get; where there is only one, what nobody has named is that."""
-    named = (track.label,) if track.label in labels else labels if len(labels) == 1 else ()
+    """As Label Studio has it. `labels`: those that the task may get: what a person has said, else what the detector took it for;
+    where there is only one, what nobody has named is that."""
+    said = next((each for each in (track.label, track.detected) if each in labels), None)
+    named = (said,) if said is not None else labels if len(labels) == 1 else ()
     keys = (KeyFrame(StudioFrame(frame), x, y, w, h, enabled=enabled) for frame, x, y, w, h, enabled in track.keys)
     return box_track.Track(track_id(track.number), tuple(keys), tuple(filter(None, named)), track.score, "prediction")
 
@@ -233,5 +236,6 @@ def made_by_task(work: ProjectWork) -> dict[int, Made]:
 
 def tell(work: ProjectWork, made: Mapping[int, Made]) -> None:
     """Tells the admin which tasks have no tracks, and why."""
-    told = [each.problem for _, each in sorted(made.items()) if each.problem]
+    # What is wrong with the detector is the same for all of them.
+    told = dict.fromkeys(each.problem for _, each in sorted(made.items()) if each.problem)
     registry.set_problems(work.context.redis, work.key, "tracks", told)

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
-from ml_backend.objects.boxes import Detections, clipped
+from ml_backend.objects.boxes import Detections, clipped, iou_matrix
 
 Picture = NDArray[np.uint8]
 # More boxes in one picture are no answer, and would take the tracker's time.
 MOST_BOXES = 1000
 # A box that leaves the picture by more than its whole width or height is in pixels, or in percent.
 _FARTHEST = 1.0
+# Boxes of one label that overlap by more are one object.
+_REPEATED = 0.7
 
 
 class Detector(Protocol):
@@ -64,7 +66,17 @@ class Limits:
             return found if keep.all() else found.at(keep)
         known = self.labels
         left = found.at(keep & np.array([name in known for name in found.names], np.bool_))
-        return replace(left, names=tuple(known[name] for name in left.names))
+        return _without_repeats(replace(left, names=tuple(known[name] for name in left.names)))
+
+
+def _without_repeats(found: Detections) -> Detections:
+    """Without boxes that overlap with a surer one of the same label: several classes may have become one."""
+    kept: list[int] = []
+    overlap = iou_matrix(found.boxes, found.boxes)
+    for at in np.argsort(-found.scores, kind="stable").tolist():
+        if not any(overlap[at, other] > _REPEATED and found.names[at] == found.names[other] for other in kept):
+            kept.append(at)
+    return found if len(kept) == len(found) else found.at(np.array(sorted(kept), np.int64))
 
 
 def detect(detector: Detector, pictures: Sequence[Picture], limits: Limits) -> list[Detections]:

@@ -37,6 +37,7 @@ ProblemSource = Literal[
     "companion video",
     "connection",
     "controls",
+    "detector",
     "finetune",
     "label config",
     "labels",

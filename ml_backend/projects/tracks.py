@@ -23,9 +23,9 @@ Key = tuple[int, float, float, float, float, bool]
 @dataclass(frozen=True)
 class StoredTrack:
     """One object. `number`: its own within the video. `control`: the name of the control whose boxes these are. `keys`:
-    ascending. `label`: what a person has called it. `drawn`: the box that it follows, see `StoredTracks.said`; empty for one that the
-    detector found.
-    `replaced`: whether another one of the same object is shown instead.
+    ascending. `label`: what a person has called it. `detected`: the label that the detector took it for. `drawn`: the box that it
+    follows, see `StoredTracks.said`; empty for one that the detector found. `replaced`: whether another one of the same object
+    is shown instead.
     """
 
     number: int
@@ -35,6 +35,7 @@ class StoredTrack:
     label: str | None = None
     drawn: str = ""
     replaced: bool = False
+    detected: str | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,41 @@ def test_it_says_what_it_has_written(film: Path, tmp_path: Path) -> None:
     assert [each["name"] for each in json.loads((tmp_path / "coco.json").read_text())["categories"]] == ["ball"]
 
 
+def test_a_researchers_detector_may_lie_anywhere(film: Path, tmp_path: Path) -> None:
+    file = Path(__file__).resolve().parents[2] / "docs" / "custom-models" / "red_things.py"
+    told = run(film, "--detector", f"custom:{file}", "-o", tmp_path / "coco.json", "--class", "red thing=ball")
+    assert told.exit_code == 0, told.output
+    assert "ball [x].mp4: 4 frames, 4 boxes, 1 tracks" in told.output
+    coco = json.loads((tmp_path / "coco.json").read_text())
+    assert coco["info"]["detector"] == "custom:red_things.py"
+    assert [each["name"] for each in coco["categories"]] == ["ball"]
+
+
+def test_a_detector_that_fails_on_a_video_leaves_it_out(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("labels = ['cat']\ndef detect(frames):\n    return 1 / 0\n")
+    told = run(film, "--detector", f"custom:{tmp_path / 'mine.py'}", "-o", tmp_path / "coco.json")
+    assert told.exit_code == 1
+    assert "ball [x].mp4 is left out: mine.py, line 3: ZeroDivisionError" in told.output
+    assert not (tmp_path / "coco.json").exists()
+
+
+def test_a_network_runs_with_weights_of_this_machine(film: Path, tmp_path: Path) -> None:
+    import torch
+    from torchvision import models
+
+    name = "ssdlite320_mobilenet_v3_large"
+    model = models.get_model(name, weights=None, weights_backbone=None, num_classes=3)
+    torch.save(model.state_dict(), tmp_path / "mine.pth")
+    (tmp_path / "mine.json").write_text('{"labels": ["mouse", "rat"]}')
+    chosen = ("--detector", f"torchvision/{name}", "--weights", tmp_path / "mine.pth")
+    told = run(film, *chosen, "-o", tmp_path / "coco.json", "--every", "50")
+    assert told.exit_code == 0, told.output
+    categories = json.loads((tmp_path / "coco.json").read_text())["categories"]
+    assert [each["name"] for each in categories] == ["mouse", "rat"]
+    refused = run(film, *chosen, "-o", tmp_path / "other.json", "--class", "cat")
+    assert "It has mouse, rat" in str(refused.exception)
+
+
 def test_a_broken_video_is_one_sentence_and_exit_code_1(film: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
@@ -73,6 +108,11 @@ def test_what_is_there_is_refused_unless_it_may_be_overwritten(film: Path, tmp_p
         (["--class", "object="], "no name behind"),
         (["--class", "object=mouse", "--class", "object=rat"], "given twice"),
         (["--detector", "people", "--class", "object"], "It has person"),
+        (["--detector", "yolo"], "is not one of 'motion'"),
+        (["--detector", "none"], "nothing to write"),
+        (["--detector", "torchvision/fcos"], "torchvision has no detector 'fcos'; use fcos_resnet50_fpn"),
+        (["--detector", "custom:mine.pt"], "is not the name of a .py or .onnx file"),
+        (["--weights", "mine.pth"], "--weights changes nothing with --detector motion"),
         (["--images", "yolo", "--format", "yolo"], "changes nothing"),
     ],
 )

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ml_backend.errors import CustomModelError, VideoError
+from ml_backend.errors import ColdblitzError, CustomModelError, SettingsError, VideoError, WeightsError
 from ml_backend.jobs.box_tracks import (
     Drawn,
     Said,
     are_wanted,
-    least_score,
     made_by_task,
     said_of,
     state_of,
@@ -21,6 +20,7 @@ from ml_backend.jobs.box_tracks import (
     with_tracks,
 )
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.detectors import allow_for_detector, detector_for
 from ml_backend.jobs.job import job
 from ml_backend.jobs.objects.track_numbers import joined, named, numbered
 from ml_backend.jobs.pinning import pin
@@ -40,7 +40,6 @@ from ml_backend.objects.finder import EVERYTHING, Scaled, find_tracks
 from ml_backend.objects.keyframes import thin
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.onebox import track_from_box
-from ml_backend.objects.people import PeopleDetector
 from ml_backend.prediction_item import PredictionItem, StoredItem
 from ml_backend.projects import registry, stored_predictions, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
@@ -49,10 +48,6 @@ from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, st
 from ml_backend.video.whole_frames import decode_whole
 from ml_backend.wording import counted
 
-_DETECTORS: dict[str, type[MotionDetector] | type[PeopleDetector]] = {
-    "motion": MotionDetector,
-    "people": PeopleDetector,
-}
 # Its last digit is a ten-thousandth of a pixel in a picture of 1,000.
 _DIGITS = 5
 
@@ -72,10 +67,12 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
     made = Made(state_of(work), said.marks)
     try:
         inspect_once(work, task)
-        stored = replace(_tracked(work, task, said, before), made=made)
-    except (CustomModelError, VideoError) as error:
+        stored, wrong = _tracked(work, task, said, before)
+        stored = replace(stored, made=replace(made, problem=_problem(work, task, wrong)))
+    except VideoError as error:
         if error.passes:
             raise
+        wrong = None
         problem = f"Task {task.id} has no tracks: {error}"
         stored = StoredTracks(replace(made, problem=problem), highest=before.highest if before else 0)
     given = _give(work, task, stored, said)
@@ -83,13 +80,30 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
         tell(work, made_by_task(work))
     if given and registry.active_version(context.redis, project_key) is None:
         pin(work, KEYFRAMES_VERSION)
+    if wrong is not None and wrong.setting:
+        # It is tried again when this installation has started anew, or the weights are there.
+        raise wrong
     return stored.made.problem or f"found {counted(len(stored.shown), 'track')} in the video of task {task.id}"
+
+
+def _problem(work: ProjectWork, task: Task, wrong: ColdblitzError | None) -> str:
+    """What the admin is told of a detector that could not be used, or not on this video; the same for all tasks if it is the same."""
+    if wrong is None:
+        return ""
+    if isinstance(wrong, _FailedHere):
+        return f"Task {task.id} has no new tracks: {wrong}"
+    return f"No tracks are predicted by the detector {work.settings.detector}: {wrong}"
+
+
+class _FailedHere(CustomModelError):
+    """A detector that was loaded has failed on one video."""
 
 
 def _take_away(work: ProjectWork, task: Task) -> str:
     """Takes the task's tracks out of its prediction, unless somebody works on it, and forgets them."""
     data_dir, predictions = work.context.settings.data_dir, work.context.studio.predictions
     version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
+    registry.set_problems(work.context.redis, work.key, "detector", [])
     with pushing(work):
         number = predictions.untouched(work.id, task.id, version)
         shown = next((each for each in predictions.of(task.id) if each["id"] == number), None)
@@ -166,7 +180,9 @@ class _Video:
         index = self.grid.index(frame)
         return track_from_box(self.path, self.grid.timeline, index, box, label, moving=self.moving)
 
-    def stored(self, track: Track, label: str | None = None, drawn: str = "") -> StoredTrack | None:
+    def stored(
+        self, track: Track, label: str | None = None, drawn: str = "", detected: str | None = None
+    ) -> StoredTrack | None:
         """The key frames of a track, without a number; None where Label Studio shows no frame of it."""
         dense = np.full((len(self.grid.timeline), 4), np.nan)
         dense[track.frames] = track.boxes
@@ -177,12 +193,18 @@ class _Video:
             for key in thin(frames, rows[frames - 1].astype(np.float32), self.least)
         ]
         score = round(min(max(float(track.score), 0.0), 1.0), 4)
-        return StoredTrack(0, self.question.from_name, tuple(keys), score, label, drawn) if keys else None  # type: ignore[arg-type]
+        if not keys:
+            return None
+        return StoredTrack(0, self.question.from_name, tuple(keys), score, label, drawn, detected=detected)  # type: ignore[arg-type]
 
 
-def _tracked(work: ProjectWork, task: Task, said: Said, before: StoredTracks | None) -> StoredTracks:
-    """The task's tracks, without what they were made from. What is known already is not looked for again. Raises VideoError
-    and CustomModelError."""
+def _tracked(
+    work: ProjectWork, task: Task, said: Said, before: StoredTracks | None
+) -> tuple[StoredTracks, ColdblitzError | None]:
+    """The task's tracks, without what they were made from. What is known already is not looked for again. With them why the
+    detector could not be used, if so: what was found before stays, and drawn boxes are followed. Raises VideoError and
+    DeviceFull."""
+    wrong: ColdblitzError | None = None
     known = before if before is not None and before.made.state == state_of(work) and not before.made.problem else None
     old = before.tracks if before is not None else ()
     highest = before.highest if before is not None else 0
@@ -204,7 +226,11 @@ def _tracked(work: ProjectWork, task: Task, said: Said, before: StoredTracks | N
             else:
                 # Two controls on one video ask for two kinds of objects, which a detector does not tell apart.
                 again = question.video in looked_at
-                found = numbered([] if again else _found(work, video), of_control, len(grid), highest)
+                try:
+                    found = numbered([] if again else _found(work, video), of_control, len(grid), highest)
+                except (CustomModelError, WeightsError, SettingsError) as error:
+                    wrong = error
+                    found = [each for each in of_control if not each.drawn]
             looked_at.add(question.video)
             followed = _followed(video, drawn, said, of_control, anew=known is None)
         own = named(joined(found, followed, len(grid), max([highest, *(each.number for each in found)])), said)
@@ -212,14 +238,20 @@ def _tracked(work: ProjectWork, task: Task, said: Said, before: StoredTracks | N
         every += own
         length = Length.of(grid)
         lengths[control] = length.frames, length.duration, length.framerate
-    return StoredTracks(Made(), tuple(every), lengths, highest)
+    return StoredTracks(Made(), tuple(every), lengths, highest), wrong
 
 
 def _found(work: ProjectWork, video: _Video) -> list[StoredTrack]:
-    detector: Detector = _DETECTORS[work.settings.detector]()
-    least = least_score(work, video.question)
-    limits = Limits(least, work.settings.smallest_box, work.settings.largest_box, most_tracks=work.settings.max_tracks)
-    stored = (video.stored(each) for each in video.find(detector, limits) if each.score >= least)
+    """Raises WeightsError, SettingsError, CustomModelError, DeviceFull and VideoError."""
+    chosen = detector_for(work, video.question)
+    registry.set_problems(work.context.redis, work.key, "detector", chosen.told)
+    allow_for_detector(work, chosen.detector, video.path)
+    least = chosen.limits.least_score
+    try:
+        found = [each for each in video.find(chosen.detector, chosen.limits) if each.score >= least]
+    except CustomModelError as error:
+        raise _FailedHere(error.message, error.remedy) from error
+    stored = (video.stored(each, detected=each.label if chosen.meant else None) for each in found)
     return [each for each in stored if each is not None]
 
 

@@ -3,11 +3,8 @@ mistakes named by file and line."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import tempfile
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
 from ml_backend.project_settings import SUFFIXES
+from ml_backend.researcher_files import blamed, checked_labels, described, import_file, normalized
 
 OnePicture = Callable[[str], tuple[str, float]]
 
@@ -62,6 +60,7 @@ Pictures = NDArray[np.uint8]
 Predict = Callable[[Pictures], Any]
 
 DEFAULT_SIZE = 224
+_EXAMPLE = '{"labels": ["…"], "size": 224, "mean": [0, 0, 0], "std": [1, 1, 1], "activation": "softmax"}'
 
 
 class Learning(NamedTuple):
@@ -98,7 +97,7 @@ def loaded(file: Path, words: tuple[str, ...]) -> Parts:
 
 
 def _from_python(file: Path, words: tuple[str, ...]) -> Parts:
-    module = _import(file)
+    module = import_file(file)
     with blamed(file):
         size = _size(getattr(module, "input_size", DEFAULT_SIZE), file)
         labels = getattr(module, "labels", None)
@@ -107,9 +106,9 @@ def _from_python(file: Path, words: tuple[str, ...]) -> Parts:
     if callable(predict):
         if not isinstance(labels, list | tuple):
             raise CustomModelError(f"{file.name} has no list called labels.", 'Add labels = ["…", "…"] to it.')
-        return Parts(_labels(labels, file), size, predict, learning, unfit)
+        return Parts(checked_labels(labels, file), size, predict, learning, unfit)
     if callable(one):
-        known = _labels(labels, file) if isinstance(labels, list | tuple) else words
+        known = checked_labels(labels, file) if isinstance(labels, list | tuple) else words
         return Parts(known, size, one_by_one(one, known, file.name), one=one)
     raise CustomModelError(
         f"{file.name} has no function predict.", "Define predict(frames) or custom_model_predict(img_path) in it."
@@ -165,57 +164,32 @@ def _tensors_only() -> Iterator[None]:
 def _network(file: Path, network: Callable[..., Any]) -> Parts:
     import torch
 
-    described = _described(file)
+    about = described(file, _EXAMPLE)
 
     def predict(pictures: Pictures) -> Floats:
         with torch.inference_mode():
-            scores = network(torch.from_numpy(_normalised(pictures, described)))
-        return np.asarray(_activated(np.asarray(scores.float().cpu().numpy(), np.float32), described, file))
+            scores = network(torch.from_numpy(normalized(pictures, about)))
+        return np.asarray(_activated(np.asarray(scores.float().cpu().numpy(), np.float32), about, file))
 
-    return Parts(_labels(described["labels"], file), _size(described.get("size", DEFAULT_SIZE), file), predict)
+    return Parts(checked_labels(about["labels"], file), _size(about.get("size", DEFAULT_SIZE), file), predict)
 
 
 def _from_onnx(file: Path) -> Parts:
     from ml_backend.features.silent_openvino import ov
 
-    described = _described(file)
+    about = described(file, _EXAMPLE)
     with blamed(file):
         network = ov.Core().compile_model(str(file), "CPU")
 
     def predict(pictures: Pictures) -> Floats:
-        scores = np.asarray(network(_normalised(pictures, described))[0], np.float32)
-        return _activated(scores, described, file)
+        scores = np.asarray(network(normalized(pictures, about))[0], np.float32)
+        return _activated(scores, about, file)
 
-    return Parts(_labels(described["labels"], file), _size(described.get("size", DEFAULT_SIZE), file), predict)
-
-
-def _described(file: Path) -> Mapping[str, Any]:
-    """The JSON beside a network: labels, size, mean, std, and what turns its outputs into 0..1."""
-    beside = file.with_suffix(".json")
-    try:
-        described = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        described = None
-    except (OSError, ValueError) as error:
-        raise CustomModelError(f"{beside.name} is not JSON: {error}.", "Correct it.") from error
-    if not isinstance(described, dict) or not isinstance(described.get("labels"), list):
-        raise CustomModelError(
-            f"{file.name} comes without {beside.name}, or that names no labels.",
-            f'Write {beside.name}: {{"labels": ["…"], "size": 224, "mean": [0, 0, 0], "std": [1, 1, 1], '
-            '"activation": "softmax"}.',
-        )
-    return described
+    return Parts(checked_labels(about["labels"], file), _size(about.get("size", DEFAULT_SIZE), file), predict)
 
 
-def _normalised(pictures: Pictures, described: Mapping[str, Any]) -> Floats:
-    """(N, H, W, 3) uint8 to (N, 3, H, W) float32, scaled to 0..1, then (x - mean) / std."""
-    mean = np.asarray(described.get("mean", [0.0] * 3), np.float32)
-    std = np.asarray(described.get("std", [1.0] * 3), np.float32)
-    return np.ascontiguousarray(((pictures.astype(np.float32) / 255 - mean) / std).transpose(0, 3, 1, 2))
-
-
-def _activated(scores: Floats, described: Mapping[str, Any], file: Path) -> Floats:
-    kind = described.get("activation", "none")
+def _activated(scores: Floats, about: Mapping[str, Any], file: Path) -> Floats:
+    kind = about.get("activation", "none")
     if kind == "softmax":
         raised = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(raised / raised.sum(axis=1, keepdims=True))
@@ -224,33 +198,6 @@ def _activated(scores: Floats, described: Mapping[str, Any], file: Path) -> Floa
     if kind == "none":
         return scores
     raise CustomModelError(f"{file.name} asks for the activation {kind!r}.", "Use softmax, sigmoid or none.")
-
-
-def _import(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"coldblitz_custom_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise CustomModelError(f"{file.name} cannot be imported.", "Give it a name that ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    with blamed(file):
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def blamed(file: Path) -> Iterator[None]:
-    """Turns whatever a model file raises, `sys.exit` included, into a CustomModelError with file and line."""
-    try:
-        yield
-    except CustomModelError:
-        raise
-    except (Exception, SystemExit) as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        if isinstance(error, SyntaxError) and error.filename == str(file):
-            lines.append(error.lineno)
-        place = f"{file.name}, line {lines[-1]}" if lines else file.name
-        raise CustomModelError(
-            f"{place}: {type(error).__name__}: {error}.", "Correct the file; it is loaded again next time."
-        ) from error
 
 
 def checked(given: Any, pictures: int, labels: int, file: Path) -> Floats:
@@ -269,12 +216,6 @@ def checked(given: Any, pictures: int, labels: int, file: Path) -> Floats:
             "Return probabilities, for example through a softmax or sigmoid.",
         )
     return scores.clip(0, 1)
-
-
-def _labels(labels: Sequence[Any], file: Path) -> tuple[str, ...]:
-    if not labels or not all(isinstance(label, str) and label for label in labels) or len(set(labels)) < len(labels):
-        raise CustomModelError(f"The labels of {file.name} are {list(labels)!r}.", "Give distinct, non-empty strings.")
-    return tuple(labels)
 
 
 def _size(size: Any, file: Path) -> tuple[int, int]:

@@ -24,12 +24,12 @@ from ml_backend.learning.custom.loader import (
     Pictures,
     Predict,
     answers,
-    blamed,
     checked,
     listed,
     loaded,
 )
 from ml_backend.project_settings import SUFFIXES
+from ml_backend.researcher_files import blamed
 from ml_backend.video.timeline import Timeline
 from ml_backend.video.whole_frames import decode_sized
 

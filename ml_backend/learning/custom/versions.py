@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml_backend.cards.measurements import Measurements
 from ml_backend.errors import CustomModelError
 from ml_backend.learning.comparison import FILE, HeldAnswers, as_file
-from ml_backend.learning.custom.loader import Floats, Pictures, blamed
+from ml_backend.learning.custom.loader import Floats, Pictures
 from ml_backend.learning.custom.model import CustomModel, files_of, load_custom
 from ml_backend.learning.examples import Examples, LabelledVideo
 from ml_backend.learning.frame_labels import NO, UNTOUCHED_WEIGHT, YES
@@ -30,6 +30,7 @@ from ml_backend.learning.versions import (
     unwritable,
 )
 from ml_backend.provenance import ModelVersion
+from ml_backend.researcher_files import blamed
 
 # The folder of a version that its file has saved in, and what the card knows of it.
 _LEARNT = "learnt"

@@ -1,0 +1,49 @@
+"""How the extra param `detector` names what finds objects. Imports nothing: the web reads settings."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+# Those that need no file.
+BUILT_IN = ("motion", "people")
+NONE = "none"
+# torchvision's that give boxes alone.
+TORCHVISION = (
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+)
+_HUB = re.compile(r"(?!.*\.\.)[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+_CUSTOM_SUFFIXES = (".py", ".onnx")
+# The file that `custom` stands for, without its suffix.
+CUSTOM_STEM = "detector"
+
+
+def wrong_detector(value: object) -> str | None:
+    """What is wrong with a value of the extra param; None when nothing is."""
+    if not isinstance(value, str):
+        return f"{value!r} has the wrong type"
+    family, _, name = value.partition("/")
+    if value in (*BUILT_IN, NONE, "custom"):
+        return None
+    if family == "torchvision":
+        near = get_close_matches(name, TORCHVISION, 3, 0.5) or TORCHVISION
+        return None if name in TORCHVISION else f"torchvision has no detector {name!r}; use {' or '.join(near)}"
+    if family == "hf":
+        return None if _HUB.fullmatch(name) else f"{value!r} is not hf/ with the name of a model on Hugging Face"
+    if value.startswith("custom:"):
+        file = value.removeprefix("custom:")
+        return None if is_file_name(file) else f"{file!r} is not the name of a {' or '.join(_CUSTOM_SUFFIXES)} file"
+    return f"{value!r} is not one of 'motion', 'people', 'none', 'torchvision/<name>', 'hf/<name>', 'custom', 'custom:<file>'"
+
+
+def is_file_name(name: str) -> bool:
+    """Whether it names a file of a kind that can be a detector, in the folder itself."""
+    return name.endswith(_CUSTOM_SUFFIXES) and name[0] not in "._" and not set(name) & set("/\\\0")
