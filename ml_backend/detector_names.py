@@ -34,7 +34,8 @@ def wrong_detector(value: object) -> str | None:
     if value in (*BUILT_IN, NONE, "custom"):
         return None
     if family == "torchvision":
-        near = get_close_matches(name, TORCHVISION, 3, 0.5) or TORCHVISION
+        begun = [each for each in TORCHVISION if name and each.startswith(name)]
+        near = begun or get_close_matches(name, TORCHVISION, 3, 0.5) or TORCHVISION
         return None if name in TORCHVISION else f"torchvision has no detector {name!r}; use {' or '.join(near)}"
     if family == "hf":
         return None if _HUB.fullmatch(name) else f"{value!r} is not hf/ with the name of a model on Hugging Face"
