@@ -13,6 +13,7 @@ from ml_backend import __version__, logs
 from ml_backend.commands.backbones import app as backbones
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.export import export
+from ml_backend.commands.import_boxes import import_boxes
 from ml_backend.commands.import_videos import import_videos
 from ml_backend.commands.jobs import predict, suggest, train
 from ml_backend.commands.labels import stats
@@ -194,6 +195,7 @@ app.add_typer(models, name="models")
 for _command in (suggest, train, predict, export, stats):
     app.command()(_command)
 app.command(name="import")(import_videos)
+app.command(name="import-boxes")(import_boxes)
 app.command(name="pseudo-label")(pseudo_label)
 app.add_typer(custom, name="custom")
 app.add_typer(backbones, name="backbones")

@@ -55,6 +55,7 @@ class Studio(Flask):
             ("/api/projects/7/import/predictions", self.import_predictions, "POST"),
             ("/api/projects/7/model-versions/", self.versions, "GET", "DELETE"),
             ("/api/tasks", self.list_tasks, "GET"),
+            ("/api/tasks/<int:number>/annotations/", self.submit, "POST"),
             ("/api/predictions/", self.list_predictions, "GET"),
             ("/api/predictions/<int:number>/", self.change_prediction, "PATCH", "DELETE"),
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
@@ -148,6 +149,13 @@ class Studio(Flask):
         if operator == "in_list":
             return number in value
         return bool({"greater": number > value, "equal": number == value, "less_or_equal": number <= value}[operator])
+
+    def submit(self, number: int) -> tuple[Response, int]:
+        made = self.tasks[number]["annotations"]
+        made.append(
+            {**request.get_json(), "id": 1000 * number + len(made), "updated_at": datetime.now(UTC).isoformat()}
+        )
+        return jsonify(made[-1]), 201
 
     def list_predictions(self) -> Response:
         return jsonify([p for p in self.predictions if p["task"] == int(request.args["task"])])

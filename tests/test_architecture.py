@@ -69,7 +69,7 @@ MAY_USE: dict[str, set[str]] = {
         "video",
         "sampling",
     },
-    "importing": {"labelstudio", "features", "video"},
+    "importing": {"jobs", "labelstudio", "objects", "features", "video"},
     "stats": {"labelstudio"},
     "doctor": {"jobs", "projects", "queueing", "features", "video", "labelstudio"},
     "server": {"cards", "geometry", "projects", "queueing", "labelstudio"},

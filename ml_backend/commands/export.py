@@ -97,8 +97,9 @@ def export(
 
     context = JobContext(Settings.from_environment())
     if form in _BOXES:
-        from ml_backend.export.boxed_tasks import BoxChoice, open_boxes
+        from ml_backend.export.boxed_tasks import BoxChoice
         from ml_backend.export.boxes import write_boxes
+        from ml_backend.jobs.project import open_boxes
 
         _refuse({"--max-per-label": max_per_label, "--near": near, "--none": none}, "boxes")
         boxes = BoxChoice(every, key_frames, source.value, min_confidence, _shares(split))

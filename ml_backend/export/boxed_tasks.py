@@ -13,10 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import LabelConfigError, SettingsError, VideoError
-from ml_backend.export.project import group_of, named_work, timeline_of
+from ml_backend.errors import VideoError
+from ml_backend.export.project import group_of, timeline_of
 from ml_backend.jobs.box_tracks import Drawn, as_shown
-from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.box_track import Floats, Track, at_pictures, upright
@@ -104,25 +103,6 @@ class BoxedTask:
         for each in self.objects:
             there |= ~np.isnan(upright(each.boxes(self.grid)[0], 1.0)[:, 0])
         return np.flatnonzero(there)
-
-
-def open_boxes(context: JobContext, number: int, control: str | None = None) -> ProjectWork:
-    """A project by its number, for its boxes: of `control` if given, else of the first control that has some.
-
-    Raises LabelStudioError, LabelConfigError when it asks for no boxes, and SettingsError when it has no such control.
-    """
-    work = named_work(context, number)
-    if not work.config.tracks:
-        raise LabelConfigError(
-            "The label config has no <VideoRectangle> on a <Video>, so there are no boxes.",
-            "Add one to the project's labeling interface, or export frames: leave out --as.",
-        )
-    names = [question.from_name for question in work.config.tracks]
-    if control is not None and control not in names:
-        raise SettingsError(
-            f"The label config has no boxes called “{control}”.", f"Name one of these: {', '.join(names)}."
-        )
-    return work.on(work.config.tracks[names.index(control) if control is not None else 0])
 
 
 def boxed_tasks(work: ProjectWork, choice: BoxChoice, skipped: list[str]) -> Iterator[BoxedTask]:

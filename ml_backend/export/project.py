@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from redis.exceptions import RedisError
 
 from ml_backend.annotation import Annotation, Region, WholeVideo
 from ml_backend.errors import LabelConfigError, SettingsError, VideoError
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.context import JobContext
-from ml_backend.jobs.project import ProjectWork, roi_for, with_task_labels
+from ml_backend.jobs.project import ProjectWork, named_work, roi_for
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
-from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_annotations, parse_regions, parse_whole
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES, FrameLabels, is_exclusive
 from ml_backend.learning.whole_video import whole_labels
-from ml_backend.project_settings import ProjectSettings
-from ml_backend.projects import registry
 from ml_backend.video.cache import VideoFile
 from ml_backend.video.timeline import StudioGrid, Timeline, read_timeline, studio_grid
 
@@ -127,17 +122,6 @@ class Video:
     runs: tuple[Run, ...]
     version: str | None
     annotators: tuple[int, ...]
-
-
-def named_work(context: JobContext, number: int) -> ProjectWork:
-    """A project by its number, with its settings when the backend's Redis can be asked for them. Raises LabelStudioError."""
-    project = context.studio.projects.get(number)
-    known = None
-    with suppress(RedisError):
-        known = registry.recall(context.redis, str(project.key))
-    settings = known.settings if known else ProjectSettings()
-    config = with_task_labels(context, project, parse_label_config(project.label_config))
-    return ProjectWork(context, str(project.key), project, config, settings)
 
 
 def open_work(context: JobContext, number: int, control: str | None = None) -> ProjectWork:

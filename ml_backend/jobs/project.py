@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from ml_backend.errors import Gone, LabelStudioMissing
+from redis.exceptions import RedisError
+
+from ml_backend.errors import Gone, LabelConfigError, LabelStudioMissing, SettingsError
 from ml_backend.jobs.connection import demand, not_ours
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.progress import Progress
@@ -135,3 +138,33 @@ def work_on(context: JobContext, project: Project) -> ProjectWork:
     chosen = training_choice.settings_of(context.settings.data_dir, known) if known else ProjectSettings()
     config = with_task_labels(context, project, parse_label_config(project.label_config))
     return ProjectWork(context, key, project, config, chosen)
+
+
+def named_work(context: JobContext, number: int) -> ProjectWork:
+    """A project by its number, with its settings when the backend's Redis can be asked for them. Raises LabelStudioError."""
+    project = context.studio.projects.open(number)
+    known = None
+    with suppress(RedisError):
+        known = registry.recall(context.redis, str(project.key))
+    settings = known.settings if known else ProjectSettings()
+    config = with_task_labels(context, project, parse_label_config(project.label_config))
+    return ProjectWork(context, str(project.key), project, config, settings)
+
+
+def open_boxes(context: JobContext, number: int, control: str | None = None) -> ProjectWork:
+    """A project by its number, for its boxes: of `control` if given, else of the first control that has some.
+
+    Raises LabelStudioError, LabelConfigError when it asks for no boxes, and SettingsError when it has no such control.
+    """
+    work = named_work(context, number)
+    if not work.config.tracks:
+        raise LabelConfigError(
+            "The label config has no <VideoRectangle> on a <Video>, so there are no boxes.",
+            "Add one to the project's labeling interface.",
+        )
+    names = [question.from_name for question in work.config.tracks]
+    if control is not None and control not in names:
+        raise SettingsError(
+            f"The label config has no boxes called “{control}”.", f"Name one of these: {', '.join(names)}."
+        )
+    return work.on(work.config.tracks[names.index(control) if control is not None else 0])

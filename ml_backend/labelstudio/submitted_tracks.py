@@ -31,3 +31,11 @@ def submitted_tracks(annotations: Iterable[Mapping[str, Any]], question: Questio
     result, author = said.get("result"), said.get("completed_by")
     found = read_tracks(result if isinstance(result, list) else [], question)
     return SubmittedTracks(found, author if isinstance(author, int) else None)
+
+
+def submittable(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same items of tracks as a person's own: nothing says that a model has predicted them."""
+    return [
+        {**{key: value for key, value in item.items() if key not in ("score", "meta")}, "origin": "manual"}
+        for item in items
+    ]

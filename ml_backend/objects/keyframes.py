@@ -35,19 +35,19 @@ class KeyFrame:
     enabled: bool = True
 
 
-def thin(frames: NDArray[np.int64], boxes: Boxes, least: float = LEAST_IOU) -> list[KeyFrame]:
+def thin(frames: NDArray[np.int64], boxes: Boxes, least: float = LEAST_IOU, *, exact: bool = False) -> list[KeyFrame]:
     """As few key frames as it takes to draw the boxes (k, 4) of k ascending `frames` with an IoU of at least `least` at each.
 
     Where frames are missing the box is off, and so it is behind the last of them. A key frame's box is near to its frame's, but
-    need not be the same: lines that pass a curve on both sides reach farther than its chords. `frames` have to be counted as the
-    reader interpolates: for Label Studio by its own frames, see `StudioGrid`.
+    need not be the same unless it is to be `exact`: lines that pass a curve on both sides reach farther than its chords.
+    `frames` have to be counted as the reader interpolates: for Label Studio by its own frames, see `StudioGrid`.
     """
     if not len(frames):
         return []
     edges = np.flatnonzero(np.diff(frames) != 1) + 1
     keys: list[KeyFrame] = []
     for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(frames)], strict=True):
-        kept, drawn = _thinned(boxes[start:stop].astype(np.float64), least)
+        kept, drawn = _thinned(boxes[start:stop].astype(np.float64), least, exact)
         keys += [
             KeyFrame(int(frames[start + at]), box.astype(np.float32), start + at < stop - 1)
             for at, box in zip(kept.tolist(), drawn, strict=True)
@@ -76,11 +76,11 @@ def draw(keys: Sequence[KeyFrame], last: int) -> tuple[NDArray[np.int64], Boxes]
     return np.concatenate(frames).astype(np.int64), np.concatenate(boxes)
 
 
-def _thinned(boxes: NDArray[np.float64], least: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _thinned(boxes: NDArray[np.float64], least: float, exact: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The positions of the kept ones among (n, 4), the first and the last among them, and their boxes."""
     chords = _farthest_steps(boxes, least)
     best = chords, boxes[chords]
-    for looser in _LOOSER:
+    for looser in () if exact else _LOOSER:
         tried = _fitted(boxes, _farthest_steps(boxes, 1 - looser * (1 - least)), least, len(best[0]))
         best = tried if tried is not None else best
     return best

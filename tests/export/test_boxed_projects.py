@@ -27,10 +27,11 @@ from benchmarks.alignment.encode import Recipe, encode, steady
 from ml_backend.errors import LabelConfigError, SettingsError, StorageError
 from ml_backend.export import box_files
 from ml_backend.export.box_files import BoxForm
-from ml_backend.export.boxed_tasks import BoxChoice, open_boxes
+from ml_backend.export.boxed_tasks import BoxChoice
 from ml_backend.export.boxes import write_boxes
 from ml_backend.jobs.box_tracks import Drawn
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.project import open_boxes
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import read_tracks
 from ml_backend.projects import tracks
