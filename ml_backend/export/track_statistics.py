@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from ml_backend.errors import SettingsError, VideoError
 from ml_backend.export.project import Source
 from ml_backend.geometry.statistics import CONTACT, Scene
 from ml_backend.geometry.table import Cell, individual_cells, pair_cells
-from ml_backend.geometry.trajectory import Trajectory
+from ml_backend.geometry.trajectory import Trajectory, told_apart
 from ml_backend.geometry.zones import Zone
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.videos import naming, task_video, video_name
@@ -21,7 +20,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import read_tracks
 from ml_backend.provenance import RegionId
-from ml_backend.video.timeline import StudioFrame, read_timeline, studio_grid
+from ml_backend.video.timeline import read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole
 
 
@@ -105,7 +104,7 @@ def _of_task(
     submitted = [each for each in annotations if not each.get("was_cancelled")]
     people = {
         each.get("completed_by"): [
-            one for one in _read(each.get("result"), question, task, skipped) if not is_request(one)
+            one for one in _read(each.get("result"), question, task, skipped) if not one.is_one_box
         ]
         for each in sorted(submitted, key=lambda each: str(each.get("updated_at")))
     }
@@ -126,7 +125,7 @@ def _of_task(
     for source, who, found in said:
         labels, ways = [], []
         for name, track in zip(names_of(found), found, strict=True):
-            frames, boxes = meant_boxes(track, StudioFrame(len(grid)), aspect)
+            frames, boxes = meant_boxes(track, len(grid), aspect)
             way = Trajectory.of(name, frames, boxes, grid.framerate, aspect)
             if len(way):
                 ways.append(way)
@@ -137,23 +136,10 @@ def _of_task(
             yield Tracked(task, video_name(task, question), question.from_name, source, author, tuple(labels), scene)
 
 
-def is_request(track: Track) -> bool:
-    """Whether it is one box that somebody has drawn so that it is followed: it says where an object is at one frame."""
-    return len(track.keys) == 1 and track.keys[0].enabled
-
-
 def names_of(tracks: Sequence[Track]) -> list[str]:
     """What each track is called within its video, each once: by its number where it has one, else by its region's id."""
     ours = (RegionId.parse(each.id) for each in tracks)
-    found = [str(id.number) if id is not None else each.id for id, each in zip(ours, tracks, strict=True)]
-    return [name if number == 1 else f"{name} ({number})" for name, number in _counted(found)]
-
-
-def _counted(names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    seen: Counter[str] = Counter()
-    for name in names:
-        seen[name] += 1
-        yield name, seen[name]
+    return told_apart([str(id.number) if id is not None else each.id for id, each in zip(ours, tracks, strict=True)])
 
 
 def _read(result: object, question: Question, task: Task, skipped: list[str]) -> tuple[Track, ...]:

@@ -6,6 +6,8 @@ frame to frame, which is no movement: positions are smoothed, and a step counts 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,6 +102,16 @@ class Trajectory:
         begins = np.minimum(self.seconds[inside], max(end - over, start))
         way = np.interp(begins + over, self.seconds, self.traveled) - np.interp(begins, self.seconds, self.traveled)
         return float(way.max() / over)
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The same names, each once: the second *mouse* is *mouse (2)*."""
+    seen = Counter[str]()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def _smoothed(points: Floats, half: int) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any
 from ml_backend.jobs.backlog import WINDOW
 from ml_backend.jobs.detectors import chosen_score, state_of_detector
 from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.track_checks import forget_submitted, keep_submitted
 from ml_backend.labelstudio import box_track
 from ml_backend.labelstudio.box_track import KeyFrame
 from ml_backend.labelstudio.label_config import Question
@@ -212,18 +213,21 @@ def queue_tracks(work: ProjectWork, changed: str, number: int) -> str | None:
 
 
 def queue_said(work: ProjectWork) -> int:
-    """Queues the tasks of which people have said something new about boxes; returns how many. To be called when annotations
-    have changed."""
-    if not are_wanted(work):
+    """Keeps what people have submitted of boxes, and queues the tasks of which they have said something new; returns how many. To be
+    called when annotations have changed."""
+    if not work.config.tracks:
         return 0
-    redis, made = work.context.redis, made_by_task(work)
-    news = []
+    redis, made, wanted = work.context.redis, made_by_task(work), are_wanted(work)
+    news, seen = [], set[int]()
     for task, submitted in work.context.studio.annotations.by_task(work.id):
+        keep_submitted(work, task, submitted)
+        seen.add(task.id)
         known = made.pop(task.id, Made())
-        if said_of(work, submitted).marks != known.said:
+        if wanted and said_of(work, submitted).marks != known.said:
             news.append(task.id)
+    forget_submitted(work, seen)
     # Those whose annotations are all gone.
-    news += [task for task, known in made.items() if known.said]
+    news += [task for task, known in made.items() if wanted and known.said]
     return sum(enqueue(redis, "track", work.key, task, again=True) is not None for task in news)
 
 

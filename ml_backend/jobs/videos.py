@@ -19,7 +19,16 @@ from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.task_data import file_name
 from ml_backend.labelstudio.tasks import Task
-from ml_backend.projects import asked_frames, reconcile_state, registry, stored_predictions, task_view, tracks
+from ml_backend.projects import (
+    asked_frames,
+    reconcile_state,
+    registry,
+    stored_predictions,
+    submitted_tracks,
+    task_view,
+    track_faults,
+    tracks,
+)
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.interventions import drop_tasks
@@ -72,6 +81,8 @@ def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
         task_view.delete(data_dir, key, task)
         task_view.delete_sheet(data_dir, key, task)
         tracks.delete(data_dir, key, task)
+        submitted_tracks.delete(data_dir, key, task)
+        track_faults.delete(data_dir, key, task)
         registry.note_findings(context.redis, key, task, [])
     drop_tasks(context.redis, key, tasks)
     asked_frames.drop(data_dir, key, tasks)

@@ -7,7 +7,7 @@ Label Studio 1.23.2, and measured in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,8 @@ from ml_backend.video.timeline import StudioFrame, StudioGrid
 
 Floats = NDArray[np.float64]
 _COLUMNS = 5
+# The fields of a key frame, in their order.
+Placed = tuple[int, float, float, float, float, float, bool]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Track:
     text: str = ""
     pushed: str | None = None
 
+    @classmethod
+    def placed(cls, id: str, keys: Iterable[Placed], labels: tuple[str, ...] = ()) -> Track:
+        """From key frames as they are stored."""
+        return cls(id, tuple(KeyFrame(StudioFrame(frame), *box) for frame, *box in keys), labels)  # type: ignore[arg-type]
+
+    @property
+    def is_one_box(self) -> bool:
+        """Whether it is a box that somebody has drawn at one frame, so that it is followed, and no track yet."""
+        return len(self.keys) == 1 and self.keys[0].enabled
+
     def boxes(self, frames: NDArray[np.integer] | NDArray[np.floating]) -> Floats:
         """(k, 5) the boxes that Label Studio shows at its `frames` (k,); NaN where it shows none.
 
@@ -74,7 +86,7 @@ class Track:
         """The first and the last frame of each stretch in which Label Studio shows the box, up to `last`, that of the video."""
         return _joined(self._spans(last), last)
 
-    def meant(self, last: StudioFrame) -> list[tuple[StudioFrame, StudioFrame]]:
+    def meant(self, last: int) -> list[tuple[StudioFrame, StudioFrame]]:
         """The stretches that were meant: as shown, but not beyond the last key frame.
 
         The editor shows a box that was drawn at one frame up to the end of the video. Who drew it has said where the object is
@@ -124,7 +136,7 @@ def at_pictures(track: Track, grid: StudioGrid) -> Floats:
     return found
 
 
-def meant_boxes(track: Track, last: StudioFrame, aspect: float) -> tuple[NDArray[np.int64], Floats]:
+def meant_boxes(track: Track, last: int, aspect: float) -> tuple[NDArray[np.int64], Floats]:
     """(n,) the Label Studio frames up to `last` in which a box was meant, see `Track.meant`, and (n, 4) the part of the picture in which
     it lies, in percent; NaN where that is outside. `aspect`: width / height of the picture."""
     spans = [np.arange(start, end + 1) for start, end in track.meant(last)]
@@ -150,7 +162,7 @@ def upright(boxes: Floats, aspect: float) -> Floats:
     return found
 
 
-def _joined(spans: Iterator[tuple[int, int]], last: StudioFrame) -> list[tuple[StudioFrame, StudioFrame]]:
+def _joined(spans: Iterator[tuple[int, int]], last: int) -> list[tuple[StudioFrame, StudioFrame]]:
     """Ascending spans, those that touch as one, within the video."""
     found: list[tuple[StudioFrame, StudioFrame]] = []
     for start, end in spans:

@@ -96,6 +96,16 @@ class ProjectFolder:
         return self.path / "tracks"
 
     @property
+    def submitted_tracks(self) -> Path:
+        """The tracks of boxes that people have submitted of each task."""
+        return self.path / "submitted_tracks"
+
+    @property
+    def track_faults(self) -> Path:
+        """Which tracks are probably wrong."""
+        return self.path / "track_faults"
+
+    @property
     def stopping(self) -> Path:
         """How many errors the active model leaves."""
         return self.path / "stopping"
@@ -135,6 +145,8 @@ class ProjectFolder:
             self.sheets,
             self.pictures,
             self.tracks,
+            self.submitted_tracks,
+            self.track_faults,
         ):
             shutil.rmtree(folder, ignore_errors=True)
         self.mark_gone()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ class StoredTrack:
     replaced: bool = False
     detected: str | None = None
 
+    def called(self, labels: Sequence[str]) -> str:
+        """What pages call it. `labels`: those that it may get; where there is only one, it is that."""
+        name = self.label or (labels[0] if len(labels) == 1 else "Object")
+        return f"{name} {self.number}"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -54,13 +59,14 @@ class Made:
 
 @dataclass(frozen=True)
 class StoredTracks:
-    """Of one task. `frames`, `duration`, `framerate`: of each control's video, as Label Studio counts it. `highest`: the
-    highest number that a track ever had, since numbers are not given twice."""
+    """Of one task. `frames`, `duration`, `framerate`: of each control's video, as Label Studio counts it. `aspects`: width / height of
+    its picture. `highest`: the highest number that a track ever had, since numbers are not given twice."""
 
     made: Made = Made()
     tracks: tuple[StoredTrack, ...] = ()
     lengths: Mapping[str, tuple[int, float, float]] = field(default_factory=dict)
     highest: int = 0
+    aspects: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def shown(self) -> tuple[StoredTrack, ...]:
@@ -83,7 +89,8 @@ def load(data_dir: Path, project: str, task: int) -> StoredTracks | None:
         made = _made(head)
         found = tuple(map(_track, said["tracks"]))
         lengths = {control: _length(*length) for control, length in said["lengths"].items()}
-        return StoredTracks(made, found, lengths, int(said["highest"])) if made else None
+        aspects = {control: float(aspect) for control, aspect in said.get("aspects", {}).items()}
+        return StoredTracks(made, found, lengths, int(said["highest"]), aspects) if made else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

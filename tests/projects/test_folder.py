@@ -16,6 +16,8 @@ PLACES = {
     **{name: name for name in ("models", "exports", "labelled", "predictions", "order", "stopping", "views", "sheets")},
     "pictures": "pictures",
     "tracks": "tracks",
+    "submitted_tracks": "submitted_tracks",
+    "track_faults": "track_faults",
     "account": "labelled/account",
     "training": "training.json",
     "quality": "quality.json",
@@ -23,7 +25,10 @@ PLACES = {
     "task_labels": "task_labels.json",
     "studio": ".studio",
 }
-MADE_AGAIN = {"predictions", "order", "stopping", "views", "sheets", "pictures", "tracks"}
+MADE_AGAIN = {
+    *("predictions", "order", "stopping", "views", "sheets", "pictures"),
+    *("tracks", "submitted_tracks", "track_faults"),
+}
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ def chromium() -> str:
 
 @pytest.fixture
 def address(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[str]:
-    """The backend, at work on two projects."""
+    """The backend, at work on three projects."""
     settings = settings_for(tmp_path, redis_url=redis_url(redis_settings))
     scene.open_project(settings, redis)
     scene.open_project(settings, redis, "8.1", '<b>Odd</b> & "names" ' + "long" * 30, scene.ODD)
+    scene.open_boxes(settings, redis)
     scene.run_jobs(redis)
     server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
     thread = threading.Thread(target=server.serve_forever)

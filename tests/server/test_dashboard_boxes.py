@@ -10,7 +10,7 @@ from dashboard_html import at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import registry, tracks
+from ml_backend.projects import registry, track_faults, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.settings import Settings
 
@@ -42,3 +42,64 @@ def test_a_videos_page_says_how_many_tracks_there_are_or_why_there_are_none(
     assert "2 objects are tracked" in said(StoredTracks(tracks=(one, replace(one, number=2))))
     assert "No object was found" in said(StoredTracks())
     assert "Task 1 has no tracks: why." in said(StoredTracks(Made(problem="Task 1 has no tracks: why.")))
+
+
+@pytest.fixture
+def boxed(redis: Redis, settings: Settings) -> None:
+    scene.open_boxes(settings, redis)
+
+
+class TestLanes:
+    def test_each_track_is_a_lane_that_says_whose_it_is_and_when_it_has_a_box(
+        self, client: FlaskClient, boxed: None
+    ) -> None:
+        found = page(client, "/dashboard/projects/6/videos/1")
+        pictures = [
+            str(chart.get("aria-label")) for chart in found.all("svg") if chart.get("class") == "chart timeline"
+        ]
+        assert pictures == [
+            "mouse 1 (Ada Lovelace). 1 stretch in 300 frames",
+            "rat (Ada Lovelace). 1 stretch in 300 frames",
+            "mouse 1 (the model). 1 stretch in 300 frames, 91 % sure",
+            "Object 2 (the model). 2 stretches in 300 frames, 64 % sure",
+        ]
+        assert "Object 2, the model: frames 180 to 260 at 0:07.16, 64 % sure" in found.text
+        # One drawn box says where the object is at one frame.
+        assert "rat, Ada Lovelace: frame 120 at 0:04.76" in found.text
+        colours = [str(bar["fill"]) for bar in found.all("rect") if "shape" not in bar and "fill" in bar]
+        assert "#D55E00" in colours
+        assert "Least confident segments" not in found.text, "nothing is learned from boxes"
+
+    def test_a_track_of_very_many_key_frames_is_drawn_with_fewer(
+        self, client: FlaskClient, settings: Settings, boxed: None
+    ) -> None:
+        keys = tuple((frame, frame % 90 + 0.5, 10.0, 5.0, 5.0, frame % 30_000 != 0) for frame in range(1, 100_001))
+        long = StoredTrack(1, "box", keys, 0.5)
+        tracks.save(
+            settings.data_dir, scene.BOXED, 1, StoredTracks(tracks=(long,), lengths={"box": (100_001, 4000.0, 25.0)})
+        )
+        drawn = client.get("/dashboard/projects/6/videos/1/tracks.json").json
+        assert drawn is not None
+        [_, _, track] = drawn["tracks"]
+        assert 1900 < len(track["keys"]) < 2100
+        assert {30_000, 60_000, 90_000} <= {key[0] for key in track["keys"]}, "where it goes out of sight"
+        assert page(client, "/dashboard/projects/6/videos/1").text
+
+    def test_a_video_of_which_nothing_but_tracks_is_known_has_a_page(
+        self, client: FlaskClient, redis: Redis, settings: Settings
+    ) -> None:
+        registry.remember(redis, registry.Known(scene.BOXED, scene.BOXES, {}))
+        one = StoredTrack(1, "box", ((1, 0.0, 0.0, 5.0, 5.0, True), (50, 50.0, 0.0, 5.0, 5.0, False)), 0.5)
+        tracks.save(settings.data_dir, scene.BOXED, 3, StoredTracks(tracks=(one,), lengths={"box": (80, 3.2, 25.0)}))
+        assert "80 frames" in page(client, "/dashboard/projects/6/videos/3").text
+
+
+def test_tracks_that_are_probably_wrong_are_listed_and_none_is_said_to_be_none(
+    client: FlaskClient, settings: Settings, boxed: None
+) -> None:
+    text = page(client, "/dashboard/projects/6/quality").text
+    assert "Most doubtful first, 1 of 1" in text
+    assert "It jumps by 3.1 times its own length" in text
+    assert "Where labels come from" not in text
+    track_faults.save(settings.data_dir, scene.BOXED, 1, "model", [])
+    assert "No track looks wrong." in page(client, "/dashboard/projects/6/quality").text

@@ -228,3 +228,69 @@ def test_pictures_have_a_step_and_other_exports_none(browser: Browser, address: 
     page.get_by_role("button", name="Export", exact=True).click()
     assert "frames-every-7.zip is being created" in (page.locator("[role=status]").text_content() or "")
     page.context.close()
+
+
+# The boxes over the picture, in percent of it: left, top, width, height before they are turned, and degrees.
+_BOXES = """() => { const svg = document.querySelector('#stage-picture svg'), width = svg.viewBox.baseVal.width;
+    return [...svg.querySelectorAll('rect.box')].map(each => [
+        ...['x', 'y', 'width', 'height'].map((side, at) => each.getAttribute(side) * (at % 2 ? 1 : 100 / width)),
+        Number(each.getAttribute('transform').match(/rotate\\(([-\\d.e]+)/)[1])]); }"""
+
+
+def test_boxes_are_drawn_at_the_sliders_frame_as_label_studio_draws_them(browser: Browser, address: str) -> None:
+    page, complaints = opened(browser, 390, "dark")
+    page.goto(address + scene.PAGES["boxes"])
+    page.locator("#stage-picture rect.box").first.wait_for()
+    slider, said = page.locator("#scrub"), page.locator("#stage-said")
+    assert slider.input_value() == "120"
+    assert (said.text_content() or "").startswith(
+        "Frame 120: mouse 1 (Ada Lovelace), rat (Ada Lovelace), mouse 1 (the model)"
+    )
+    slider.focus()
+    found = {}
+    for frame in (121, 122, 123):
+        page.keyboard.press("ArrowRight")
+        assert (said.text_content() or "").startswith(f"Frame {frame}: ")
+        found[frame] = page.evaluate(_BOXES)
+    page.locator("#scrub").fill("160")
+    assert "Object 2" not in (said.text_content() or ""), "it is off from frame 141 to 179"
+    page.locator("#scrub").fill("220")
+    found[220] = page.evaluate(_BOXES)
+    for frame, boxes in found.items():
+        known = [track.boxes(np.array([frame]))[0] for track in scene.shown_tracks()]
+        wanted = [box for box in known if not np.isnan(box).any()]
+        assert len(boxes) == len(wanted), frame
+        np.testing.assert_allclose(sorted(boxes), sorted(each.tolist() for each in wanted), atol=1e-3)
+    assert complaints == []
+    page.context.close()
+
+
+def test_the_picture_behind_the_boxes_is_the_nearest_and_says_so(
+    browser: Browser, address: str, tmp_path: Path
+) -> None:
+    columns = np.repeat([[0, 255]], 320, axis=1).astype(np.uint8).repeat(180, axis=0)
+    _, jpeg = cv2.imencode(".jpg", columns)
+    task_view.save_sheet(tmp_path, scene.BOXED, 1, ContactSheet((100, 200), 0, 2, 320, 180), jpeg.tobytes())
+    page, complaints = opened(browser)
+    page.goto(address + scene.PAGES["boxes"])
+    page.locator("#stage-picture rect.box").first.wait_for()
+    assert "The picture is of frame 100." in (page.locator("#stage-said").text_content() or "")
+    page.get_by_role("button", name="Later picture").press("Enter")
+    assert page.locator("#scrub").input_value() == "200"
+    said = page.locator("#stage-said").text_content() or ""
+    assert said.startswith("Frame 200: ")
+    assert "The picture is of" not in said
+    assert page.locator("#stage-picture").evaluate("each => each.style.backgroundPosition") == "100% 0%"
+    page.screenshot(path=_ARTIFACTS / "boxes-over-a-picture.png", full_page=True)
+    assert complaints == []
+    page.context.close()
+
+
+def test_the_moment_of_a_wrong_track_is_one_click_away(browser: Browser, address: str) -> None:
+    page, _ = opened(browser)
+    page.goto(address + scene.PAGES["boxes quality"])
+    assert "It jumps by 3.1 times its own length" in (page.locator("[aria-labelledby=tracks]").text_content() or "")
+    page.get_by_role("link", name="Show frame 140 of task 1").click()
+    assert page.locator("#scrub").input_value() == "140"
+    assert (page.locator("#stage-said").text_content() or "").startswith("Frame 140: ")
+    page.context.close()

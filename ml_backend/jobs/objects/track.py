@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing
 from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork, open_project
+from ml_backend.jobs.track_checks import check_found
 from ml_backend.jobs.videos import begin, inspect_once, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
 from ml_backend.labelstudio.label_config import Question
@@ -36,7 +38,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length
 from ml_backend.objects.boxes import Boxes, Track
 from ml_backend.objects.detector import Detector, Limits
-from ml_backend.objects.finder import EVERYTHING, Scaled, find_tracks
+from ml_backend.objects.finder import EVERYTHING, find_tracks
 from ml_backend.objects.keyframes import thin
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.onebox import track_from_box
@@ -76,6 +78,7 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
         problem = f"Task {task.id} has no tracks: {error}"
         stored = StoredTracks(replace(made, problem=problem), highest=before.highest if before else 0)
     given = _give(work, task, stored, said)
+    check_found(work, task, stored)
     if stored.made.problem or (before is not None and before.made.problem):
         tell(work, made_by_task(work))
     if given and registry.active_version(context.redis, project_key) is None:
@@ -164,6 +167,13 @@ class _Video:
     progress: Progress
     moving: list[Track] | None = None
 
+    @cached_property
+    def aspect(self) -> float:
+        """Width / height of the picture as it is shown."""
+        _, coded = next(iter(decode_whole(self.path, self.grid.timeline)))
+        width, height = coded.size
+        return width / height
+
     def find(self, detector: Detector, limits: Limits) -> list[Track]:
         found = find_tracks(self.path, self.grid.timeline, detector, limits, self.progress.share("looking for objects"))
         if isinstance(detector, MotionDetector) and limits == EVERYTHING:
@@ -210,6 +220,7 @@ def _tracked(
     highest = before.highest if before is not None else 0
     every: list[StoredTrack] = []
     lengths: dict[str, tuple[int, float, float]] = {}
+    aspects: dict[str, float] = {}
     looked_at: set[str] = set()
     for position, question in enumerate(work.config.tracks):
         control = question.from_name
@@ -238,7 +249,8 @@ def _tracked(
         every += own
         length = Length.of(grid)
         lengths[control] = length.frames, length.duration, length.framerate
-    return StoredTracks(Made(), tuple(every), lengths, highest), wrong
+        aspects[control] = video.aspect
+    return StoredTracks(Made(), tuple(every), lengths, highest, aspects), wrong
 
 
 def _found(work: ProjectWork, video: _Video) -> list[StoredTrack]:
@@ -284,15 +296,8 @@ def _follow(video: _Video, drawn: Drawn) -> StoredTrack | None:
     if frame > len(video.grid):
         return None
     turned = drawn.track.keys[0].rotation != 0
-    [box] = upright(drawn.track.boxes(np.array([frame])), _aspect(video) if turned else 1.0) / 100
+    [box] = upright(drawn.track.boxes(np.array([frame])), video.aspect if turned else 1.0) / 100
     if np.isnan(box).any():
         return None
     label = drawn.track.labels[0] if drawn.track.labels else None
     return video.stored(video.follow(frame, box.astype(np.float32), label), label, drawn.mark)
-
-
-def _aspect(video: _Video) -> float:
-    """Width / height of the picture as it is shown."""
-    _, coded = next(iter(decode_whole(video.path, video.grid.timeline)))
-    height, width = Scaled(512)(coded.frame).shape[:2]
-    return float(width / height)

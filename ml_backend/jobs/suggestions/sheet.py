@@ -20,9 +20,11 @@ from ml_backend.projects import stored_predictions
 from ml_backend.projects.task_view import ContactSheet, save_sheet
 from ml_backend.video.decode import Skip, decode
 from ml_backend.video.timeline import FrameIndex, StudioGrid, Timeline, read_timeline, studio_grid
-from ml_backend.video.whole_frames import decode_whole, upright
+from ml_backend.video.whole_frames import Size, decode_whole, upright
 
 _SPREAD, _MOST_SUGGESTED, _COLUMNS, _WIDTH = 40, 60, 10, 160
+# Boxes are drawn over the pictures: they are larger, and there are more of them.
+_SPREAD_BOXED, _WIDTH_BOXED = 60, 320
 # A longer video is not decoded for this; its key frames do.
 _WHOLE = 3000
 _QUALITY = 80
@@ -43,9 +45,10 @@ def sheet(context: JobContext, project_key: str, task_number: int) -> str:
     with naming(task, work.question, video):
         timeline = read_timeline(video.path)
         grid = studio_grid(timeline, work.question.framerate_of(task.data))
-        height = _height(video.path, timeline)
-        suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], height, context.progress))
-        pictures = [*suggested, *_spread(video.path, grid, height, context.progress)]
+        size = _size(video.path, timeline, _WIDTH_BOXED if work.config.tracks else _WIDTH)
+        suggested = list(_exactly(video.path, grid, [grid.index(frame) for frame in asked], size, context.progress))
+        most = _SPREAD_BOXED if work.config.tracks else _SPREAD
+        pictures = [*suggested, *_spread(video.path, grid, size, most, context.progress)]
     made, jpeg = drawn(pictures, len(suggested))
     save_sheet(context.settings.data_dir, project_key, task.id, made, jpeg)
     return f"{len(pictures)} pictures of task {task.id}"
@@ -65,7 +68,7 @@ def drawn(pictures: Sequence[tuple[int, Thumbnail]], suggested: int) -> tuple[Co
 
 
 def _exactly(
-    path: Path, grid: StudioGrid, indices: Sequence[FrameIndex], height: int, progress: Progress
+    path: Path, grid: StudioGrid, indices: Sequence[FrameIndex], size: Size, progress: Progress
 ) -> Iterator[tuple[int, Thumbnail]]:
     """These very frames, as far as they decode."""
     for position, index in enumerate(indices):
@@ -76,13 +79,13 @@ def _exactly(
         except VideoUnreadable:
             continue
         if found is not None and frame is not None:
-            yield int(frame), _small(found.rgb, height)
+            yield int(frame), _small(found.rgb, size)
 
 
-def _spread(path: Path, grid: StudioGrid, height: int, progress: Progress) -> Iterator[tuple[int, Thumbnail]]:
+def _spread(path: Path, grid: StudioGrid, size: Size, most: int, progress: Progress) -> Iterator[tuple[int, Thumbnail]]:
     """At most one frame of each stretch of the video, which Label Studio can go to."""
     timeline = grid.timeline
-    bins = min(_SPREAD, len(timeline))
+    bins = min(most, len(timeline))
     taken: set[int] = set()
 
     def wanted(index: FrameIndex) -> bool:
@@ -97,15 +100,15 @@ def _spread(path: Path, grid: StudioGrid, height: int, progress: Progress) -> It
         progress.report(50 + 50 * len(taken) / bins, "drawing frames of the whole video")
         frame = grid.frame(found.index)
         if frame is not None:
-            yield int(frame), _small(found.rgb, height)
+            yield int(frame), _small(found.rgb, size)
 
 
-def _height(path: Path, timeline: Timeline) -> int:
-    """Of a picture of the video that is `_WIDTH` wide; decoded pictures are squares."""
+def _size(path: Path, timeline: Timeline, width: int) -> Size:
+    """Of a picture of the video that is so wide; decoded pictures are squares."""
     _, frame = next(decode_whole(path, timeline))
-    height, width = upright(frame).shape[:2]
-    return min(max(1, round(_WIDTH * height / width)), 3 * _WIDTH)
+    height, wide = upright(frame).shape[:2]
+    return width, min(max(1, round(width * height / wide)), 3 * width)
 
 
-def _small(rgb: NDArray[np.uint8], height: int) -> Thumbnail:
-    return np.asarray(cv2.resize(rgb, (_WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
+def _small(rgb: NDArray[np.uint8], size: Size) -> Thumbnail:
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

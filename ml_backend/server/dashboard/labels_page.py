@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
-from ml_backend.projects import asked_frames, job_requests, label_report, reports
+from ml_backend.projects import asked_frames, job_requests, label_report, reports, track_faults
 from ml_backend.projects.label_report import LabelReport
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard.site import blueprint, done, project_page
@@ -28,6 +28,7 @@ _SOURCES = {
 def quality_page(project_id: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     labels, found = label_report.load(data_dir, project.key), reports.load_quality(data_dir, project.key)
+    faults, wrong = track_faults.worst(data_dir, project.key, _SHOWN)
     return render_template(
         "dashboard/quality.html",
         project=project,
@@ -35,6 +36,10 @@ def quality_page(project_id: int) -> str:
         found=found,
         suspects=found.suspects[:_SHOWN] if found else (),
         sources=_sources(_total(labels)) if labels else [],
+        learns=project.config is None or bool(project.config.questions),
+        boxed=bool(project.config and project.config.tracks),
+        faults=faults,
+        wrong=wrong,
         by_label=[(label, counts, _sources(counts)) for label, counts in _by_label(labels)] if labels else [],
     )
 

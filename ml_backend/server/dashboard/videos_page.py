@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from flask import abort, render_template, request
+from flask import abort, jsonify, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
@@ -13,12 +13,12 @@ from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.prediction_item import StoredItem
-from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view, tracks
+from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view, track_faults, tracks
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.queue import enqueue as queue
-from ml_backend.server.dashboard import charts, strips
+from ml_backend.server.dashboard import boxes, charts, strips
 from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.label_studio_routes import backend
@@ -97,7 +97,9 @@ def video_page(project_id: int, task: int) -> str:
     people = label_report.regions_of(data_dir, project.key, task)
     shown = _shown(project, task, view)
     asked = _regions(project, task, KEYFRAMES_VERSION)
-    if view is None and not people and not shown.regions and not asked:
+    names = _names(project)
+    boxed = boxes.load(project, task, names)
+    if view is None and not people and not shown.regions and not asked and not boxed.shown:
         raise SettingsError(
             f"There is no data yet about task {task} of project {project_id}.",
             "It is examined once it has a usable video. See the jobs and the project's problems.",
@@ -106,7 +108,8 @@ def video_page(project_id: int, task: int) -> str:
     reviewed = report is not None and task in report.reviewed
     at = strips.Clock(view.framerate if view else 24.0)
     ends = [*(r.end for r in people), *(r.end for r in shown.regions), *(r.end for r in asked)]
-    length = view.frames if view else max(ends)
+    length = view.frames if view else max([*ends, int(boxed.last)])
+    first = min((int(each.track.keys[0].frame) for each in boxed.shown), default=None)
     return render_template(
         "dashboard/video.html",
         project=project,
@@ -116,7 +119,7 @@ def video_page(project_id: int, task: int) -> str:
         length=length,
         seconds=view.seconds if view else length / at.framerate,
         strips=[
-            *_strips(project, at, float(length), shown, people, asked, _names(project)),
+            *_strips(project, at, float(length), shown, people, asked, names),
             *_beside(project, at, float(length), task, shown.version),
         ],
         heat=list(_heat(project, view, float(length))),
@@ -129,7 +132,19 @@ def video_page(project_id: int, task: int) -> str:
         sheet=task_view.load_sheet(data_dir, project.key, task),
         account=label_report.load_account(data_dir, project.key, task),
         tracks=tracks.made_of(data_dir, project.key, task),
+        lanes=list(boxed.lanes()),
+        more_lanes=boxed.more,
+        faults=track_faults.load(data_dir, project.key, task),
+        at_frame=min(max(request.args.get("frame", first or 0, int), 0), length),
+        learns=project.config is None or bool(project.config.questions),
     )
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/tracks.json")
+def track_boxes(project_id: int, task: int) -> Response:
+    """The boxes of the page's script."""
+    project = project_page(project_id)
+    return jsonify(boxes.load(project, task, _names(project)).as_json())
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet.jpg")
