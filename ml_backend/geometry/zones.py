@@ -29,7 +29,7 @@ class Zone:
         name, equals, place = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise SettingsError(f"--zone {text} has no name.", _FORM)
+            raise SettingsError(f"The zone “{text}” has no name.", _FORM)
         points = [_numbers(text, part) for part in place.replace(";", " ").split()]
         if len(points) == 1 and len(points[0]) == 4:
             left, top, width, height = points[0]
@@ -59,5 +59,5 @@ def _numbers(text: str, part: str) -> list[float]:
     except ValueError:
         found = [math.nan]
     if not all(math.isfinite(each) and abs(each) <= 1000 for each in found):
-        raise SettingsError(f"--zone {text}: “{part}” is not numbers in percent.", _FORM)
+        raise SettingsError(f"The zone “{text}” is not in percent of the picture: “{part}” is not numbers.", _FORM)
     return found
