@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +36,8 @@ from ml_backend.jobs.videos import naming, task_video
 from ml_backend.labelstudio.box_track import Floats, upright
 from ml_backend.video import whole_frames
 from ml_backend.video.demux import demux
-from ml_backend.video.timeline import FrameIndex, usual_lasting
-from ml_backend.video.whole_frames import Coded, decode_exactly
+from ml_backend.video.timeline import FrameIndex, Timeline, usual_lasting
+from ml_backend.video.whole_frames import Coded, Size, decode_exactly
 
 BoxForm = Literal["coco", "yolo", "mot", "crops"]
 Counts = dict[Part, dict[str, int]]
@@ -79,12 +79,12 @@ class BoxSet:
         counts: Counter[str] = Counter()
         count = 0
         try:
-            for frame, coded in _frames(work, task, wanted, self._file):
+            for frame, coded in _frames(work, task, wanted, self._file, pictures=not self._alone):
                 found.append(frame)
                 if frame.frame in pictured:
                     count += 1
                     counts.update(box.label for box in frame.boxes)
-                    if not self._alone:
+                    if coded is not None and not self._alone:
                         self._write_picture(files, task, frame, coded, part)
                 progress(len(found) / len(wanted))
         except BaseException:
@@ -197,21 +197,45 @@ def cut_out(picture: Picture, box: Box) -> Picture:
 
 
 def _frames(
-    work: ProjectWork, task: BoxedTask, frames: Sequence[int], file: Callable[[BoxedTask, int], str]
-) -> Iterator[tuple[BoxedFrame, Coded]]:
-    """Each of the frame indices that decodes and has a box in its picture, with the picture as it is coded. Raises VideoError."""
+    work: ProjectWork,
+    task: BoxedTask,
+    frames: Sequence[int],
+    file: Callable[[BoxedTask, int], str],
+    *,
+    pictures: bool,
+) -> Iterator[tuple[BoxedFrame, Coded | None]]:
+    """Each of the frame indices that decodes and has a box in its picture, with the `pictures` as they are coded, if wanted. Raises
+    VideoError."""
     objects = [(each, *each.boxes(task.grid)) for each in task.objects]
     timeline = task.grid.timeline
     video = task_video(work.context, work.question, task.task)
     with naming(task.task, work.question, video):
         packets = demux(video.path).packets
         keys = np.sort(packets.pts[packets.key])
-        for index, coded in decode_exactly(video.path, timeline, frames, keys):
-            size = coded.size
+        sizes = None if pictures else _sizes(video.path, timeline, frames, keys)
+        decoded: Iterable[tuple[int, Coded | None, Size]] = (
+            ((index, coded, coded.size) for index, coded in decode_exactly(video.path, timeline, frames, keys))
+            if sizes is None
+            else ((index, None, size) for index, size in zip(frames, sizes, strict=True))
+        )
+        for index, coded, size in decoded:
             found = [_box(each, boxes[index], bool(own[index]), size) for each, boxes, own in objects]
             if there := tuple(box for box in found if box is not None):
                 seconds = timeline.seconds(FrameIndex(index))
                 yield BoxedFrame(file(task, index), int(index), seconds, *size, there), coded
+
+
+def _sizes(path: Path, timeline: Timeline, frames: Sequence[int], keys: NDArray[np.int64]) -> list[Size] | None:
+    """(width, height) of each of the frames as a browser shows it, from the key frames before them: pictures change their size there
+    alone. None where the last of the frames does not decode, so that all have to be tried."""
+    at = np.unique(np.searchsorted(timeline.pts, keys))
+    at = at[at < len(timeline)]
+    here = np.maximum(np.searchsorted(at, frames, "right") - 1, 0)
+    wanted = {*at[np.unique(here)].tolist(), frames[-1]}
+    seen = {int(index): coded.size for index, coded in decode_exactly(path, timeline, wanted, keys)}
+    if seen.keys() != wanted:
+        return None
+    return [seen[int(at[each])] for each in here]
 
 
 def _box(each: BoxedObject, row: Floats, by_person: bool, size: tuple[int, int]) -> Box | None:

@@ -331,6 +331,29 @@ class TestForms:
         ]
         assert "License: cc-by-4.0" in (out / "README.md").read_text()
 
+    def test_annotations_alone_are_those_beside_the_pictures(
+        self, project: Studio, export: Export, tmp_path: Path
+    ) -> None:
+        alone = export("boxes.json")
+        export("set")
+        beside = json.loads((tmp_path / "out" / "set" / "annotations.json").read_text())
+        for name in ("images", "annotations", "tracks", "videos", "categories"):
+            assert alone[name] == beside[name]
+
+    def test_frames_of_a_damaged_end_are_none_of_either(self, project: Studio, export: Export, tmp_path: Path) -> None:
+        project.files["1.mp4"] = tmp_path / "broken.mp4"
+        content = bytearray((tmp_path / "film.mp4").read_bytes())
+        # The samples come first in the file: what is zero does not decode.
+        at = content.index(b"mdat")
+        size = int.from_bytes(content[at - 4 : at], "big")
+        content[at + size // 3 : at + size - 16] = bytes(size - size // 3 - 16)
+        (tmp_path / "broken.mp4").write_bytes(content)
+        alone = export("boxes.json", choice=BoxChoice(sources="human"))
+        export("set", choice=BoxChoice(sources="human"))
+        beside = json.loads((tmp_path / "out" / "set" / "annotations.json").read_text())
+        assert alone["images"] == beside["images"]
+        assert 0 < len(alone["images"]) < 26
+
     def test_yolo(self, project: Studio, export: Export, tmp_path: Path) -> None:
         project.files["2.mp4"] = numbered(tmp_path / "other.mp4", 40)
         export("set", "yolo", BoxChoice(every=5, shares=(0.6, 0.4, 0.0)))

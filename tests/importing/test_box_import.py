@@ -22,13 +22,14 @@ from ml_backend.export.box_files import BoxForm
 from ml_backend.export.boxed_tasks import BoxChoice
 from ml_backend.export.boxes import write_boxes
 from ml_backend.importing.import_boxes import BoxImport, Outcome, import_boxes
+from ml_backend.jobs.box_tracks import said_of
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_boxes
 from ml_backend.labelstudio.box_track import at_pictures
 from ml_backend.labelstudio.tracks import is_untouched, read_tracks
 from ml_backend.objects.boxes import iou
 from ml_backend.provenance import RegionId, track_number
-from ml_backend.video.timeline import read_timeline, studio_grid
+from ml_backend.video.timeline import StudioFrame, read_timeline, studio_grid
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
 
@@ -145,6 +146,30 @@ class TestAsAnnotations:
         assert not is_untouched(track)
         assert (track.origin, track.score, annotation["was_cancelled"]) == ("manual", None, False)
         assert project.predictions == []
+
+    def test_one_box_in_one_frame_means_that_frame_and_is_not_followed(
+        self, project: Studio, context: JobContext, bring: Import, tmp_path: Path
+    ) -> None:
+        bring(mot(tmp_path / "day one.txt", "9,-1,33,19,64,36,0.9,-1,-1,-1"), version=None)
+        work = open_boxes(context, 7)
+        [annotation] = project.tasks[1]["annotations"]
+        [track] = read_tracks(annotation["result"], work.question).tracks
+        assert track.stretches(StudioFrame(50)) == [(9, 9)]
+        assert said_of(work, [annotation]).marks == ()
+
+
+def test_pixels_are_those_of_the_pictures_in_the_file(
+    project: Studio, context: JobContext, bring: Import, tmp_path: Path
+) -> None:
+    """Detectors are often shown smaller pictures than the video has."""
+    image = {"id": 1, "video": "night.mp4", "frame": 0, "width": WIDTH // 2, "height": HEIGHT // 2}
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [16, 9, 32, 18], "track_id": 1}
+    told = {"images": [image], "annotations": [box], "categories": [{"id": 1, "name": "rat"}]}
+    (tmp_path / "boxes.json").write_text(json.dumps(told))
+    bring(tmp_path / "boxes.json")
+    [track] = shown(project, context, 2).values()
+    [key_frame] = track.keys
+    assert (key_frame.x, key_frame.y, key_frame.width, key_frame.height) == pytest.approx((10, 10, 20, 20), abs=1e-4)
 
 
 class TestLabels:
