@@ -218,8 +218,14 @@ def _frames(
             if sizes is None
             else ((index, None, size) for index, size in zip(frames, sizes, strict=True))
         )
+        pixels: dict[Size, list[Floats]] = {}
         for index, coded, size in decoded:
-            found = [_box(each, boxes[index], bool(own[index]), size) for each, boxes, own in objects]
+            if size not in pixels:
+                pixels[size] = [upright(boxes, size[0] / size[1]) / 100 * (*size, *size) for _, boxes, _ in objects]
+            found = [
+                _box(each, placed[index], bool(own[index]))
+                for (each, _, own), placed in zip(objects, pixels[size], strict=True)
+            ]
             if there := tuple(box for box in found if box is not None):
                 seconds = timeline.seconds(FrameIndex(index))
                 yield BoxedFrame(file(task, index), int(index), seconds, *size, there), coded
@@ -238,13 +244,11 @@ def _sizes(path: Path, timeline: Timeline, frames: Sequence[int], keys: NDArray[
     return [seen[int(at[each])] for each in here]
 
 
-def _box(each: BoxedObject, row: Floats, by_person: bool, size: tuple[int, int]) -> Box | None:
-    """An object's upright box in pixels of a picture of this `size`; None where it has none, or less than a hundredth of a pixel."""
-    width, height = size
-    [share] = upright(row[None], width / height) / 100
-    if np.isnan(share).any():
+def _box(each: BoxedObject, row: Floats, by_person: bool) -> Box | None:
+    """An object's box from (4,) left, top, width, height in pixels; None where it has none, or less than a hundredth of a pixel."""
+    left, top, wide, high = row.tolist()
+    if math.isnan(left):
         return None
-    left, top, wide, high = (share * (width, height, width, height)).tolist()
     source, score = ("human", 1.0) if by_person else ("model", each.score)
     box = Box(each.number, each.label, score, left, top, wide, high, source)
     return box if min(box.rounded()[2:]) > 0 else None
