@@ -15,7 +15,6 @@ from box_page import READY
 from playwright.sync_api import Page
 from test_found_tracks import (
     CONFIG,
-    FRAMES,
     HEIGHT,
     RATE,
     WIDTH,
@@ -105,4 +104,16 @@ def test_a_moved_track_is_exported_as_the_person_left_it_and_imported_into_anoth
         assert iou(box, in_file.tolist()) > 0.9, frame
         assert box[1] - there[1] == pytest.approx(SHIFT, abs=2.5)
     page.screenshot(path=_ARTIFACTS / "imported-boxes.png")
-    assert FRAMES == RATE * 8
+
+    for state in ("imported", "present"):
+        submitted_as = coldblitz(loop, "import-boxes", str(boxes), "--project", str(second), "--annotations", "--json")
+        assert [each["state"] for each in json.loads(submitted_as)["videos"]] == [state]
+    [annotation] = studio.get(f"/api/tasks/{other}/annotations/")
+    [own] = annotation["result"]
+    assert (own["id"], own["origin"], own["value"]["labels"]) == ("imported-track-1", "manual", ["mouse"])
+    again = tmp_path / "again.json"
+    coldblitz(loop, "export", str(second), "-o", str(again), "--as", "coco", "--source", "human")
+    back = json.loads(again.read_text())
+    assert [each["frame"] for each in back["images"]] == list(frames.values())
+    pairs = zip(back["annotations"], told["annotations"], strict=True)
+    assert min(iou(one["bbox"], other["bbox"]) for one, other in pairs) >= 0.9
