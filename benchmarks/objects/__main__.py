@@ -1,7 +1,7 @@
-"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …]
+"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …] [--weights FILE]
 
 How well objects are found and followed on drawn scenes whose every box is known, what that costs beside decoding alone, and how
-far one drawn box leads, and how much work is left to people.
+far one drawn box leads, how much work is left to people, and how far the labels of a few tracks lead.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.measured import machine, share, table, when_and_where, write_into
 from benchmarks.objects.effort import RIGHT, effort
+from benchmarks.objects.labels import labels_as_text, measure_labels
 from benchmarks.objects.scenes import HEIGHT, SCENES, Filmed, film
 from benchmarks.objects.scores import keyframe_costs, tracking_scores
 from ml_backend.objects.boxes import Track
@@ -40,11 +41,21 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="put the table between the marks in this file")
     parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
     names = [scene.name for scene in SCENES]
-    parser.add_argument("--scenes", nargs="+", choices=names, default=names, help="only these")
+    parser.add_argument("--scenes", nargs="+", choices=names, help="only these, and no labels")
+    told = "state dict of mobilenet_v2: labels are learned with a network, too"
+    parser.add_argument("--weights", type=Path, help=told)
+    parser.add_argument("--labels-only", action="store_true", help="only how labels are learned")
     options = parser.parse_args()
+    report: Report = {}
+    texts = []
     with tempfile.TemporaryDirectory() as folder:
-        report = measure(Path(folder), options.scenes, options.repeats)
-    text = as_text(report)
+        if not options.labels_only:
+            report = measure(Path(folder), options.scenes or names, options.repeats)
+            texts.append(as_text(report))
+        if not options.scenes:
+            report["boxes_cold"] = measure_labels(Path(folder), options.weights)
+            texts.append(labels_as_text(report["boxes_cold"]))
+    text = "\n\n".join([*texts, f"{when_and_where()}."])
     print(text)
     if options.markdown:
         write_into(options.markdown, text)
@@ -180,7 +191,6 @@ def as_text(report: Report) -> str:
             f"Key frames: per 100 frames of a track. Speed: of decoding and scaling alone, at {HEIGHT} lines.",
             from_one,
             left,
-            f"{when_and_where()}.",
         ]
     )
 

@@ -103,18 +103,24 @@ def _items(stored: StoredTracks, question: Question, task: Task) -> list[ResultI
 
 
 def as_shown(track: StoredTrack, labels: Sequence[str] = ()) -> box_track.Track:
-    """As Label Studio has it. `labels`: those that the task may get: what a person has said, else what the detector took it for;
-    where there is only one, what nobody has named is that."""
+    """As Label Studio has it. `labels`: those that the task may get: what a person has said, else what the detector took it for, else
+    what it probably is by what was learned; where there is only one, what nobody has named is that.
+
+    What was learned is as sure as that there is an object, and that it is this, together.
+    """
+    score = track.score
     said = next((each for each in (track.label, track.detected) if each in labels), None)
-    named = (said,) if said is not None else labels if len(labels) == 1 else ()
+    named: Sequence[str] = (said,) if said is not None else labels if len(labels) == 1 else ()
+    if not named and track.predicted is not None and track.predicted in labels:
+        named, score = (track.predicted,), round(score * track.sure, 4)
     keys = (KeyFrame(StudioFrame(frame), x, y, w, h, enabled=enabled) for frame, x, y, w, h, enabled in track.keys)
-    return box_track.Track(track_id(track.number), tuple(keys), tuple(filter(None, named)), track.score, "prediction")
+    return box_track.Track(track_id(track.number), tuple(keys), tuple(filter(None, named)), score, "prediction")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A box that a person has drawn at one frame. `number`: of the track whose only key frame it was, None of a new one.
-    `mark` tells it from any other box, `region` from those of other regions."""
+    """A box that a person has drawn at one frame, or a track of several key frames. `number`: of the track whose only key frame
+    it was, None of a new one. `mark` tells it from any other box, `region` from those of other regions."""
 
     control: str
     track: box_track.Track
@@ -132,17 +138,19 @@ class Drawn:
 @dataclass(frozen=True)
 class Said:
     """What the annotations of a task say of boxes. `drawn`: what is to be followed, the newest last. `labels`: what a person
-    called a track, by control and number. `kept`: tracks that are in an annotation."""
+    called a track, by control and number. `kept`: tracks that are in an annotation. `own`: labeled tracks that people drew with
+    several key frames: what is in them is known, and not followed."""
 
     drawn: tuple[Drawn, ...]
     labels: Mapping[tuple[str, int], str]
     kept: frozenset[tuple[str, int]]
+    own: tuple[Drawn, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
         """The same for as long as people say the same."""
         named = (f"{control} #{number} {label}" for (control, number), label in self.labels.items())
-        return tuple(sorted({*(each.mark for each in self.drawn), *named}))
+        return tuple(sorted({*(each.mark for each in (*self.drawn, *self.own)), *named}))
 
 
 def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said:
@@ -150,6 +158,7 @@ def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said
     drawn: dict[str, Drawn] = {}
     labels: dict[tuple[str, int], str] = {}
     kept: set[tuple[str, int]] = set()
+    own: dict[str, Drawn] = {}
     submitted = (each for each in annotations if not each.get("was_cancelled"))
     for annotation in sorted(submitted, key=lambda each: str(each.get("updated_at"))):
         for control, track in _tracks(work, annotation.get("result")):
@@ -165,7 +174,10 @@ def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said
                 drawn[found.region] = found
             elif number is not None and track.labels:
                 labels[control, number] = track.labels[0]
-    return Said(tuple(drawn.values()), labels, frozenset(kept))
+            elif track.labels:
+                found = Drawn(control, track, None)
+                own[found.region] = found
+    return Said(tuple(drawn.values()), labels, frozenset(kept), tuple(own.values()))
 
 
 def _tracks(work: ProjectWork, result: object) -> Iterator[tuple[str, box_track.Track]]:

@@ -107,13 +107,15 @@ class Recipe:
     """How an ensemble is fitted.
 
     `families` each become a member. `penalties` are tried for each (scikit-learn's C); with one there is no choice.
-    `neighbours` adds the nearest labelled example to each member, but to those families that are `alone`.
+    `neighbours` adds the nearest labelled example to each member, but to those families that are `alone`. `unproven`: families
+    that count little until labels show that they tell, as those about movement do.
     """
 
     families: tuple[Family, ...]
     penalties: tuple[float, ...] = (100.0,)
     neighbours: bool = True
     alone: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +141,7 @@ def weigh(lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence
             near = recipe.neighbours and family.name not in recipe.alone
             for p, penalty in enumerate(recipe.penalties):
                 losses[f, p], trust[f, p] = _held_out_loss(reduced, count, penalty, near, folds)
-    before = np.array([_UNPROVEN if family.moving else 1.0 for family in recipe.families])
+    before = np.array([_UNPROVEN if each.moving or each.name in recipe.unproven else 1.0 for each in recipe.families])
     weights, best = _weights(losses, before, sum(len(lesson.classes) for lesson in lessons))
     weights = weights * trust[np.arange(len(best)), best]
     return Weighed(weights, tuple(recipe.penalties[at] for at in best))

@@ -61,6 +61,7 @@ class Track:
     (k,) int64 ascending frame indices; where some are missing the object is not seen. `boxes`: (k, 4) float32, a box for
     each. `scores`: (k,) float32 in 0..1, how sure each box is; less between detections. `score`: of the whole track.
     `label`: a class name, None when nothing is known of what it is. `looks`: (d,) float32, the mean of its detections'.
+    `crops`: pictures of it as JPEG (`objects.crops`), where any were asked for.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Track:
     score: float
     label: str | None = None
     looks: Floats | None = None
+    crops: tuple[bytes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from ml_backend.objects.boxes import Track
+from ml_backend.objects.crops import CROPS_PER_SECOND, SIDE
 from ml_backend.objects.custom_detector import CustomDetector
 from ml_backend.objects.detector import Detector, Limits, Picture, detect
 from ml_backend.objects.finishing import finish, linked
@@ -29,13 +31,16 @@ def find_tracks(
     detector: Detector,
     limits: Limits = EVERYTHING,
     progress: Callable[[float], None] | None = None,
+    *,
+    pictured: bool = False,
 ) -> list[Track]:
     """The tracks of all objects that `detector` sees in the video at `path`, in one decode of it.
 
     They are numbered in the order in which they appear; a video in which nothing moves has none. `progress` is called with the
-    share of frames done, 0..1. Raises VideoUnreadable, and CustomModelError when the detector answers nonsense.
+    share of frames done, 0..1. `pictured`: whether tracks come with pictures. Raises VideoUnreadable, and CustomModelError when the
+    detector answers nonsense.
     """
-    with TrackFinder(timeline, detector, limits) as finder:
+    with TrackFinder(timeline, detector, limits, pictured=pictured) as finder:
         for index, coded in decode_whole(path, timeline):
             finder.see(index, coded.frame)
             if progress is not None and index % 100 == 0:
@@ -49,13 +54,18 @@ class TrackFinder:
     The detector works in a thread of its own while the next frames are decoded; one batch waits at most.
     """
 
-    def __init__(self, timeline: Timeline, detector: Detector, limits: Limits = EVERYTHING) -> None:
+    def __init__(
+        self, timeline: Timeline, detector: Detector, limits: Limits = EVERYTHING, *, pictured: bool = False
+    ) -> None:
         self._fps = frame_rate(timeline)
         self.every = max(1, round(self._fps / detector.rate))
         self._detector, self._limits = detector, limits
         self._tracker = Tracker(self._fps / self.every)
         self._scale = Scaled(detector.side)
-        self._pictures: list[tuple[FrameIndex, Picture]] = []
+        # About one picture a second is held at a better resolution: a batch may last half a minute.
+        self._cut = Scaled(max(SIDE, detector.side)) if pictured else None
+        self._cut_every = self.every * max(1, round(self._fps / self.every / CROPS_PER_SECOND))
+        self._pictures: list[_Seen] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._at_work: Future[None] | None = None
 
@@ -69,7 +79,8 @@ class TrackFinder:
         """Looks at the frame if its turn has come. Raises what the detector has raised on earlier ones."""
         if index % self.every:
             return
-        self._pictures.append((index, self._scale(frame)))
+        large = self._cut(frame) if self._cut is not None and index % self._cut_every == 0 else None
+        self._pictures.append(_Seen(index, self._scale(frame), large))
         if len(self._pictures) >= self._detector.batch:
             self._hand_over()
 
@@ -95,10 +106,24 @@ class TrackFinder:
             self._at_work.result()
             self._at_work = None
 
-    def _follow(self, pictures: list[tuple[FrameIndex, Picture]]) -> None:
-        found = detect(self._detector, [picture for _, picture in pictures], self._limits)
-        for (index, _), each in zip(pictures, found, strict=True):
-            self._tracker.update(index, each)
+    def _follow(self, pictures: list[_Seen]) -> None:
+        found = detect(self._detector, [each.picture for each in pictures], self._limits)
+        for seen, each in zip(pictures, found, strict=True):
+            alone = self._tracker.update(seen.frame, each)
+            if self._cut is None:
+                continue
+            for piece in alone:
+                piece.crops.offer(
+                    seen.picture if seen.large is None else seen.large, piece.boxes[-1], coarse=seen.large is None
+                )
+
+
+class _Seen(NamedTuple):
+    """A frame that is looked at, as the detector sees it, and `large` where objects are to be cut out of it."""
+
+    frame: FrameIndex
+    picture: Picture
+    large: Picture | None
 
 
 class Scaled:

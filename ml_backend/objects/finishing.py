@@ -7,6 +7,7 @@ a long one by the looks alone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import linear_sum_assignment
 
 from ml_backend.objects.boxes import Floats, Track, clipped
+from ml_backend.objects.crops import spread
 from ml_backend.objects.tracker import Piece
 
 # Up to so many seconds, where it was going counts; and how far from there it may be, in its own sizes, and more each second.
@@ -93,10 +95,7 @@ def finish(chains: Sequence[Sequence[Piece]], fps: float, most: int) -> list[Tra
     tracks = [track for chain in chains if (track := _track(chain, fps)) is not None]
     tracks = sorted(_without_parts(tracks), key=lambda track: -track.score)[:most]
     tracks.sort(key=lambda track: (track.first, float(track.boxes[0, 0]), float(track.boxes[0, 1])))
-    return [
-        Track(number, each.frames, each.boxes, each.scores, each.score, each.label, each.looks)
-        for number, each in enumerate(tracks, start=1)
-    ]
+    return [replace(each, number=number) for number, each in enumerate(tracks, start=1)]
 
 
 def _track(chain: Sequence[Piece], fps: float) -> Track | None:
@@ -127,6 +126,7 @@ def _track(chain: Sequence[Piece], fps: float) -> Track | None:
         score,
         chain[0].name,
         looks,
+        spread([each for piece in chain for each in piece.crops.kept]),
     )
 
 

@@ -62,7 +62,7 @@ def of_what_moves(tracks: list[Track], frame: int, box: Boxes) -> Track | None:
     assert own is not None
     shift, ratio = (box[:2] - own[:2]) / own[2:], box[2:] / own[2:]
     boxes = np.concatenate([best.boxes[:, :2] + shift * best.boxes[:, 2:], best.boxes[:, 2:] * ratio], axis=1)
-    return Track(1, best.frames, clipped(boxes), best.scores, best.score, best.label, best.looks)
+    return Track(1, best.frames, clipped(boxes), best.scores, best.score, best.label, best.looks, best.crops)
 
 
 def followed(path: Path, timeline: Timeline, frame: int, box: Boxes) -> Track:

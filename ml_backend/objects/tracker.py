@@ -16,6 +16,7 @@ from norfair.tracker import TrackedObject
 from numpy.typing import NDArray
 
 from ml_backend.objects.boxes import Detections, Floats, covered, iou_matrix
+from ml_backend.objects.crops import Crops
 from ml_backend.objects.separation import Inmate, take_apart
 
 # An object that is not found for so many seconds is a piece of its own when it comes back.
@@ -38,7 +39,7 @@ class Piece:
 
     `frames`: frame indices of its detections, ascending. `boxes`: (4,) shares of the picture of each, `scores` in 0..1.
     `whole`: whether each was all seen, and not in part behind others. `size`, `looks`: about what they are now, from `seen` boxes
-    that were its own.
+    that were its own. `crops`: pictures of it, where any were offered.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Piece:
     boxes: list[NDArray[np.float64]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     whole: list[bool] = field(default_factory=list)
+    crops: Crops = field(default_factory=Crops)
 
     def see(self, box: NDArray[np.float64], looks: Floats | None) -> None:
         """Takes its size and looks from a box that is its own."""
@@ -127,14 +129,16 @@ class Tracker:
         )
         self._tracker.distance_function = _Nearness(self._pieces)
 
-    def update(self, frame: int, found: Detections) -> None:
-        """Adds what was found in frame index `frame`, which is later than all before."""
+    def update(self, frame: int, found: Detections) -> list[Piece]:
+        """Adds what was found in frame index `frame`, which is later than all before; returns the pieces that have a box of it to
+        themselves."""
         here = self._taken_apart(found)
         self._tracker.update([_detection(each) for each in here])
         live = {id(each): each for each in self._tracker.tracked_objects}
         for key in [key for key in self._known if key not in live]:
             self._done.append(self._pieces.pop(key))
             del self._known[key]
+        alone: list[Piece] = []
         for key, each in live.items():
             last: _Found = each.last_detection.data
             if key not in self._known:
@@ -148,6 +152,9 @@ class Tracker:
                 piece.whole.append(last.whole)
                 if last.whole:
                     piece.see(last.box, last.looks)
+                if last.piece is None:
+                    alone.append(piece)
+        return alone
 
     def finish(self) -> list[Piece]:
         """All pieces of more than `_BEFORE` detections, by their first frames."""

@@ -96,16 +96,18 @@ Mark = Literal[
     "entries",
     "ids",
     "images",
+    "recognized",
     "rollout",
     "since",
     "tasks",
+    "taught",
     "tracks",
     "trained",
 ]
 _EXPIRE: tuple[Mark, ...] = ("tasks", "tracks", "images", "entries")
 # What is seen again by looking.
 SEEN: tuple[Mark, ...] = (
-    *("tasks", "tracks", "cursor", "ids", "trained", "asked", "images", "entries", "rollout", "doubles"),
+    *("tasks", "tracks", "cursor", "ids", "trained", "asked", "images", "entries", "rollout", "doubles", "recognized"),
 )
 _ALL: tuple[Mark, ...] = get_args(Mark)
 
@@ -123,6 +125,7 @@ def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None =
     state of the annotations that a training knew of, and for which one was queued. `decided`: newest version that was
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
     `more` while more of them lack than may wait at once; `tracks`: the same of tracks of boxes.
+    `taught`: changes when people call tracks something else; `recognized`: what the labels of tracks were learned from.
     `entries`: which ML backend entries reach us. `controls`: those of the label config that suggestions were made for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
     no task had two of one version. `seconds`: for how

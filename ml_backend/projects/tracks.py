@@ -25,7 +25,8 @@ class StoredTrack:
     """One object. `number`: its own within the video. `control`: the name of the control whose boxes these are. `keys`:
     ascending. `label`: what a person has called it. `detected`: the label that the detector took it for. `drawn`: the box that it
     follows, see `StoredTracks.said`; empty for one that the detector found. `replaced`: whether another one of the same object
-    is shown instead.
+    is shown instead; so it is with a track that a person drew alone, whose `number` is 0. `predicted`: what it probably is by what was
+    learned, where nobody has called it anything, `sure`: how probable that is, 0..1.
     """
 
     number: int
@@ -36,10 +37,12 @@ class StoredTrack:
     drawn: str = ""
     replaced: bool = False
     detected: str | None = None
+    predicted: str | None = None
+    sure: float = 0.0
 
     def called(self, labels: Sequence[str]) -> str:
         """What pages call it. `labels`: those that it may get; where there is only one, it is that."""
-        name = self.label or (labels[0] if len(labels) == 1 else "Object")
+        name = self.label or self.detected or self.predicted or (labels[0] if len(labels) == 1 else "Object")
         return f"{name} {self.number}"
 
 
@@ -112,8 +115,11 @@ def tasks(data_dir: Path, project: str) -> set[int]:
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:
+    path = _path(data_dir, project, task)
     with contextlib.suppress(OSError):
-        _path(data_dir, project, task).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        # What they are like, see `track_rows`.
+        path.with_suffix(".npz").unlink(missing_ok=True)
 
 
 def _made(head: str) -> Made | None:

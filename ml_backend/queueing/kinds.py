@@ -36,6 +36,8 @@ KINDS: dict[str, Kind] = {
     "companion": Kind("ml_backend.jobs.companion.images.companion", HOUR // 2),
     # A roll-out waits for these, and goes on without a video that cannot be had now.
     "embed": Kind("ml_backend.jobs.suggestions.embed.embed", HOUR // 2, retried=False),
+    # Labels of tracks, from what is stored of them; a track that is found later has them from the start.
+    "recognize": Kind("ml_backend.jobs.objects.recognize.recognize", HOUR),
     # A whole video is looked at, and once more for each box that a person drew.
     "track": Kind("ml_backend.jobs.objects.track.track", HOUR),
     "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", HOUR),

@@ -15,7 +15,8 @@ from redis import Redis
 
 from ml_backend.checks import Finding
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.projects import label_report, registry
+from ml_backend.projects import label_report, registry, track_rows
+from ml_backend.projects.track_rows import TaughtTracks
 from ml_backend.queueing.queue import listing
 from ml_backend.server.app import create_app
 from ml_backend.server.dashboard.projects_page import of_project
@@ -39,6 +40,17 @@ def test_the_companion_project_is_one_click_away(client: FlaskClient, redis: Red
     html = page(client, "/")
     assert "Frames, 12 of 40 labeled" in html.text
     assert "http://studio.invalid/projects/9/data" in {link.get("href") for link in html.all("a")}
+
+
+def test_what_tracks_have_taught_is_said_in_a_sentence(client: FlaskClient, settings: Settings, at_work: None) -> None:
+    assert "Boxes." not in page(client, "/").text
+    track_rows.save_taught(
+        settings.data_dir, scene.P, [TaughtTracks("box", {"mouse": 1, "<b>vole</b>": 2}, 1, labeled=9)]
+    )
+    assert (
+        "Boxes. 3 tracks of 1 video taught labels (2 <b>vole</b>, 1 mouse); 9 others got theirs."
+        in page(client, "/").text
+    )
 
 
 def test_that_nobody_has_labelled_is_said_only_where_it_is_so(

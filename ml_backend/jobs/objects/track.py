@@ -23,16 +23,18 @@ from ml_backend.jobs.box_tracks import (
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.detectors import allow_for_detector, detector_for
 from ml_backend.jobs.job import job
+from ml_backend.jobs.objects.describing import Describing
+from ml_backend.jobs.objects.showing import show_anew, show_anew_unless_begun, shown_version
 from ml_backend.jobs.objects.track_numbers import joined, named, numbered
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing
 from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.track_checks import check_found
+from ml_backend.jobs.track_labels import describer_of, learn_anew, recognized, taught_about
 from ml_backend.jobs.videos import begin, inspect_once, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
 from ml_backend.labelstudio.label_config import Question
-from ml_backend.labelstudio.predictions import GivenPrediction
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length
@@ -42,8 +44,9 @@ from ml_backend.objects.finder import EVERYTHING, find_tracks
 from ml_backend.objects.keyframes import thin
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.onebox import track_from_box
-from ml_backend.prediction_item import PredictionItem, StoredItem
-from ml_backend.projects import registry, stored_predictions, tracks
+from ml_backend.prediction_item import PredictionItem
+from ml_backend.projects import registry, track_rows, tracks
+from ml_backend.projects.track_rows import Rows, TrackRows
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.queueing.job_limits import allow_for_video
 from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
@@ -67,9 +70,10 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
     annotations = [each for _, found in context.studio.annotations.by_task(work.id, task.id) for each in found]
     said, before = said_of(work, annotations), tracks.load(context.settings.data_dir, work.key, task.id)
     made = Made(state_of(work), said.marks)
+    described = None
     try:
         inspect_once(work, task)
-        stored, wrong = _tracked(work, task, said, before)
+        stored, described, wrong = _tracked(work, task, said, before)
         stored = replace(stored, made=replace(made, problem=_problem(work, task, wrong)))
     except VideoError as error:
         if error.passes:
@@ -77,8 +81,11 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
         wrong = None
         problem = f"Task {task.id} has no tracks: {error}"
         stored = StoredTracks(replace(made, problem=problem), highest=before.highest if before else 0)
-    given = _give(work, task, stored, said)
+    rows_before = track_rows.load(context.settings.data_dir, work.key, task.id) if described is not None else None
+    given = _give(work, task, stored, said, described)
     check_found(work, task, stored)
+    if described is not None and _teaches_anew(before, stored, rows_before, described):
+        learn_anew(work)
     if stored.made.problem or (before is not None and before.made.problem):
         tell(work, made_by_task(work))
     if given and registry.active_version(context.redis, project_key) is None:
@@ -104,27 +111,35 @@ class _FailedHere(CustomModelError):
 
 def _take_away(work: ProjectWork, task: Task) -> str:
     """Takes the task's tracks out of its prediction, unless somebody works on it, and forgets them."""
-    data_dir, predictions = work.context.settings.data_dir, work.context.studio.predictions
-    version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
     registry.set_problems(work.context.redis, work.key, "detector", [])
     with pushing(work):
-        number = predictions.untouched(work.id, task.id, version)
-        shown = next((each for each in predictions.of(task.id) if each["id"] == number), None)
-        if number is not None and shown is not None:
-            item = with_tracks(work, task, _kept(work, version, task, shown))
-            predictions.replace(number, item)
-            stored_predictions.save(data_dir, work.key, item)
-        tracks.delete(data_dir, work.key, task.id)
+        show_anew_unless_begun(work, task)
+        tracks.delete(work.context.settings.data_dir, work.key, task.id)
     return "the project asks for no tracks"
 
 
-def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bool:
+def _teaches_anew(
+    before: StoredTracks | None, stored: StoredTracks, rows_before: TrackRows | None, rows: TrackRows
+) -> bool:
+    """Whether people say something else of these tracks now, or what they say is to be understood for the first time."""
+    if before is None or before.made.said != stored.made.said:
+        return bool(stored.made.said) or (before is not None and bool(before.made.said))
+    same = (
+        rows_before is not None and rows_before.made_by == rows.made_by and rows_before.rows.keys() == rows.rows.keys()
+    )
+    return not same and any(each.label for each in stored.tracks)
+
+
+def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said, rows: TrackRows | None) -> bool:
     """Keeps the tracks, and puts them into the task's prediction: into suggestions for one that somebody works on only where they
-    have drawn a box that is followed. Returns whether it has one now. Raises StorageError, Gone and PredictionRefused."""
+    have drawn a box that is followed. Returns whether it has one now. `rows`: what they are like, where labels are learned. Raises
+    StorageError, Gone and PredictionRefused."""
     data_dir, predictions = work.context.settings.data_dir, work.context.studio.predictions
-    version = registry.active_version(work.context.redis, work.key) or KEYFRAMES_VERSION
+    version = shown_version(work)
     with pushing(work):
-        tracks.save(data_dir, work.key, task.id, stored)
+        if rows is not None:
+            track_rows.save(data_dir, work.key, task.id, rows)
+        tracks.save(data_dir, work.key, task.id, recognized(work, stored, rows))
         number = predictions.untouched(work.id, task.id, version)
         there = [each for each in predictions.of(task.id) if each.get("model_version") == version]
         # What a model says of an answered task is there to be reviewed; it often comes before the tracks.
@@ -136,35 +151,21 @@ def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said) -> bo
         shown = next((each for each in there if each["id"] == number), None)
         if number is None or shown is None:
             return False
-        item = _kept(work, version, task, shown)
-        renewed = with_tracks(work, task, item)
-        if renewed != item:
-            predictions.replace(number, renewed)
-            stored_predictions.save(data_dir, work.key, renewed)
+        show_anew(work, task, shown)
         return True
-
-
-def _kept(work: ProjectWork, version: str, task: Task, shown: GivenPrediction) -> PredictionItem:
-    """A prediction as it was pushed; where its file is lost, as Label Studio has it."""
-    kept = stored_predictions.load(work.context.settings.data_dir, work.key, version, task.id)
-    score = shown.get("score")
-    there: StoredItem = {
-        "model_version": version,
-        "score": float(score) if score is not None else 0.0,
-        "result": shown["result"],
-    }
-    return {**(kept or there), "task": task.id}
 
 
 @dataclass(eq=False)
 class _Video:
-    """The video of one question about boxes. `moving`: the tracks of all that moves in it, once they are known."""
+    """The video of one question about boxes. `describing`: its tracks, where labels are learned. `moving`: the tracks of all that
+    moves in it, once they are known."""
 
     path: Path
     grid: StudioGrid
     question: Question
     least: float
     progress: Progress
+    describing: Describing | None = None
     moving: list[Track] | None = None
 
     @cached_property
@@ -175,7 +176,9 @@ class _Video:
         return width / height
 
     def find(self, detector: Detector, limits: Limits) -> list[Track]:
-        found = find_tracks(self.path, self.grid.timeline, detector, limits, self.progress.share("looking for objects"))
+        looking = self.progress.share("looking for objects")
+        pictured = self.describing is not None
+        found = find_tracks(self.path, self.grid.timeline, detector, limits, looking, pictured=pictured)
         if isinstance(detector, MotionDetector) and limits == EVERYTHING:
             self.moving = found
         return found
@@ -205,15 +208,18 @@ class _Video:
         score = round(min(max(float(track.score), 0.0), 1.0), 4)
         if not keys:
             return None
-        return StoredTrack(0, self.question.from_name, tuple(keys), score, label, drawn, detected=detected)  # type: ignore[arg-type]
+        stored = StoredTrack(0, self.question.from_name, tuple(keys), score, label, drawn, detected=detected)  # type: ignore[arg-type]
+        if self.describing is not None:
+            self.describing.see(track, stored.keys)
+        return stored
 
 
 def _tracked(
     work: ProjectWork, task: Task, said: Said, before: StoredTracks | None
-) -> tuple[StoredTracks, ColdblitzError | None]:
-    """The task's tracks, without what they were made from. What is known already is not looked for again. With them why the
-    detector could not be used, if so: what was found before stays, and drawn boxes are followed. Raises VideoError and
-    DeviceFull."""
+) -> tuple[StoredTracks, TrackRows | None, ColdblitzError | None]:
+    """The task's tracks, without what they were made from, and what they are like, where labels are learned. What is known already
+    is not looked for again. With them why the detector could not be used, if so: what was found before stays, and drawn boxes are
+    followed. Raises VideoError and DeviceFull."""
     wrong: ColdblitzError | None = None
     known = before if before is not None and before.made.state == state_of(work) and not before.made.problem else None
     old = before.tracks if before is not None else ()
@@ -222,6 +228,10 @@ def _tracked(
     lengths: dict[str, tuple[int, float, float]] = {}
     aspects: dict[str, float] = {}
     looked_at: set[str] = set()
+    taught = taught_about(work)
+    describer = describer_of(work) if taught else None
+    rows_before = track_rows.load(work.context.settings.data_dir, work.key, task.id)
+    rows: dict[str, Rows] = {}
     for position, question in enumerate(work.config.tracks):
         control = question.from_name
         drawn = [each for each in said.drawn if each.control == control]
@@ -230,7 +240,10 @@ def _tracked(
         with naming(task, question, file):
             timeline = read_timeline(file.path)
             grid = studio_grid(timeline, question.framerate_of(task.data))
-            video = _Video(file.path, grid, question, work.settings.track_iou, step)
+            describing = (
+                Describing(describer, file.path, grid, rows_before) if describer and question in taught else None
+            )
+            video = _Video(file.path, grid, question, work.settings.track_iou, step, describing)
             of_control = [each for each in old if each.control == control]
             if known is not None:
                 found = [each for each in of_control if not each.drawn]
@@ -244,13 +257,18 @@ def _tracked(
                     found = [each for each in of_control if not each.drawn]
             looked_at.add(question.video)
             followed = _followed(video, drawn, said, of_control, anew=known is None)
-        own = named(joined(found, followed, len(grid), max([highest, *(each.number for each in found)])), said)
+            own = joined(found, followed, len(grid), max([highest, *(each.number for each in found)]))
+            by_hand = [_by_hand(video, each) for each in said.own if each.control == control and describing is not None]
+            own = named(own, said, [each for each in by_hand if each is not None], len(grid))
+            if describing is not None:
+                rows |= describing.rows(own)
         highest = max([highest, *(each.number for each in own)])
         every += own
         length = Length.of(grid)
         lengths[control] = length.frames, length.duration, length.framerate
         aspects[control] = video.aspect
-    return StoredTracks(Made(), tuple(every), lengths, highest, aspects), wrong
+    described = TrackRows(describer.made_by, rows) if describer else None
+    return StoredTracks(Made(), tuple(every), lengths, highest, aspects), described, wrong
 
 
 def _found(work: ProjectWork, video: _Video) -> list[StoredTrack]:
@@ -301,3 +319,20 @@ def _follow(video: _Video, drawn: Drawn) -> StoredTrack | None:
         return None
     label = drawn.track.labels[0] if drawn.track.labels else None
     return video.stored(video.follow(frame, box.astype(np.float32), label), label, drawn.mark)
+
+
+def _by_hand(video: _Video, drawn: Drawn) -> StoredTrack | None:
+    """A track that a person drew with several key frames, to be learned from; None where it is outside of the picture."""
+    aspect = video.aspect if any(key.rotation for key in drawn.track.keys) else 1.0
+    frames = np.array([key.frame for key in drawn.track.keys if key.frame <= len(video.grid)])
+    if not len(frames):
+        return None
+    boxes = upright(drawn.track.boxes(frames), aspect)
+    enabled = [key.enabled for key in drawn.track.keys[: len(frames) - 1]] + [False]
+    keys = tuple(
+        (int(frame), *(round(float(each), _DIGITS) for each in box), on)
+        for frame, box, on in zip(frames, boxes, enabled, strict=True)
+        if not np.isnan(box).any()
+    )
+    named = drawn.track.labels[0]
+    return StoredTrack(0, drawn.control, keys, 1.0, named, drawn.mark, replaced=True) if keys else None  # type: ignore[arg-type]

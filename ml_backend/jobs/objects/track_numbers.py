@@ -73,12 +73,30 @@ def joined(
     return [each for each, _ in shown]
 
 
-def named(tracks: Iterable[StoredTrack], said: Said) -> list[StoredTrack]:
-    """The tracks under the labels that people gave to them; a drawn box has its own."""
-    return [
+def named(
+    tracks: Sequence[StoredTrack], said: Said, by_hand: Sequence[StoredTrack] = (), frames: int = 1
+) -> list[StoredTrack]:
+    """The tracks of one control under the labels that people gave to them; a drawn box has its own.
+
+    `by_hand`: tracks that people drew alone. What was found of the same object is called as they are; those of which nothing was found
+    come behind the others.
+    """
+    every = [
         each if each.drawn and each.label else replace(each, label=said.labels.get((each.control, each.number)))
         for each in tracks
     ]
+    if not by_hand:
+        return every
+    boxes = [_boxes(each, frames) for each in every]
+    alone = []
+    for one in by_hand:
+        own = _boxes(one, frames)
+        same = [at for at, other in enumerate(boxes) if max(_within(own, other), _within(other, own)) >= _WITHIN]
+        for at in same:
+            every[at] = every[at] if every[at].label else replace(every[at], label=one.label)
+        if not same:
+            alone.append(one)
+    return [*every, *alone]
 
 
 def _boxes(track: StoredTrack, frames: int) -> Floats:

@@ -19,6 +19,7 @@ from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.retire import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
+from ml_backend.jobs.track_labels import queue_recognition
 from ml_backend.jobs.training.train import queue_training
 from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
@@ -146,6 +147,7 @@ def reconcile(context: JobContext, project_key: str) -> str:
         queue_training(work),
         queue_images(work, changed, stored),
         queue_tracks(work, changed, tasks),
+        queue_recognition(work),
         queue_rollout(redis, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):

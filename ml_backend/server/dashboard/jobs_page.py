@@ -22,6 +22,7 @@ DOES = {
     "suggest": "picks frames worth labeling",
     "predict": "predicts a new task",
     "embed": "computes the embeddings of a video, once for all models",
+    "recognize": "learns the labels of tracks",
     "evaluate": "measures a version on held-out videos",
     "quality": "looks for wrong labels and disagreement",
     "stopping": "estimates the remaining errors",

@@ -22,11 +22,13 @@ from ml_backend.projects import (
     reports,
     stored_predictions,
     task_view,
+    track_rows,
     training_choice,
 )
 from ml_backend.projects.label_report import LabelReport
 from ml_backend.projects.model_versions import VersionSummary
 from ml_backend.projects.reports import StoppingReport
+from ml_backend.projects.track_rows import TaughtTracks
 from ml_backend.queueing import queue
 from ml_backend.server.dashboard import formatting
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
@@ -50,7 +52,7 @@ class Progress:
 @dataclass(frozen=True)
 class Row:
     """A project on the page. `versions`: summaries of its model versions, the oldest first. `companion`: the project with
-    its suggested frames as images."""
+    its suggested frames as images. `taught`: what was learned about boxes with several labels."""
 
     project: ProjectPage
     labels: LabelReport | None
@@ -60,6 +62,7 @@ class Row:
     findings: list[registry.SharedFinding]
     left: StoppingReport | None
     companion: registry.KnownCompanion | None
+    taught: list[TaughtTracks]
 
     @property
     def companion_page(self) -> str | None:
@@ -116,6 +119,7 @@ def _row(
         findings.get(known.key, []),
         reports.load_stopping(data_dir, known.key, project.active) if project.active else None,
         registry.recall_companion(backend().redis, known.key),
+        track_rows.load_taught(data_dir, known.key),
     )
 
 
