@@ -5,7 +5,7 @@ Importing a page adds its routes to the blueprint.
 
 from __future__ import annotations
 
-from ml_backend.server.dashboard import jobs_page, labels_page, models_page, projects_page, videos_page
+from ml_backend.server.dashboard import jobs_page, labels_page, models_page, paths_page, projects_page, videos_page
 from ml_backend.server.dashboard.site import blueprint
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "jobs_page",
     "labels_page",
     "models_page",
+    "paths_page",
     "projects_page",
     "videos_page",
 ]
