@@ -60,8 +60,8 @@ $(LIGHTHOUSE): tests/lighthouse/package-lock.json
 		npm ci --prefix tests/lighthouse --ignore-scripts --no-audit --no-fund --silent && touch $@ \
 		|| echo "npm could not install Lighthouse; its test is skipped"; fi
 
-demo: .venv/stamp $(LABEL_STUDIO) ## The whole loop on a real Label Studio; VIDEOS=folder for your own, CHECK=1 to check and stop
-	@$(BIN)/coldblitz demo $(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(CHECK),--check)
+demo: .venv/stamp $(LABEL_STUDIO) ## The whole loop on a real Label Studio; VIDEOS=folder for your own, OBJECTS=1 for boxes, CHECK=1 to check and stop
+	@$(BIN)/coldblitz demo $(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(OBJECTS),--objects) $(if $(CHECK),--check)
 
 serve: .venv/stamp ## Web, workers and Redis for the Label Studio at LABEL_STUDIO_URL, with LABEL_STUDIO_API_KEY
 	@$(BIN)/coldblitz serve

@@ -231,12 +231,15 @@ def demo(
     videos: Annotated[
         Path | None, typer.Option(help="Use the videos in this folder instead of generated ones.")
     ] = None,
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Boxes of moving animals instead of labels of frames.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Check the result, print one line of JSON, and exit.")] = False,
 ) -> None:
     """The whole loop on a real Label Studio, from nothing. Example: coldblitz demo --check"""
     from ml_backend.demo.run import main as run
 
-    raise SystemExit(run(videos, check))
+    raise SystemExit(run(videos, check, objects))
 
 
 if __name__ == "__main__":

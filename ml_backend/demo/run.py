@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from ml_backend.demo.animals import PenClip, make_pens
 from ml_backend.demo.clips import LABELS, Clip, make_clips
 from ml_backend.demo.loop import (
     DidNotHappen,
@@ -28,40 +29,51 @@ from ml_backend.demo.loop import (
     right_frames,
     upload_tasks,
 )
+from ml_backend.demo.objects import CONFIG as BOXES
+from ml_backend.demo.objects import found_tracks, overlaps
 from ml_backend.demo.process import Backend, DidNotStart, coldblitz, stop_all
 from ml_backend.demo.studio import REACH_LOCAL_BACKEND, Studio, label_studio
 from ml_backend.errors import ColdblitzError, SettingsError
 
 ENOUGH = 0.95  # share of the frames nobody labelled that the first model must get right
+ON_IT = 0.7  # mean IoU that a track must have with each animal, over all of its frames
 _ANNOTATED = 2
 # A busy machine needs as long again to end what has not ended by then, and the demo itself.
 _STOP_SECONDS = 5.0
 _BEGUN = time.monotonic()  # this module is loaded when the demo begins
 
 
-def main(videos: Path | None, check: bool) -> int:
+def main(videos: Path | None, check: bool, objects: bool = False) -> int:
     """Runs the demo; returns the exit status.
 
     `videos` is a folder with one's own videos, which the person then labels; without it street clips with known
-    labels are made. With `check` everything is stopped at the end and the last line printed is JSON; the status is 0
-    only when the first model is right on at least 95 % of the frames that nobody labelled. Otherwise it goes on until
-    Ctrl+C, and a later run continues where it was.
+    labels are made, or, with `objects`, clips of animals whose boxes are known. With `check` everything is stopped at
+    the end and the last line printed is JSON; the status is 0 only when the first model is right on at least 95 % of the
+    frames that nobody labelled, or each animal has a track that lies on it. Otherwise it goes on until Ctrl+C, and a
+    later run continues where it was.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with ExitStack() as stack, _stopping_together():
             if check and videos:
                 raise SettingsError("The labels of your own videos are not known.", "Leave VIDEOS or CHECK=1 out.")
+            if objects and videos:
+                raise SettingsError("OBJECTS=1 brings videos of its own.", "Leave VIDEOS or OBJECTS=1 out.")
             if check:
                 home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldblitz-demo-")))
             else:
-                home = Path.cwd() / ".demo" / (videos.resolve().name if videos else "street")
-            loop, clips = _open(stack, home, videos.resolve() if videos else None)
-            report = _measure(loop, clips) if clips else {}
+                home = Path.cwd() / ".demo" / (videos.resolve().name if videos else "pens" if objects else "street")
+            if objects:
+                loop, pens = _open_pens(stack, home)
+                report = _track(loop, pens) if pens else {}
+            else:
+                loop, clips = _open(stack, home, videos.resolve() if videos else None)
+                report = _measure(loop, clips) if clips else {}
             if check:
                 typer.echo(json.dumps(report))
-                return 0 if report["frame_accuracy"] >= ENOUGH else 1
-            _explain(loop, by_hand=videos is not None)
+                good = report["worst_iou"] >= ON_IT if objects else report["frame_accuracy"] >= ENOUGH
+                return 0 if good else 1
+            _explain(loop, _BOXED if objects else _BY_HAND if videos else _LABELED)
             _wait_for_ever(loop)
     except ColdblitzError as error:
         typer.echo(f"\n{error.message}\n{error.remedy}", err=True)
@@ -99,14 +111,8 @@ def _open(stack: ExitStack, home: Path, videos: Path | None) -> tuple[Loop, list
     clips = make_clips(home / "clips") if not videos and not earlier else []
     own = find_videos(videos) if videos and not earlier else []
     root = {"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(videos.parent)} if videos else {}
-    port = earlier.get("studio_port", 8080)
-    studio = stack.enter_context(label_studio(home / "studio", port=port, settings=root))
-    _say(f"Label Studio runs at {studio.url}")
-    port = earlier.get("backend_port", 9090)
-    backend = stack.enter_context(coldblitz(studio.url, studio.token, home / "data", port=port))
-    _say(f"Coldblitz runs at {backend.url}")
+    studio, backend = _boot(stack, home, earlier, root)
     if earlier:
-        _same_addresses(earlier, studio, backend)
         return Loop(studio, backend, earlier["project"], tuple(earlier["tasks"])), []
     if videos:
         project = studio.create_project(f"Coldblitz demo: {videos.name}", label_config(("A", "B", "C")))
@@ -114,11 +120,48 @@ def _open(stack: ExitStack, home: Path, videos: Path | None) -> tuple[Loop, list
     else:
         project = studio.create_project("Coldblitz demo: street", label_config(LABELS))
         tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
+    return _connected(home, studio, backend, project, tasks), clips
+
+
+def _open_pens(stack: ExitStack, home: Path) -> tuple[Loop, list[PenClip]]:
+    """The same with videos of animals; those whose tracks were not looked at yet."""
+    earlier = _earlier(home)
+    clips = make_pens(home / "clips") if not earlier else []
+    studio, backend = _boot(stack, home, earlier, {})
+    if earlier:
+        return Loop(studio, backend, earlier["project"], tuple(earlier["tasks"])), []
+    project = studio.create_project("Coldblitz demo: animals", BOXES)
+    tasks = upload_tasks(studio, project, [(clip.path, clip.fps) for clip in clips])
+    return _connected(home, studio, backend, project, tasks), clips
+
+
+def _boot(
+    stack: ExitStack, home: Path, earlier: Mapping[str, Any], settings: Mapping[str, str]
+) -> tuple[Studio, Backend]:
+    """Both servers, where an earlier run had them. Raises DidNotStart."""
+    port = earlier.get("studio_port", 8080)
+    studio = stack.enter_context(label_studio(home / "studio", port=port, settings=settings))
+    _say(f"Label Studio runs at {studio.url}")
+    port = earlier.get("backend_port", 9090)
+    backend = stack.enter_context(coldblitz(studio.url, studio.token, home / "data", port=port))
+    _say(f"Coldblitz runs at {backend.url}")
+    if earlier:
+        _same_addresses(earlier, studio, backend)
+    return studio, backend
+
+
+def _connected(home: Path, studio: Studio, backend: Backend, project: int, tasks: Sequence[int]) -> Loop:
+    """The new project, connected, and noted for later runs."""
     studio.connect(project, backend.url)
-    state = {"project": project, "tasks": tasks, "studio_port": _port(studio.url), "backend_port": _port(backend.url)}
+    state = {
+        "project": project,
+        "tasks": list(tasks),
+        "studio_port": _port(studio.url),
+        "backend_port": _port(backend.url),
+    }
     (home / "demo.json").write_text(json.dumps(state))
     _say(f"A project with {len(tasks)} videos is connected.")
-    return Loop(studio, backend, project, tuple(tasks)), clips
+    return Loop(studio, backend, project, tuple(tasks))
 
 
 def _earlier(home: Path) -> dict[str, Any]:
@@ -165,15 +208,35 @@ def _measure(loop: Loop, clips: Sequence[Clip]) -> dict[str, Any]:
     }
 
 
-def _explain(loop: Loop, *, by_hand: bool) -> None:
+def _track(loop: Loop, clips: Sequence[PenClip]) -> dict[str, Any]:
+    """Waits for the tracks; returns how well they lie on the animals."""
+    found = found_tracks(loop)
+    count = sum(map(len, found.values()))
+    _say(f"{count} objects are tracked in {len(found)} videos.")
+    best = [each for task, clip in zip(loop.tasks, clips, strict=True) for each in overlaps(found[task], clip)]
+    _say(
+        f"The boxes of the {len(best)} animals overlap with the true ones by an IoU of {sum(best) / len(best):.2f} on average."
+    )
+    return {
+        "tasks": len(loop.tasks),
+        "animals": len(best),
+        "tracks": count,
+        "mean_iou": round(sum(best) / len(best), 4),
+        "worst_iou": round(min(best), 4),
+        "seconds": round(time.monotonic() - _BEGUN, 1),
+    }
+
+
+_BY_HAND = """Open a task, answer the gray one-frame regions with a digit, and submit with Ctrl+Enter: the other tasks then
+open with their timeline. The labels are changed under Settings, Labeling Interface."""
+_LABELED = "A simulated annotator labeled the first two videos. Open any task: its timeline is the model's."
+_BOXED = """Open any task: each animal has its box, found without labels or weights. Drag one where it is wrong, and submit.
+The dashboard shows the paths, speeds and contacts: Videos, a task, Paths and numbers."""
+
+
+def _explain(loop: Loop, todo: str) -> None:
     url = loop.studio.url
     switches = " ".join(f"{name}={value}" for name, value in REACH_LOCAL_BACKEND.items())
-    todo = (
-        "Open a task, answer the gray one-frame regions with a digit, and submit with Ctrl+Enter: the other tasks then\n"
-        "open with their timeline. The labels are changed under Settings, Labeling Interface."
-        if by_hand
-        else "A simulated annotator labeled the first two videos. Open any task: its timeline is the model's."
-    )
     typer.echo(f"""
   Label Studio   {url}/projects/{loop.project}/data
                  user {loop.studio.user}, password {loop.studio.password}

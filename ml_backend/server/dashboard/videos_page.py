@@ -134,6 +134,7 @@ def video_page(project_id: int, task: int) -> str:
         tracks=tracks.made_of(data_dir, project.key, task),
         lanes=list(boxed.lanes()),
         more_lanes=boxed.more,
+        aspect=boxed.aspect,
         faults=track_faults.load(data_dir, project.key, task),
         at_frame=min(max(request.args.get("frame", first or 0, int), 0), length),
         learns=project.config is None or bool(project.config.questions),

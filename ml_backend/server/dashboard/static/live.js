@@ -67,7 +67,7 @@
     const stage = document.getElementById("stage"), paper = document.getElementById("stage-picture");
     const said = document.getElementById("stage-said"), scrub = document.getElementById("scrub");
     const sheet = thumb ? thumb.dataset : null, order = [...pictured].sort((one, other) => one - other);
-    let aspect = 16 / 9, tracks = [], at = null;
+    let aspect = paper.firstChild.viewBox.baseVal.width / 100, tracks = [], at = null;
     const box = (keys, frame) => {
       let after = keys.findIndex((key) => key[0] > frame);
       if (after < 0) after = keys.length;
@@ -117,19 +117,16 @@
       scrub.dispatchEvent(new Event("input"));
     };
     const [earlier, later] = [document.getElementById("earlier"), document.getElementById("later")];
-    earlier.closest("p").hidden = !sheet;
-    earlier.addEventListener("click", () => go(order.filter((frame) => frame < Number(scrub.value)).pop()));
-    later.addEventListener("click", () => go(order.find((frame) => frame > Number(scrub.value))));
+    earlier?.addEventListener("click", () => go(order.filter((frame) => frame < Number(scrub.value)).pop()));
+    later?.addEventListener("click", () => go(order.find((frame) => frame > Number(scrub.value))));
     fetch(stage.dataset.tracks)
       .then((answer) => (answer.ok ? answer.json() : null))
       .then((found) => {
         if (!found) return;
         [aspect, tracks] = [found.aspect, found.tracks];
-        paper.style.aspectRatio = `${aspect}`;
         if (at !== null) show(at);
       })
       .catch(() => { said.textContent = "The boxes could not be loaded. Reload the page."; });
-    stage.hidden = false;
     return show;
   }
 
