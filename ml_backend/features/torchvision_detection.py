@@ -36,7 +36,8 @@ def build_torchvision(name: str, weights: DetectorWeights) -> Built:
         tensors = [torch.from_numpy(each).to(device).permute(2, 0, 1).float() / 255 for each in pictures]
         return [_found(each) for each in module(tensors)]
 
-    side = int(module.transform.max_size)
+    # One that stretches pictures to a square is shown wide ones in about its own height.
+    side = int(module.transform.max_size) * (2 if module.transform.fixed_size else 1)
     return Built(module, classes, side, _USUAL, run)
 
 

@@ -150,7 +150,8 @@ def _from_onnx(file: Path) -> CustomDetector:
         return found
 
     rate = _number(about.get("rate", _RATE), "rate", _RATES, file)
-    return CustomDetector(file, labels, find, size, rate)
+    # A wide picture has about the network's height then, before it is stretched.
+    return CustomDetector(file, labels, find, 2 * size, rate)
 
 
 def _of_network(

@@ -60,7 +60,7 @@ class TestTorchvision:
     def test_what_is_found_is_what_torchvision_finds(self, ssd: tuple[Any, Path], some: NDArray[np.uint8]) -> None:
         model, folder = ssd
         network = load_detection(SSD, "cpu", folder)
-        assert (network.names, network.side) == (("__background__", "mouse", "rat"), 320)
+        assert (network.names, network.side) == (("__background__", "mouse", "rat"), 640)
         with torch.inference_mode():
             wanted = model([torch.from_numpy(each).permute(2, 0, 1) / 255 for each in some])
         for found, truth in zip(network.find(list(some), 0.0), wanted, strict=True):

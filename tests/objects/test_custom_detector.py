@@ -132,7 +132,7 @@ class TestOnnx:
 
     def test_its_first_output_is_boxes_and_its_second_scores(self, tmp_path: Path) -> None:
         detector = make_detector("custom", self.file(tmp_path, {"labels": ["cat", "dog"], "size": 32}))
-        assert (detector.side, detector.names) == (32, ("cat", "dog"))
+        assert (detector.side, detector.names) == (64, ("cat", "dog"))
         [bright, half] = detect(detector, [np.full((90, 160, 3), 127.5, np.uint8), GREY // 2], Limits())
         # The picture's brightness is what it multiplies its scores by: it has seen them.
         np.testing.assert_allclose(half.scores / bright.scores, 64 / 127, atol=0.02)
