@@ -1,4 +1,4 @@
-"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …] [--weights FILE]
+"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …] [--other N] [--weights FILE]
 
 How well objects are found and followed on drawn scenes whose every box is known, what that costs beside decoding alone, and how
 far one drawn box leads, how much work is left to people, and how far the labels of a few tracks lead.
@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -42,6 +43,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
     names = [scene.name for scene in SCENES]
     parser.add_argument("--scenes", nargs="+", choices=names, help="only these, and no labels")
+    parser.add_argument(
+        "--other", type=int, default=0, help="added to the seed of each scene: other ways on other floors"
+    )
     told = "state dict of mobilenet_v2: labels are learned with a network, too"
     parser.add_argument("--weights", type=Path, help=told)
     parser.add_argument("--labels-only", action="store_true", help="only how labels are learned")
@@ -50,7 +54,7 @@ def main() -> None:
     texts = []
     with tempfile.TemporaryDirectory() as folder:
         if not options.labels_only:
-            report = measure(Path(folder), options.scenes or names, options.repeats)
+            report = measure(Path(folder), options.scenes or names, options.repeats, options.other)
             texts.append(as_text(report))
         if not options.scenes:
             report["boxes_cold"] = measure_labels(Path(folder), options.weights)
@@ -63,7 +67,7 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=1))
 
 
-def measure(folder: Path, names: list[str], repeats: int) -> Report:
+def measure(folder: Path, names: list[str], repeats: int, other: int = 0) -> Report:
     scenes: dict[str, Report] = {}
     one_box: list[Report] = []
     work: list[tuple[int, int]] = []
@@ -72,7 +76,7 @@ def measure(folder: Path, names: list[str], repeats: int) -> Report:
         if scene.name not in names:
             continue
         print(f"{scene.name} …", flush=True)
-        filmed = film(scene, folder)
+        filmed = film(replace(scene, seed=scene.seed + other), folder)
         timeline = read_timeline(filmed.path)
         found = find_tracks(filmed.path, timeline, MotionDetector())
         actions, by_hand = effort(filmed.truth, found, filmed.frames)
