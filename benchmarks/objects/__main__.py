@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.measured import machine, share, table, when_and_where, write_into
 from benchmarks.objects.effort import RIGHT, effort
 from benchmarks.objects.labels import labels_as_text, measure_labels
+from benchmarks.objects.real_clips import beside_hand, hand_boxes
 from benchmarks.objects.scenes import HEIGHT, SCENES, Filmed, film
 from benchmarks.objects.scores import keyframe_costs, tracking_scores
 from ml_backend.objects.boxes import Track
@@ -36,8 +37,7 @@ _COLUMNS = ("hota", "deta", "assa", "idf1", "mota")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    # All videos are drawn here; the folder that other benchmarks read has no boxes.
-    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--data", type=Path, help="a folder with the clips in which boxes were drawn by hand")
     parser.add_argument("--json", type=Path, help="write the report there")
     parser.add_argument("--markdown", type=Path, help="put the table between the marks in this file")
     parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
@@ -55,6 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not options.labels_only:
             report = measure(Path(folder), options.scenes or names, options.repeats, options.other)
+            report["clips"] = real_clips(options.data) if options.data and not options.scenes else {}
             texts.append(as_text(report))
         if not options.scenes:
             report["boxes_cold"] = measure_labels(Path(folder), options.weights)
@@ -109,6 +110,16 @@ def measure(folder: Path, names: list[str], repeats: int, other: int = 0) -> Rep
         "effort_ratio": _ratio(work),
         "effort_ratio_coarse": _ratio(coarse),
     }
+
+
+def real_clips(folder: Path) -> dict[str, Report]:
+    """Of the clips with boxes drawn by hand that are in the folder."""
+    rows = {}
+    for clip, drawn in hand_boxes().items():
+        path = folder / "videos" / clip
+        if path.is_file():
+            rows[clip] = beside_hand(drawn, find_tracks(path, read_timeline(path), MotionDetector()))
+    return rows
 
 
 def _ratio(work: list[tuple[int, int]]) -> float:
@@ -188,6 +199,10 @@ def as_text(report: Report) -> str:
     from_one += f"{one['seconds_per_minute_of_video']:.1f} s a minute of video."
     left = f"Effort: actions until all tracks are right (IoU of {RIGHT:g}), of those that drawing them takes: "
     left += f"{share(report['effort_ratio'])} in all scenes; until {_COARSE:g}, {share(report['effort_ratio_coarse'])}."
+    clips = [
+        f"{clip}: {row['drawn']} boxes drawn, recall {share(row['recall'])}, precision {share(row['precision'])}."
+        for clip, row in report.get("clips", {}).items()
+    ]
     return "\n".join(
         [
             *table(head, rows),
@@ -195,6 +210,7 @@ def as_text(report: Report) -> str:
             f"Key frames: per 100 frames of a track. Speed: of decoding and scaling alone, at {HEIGHT} lines.",
             from_one,
             left,
+            *clips,
         ]
     )
 

@@ -33,7 +33,7 @@ from ml_backend.export.target import stem
 from ml_backend.objects.boxes import Track, in_pixels
 from ml_backend.objects.choosing import Places, make_detector
 from ml_backend.objects.detector import Detector, Limits
-from ml_backend.objects.finder import Scaled, TrackFinder
+from ml_backend.objects.finder import Scaled, TrackFinder, preview
 from ml_backend.video.container import readable, readable_path
 from ml_backend.video.demux import demux
 from ml_backend.video.inspection import inspect
@@ -181,7 +181,9 @@ def _look(path: Path, name: str, begin: str, job: Job, bar: Bar) -> _Seen:
         scaled, figures = Scaled(_JUDGED_SIDE), Figures()
         sizes: list[Size] = []
         step = bar(f"{name}: detecting", len(timeline))
-        with TrackFinder(timeline, job.make_detector(), job.limits) as finder:
+        detector = job.make_detector()
+        preview(opened, timeline, detector)
+        with TrackFinder(timeline, detector, job.limits) as finder:
             for index, coded in decode_whole(opened, timeline):
                 finder.see(index, coded.frame)
                 # Frames that do not decode have the size of the one before.

@@ -29,7 +29,7 @@ from ml_backend.video.timeline import StudioFrame
 
 log = logging.getLogger(__name__)
 # Goes up when the same settings find other tracks.
-_METHOD = 1
+_METHOD = 2
 
 
 def are_wanted(work: ProjectWork) -> bool:

@@ -32,6 +32,13 @@ _CORNERS, _ENOUGH = 60, 8
 _AGREEING, _STILL = 0.4, 0.2
 # A shift by more than this share of the picture is another view, not a tremble.
 _FARTHEST = 0.2
+# What differs by more, in levels and in typical differences, is something in one of two pictures; not if it is most of them. Below
+# this share of the picture it is a speck. The one whose outline is so much weaker is without.
+_DIFFERS, _NOISE, _OTHER_VIEW, _SPECK, _SMOOTHER = 12.0, 4.0, 0.5, 0.0004, 0.7
+_CROSS = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
+_ROUND = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), np.uint8)
+# So many of the pictures at hand are asked, too, what the background is without.
+_OWN = 8
 # Every so many-th pixel tells how bright it is.
 _EVERY = 9
 # A light that differs by less is the same.
@@ -64,11 +71,18 @@ class Background:
     half: Picture
 
     def __init__(self) -> None:
+        self._elsewhen: list[Picture] = []
+        self._emptier: list[Picture] = []
         self._reference: NDArray[np.uint8] | None = None
         self._corners: NDArray[np.float32] = _NO_CORNERS
         self._before: deque[Picture] = deque(maxlen=_REMEMBERED)
         self._since = _APART
         self._known = False
+
+    def preview(self, pictures: Sequence[Picture]) -> None:
+        """Takes (h, w, 3) uint8 pictures from all over the video, before the first is seen: what stands somewhere for long is
+        elsewhere in some of them."""
+        self._elsewhen = list(pictures)
 
     def see(self, pictures: Sequence[Picture]) -> list[Seen]:
         """Lays each of (h, w, 3) uint8 pictures over what is known, and learns from them what the background is."""
@@ -77,6 +91,10 @@ class Background:
         some = [_upright(seen[at]) for at in np.linspace(0, len(seen) - 1, count).round().astype(int)]
         first = self.picture if self._known else some[0]
         self.picture = _median([lit_like(each, gain(first, each)) for each in (*self._before, *some)])
+        if not self._emptier and self._elsewhen:
+            self._emptier = [_upright(each) for each in self._laid_over(self._elsewhen)]
+        own = some[:: max(1, len(some) // _OWN)]
+        self.picture = cleared(self.picture, [*self._emptier, *own])
         self.half = halved(self.picture)
         self._lay_over(_grey(self.half))
         self._known = True
@@ -126,6 +144,52 @@ class Background:
             return _STANDS
         right, down = (2 * ways[agree].mean(axis=0)).tolist()
         return (right, down) if max(abs(right), abs(down)) >= _STILL else _STANDS
+
+
+def cleared(background: Picture, others: Sequence[Picture]) -> Picture:
+    """(h, w, 3) uint8 without what stands in the background, but is not there in one of `others`, of the same size and view.
+
+    Where two pictures differ in a patch, one of them has something there, and its outline: edges around the patch that the other
+    one has not (as Cucchiara et al., 2003, tell ghosts from objects). The background takes over the patch without.
+    """
+    clear = background
+    half, edges = halved(clear), None
+    for other in others:
+        brighter = gain(clear, other)
+        small = lit_like(halved(other), brighter)
+        difference = np.asarray(cv2.absdiff(small, half).max(axis=2), np.uint8)
+        threshold = max(_DIFFERS, _NOISE * float(np.median(difference[::4, ::4])))
+        mask = (difference > threshold).astype(np.uint8)
+        if mask.mean() > _OTHER_VIEW:
+            continue
+        mask = np.asarray(cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _CROSS), cv2.MORPH_CLOSE, _ROUND))
+        count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        mine = _edges(half) if edges is None else edges
+        theirs = _edges(small)
+        taken = np.zeros(mask.shape, np.uint8)
+        for number in range(1, count):
+            left, top, wide, high, area = statistics[number].tolist()
+            if area < _SPECK * mask.size:
+                continue
+            part = (slice(max(top - 3, 0), top + high + 3), slice(max(left - 3, 0), left + wide + 3))
+            patch = (labels[part] == number).astype(np.uint8)
+            wider = cv2.dilate(patch, _ROUND)
+            outline = (wider > 0) & (cv2.erode(patch, _ROUND) == 0)
+            if theirs[part][outline].mean() < _SMOOTHER * mine[part][outline].mean():
+                taken[part][wider > 0] = 1
+        if taken.any():
+            large = cv2.resize(taken, (clear.shape[1], clear.shape[0]), interpolation=cv2.INTER_NEAREST)
+            clear = np.where(large[..., None] > 0, lit_like(other, brighter), clear)
+            half, edges = halved(clear), None
+        else:
+            edges = mine
+    return np.asarray(clear, np.uint8)
+
+
+def _edges(picture: Picture) -> NDArray[np.float32]:
+    """(h, w) how steeply a picture's colors change, the steepest one's."""
+    across, down = (cv2.Sobel(picture, cv2.CV_32F, *way, ksize=3) for way in ((1, 0), (0, 1)))
+    return np.asarray(np.hypot(across, down).max(axis=2), np.float32)
 
 
 def halved(picture: Picture) -> Picture:

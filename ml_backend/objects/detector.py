@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,15 @@ class Detector(Protocol):
 
     def __call__(self, pictures: Sequence[Picture]) -> Sequence[Detections]:
         """What is in each of (height, width, 3) uint8 RGB pictures."""
+        ...
+
+
+@runtime_checkable
+class Previewing(Protocol):
+    """A detector that is shown the whole video in a few pictures before it is shown the first."""
+
+    def preview(self, pictures: Sequence[Picture]) -> None:
+        """Takes (h, w, 3) uint8 RGB pictures from all over the video, of the size of those that it wants."""
         ...
 
 

@@ -14,15 +14,20 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from ml_backend.objects.boxes import Track
 from ml_backend.objects.crops import CROPS_PER_SECOND, SIDE
 from ml_backend.objects.custom_detector import CustomDetector
-from ml_backend.objects.detector import Detector, Limits, Picture, detect
+from ml_backend.objects.detector import Detector, Limits, Picture, Previewing, detect
 from ml_backend.objects.finishing import finish, linked
+from ml_backend.objects.hindsight import MOST_FRAMES, Seen, with_hindsight
+from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.tracker import Tracker
 from ml_backend.video.color_conversion import matrix
+from ml_backend.video.demux import demux
 from ml_backend.video.scaling import turned
 from ml_backend.video.timeline import FrameIndex, Timeline
-from ml_backend.video.whole_frames import decode_whole
+from ml_backend.video.whole_frames import decode_exactly, decode_whole
 
 EVERYTHING = Limits()
+# So many key frames tell what a video shows; of fewer nothing is learned.
+_PREVIEWED, _FEWEST_KEYS = 24, 3
 
 
 def find_tracks(
@@ -40,12 +45,28 @@ def find_tracks(
     share of frames done, 0..1. `pictured`: whether tracks come with pictures. Raises VideoUnreadable, and CustomModelError when the
     detector answers nonsense.
     """
+    preview(path, timeline, detector)
     with TrackFinder(timeline, detector, limits, pictured=pictured) as finder:
         for index, coded in decode_whole(path, timeline):
             finder.see(index, coded.frame)
             if progress is not None and index % 100 == 0:
                 progress(index / len(timeline))
         return finder.finish()
+
+
+def preview(path: Path, timeline: Timeline, detector: Detector) -> None:
+    """Shows some of the video's key frames, from all over it, to a detector that wants to see it before. To be called before it
+    is given its first picture. Raises VideoUnreadable."""
+    if not isinstance(detector, Previewing):
+        return
+    read = demux(path)
+    keys = np.sort(read.packets.pts[read.packets.key])
+    if len(keys) < _FEWEST_KEYS:
+        return
+    some = np.unique(keys[np.linspace(0, len(keys) - 1, min(len(keys), _PREVIEWED)).round().astype(int)])
+    frames = np.unique(np.searchsorted(timeline.pts, some).clip(0, len(timeline) - 1)).tolist()
+    scale = Scaled(detector.side)
+    detector.preview([scale(coded.frame) for _, coded in decode_exactly(path, timeline, frames, keys)])
 
 
 class TrackFinder:
@@ -65,7 +86,10 @@ class TrackFinder:
         # About one picture a second is held at a better resolution: a batch may last half a minute.
         self._cut = Scaled(max(SIDE, detector.side)) if pictured else None
         self._cut_every = self.every * max(1, round(self._fps / self.every / CROPS_PER_SECOND))
-        self._pictures: list[_Seen] = []
+        self._last = len(timeline) - 1
+        self._moving = isinstance(detector, MotionDetector)
+        self._pictures: list[_Looked] = []
+        self._seen: list[Seen] = []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._at_work: Future[None] | None = None
 
@@ -77,10 +101,11 @@ class TrackFinder:
 
     def see(self, index: FrameIndex, frame: VideoFrame) -> None:
         """Looks at the frame if its turn has come. Raises what the detector has raised on earlier ones."""
-        if index % self.every:
+        # An object that is there to the end is not seen to leave before it.
+        if index % self.every and index != self._last:
             return
         large = self._cut(frame) if self._cut is not None and index % self._cut_every == 0 else None
-        self._pictures.append(_Seen(index, self._scale(frame), large))
+        self._pictures.append(_Looked(index, self._scale(frame), large))
         if len(self._pictures) >= self._detector.batch:
             self._hand_over()
 
@@ -88,7 +113,8 @@ class TrackFinder:
         """The tracks of the whole video, when it has been seen. Raises what the detector raises."""
         self._hand_over()
         self._wait()
-        return finish(linked(self._tracker.finish(), self._fps), self._fps, self._limits.most_tracks)
+        pieces = with_hindsight(self._tracker.finish(), self._seen, self._fps / self.every)
+        return finish(linked(pieces, self._fps), self._fps, self._limits.most_tracks, moving=self._moving)
 
     def _hand_over(self) -> None:
         self._wait()
@@ -106,10 +132,12 @@ class TrackFinder:
             self._at_work.result()
             self._at_work = None
 
-    def _follow(self, pictures: list[_Seen]) -> None:
+    def _follow(self, pictures: list[_Looked]) -> None:
         found = detect(self._detector, [each.picture for each in pictures], self._limits)
         for seen, each in zip(pictures, found, strict=True):
             alone = self._tracker.update(seen.frame, each)
+            if len(self._seen) < MOST_FRAMES:
+                self._seen.append((seen.frame, each))
             if self._cut is None:
                 continue
             for piece in alone:
@@ -118,7 +146,7 @@ class TrackFinder:
                 )
 
 
-class _Seen(NamedTuple):
+class _Looked(NamedTuple):
     """A frame that is looked at, as the detector sees it, and `large` where objects are to be cut out of it."""
 
     frame: FrameIndex

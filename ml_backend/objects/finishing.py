@@ -83,15 +83,21 @@ GAP_SECONDS = 2.0
 _SHORTEST, _FEWEST = 0.5, 4
 # How much less sure a filled frame is than the detections beside it.
 _FILLED = 0.7
+# What goes less far than this share of its size, in all but the outermost percents of its frames, stands. Its size is that which it
+# seldom exceeds.
+_STANDS, _MOST_FRAMES, _LARGE = 0.6, (2, 98), 90
 # A track that lies in another for so much of its time, by so much of its box, is a part of it.
 _WITHIN, _MOSTLY = 0.75, 0.7
 
 
-def finish(chains: Sequence[Sequence[Piece]], fps: float, most: int) -> list[Track]:
+def finish(chains: Sequence[Sequence[Piece]], fps: float, most: int, *, moving: bool = False) -> list[Track]:
     """The tracks of objects from the pieces of each, in the order in which they appear; at most `most`, the surest.
 
-    `fps`: frames of the video a second.
+    `fps`: frames of the video a second. `moving`: without those that are found in several places and move in none, which to a
+    detector of motion are lights and reflections.
     """
+    if moving:
+        chains = [chain for chain in chains if not all(map(_stands, chain))]
     tracks = [track for chain in chains if (track := _track(chain, fps)) is not None]
     tracks = sorted(_without_parts(tracks), key=lambda track: -track.score)[:most]
     tracks.sort(key=lambda track: (track.first, float(track.boxes[0, 0]), float(track.boxes[0, 1])))
@@ -165,6 +171,13 @@ def _without_parts(tracks: Sequence[Track]) -> list[Track]:
         for track in tracks
         if not any(len(other) >= len(track) and other is not track and _lies_in(track, other) for other in tracks)
     ]
+
+
+def _stands(piece: Piece) -> bool:
+    """Whether its middle, but for a few frames, stays within a part of its size, which may flicker."""
+    boxes = np.stack(piece.boxes)
+    low, high = np.percentile(boxes[:, :2] + boxes[:, 2:] / 2, _MOST_FRAMES, axis=0)
+    return bool((high - low < _STANDS * np.percentile(boxes[:, 2:], _LARGE, axis=0)).all())
 
 
 def _lies_in(track: Track, other: Track) -> bool:

@@ -63,6 +63,9 @@ class MotionDetector:
         self.side, self.rate, self.batch = side, rate, batch
         self._background = Background()
 
+    def preview(self, pictures: Sequence[Picture]) -> None:
+        self._background.preview(pictures)
+
     def __call__(self, pictures: Sequence[Picture]) -> list[Detections]:
         found = [self._in(each) for each in self._background.see(pictures)]
         if len(found) > 1 and sum(each is None for each in found) > len(found) / 2:
