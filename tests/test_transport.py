@@ -22,7 +22,7 @@ from ml_backend import requests_transport, transport
 from ml_backend.commands.backend import There
 from ml_backend.errors import ColdblitzError, LabelStudioUnreachable, SettingsError, VideoUnreachable
 from ml_backend.features.hub import fetch_model_folder
-from ml_backend.features.weights import _download
+from ml_backend.features.weights import download
 from ml_backend.labelstudio.access import check_label_studio, check_token
 from ml_backend.labelstudio.studio import LabelStudio
 from ml_backend.settings import Settings
@@ -291,7 +291,7 @@ def test_weights_are_fetched_like_everything_else(
         serving(app, "localhost", authority.server("localhost")) as url,
         pytest.raises(ValueError, match="something else"),
     ):
-        _download(f"{url}/a.mp4", tmp_path / f"net-{digest}.pth")
+        download(f"{url}/a.mp4", tmp_path / f"net-{digest}.pth")
 
 
 # `reach` connects by itself, to addresses that it has checked.

@@ -4,8 +4,6 @@ that was there stays and other tasks go on."""
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,11 @@ import numpy as np
 import pytest
 import requests
 import torch
+from asking import ask
 from boxed_film import BoxedFilm, boxed_film
 from known_project import queued
-from loopback import serving
-from redis import Redis
 from rq.timeouts import JobTimeoutException
-from studio import BACKEND, KEY, Studio
+from studio import KEY, Studio
 from torchvision import models
 
 from ml_backend.errors import WeightsError
@@ -29,11 +26,8 @@ from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import read_tracks
 from ml_backend.objects.boxes import in_shares, iou
-from ml_backend.projects import links, registry, tracks
-from ml_backend.projects.registry import Known
-from ml_backend.queueing.embedded_redis import redis_url
+from ml_backend.projects import registry, tracks
 from ml_backend.queueing.queue import queues
-from ml_backend.settings import Settings
 
 CONFIG = (
     '<View><Labels name="who" toName="film">{}</Labels><VideoRectangle name="box" toName="film"/>'
@@ -55,22 +49,6 @@ def studio(film: BoxedFilm) -> Studio:
     studio = Studio()
     studio.add_task(1, film.path)
     return studio
-
-
-@pytest.fixture
-def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[JobContext]:
-    studio.answering[BACKEND] = lambda: links.answer(redis)
-    with serving(studio) as url:
-        here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
-        made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        yield made
-        made.redis.close()
-
-
-def ask(context: JobContext, studio: Studio, config: str, **extra_params: object) -> None:
-    assert studio.project is not None
-    studio.project["label_config"] = config
-    registry.remember(context.redis, Known(KEY, config, extra_params))
 
 
 def put(context: JobContext, code: str, name: str = "detector.py") -> Path:
@@ -98,7 +76,7 @@ def test_a_researchers_file_finds_tracks_under_the_projects_labels(
     context: JobContext, studio: Studio, film: BoxedFilm
 ) -> None:
     put(context, RED_THINGS, "red.py")
-    ask(context, studio, BALL_AND_CUBE, detector="custom:red.py")
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom:red.py")
     suggest.within(context, KEY, 1)
     assert track.within(context, KEY, 1) == "found 1 track in the video of task 1"
     [found] = shown(studio, BALL_AND_CUBE)
@@ -116,7 +94,7 @@ def test_what_a_person_called_a_track_stays_above_what_the_detector_took_it_for(
     context: JobContext, studio: Studio
 ) -> None:
     put(context, RED_THINGS)
-    ask(context, studio, BALL_AND_CUBE, detector="custom")
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom")
     suggest.within(context, KEY, 1)
     track.within(context, KEY, 1)
     [item] = studio.predictions[0]["result"]
@@ -132,14 +110,14 @@ def test_where_no_label_means_a_class_of_the_detector_it_is_told_and_all_is_show
     context: JobContext, studio: Studio
 ) -> None:
     put(context, RED_THINGS)
-    ask(context, studio, CONFIG.format('<Label value="mouse"/>'), detector="custom")
+    ask(context.redis, studio, CONFIG.format('<Label value="mouse"/>'), detector="custom")
     suggest.within(context, KEY, 1)
     track.within(context, KEY, 1)
     # There is only one that it can be.
     assert [each.labels for each in shown(studio, CONFIG.format('<Label value="mouse"/>'))] == [("mouse",)]
     [told] = problems(context)
     assert told.startswith("The detector custom knows none of the labels of box")
-    ask(context, studio, CONFIG.format('<Label value="Red Thing"/>'), detector="custom")
+    ask(context.redis, studio, CONFIG.format('<Label value="Red Thing"/>'), detector="custom")
     track.within(context, KEY, 1)
     assert problems(context) == []
 
@@ -158,7 +136,7 @@ def test_a_detector_that_fails_on_a_video_is_told_and_what_was_found_before_stay
     rows: str, said: str, context: JobContext, studio: Studio
 ) -> None:
     put(context, RED_THINGS)
-    ask(context, studio, BALL_AND_CUBE, detector="custom")
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom")
     suggest.within(context, KEY, 1)
     track.within(context, KEY, 1)
     [before] = shown(studio, BALL_AND_CUBE)
@@ -187,7 +165,7 @@ def test_a_detector_that_hangs_is_ended_by_the_jobs_time_limit(context: JobConte
         context,
         "import signal\nlabels = ['cat']\ndef detect(frames):\n    signal.alarm(1)\n    while True:\n        pass\n",
     )
-    ask(context, studio, BALL_AND_CUBE, detector="custom")
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom")
     before = signal.signal(signal.SIGALRM, too_long)
     try:
         answer = track.within(context, KEY, 1)
@@ -200,7 +178,7 @@ def test_a_detector_that_hangs_is_ended_by_the_jobs_time_limit(context: JobConte
 
 def test_a_missing_file_is_told_once_for_all_tasks(context: JobContext, studio: Studio, film: BoxedFilm) -> None:
     studio.add_task(2, film.path)
-    ask(context, studio, BALL_AND_CUBE, detector="custom:mine.py")
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom:mine.py")
     for task in (1, 2):
         answer = track.within(context, KEY, task)
         assert answer.startswith(
@@ -220,7 +198,7 @@ def test_missing_weights_are_told_once_and_the_tasks_are_taken_up_when_they_are_
 
     monkeypatch.setenv("TORCH_HOME", str(context.settings.data_dir / "torch"))
     studio.add_task(2, film.path)
-    ask(context, studio, CONFIG.format('<Label value="thing"/>'), detector=SSD)
+    ask(context.redis, studio, CONFIG.format('<Label value="thing"/>'), detector=SSD)
     with monkeypatch.context() as offline:
         # Label Studio is asked by another library.
         offline.setattr("ml_backend.features.weights.requests_transport.session", unreachable)
@@ -245,13 +223,13 @@ def test_missing_weights_are_told_once_and_the_tasks_are_taken_up_when_they_are_
 
 def test_a_change_of_the_detector_looks_at_all_videos_again(context: JobContext, studio: Studio) -> None:
     put(context, RED_THINGS)
-    ask(context, studio, BALL_AND_CUBE)
+    ask(context.redis, studio, BALL_AND_CUBE)
     suggest.within(context, KEY, 1)
     assert track.within(context, KEY, 1) == "found 0 tracks in the video of task 1"
     empty_queues(context)
     reconcile.within(context, KEY)
     assert "track 1" not in queued(context.redis)
-    ask(context, studio, BALL_AND_CUBE, detector="custom")
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom")
     reconcile.within(context, KEY)
     assert "track 1" in queued(context.redis)
     assert track.within(context, KEY, 1) == "found 1 track in the video of task 1"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from asking import ask
 from known_project import queued
-from loopback import serving
 from redis import Redis
-from studio import BACKEND, KEY, Studio, drawn
+from studio import KEY, Studio, drawn
 
 from benchmarks.objects.scenes import HEIGHT, WIDTH, Filmed, Scene, film
 from ml_backend.jobs.box_tracks import with_tracks
@@ -28,10 +26,7 @@ from ml_backend.jobs.training.train import train
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import ReadTracks, read_tracks
 from ml_backend.objects.boxes import iou
-from ml_backend.projects import links, registry, stored_predictions, task_view, tracks
-from ml_backend.projects.registry import Known
-from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.settings import Settings
+from ml_backend.projects import registry, stored_predictions, task_view, tracks
 
 TIMELINE = '<TimelineLabels name="events" toName="film"><Label value="cat"/><Label value="dog"/></TimelineLabels>'
 BOXES = (
@@ -60,23 +55,6 @@ def studio(scene: Filmed) -> Studio:
     studio.project["label_config"] = ALONE
     studio.add_task(1, scene.path)
     return studio
-
-
-@pytest.fixture
-def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[JobContext]:
-    studio.answering[BACKEND] = lambda: links.answer(redis)
-    with serving(studio) as url:
-        here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
-        made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        ask(redis, studio, ALONE)
-        yield made
-        made.redis.close()
-
-
-def ask(redis: Redis, studio: Studio, config: str, **extra_params: object) -> None:
-    assert studio.project is not None
-    studio.project["label_config"] = config
-    registry.remember(redis, Known(KEY, config, extra_params))
 
 
 def shown(studio: Studio, task: int = 1, version: str = "keyframes-v1") -> ReadTracks:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from asking import ask
 from known_project import queued
-from loopback import serving
 from redis import Redis
-from studio import BACKEND, KEY, Studio
+from studio import KEY, Studio
 
 from benchmarks.objects.kinds import DISTINCT, FilmedKinds, film_kinds
 from ml_backend.jobs.box_tracks import as_shown
@@ -28,11 +27,8 @@ from ml_backend.labelstudio.box_track import Track
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import read_tracks
 from ml_backend.objects.boxes import iou
-from ml_backend.projects import links, reconcile_state, registry, track_rows, tracks
-from ml_backend.projects.registry import Known
+from ml_backend.projects import reconcile_state, track_rows, tracks
 from ml_backend.projects.tracks import StoredTrack
-from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.settings import Settings
 
 CONFIG = (
     '<View><Labels name="who" toName="film">{}</Labels><VideoRectangle name="box" toName="film"/>'
@@ -66,23 +62,6 @@ def studio(films: dict[int, FilmedKinds]) -> Studio:
     for task, film in films.items():
         studio.add_task(task, film.path)
     return studio
-
-
-@pytest.fixture
-def context(studio: Studio, redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[JobContext]:
-    studio.answering[BACKEND] = lambda: links.answer(redis)
-    with serving(studio) as url:
-        here = {"label_studio_url": url, "data_dir": tmp_path, "redis_url": redis_url(redis_settings)}
-        made = JobContext(replace(redis_settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-        ask(redis, studio, BOTH)
-        yield made
-        made.redis.close()
-
-
-def ask(redis: Redis, studio: Studio, label_config: str, **extra_params: object) -> None:
-    assert studio.project is not None
-    studio.project["label_config"] = label_config
-    registry.remember(redis, Known(KEY, label_config, extra_params))
 
 
 @pytest.fixture
