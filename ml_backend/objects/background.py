@@ -92,7 +92,9 @@ class Background:
         first = self.picture if self._known else some[0]
         self.picture = _median([lit_like(each, gain(first, each)) for each in (*self._before, *some)])
         if not self._emptier and self._elsewhen:
-            self._emptier = [_upright(each) for each in self._laid_over(self._elsewhen)]
+            same = [each for each in self._elsewhen if each.shape == pictures[0].shape]
+            self._emptier = [_upright(each) for each in self._laid_over(same)]
+            self._elsewhen = []
         own = some[:: max(1, len(some) // _OWN)]
         self.picture = cleared(self.picture, [*self._emptier, *own])
         self.half = halved(self.picture)

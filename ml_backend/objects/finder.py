@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -155,10 +156,15 @@ class _Looked(NamedTuple):
 
 
 class Scaled:
-    """Decoded frames as RGB pictures whose longer side has at most `side` pixels, turned the way a browser shows them."""
+    """Decoded frames as RGB pictures whose longer side has at most `side` pixels, turned the way a browser shows them.
+
+    All of a video have the size of the first: a player shows them in one frame, also where a recording changes its size or is
+    turned midway.
+    """
 
     def __init__(self, side: int) -> None:
         self._side, self._reformatter = side, VideoReformatter()
+        self._size: tuple[int, int] | None = None
 
     def __call__(self, frame: VideoFrame) -> Picture:
         """(height, width, 3) uint8."""
@@ -173,7 +179,13 @@ class Scaled:
             interpolation=Interpolation.FAST_BILINEAR,
             threads=1,
         )
-        return turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+        picture = turned(np.asarray(small.to_ndarray(), np.uint8), frame)
+        size = (picture.shape[1], picture.shape[0])
+        if self._size is None:
+            self._size = size
+        if size != self._size:
+            return np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+        return picture
 
 
 def frame_rate(timeline: Timeline) -> float:

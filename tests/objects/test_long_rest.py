@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from benchmarks.objects.scenes import Scene
 from benchmarks.objects.scores import tracking_scores
 from ml_backend.objects.background import cleared
 from ml_backend.objects.boxes import Track, iou
-from ml_backend.objects.finder import find_tracks
+from ml_backend.objects.finder import Scaled, find_tracks
 from ml_backend.objects.finishing import finish
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.tracker import Piece
@@ -117,3 +118,17 @@ def test_boxes_drawn_by_hand_are_within_their_pictures_and_counted() -> None:
         "mean_iou": pytest.approx(1.0, abs=1e-5),
         "tracks": 1,
     }
+
+
+def test_a_recording_that_changes_its_size_midway_has_pictures_of_one_size() -> None:
+    scaled = Scaled(128)
+    frames = [
+        av.VideoFrame.from_ndarray(np.full((*size, 3), 90, np.uint8)) for size in ((180, 320), (320, 180), (90, 90))
+    ]
+    assert [scaled(frame).shape for frame in frames] == [(72, 128, 3)] * 3
+
+
+def test_a_preview_of_another_size_is_not_used() -> None:
+    detector = MotionDetector()
+    detector.preview([np.ascontiguousarray(with_animal(220)[:90])])
+    assert all(len(found) == 0 for found in detector([with_animal(60)] * 20))
