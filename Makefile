@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 LIGHTHOUSE := tests/lighthouse/node_modules/.package-lock.json
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test lint docs audit bench lock browser chromium clean clean-demo
+.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint docs audit bench lock browser chromium clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -68,7 +68,17 @@ serve: .venv/stamp ## Web, workers and Redis for the Label Studio at LABEL_STUDI
 
 # One BLAS thread, as `coldblitz serve` gives its workers: more of them spin on the cores that decode.
 test: setup lint ## Lint, types and all tests
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OPENBLAS_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 tests-that-wait tests-that-compute
+
+# Those with servers of their own, which mostly wait, run beside the others; what they print comes when they are done.
+tests-that-wait:
+	@mkdir -p .artifacts; log=.artifacts/tests-that-wait.log; \
+	$(BIN)/python -m pytest tests/chaos >$$log 2>&1; chaos=$$?; \
+	$(BIN)/python -m pytest tests/e2e >>$$log 2>&1; e2e=$$?; \
+	cat $$log; exit $$((chaos | e2e))
+
+tests-that-compute:
+	@$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e
 
 lint: .venv/stamp
 	@$(BIN)/ruff check .
