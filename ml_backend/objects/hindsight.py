@@ -19,6 +19,8 @@ MOST_FRAMES = 20_000
 # Where a piece begins it is compared for so many seconds with those that were followed backwards: the boxes of the same one overlap by so
 # much on average.
 _COMPARED, _SAME = 2.0, 0.5
+# It looks back from so many times that behind the last beginning.
+_AHEAD = 2
 # Fewer detections before a piece are none.
 _FEWEST = 2
 # A box that holds so much of a part that was taken out of it is that of several.
@@ -34,15 +36,17 @@ def with_hindsight(pieces: Sequence[Piece], seen: Sequence[Seen], rate: float) -
 
     `seen`: what was found in each frame that was looked at, by its index, ascending. `rate`: how many of them a second.
     """
-    if not seen or all(piece.frames[0] == seen[0][0] for piece in pieces):
+    later = [piece.frames[0] for piece in pieces if seen and piece.frames[0] > seen[0][0]]
+    if not later:
         return list(pieces)
-    tracker = Tracker(rate)
-    for frame, found in reversed(seen):
-        # Frames ascend for a tracker, whichever way it looks.
-        tracker.update(-frame, found)
-    backward = [_turned(piece) for piece in tracker.finish()]
     step = max(1, round((seen[-1][0] - seen[0][0]) / max(len(seen) - 1, 1)))
     compared = round(_COMPARED * rate) * step
+    tracker = Tracker(rate)
+    for frame, found in reversed(seen):
+        # Behind the last beginning nothing is asked; frames ascend for a tracker, whichever way it looks.
+        if frame <= max(later) + _AHEAD * compared:
+            tracker.update(-frame, found)
+    backward = [_turned(piece) for piece in tracker.finish()]
     result = list(pieces)
     gained: list[Piece] = []
     grown: dict[int, Piece | None] = {}
