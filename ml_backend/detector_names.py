@@ -8,6 +8,8 @@ from difflib import get_close_matches
 # Those that need no file.
 BUILT_IN = ("motion", "people")
 NONE = "none"
+# What a project asks for whose extra param names no detector: tracks stay as they are until it is mended.
+UNKNOWN = "unknown"
 # torchvision's that give boxes alone.
 TORCHVISION = (
     "fasterrcnn_mobilenet_v3_large_320_fpn",

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ml_backend.detector_names import wrong_detector
+from ml_backend.detector_names import UNKNOWN, wrong_detector
 from ml_backend.errors import SettingsError
 from ml_backend.roi import RegionOfInterest
 
@@ -165,6 +165,9 @@ def _valid(
                 f"did you mean {within + likely[0]!r}?" if likely else f"the known ones are {', '.join(sorted(known))}."
             )
             problems.append(f"Extra param {shown!r} is unknown and was ignored; {meant}")
+        elif name == "detector" and (problem := _problem(shown, value, hints[name])) is not None:
+            problems.append(f"Extra param {shown!r} cannot be used, and tracks stay as they are: {problem}.")
+            valid[name] = UNKNOWN
         elif (problem := _problem(shown, value, hints[name])) is not None:
             problems.append(f"Extra param {shown!r} was ignored: {problem}.")
         else:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_backend.detector_names import UNKNOWN
 from ml_backend.errors import SettingsError
 from ml_backend.project_settings import BlitzSettings, ProjectSettings, parse_project_settings
 from ml_backend.settings import Settings, notes, own_address
@@ -278,7 +279,6 @@ class TestExtraParams:
             ("resolution", 224.0),
             ("roi", [50, 50, 60, 60]),
             ("roi", "left"),
-            ("detector", "yolo"),
             ("smallest_box", 101),
             ("largest_box", "40%"),
             ("max_tracks", 0),
@@ -292,6 +292,11 @@ class TestExtraParams:
         settings, (problem,) = parse_project_settings({name: value, "default_label": "none"} | {name: value})
         assert repr(name) in problem
         assert settings == ProjectSettings(default_label=None if name == "default_label" else "none")
+
+    def test_a_detector_that_there_is_not_is_none_of_the_others(self) -> None:
+        settings, (problem,) = parse_project_settings({"detector": "yolo", "default_label": "none"})
+        assert problem.startswith("Extra param 'detector' cannot be used, and tracks stay as they are: 'yolo'")
+        assert settings == ProjectSettings(default_label="none", detector=UNKNOWN)
 
     def test_a_wrong_region_is_said_with_what_to_write(self) -> None:
         _, (problem,) = parse_project_settings({"roi": [50, 50, 60, 60]})
@@ -366,4 +371,5 @@ class TestExtraParams:
         settings, problems = parse_project_settings(given)
         taken = [name for name, value in given.items() if getattr(settings, name, object()) is value]
         assert len(problems) >= len(given) - len(taken)
-        assert parse_project_settings(asdict(settings)) == (settings, ())
+        told = replace(settings, detector="motion") if settings.detector == UNKNOWN else settings
+        assert parse_project_settings(asdict(told)) == (told, ())

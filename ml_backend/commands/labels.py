@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -163,7 +164,9 @@ def stats(
 
         if geo is not None:
             raise SettingsError("--geo and --tracks are two questions.", "Give one of them at a time.")
-        zones = tuple(map(Zone.parse, zone or ()))
+        zones = Zone.parse_all(zone or ())
+        if not all(map(math.isfinite, (cm_per_width or 1.0, seconds or 1.0, contact))):
+            raise SettingsError("--cm-per-width, --bin, and --contact are numbers.", "Give a finite number.")
         print_tracks(project, Wanted(source.value, zones, seconds, contact, cm_per_width, pairs), output, as_json)
         return
     if output is not None or zone or seconds is not None or pairs:

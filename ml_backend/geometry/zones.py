@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ _FORM = (
     "Write NAME=left,top,width,height for a rectangle or NAME=x,y x,y x,y for a polygon, in percent of the picture, "
     'such as "nest=0,0,25,30".'
 )
+
+
+# Columns in seconds, which zones have too.
+_COLUMNS = ("start", "end", "seen", "contact", "together")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,20 @@ class Zone:
         if len(points) < 3 or any(len(each) != 2 for each in points):
             raise SettingsError(f"The zone {name} is neither a rectangle nor a polygon.", _FORM)
         return cls(name, tuple((x, y) for x, y in points))
+
+    @classmethod
+    def parse_all(cls, texts: Iterable[str]) -> tuple[Zone, ...]:
+        """Each with a name of its own, that is none of the columns that a table of tracks has anyway. Raises SettingsError."""
+        zones = tuple(map(cls.parse, texts))
+        names = [zone.name for zone in zones]
+        if len(set(names)) < len(names):
+            raise SettingsError("Two zones have the same name.", "Give each of them its own.")
+        for name in names:
+            if name in _COLUMNS:
+                raise SettingsError(
+                    f"A zone cannot be called {name}, since a column of the table is.", "Give it another name."
+                )
+        return zones
 
     def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n,) whether each of (n, 2) points, in percent, lies inside; by how often a ray from it crosses the edges."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_backend.errors import CustomModelError
 from ml_backend.objects.custom_detector import custom_detector_file, load_custom_detector
 from ml_backend.objects.detector import Detector
 from ml_backend.objects.motion import MotionDetector
@@ -67,6 +68,10 @@ def make_detector(name: str, places: Places, words: Sequence[str] = (), least: f
             stamp(name, places),
         )
         return NetworkDetector(network, least)
+    if name not in _BUILT_IN:
+        raise CustomModelError(
+            "The extra param 'detector' names no detector.", "Correct it; tracks stay as they are until then."
+        )
     return _BUILT_IN[name]()
 
 

@@ -34,3 +34,12 @@ def test_a_triangle_and_a_polygon_with_a_notch_have_the_area_of_the_shoelace_for
 def test_what_is_none_is_told_with_how_to_write_one(text: str) -> None:
     with pytest.raises(SettingsError, match="NAME=left,top,width,height"):
         Zone.parse(text)
+
+
+def test_each_zone_has_columns_of_its_own() -> None:
+    assert [zone.name for zone in Zone.parse_all(["nest=0,0,25,30", "arm=40,0,10,10"])] == ["nest", "arm"]
+    with pytest.raises(SettingsError, match="same name"):
+        Zone.parse_all(["nest=0,0,25,30", "nest=0,0,1,1"])
+    for name in ("seen", "start", "end", "contact", "together"):
+        with pytest.raises(SettingsError, match=f"called {name}"):
+            Zone.parse_all([f"{name}=0,0,25,30"])

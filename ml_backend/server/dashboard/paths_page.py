@@ -9,7 +9,6 @@ from flask import render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.errors import SettingsError
 from ml_backend.geometry.presence import presence
 from ml_backend.geometry.statistics import CONTACT, Scene
 from ml_backend.geometry.table import Cell, as_csv, individual_cells
@@ -100,9 +99,7 @@ def _boxes(project: ProjectPage, task: int) -> Boxes:
 def _asked() -> _Asked:
     """Raises SettingsError for what is none."""
     written = request.args.get("zones", "")[:4000]
-    zones = tuple(Zone.parse(line) for line in written.splitlines() if line.strip())
-    if len({zone.name for zone in zones}) < len(zones):
-        raise SettingsError("Two zones have the same name.", "Give each of them its own.")
+    zones = Zone.parse_all(line for line in written.splitlines() if line.strip())
     said = request.args.get("whose")
     return _Asked(
         zones,

@@ -122,6 +122,21 @@ def test_where_no_label_means_a_class_of_the_detector_it_is_told_and_all_is_show
     assert problems(context) == []
 
 
+@pytest.mark.parametrize("misspelt", ["nonsense", "custom:../../x.py", "torchvision/nope", 7])
+def test_a_detector_that_there_is_not_is_told_and_what_was_found_before_stays(
+    context: JobContext, studio: Studio, misspelt: object
+) -> None:
+    put(context, RED_THINGS)
+    ask(context.redis, studio, BALL_AND_CUBE, detector="custom")
+    suggest.within(context, KEY, 1)
+    track.within(context, KEY, 1)
+    before = studio.predictions[0]["result"]
+    ask(context.redis, studio, BALL_AND_CUBE, detector=misspelt)
+    assert "names no detector" in str(track.within(context, KEY, 1))
+    assert studio.predictions[0]["result"] == before
+    assert any("names no detector" in each for each in problems(context))
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
