@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
 
+# Beyond it lies no frame, and no number of anything that is counted.
+MOST = 1 << 40
 # 5 million lines of MOT. Tables are read line by line, JSON takes some ten times as much memory.
 MOST_BYTES = 500_000_000
 
@@ -33,12 +35,14 @@ class FoundTrack:
 @dataclass(frozen=True, eq=False)
 class FoundVideo:
     """What a file says of one video. `names`: how its file may be called, the likeliest first. `size`: (width, height) of the
-    pictures whose pixels are counted; None for those of the video itself. `file`: as messages name it."""
+    pictures whose pixels are counted; None for those of the video itself. `file`: as messages name it. `task`: whose video it is, as an
+    export of ours says."""
 
     file: str
     names: tuple[str, ...]
     tracks: tuple[FoundTrack, ...]
     size: tuple[int, int] | None = None
+    task: int | None = None
 
 
 @dataclass

@@ -4,8 +4,6 @@ submitted annotation. Everything is read, matched and made before the first of i
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
+from ml_backend.importing.box_tasks import tasks_of
 from ml_backend.importing.coco_boxes import read_coco
 from ml_backend.importing.found_boxes import FoundTrack, FoundVideo, refused
 from ml_backend.importing.keypoints import Boxing, read_keypoints
@@ -23,7 +22,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import naming, task_video, video_name
 from ml_backend.labelstudio.box_track import KeyFrame, Track, at_studio_frames
 from ml_backend.labelstudio.submitted_tracks import submittable
-from ml_backend.labelstudio.tasks import LARGE_PAGE, Task
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import checksum, read_tracks, track_items
 from ml_backend.objects.boxes import clipped
 from ml_backend.objects.keyframes import thin
@@ -37,8 +36,6 @@ from ml_backend.wording import counted
 MOST_OBJECTS = 1000
 # What an export calls an object that nobody has named.
 _UNNAMED = "object"
-_ENDING = re.compile(r"(.+)\.\w{1,5}(?: ([\d.]+-[\d.]+) s)?", re.DOTALL)
-_OF_TASK = re.compile(r"(.+)_task\d+", re.DOTALL)
 _OTHERS = {
     ".h5": "Export CSV instead: DeepLabCut with save_as_csv=True, SLEAP with File, Export Analysis CSV.",
     ".slp": "In SLEAP choose File, Export Analysis CSV.",
@@ -96,6 +93,14 @@ def read_boxes(path: Path, boxing: Boxing) -> list[FoundVideo]:
     raise refused(name, "its kind is unknown", "Give a MOT .txt, COCO .json, DeepLabCut .csv or SLEAP .csv.")
 
 
+def _with_boxes(path: Path, boxing: Boxing) -> list[FoundVideo]:
+    """Raises SettingsError for a file without boxes: sent, it would hide what is there by nothing."""
+    videos = read_boxes(path, boxing)
+    if not videos or not all(each.tracks for each in videos):
+        raise refused(str(path), "it has no box that counts", "Give a file with boxes, or omit this one.")
+    return videos
+
+
 def _is_mot(path: Path) -> bool:
     try:
         with path.open("rb") as file:
@@ -113,57 +118,21 @@ def import_boxes(
 
     Nothing is sent when a file cannot be used. Raises SettingsError, VideoError and LabelStudioError.
     """
-    found = [video for path in files for video in read_boxes(path, how.boxing)]
+    found = [video for path in files for video in _with_boxes(path, how.boxing)]
     if how.task is not None and len(found) != 1:
         raise SettingsError(f"--task needs boxes of one video, and these are of {len(found)}.", "Omit --task.")
-    matched, outcomes = _matched(work, found, how.task)
+    matched, unmatched = tasks_of(work, found, how.task)
+    what = f"task {how.task}" if how.task is not None else "video called {}"
+    outcomes = [
+        Outcome(each.file, each.names[0], "unmatched", message=f"The project has no {what.format(each.names[0])}.")
+        for each in unmatched
+    ]
     _check_classes(work, how, matched)
     ready = []
     for position, (video, task) in enumerate(matched):
         ready.append(_made(work, video, task, how))
         progress((position + 1) / (len(matched) + 1))
     return [*outcomes, *(_predicted(work, ready, how.version) if how.version else _submitted(work, ready))]
-
-
-def _key(name: str) -> str:
-    """The same for names that are written differently on disk: without ending, case, and special characters."""
-    match = _ENDING.fullmatch(name)
-    stem = " ".join(filter(None, match.groups())) if match else name
-    return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFC", stem).casefold()).strip("_")
-
-
-def _matched(
-    work: ProjectWork, found: Sequence[FoundVideo], task: int | None
-) -> tuple[list[tuple[FoundVideo, Task]], list[Outcome]]:
-    """The task of each video, and those that have none. Raises SettingsError where it is not clear which."""
-    tasks = list(work.context.studio.tasks.all(work.id, page=LARGE_PAGE))
-    by_name: defaultdict[str, list[Task]] = defaultdict(list)
-    for each in tasks:
-        by_name[_key(video_name(each, work.question))].append(each)
-    matched, outcomes = [], []
-    for video in found:
-        if task is not None:
-            own = [each for each in tasks if each.id == task]
-        else:
-            names = [*video.names, *(match[1] for each in video.names if (match := _OF_TASK.fullmatch(each)))]
-            own = next((by_name[key] for each in names if (key := _key(each)) in by_name), [])
-        if len(own) > 1:
-            numbers = ", ".join(str(each.id) for each in own)
-            raise refused(video.file, f"tasks {numbers} all show {video.names[0]}", "Say which with --task.")
-        if own:
-            matched.append((video, own[0]))
-        else:
-            what = f"task {task}" if task is not None else f"a video called {video.names[0]}"
-            outcomes.append(
-                Outcome(
-                    video.file, video.names[0], "unmatched", message=f"The project has no {what.removeprefix('a ')}."
-                )
-            )
-    twice = {one.id for at, (_, one) in enumerate(matched) if any(one.id == other.id for _, other in matched[:at])}
-    for video, each in matched:
-        if each.id in twice:
-            raise refused(video.file, f"several of these are about task {each.id}", "Import them one by one.")
-    return matched, outcomes
 
 
 def _check_classes(work: ProjectWork, how: BoxImport, matched: Iterable[tuple[FoundVideo, Task]]) -> None:
@@ -241,6 +210,12 @@ def _made(work: ProjectWork, video: FoundVideo, task: Task, how: BoxImport) -> _
             video.file,
             f"most of its boxes lie outside of the {size[0]} x {size[1]} pixels of {video_name(task, work.question)}",
             "They are not in pixels of this video.",
+        )
+    if not tracks:
+        raise refused(
+            video.file,
+            f"Label Studio shows none of its boxes in {video_name(task, work.question)}",
+            "Give boxes inside the picture, in frames that Label Studio counts.",
         )
     items = track_items(tracks, work.question, grid)
     return _Ready(video, task, tuple(tracks), items, left_out + outside)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_backend.importing.found_boxes import FoundVideo, TrackRows, number_each, read_text, refused
+from ml_backend.importing.found_boxes import MOST, FoundVideo, TrackRows, number_each, read_text, refused
 
 # What DeepLabCut puts behind the video's name; what SLEAP puts around it.
 _DEEPLABCUT = re.compile(r"(.+?)DLC_.*", re.DOTALL)
@@ -147,7 +147,7 @@ def _frame(text: str) -> int | None:
         number = float(text)
     except ValueError:
         return None
-    return int(number) if math.isfinite(number) and number >= 0 and number == int(number) else None
+    return int(number) if 0 <= number < MOST and number == int(number) else None
 
 
 def _number(file: str, line: int, row: Sequence[str], at: int | None, otherwise: float = math.nan) -> float:

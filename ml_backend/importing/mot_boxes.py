@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
-from ml_backend.importing.found_boxes import FoundVideo, TrackRows, lines_of, read_text, refused
+from ml_backend.importing.found_boxes import MOST, FoundVideo, TrackRows, lines_of, read_text, refused
 
 _GROUND_TRUTH_COLUMNS = 9
 _ASK = "Give a table with frame, track, left, top, width, height in each line."
@@ -34,13 +34,17 @@ def read_mot(path: Path) -> FoundVideo:
         if not all(map(math.isfinite, numbers)):
             raise refused(name, f"line {line} has a number that is not finite", "Remove the line, or mend the number.")
         frame, track, left, top, width, height, *rest = numbers
-        if frame < 1 or frame != int(frame):
+        if not _is_whole(frame) or frame < 1:
             raise refused(name, f"line {line} has frame {frame:g}, and frames count from 1", "Count frames from 1.")
+        if not _is_whole(track):
+            raise refused(name, f"line {line} has track {track:g}, and tracks are whole numbers", "Number the tracks.")
         if width <= 0 or height <= 0:
             raise refused(name, f"the box in line {line} has no size", "Remove the line.")
         is_truth = len(numbers) == _GROUND_TRUTH_COLUMNS
         if is_truth and rest[0] == 0:
             continue
+        if is_truth and not _is_whole(rest[1]):
+            raise refused(name, f"line {line} has class {rest[1]:g}, and classes are whole numbers", "Number them.")
         label = labels.get(int(rest[1]), f"{int(rest[1])}") if is_truth and rest[1] >= 1 else None
         score = None if is_truth or not rest else rest[0]
         if track < 0:
@@ -59,6 +63,10 @@ def read_mot(path: Path) -> FoundVideo:
     found += [rows.track(after + at) for at, rows in enumerate(alone, start=1)]
     names, size = _sequence(path)
     return FoundVideo(name, names, tuple(found), size)
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number) < MOST and number == int(number)
 
 
 def _labels(path: Path) -> dict[int, str]:
@@ -83,5 +91,5 @@ def _sequence(path: Path) -> tuple[tuple[str, ...], tuple[int, int] | None]:
             size = said.getint("imWidth"), said.getint("imHeight")
         except (configparser.Error, KeyError, ValueError) as error:
             raise refused(str(beside), "it is no [Sequence] as MOT has it", "Mend it, or remove it.") from error
-    known = size is not None and all(isinstance(side, int) and side > 0 for side in size)
+    known = size is not None and all(isinstance(side, int) and 0 < side < MOST for side in size)
     return tuple(dict.fromkeys(names)), (int(size[0] or 0), int(size[1] or 0)) if known and size is not None else None

@@ -83,6 +83,11 @@ class TestMot:
             ("1,1,5,5,5,5,1,1,1\n2,1,nan,5,5,5,1,1,1\n", "line 2 has a number that is not finite"),
             ("0,1,5,5,5,5,1,1,1\n", "line 1 has frame 0, and frames count from 1"),
             ("1,1,5,5,-5,5,1,1,1\n", "the box in line 1 has no size"),
+            ("1e300,1,5,5,5,5\n", "line 1 has frame 1e+300, and frames count from 1"),
+            ("1,1.7,5,5,5,5\n2,1.2,5,5,5,5\n", "line 1 has track 1.7, and tracks are whole numbers"),
+            ("1,1e300,5,5,5,5\n", "line 1 has track 1e+300, and tracks are whole numbers"),
+            ("1,1,5,5,5,5,1,1e300,1\n", "line 1 has class 1e+300, and classes are whole numbers"),
+            ("1,1,5,5,5,5,1,1.5,1\n", "line 1 has class 1.5, and classes are whole numbers"),
             ("4,1,5,5,5,5\n2,1,5,5,5,5\n4,1,6,5,5,5\n", "track 1 has two boxes in frame 4 (line 3)"),
             (b"1,1,5,5,5,5\n\xff\xfe\x81", "is not UTF-8 text (line 2)"),
             (b"\0\0\0\0", "is not a text file"),
@@ -131,6 +136,27 @@ class TestCoco:
             (lambda told: told["annotations"][0].update(bbox=[1, 2, 3]), "the box of annotation 1 is not four finite"),
             (lambda told: told["annotations"][0].update(bbox=[1, float("nan"), 3, 4]), "is not four finite numbers"),
             (lambda told: told["annotations"][0].update(bbox=[1, 2, 0, 4]), "the box of annotation 1 has no size"),
+            (
+                lambda told: told["annotations"][0].update(bbox=[1, 10**400, 3, 4]),
+                "annotation 1 is not four finite numbers",
+            ),
+            (lambda told: told["annotations"][0].update(score=10**400), "the score of annotation 1 is not a finite"),
+            (
+                lambda told: told["annotations"][0].update(score=float("nan")),
+                "the score of annotation 1 is not a finite",
+            ),
+            (lambda told: told["annotations"][0].update(image_id=[1]), "the image_id of annotation 1 is neither a"),
+            (
+                lambda told: told["annotations"][0].update(category_id={"a": 1}),
+                "the category_id of annotation 1 is neither",
+            ),
+            (lambda told: told["images"][0].update(id=[1]), "the id of image 0, counted from 0, is neither a number"),
+            (lambda told: told["images"][0].update(video_id=[1]), "the video_id of image 1 is neither a number"),
+            (lambda told: told["categories"][0].update(id=[2]), "the id of a category is neither a number"),
+            (lambda told: told.update(videos=[{"id": {}}]), "the id of a video is neither a number"),
+            (lambda told: told.update(tracks=[{"id": [], "number": 1}]), "the id of a track is neither a number"),
+            (lambda told: told["categories"][0].update(name=None), "category 2 has no name"),
+            (lambda told: told["categories"][0].update(name=["mouse"]), "category 2 has no name"),
             (lambda told: told["annotations"][0].update(image_id=5), "is about image 5, which there is not"),
             (lambda told: told["annotations"][0].update(category_id=5), "of a category that there is not"),
             (lambda told: told["annotations"].append(dict(told["annotations"][0])), "two boxes in frame 4 of film.mp4"),
@@ -150,6 +176,27 @@ class TestCoco:
         with pytest.raises(SettingsError) as raised:
             read(tmp_path / "boxes.json", json.dumps(told))
         assert said in raised.value.message
+
+    def test_a_number_of_any_length_is_told_shortly(self, tmp_path: Path) -> None:
+        told = coco()
+        told["annotations"][0].update(id=10**400, image_id=10**400)
+        with pytest.raises(SettingsError) as raised:
+            read(tmp_path / "a.json", json.dumps(told))
+        assert len(raised.value.message) < 200 + len(str(tmp_path))
+
+    def test_two_videos_of_one_name_are_told_apart_by_their_number(self, tmp_path: Path) -> None:
+        told = coco(videos=[{"id": n, "name": "film.mp4", "task": 30 + n} for n in (1, 2)])
+        first = {**told["images"][0], "video_id": 1}
+        told["images"] = [first, {**first, "id": 2, "video_id": 2}]
+        told["annotations"].append({**told["annotations"][0], "id": 2, "image_id": 2, "track_id": 8})
+        videos = read(tmp_path / "boxes.json", json.dumps(told))
+        assert [(each.names, each.task, len(each.tracks)) for each in videos] == [
+            (("film.mp4",), 31, 1),
+            (("film.mp4",), 32, 1),
+        ]
+        told["images"][1]["video_id"] = 1
+        with pytest.raises(SettingsError, match="images 1 and 2 are the same frame"):
+            read(tmp_path / "boxes.json", json.dumps(told))
 
     @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
     def test_what_is_no_json_of_boxes(self, tmp_path: Path, text: str) -> None:
@@ -190,6 +237,7 @@ class TestKeypoints:
                 DEEPLABCUT + "labeled-data/img1.png,1,1,1,1,1,1\n",
                 "begins with 'labeled-data/img1.png', which is no frame",
             ),
+            (DEEPLABCUT + "1e300,1,1,1,1,1,1\n", "line 7 begins with '1e300', which is no frame"),
             (DEEPLABCUT + "3,here,1,1,1,1,1\n", "line 7 has 'here' where a number belongs"),
             (DEEPLABCUT.replace("coords,x,y", "coords,x,z"), "a body part has no x and y"),
             (DEEPLABCUT.replace("bodyparts", "parts"), "its head has no bodyparts and coords"),

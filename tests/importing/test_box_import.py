@@ -231,7 +231,7 @@ class TestRefused:
     def test_where_it_is_not_clear_which_task_it_must_be_said(
         self, project: Studio, bring: Import, tmp_path: Path
     ) -> None:
-        project.tasks[1]["data"]["name"] = "Night.webm"
+        project.tasks[1]["data"]["name"] = "night.webm"
         file = mot(tmp_path / "night.txt", *self.GOOD)
         with pytest.raises(SettingsError, match=r"tasks 1, 2 all show night\. Say which with --task"):
             bring(file)
@@ -239,10 +239,123 @@ class TestRefused:
         with pytest.raises(SettingsError, match="--task needs boxes of one video"):
             bring(file, file, task=2)
 
+    @pytest.mark.parametrize("version", [None, "import-x"])
+    @pytest.mark.parametrize("rows", [(), ("",), ("1,1,33,19,64,36,0,1,1",)], ids=["empty", "newline", "ignored"])
+    def test_a_file_without_a_box_hides_nothing(
+        self, project: Studio, bring: Import, tmp_path: Path, rows: tuple[str, ...], version: str | None
+    ) -> None:
+        file = mot(tmp_path / "night.txt", *self.GOOD)
+        bring(file, version=version)
+        mot(file, *rows)
+        with pytest.raises(SettingsError, match=r"night\.txt is not imported: it has no box that counts"):
+            bring(file, version=version)
+        kept = project.predictions if version else project.tasks[2]["annotations"]
+        assert [len(each["result"]) for each in kept] == [1]
+
+    def test_boxes_of_which_label_studio_shows_none_hide_nothing(
+        self, project: Studio, bring: Import, tmp_path: Path
+    ) -> None:
+        """At 5 frames a second it shows the first, the sixth, and so on."""
+        project.tasks[2]["data"]["fps"] = 5
+        with pytest.raises(SettingsError, match=r"Label Studio shows none of its boxes in night\.mp4"):
+            bring(mot(tmp_path / "night.txt", "2,1,33,19,64,36"), version=None)
+        assert not project.tasks[2]["annotations"]
+
+    def test_a_coco_file_without_a_box(self, project: Studio, bring: Import, tmp_path: Path) -> None:
+        (tmp_path / "none.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+        with pytest.raises(SettingsError, match="it has no box that counts"):
+            bring(tmp_path / "none.json")
+
     def test_two_files_about_one_video(self, project: Studio, bring: Import, tmp_path: Path) -> None:
         files = [mot(tmp_path / name / "night.txt", *self.GOOD) for name in "ab"]
         with pytest.raises(SettingsError, match="several of these are about task 2"):
             bring(*files)
+
+
+class TestWhichVideo:
+    """A dot belongs to the name, unless the ending of a video follows it."""
+
+    ROW = "1,1,33,19,64,36"
+    POINTS = "scorer,a,a,a,a,a,a\nbodyparts,n,n,n,t,t,t\ncoords,x,y,likelihood,x,y,likelihood\n0,32,18,1,96,54,1\n"
+
+    @pytest.fixture
+    def dotted(self, project: Studio) -> Studio:
+        for task, name in ((1, "film.mp4"), (2, "film.2.mp4")):
+            project.tasks[task]["data"]["name"] = name
+        return project
+
+    def pictures(self, path: Path, *names: str, **more: Any) -> Path:
+        images = [
+            {"id": at, "file_name": each, "width": WIDTH, "height": HEIGHT, **({"video_id": at} if more else {})}
+            for at, each in enumerate(names)
+        ]
+        boxes = [{"id": at, "image_id": at, "category_id": 1, "bbox": [32, 18, 64, 36]} for at in range(len(names))]
+        told = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "rat"}], **more}
+        path.write_text(json.dumps(told))
+        return path
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "film.2/gt/gt.txt",
+            "film.2.txt",
+            "FILM.2.txt",
+            "film 2.txt",
+            "film.2.MP4/gt/gt.txt",
+            "film.2_task9/gt/gt.txt",
+        ],
+    )
+    def test_mot(self, dotted: Studio, bring: Import, tmp_path: Path, name: str) -> None:
+        assert [each.task for each in bring(mot(tmp_path / name, self.ROW))] == [2]
+
+    @pytest.mark.parametrize("name", ["film.2DLC_resnet50_x.csv", "labels.v1.000_film.2.analysis.csv"])
+    def test_keypoints(self, dotted: Studio, bring: Import, tmp_path: Path, name: str) -> None:
+        sleap = "track,frame_idx,n.x,n.y,t.x,t.y\na,0,32,18,96,54\n"
+        (tmp_path / name).write_text(self.POINTS if "DLC" in name else sleap)
+        assert [each.task for each in bring(tmp_path / name)] == [2]
+
+    @pytest.mark.parametrize("name", ["film.2_frame000003.jpg", "film.2_task2_frame000003.jpg"])
+    def test_pictures(self, dotted: Studio, bring: Import, tmp_path: Path, name: str) -> None:
+        assert [each.task for each in bring(self.pictures(tmp_path / "a.json", name))] == [2]
+
+    def test_a_number_of_a_task_whose_video_is_called_otherwise_does_not_count(
+        self, dotted: Studio, bring: Import, tmp_path: Path
+    ) -> None:
+        assert [each.task for each in bring(mot(tmp_path / "film.2_task1" / "gt" / "gt.txt", self.ROW))] == [2]
+
+    def test_an_exact_name_wins(self, dotted: Studio, bring: Import, tmp_path: Path) -> None:
+        dotted.tasks[1]["data"]["name"] = "film 2.mp4"
+        assert [each.task for each in bring(mot(tmp_path / "film.2.txt", self.ROW))] == [2]
+        assert [each.task for each in bring(mot(tmp_path / "film 2.txt", self.ROW))] == [1]
+        with pytest.raises(SettingsError, match=r"tasks 1, 2 all show film_2\. Say which with --task"):
+            bring(mot(tmp_path / "film_2.txt", self.ROW))
+
+    def test_what_another_video_is_called_exactly_and_the_number_says_otherwise_is_not_clear(
+        self, dotted: Studio, bring: Import, tmp_path: Path
+    ) -> None:
+        dotted.tasks[2]["data"]["name"] = "film_task1.mp4"
+        with pytest.raises(SettingsError, match="tasks 1, 2 all show film_task1"):
+            bring(mot(tmp_path / "film_task1.txt", self.ROW))
+
+    def test_a_number_in_coco_counts_where_the_name_fits(self, dotted: Studio, bring: Import, tmp_path: Path) -> None:
+        listed = [{"id": 0, "name": "film.2.mp4", "task": 1}]
+        file = self.pictures(tmp_path / "a.json", "x_frame000003.jpg", videos=listed)
+        assert [each.task for each in bring(file)] == [2]
+
+    @pytest.mark.parametrize("name", ["film.2.mp4", "film.2"])
+    @pytest.mark.parametrize("form", ["coco", "mot"])
+    def test_an_export_of_two_videos_of_one_name_comes_back_to_their_tasks(
+        self, project: Studio, context: JobContext, bring: Import, tmp_path: Path, form: BoxForm, name: str
+    ) -> None:
+        for task, label in ((1, "rat"), (2, "mouse")):
+            project.tasks[task]["data"]["name"] = name
+            submit(project, task, region("a", OTHER, label))
+        out = tmp_path / ("boxes.json" if form == "coco" else "tracks")
+        write_boxes(open_boxes(context, 7), out, form, BoxChoice(), lambda text: lambda share: None)
+        outcomes = bring(*([out] if form == "coco" else sorted(out.rglob("gt.txt"))))
+        assert [(each.state, each.task) for each in outcomes] == [("imported", 1), ("imported", 2)]
+        seen = [[each.labels for each in shown(project, context, task).values()] for task in (1, 2)]
+        assert seen == [[("rat",)], [("mouse",)]]
 
 
 TIMES = [(steady(25, 50), 25.0), (steady(Fraction(30_000, 1001), 60), 29.97), (uneven(7, 60), 25.0), (phone(60), 30.0)]
