@@ -21,8 +21,9 @@ from ml_backend.objects.tracker import Piece
 # Up to so many seconds, where it was going counts; and how far from there it may be, in its own sizes, and more each second.
 _SHORT = 2.0
 _AWAY, _AWAY_A_SECOND = 1.5, 1.5
-# How alike two pieces have to look (Bhattacharyya coefficient): over a short gap, and over a long one.
-_ALIKE, _SAME = 0.6, 0.85
+# How alike two pieces have to look (Bhattacharyya coefficient): over a short gap, and over a long one, where two of one kind must not
+# be taken for one; and by what factor their sizes may differ then.
+_ALIKE, _SAME, _GROWN = 0.6, 0.985, 2.0
 _NEVER = 1e6
 
 
@@ -60,7 +61,7 @@ def _cost(one: Piece, other: Piece, fps: float) -> float:
         away = min(away, float(np.hypot(*((_middle(one.boxes[-1]) - _middle(other.boxes[0])) / size))))
         if away <= _AWAY + _AWAY_A_SECOND * seconds:
             return (1 - alike) + 0.2 * away + 0.1 * seconds
-    if alike >= _SAME:
+    if alike >= _SAME and np.abs(np.log(other.size / one.size)).max() < np.log(_GROWN):
         # Longer gaps are taken only by those that no shorter one explains.
         return 1.0 + (1 - alike) + 0.01 * min(seconds, 60)
     return _NEVER

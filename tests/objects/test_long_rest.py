@@ -15,7 +15,7 @@ from benchmarks.objects.scores import tracking_scores
 from ml_backend.objects.background import cleared
 from ml_backend.objects.boxes import Track, iou
 from ml_backend.objects.finder import Scaled, find_tracks
-from ml_backend.objects.finishing import finish
+from ml_backend.objects.finishing import finish, linked
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.tracker import Piece
 from ml_backend.video.timeline import read_timeline
@@ -94,6 +94,16 @@ def test_who_rests_between_two_ways_is_one_track() -> None:
     resting = np.full((40, 2), 0.5)
     [track] = finished(piece(there), piece(resting, first=100), piece(there[::-1], first=300))
     assert (track.first, track.last) == (0, 395)
+
+
+@pytest.mark.parametrize(("seconds", "other", "are_one"), [(6, 0.05, True), (6, 0.4, False), (1, 0.4, True)])
+def test_who_comes_after_a_long_gap_is_another_one_unless_its_colors_are_the_same(
+    seconds: int, other: float, are_one: bool
+) -> None:
+    one, later = (piece(np.full((20, 2), 0.5), first=first) for first in (0, 95 + 25 * seconds))
+    one.looks = np.array([1.0, 0.0], np.float32)
+    later.looks = np.array([np.cos(other), np.sin(other)], np.float32)
+    assert len(linked([one, later], 25.0)) == (1 if are_one else 2)
 
 
 def test_a_scene_in_which_one_stands_most_of_the_time(filming: Filming) -> None:
