@@ -95,6 +95,8 @@ def _images(
     for position, each in enumerate(images):
         image = _id(name, f"the id of image {position}, counted from 0,", each.get("id"))
         what = f"image {_short(image)}"
+        if image in places:
+            raise refused(name, f"two images have the id {_short(image)}", "Give each image an id of its own.")
         number = _id(name, f"the video_id of {what}", each.get("video_id"))
         picture = _PICTURE.fullmatch(Path(str(each.get("file_name", ""))).name)
         video = each.get("video") or titles.get(number) or (picture and picture[1])

@@ -164,6 +164,7 @@ class TestCoco:
             (lambda told: told["images"][0].update(frame=-1), "image 1 does not say which frame"),
             (lambda told: told["images"][0].pop("width"), "image 1 has no width and height"),
             (lambda told: told["images"].append({**told["images"][0], "id": 2}), "images 1 and 2 are the same frame"),
+            (lambda told: told["images"].append({**told["images"][0], "frame": 7}), "two images have the id 1"),
             (
                 lambda told: told["images"].append({**told["images"][0], "id": 2, "frame": 5, "width": 9}),
                 "the images of film.mp4 have several sizes",
