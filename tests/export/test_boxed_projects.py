@@ -1,34 +1,37 @@
-"""Boxes of a project as files: whose they are, in which frames, and that the picture beside a box is the one that Label Studio shows
-with it."""
+"""Boxes of a project as files: whose they are, in which form, and what is refused."""
 
 from __future__ import annotations
 
 import configparser
 import errno
 import json
-from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import yaml
-from boxed_film import turn
-from boxed_project import HEIGHT, SIZE, WIDTH, add_video, boxed_project, key, numbered, predict, region, submit
-from numpy.typing import NDArray
+from boxed_export_scene import (
+    FOUND,
+    WAY,
+    Export,
+    by_frame,
+    context,
+    expected,
+    export,
+    number_shown,
+    project,
+    redis,
+    redis_settings,
+    studio,
+)
+from boxed_project import WIDTH, boxed_project, key, numbered, region, submit
 from studio import KEY, Studio
-from workroom import context, redis, redis_settings, studio
 
-from benchmarks.alignment.barcode import read_picture
-from benchmarks.alignment.clips import phone, uneven
-from benchmarks.alignment.encode import Recipe, encode, steady
 from ml_backend.errors import LabelConfigError, SettingsError, StorageError
 from ml_backend.export import box_files
 from ml_backend.export.box_files import BoxForm
 from ml_backend.export.boxed_tasks import BoxChoice
-from ml_backend.export.boxes import write_boxes
 from ml_backend.jobs.box_tracks import Drawn
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_boxes
@@ -37,55 +40,7 @@ from ml_backend.labelstudio.tracks import read_tracks
 from ml_backend.projects import tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 
-__all__ = ["context", "redis", "redis_settings", "studio"]
-
-EVERYTHING = BoxChoice()
-Export = Callable[..., Any]
-WAY = [key(1, 10, 10, 20, 20), key(26, 60, 10, 20, 20, on=False)]
-FOUND = [key(5, 40, 50, 10, 20), key(15, 50, 50, 10, 20, on=False)]
-
-
-@pytest.fixture
-def project(studio: Studio, tmp_path: Path) -> Studio:
-    """Two videos of 50 frames: of the first a person has submitted a track, of the second a model has found one."""
-    boxed_project(studio)
-    film = numbered(tmp_path / "film.mp4")
-    add_video(studio, 1, film, name="one.mp4")
-    add_video(studio, 2, film, name="two.mp4")
-    submit(studio, 1, region("byhand", WAY))
-    predict(studio, 1, region("coldblitz-track-1", FOUND, origin=None, score=0.9))
-    predict(studio, 2, region("coldblitz-track-4", FOUND, "rat", origin=None, score=0.7))
-    return studio
-
-
-@pytest.fixture
-def export(context: JobContext, tmp_path: Path) -> Export:
-    def write(name: str, form: BoxForm = "coco", choice: BoxChoice = EVERYTHING, **more: Any) -> Any:
-        path = tmp_path / "out" / name
-        told = write_boxes(open_boxes(context, 7), path, form, choice, lambda text: lambda share: None, **more)
-        return told if path.suffix != ".json" or more.get("preview") else json.loads(path.read_text(encoding="utf-8"))
-
-    return write
-
-
-def by_frame(told: dict[str, Any], video: int = 1) -> dict[int, list[dict[str, Any]]]:
-    frames = {each["id"]: each["frame"] for each in told["images"] if each["video_id"] == video}
-    found: dict[int, list[dict[str, Any]]] = {frame: [] for frame in frames.values()}
-    for each in told["annotations"]:
-        if each["image_id"] in frames:
-            found[frames[each["image_id"]]].append(each)
-    return found
-
-
-def number_shown(path: Path) -> int | None:
-    return read_picture(np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8))
-
-
-def expected(frame: float, keys: Sequence[dict[str, Any]] = WAY) -> NDArray[np.float64]:
-    """Left, top, width, height in pixels that Label Studio draws at one of its frames."""
-    at = [each["frame"] for each in keys]
-    columns = [np.interp(frame, at, [each[name] for each in keys]) for name in ("x", "y", "width", "height")]
-    return np.array(columns) / 100 * (WIDTH, HEIGHT, WIDTH, HEIGHT)
+__all__ = ["context", "export", "project", "redis", "redis_settings", "studio"]
 
 
 class TestWhose:
@@ -233,81 +188,6 @@ class TestDrawnBox:
             (2, "coldblitz-track-2"),
             (3, "drawn"),
         ]
-
-
-RATES = [
-    ("29.97", steady(Fraction(30_000, 1001), 90), 29.97),
-    ("uneven", uneven(7, 60), 25.0),
-    ("phone", phone(90), 30.0),
-    ("slow file", steady(10, 30), 25.0),
-    ("low framerate", steady(50, 90), 25.0),
-]
-
-
-@pytest.mark.parametrize(("times", "fps"), [each[1:] for each in RATES], ids=[each[0] for each in RATES])
-def test_the_picture_of_a_box_is_the_one_that_label_studio_shows_with_it(
-    studio: Studio, export: Export, tmp_path: Path, times: list[Fraction], fps: float
-) -> None:
-    """Every frame says its own number, and every Label Studio frame has its own box: not one frame is off."""
-    boxed_project(studio)
-    encode(tmp_path / "film.mp4", Recipe(times, size=SIZE))
-    add_video(studio, 1, tmp_path / "film.mp4", fps=fps)
-    last = int(float(times[-1]) * fps)
-    way = [key(1, 0, 0, 20, 20), key(last, 80, 60, 20, 20, on=False)]
-    submit(studio, 1, region("byhand", way))
-    export("set")
-    told = json.loads((tmp_path / "out" / "set" / "annotations.json").read_text())
-    assert len(told["images"]) > 20
-    # Label Studio goes to (frame - 1) / fps, rounded to 2 ms, plus 2 ms: what is due then, and the first frame that shows it.
-    seeks = np.floor(np.arange(last) / fps / 0.002 + 0.5) * 0.002 + 0.002
-    due = np.searchsorted([float(each) for each in times], seeks, "right") - 1
-    shown, first = np.unique(due, return_index=True)
-    at = dict(zip(shown.tolist(), (first + 1).tolist(), strict=True))
-    off = 0
-    for image in told["images"]:
-        [box] = [each for each in told["annotations"] if each["image_id"] == image["id"]]
-        off += number_shown(tmp_path / "out" / "set" / "images" / image["file_name"]) != image["frame"]
-        assert image["seconds"] == pytest.approx(float(times[image["frame"]]), abs=1e-4)
-        if image["frame"] in at:
-            off += box["bbox"] != pytest.approx(expected(at[image["frame"]], way), abs=0.02)
-    assert off == 0
-    assert {image["frame"] for image in told["images"]} >= set(shown.tolist())
-
-
-class TestWhichFrames:
-    def test_every_so_many_of_those_with_a_box(self, project: Studio, export: Export) -> None:
-        told = export("boxes.json", choice=BoxChoice(every=10))
-        assert (sorted(by_frame(told, 1)), sorted(by_frame(told, 2))) == ([0, 10, 20], [4, 14])
-
-    def test_key_frames_alone(self, project: Studio, export: Export) -> None:
-        told = export("boxes.json", choice=BoxChoice(key_frames=True))
-        assert (sorted(by_frame(told, 1)), sorted(by_frame(told, 2))) == ([0, 25], [4, 14])
-
-    def test_gaps_stay_gaps_and_what_lies_beyond_the_end_or_the_picture_is_none(
-        self, project: Studio, export: Export
-    ) -> None:
-        project.tasks[1]["annotations"] = []
-        gap = [key(2, 5, 5, 9, 9), key(4, 5, 5, 9, 9, on=False), key(8, 5, 5, 9, 9), key(900, 5, 5, 9, 9, on=False)]
-        outside = region("outside", [key(1, 120, 5, 9, 9), key(50, 120, 5, 9, 9, on=False)])
-        over = region("over", [key(20, -5, 90, 10, 20, on=False)])
-        submit(project, 1, region("gap", gap), outside, over)
-        found = by_frame(export("boxes.json", choice=BoxChoice(sources="human")))
-        assert sorted(found) == [1, 2, 3, *range(7, 50)]
-        assert [each["bbox"] for each in found[19]][1] == [0, 162, 16, 18]
-
-    def test_a_turned_box_is_its_upright_hull(self, project: Studio, export: Export) -> None:
-        project.tasks[1]["annotations"] = []
-        submit(project, 1, region("turned", [key(3, 50, 20, 10, 10, turn=90, on=False)]))
-        [box] = by_frame(export("boxes.json", choice=BoxChoice(sources="human")))[2]
-        # 32 x 18 pixels, turned clockwise about its corner at 160, 36.
-        assert box["bbox"] == pytest.approx([142, 36, 18, 32])
-
-    def test_a_video_that_is_shown_turned(self, project: Studio, export: Export, tmp_path: Path) -> None:
-        turn(project.files["1.mp4"])
-        told = export("boxes.json")
-        assert {(each["width"], each["height"]) for each in told["images"]} == {(HEIGHT, WIDTH)}
-        [box] = by_frame(told)[0]
-        assert box["bbox"] == pytest.approx([18, 32, 36, 64])
 
 
 class TestForms:

@@ -4,16 +4,14 @@ them; what export has written comes back as it was."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from boxed_project import HEIGHT, SIZE, WIDTH, add_video, boxed_project, key, numbered, region, submit
+from box_import_scene import OTHER, Import, bring, context, mot, project, redis, redis_settings, shown, studio
+from boxed_project import HEIGHT, SIZE, WIDTH, add_video, boxed_project, key, region, submit
 from studio import Studio
-from workroom import context, redis, redis_settings, studio
 
 from benchmarks.alignment.clips import phone, uneven
 from benchmarks.alignment.encode import Recipe, encode, steady
@@ -21,7 +19,6 @@ from ml_backend.errors import SettingsError
 from ml_backend.export.box_files import BoxForm
 from ml_backend.export.boxed_tasks import BoxChoice
 from ml_backend.export.boxes import write_boxes
-from ml_backend.importing.import_boxes import BoxImport, Outcome, import_boxes
 from ml_backend.jobs.box_tracks import said_of
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_boxes
@@ -31,46 +28,11 @@ from ml_backend.objects.boxes import iou
 from ml_backend.provenance import RegionId, track_number
 from ml_backend.video.timeline import StudioFrame, read_timeline, studio_grid
 
-__all__ = ["context", "redis", "redis_settings", "studio"]
+__all__ = ["bring", "context", "project", "redis", "redis_settings", "studio"]
 
-Import = Callable[..., list[Outcome]]
 # Two objects, one of which is hidden for a while; curved, so that few key frames are not the whole of it.
 WAY = [key(f, 10 + f, 30 + 20 * np.sin(f / 9), 12, 15 + f / 5, on=f != 21) for f in range(1, 22, 4)]
 WAY += [key(f, 10 + f, 30 + 20 * np.sin(f / 9), 12, 15, on=f != 49) for f in range(29, 50, 4)]
-OTHER = [key(3, 70, 10, 20, 20), key(40, 5, 60, 20, 30, on=False)]
-
-
-@pytest.fixture
-def project(studio: Studio, tmp_path: Path) -> Studio:
-    boxed_project(studio)
-    assert studio.project is not None
-    studio.project["model_version"] = ""
-    film = numbered(tmp_path / "film.mp4")
-    for task in (1, 2):
-        add_video(studio, task, film, name=("Day one.mp4", "night.mp4")[task - 1])
-    return studio
-
-
-@pytest.fixture
-def bring(context: JobContext) -> Import:
-    def run(*files: Path, **how: Any) -> list[Outcome]:
-        return import_boxes(
-            open_boxes(context, 7), files, BoxImport(**{"version": "import-x", **how}), lambda share: None
-        )
-
-    return run
-
-
-def mot(path: Path, *rows: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{row}\n" for row in rows))
-    return path
-
-
-def shown(studio: Studio, context: JobContext, task: int = 1) -> dict[str, Any]:
-    """The tracks that the task's prediction shows, by their regions' ids."""
-    [prediction] = [each for each in studio.predictions if each["task"] == task]
-    return {each.id: each for each in read_tracks(prediction["result"], open_boxes(context, 7).question).tracks}
 
 
 class TestAsPredictions:
@@ -270,92 +232,6 @@ class TestRefused:
         files = [mot(tmp_path / name / "night.txt", *self.GOOD) for name in "ab"]
         with pytest.raises(SettingsError, match="several of these are about task 2"):
             bring(*files)
-
-
-class TestWhichVideo:
-    """A dot belongs to the name, unless the ending of a video follows it."""
-
-    ROW = "1,1,33,19,64,36"
-    POINTS = "scorer,a,a,a,a,a,a\nbodyparts,n,n,n,t,t,t\ncoords,x,y,likelihood,x,y,likelihood\n0,32,18,1,96,54,1\n"
-
-    @pytest.fixture
-    def dotted(self, project: Studio) -> Studio:
-        for task, name in ((1, "film.mp4"), (2, "film.2.mp4")):
-            project.tasks[task]["data"]["name"] = name
-        return project
-
-    def pictures(self, path: Path, *names: str, **more: Any) -> Path:
-        images = [
-            {"id": at, "file_name": each, "width": WIDTH, "height": HEIGHT, **({"video_id": at} if more else {})}
-            for at, each in enumerate(names)
-        ]
-        boxes = [{"id": at, "image_id": at, "category_id": 1, "bbox": [32, 18, 64, 36]} for at in range(len(names))]
-        told = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "rat"}], **more}
-        path.write_text(json.dumps(told))
-        return path
-
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "film.2/gt/gt.txt",
-            "film.2.txt",
-            "FILM.2.txt",
-            "film 2.txt",
-            "film.2.MP4/gt/gt.txt",
-            "film.2_task9/gt/gt.txt",
-        ],
-    )
-    def test_mot(self, dotted: Studio, bring: Import, tmp_path: Path, name: str) -> None:
-        assert [each.task for each in bring(mot(tmp_path / name, self.ROW))] == [2]
-
-    @pytest.mark.parametrize("name", ["film.2DLC_resnet50_x.csv", "labels.v1.000_film.2.analysis.csv"])
-    def test_keypoints(self, dotted: Studio, bring: Import, tmp_path: Path, name: str) -> None:
-        sleap = "track,frame_idx,n.x,n.y,t.x,t.y\na,0,32,18,96,54\n"
-        (tmp_path / name).write_text(self.POINTS if "DLC" in name else sleap)
-        assert [each.task for each in bring(tmp_path / name)] == [2]
-
-    @pytest.mark.parametrize("name", ["film.2_frame000003.jpg", "film.2_task2_frame000003.jpg"])
-    def test_pictures(self, dotted: Studio, bring: Import, tmp_path: Path, name: str) -> None:
-        assert [each.task for each in bring(self.pictures(tmp_path / "a.json", name))] == [2]
-
-    def test_a_number_of_a_task_whose_video_is_called_otherwise_does_not_count(
-        self, dotted: Studio, bring: Import, tmp_path: Path
-    ) -> None:
-        assert [each.task for each in bring(mot(tmp_path / "film.2_task1" / "gt" / "gt.txt", self.ROW))] == [2]
-
-    def test_an_exact_name_wins(self, dotted: Studio, bring: Import, tmp_path: Path) -> None:
-        dotted.tasks[1]["data"]["name"] = "film 2.mp4"
-        assert [each.task for each in bring(mot(tmp_path / "film.2.txt", self.ROW))] == [2]
-        assert [each.task for each in bring(mot(tmp_path / "film 2.txt", self.ROW))] == [1]
-        with pytest.raises(SettingsError, match=r"tasks 1, 2 all show film_2\. Say which with --task"):
-            bring(mot(tmp_path / "film_2.txt", self.ROW))
-
-    def test_what_another_video_is_called_exactly_and_the_number_says_otherwise_is_not_clear(
-        self, dotted: Studio, bring: Import, tmp_path: Path
-    ) -> None:
-        dotted.tasks[2]["data"]["name"] = "film_task1.mp4"
-        with pytest.raises(SettingsError, match="tasks 1, 2 all show film_task1"):
-            bring(mot(tmp_path / "film_task1.txt", self.ROW))
-
-    def test_a_number_in_coco_counts_where_the_name_fits(self, dotted: Studio, bring: Import, tmp_path: Path) -> None:
-        listed = [{"id": 0, "name": "film.2.mp4", "task": 1}]
-        file = self.pictures(tmp_path / "a.json", "x_frame000003.jpg", videos=listed)
-        assert [each.task for each in bring(file)] == [2]
-
-    @pytest.mark.parametrize("name", ["film.2.mp4", "film.2"])
-    @pytest.mark.parametrize("form", ["coco", "mot"])
-    def test_an_export_of_two_videos_of_one_name_comes_back_to_their_tasks(
-        self, project: Studio, context: JobContext, bring: Import, tmp_path: Path, form: BoxForm, name: str
-    ) -> None:
-        for task, label in ((1, "rat"), (2, "mouse")):
-            project.tasks[task]["data"]["name"] = name
-            submit(project, task, region("a", OTHER, label))
-        out = tmp_path / ("boxes.json" if form == "coco" else "tracks")
-        write_boxes(open_boxes(context, 7), out, form, BoxChoice(), lambda text: lambda share: None)
-        outcomes = bring(*([out] if form == "coco" else sorted(out.rglob("gt.txt"))))
-        assert [(each.state, each.task) for each in outcomes] == [("imported", 1), ("imported", 2)]
-        seen = [[each.labels for each in shown(project, context, task).values()] for task in (1, 2)]
-        assert seen == [[("rat",)], [("mouse",)]]
 
 
 TIMES = [(steady(25, 50), 25.0), (steady(Fraction(30_000, 1001), 60), 29.97), (uneven(7, 60), 25.0), (phone(60), 30.0)]
