@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
 from studio import KEY, Studio
 
-from ml_backend.projects import reconcile_state
+from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.embeddings import task_features
+from ml_backend.jobs.project import open_project
+from ml_backend.projects import reconcile_state, registry
+from ml_backend.projects.registry import Known
+from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
+from ml_backend.settings import Settings
 
 
 def queued(redis: Redis) -> list[str]:
@@ -39,3 +47,14 @@ def annotate(studio: Studio, task: int, when: str) -> None:
 def project(studio: Studio) -> dict[str, Any]:
     assert studio.project is not None
     return studio.project
+
+
+def worker(settings: Settings, url: str, data_dir: Path, label_config: str) -> JobContext:
+    """With all videos embedded, or fetched where the folder has their embeddings."""
+    here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
+    made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
+    registry.remember(made.redis, Known(KEY, label_config))
+    work = open_project(made, KEY)
+    for task in made.studio.tasks.all(work.id):
+        task_features(made, work.question, task, made.backbone)
+    return made

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from known_project import worker
 from loopback import serving
 from redis import Redis
 from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import LABELS, Clip, Script, make_clips
 from ml_backend.jobs.context import JobContext
-from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.predictions import rollout as rollouts
 from ml_backend.jobs.predictions.predictor import Predictor, predictor
-from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.train import train
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import registry
-from ml_backend.projects.registry import Known
-from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 
 CONFIG = (
@@ -64,17 +60,6 @@ def answer(frame: int, label: str) -> dict[str, Any]:
     return {**drawn(f"kf-{frame}", frame, frame, label), "origin": "prediction-changed"}
 
 
-def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
-    """With all videos embedded."""
-    here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
-    made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-    registry.remember(made.redis, Known(KEY, CONFIG, {}))
-    work = open_project(made, KEY)
-    for task in made.studio.tasks.all(work.id):
-        task_features(made, work.question, task, made.backbone)
-    return made
-
-
 @pytest.fixture(scope="module")
 def trained(
     clips: list[Clip],
@@ -85,7 +70,7 @@ def trained(
     """A data folder in which cold-v1 is."""
     data = warm(tmp_path_factory.mktemp("data"))
     with serving(opened(clips)) as url:
-        made = worker(redis_settings, url, data)
+        made = worker(redis_settings, url, data, CONFIG)
         assert "cold-v1 is rolled out" in train.within(made, KEY)
         made.redis.close()
     return data
@@ -101,7 +86,7 @@ def context(
 ) -> Iterator[JobContext]:
     shutil.copytree(trained, tmp_path / "data")
     with serving(studio) as url:
-        made = worker(redis_settings, url, tmp_path / "data")
+        made = worker(redis_settings, url, tmp_path / "data", CONFIG)
         registry.want(redis, KEY, "cold-v1")
         yield made
         made.redis.close()

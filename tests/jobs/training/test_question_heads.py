@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
 import pytest
+from known_project import worker
 from loopback import serving
 from redis import Redis
 from studio import KEY, Studio, drawn
@@ -29,8 +29,6 @@ from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_whole
 from ml_backend.learning.versions import list_versions, load_heads
 from ml_backend.projects import registry, task_view
-from ml_backend.projects.registry import Known
-from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
 
 # Both timelines have a label “ball”: it means two different things.
@@ -82,17 +80,6 @@ def studio(clips: list[Clip]) -> Studio:
     return opened(clips)
 
 
-def worker(settings: Settings, url: str, data_dir: Path) -> JobContext:
-    """With all videos embedded, or fetched where the folder has their embeddings."""
-    here = {"label_studio_url": url, "data_dir": data_dir, "redis_url": redis_url(settings)}
-    made = JobContext(replace(settings, **here, backbone_weights="none", device="cpu"))  # type: ignore[arg-type]
-    registry.remember(made.redis, Known(KEY, CONFIG))
-    work = open_project(made, KEY)
-    for task in made.studio.tasks.all(work.id):
-        task_features(made, work.question, task, made.backbone)
-    return made
-
-
 @pytest.fixture(scope="module")
 def embedded(
     clips: list[Clip],
@@ -103,7 +90,7 @@ def embedded(
     """A data folder with the embeddings of all videos."""
     data = warm(tmp_path_factory.mktemp("data"))
     with serving(opened(clips)) as url:
-        worker(redis_settings, url, data).redis.close()
+        worker(redis_settings, url, data, CONFIG).redis.close()
     return data
 
 
@@ -117,7 +104,7 @@ def context(
 ) -> Iterator[JobContext]:
     shutil.copytree(embedded, tmp_path / "data")
     with serving(studio) as url:
-        made = worker(redis_settings, url, tmp_path / "data")
+        made = worker(redis_settings, url, tmp_path / "data", CONFIG)
         yield made
         made.redis.close()
 
