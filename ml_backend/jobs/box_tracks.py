@@ -19,7 +19,7 @@ from ml_backend.labelstudio import box_track
 from ml_backend.labelstudio.box_track import KeyFrame
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
-from ml_backend.labelstudio.tracks import Length, checksum, is_untouched, read_tracks, track_items
+from ml_backend.labelstudio.tracks import Length, checksum, has_own_label, is_untouched, read_tracks, track_items
 from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.projects import reconcile_state, registry, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
@@ -172,9 +172,9 @@ def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said
                 found = Drawn(control, track, number)
                 drawn.pop(found.region, None)
                 drawn[found.region] = found
-            elif number is not None and track.labels:
+            elif number is not None and has_own_label(track):
                 labels[control, number] = track.labels[0]
-            elif track.labels:
+            elif number is None and track.labels:
                 found = Drawn(control, track, None)
                 own[found.region] = found
     return Said(tuple(drawn.values()), labels, frozenset(kept), tuple(own.values()))

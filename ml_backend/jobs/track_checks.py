@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ml_backend.geometry.faults import faults_of
@@ -42,7 +43,7 @@ def keep_submitted(work: ProjectWork, task: Task, annotations: Sequence[Mapping[
     for question in work.config.tracks:
         for author in dict.fromkeys(each.author for each in found):
             of_author = [each for each in found if (each.author, each.control) == (author, question.from_name)]
-            named = [(each.called, Track.placed(each.region, each.keys, each.labels)) for each in of_author]
+            named = [_Named(each.called, Track.placed(each.region, each.keys, each.labels)) for each in of_author]
             faults += _faults(work, question, task, "human", named, stored)
     track_faults.save(data_dir, work.key, task.id, "human", faults)
 
@@ -60,9 +61,10 @@ def check_found(work: ProjectWork, task: Task, stored: StoredTracks) -> None:
     faults: list[TrackFault] = []
     for question in work.config.tracks:
         named = [
-            (
+            _Named(
                 each.called(question.labels_of(task.data)),
                 Track.placed("", ((*key[:5], 0.0, key[5]) for key in each.keys)),
+                each.number,
             )
             for each in stored.shown
             if each.control == question.from_name
@@ -71,23 +73,33 @@ def check_found(work: ProjectWork, task: Task, stored: StoredTracks) -> None:
     track_faults.save(work.context.settings.data_dir, work.key, task.id, "model", faults)
 
 
+@dataclass(frozen=True, eq=False)
+class _Named:
+    """A track as pages call it. `number`: a model's."""
+
+    name: str
+    track: Track
+    number: int | None = None
+
+
 def _faults(
     work: ProjectWork,
     question: Question,
     task: Task,
     source: Source,
-    named: Sequence[tuple[str, Track]],
+    named: Sequence[_Named],
     stored: StoredTracks,
 ) -> list[TrackFault]:
     rate, length = question.framerate_of(task.data), stored.lengths.get(question.from_name)
-    last = length[0] if length is not None else max((track.keys[-1].frame for _, track in named), default=1)
+    last = length[0] if length is not None else max((each.track.keys[-1].frame for each in named), default=1)
     aspect = stored.aspects.get(question.from_name, ASPECT)
-    known = [(name, track) for name, track in named if not track.is_one_box]
-    names = told_apart([name for name, _ in known])
+    known = [each for each in named if not each.track.is_one_box]
+    names = told_apart([each.name for each in known])
     ways = [
-        Trajectory.of(name, *meant_boxes(track, last, aspect), rate, aspect)
-        for name, (_, track) in zip(names, known, strict=True)
+        Trajectory.of(name, *meant_boxes(each.track, last, aspect), rate, aspect)
+        for name, each in zip(names, known, strict=True)
     ]
+    numbers = {name: each.number for name, each in zip(names, known, strict=True) if each.number is not None}
     return [
         TrackFault(
             task.id,
@@ -100,6 +112,8 @@ def _faults(
             fault.doubt,
             fault.kind,
             fault.sentence,
+            question.from_name if source == "model" else "",
+            tuple(numbers[name] for name in fault.tracks if name in numbers),
         )
         for fault in faults_of(ways, last)
     ]

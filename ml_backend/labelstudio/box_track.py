@@ -43,7 +43,8 @@ class Track:
 
     `id`: Label Studio's region id, without the tag of its question; of ours, `provenance.track_id`. `origin` is Label Studio's
     word, *prediction* also where a box was dragged; None for what was copied or imported. `text`: the region's remark.
-    `pushed`: the checksum of what was predicted, None where it was not by this backend.
+    `pushed`: the checksum of what was predicted, None where it was not by this backend; `pushed_labels`: its labels, None where
+    nobody knows.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Track:
     origin: Origin | None = "manual"
     text: str = ""
     pushed: str | None = None
+    pushed_labels: tuple[str, ...] | None = None
 
     @classmethod
     def placed(cls, id: str, keys: Iterable[Placed], labels: tuple[str, ...] = ()) -> Track:

@@ -93,7 +93,11 @@ def _item(track: Track, question: Question, length: Length) -> ResultItem:
         "to_name": question.to_name,
         "type": "videorectangle",
         "value": value,
-        "meta": {**({"text": [track.text]} if track.text else {}), "pushed": checksum(track)},
+        "meta": {
+            **({"text": [track.text]} if track.text else {}),
+            "pushed": checksum(track),
+            "pushed_labels": list(track.labels),
+        },
     }
     if track.score is not None:
         # A score that is not a number would keep Label Studio from opening the task.
@@ -162,6 +166,12 @@ def is_untouched(track: Track, pushed: Iterable[Track] = ()) -> bool:
     return track.origin == "prediction"
 
 
+def has_own_label(track: Track) -> bool:
+    """Whether a person has called this track what its labels say: it was predicted with others, or drawn. A label that a model gave
+    and that was kept while the box was moved is no person's word."""
+    return bool(track.labels) and (track.pushed_labels is None or set(track.labels) != set(track.pushed_labels))
+
+
 def _track(item: Mapping[str, Any], question: Question) -> Track:
     """Raises TrackError."""
     value = item.get("value")
@@ -173,6 +183,7 @@ def _track(item: Mapping[str, Any], question: Question) -> Track:
     meta = item.get("meta")
     meta = meta if isinstance(meta, Mapping) else {}
     pushed, score, origin = meta.get("pushed"), item.get("score"), item.get("origin")
+    given = meta.get("pushed_labels")
     return Track(
         id=str(item.get("id", "")).removesuffix(f"_{question.tag}"),
         keys=tuple(sorted(keys.values(), key=lambda key: key.frame)),
@@ -182,6 +193,7 @@ def _track(item: Mapping[str, Any], question: Question) -> Track:
         origin=origin if origin is None or origin in _ORIGINS else "manual",
         text=_text(meta.get("text")),
         pushed=pushed if isinstance(pushed, str) and re.fullmatch(r"[0-9a-f]{8}", pushed) else None,
+        pushed_labels=tuple(each for each in given if isinstance(each, str)) if isinstance(given, list) else None,
     )
 
 

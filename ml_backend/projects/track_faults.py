@@ -21,7 +21,8 @@ SOURCES: tuple[Source, ...] = ("model", "human")
 @dataclass(frozen=True)
 class TrackFault:
     """`tracks`: what the page of the video calls the one or two that it is about. `start`, `end`: Label Studio frames. `second`: when
-    the first is shown. `doubt`: 0..1. `sentence`: what is wrong. `kind`: in one word."""
+    the first is shown. `doubt`: 0..1. `sentence`: what is wrong. `kind`: in one word. `control`, `numbers`: of a model's tracks, in
+    the order of `tracks`; empty for people's."""
 
     task: int
     video: str
@@ -33,6 +34,8 @@ class TrackFault:
     doubt: float
     kind: str
     sentence: str
+    control: str = ""
+    numbers: tuple[int, ...] = ()
 
 
 def save(data_dir: Path, project: str, task: int, source: Source, faults: Sequence[TrackFault]) -> None:
@@ -77,7 +80,11 @@ def _read(path: Path) -> list[TrackFault]:
         said = [read_as(TrackFault, each) for each in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):
         return []
-    return [replace(fault, tracks=tuple(map(str, fault.tracks))) for fault in said if fault is not None]
+    return [
+        replace(fault, tracks=tuple(map(str, fault.tracks)), numbers=tuple(map(int, fault.numbers)))
+        for fault in said
+        if fault is not None
+    ]
 
 
 def _path(data_dir: Path, project: str, task: int, source: Source) -> Path:

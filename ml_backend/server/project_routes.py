@@ -7,10 +7,21 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, request, send_file
 
 from ml_backend.errors import PayloadError, SettingsError
-from ml_backend.projects import job_requests, label_report, model_versions, registry, reports, training_choice
+from ml_backend.projects import (
+    job_requests,
+    label_report,
+    model_versions,
+    registry,
+    reports,
+    track_faults,
+    training_choice,
+)
 from ml_backend.projects.model_versions import VersionSummary, project_key
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.label_studio_routes import backend, json_body
+
+# As many as there are labels that are probably wrong in an answer.
+_MOST_FAULTS = 500
 
 
 def named_project() -> str:
@@ -72,9 +83,15 @@ def delete_model(version: str) -> Response:
 
 @blueprint.get("/quality")
 def quality() -> Response:
-    """Labels that are probably wrong and agreement of annotators, as after the last training; null before the first."""
-    report = reports.load_quality(backend().settings.data_dir, named_project())
-    return jsonify(quality=report.as_json() if report else None)
+    """Labels that are probably wrong and agreement of annotators, as after the last training; null before the first. Beside it the
+    tracks that are probably wrong now."""
+    data_dir, project = backend().settings.data_dir, named_project()
+    report = reports.load_quality(data_dir, project)
+    faults, found = track_faults.worst(data_dir, project, _MOST_FAULTS)
+    return jsonify(
+        quality=report.as_json() if report else None,
+        track_faults={"found": found, "faults": [asdict(each) for each in faults]},
+    )
 
 
 @blueprint.get("/labels")

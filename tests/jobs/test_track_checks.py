@@ -107,7 +107,7 @@ def test_found_tracks_are_checked_as_they_are_shown_and_a_task_that_is_gone_leav
     )
     check_found(work, boxes.studio.tasks.get(7, 1), stored)
     [fault] = track_faults.load(data, KEY, 1)
-    assert (fault.source, fault.tracks) == ("model", ("Object 1",))
+    assert (fault.source, fault.tracks, fault.control, fault.numbers) == ("model", ("Object 1",), "box", (1,))
     submit(studio, 1, item("a", key(1, 10), key(50, 30, enabled=False)))
     read(boxes)
     forget_tasks(boxes, KEY, [1])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ml_backend.labelstudio.box_track import KeyFrame, Track
 from ml_backend.labelstudio.label_config import Question
-from ml_backend.labelstudio.tracks import ReadTracks, checksum, is_untouched, read_tracks, track_items
+from ml_backend.labelstudio.tracks import ReadTracks, checksum, has_own_label, is_untouched, read_tracks, track_items
 from ml_backend.provenance import track_id
 from ml_backend.video.timeline import StudioFrame, Timeline, studio_grid
 
@@ -117,7 +117,7 @@ class TestWriting:
                 "to_name": "film",
                 "type": "videorectangle",
                 "score": 0.91,
-                "meta": {"text": ["who: mouse-2"], "pushed": checksum(track)},
+                "meta": {"text": ["who: mouse-2"], "pushed": checksum(track), "pushed_labels": ["mouse"]},
                 "value": {
                     "labels": ["mouse"],
                     "framesCount": 100,
@@ -153,7 +153,7 @@ class TestWriting:
         (found,) = track_items([track], QUESTION, GRID)
         assert "labels" not in found["value"]
         assert "score" not in found
-        assert found["meta"].keys() == {"pushed"}
+        assert found["meta"].keys() == {"pushed", "pushed_labels"}
 
     def test_a_label_config_without_labels_gets_none(self) -> None:
         track = Track(track_id(1), (KeyFrame(StudioFrame(3), 1, 2, 3, 4),), ("mouse",), origin="prediction")
@@ -225,6 +225,17 @@ class TestTouched:
     def test_a_drawn_box_and_another_label_are_a_persons(self) -> None:
         assert not is_untouched(read(item()).tracks[0])
         assert not is_untouched(read(item(origin="prediction-changed")).tracks[0])
+
+    def test_a_predicted_label_that_was_kept_while_the_box_was_moved_is_no_persons_word(self) -> None:
+        track = Track(track_id(1), (KeyFrame(StudioFrame(3), 1, 2, 3, 4),), ("mouse",), origin="prediction")
+        [moved] = submitted(track_items([track], QUESTION, GRID))
+        moved["value"]["sequence"][0]["x"] = 50
+        [kept] = read(moved).tracks
+        assert (is_untouched(kept), has_own_label(kept)) == (False, False)
+        moved["value"]["labels"] = ["cat"]
+        assert has_own_label(read(moved).tracks[0])
+        assert has_own_label(read(item()).tracks[0]), "drawn"
+        assert has_own_label(read(item(meta={"pushed": "0" * 8})).tracks[0]), "by an older release, which did not say"
 
     def test_tracks_of_other_models_are_compared_with_what_was_predicted(self) -> None:
         theirs = read(item(key(1), key(9), origin="prediction")).tracks[0]

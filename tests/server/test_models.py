@@ -16,8 +16,9 @@ from redis import Redis
 
 from ml_backend.cards.measurements import Measurements
 from ml_backend.learning.versions import ModelCard, publish
-from ml_backend.projects import registry, reports
+from ml_backend.projects import registry, reports, track_faults
 from ml_backend.projects.reports import QualityReport
+from ml_backend.projects.track_faults import TrackFault
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.queue import listing
 from ml_backend.server.app import create_app
@@ -178,11 +179,28 @@ def test_the_login_holds_here_too(settings: Settings, client: FlaskClient) -> No
 
 
 def test_what_was_found_about_labels_is_null_until_something_was(client: FlaskClient, settings: Settings) -> None:
-    assert client.get("/quality?project=7").get_json() == {"quality": None}
+    assert client.get("/quality?project=7").get_json() == {
+        "quality": None,
+        "track_faults": {"found": 0, "faults": []},
+    }
     report = QualityReport("2026-01-31T12:00:00Z", 2, 0, (), {"cat": 0.8}, {"11": None}, 40)
     reports.save_quality(settings.data_dir, P, report)
     found = client.get("/quality?project=7").get_json()["quality"]
     assert (found["label_kappa"], found["annotator_kappa"], found["suspects"]) == ({"cat": 0.8}, {"11": None}, [])
+
+
+def test_tracks_that_are_probably_wrong_are_told_the_most_doubtful_first(
+    client: FlaskClient, settings: Settings
+) -> None:
+    jump = TrackFault(1, "a.mp4", "model", ("mouse 4",), 100, 101, 3.96, 0.7, "jump", "It jumps.", "box", (4,))
+    still = TrackFault(1, "a.mp4", "human", ("mouse",), 1, 250, 0.0, 0.8, "still", "It stands still.")
+    track_faults.save(settings.data_dir, P, 1, "model", [jump])
+    track_faults.save(settings.data_dir, P, 1, "human", [still])
+    told = client.get("/quality?project=7").get_json()["track_faults"]
+    assert told["found"] == 2
+    worst, other = told["faults"]
+    assert (worst["source"], worst["kind"], worst["numbers"]) == ("human", "still", [])
+    assert (other["tracks"], other["numbers"], other["start"]) == (["mouse 4"], [4], 100)
 
 
 def test_reading_cards_loads_nothing_heavy(client: FlaskClient, settings: Settings) -> None:

@@ -227,6 +227,31 @@ def test_what_people_say_wins_and_what_they_change_is_learned_anew(
     assert sentence(tracked).startswith("No track has a label from the label config yet")
 
 
+def test_a_predicted_label_that_is_kept_while_its_box_is_dragged_teaches_nothing(
+    tracked: JobContext, studio: Studio, films: dict[int, FilmedKinds]
+) -> None:
+    name_them(studio, 1, films[1])
+    train.within(tracked, KEY)
+    work_off(tracked)
+    told = sentence(tracked)
+    result = items(studio, 2)
+    for item in result:
+        assert item["value"]["labels"]
+        item["value"]["sequence"][0]["x"] += 1
+    submit(studio, 2, result)
+    train.within(tracked, KEY)
+    work_off(tracked)
+    assert sentence(tracked) == told
+    stored = tracks.load(tracked.settings.data_dir, KEY, 2)
+    assert stored is not None
+    assert {each.label for each in stored.shown} == {None}
+    # The same track under another label is a person's word.
+    name_them(studio, 2, films[2], {"mouse": "vole", "vole": "mouse"}.__getitem__, "2026-02-02T12:00:00Z")
+    train.within(tracked, KEY)
+    work_off(tracked)
+    assert sentence(tracked).startswith("4 tracks of 2 videos taught labels (2 mouse, 2 vole)")
+
+
 def test_a_drawn_box_and_a_track_of_ones_own_teach_as_well(
     tracked: JobContext, studio: Studio, films: dict[int, FilmedKinds]
 ) -> None:
