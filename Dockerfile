@@ -17,8 +17,10 @@ ENV PATH=/srv/coldblitz/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=9090 \
     DATA_DIR=/data
-USER coldblitz
 WORKDIR /home/coldblitz
+# Where commands written for other ML backends look for the application: gunicorn --bind :$PORT _wsgi:app
+RUN echo "from ml_backend._wsgi import app" > _wsgi.py
+USER coldblitz
 VOLUME /data
 EXPOSE 9090
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \

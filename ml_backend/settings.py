@@ -22,6 +22,11 @@ _ALIASES = {
     "LABEL_STUDIO_API_KEY": "LABEL_STUDIO_ACCESS_TOKEN",
     "DATA_DIR": "MODEL_DIR",
 }
+# What their servers read, and ours has no use for.
+_NEEDLESS = {
+    "THREADS": "the web process always has enough threads. WORKERS is the number of processes that train and predict, not of "
+    "web processes."
+}
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -158,6 +163,7 @@ def notes(environment: Mapping[str, str] = os.environ) -> list[str]:
             told.append(f"{taken} is used as {name}, which is not set.")
         elif alias != "LABEL_STUDIO_HOST" and _is_set(environment, alias):
             told.append(f"{alias} is ignored, since {name} is set.")
+    told += [f"{name} is ignored: {why}" for name, why in _NEEDLESS.items() if _is_set(environment, name)]
     name = _name_of(environment, "LABEL_STUDIO_URL")
     given, read = environment.get(name, "").strip(), label_studio_address(environment.get(name, ""))
     if read is not None and given.rstrip("/") != read:

@@ -75,6 +75,7 @@ MAY_USE: dict[str, set[str]] = {
     "server": {"cards", "geometry", "projects", "queueing", "labelstudio"},
     "model": {"server", "projects", "queueing", "labelstudio"},
     "serve": {"projects", "queueing"},
+    "_wsgi": {"server", "projects"},
     "commands": {
         "cards",
         "doctor",
@@ -121,7 +122,7 @@ JOBS_MAY_USE: dict[str, set[str]] = {
 HEAVY_ROOMS = {
     "torch": {"features", "learning"},
     "transformers": {"features"},
-    "flask": {"server", "model", "demo"},
+    "flask": {"server", "model", "_wsgi", "demo"},
     "label_studio_ml": {"model"},
 }
 

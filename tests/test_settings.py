@@ -141,6 +141,11 @@ class TestEnvironment:
             "MODEL_DIR is ignored, since DATA_DIR is set.",
         ]
 
+    def test_what_servers_of_other_backends_make_of_workers_and_threads_is_explained(self) -> None:
+        (note,) = notes({**NEEDED, "WORKERS": "2", "THREADS": "8"})
+        assert note.startswith("THREADS is ignored")
+        assert "WORKERS is the number of processes that train and predict" in note
+
     def test_beside_the_address_the_host_is_label_studios_public_name(self) -> None:
         """Label Studio itself calls it so: under it people open its pages, and it writes it into addresses of videos."""
         settings = Settings.from_environment({**NEEDED, "LABEL_STUDIO_HOST": "https://label.example/"})

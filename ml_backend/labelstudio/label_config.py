@@ -45,7 +45,7 @@ class Question:
     `wording`: of each label with an `alias` or a `hint`, what people read: its `value`, then the hint if there is one.
     `alone`: whether the config has no other question; of tracks, no other one about tracks. `fixed`: how many of the labels
     are in the config. `labels_control`: of tracks, the name of the `<Labels>`; None where a box has no label.
-    `score_threshold`: of tracks, the attribute `model_score_threshold`, 0..1: what is less sure is not shown.
+    `score_threshold`: the attribute `model_score_threshold`, 0..1: what is less sure is not shown.
     """
 
     from_name: str
@@ -227,7 +227,7 @@ def _threshold(control: ElementTree.Element) -> float | None:
 
 def _unread_threshold(control: ElementTree.Element, question: Question) -> Iterable[str]:
     written = _attribute(control, "model_score_threshold")
-    if question.kind == "tracks" and written is not None and question.score_threshold is None:
+    if written is not None and question.score_threshold is None:
         yield (
             f'model_score_threshold="{written}" of <{control.tag} name="{question.from_name}"> is ignored: '
             "it is not a number from 0 to 1."
@@ -286,7 +286,7 @@ def _question(
         colours={value: colour for each, value in named if (colour := _attribute(each, "background"))},
         wording={value: read for each, value in named if (read := _read(each)) != (value,)},
         labels_control=next((_attribute(each, "name") for each in sources), None) if kind == "tracks" else None,
-        score_threshold=_threshold(control) if kind == "tracks" else None,
+        score_threshold=_threshold(control),
     )
 
 

@@ -109,10 +109,17 @@ def _checksum(answer: Iterable[str]) -> str:
 
 
 def _items(prediction: Prediction, question: Question) -> Iterable[ResultItem]:
-    if prediction.whole is not None and prediction.whole.labels:
+    """But for what is less sure than the control's `model_score_threshold`."""
+    least = question.score_threshold
+    if prediction.whole is not None and prediction.whole.labels and _is_sure(prediction.whole.score, least):
         yield _choices_json(prediction.whole, question)
     for region in prediction.regions:
-        yield _region_json(region, question)
+        if _is_sure(region.score, least):
+            yield _region_json(region, question)
+
+
+def _is_sure(score: float | None, least: float | None) -> bool:
+    return score is None or least is None or score >= least
 
 
 def _choices_json(whole: WholeVideo, question: Question) -> ResultItem:

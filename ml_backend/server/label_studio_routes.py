@@ -124,8 +124,10 @@ def _others(backend: Backend, key: str, tasks: Sequence[PredictTask]) -> list[in
 
 
 @blueprint.post("/webhook")
-def webhook() -> Response:
-    return jsonify(queued=receive_event(backend(), payloads.read_event(_stream())))
+def webhook() -> tuple[Response, int]:
+    """201 with `result` and `status`, as upstream's example backends answer, beside our own `queued`."""
+    queued = receive_event(backend(), payloads.read_event(_stream()))
+    return jsonify(queued=queued, result={"queued": queued}, status="ok"), 201
 
 
 def receive_event(backend: Backend, event: Event) -> list[str]:

@@ -84,6 +84,13 @@ def test_the_least_score_of_a_track(written: str, threshold: float | None, told:
     assert all(written in sentence and "from 0 to 1" in sentence for sentence in found.left_alone)
 
 
+def test_the_least_score_of_timelines_and_choices() -> None:
+    timeline = TIMELINE.replace("<TimelineLabels ", '<TimelineLabels model_score_threshold="0.6" ')
+    choices = '<Choices name="kind" toName="v" model_score_threshold="0.7"><Choice value="a"/></Choices>'
+    found = parse_label_config(f"<View>{timeline}{choices}{VIDEO}</View>")
+    assert [each.score_threshold for each in found.questions] == [0.6, 0.7]
+
+
 def test_a_config_without_boxes_has_none() -> None:
     assert parse_label_config(f"<View>{TIMELINE}{VIDEO}</View>").tracks == ()
     with pytest.raises(LabelConfigError, match="no <VideoRectangle>"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,18 @@ def item(start: object = 3, end: object = 9, labels: object = ("cat",), **more: 
 
 
 class TestPredictions:
+    def test_what_is_less_sure_than_the_control_asks_is_left_out(self) -> None:
+        sure, unsure = region(3, 9, "cat", score=0.75), region(10, 12, "dog", score=0.5)
+        question = replace(CONFIG, score_threshold=0.6)
+        made = prediction_json(
+            Prediction(5, "cold-v3", (*asked("cold-v3", [StudioFrame(1)]), unsure, sure), 0.5), question
+        )
+        assert [item["value"]["timelinelabels"] for item in made["result"]] == [[], ["cat"]], "questions have no score"
+        whole = replace(question, kind="choices")
+        for score, shown in ((0.59, 0), (0.6, 1)):
+            answer = WholeVideo("id", ("cat",), "prediction", score)
+            assert len(prediction_json(Prediction(5, "cold-v3", (), 0.5, answer), whole)["result"]) == shown
+
     def test_a_prediction_as_label_studio_takes_it(self) -> None:
         made = prediction_json(Prediction(5, "cold-v3", (region(3, 9, "cat", score=0.75),), 0.5), CONFIG)
         assert made == {

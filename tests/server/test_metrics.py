@@ -64,7 +64,7 @@ def test_however_many_addresses_are_tried_there_is_one_series(client: FlaskClien
 
 def test_events_are_counted_by_action_and_unknown_ones_together(client: FlaskClient) -> None:
     for action in ("ANNOTATION_CREATED", "ANNOTATION_CREATED", "INVENTED_1", "INVENTED_2"):
-        assert client.post("/webhook", json={"action": action, "project": PROJECT}).status_code == 200
+        assert client.post("/webhook", json={"action": action, "project": PROJECT}).status_code == 201
     assert value(client, "coldblitz_events_total", action="ANNOTATION_CREATED") == 2
     assert value(client, "coldblitz_events_total", action="other") == 2
 

@@ -134,7 +134,7 @@ class TestNamesThatLeadHere:
         body = {"tasks": [], "project": "7.1769860800", "label_config": CONFIG, "params": {}}
         assert client.post("/predict", base_url=base, json=body).status_code == 200
         event = {"action": "PROJECT_UPDATED", "project": {"id": 7, "created_at": "2026-01-31T12:00:00Z"}}
-        assert client.post("/webhook", base_url=base, json=event).status_code == 200
+        assert client.post("/webhook", base_url=base, json=event).status_code == 201
         assert client.get("/versions", base_url=base).status_code == 200
 
     @pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook", "/versions"])
