@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ml_backend.jobs.backlog import WINDOW
@@ -21,7 +22,7 @@ from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length, checksum, has_own_label, is_untouched, read_tracks, track_items
 from ml_backend.prediction_item import PredictionItem, ResultItem
-from ml_backend.projects import reconcile_state, registry, tracks
+from ml_backend.projects import drawn_boxes, reconcile_state, registry, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.provenance import RegionId, track_id
 from ml_backend.queueing.queue import enqueue, waiting
@@ -178,6 +179,19 @@ def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said
                 found = Drawn(control, track, None)
                 own[found.region] = found
     return Said(tuple(drawn.values()), labels, frozenset(kept), tuple(own.values()))
+
+
+def unsubmitted(
+    work: ProjectWork, task: int, submitted: Iterable[Mapping[str, Any]]
+) -> tuple[Mapping[str, object], ...]:
+    """The boxes that somebody draws just now, in the form of an annotation; none once something was submitted, which has them."""
+    drawn = drawn_boxes.recall(work.context.redis, work.key, task)
+    if drawn is None:
+        return ()
+    if any(datetime.fromisoformat(each["updated_at"]) > drawn.at for each in submitted):
+        drawn_boxes.forget(work.context.redis, work.key, task)
+        return ()
+    return ({"result": list(drawn.items), "updated_at": drawn.at.isoformat()},)
 
 
 def _tracks(work: ProjectWork, result: object) -> Iterator[tuple[str, box_track.Track]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -67,12 +67,14 @@ class Setup:
 @dataclass(frozen=True)
 class PredictTask:
     """One task of `POST /predict`; `versions` are the model versions it already has a prediction of. `data` and `created` as
-    in a `Task`."""
+    in a `Task`. `drawn`: the items of the regions that a person has just drawn or labeled, where Label Studio asks for an
+    interactive pre-annotation; None where it does not."""
 
     id: int
     versions: frozenset[str]
     data: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
+    drawn: tuple[Mapping[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,26 @@ def parse_predict(body: object) -> tuple[ProjectKey | None, tuple[PredictTask, .
 
 def read_predict(stream: Stream) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
     """The same of a body that is still to be read: its tasks carry all their annotations and predictions. Raises PayloadError."""
-    fields = _skimmed(stream, {"project": None, "tasks": _predict_task})
+    fields = _skimmed(stream, {"project": None, "tasks": _predict_task, "params": None})
     return _asked(fields, fields.get("tasks"))
 
 
 def _asked(fields: Mapping[str, Any], tasks: object) -> tuple[ProjectKey | None, tuple[PredictTask, ...]]:
     if not isinstance(tasks, list):
         raise PayloadError("The request has no list 'tasks'.", _REMEDY)
-    project = fields.get("project")
+    project, drawn = fields.get("project"), _drawn(fields.get("params"))
+    if drawn is not None:
+        tasks = [replace(task, drawn=drawn) for task in tasks]
     return (None if project is None else ProjectKey.parse(project)), tuple(tasks)
+
+
+def _drawn(params: object) -> tuple[Mapping[str, Any], ...] | None:
+    """What `context` says; None where there is none, as whenever nobody waits at the editor."""
+    context = params.get("context") if isinstance(params, Mapping) else None
+    if not isinstance(context, Mapping):
+        return None
+    result = context.get("result")
+    return tuple(item for item in result if isinstance(item, Mapping)) if isinstance(result, list) else ()
 
 
 def parse_event(body: object) -> Event:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, current_app, jsonify, request
@@ -15,10 +17,12 @@ from ml_backend.labelstudio.json_stream import Stream
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.payloads import Event, PredictTask, ProjectKey
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.projects import links, reconcile_state, registry, stored_predictions
+from ml_backend.prediction_item import StoredItem
+from ml_backend.projects import drawn_boxes, links, reconcile_state, registry, stored_predictions, tracks
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing import counters
 from ml_backend.queueing.queue import enqueue as queue
+from ml_backend.server.drawn_boxes import following
 from ml_backend.settings import Settings
 
 blueprint = Blueprint("protocol", __name__)
@@ -100,6 +104,8 @@ def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence
         return [_NOTHING_YET] * len(tasks)
     key = str(project)
     version = backend.version(key)
+    if any(task.drawn is not None for task in tasks):
+        return [_interactive(backend, key, version, task) for task in tasks]
     wanted = [task.id for task in tasks if version not in task.versions]
     found = stored_predictions.answers(backend.settings.data_dir, key, version, wanted)
     for task in _others(backend, key, [task for task in tasks if task.id in found]):
@@ -107,6 +113,26 @@ def answer_predict(backend: Backend, project: ProjectKey | None, tasks: Sequence
     if any(task not in found for task in wanted):
         queue(backend.redis, "reconcile", key)
     return [found.get(task.id, _NOTHING_YET) for task in tasks]
+
+
+def _interactive(backend: Backend, key: str, version: str, task: PredictTask) -> bytes:
+    """What the editor shows at once beside what was just drawn there. Label Studio stores none of it.
+
+    A box gets the track of its object, if it is known; else it is followed, and its track is there when it is asked for again.
+    """
+    item: StoredItem = {"model_version": version, "score": 0.0, "result": []}
+    project = registry.recall(backend.redis, key) if task.drawn else None
+    with suppress(LabelConfigError):
+        config = parse_label_config(project.label_config) if project else None
+        if config is not None and config.tracks:
+            stored = tracks.load(backend.settings.data_dir, key, task.id)
+            found = following(config, task, None if _others(backend, key, [task]) else stored)
+            if found.to_follow and not links.is_disconnected(backend.redis, key):
+                drawn_boxes.note(backend.redis, key, task.id, found.to_follow)
+                queue(backend.redis, "track", key, task.id, again=True)
+            score = min((each["score"] for each in found.ready), default=0.0)
+            item = {**item, "score": score, "result": list(found.ready)}
+    return json.dumps(item).encode()
 
 
 def _others(backend: Backend, key: str, tasks: Sequence[PredictTask]) -> list[int]:

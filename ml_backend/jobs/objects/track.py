@@ -18,6 +18,7 @@ from ml_backend.jobs.box_tracks import (
     said_of,
     state_of,
     tell,
+    unsubmitted,
     with_tracks,
 )
 from ml_backend.jobs.context import JobContext
@@ -67,7 +68,8 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
     if task.id in begin(work, [task]):
         # Its predictions are about the video before; whoever makes them anew asks for its tracks, too.
         return f"task {task.id} shows another video, and is tracked when that has its predictions"
-    annotations = [each for _, found in context.studio.annotations.by_task(work.id, task.id) for each in found]
+    submitted = [each for _, found in context.studio.annotations.by_task(work.id, task.id) for each in found]
+    annotations = [*submitted, *unsubmitted(work, task.id, submitted)]
     said, before = said_of(work, annotations), tracks.load(context.settings.data_dir, work.key, task.id)
     made = Made(state_of(work), said.marks)
     described = None
