@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from ml_backend.commands.backbones import app as backbones
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.export import export
 from ml_backend.commands.import_boxes import import_boxes
+from ml_backend.commands.import_labels import import_labels
 from ml_backend.commands.import_videos import import_videos
 from ml_backend.commands.jobs import predict, suggest, train
 from ml_backend.commands.labels import stats
@@ -52,11 +54,18 @@ def main() -> None:
     """Runs a command; an error that a person can mend is one line and exit code 1."""
     try:
         logs.set_up()
-        app()
+        app(_arguments(sys.argv[1:]))
     except ColdblitzError as error:
         told = Text.assemble((" ".join(error.message.split()), "red"), " ", " ".join(error.remedy.split()))
         terminal(stderr=True).print(told, soft_wrap=True)
         raise SystemExit(1) from None
+
+
+def _arguments(given: list[str]) -> list[str]:
+    """What is written in two words by those who know the kind of what they import: `import labels`, `import boxes`."""
+    if given[:1] == ["import"] and given[1:2] in (["labels"], ["boxes"]):
+        return [f"import-{given[1]}", *given[2:]]
+    return given
 
 
 @app.command()
@@ -196,6 +205,7 @@ for _command in (suggest, train, predict, export, stats):
     app.command()(_command)
 app.command(name="import")(import_videos)
 app.command(name="import-boxes")(import_boxes)
+app.command(name="import-labels")(import_labels)
 app.command(name="pseudo-label")(pseudo_label)
 app.add_typer(custom, name="custom")
 app.add_typer(backbones, name="backbones")

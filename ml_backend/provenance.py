@@ -118,6 +118,11 @@ def imported_track_id(number: int) -> str:
     return f"{_IMPORTED}{number}"
 
 
+def imported_event_id(number: int) -> str:
+    """Of the `number`th event of a video in a file that was imported."""
+    return f"imported-event-{number}"
+
+
 def track_number(region: str) -> int | None:
     """The number of an object within its video, where the region's id tells it: a track of this backend, or an imported one."""
     if imported := _IMPORTED_TRACK.fullmatch(region):

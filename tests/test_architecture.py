@@ -58,6 +58,7 @@ MAY_USE: dict[str, set[str]] = {
     },
     "export": {
         "cards",
+        "formats",
         "geometry",
         "jobs",
         "projects",
@@ -69,7 +70,8 @@ MAY_USE: dict[str, set[str]] = {
         "video",
         "sampling",
     },
-    "importing": {"jobs", "labelstudio", "objects", "features", "video"},
+    "formats": set(),
+    "importing": {"formats", "jobs", "labelstudio", "objects", "features", "video"},
     "stats": {"labelstudio"},
     "doctor": {"jobs", "projects", "queueing", "features", "video", "labelstudio"},
     "server": {"cards", "geometry", "projects", "queueing", "labelstudio"},

@@ -29,9 +29,21 @@ class Form(StrEnum):
     YOLO = "yolo"
     MOT = "mot"
     CROPS = "crops"
+    BORIS = "boris"
+    BORIS_TABULAR = "boris-tabular"
+    BORIS_AGGREGATED = "boris-aggregated"
+    NOLDUS = "noldus"
+    ELAN = "elan"
+    SIMBA = "simba"
+    VTT = "vtt"
+    SRT = "srt"
+    EDL = "edl"
+    MARKERS = "markers"
+    FIFTYONE = "fiftyone"
 
 
 _BOXES = (Form.COCO, Form.YOLO, Form.MOT, Form.CROPS)
+_PICTURES = (Form.IMAGEFOLDER, Form.HUGGINGFACE, Form.CLIPS)
 
 
 class By(StrEnum):
@@ -47,7 +59,8 @@ def export(
         typer.Option(
             "-o",
             "--output",
-            help="labels: .json, .csv or .parquet; pictures: .zip or a folder; boxes: a folder, or .json for coco.",
+            help="labels: .json, .csv or .parquet; pictures: .zip or a folder; boxes: a folder, or .json for coco; timelines: a file "
+            "or a folder, by their format.",
         ),
     ],
     form: Annotated[
@@ -55,7 +68,8 @@ def export(
         typer.Option(
             "--as",
             help="Format for anything but a table of labels; the default is imagefolder. Boxes: coco, yolo, mot, or crops, a "
-            "picture of each box.",
+            "picture of each box. Timelines: boris, boris-tabular, boris-aggregated, noldus, elan, simba, vtt, srt, edl, markers, or "
+            "fiftyone.",
         ),
     ] = None,
     source: Annotated[By, typer.Option(help="Whose labels.")] = By.BOTH,
@@ -106,6 +120,24 @@ def export(
         with _bar(as_json) as bar:
             work = open_boxes(context, project, control)
             told = write_boxes(work, output, cast("BoxForm", form.value), boxes, bar, license, preview=preview)
+        _tell(told, output, as_json)
+        return
+    if form is not None and form not in _PICTURES:
+        from ml_backend.export.event_files import EventChoice, write_events
+        from ml_backend.importing.import_labels import open_timelines
+
+        meaningless = {
+            "--every": every > 1,
+            "--key-frames": key_frames,
+            "--max-per-label": max_per_label,
+            "--near": near,
+        }
+        _refuse({**meaningless, "--none": none, "--split": split, "--license": license}, "timelines")
+        work = open_timelines(context, project, control)
+        events = EventChoice(source.value, min_confidence)
+        with _bar(as_json) as bar:
+            bar_of = bar("reading the labels of each video")
+            told = write_events(work, output, form.value, events, bar_of, control, preview=preview)
         _tell(told, output, as_json)
         return
     _refuse({"--key-frames": key_frames}, "frames")

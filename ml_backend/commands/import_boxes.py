@@ -61,8 +61,8 @@ def import_boxes(
 
     if annotations and name is not None:
         raise SettingsError("--name is that of predictions.", "Omit it, or omit --annotations.")
-    version = None if annotations else f"import-{_name(name, files[0])}"
-    how = BoxImport(version, _classes(classes or ()), Boxing(likelihood, margin), task)
+    version = None if annotations else f"import-{version_name(name, files[0])}"
+    how = BoxImport(version, meanings(classes or (), "--class", "class"), Boxing(likelihood, margin), task)
     work = open_boxes(JobContext(Settings.from_environment()), project, control)
     with progress_bars(as_json) as progress:
         row = progress.add_task("reading boxes", total=1)
@@ -71,11 +71,11 @@ def import_boxes(
     raise SystemExit(0 if all(each.state in ("imported", "present") for each in outcomes) else 1)
 
 
-def _name(name: str | None, first: Path) -> str:
+def version_name(name: str | None, first: Path) -> str:
     """`name`, or one made of that of the first file or, of a `gt/gt.txt`, of its sequence."""
     if name is None:
         sequence = first.parent.parent.name if first.parent.name in ("gt", "det") else ""
-        return re.sub(r"[^A-Za-z0-9]+", "-", sequence or first.stem).strip("-")[:_LONGEST] or "boxes"
+        return re.sub(r"[^A-Za-z0-9]+", "-", sequence or first.stem).strip("-")[:_LONGEST] or "files"
     if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{_LONGEST}}}", name):
         raise SettingsError(
             f"{name!r} cannot be the name of predictions.",
@@ -84,14 +84,15 @@ def _name(name: str | None, first: Path) -> str:
     return name
 
 
-def _classes(given: Sequence[str]) -> dict[str, str]:
+def meanings(given: Sequence[str], option: str, noun: str) -> dict[str, str]:
+    """What each name of the files is here, as `option` says it."""
     found: dict[str, str] = {}
     for each in given:
         name, equals, label = each.partition("=")
         if not equals or not name:
-            raise SettingsError(f"--class {each} is not a class and its label.", "Write --class car=vehicle.")
+            raise SettingsError(f"{option} {each} is not a {noun} and its label.", f"Write {option} car=vehicle.")
         if name in found:
-            raise SettingsError(f"--class {name} is given twice.", "A class has one label: omit one of them.")
+            raise SettingsError(f"{option} {name} is given twice.", f"A {noun} has one label: omit one of them.")
         found[name] = label.strip()
     return found
 

@@ -1,4 +1,4 @@
-"""Which task's video the boxes of a file are about: the one whose number an export of ours wrote, else the one that is called so."""
+"""Which task's video a file is about: the one whose number an export of ours wrote, else the one that is called so."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from ml_backend.importing.folder_watch import ENDINGS
-from ml_backend.importing.found_boxes import FoundVideo, refused
+from ml_backend.importing.found_boxes import refused
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.tasks import LARGE_PAGE, Task
@@ -17,6 +18,20 @@ from ml_backend.labelstudio.tasks import LARGE_PAGE, Task
 _FILE = re.compile(r"(.+)(\.\w{1,5})(?: ([\d.]+-[\d.]+) s)?", re.DOTALL)
 # As an export of ours calls folders and pictures.
 _OF_TASK = re.compile(r"(.+)_task(\d{1,12})", re.DOTALL)
+
+
+class Named(Protocol):
+    """What a file says of one video. `names`: how its file may be called, the likeliest first. `task`: as an export of ours says."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def task(self) -> int | None: ...
+
+
+Found = TypeVar("Found", bound=Named)
 
 
 class _Names:
@@ -52,8 +67,8 @@ class _Names:
 
 
 def tasks_of(
-    work: ProjectWork, found: Sequence[FoundVideo], task: int | None
-) -> tuple[list[tuple[FoundVideo, Task]], list[FoundVideo]]:
+    work: ProjectWork, found: Sequence[Found], task: int | None
+) -> tuple[list[tuple[Found, Task]], list[Found]]:
     """The task of each video, and those that have none; `task`: that of all of them. Raises SettingsError where it is not clear
     which."""
     names = _Names(work)
@@ -74,7 +89,7 @@ def tasks_of(
     return matched, unmatched
 
 
-def _called(video: FoundVideo, names: _Names) -> list[Task]:
+def _called(video: Named, names: _Names) -> list[Task]:
     """The tasks that a video may be of: of the number that the file says where the name fits, else of the likeliest name."""
     if said := names.numbered(video.task, video.names):
         return said

@@ -95,9 +95,9 @@ class Annotations:
                 frozenset(re.findall(r"[^,\s]+", str(item.get(VERSIONS) or ""))),
             )
 
-    def submit(self, task: int, result: Sequence[Mapping[str, Any]]) -> None:
+    def submit(self, task: int, result: Sequence[Mapping[str, Any]], *, ground_truth: bool = False) -> None:
         """Makes an annotation of a task, by the token's user."""
-        body = {"result": [dict(item) for item in result], "was_cancelled": False}
+        body = {"result": [dict(item) for item in result], "was_cancelled": False, "ground_truth": ground_truth}
         self._session.json("POST", f"/api/tasks/{task}/annotations/", body=body)
 
     def author_names(self) -> dict[int, str]:

@@ -1,0 +1,191 @@
+"""A project's timelines in the formats of other programs: the very regions that people have submitted, elsewhere the predicted ones."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ml_backend.errors import SettingsError, VideoError
+from ml_backend.export.project import timeline_of
+from ml_backend.export.staging import Output, check_outputs, staged
+from ml_backend.export.target import stem
+from ml_backend.formats.events import Event, VideoEvents
+from ml_backend.formats.fiftyone import DATA
+from ml_backend.formats.table import FORMATS, Format
+from ml_backend.formats.text import timecode
+from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.videos import task_video, video_name
+from ml_backend.labelstudio.event_items import StudioEvent, read_events
+from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.tasks import Task
+from ml_backend.video.moments import counts, times_of
+from ml_backend.video.timeline import Timeline, constant_rate, studio_grid
+from ml_backend.wording import counted
+
+log = logging.getLogger(__name__)
+_RENAME = "give another name with -o"
+
+
+@dataclass(frozen=True)
+class EventChoice:
+    """What to take. `source`: *human* for what was submitted, *model* for what is predicted where nothing was, *both*.
+    `min_confidence`: of a predicted label at least this."""
+
+    source: Literal["human", "model", "both"] = "both"
+    min_confidence: float = 0.0
+
+
+def write_events(
+    work: ProjectWork,
+    output: Path,
+    form: str,
+    choice: EventChoice,
+    progress: Callable[[float], None],
+    control: str | None = None,
+    *,
+    preview: bool = False,
+) -> dict[str, Any]:
+    """Writes `form` into the file `output`, or a folder of files; returns counts, and `skipped`: a sentence for each task that was left
+    out, and for all that the format cannot hold. With `preview` nothing is written.
+
+    Raises SettingsError, StorageError and LabelStudioError."""
+    kind, skipped = FORMATS[form], list[str]()
+    _check_name(output, form, kind)
+    found: list[tuple[Task, VideoEvents]] = []
+    for each in events_of(work, choice, skipped, control):
+        found.append(each)
+        progress(0.0)
+    if not found:
+        raise SettingsError("There is no label to export.", "Label a video, or let a model predict; see --source.")
+    videos = [video for _, video in found]
+    skipped += kind.lost(videos)
+    files = _named(found, kind) if kind.each else {}
+    told = {"videos": len(videos), "events": sum(len(video.events) for video in videos), "skipped": skipped}
+    if preview:
+        return {
+            **told,
+            "tree": [f"{name}  {counted(len(video.events), 'event')}" for name, video in files.items()]
+            or [output.name],
+        }
+    folder = kind.each or not kind.endings
+    out = Output(output, "-o", folder)
+    check_outputs([out], [], overwrite=False)
+    with staged([out], _RENAME) as parts:
+        part = parts["-o"]
+        if kind.each:
+            for name, video in files.items():
+                kind.write([video], part / name)
+        else:
+            kind.write(videos, part)
+            if folder:
+                _copy_videos(work, found, part / DATA)
+    return told
+
+
+def _check_name(output: Path, form: str, kind: Format) -> None:
+    """Raises SettingsError for a name that does not fit what is written there."""
+    ending = output.suffix.lower()
+    if kind.each or not kind.endings:
+        if ending in (".json", ".csv", ".tsv", ".zip", ".parquet", *kind.endings):
+            what = "a file for each video" if kind.each else "a folder"
+            raise SettingsError(
+                f"{form} is {what}, and {output} is the name of a file.", "Give the name of a folder with -o."
+            )
+    elif ending not in kind.endings:
+        raise SettingsError(
+            f"{output} does not end in {' or '.join(kind.endings)}.", f"Give -o a name that ends so for {form}."
+        )
+
+
+def events_of(
+    work: ProjectWork, choice: EventChoice, skipped: list[str], control: str | None = None
+) -> Iterator[tuple[Task, VideoEvents]]:
+    """Each task of whose timelines something is known, by its number; `control`: on that one alone."""
+    version = work.project.model_version or None
+    questions = [each for each in work.config.timelines if control is None or each.from_name == control]
+    for task, items, results in work.context.studio.annotations.beside_predictions(work.id, version):
+        said = _submitted(items)
+        if said is not None and choice.source == "model":
+            continue
+        if said is None and choice.source == "human":
+            continue
+        found = [
+            (question, event)
+            for question in questions
+            for event in read_events(results if said is None else said, question)
+            if said is not None or (1.0 if event.score is None else event.score) >= choice.min_confidence
+        ]
+        if not found:
+            continue
+        try:
+            timeline = timeline_of(work, task)
+        except VideoError as error:
+            log.warning("the labels of task %d are not exported: %s", task.id, error)
+            skipped.append(f"Task {task.id} is left out: {error}")
+            continue
+        yield task, video_events(task, video_name(task, work.question), found, timeline, predicted=said is None)
+
+
+def _submitted(annotations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
+    """The result of the annotation that counts: a ground truth before others, then the one that changed last."""
+    submitted = [each for each in annotations if not each.get("was_cancelled")]
+    if not submitted:
+        return None
+    last = max(
+        submitted, key=lambda each: (bool(each.get("ground_truth")), str(each.get("updated_at")), each.get("id", 0))
+    )
+    result = last.get("result")
+    return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
+
+
+def video_events(
+    task: Task, name: str, found: Sequence[tuple[Question, StudioEvent]], timeline: Timeline, *, predicted: bool
+) -> VideoEvents:
+    """The events of one task with the times, frames and timecodes that they have in its video, by their beginning."""
+    rate = constant_rate(timeline)[0]
+    places, base = counts(timeline, rate), max(1, round(rate))
+    grids = {each.from_name: studio_grid(timeline, each.framerate_of(task.data)) for each, _ in found}
+    events = []
+    for question, event in found:
+        grid = grids[question.from_name]
+        first, last = int(grid.index(event.start)), int(grid.index(event.end))
+        codes = timecode(int(places[first]), base), timecode(int(places[last + 1]), base)
+        events.append(
+            Event(
+                event.label,
+                times_of(timeline, first, last),
+                (first, last),
+                codes,
+                event.who,
+                event.comment,
+                event.control,
+                event.score if predicted else None,
+            )
+        )
+    ordered = tuple(sorted(events, key=lambda each: (each.span, each.label, each.who)))
+    duration = float(np.max([*(each.times[1] for each in events), float(timeline.duration)]))
+    return VideoEvents("", (name,), ordered, task.id, rate, len(timeline), duration)
+
+
+def _named(found: Sequence[tuple[Task, VideoEvents]], kind: Format) -> dict[str, VideoEvents]:
+    """A file's name for each video; where two are called alike, with the number of the task."""
+    called = Counter(stem(video.name).casefold() for _, video in found)
+    names = {}
+    for task, video in found:
+        own = stem(video.name)
+        names[f"{own if called[own.casefold()] == 1 else f'{own}_task{task.id}'}{kind.endings[0]}"] = video
+    return names
+
+
+def _copy_videos(work: ProjectWork, found: Sequence[tuple[Task, VideoEvents]], folder: Path) -> None:
+    """Raises VideoError."""
+    folder.mkdir()
+    for task, video in found:
+        shutil.copyfile(task_video(work.context, work.question, task).path, folder / video.name)

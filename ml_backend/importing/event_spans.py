@@ -1,0 +1,70 @@
+"""In which frames of a video the events of a file are."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ml_backend.formats.events import VideoEvents, refused
+from ml_backend.formats.text import timecode_count
+from ml_backend.video.moments import end_of, frame_at, frames_between, frames_of_counts
+from ml_backend.video.timeline import FrameIndex, Timeline, constant_rate, exact
+
+# Editors' timelines begin at 01:00:00:00.
+_HOUR = 3600
+
+
+def spans_of(video: VideoEvents, timeline: Timeline, fps: float | None = None) -> list[tuple[FrameIndex, FrameIndex]]:
+    """The first and the last frame of each event. `fps`: frames a second of timecodes, in place of what the file says. Raises
+    SettingsError for an event that is not in the video."""
+    end = end_of(timeline)
+    rate = exact(fps) if fps is not None else video.rate or constant_rate(timeline)[0]
+    shift = _shift(video, rate, end)
+    found = []
+    for event in video.events:
+        if event.timecodes is not None:
+            begin, stop = (count - shift for count in _counts(video, event.timecodes, rate))
+            begins, span = begin / float(rate), frames_of_counts(timeline, rate, begin, stop)
+        elif event.frames is not None:
+            if event.frames[1] >= len(timeline):
+                raise refused(
+                    video.file,
+                    f"“{event.label}” is in frame {event.frames[1]}, counted from 0, and {video.name} has {len(timeline)} frames",
+                    "It is about another video, or counts frames otherwise.",
+                )
+            begins, span = 0.0, (FrameIndex(event.frames[0]), FrameIndex(event.frames[1]))
+        else:
+            begins, stop_s = event.times
+            at = frame_at(timeline, begins)
+            span = (at, at) if stop_s == begins else frames_between(timeline, begins, stop_s)
+        if not 0 <= begins < end + 0.001:
+            raise refused(
+                video.file,
+                f"“{event.label}” begins at {begins:.3f} s, and {video.name} lasts {end:.3f} s",
+                "It is about another video, or counts time otherwise.",
+            )
+        found.append(span)
+    return found
+
+
+def _counts(video: VideoEvents, timecodes: tuple[str, str], rate: Fraction) -> tuple[int, int]:
+    base = max(1, round(rate))
+    found = [timecode_count(each, base) for each in timecodes]
+    begin, stop = found
+    if begin is None or stop is None:
+        raise refused(
+            video.file,
+            f"{timecodes[found.index(None)]} is no timecode of {float(rate):g} frames a second",
+            "Say how many it counts with --fps.",
+        )
+    if stop < begin:
+        raise refused(
+            video.file, f"an event ends at {timecodes[1]}, before it begins at {timecodes[0]}", "Exchange them."
+        )
+    return begin, stop
+
+
+def _shift(video: VideoEvents, rate: Fraction, end: float) -> int:
+    """How many frames are counted before the video begins: an hour in most editors."""
+    begins = [_counts(video, event.timecodes, rate)[0] for event in video.events if event.timecodes is not None]
+    hour = _HOUR * max(1, round(rate))
+    return hour if begins and min(begins) >= hour and end < _HOUR else 0
