@@ -40,6 +40,7 @@ class Form(StrEnum):
     EDL = "edl"
     MARKERS = "markers"
     FIFTYONE = "fiftyone"
+    LABELSTUDIO = "labelstudio"
 
 
 _BOXES = (Form.COCO, Form.YOLO, Form.MOT, Form.CROPS)
@@ -68,8 +69,8 @@ def export(
         typer.Option(
             "--as",
             help="Format for anything but a table of labels; the default is imagefolder. Boxes: coco, yolo, mot, or crops, a "
-            "picture of each box. Timelines: boris, boris-tabular, boris-aggregated, noldus, elan, simba, vtt, srt, edl, markers, or "
-            "fiftyone.",
+            "picture of each box. Timelines: boris, boris-tabular, boris-aggregated, noldus, elan, simba, vtt, srt, edl, markers, "
+            "fiftyone, or labelstudio.",
         ),
     ] = None,
     source: Annotated[By, typer.Option(help="Whose labels.")] = By.BOTH,

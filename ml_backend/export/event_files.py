@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections import Counter
@@ -24,6 +25,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import task_video, video_name
 from ml_backend.labelstudio.event_items import StudioEvent, read_events
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.studio_files import StudioTask, tasks_json
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.video.moments import counts, times_of
 from ml_backend.video.timeline import Timeline, constant_rate, studio_grid
@@ -31,6 +33,8 @@ from ml_backend.wording import counted
 
 log = logging.getLogger(__name__)
 _RENAME = "give another name with -o"
+# Label Studio's own JSON.
+STUDIO = "labelstudio"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ def write_events(
     out, and for all that the format cannot hold. With `preview` nothing is written.
 
     Raises SettingsError, StorageError and LabelStudioError."""
+    if form == STUDIO:
+        return _write_studio(work, output, choice, progress, control, preview=preview)
     kind, skipped = FORMATS[form], list[str]()
     _check_name(output, form, kind)
     found: list[tuple[Task, VideoEvents]] = []
@@ -63,7 +69,7 @@ def write_events(
         found.append(each)
         progress(0.0)
     if not found:
-        raise SettingsError("There is no label to export.", "Label a video, or let a model predict; see --source.")
+        raise _nothing()
     videos = [video for _, video in found]
     skipped += kind.lost(videos)
     files = _named(found, kind) if kind.each else {}
@@ -89,6 +95,36 @@ def write_events(
     return told
 
 
+def _write_studio(
+    work: ProjectWork,
+    output: Path,
+    choice: EventChoice,
+    progress: Callable[[float], None],
+    control: str | None,
+    *,
+    preview: bool,
+) -> dict[str, Any]:
+    """Label Studio's own JSON, which needs no video."""
+    if output.suffix.lower() != ".json":
+        raise SettingsError(f"{output} does not end in .json.", f"Give -o a name that ends so for {STUDIO}.")
+    tasks = [said for said, _ in _known(work, choice, control)]
+    progress(1.0)
+    if not tasks:
+        raise _nothing()
+    if not preview:
+        out = Output(output, "-o", folder=False)
+        check_outputs([out], [], overwrite=False)
+        with staged([out], _RENAME) as parts:
+            parts["-o"].write_text(
+                json.dumps(tasks_json(tasks, work.config), ensure_ascii=False, indent=1), encoding="utf-8"
+            )
+    return {"videos": len(tasks), "events": sum(len(each.events) for each in tasks), "skipped": []}
+
+
+def _nothing() -> SettingsError:
+    return SettingsError("There is no label to export.", "Label a video, or let a model predict; see --source.")
+
+
 def _check_name(output: Path, form: str, kind: Format) -> None:
     """Raises SettingsError for a name that does not fit what is written there."""
     ending = output.suffix.lower()
@@ -108,6 +144,21 @@ def events_of(
     work: ProjectWork, choice: EventChoice, skipped: list[str], control: str | None = None
 ) -> Iterator[tuple[Task, VideoEvents]]:
     """Each task of whose timelines something is known, by its number; `control`: on that one alone."""
+    for said, found in _known(work, choice, control):
+        try:
+            timeline = timeline_of(work, said.task)
+        except VideoError as error:
+            log.warning("the labels of task %d are not exported: %s", said.task.id, error)
+            skipped.append(f"Task {said.task.id} is left out: {error}")
+            continue
+        predicted = said.predicted_by is not None
+        yield said.task, video_events(said.task, said.name, found, timeline, predicted=predicted)
+
+
+def _known(
+    work: ProjectWork, choice: EventChoice, control: str | None
+) -> Iterator[tuple[StudioTask, list[tuple[Question, StudioEvent]]]]:
+    """The same in Label Studio's frames, each event with its question."""
     version = work.project.model_version or None
     questions = [each for each in work.config.timelines if control is None or each.from_name == control]
     for task, items, results in work.context.studio.annotations.beside_predictions(work.id, version):
@@ -122,15 +173,12 @@ def events_of(
             for event in read_events(results if said is None else said, question)
             if said is not None or (1.0 if event.score is None else event.score) >= choice.min_confidence
         ]
-        if not found:
-            continue
-        try:
-            timeline = timeline_of(work, task)
-        except VideoError as error:
-            log.warning("the labels of task %d are not exported: %s", task.id, error)
-            skipped.append(f"Task {task.id} is left out: {error}")
-            continue
-        yield task, video_events(task, video_name(task, work.question), found, timeline, predicted=said is None)
+        if found:
+            events = tuple(event for _, event in found)
+            yield (
+                StudioTask(task, video_name(task, work.question), events, None if said is not None else version),
+                found,
+            )
 
 
 def _submitted(annotations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
 from ml_backend.formats.text import media_name, read_text
 
-_TIER = re.compile(r"(?P<group>.*?)(?:~\d+)?(?:@(?P<who>.*))?", re.DOTALL)
+_HEAD = re.compile(r"<\?xml[^>]*\?>")
 _COMMENTS = "comment of "
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
@@ -28,7 +28,7 @@ def read_elan(path: Path, asked: Asked) -> list[VideoEvents]:
         raise refused(name, "it declares entities, which ELAN does not", "Save it again in ELAN.")
     try:
         # What it says of its encoding is about the bytes, which are read already.
-        root = ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
+        root = ElementTree.fromstring(_HEAD.sub("", text.lstrip(), count=1))
     except ElementTree.ParseError as error:
         raise refused(name, f"its XML is damaged ({error})", "Save it again in ELAN.") from error
     if root.tag != "ANNOTATION_DOCUMENT":
@@ -42,9 +42,9 @@ def read_elan(path: Path, asked: Asked) -> list[VideoEvents]:
     events = []
     for tier in tiers:
         called = str(tier.get("TIER_ID") or "")
-        match = _TIER.fullmatch(called)
-        group, who = (match["group"], match["who"] or "") if match else (called, "")
-        who = tier.get("PARTICIPANT") or who
+        group, _, who = called.partition("@")
+        before, _, copy = group.rpartition("~")
+        group, who = before if before and copy.isdecimal() else group, tier.get("PARTICIPANT") or who
         for each in tier.iter("ALIGNABLE_ANNOTATION"):
             number = str(each.get("ANNOTATION_ID"))
             try:

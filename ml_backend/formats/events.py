@@ -59,7 +59,8 @@ class Event:
 class VideoEvents:
     """What a file says of one video. `file`: as messages name it. `names`: how the video may be called, the likeliest first. `task`:
     whose video it is, as an export of ours says. `rate`: frames a second of its timecode, None where the file does not say.
-    `frames`, `duration`: how long the video is, of what is written."""
+    `frames`, `duration`: how long the video is, of what is written. `is_studio`: whether the frames of its events are those of Label
+    Studio, from 1, which it counts at a rate of its own."""
 
     file: str
     names: tuple[str, ...]
@@ -68,6 +69,7 @@ class VideoEvents:
     rate: Fraction | None = None
     frames: int = 0
     duration: float = 0.0
+    is_studio: bool = False
 
     @property
     def name(self) -> str:

@@ -7,15 +7,27 @@ from fractions import Fraction
 from ml_backend.formats.events import VideoEvents, refused
 from ml_backend.formats.text import timecode_count
 from ml_backend.video.moments import end_of, frame_at, frames_between, frames_of_counts
-from ml_backend.video.timeline import FrameIndex, Timeline, constant_rate, exact
+from ml_backend.video.timeline import (
+    FrameIndex,
+    StudioFrame,
+    StudioGrid,
+    Timeline,
+    constant_rate,
+    exact,
+    studio_grid,
+)
 
 # Editors' timelines begin at 01:00:00:00.
 _HOUR = 3600
 
 
-def spans_of(video: VideoEvents, timeline: Timeline, fps: float | None = None) -> list[tuple[FrameIndex, FrameIndex]]:
-    """The first and the last frame of each event. `fps`: frames a second of timecodes, in place of what the file says. Raises
-    SettingsError for an event that is not in the video."""
+def spans_of(
+    video: VideoEvents, timeline: Timeline, fps: float | None = None, framerate: float = 24.0
+) -> list[tuple[FrameIndex, FrameIndex]]:
+    """The first and the last frame of each event. `fps`: frames a second of timecodes, and of Label Studio's frames, in place of what the
+    file says, or of `framerate`, that of the project. Raises SettingsError for an event that is not in the video."""
+    if video.is_studio:
+        return _of_studio_frames(video, studio_grid(timeline, fps or framerate))
     end = end_of(timeline)
     rate = exact(fps) if fps is not None else video.rate or constant_rate(timeline)[0]
     shift = _shift(video, rate, end)
@@ -68,3 +80,15 @@ def _shift(video: VideoEvents, rate: Fraction, end: float) -> int:
     begins = [_counts(video, event.timecodes, rate)[0] for event in video.events if event.timecodes is not None]
     hour = _HOUR * max(1, round(rate))
     return hour if begins and min(begins) >= hour and end < _HOUR else 0
+
+
+def _of_studio_frames(video: VideoEvents, grid: StudioGrid) -> list[tuple[FrameIndex, FrameIndex]]:
+    for event in video.events:
+        if event.span[0] > len(grid):
+            raise refused(
+                video.file,
+                f"“{event.label}” begins at Label Studio's frame {event.span[0]}, and {video.name} has {len(grid)} "
+                f"at {grid.framerate:g} a second",
+                "It is about another video, or counted at another rate: say at which with --fps.",
+            )
+    return [(grid.index(StudioFrame(event.span[0])), grid.index(StudioFrame(event.span[1]))) for event in video.events]

@@ -10,9 +10,9 @@ from typing import Literal
 
 from ml_backend.errors import LabelConfigError, SettingsError
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
-from ml_backend.formats.table import read_events
 from ml_backend.importing.box_tasks import tasks_of
 from ml_backend.importing.event_spans import spans_of
+from ml_backend.importing.studio_labels import read_labels
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, named_work
 from ml_backend.jobs.videos import naming, task_video, video_name
@@ -90,7 +90,7 @@ def import_labels(
     """
     _check_options(work, how)
     known = {label for question in _timelines(work, how) for label in question.labels} | how.labels.keys()
-    found = [video for path in files for video in read_events(path, Asked(known, how.tiers))]
+    found = [video for path in files for video in read_labels(path, Asked(known, how.tiers))]
     if how.task is not None and len(found) != 1:
         raise SettingsError(f"--task needs labels of one video, and these are of {len(found)}.", "Omit --task.")
     matched, unmatched = tasks_of(work, found, how.task)
@@ -161,7 +161,7 @@ def _made(work: ProjectWork, video: VideoEvents, task: Task, how: LabelImport) -
             f"it has {video.frames:,} rows, and {video_name(task, work.question)} has {len(timeline):,} frames",
             "It is about another video.",
         )
-    spans = spans_of(video, timeline, how.fps)
+    spans = spans_of(video, timeline, how.fps, work.question.framerate_of(task.data))
     found, left_out = [], 0
     for event, (first, last) in zip(video.events, spans, strict=True):
         question, label = _question_of(work, how, event, task), how.labels.get(event.label, event.label)

@@ -67,6 +67,12 @@ def read_events(result: Sequence[Mapping[str, Any]], question: Question) -> list
     return found
 
 
+def read_any_events(result: Sequence[Mapping[str, Any]]) -> list[StudioEvent]:
+    """The same of a result of another project, whatever its controls are."""
+    names = dict.fromkeys(str(item.get("from_name")) for item in result if item.get("type") == "timelinelabels")
+    return [event for name in names for event in read_events(result, Question(name, "", "", ()))]
+
+
 def _event(region: Region, label: str, question: Question, who: str, comment: str) -> StudioEvent:
     return StudioEvent(question.from_name, label, region.start, region.end, who, comment, region.score)
 

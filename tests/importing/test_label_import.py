@@ -206,7 +206,7 @@ def test_a_project_without_timelines_says_so(project: Studio, context: JobContex
         open_timelines(context, 7)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [*FORMATS, "labelstudio"])
 def test_what_was_exported_comes_back_as_it_was_also_of_a_phones_video(
     project: Studio, context: JobContext, bring: Import, tmp_path: Path, form: str
 ) -> None:
@@ -214,9 +214,10 @@ def test_what_was_exported_comes_back_as_it_was_also_of_a_phones_video(
     encode(tmp_path / "phone.mp4", Recipe(phone(50), size=(64, 64)))
     add_video(project, 2, tmp_path / "phone.mp4", fps=30, name="night.mp4")
     for task in (1, 2):
-        submit(project, task, *regions(task, FORMATS[form].who))
-    work, kind = open_timelines(context, 7), FORMATS[form]
-    output = tmp_path / f"out{'' if kind.each or not kind.endings else kind.endings[0]}"
+        submit(project, task, *regions(task, form not in FORMATS or FORMATS[form].who))
+    work, kind = open_timelines(context, 7), FORMATS.get(form)
+    ending = ".json" if kind is None else "" if kind.each or not kind.endings else kind.endings[0]
+    output = tmp_path / f"out{ending}"
     told = write_events(work, output, form, EventChoice(), lambda share: None)
     assert (told["videos"], told["events"]) == (2, 8)
     grids = {1: grid(tmp_path / "film.mp4", 25), 2: grid(tmp_path / "phone.mp4", 30)}
@@ -293,6 +294,34 @@ def test_a_dataset_of_fiftyone_has_its_videos(project: Studio, context: JobConte
     labels = json.loads((tmp_path / "set" / "labels.json").read_text())
     assert labels["labels"]["Day one"][0]["support"] == [1, 20], "frames count from 1 there, too"
     assert (tmp_path / "set" / "data" / "Day one.mp4").read_bytes() == (tmp_path / "film.mp4").read_bytes()
+
+
+def test_what_label_studio_has_exported_of_another_project(project: Studio, bring: Import, tmp_path: Path) -> None:
+    items = regions(1, True)
+    for item in items:
+        item["from_name"] = f"my {item['from_name']}"
+    older = {"id": 1, "ground_truth": False, "updated_at": "2026-01-01T00:00:00Z", "result": items[:1]}
+    newer = {"id": 2, "ground_truth": False, "updated_at": "2026-02-01T00:00:00Z", "result": items}
+    skipped = {**newer, "updated_at": "2026-03-01T00:00:00Z", "was_cancelled": True, "result": items[:2]}
+    video = {"video": "/data/upload/3/0123abcd-night.mp4"}
+    file = tmp_path / "project-3.json"
+    file.write_text(json.dumps([{"id": 77, "data": video, "annotations": [older, newer, skipped]}, {"data": {}}]))
+    [outcome] = bring(file)
+    assert (outcome.video, outcome.events) == ("night.mp4", 4)
+    assert [(each[0], each[2]["start"], each[3]) for each in shown(project, 2)] == [
+        ("what", 4, ["who: mouse-1", "well seen"]),
+        ("what", 12, None),
+        ("where", 1, ["who: mouse-2"]),
+        ("where", 30, None),
+    ]
+    with pytest.raises(SettingsError, match=r"frame 30, and night\.mp4 has 20 at 10 a second"):
+        bring(file, fps=10)
+    bring(file, fps=50)
+    assert shown(project, 2)[0][2] == {"start": 2, "end": 5}, "counted twice as fast there"
+    for content, why in (("[1]", "item 1 is no task"), ("[", "no JSON"), ("[]", "none of its tasks")):
+        file.write_text(content)
+        with pytest.raises(SettingsError, match=why):
+            bring(file)
 
 
 def test_a_region_with_two_labels_is_two_events(context: JobContext, project: Studio) -> None:
