@@ -13,6 +13,7 @@ from rich.text import Text
 from ml_backend import __version__, logs
 from ml_backend.commands.backbones import app as backbones
 from ml_backend.commands.backend import Url, backend
+from ml_backend.commands.bouts import bouts
 from ml_backend.commands.export import export
 from ml_backend.commands.import_boxes import import_boxes
 from ml_backend.commands.import_labels import import_labels
@@ -62,10 +63,10 @@ def main() -> None:
 
 
 def _arguments(given: list[str]) -> list[str]:
-    """What is written in two words by those who know the kind of what they import: `import labels`, `import boxes`."""
+    """What is written in two words by those who know the kind of what they ask for: `import labels`, `import boxes`, `stats bouts`."""
     if given[:1] == ["import"] and given[1:2] in (["labels"], ["boxes"]):
         return [f"import-{given[1]}", *given[2:]]
-    return given
+    return given[1:] if given[:2] == ["stats", "bouts"] else given
 
 
 @app.command()
@@ -204,6 +205,7 @@ app.add_typer(models, name="models")
 for _command in (suggest, train, predict, export, stats):
     app.command()(_command)
 app.command(name="import")(import_videos)
+app.command()(bouts)
 app.command(name="import-boxes")(import_boxes)
 app.command(name="import-labels")(import_labels)
 app.command(name="pseudo-label")(pseudo_label)

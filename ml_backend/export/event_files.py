@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ml_backend.errors import SettingsError, VideoError
+from ml_backend.export.bouts import BoutVideo
 from ml_backend.export.project import timeline_of
 from ml_backend.export.staging import Output, check_outputs, staged
 from ml_backend.export.target import stem
@@ -153,6 +154,23 @@ def events_of(
             continue
         predicted = said.predicted_by is not None
         yield said.task, video_events(said.task, said.name, found, timeline, predicted=predicted)
+
+
+def bout_videos(
+    work: ProjectWork, choice: EventChoice, skipped: list[str], control: str | None = None
+) -> Iterator[BoutVideo]:
+    """The same to be counted, with the labels that there may be."""
+    for said, found in _known(work, choice, control):
+        try:
+            timeline = timeline_of(work, said.task)
+        except VideoError as error:
+            skipped.append(f"Task {said.task.id} is left out: {error}")
+            continue
+        questions = [each for each in work.config.timelines if control is None or each.from_name == control]
+        labels = {question.from_name: question.labels_of(said.task.data) for question in questions}
+        predicted = said.predicted_by is not None
+        video = video_events(said.task, said.name, found, timeline, predicted=predicted)
+        yield BoutVideo(said.task.id, video, labels, "model" if predicted else "human")
 
 
 def _known(

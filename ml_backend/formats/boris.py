@@ -137,7 +137,8 @@ def write_boris(videos: Sequence[VideoEvents], path: Path) -> None:
             "image_display_duration": 1,
             "close_behaviors_between_videos": False,
             "media_info": {
-                "length": {video.name: round(video.duration, 3)},
+                # A little longer: BORIS leaves out of its tables what ends at the very end.
+                "length": {video.name: round(video.duration + 0.001, 3)},
                 "fps": {video.name: rate},
                 "hasVideo": {video.name: True},
                 "hasAudio": {video.name: False},

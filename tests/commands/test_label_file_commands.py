@@ -101,7 +101,19 @@ def test_options_that_contradict_each_other(run: Run, tmp_path: Path, options: t
 def test_two_words_are_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(cli, "app", asked.append)
-    for words in (["import", "labels", "x.eaf"], ["import", "boxes", "gt.txt"], ["import", "day.mp4"], ["import"]):
+    for words in (
+        ["import", "labels", "x.eaf"],
+        ["import", "boxes", "gt.txt"],
+        ["import", "day.mp4"],
+        ["stats", "bouts", "1"],
+        ["import"],
+    ):
         monkeypatch.setattr("sys.argv", ["coldblitz", *words])
         cli.main()
-    assert asked == [["import-labels", "x.eaf"], ["import-boxes", "gt.txt"], ["import", "day.mp4"], ["import"]]
+    assert asked == [
+        ["import-labels", "x.eaf"],
+        ["import-boxes", "gt.txt"],
+        ["import", "day.mp4"],
+        ["bouts", "1"],
+        ["import"],
+    ]
