@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.features.backbones import Backbone
-from ml_backend.features.blocks import BLOCKS, VideoFeatures
+from ml_backend.features.blocks import BLOCKS, Samples, VideoFeatures
 from ml_backend.features.flow import flow
 from ml_backend.features.hashing import SAMPLES_PER_SECOND, Sampling, sampled_frames
 from ml_backend.features.motion import REACH, motion
@@ -133,50 +133,85 @@ def _embed(
     writer: EntryWriter,
     progress: Callable[[float], None],
 ) -> None:
-    selection = Selection(density)
-    rows = RowWriter(writer)
-    sampling = Sampling(sampled_frames(timeline, SAMPLES_PER_SECOND))
     pulse = Pulse()
     stride = density.stride_in(len(timeline))
-    last: Picture | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
-        network = _Network(backbone, pool, selection)
+        taken = ViewPass(timeline, backbone, density, writer, pool)
         for block in in_background(
             lambda: _blocks(path, timeline, stride, pulse, backbone.view), _BLOCKS_AHEAD, pulse=pulse
         ):
-            for picture in block:
-                if sampling.due(picture.index):
-                    sampling.add(picture)
-            if last is None:
-                selection.begin(block[0])
-                rows.begin(block[0])
-            pictures = block if last is None else [last, *block]
-            last = block[-1]
-            if len(pictures) > 1:
-                selection.add(pictures)
-            network.feed()
-            for interval in selection.done():
-                rows.add(interval)
-                progress(interval.indices[-1] / len(timeline))
-        network.finish()
-        for interval in selection.done():
-            rows.add(interval)
-    if last is None:
-        raise AssertionError("a decoder that gives no frame has raised by now")
-    rows.finish(selection.only_row())
-    writer.commit(timeline.truncated(last.index + 1), len(timeline), sampling.finish())
+            taken.add(block)
+            progress(taken.reached / len(timeline))
+        last = taken.finish()
+    writer.commit(timeline.truncated(last + 1), len(timeline), taken.samples())
     progress(1.0)
+
+
+class ViewPass:
+    """One view of a video while that is decoded: takes its pictures in order, embeds those that are worth it, and writes their rows.
+
+    `share`: of the memory that may be taken for pictures in flight, where several views are looked at at once.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        backbone: Backbone,
+        density: Density,
+        writer: EntryWriter,
+        pool: ThreadPoolExecutor,
+        share: float = 1.0,
+    ) -> None:
+        self._selection = Selection(density)
+        self._rows = RowWriter(writer)
+        self._sampling = Sampling(sampled_frames(timeline, SAMPLES_PER_SECOND))
+        self._network = _Network(backbone, pool, self._selection, share)
+        self._last: Picture | None = None
+        self.reached = 0  # the last frame whose rows are known
+
+    def add(self, block: Sequence[Picture]) -> None:
+        """The next pictures, as many as lie between two that are embedded anyway."""
+        for picture in block:
+            if self._sampling.due(picture.index):
+                self._sampling.add(picture)
+        if self._last is None:
+            self._selection.begin(block[0])
+            self._rows.begin(block[0])
+        pictures = block if self._last is None else [self._last, *block]
+        self._last = block[-1]
+        if len(pictures) > 1:
+            self._selection.add(pictures)
+        self._network.feed()
+        self._write()
+
+    def finish(self) -> FrameIndex:
+        """Writes what is left; returns the last frame. The writer is still to be committed."""
+        self._network.finish()
+        self._write()
+        if self._last is None:
+            raise AssertionError("a decoder that gives no frame has raised by now")
+        self._rows.finish(self._selection.only_row())
+        return self._last.index
+
+    def samples(self) -> Samples:
+        """To be called after `finish`."""
+        return self._sampling.finish()
+
+    def _write(self) -> None:
+        for interval in self._selection.done():
+            self._rows.add(interval)
+            self.reached = int(interval.indices[-1])
 
 
 class _Network:
     """Keeps the network busy with full batches of what the selection wants, and brings the embeddings back to it."""
 
-    def __init__(self, backbone: Backbone, pool: ThreadPoolExecutor, selection: Selection) -> None:
+    def __init__(self, backbone: Backbone, pool: ThreadPoolExecutor, selection: Selection, share: float = 1.0) -> None:
         self._backbone = backbone
         self._pool = pool
         self._selection = selection
         # Of larger pictures as much memory as of the usual ones.
-        most = max(_HELD_FRAMES, _HELD_BATCHES * backbone.batch)
+        most = round(share * max(_HELD_FRAMES, _HELD_BATCHES * backbone.batch))
         self._most = most * PICTURE**2 // max(backbone.view.side, PICTURE) ** 2
         self._jobs: deque[tuple[list[int], Future[tuple[Embedded, NDArray[np.float32]]]]] = deque()
 
