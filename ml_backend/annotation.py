@@ -21,7 +21,8 @@ class Region:
     `labels` is empty for a suggestion that nobody answered, and where somebody said that no label holds: then `nothing`
     is true. `id` is Label Studio's region id, which survives Submit; ours tell where a region came from (`kf-…`, `cold-v3-…`),
     and with which range a model drew it. `origin` is Label Studio's word; an edge that was dragged still says `prediction`,
-    and what was copied or imported says nothing (None). `reviewed`: somebody ticked *reviewed* on this region.
+    and what was copied or imported says nothing (None). `reviewed`: somebody ticked *reviewed* on this region. `parent`: the id of
+    the region below which it stands in Label Studio's list; `remark`: what people have written about it. Both are empty mostly.
     """
 
     id: str
@@ -32,6 +33,8 @@ class Region:
     score: float | None = None
     nothing: bool = False
     reviewed: bool = False
+    parent: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class ResultItem(TypedDict, total=False):
     score: float
     meta: dict[str, Any]
     origin: str
+    parentID: str
 
 
 class StoredItem(TypedDict):

@@ -68,6 +68,7 @@ class ProjectSettings:
     `smallest_box`, `largest_box`: of a found box's area in percent of the picture's. `max_tracks`: in one video, the surest
     first. `track_iou`: how well what Label Studio draws between key frames overlaps with what was found, at least.
     `model_score_threshold`: boxes and tracks that are less sure are left out; the attribute of the control when unset.
+    `per_individual`: whether each tracked individual has a timeline of its own, where a video has both.
     """
 
     sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
@@ -92,6 +93,8 @@ class ProjectSettings:
     max_tracks: int = field(default=50, repr=False)
     track_iou: float = field(default=0.9, repr=False)
     model_score_threshold: float | None = field(default=None, repr=False)
+    # Trainings name it where it is set, so that those of other projects stay what they were.
+    per_individual: bool = field(default=False, repr=False)
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.

@@ -13,10 +13,11 @@ from typing import Literal
 # A file's name may have 255 bytes; 18 digits fit into 64 bits.
 _VERSION = r"(cold|blitz|custom-[A-Za-z0-9_]{1,200})-v([1-9][0-9]{0,17})"
 _NAME = re.compile(_VERSION)
-_PREDICTED = re.compile(rf"{_VERSION}-([0-9]{{1,18}})_([0-9]{{1,18}})_([0-9]{{1,18}})")
+# Of an individual, where each in a video has a timeline of its own.
+_PREDICTED = re.compile(rf"{_VERSION}-([0-9]{{1,18}})_([0-9]{{1,18}})_([0-9]{{1,18}})(?:_of([1-9][0-9]{{0,17}}))?")
 _FROM_MODEL = re.compile(rf"{_VERSION}-")
 _SUGGESTED = "kf-"
-_ASKED_BY = re.compile(rf"{_SUGGESTED}{_VERSION}-")
+_ASKED_BY = re.compile(rf"{_SUGGESTED}{_VERSION}-(?:of([1-9][0-9]{{0,17}})-)?")
 _TRACK = "coldblitz-track-"
 # With the tag of its question, where a config has boxes twice.
 _TRACKED = re.compile(rf"{_TRACK}([1-9][0-9]{{0,17}})(_[0-9a-f]{{8}})?")
@@ -56,24 +57,29 @@ class RegionId:
     `kind`: a keyframe `suggestion`, which is about one frame and without a label until it is answered, a `question` of a
     model, which is the same, a `predicted` region, or a `track` of boxes. `version`: the model's, None for a suggestion and
     a track. `span`: the Label Studio frames that a predicted region had, both included; None in ids from before they told
-    it. `number`: of a track within its video.
+    it. `number`: of a track within its video. `whose`: the number of the track that a question or predicted region is about, where
+    each individual has a timeline of its own.
     """
 
     kind: Literal["suggestion", "question", "predicted", "track"]
     version: ModelVersion | None = None
     span: tuple[int, int] | None = None
     number: int | None = None
+    whose: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> RegionId | None:
         """None for an id that is not of ours."""
         if text.startswith(_SUGGESTED):
             asked = _ASKED_BY.match(text)
-            return cls("question", ModelVersion(asked[1], int(asked[2]))) if asked else cls("suggestion")
+            if asked is None:
+                return cls("suggestion")
+            return cls("question", ModelVersion(asked[1], int(asked[2])), whose=_number(asked[3]))
         if tracked := _TRACKED.fullmatch(text):
             return cls("track", number=int(tracked[1]))
         if drawn := _PREDICTED.fullmatch(text):
-            return cls("predicted", ModelVersion(drawn[1], int(drawn[2])), (int(drawn[4]), int(drawn[5])))
+            span = int(drawn[4]), int(drawn[5])
+            return cls("predicted", ModelVersion(drawn[1], int(drawn[2])), span, whose=_number(drawn[6]))
         if drawn := _FROM_MODEL.match(text):
             return cls("predicted", ModelVersion(drawn[1], int(drawn[2])))
         return None
@@ -84,14 +90,18 @@ class RegionId:
         return self.kind in ("suggestion", "question")
 
 
+def _number(digits: str | None) -> int | None:
+    return int(digits) if digits is not None else None
+
+
 def suggestion_id(frame: int) -> str:
     """Of the suggestion to label a Label Studio frame."""
     return f"{_SUGGESTED}{frame}"
 
 
-def question_id(version: str, frame: int) -> str:
-    """Of a question of a model version about a Label Studio frame."""
-    return f"{_SUGGESTED}{version}-{frame}"
+def question_id(version: str, frame: int, whose: int | None = None) -> str:
+    """Of a question of a model version about a Label Studio frame, or about one individual in it."""
+    return f"{_SUGGESTED}{version}-{frame}" if whose is None else f"{_SUGGESTED}{version}-of{whose}-{frame}"
 
 
 def companion_id(annotation: int) -> str:
@@ -99,9 +109,10 @@ def companion_id(annotation: int) -> str:
     return f"{_SUGGESTED}companion-{annotation}"
 
 
-def predicted_id(version: str, number: int, start: int, end: int) -> str:
-    """Of the `number`th region of a predicted timeline, on the Label Studio frames `start`..`end`, both included."""
-    return f"{version}-{number}_{start}_{end}"
+def predicted_id(version: str, number: int, start: int, end: int, whose: int | None = None) -> str:
+    """Of the `number`th region of a predicted timeline, on the Label Studio frames `start`..`end`, both included. `whose`: the number of
+    the track that it is about, where each individual has a timeline of its own."""
+    return f"{version}-{number}_{start}_{end}" + ("" if whose is None else f"_of{whose}")
 
 
 def track_id(number: int) -> str:

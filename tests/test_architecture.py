@@ -115,10 +115,11 @@ MAY_USE: dict[str, set[str]] = {
 # The same for the rooms of jobs; beside them stands what every job needs.
 JOBS_MAY_USE: dict[str, set[str]] = {
     "companion": set(),
-    "training": {"companion"},
-    "predictions": {"companion", "training"},
-    "suggestions": {"companion", "predictions"},
-    "objects": {"predictions"},
+    "individuals": set(),
+    "training": {"companion", "individuals"},
+    "predictions": {"companion", "individuals", "training"},
+    "suggestions": {"companion", "individuals", "predictions"},
+    "objects": {"individuals", "predictions"},
     "reconciling": {"companion", "training", "predictions"},
 }
 HEAVY_ROOMS = {

@@ -15,6 +15,8 @@ from ml_backend.annotation import Annotation, Region, WholeVideo
 from ml_backend.errors import LabelConfigError, SettingsError, VideoError
 from ml_backend.jobs.companion.answers import answered_frames
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.individuals.cast import cast_of, individuals_of
+from ml_backend.jobs.individuals.reel import Reel, on_reel
 from ml_backend.jobs.project import ProjectWork, named_work, roi_for
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, video_address, video_name
@@ -33,7 +35,8 @@ class Run:
     """The frame indices `start`..`stop`, the latter not included, that have `label`; None where none of the labels holds.
 
     `confidence` in 0..1: of a person's label the share of annotators who agree, of a model's its calibrated score. `control`:
-    whose label it is, where a label config has several questions and all are exported.
+    whose label it is, where a label config has several questions and all are exported. `who`: the individual that has it, where each has
+    a timeline.
     """
 
     start: int
@@ -42,6 +45,7 @@ class Run:
     confidence: float
     source: Source
     control: str = ""
+    who: str = ""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -171,7 +175,8 @@ def videos(work: ProjectWork, skipped: list[str], *, every_question: bool = Fals
             if own.question == own.config.main:
                 annotations = (*annotations, *answers.get(task.id, ()))
             one_label = exclusive[own.question.from_name]
-            found = _runs(own, Annotated(task, annotations), results, timeline, one_label)
+            casts = {own.question.from_name: cast_of(own, task, items)} if individuals_of(own) is not None else {}
+            found = _runs(own, Annotated(task, annotations, casts=casts), results, timeline, one_label)
             runs += [replace(run, control=own.question.from_name) if several else run for run in found]
             authors |= {a.author for a in annotations if a.author is not None}
         if runs:
@@ -193,8 +198,24 @@ def _runs(
         values, trust, _ = whole_labels(annotations, question.labels, exclusive, is_untouched_whole)
         return whole_runs(values, trust, parse_whole(results, question), len(timeline), question.labels)
     grid = studio_grid(timeline, question.framerate_of(annotated.task.data))
+    if (cast := annotated.cast(question)) is not None:
+        return _runs_of_each(work, annotated, results, Reel.of(cast, grid), exclusive) if cast.individuals else ()
     human = labels_of(work, annotated, timeline, exclusive) if annotations else None
     return runs_of(human, parse_regions(results, question), grid, question.labels)
+
+
+def _runs_of_each(
+    work: ProjectWork, annotated: Annotated, results: Sequence[Mapping[str, Any]], reel: Reel, exclusive: bool
+) -> tuple[Run, ...]:
+    """The same of each individual."""
+    human = labels_of(work, annotated, reel.own.timeline, exclusive) if annotated.annotations else None
+    predicted = [there for each in parse_regions(results, work.question) if (there := reel.placed(each)) is not None]
+    found = [
+        replace(run, start=start, stop=stop, who=who.name)
+        for run in runs_of(human, predicted, reel.grid, work.question.labels)
+        for who, start, stop in reel.spans(run.start, run.stop)
+    ]
+    return tuple(sorted(found, key=lambda run: (run.start, run.stop, run.who, run.label or "")))
 
 
 def _exclusive(
@@ -210,6 +231,8 @@ def _exclusive(
         for own in asked:
             if own.question.kind == "timeline" and found[own.question.from_name]:
                 said = parse_annotations(task.id, items, own.question)
+                if individuals_of(own) is not None:
+                    said = on_reel(said, {}, cast_of(own, task, items)).annotations
                 found[own.question.from_name] = is_exclusive(said, own.question.framerate_of(task.data))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,13 +31,27 @@ _SCHEMA = pa.schema(
 )
 
 
-_WITH_CONTROL = _SCHEMA.append(pa.field("control", pa.string()))
+# What is there beside it where runs have it: the question of a label, and the individual that has it.
+_BESIDE = ("control", "who")
 
 
-def table(video: Video, several: bool = False) -> pa.Table:
+def beside(videos: Iterable[Video]) -> tuple[str, ...]:
+    """The columns that a table of these videos has beside the usual ones."""
+    runs = [run for video in videos for run in video.runs]
+    return tuple(name for name in _BESIDE if any(getattr(run, name) for run in runs))
+
+
+def _schema(more: Sequence[str]) -> pa.Schema:
+    schema = _SCHEMA
+    for name in more:
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema
+
+
+def table(video: Video, more: Sequence[str] = ()) -> pa.Table:
     """The rows of one video, by frame: `frame` counts from 0, `seconds` is when a browser begins to show it.
 
-    With a column `control` where there are `several`.
+    `more`: columns beside the usual ones, see `beside`.
     """
     runs = video.runs
     sizes = np.array([len(run) for run in runs])
@@ -60,9 +74,8 @@ def table(video: Video, several: bool = False) -> pa.Table:
         column([run.source for run in runs], pa.string()),
         column([_version(run, video) for run in runs], pa.string()),
     ]
-    if not several:
-        return pa.table(columns, schema=_SCHEMA)
-    return pa.table([*columns, column([run.control for run in runs], pa.string())], schema=_WITH_CONTROL)
+    columns += [column([getattr(run, name) or None for run in runs], pa.string()) for name in more]
+    return pa.table(columns, schema=_schema(more))
 
 
 def _version(run: Run, video: Video) -> str | None:
@@ -76,12 +89,12 @@ class Writer(Protocol):
 
 
 @contextmanager
-def writing(path: Path, suffix: str, several: bool = False) -> Iterator[Writer]:
-    """A writer of `.json`, `.csv` or `.parquet` into `path`; `several`: with the control of each label.
+def writing(path: Path, suffix: str, more: Sequence[str] = ()) -> Iterator[Writer]:
+    """A writer of `.json`, `.csv` or `.parquet` into `path`; `more`: columns beside the usual ones, see `beside`.
 
     Raises SettingsError for another suffix.
     """
-    schema = _WITH_CONTROL if several else _SCHEMA
+    schema = _schema(more)
     if suffix == ".json":
         with path.open("w", encoding="utf-8") as file:
             file.write("[")
@@ -97,11 +110,11 @@ def writing(path: Path, suffix: str, several: bool = False) -> Iterator[Writer]:
         return
     if suffix == ".csv":
         with pyarrow.csv.CSVWriter(path, schema) as sink:
-            yield lambda video: sink.write_table(table(video, several))
+            yield lambda video: sink.write_table(table(video, more))
         return
     if suffix == ".parquet":
         with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as sink:
-            yield lambda video: sink.write_table(table(video, several))
+            yield lambda video: sink.write_table(table(video, more))
         return
     raise SettingsError(
         f"{path} has an unknown file extension.",
@@ -120,7 +133,7 @@ def _json(video: Video) -> Iterable[str]:
                 "label": run.label,
                 "confidence": run.confidence,
                 "source": run.source,
-                **({"control": run.control} if run.control else {}),
+                **{name: value for name in _BESIDE if (value := getattr(run, name))},
             },
             ensure_ascii=False,
         )[1:]

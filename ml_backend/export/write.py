@@ -15,7 +15,7 @@ from ml_backend.export.clips import clips, write_clips
 from ml_backend.export.dataset import Source, tree, write_dataset
 from ml_backend.export.project import Run, Video, fetch, videos
 from ml_backend.export.staging import unwritable
-from ml_backend.export.tables import writing
+from ml_backend.export.tables import beside, writing
 from ml_backend.jobs.project import ProjectWork
 
 Form = Literal["imagefolder", "huggingface", "clips"]
@@ -91,7 +91,7 @@ def _labels(output: Path, found: Sequence[Video], choice: Choice, preview: bool)
         part = output.with_name(f"{output.name}.part")
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
-            with writing(part, output.suffix.lower(), bool(controls[-1])) as write:
+            with writing(part, output.suffix.lower(), beside(found)) as write:
                 for video in found:
                     write(video)
             os.replace(part, output)

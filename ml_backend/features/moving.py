@@ -151,7 +151,7 @@ def joined(parts: Sequence[VideoFeatures | None], views: Sequence[MovingView]) -
         known = {name: each for name, each in vars(own).items() if each is not None}
         samples.append(Samples(**{**known, "frames": start + np.searchsorted(view.frames, own.frames)}))
     return VideoFeatures(
-        _timeline(timeline, views),
+        joined_timeline(timeline, views),
         np.concatenate(frames),
         {name: np.concatenate(rows) for name, rows in blocks.items()},
         int(starts[-1]),
@@ -167,7 +167,7 @@ def _with_way(flow: Flow, view: MovingView, at: NDArray[np.int64]) -> NDArray[np
     return rows
 
 
-def _timeline(own: Timeline, views: Sequence[MovingView]) -> Timeline:
+def joined_timeline(own: Timeline, views: Sequence[MovingView]) -> Timeline:
     """When each frame of all views behind each other would be shown: as long as in the video, and gaps are cut."""
     lasting = np.diff(own.pts, append=own.pts[-1:] + _usual(own))
     usual = _usual(own)

@@ -18,13 +18,14 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.track_checks import forget_submitted, keep_submitted
 from ml_backend.labelstudio import box_track
 from ml_backend.labelstudio.box_track import KeyFrame
+from ml_backend.labelstudio.individuals import below_tracks
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import Length, checksum, has_own_label, is_untouched, read_tracks, track_items
 from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.projects import drawn_boxes, reconcile_state, registry, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
-from ml_backend.provenance import RegionId, track_id
+from ml_backend.provenance import RegionId, track_id, track_number
 from ml_backend.queueing.queue import enqueue, waiting
 from ml_backend.video.timeline import StudioFrame
 
@@ -78,6 +79,9 @@ def with_tracks(work: ProjectWork, task: Task, item: PredictionItem) -> Predicti
     controls = {question.from_name for question in work.config.tracks}
     others = [each for each in item["result"] if each["type"] != "videorectangle" or each["from_name"] not in controls]
     own = [each for question in work.config.tracks for each in _items(stored, question, task)]
+    if work.settings.per_individual:
+        numbered = {number: each for each in own if (number := track_number(each["id"])) is not None}
+        others = below_tracks(others, numbered)
     score = item["score"] if work.config.questions else min((each["score"] for each in own), default=0.0)
     return {**item, "score": score, "result": [*others, *own]}
 

@@ -86,6 +86,13 @@ class JobContext:
         return FeatureStore(self.settings.data_dir / "features", self.settings.cache_max_bytes)
 
     @made_once
+    def individual_store(self) -> FeatureStore:
+        """What a backbone sees of the individuals in videos, apart from what it sees of whole pictures."""
+        from ml_backend.features.store import FeatureStore
+
+        return FeatureStore(self.settings.data_dir / "features" / "individuals", self.settings.cache_max_bytes)
+
+    @made_once
     def backbone(self) -> Backbone:
         """As a project sees with it that sets nothing. Raises WeightsError."""
         return self._backbone(PICTURE)

@@ -43,6 +43,12 @@ def backbone_of(work: ProjectWork, card: ModelCard) -> Backbone:
     """The network that a version's head was trained on. Raises StorageError when the version's own network is gone, or the
     backbone is not the one that it was trained with: its answers would be wrong and sure."""
     frozen = work.context.backbone_for(work.settings)
+    if sees_each(card) != work.settings.per_individual:
+        raise StorageError(
+            f"{card.name} was trained {'on each individual' if sees_each(card) else 'on whole pictures'}, and the setting "
+            "per_individual has changed since, so it cannot predict.",
+            "A new version is trained automatically. To keep this one, set per_individual back.",
+        )
     if not sees_as_then(work, card):
         raise StorageError(
             f"{card.name} was trained on what the backbone {network_of(card.backbone)} sees, and the backbone is now "
@@ -52,9 +58,16 @@ def backbone_of(work: ProjectWork, card: ModelCard) -> Backbone:
     return load_network(work, card.network.digest) if card.network else frozen
 
 
+def sees_each(card: ModelCard) -> bool:
+    """Whether a version was trained on what is seen of each individual."""
+    return bool(card.settings.get("per_individual", False))
+
+
 def sees_as_then(work: ProjectWork, card: ModelCard) -> bool:
     """Whether videos are still shown to the backbone that a version was trained with as they were then; else it cannot predict."""
     name, frozen = work.context.settings.backbone, work.context.backbone_for(work.settings)
+    if sees_each(card) != work.settings.per_individual:
+        return False
     if card.network is None:
         return network_of(card.backbone) == frozen.network
     base = card.network.base

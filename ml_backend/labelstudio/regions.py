@@ -28,7 +28,7 @@ _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
 # An id of ours with a question's tag. Ids are foreign text: longer ones are not looked at.
 _TAGGED = re.compile(r"(.+)_([0-9a-f]{8})")
 _SUGGESTED = re.compile(r"kf-(.+-)?[0-9]+")
-_MODELLED = re.compile(r"[a-z][A-Za-z0-9_-]*-v[0-9]+-([0-9]+_[0-9]+_[0-9]+|whole_[0-9a-f]{8})")
+_MODELLED = re.compile(r"[a-z][A-Za-z0-9_-]*-v[0-9]+-([0-9]+_[0-9]+_[0-9]+(_of[0-9]+)?|whole_[0-9a-f]{8})")
 _LONGEST_ID = 200
 
 
@@ -141,7 +141,18 @@ def _region_json(region: Region, question: Question) -> ResultItem:
     item = _item(region.id, question, "timelinelabels", value)
     if region.score is not None:
         item["score"] = _share(region.score)
+    if region.parent:
+        item["parentID"] = region.parent
+    if region.remark:
+        item["meta"] = {"text": [region.remark]}
     return item
+
+
+def remark_of(item: Mapping[str, Any]) -> str:
+    """What people read as a region's remark: a text, or a list of them, which are its lines."""
+    meta = item.get("meta")
+    written = meta.get("text") if isinstance(meta, Mapping) else None
+    return "\n".join(line for line in (written if isinstance(written, list) else [written]) if isinstance(line, str))
 
 
 def _share(score: float) -> float:
@@ -249,6 +260,8 @@ def _regions(
             score=_score(item),
             nothing=reviewed and not labels,
             reviewed=reviewed,
+            parent=parent if isinstance(parent := item.get("parentID"), str) else "",
+            remark=remark_of(item),
         )
 
 

@@ -19,6 +19,7 @@ from ml_backend.annotation import Origin
 from ml_backend.errors import TrackError
 from ml_backend.labelstudio.box_track import KeyFrame, Track
 from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.regions import remark_of
 from ml_backend.prediction_item import ResultItem
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, StudioGrid
 
@@ -191,7 +192,7 @@ def _track(item: Mapping[str, Any], question: Question) -> Track:
         score=float(score) if _is_number(score) else None,
         # Label Studio does not say of regions that it copied from a prediction, and of imported ones.
         origin=origin if origin is None or origin in _ORIGINS else "manual",
-        text=_text(meta.get("text")),
+        text=remark_of(item),
         pushed=pushed if isinstance(pushed, str) and re.fullmatch(r"[0-9a-f]{8}", pushed) else None,
         pushed_labels=tuple(each for each in given if isinstance(each, str)) if isinstance(given, list) else None,
     )
@@ -237,12 +238,6 @@ def _refused(item: Mapping[str, Any], why: str) -> TrackError:
 def _short(name: object) -> str:
     text = "".join(each if each.isprintable() else "?" for each in str(name)[: _LONGEST_NAME + 1])
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
-
-
-def _text(written: object) -> str:
-    """What people read as the region's remark: a text, or a list of them."""
-    lines = written if isinstance(written, list) else [written]
-    return "\n".join(line for line in lines if isinstance(line, str))
 
 
 def _list(value: object) -> list[Any]:

@@ -87,6 +87,14 @@ class FrameLabels:
                 values[:, to] = self.values[:, self.labels.index(label)]
         return replace(self, labels=tuple(labels), values=values)
 
+    def without(self, unclear: NDArray[np.bool_]) -> FrameLabels:
+        """The same, where nothing is known of the `unclear` (n,) frames but which labels they have."""
+        silent = unclear & ~(self.values == YES).any(axis=1)
+        if not silent.any():
+            return self
+        values = np.where(silent[:, None], UNKNOWN, self.values).astype(np.int8)
+        return replace(self, values=values, weight=np.where(silent, 0, self.weight).astype(np.float32))
+
     def resized(self, frames: int) -> FrameLabels:
         """For a video that turned out to have `frames` frames: the end is cut off, or unknown."""
         if frames == len(self.values):

@@ -39,6 +39,7 @@ Reason = Literal[
     "contradicted",
     "contradicts itself",
     "unusable",
+    "nobody",
 ]
 
 

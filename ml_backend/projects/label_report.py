@@ -19,7 +19,8 @@ from ml_backend.projects.storage import write_whole
 class HumanRegion:
     """Labels that somebody left on Label Studio frames `start`..`end`, both included.
 
-    `source`: `person` drew it or answered a suggestion, `accepted` a predicted region as it was, `changed` a predicted one.
+    `source`: `person` drew it or answered a suggestion, `accepted` a predicted region as it was, `changed` a predicted one. `who`: the
+    individual that it is about, where each has a timeline; empty elsewhere, and where nobody can tell.
     """
 
     start: int
@@ -27,6 +28,7 @@ class HumanRegion:
     labels: tuple[str, ...]
     author: int | None
     source: str
+    who: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ _SAID = {
     "contradicted": "are contradicted by {}",
     "contradicts itself": "are contradicted by other regions of the same annotation",
     "unusable": "are in a video that cannot be used",
+    "nobody": "are nobody's: several individuals are in the picture, and nothing says which one is meant",
     "no frames": "have no frames or no answer",
     "another control": "belong to a control that is not predicted",
     "boxes": "are boxes, which are followed and teach no frame",

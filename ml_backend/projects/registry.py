@@ -32,6 +32,8 @@ _URGENCY = {"error": 0, "warning": 1}
 # Who tells the admin of something; what one source has told before is replaced. Redis has them as they stand here.
 ProblemSource = Literal[
     "annotated videos",
+    "attribution",
+    "casts",
     "companion",
     "companion framerate",
     "companion video",
@@ -39,6 +41,7 @@ ProblemSource = Literal[
     "controls",
     "detector",
     "finetune",
+    "individuals",
     "label config",
     "labels",
     "model",

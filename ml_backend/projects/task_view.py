@@ -30,7 +30,8 @@ class TaskView:
     which Label Studio can go to most of its frames, None when unknown. `certainty`: how sure the version is of the whole
     video, `doubt`: the share of its frames that it expects to have wrong, `changes`: how often its answer changes; None
     and 0 while only suggestions were made. All that is about the timeline `control` (empty where there is one question only);
-    `more` has the `percent` of the others, `whole` how probable each answer about the whole video is, by control.
+    `more` has the `percent` of the others, `whole` how probable each answer about the whole video is, by control. Where each individual
+    has a timeline, `more` has them by its name instead, and `cast` tells one state of who is there from another.
     """
 
     task: int
@@ -47,6 +48,7 @@ class TaskView:
     control: str = ""
     more: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     whole: dict[str, dict[str, int]] = field(default_factory=dict)
+    cast: str = ""
 
 
 def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:

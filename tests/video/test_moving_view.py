@@ -5,6 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ml_backend.video.moving_view import Cutter, moving_view
 from ml_backend.video.timeline import FrameIndex
@@ -13,7 +14,7 @@ FRAMES = np.arange(50)
 ASPECT, FPS = 2.0, 25.0
 
 
-def boxes(x: np.ndarray, width: float = 0.1, height: float = 0.1) -> np.ndarray:
+def boxes(x: NDArray[np.float64], width: float = 0.1, height: float = 0.1) -> NDArray[np.float64]:
     """(k, 4) around the middles `x`, half-way down."""
     return np.stack(
         [x - width / 2, np.full_like(x, 0.5 - height / 2), np.full_like(x, width), np.full_like(x, height)], axis=1

@@ -23,6 +23,7 @@ from ml_backend.jobs.box_tracks import (
 )
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.detectors import allow_for_detector, detector_for
+from ml_backend.jobs.individuals.cast import individuals_of, tell_of_casts
 from ml_backend.jobs.job import job
 from ml_backend.jobs.objects.describing import Describing
 from ml_backend.jobs.objects.showing import show_anew, show_anew_unless_begun, shown_version
@@ -35,6 +36,7 @@ from ml_backend.jobs.track_checks import check_found
 from ml_backend.jobs.track_labels import describer_of, learn_anew, recognized, taught_about
 from ml_backend.jobs.videos import begin, inspect_once, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
+from ml_backend.labelstudio.individuals import MOST
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.tasks import Task
@@ -50,6 +52,7 @@ from ml_backend.projects import registry, track_rows, tracks
 from ml_backend.projects.track_rows import Rows, TrackRows
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.queueing.job_limits import allow_for_video
+from ml_backend.queueing.queue import enqueue
 from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole
 from ml_backend.wording import counted
@@ -86,6 +89,13 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
     rows_before = track_rows.load(context.settings.data_dir, work.key, task.id) if described is not None else None
     given = _give(work, task, stored, said, described)
     check_found(work, task, stored)
+    if individuals_of(work) is not None:
+        # Who is there may have changed, or what they are called.
+        if min(len(stored.shown), MOST + 1) != min(len(before.shown) if before else 1, MOST + 1):
+            tell_of_casts(work)
+        enqueue(context.redis, "predict", project_key, task_number, again=True)
+        if annotations:
+            enqueue(context.redis, "train", project_key, again=True)
     if described is not None and _teaches_anew(before, stored, rows_before, described):
         learn_anew(work)
     if stored.made.problem or (before is not None and before.made.problem):

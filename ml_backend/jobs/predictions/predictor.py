@@ -14,11 +14,21 @@ from ml_backend.annotation import WholeVideo
 from ml_backend.errors import LabelConfigError, VideoError
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import backbone_of, task_features, with_frames
-from ml_backend.jobs.predictions.predict import FrameProbabilities, least_sure_embedding, timeline_prediction, view_of
+from ml_backend.jobs.individuals.cast import cast_of, individuals_of
+from ml_backend.jobs.individuals.reel import Reel, reel_features, reel_of, video_timeline
+from ml_backend.jobs.predictions.individuals import individuals_prediction, percent_of_each
+from ml_backend.jobs.predictions.predict import (
+    FrameProbabilities,
+    certainty,
+    least_sure_embedding,
+    timeline_prediction,
+    view_of,
+)
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import tell_of_text, with_text_if_it_can
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, unpredicted_view
+from ml_backend.labelstudio.individuals import Cast
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import Prediction, is_untouched_whole, joined_json, whole_id
 from ml_backend.labelstudio.tasks import Task
@@ -26,6 +36,7 @@ from ml_backend.learning.custom.model import video_probabilities
 from ml_backend.learning.custom.versions import load_custom_version
 from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.head import Head
+from ml_backend.learning.probabilities import changes, doubt
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
@@ -62,11 +73,14 @@ class WholeProbabilities:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The answer to one question, about frames or about the whole video. `is_said`: a person has said all that it asks."""
+    """The answer to one question, about frames or about the whole video. `is_said`: a person has said all that it asks. `reel`: where each
+    individual has a timeline, whose `frames` they are; without `frames` nobody is there."""
 
     frames: FrameProbabilities | None = None
     whole: WholeProbabilities | None = None
     is_said: bool = False
+    reel: Reel | None = None
+    cast: Cast | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +95,13 @@ class Predicted:
         """One prediction for Label Studio, with the regions of all questions."""
         found: list[tuple[Question, Prediction]] = []
         for work, part in self.parts:
-            if part.frames is not None:
+            boxes = individuals_of(work)
+            if part.cast is not None and part.frames is None:
+                found.append((work.question, Prediction(self.task.id, self.version, (), 0.0)))
+            elif part.frames is not None and part.reel is not None and boxes is not None:
+                about = individuals_prediction(work, self.version, self.task, part.frames, part.reel, boxes)
+                found.append((work.question, about))
+            elif part.frames is not None:
                 found.append((work.question, timeline_prediction(work, self.version, self.task, part.frames)))
             elif part.whole is not None:
                 found.append((work.question, part.whole.prediction(self.task, work.question.labels_of(self.task.data))))
@@ -89,6 +109,9 @@ class Predicted:
 
     def view(self) -> TaskView:
         """What a page draws of it: the first timeline, and the answers to the other questions beside it."""
+        of_each = next(((work, part) for work, part in self.parts if part.cast is not None), None)
+        if of_each is not None:
+            return self._view_of_each(*of_each)
         timelines = [(work, part.frames) for work, part in self.parts if part.frames is not None]
         wholes = [(work, part.whole) for work, part in self.parts if part.whole is not None]
         if timelines:
@@ -113,6 +136,22 @@ class Predicted:
                 }
                 for other, found in wholes
             },
+        )
+
+    def _view_of_each(self, work: ProjectWork, part: Part) -> TaskView:
+        """The timeline of each individual."""
+        mark = part.cast.mark if part.cast is not None else ""
+        if part.frames is None or part.reel is None:
+            timeline = video_timeline(work, self.task)
+            return replace(unpredicted_view(work, self.version, self.task, timeline), certainty=0.0, cast=mark)
+        values, exclusive = part.frames.values, part.frames.exclusive
+        return replace(
+            unpredicted_view(work, self.version, self.task, part.reel.own.timeline),
+            certainty=certainty(values, exclusive),
+            doubt=doubt(values, exclusive),
+            changes=changes(values, exclusive),
+            more=percent_of_each(part.frames, part.reel),
+            cast=mark,
         )
 
     def embedding(self) -> NDArray[np.float32] | None:
@@ -197,7 +236,23 @@ def _timeline(work: ProjectWork, head: Head, card: ModelCard) -> PartPredictor:
     if head.prior is not None:
         tell_of_text(work.context, work.key, head.prior)
 
+    def of_each(task: Task, annotated: Annotated | None) -> Part:
+        cast = (annotated.cast(work.question) if annotated else None) or cast_of(work, task)
+        if not cast.individuals:
+            return Part(cast=cast)
+        reel = reel_of(work, task, cast)
+        features = reel_features(work, task, reel, backbone, work.progress)
+        known = labels_of(work, annotated, features.timeline, head.exclusive) if annotated else None
+        if known is not None and known.dense:
+            return Part(is_said=True)
+        values = head.probabilities(features, known)
+        answered, told = _answered(known), head.told_apart
+        found = FrameProbabilities(features.timeline, head.labels, head.exclusive, values, features, answered, told)
+        return Part(found, reel=reel, cast=cast)
+
     def predict(task: Task, annotated: Annotated | None) -> Part:
+        if individuals_of(work) is not None:
+            return of_each(task, annotated)
         features = task_features(work.context, work.question, task, backbone, work.progress)
         if head.prior is not None:
             features = with_text_if_it_can(work, task, features, head.prior.prompts.model)

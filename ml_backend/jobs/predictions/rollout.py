@@ -7,23 +7,26 @@ from collections.abc import Iterable
 from itertools import islice
 
 from ml_backend.errors import CustomModelError, StorageError, VideoError
+from ml_backend.features.backbones import Backbone
 from ml_backend.jobs.backlog import make_again
 from ml_backend.jobs.box_tracks import queue_track, with_tracks
 from ml_backend.jobs.companion.images import want_images
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version, has_features
+from ml_backend.jobs.individuals.cast import cast_of, individuals_of, tell_of_casts, tell_of_setting
+from ml_backend.jobs.individuals.reel import has_reel_features
 from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.predictor import Predicted, Predictor, predictor
 from ml_backend.jobs.predictions.pushing import Held, among, push_lacking, push_one, pushing, renew
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
-from ml_backend.jobs.training.labelled import annotated_tasks
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, casts_of
 from ml_backend.jobs.videos import begin, inspect_once
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.prediction_item import PredictionItem
-from ml_backend.projects import registry, task_view
+from ml_backend.projects import registry, stored_predictions, task_view
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue, has_failed, request_after
@@ -69,6 +72,8 @@ def _roll_out(work: ProjectWork, version: str) -> str:
         request_after(redis, waiting, "rollout", key, version)
         videos = "1 video is" if len(waiting) == 1 else f"{len(waiting)} videos are"
         return f"{version} waits until {videos} embedded"
+    tell_of_setting(work)
+    tell_of_casts(work)
     pushed = _push_all(work, version, _predictor(work, version), tasks)
     if work.context.studio.predictions.versions(work.id).get(version, 0):
         pin(work, version)
@@ -91,10 +96,13 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         return "no model is active yet"
     task = context.studio.tasks.get(work.id, task_number)
     another = task.id in begin(work, [task])
-    there = any(p.get("model_version") == version for p in context.studio.predictions.of(task.id))
-    if there and not another:
-        return f"task {task.id} has its prediction already"
-    annotated = next(iter(annotated_tasks(work, task.id)), None)
+    there = next((p for p in context.studio.predictions.of(task.id) if p.get("model_version") == version), None)
+    annotated = None
+    if there is not None and not another:
+        annotated = next(iter(annotated_tasks(work, task.id)), None)
+        if not _shows_others(work, task, annotated):
+            return f"task {task.id} has its prediction already"
+    annotated = annotated or next(iter(annotated_tasks(work, task.id)), None)
     found = _predictor(work, version)(task, annotated)
     if found is None:
         if another:
@@ -108,13 +116,23 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         item = with_tracks(work, task, item)
         if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
-        new = renew(work, task, item) if another else push_one(work, item)
+        if there is not None and not another:
+            context.studio.predictions.replace(there["id"], item)
+            stored_predictions.save(context.settings.data_dir, work.key, item)
+        new = renew(work, task, item) if another else there is not None or push_one(work, item)
     if registry.active_version(context.redis, project_key) != version:
         enqueue(context.redis, "predict", project_key, task_number)
     want_images(work, task.id)
     queue_track(work, task.id)
     enqueue(context.redis, "stopping", project_key)
     return f"predicted task {task.id} with {version}" if new else f"task {task.id} has its prediction already"
+
+
+def _shows_others(work: ProjectWork, task: Task, annotated: Annotated | None) -> bool:
+    """Whether the prediction of a task is about other individuals than are there now."""
+    view = task_view.load(work.context.settings.data_dir, work.key, task.id)
+    casts = annotated.casts.values() if annotated is not None else casts_of(work, task, ()).values()
+    return view is not None and any(cast.mark != view.cast for cast in list(casts)[:1])
 
 
 def _predictor(work: ProjectWork, version: str) -> Predictor:
@@ -128,10 +146,17 @@ def _predictor(work: ProjectWork, version: str) -> Predictor:
 def _embedding(work: ProjectWork, version: str, tasks: Iterable[Task]) -> list[str]:
     """Ids of the jobs that embed the next videos not embedded yet; one that could not be embedded is not waited for."""
     backbone = backbone_of_version(work, version) or work.context.backbone_for(work.settings)
-    missing = (task for task in tasks if not has_features(work.context, work.question, task, backbone))
+    missing = (task for task in tasks if not _is_embedded(work, task, backbone))
     fresh = (task for task in missing if not has_failed(work.context.redis, "embed", work.key, task.id))
     jobs = (enqueue(work.context.redis, "embed", work.key, task.id) for task in fresh)
     return list(islice((job_id for job_id in jobs if job_id is not None), _EMBEDDED_TOGETHER))
+
+
+def _is_embedded(work: ProjectWork, task: Task, backbone: Backbone) -> bool:
+    """Whether the prediction of a task takes no time, its individuals included."""
+    if not has_features(work.context, work.question, task, backbone):
+        return False
+    return individuals_of(work) is None or has_reel_features(work, task, cast_of(work, task), backbone)
 
 
 def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:

@@ -9,6 +9,8 @@ from ml_backend.jobs.box_tracks import with_tracks
 from ml_backend.jobs.companion.images import want_images
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version, task_features, tell_of_weights
+from ml_backend.jobs.individuals.cast import cast_of, individuals_of
+from ml_backend.jobs.individuals.reel import reel_features, reel_of
 from ml_backend.jobs.job import job
 from ml_backend.jobs.predictions.pushing import pushing
 from ml_backend.jobs.project import ProjectWork, open_project
@@ -36,6 +38,8 @@ def embed(context: JobContext, project_key: str, task_number: int) -> str:
         task_features(context, other, task, backbone, context.progress)
     if (own := backbone_of_version(work, registry.wanted_version(context.redis, work.key))) is not None:
         task_features(context, work.question, task, own, context.progress)
+    if individuals_of(work) is not None and (cast := cast_of(work, task)).individuals:
+        reel_features(work, task, reel_of(work, task, cast), backbone, context.progress)
     inspect_once(work, task)
     tell_of_damage(work, task, features)
     features = read_as_well(work, task, features)

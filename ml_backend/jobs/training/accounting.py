@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,14 +10,14 @@ from typing import get_args
 
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.training.labelled import Annotated, pushed_regions
+from ml_backend.jobs.training.labelled import Annotated, placed_on
 from ml_backend.labelstudio.annotations import Apart, Held
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.frame_labels import YES, FrameLabels
 from ml_backend.learning.label_outcomes import Outcome, outcomes
 from ml_backend.projects import label_report
 from ml_backend.projects.label_report import Account, AccountRow
-from ml_backend.video.timeline import Timeline, studio_grid
+from ml_backend.video.timeline import Timeline
 
 _COMPANION = "the companion project"
 
@@ -40,17 +40,21 @@ class Accounts:
         exclusive: bool,
     ) -> None:
         """Of the regions about the question of `work` in one task."""
+        placed, grid, _ = placed_on(work, annotated, timeline)
         found = outcomes(
-            annotated.annotations,
-            studio_grid(timeline, work.question.framerate_of(annotated.task.data)),
+            placed.annotations,
+            grid,
             known,
             work.settings.default_label,
             exclusive=exclusive,
-            pushed=pushed_regions(work.context.settings.data_dir, work, annotated),
+            pushed=placed.pushed,
             dense=work.settings.dense,
         )
-        controls = [_control(work, each) for each in annotated.annotations for _ in each.regions]
+        controls = [_control(work, each) for each in placed.annotations for _ in each.regions]
         self.found[annotated.task.id] += zip(controls, found, strict=True)
+        read = Counter(_control(work, each) for each in annotated.annotations for _ in each.regions)
+        for control, number in (read - Counter(controls)).items():
+            self.found[annotated.task.id] += [(control, Outcome("nobody"))] * number
 
     def note_unusable(self, work: ProjectWork, annotated: Annotated) -> None:
         """Of all that is said about the question in a video that cannot be used."""

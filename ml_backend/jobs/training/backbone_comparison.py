@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import ColdblitzError, NotEnoughLabels, VideoError
 from ml_backend.features.backbones import load_backbone
 from ml_backend.features.hub import backbone_names
+from ml_backend.jobs.individuals.cast import individuals_of
 from ml_backend.jobs.project import ProjectWork, roi_for
 from ml_backend.jobs.training.labelled import annotated_for, annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.videos import task_video
@@ -31,6 +32,11 @@ def bench_sample(work: ProjectWork, most: int, told: Callable[[str], None]) -> S
 
     Raises NotEnoughLabels.
     """
+    if individuals_of(work) is not None:
+        raise NotEnoughLabels(
+            f"Backbones are compared on whole pictures, and in project {work.id} each individual has a timeline.",
+            "Compare them in a project without the setting per_individual.",
+        )
     annotated = annotated_for(work, annotated_tasks(work))
     exclusive = are_exclusive(work, annotated)
     some = [annotated[at] for at in np.unique(np.linspace(0, len(annotated) - 1, _VIDEOS).round().astype(int))][

@@ -14,9 +14,12 @@ from typing import Any
 
 from ml_backend.annotation import Annotation, Region
 from ml_backend.jobs.companion.answers import answered_frames
+from ml_backend.jobs.individuals.cast import cast_of, individuals_of
+from ml_backend.jobs.individuals.reel import Placed, Reel, on_reel, reel_of
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import identity_of
 from ml_backend.labelstudio.annotations import Held, held
+from ml_backend.labelstudio.individuals import Cast
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import parse_annotations, parse_regions, stray_controls
 from ml_backend.labelstudio.tasks import Task
@@ -25,7 +28,7 @@ from ml_backend.learning.frame_labels import MEANING, FrameLabels, frame_labels,
 from ml_backend.projects import stored_predictions
 from ml_backend.projects.label_report import Author, HumanRegion, LabelReport, save
 from ml_backend.provenance import RegionId
-from ml_backend.video.timeline import Timeline, studio_grid
+from ml_backend.video.timeline import StudioGrid, Timeline, studio_grid
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Annotated:
 
     `items`: Label Studio's own JSON of them, kept where a config has several questions. `shown`: the results of what other
     models have predicted of the task, where an annotation has regions of theirs. `strays`: how many regions are on controls
-    that the label config does not have.
+    that the label config does not have. `casts`: by control, who is in the video, where each individual has a timeline of its own.
     """
 
     task: Task
@@ -42,6 +45,11 @@ class Annotated:
     items: tuple[Mapping[str, Any], ...] = ()
     shown: tuple[Sequence[Mapping[str, Any]], ...] = ()
     strays: Mapping[str, int] = field(default_factory=dict)
+    casts: Mapping[str, Cast] = field(default_factory=dict)
+
+    def cast(self, question: Question) -> Cast | None:
+        """Who each has an answer of their own to a question; None where it is about the video as a whole."""
+        return self.casts.get(question.from_name)
 
     def about(self, question: Question) -> Annotated:
         """The same annotations, read for another question."""
@@ -65,7 +73,9 @@ def annotated_tasks(
         if held_in is not None:
             held_in[found.id] = held(items, work.config)
         said = parse_annotations(found.id, items, work.question)
-        read[found.id] = Annotated(found, said, tuple(items) if keep else (), strays=stray_controls(items, work.config))
+        kept = tuple(items) if keep else ()
+        strays = stray_controls(items, work.config)
+        read[found.id] = Annotated(found, said, kept, strays=strays, casts=casts_of(work, found, items))
     questions = work.config.questions if keep else ()
     of_others = [
         number
@@ -76,9 +86,18 @@ def annotated_tasks(
         read[number] = replace(read[number], shown=tuple(shown))
     known = {number: each.task for number, each in read.items()}
     for found, answers in answered_frames(work, known, task):
-        before = read.get(found.id, Annotated(found, ()))
+        before = read.get(found.id) or Annotated(found, (), casts=casts_of(work, found, ()))
         read[found.id] = replace(before, annotations=(*before.annotations, *answers))
     return [read[number] for number in sorted(read) if read[number].annotations]
+
+
+def casts_of(work: ProjectWork, task: Task, annotations: Sequence[Mapping[str, Any]]) -> dict[str, Cast]:
+    """Who is in a task's video, by the control of each question that is asked of each of them."""
+    return {
+        own.question.from_name: cast_of(own, task, annotations)
+        for own in work.each()
+        if individuals_of(own) is not None
+    }
 
 
 def _has_others_regions(annotated: Annotated) -> bool:
@@ -102,9 +121,15 @@ def annotated_for(work: ProjectWork, annotated: Sequence[Annotated]) -> list[Ann
 
 
 def are_exclusive(work: ProjectWork, annotated: Sequence[Annotated]) -> bool:
-    """Whether no frame of these tasks has two labels."""
+    """Whether no frame of these tasks has two labels; where each individual has a timeline, none has two at once."""
     rate = work.question.framerate_of
-    return all(is_exclusive(each.annotations, rate(each.task.data)) for each in annotated)
+    return all(is_exclusive(_each_own(work, each), rate(each.task.data)) for each in annotated)
+
+
+def _each_own(work: ProjectWork, annotated: Annotated) -> tuple[Annotation, ...]:
+    """The annotations of a task, so that what one individual does is never at the same time as what another one does."""
+    cast = annotated.cast(work.question)
+    return annotated.annotations if cast is None else on_reel(annotated.annotations, {}, cast).annotations
 
 
 def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str) -> str:
@@ -114,22 +139,38 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str
     if len(work.config.questions) > 1:
         labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
     shown = sorted((each.task.id, identity_of(work, each.task).video) for each in annotated)
-    text = json.dumps([said, shown, labels, repr(work.settings), backbone, MEANING])
+    known = [said, shown, labels, repr(work.settings), backbone, MEANING]
+    if who := [[each.task.id, control, cast.mark] for each in annotated for control, cast in each.casts.items()]:
+        known.append(who)
+    text = json.dumps(known)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def placed_on(work: ProjectWork, annotated: Annotated, timeline: Timeline) -> tuple[Placed, StudioGrid, Reel | None]:
+    """What the annotations of one task say, on the frames that a model is shown of it, and these: those of its video, whose `timeline` it
+    is, or of its reel, where each individual has a timeline of its own. Raises VideoError where nobody is in it."""
+    pushed = pushed_regions(work.context.settings.data_dir, work, annotated)
+    cast = annotated.cast(work.question)
+    if cast is None:
+        grid = studio_grid(timeline, work.question.framerate_of(annotated.task.data))
+        return Placed(annotated.annotations, pushed), grid, None
+    reel = reel_of(work, annotated.task, cast)
+    return on_reel(annotated.annotations, pushed, reel.cast), reel.grid, reel
+
+
 def labels_of(work: ProjectWork, annotated: Annotated, timeline: Timeline, exclusive: bool) -> FrameLabels:
-    """What the annotations of one task say of each frame of its video."""
-    grid = studio_grid(timeline, work.question.framerate_of(annotated.task.data))
-    return frame_labels(
-        annotated.annotations,
+    """What the annotations of one task say of each frame that a model is shown of it, see `placed_on`."""
+    placed, grid, reel = placed_on(work, annotated, timeline)
+    found = frame_labels(
+        placed.annotations,
         grid,
         work.question.labels,
         work.settings.default_label,
         exclusive=exclusive,
-        pushed=pushed_regions(work.context.settings.data_dir, work, annotated),
+        pushed=placed.pushed,
         dense=work.settings.dense,
     )
+    return found if reel is None else found.without(placed.unclear(reel))
 
 
 def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> dict[str, Region]:
@@ -149,7 +190,10 @@ def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> d
 def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: Collection[int]) -> None:
     """Writes the project's label report; `reviewed` are the tasks whose whole video was looked at. Raises StorageError."""
     data_dir = work.context.settings.data_dir
-    regions = {each.task.id: _regions(each, pushed_regions(data_dir, work, each)) for each in annotated}
+    regions = {
+        each.task.id: _regions(each, pushed_regions(data_dir, work, each), each.cast(work.question))
+        for each in annotated
+    }
     every = [region for mine in regions.values() for region in mine]
     frames, counts = Counter[str](), Counter[str]()
     sources: dict[str, Counter[str]] = defaultdict(Counter)
@@ -170,10 +214,17 @@ def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: C
     save(data_dir, work.key, report, regions.items())
 
 
-def _regions(annotated: Annotated, pushed: Mapping[str, Region]) -> list[HumanRegion]:
+def _regions(annotated: Annotated, pushed: Mapping[str, Region], cast: Cast | None) -> list[HumanRegion]:
     """Without the suggestions that nobody answered."""
+
+    def who(region: Region) -> str:
+        found = cast.whose(region) if cast is not None else None
+        return found.name if found is not None else ""
+
     return [
-        HumanRegion(int(region.start), int(region.end), region.labels, annotation.author, _source(region, pushed))
+        HumanRegion(
+            int(region.start), int(region.end), region.labels, annotation.author, _source(region, pushed), who(region)
+        )
         for annotation in annotated.annotations
         for region in annotation.regions
         if region.labels

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ml_backend.errors import VideoError
 from ml_backend.features.backbones import Backbone
+from ml_backend.features.blocks import VideoFeatures
 from ml_backend.jobs.embeddings import task_features, with_frames
+from ml_backend.jobs.individuals.reel import on_reel, reel_features, reel_of
+from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.accounting import Accounts
 from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.labelstudio.regions import is_untouched_whole
 from ml_backend.learning.examples import LabelledVideo, examples
+from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.whole_video import LabelledWhole, whole_labels
 from ml_backend.projects import registry
 from ml_backend.wording import some
@@ -22,16 +27,23 @@ log = logging.getLogger(__name__)
 
 _FOREIGN = "Annotations use {}{}, which the label config does not have; {}. Add {} there to learn from {}."
 
+_NOBODYS = (
+    "{} nobody's and not used for training ({}): several individuals are in the picture. In Label Studio’s list of regions, drag each "
+    "onto the track that it is about, or write who it is into its meta, such as “who: mouse-2”."
+)
+
 
 @dataclass(frozen=True)
 class VideoProblems:
     """What stood in the way of learning from a project's annotated videos, over all of its questions.
 
-    `accounts`: where it is noted what became of each region, by a training.
+    `nobodys`: by task, regions of timelines of individuals of which nobody can tell whose they are. `accounts`: where it is noted
+    what became of each region, by a training.
     """
 
     unusable: dict[int, str] = field(default_factory=dict)
     foreign: dict[str, set[str]] = field(default_factory=dict)
+    nobodys: Counter[int] = field(default_factory=Counter)
     accounts: Accounts | None = None
 
     def note_foreign(self, work: ProjectWork, labels: Iterable[str]) -> None:
@@ -49,6 +61,19 @@ class VideoProblems:
         registry.set_problems(work.context.redis, work.key, "annotated videos", self.unusable.values())
         told = [_foreign(sorted(labels), where) for where, labels in sorted(self.foreign.items()) if labels]
         registry.set_problems(work.context.redis, work.key, "unknown labels", told)
+        registry.set_problems(
+            work.context.redis, work.key, "attribution", [_nobodys(self.nobodys)] if self.nobodys else []
+        )
+
+
+def _nobodys(found: Counter[int]) -> str:
+    regions = "1 region of a timeline is" if found.total() == 1 else f"{found.total()} regions of timelines are"
+    tasks = (
+        f"task {min(found)}"
+        if len(found) == 1
+        else f"{len(found)} tasks, {some([str(task) for task in sorted(found)])}"
+    )
+    return _NOBODYS.format(regions, tasks)
 
 
 def _foreign(labels: Sequence[str], where: str) -> str:
@@ -75,20 +100,33 @@ def labelled_videos(
         progress = work.progress.step(position, len(annotated))
         progress.report(0, f"reading task {each.task.id}, {position + 1} of {len(annotated)}")
         try:
-            features = task_features(work.context, work.question, each.task, used, progress)
-            labels = labels_of(work, each, features.timeline, exclusive)
-            labelled = examples(labels, features.frames).frames
-            features = with_frames(work.context, work.question, each.task, features, labelled.tolist(), used)
+            features, labels = _seen(work, each, exclusive, used, progress)
         except VideoError as error:
             noted.note_unusable(work, each, error)
             continue
         if noted.accounts is not None:
             noted.accounts.note_video(work, each, features.timeline, labels, exclusive)
         noted.note_foreign(work, labels.unknown_labels)
+        if (cast := each.cast(work.question)) is not None and (nobodys := on_reel(each.annotations, {}, cast).nobodys):
+            noted.nobodys[each.task.id] = len(nobodys)
         videos.append(LabelledVideo(each.task.id, features, labels))
     if problems is None:
         noted.tell(work)
     return videos
+
+
+def _seen(
+    work: ProjectWork, annotated: Annotated, exclusive: bool, backbone: Backbone, progress: Progress
+) -> tuple[VideoFeatures, FrameLabels]:
+    """What a model is shown of a task, and what is known of it: of its video, or of its individuals one after another."""
+    task, question = annotated.task, work.question
+    if (cast := annotated.cast(question)) is not None:
+        features = reel_features(work, task, reel_of(work, task, cast), backbone, progress)
+        return features, labels_of(work, annotated, features.timeline, exclusive)
+    features = task_features(work.context, question, task, backbone, progress)
+    labels = labels_of(work, annotated, features.timeline, exclusive)
+    labelled = examples(labels, features.frames).frames
+    return with_frames(work.context, question, task, features, labelled.tolist(), backbone), labels
 
 
 def whole_videos(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProblems) -> list[LabelledWhole]:

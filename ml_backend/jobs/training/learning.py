@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ml_backend.cards.measurements import ENOUGH_VIDEOS, Measurements, Metrics, TrainingCurves
 from ml_backend.features.prompts import Prompts
+from ml_backend.jobs.individuals.cast import individuals_of
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.text_hints import with_names
 from ml_backend.jobs.training.decision import against_shown
@@ -94,13 +95,15 @@ def _material(
     There is one such network; with several questions it is the main one's.
     """
     is_main = work.question == work.config.main
-    may_tune = work.settings.blitz.fit == "finetune" and is_main
+    # Individuals are seen by the frozen network alone, and no text model looks at them.
+    whole = individuals_of(work) is None
+    may_tune = work.settings.blitz.fit == "finetune" and is_main and whole
     videos = labelled_videos(work.part(0, 30 if may_tune else 90), annotated, exclusive, problems=problems)
     if is_main:
         note_labelled(work, annotated, [video.task for video in videos if video.labels.dense and video.labels.judged])
     kind = kind_for(work.settings.mode, videos)
     prompts = None
-    if kind == "cold":
+    if kind == "cold" and whole:
         videos, prompts = with_names(work, [each.task for each in annotated], videos)
     fit = fitting(kind, work.question.labels, exclusive, prompts)
     if kind != "blitz" or not may_tune:

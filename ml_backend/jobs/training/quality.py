@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
-from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, are_exclusive, labels_of
+from ml_backend.jobs.training.labelled import (
+    Annotated,
+    annotated_for,
+    annotated_tasks,
+    are_exclusive,
+    labels_of,
+    placed_on,
+)
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos
 from ml_backend.jobs.videos import video_name
 from ml_backend.labelstudio.addresses import task_page
@@ -19,7 +26,6 @@ from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.run_predictions import held_out
 from ml_backend.learning.suspects import Suspect, off_by, suspects
 from ml_backend.projects.reports import QualityReport, SuspectRow, save_quality
-from ml_backend.video.timeline import studio_grid
 
 
 @job
@@ -87,24 +93,31 @@ def _rows(
     """Without those between two frames that Label Studio shows: nobody could look at them."""
     timelines = {video.task: video.features.timeline for video in videos}
     for suspect in found:
-        task, timeline = tasks[suspect.task].task, timelines[suspect.task]
-        span = studio_grid(timeline, work.question.framerate_of(task.data)).span(suspect.first, suspect.last)
+        task = tasks[suspect.task].task
+        _, grid, reel = placed_on(work, tasks[suspect.task], timelines[suspect.task])
+        timeline, whose = grid.timeline, ""
+        first, last = suspect.first, suspect.last
+        span = grid.span(first, last)
         if span is None:
             continue
+        if reel is not None:
+            [(who, *here), *_] = reel.cast.taken_apart(*span)
+            timeline, span, whose = reel.own.timeline, (here[0], here[1]), f"{who.name}: "
+            first, last = (reel.own.index(each) for each in span)
         yield SuspectRow(
             task=task.id,
             video=video_name(task, work.question),
             start=int(span[0]),
             end=int(span[1]),
-            first_second=round(timeline.seconds(suspect.first), 3),
-            last_second=round(timeline.seconds(suspect.last), 3),
+            first_second=round(timeline.seconds(first), 3),
+            last_second=round(timeline.seconds(last), 3),
             given=suspect.given,
             expected=suspect.expected,
             doubt=round(suspect.doubt, 3),
             kind=suspect.kind,
             url=task_page(work.context.studio.url, work.id, task.id),
             control="" if work.question.alone else work.question.from_name,
-            said=off_by(suspect, int(span[1]) - int(span[0]) + 1),
+            said=whose + off_by(suspect, int(span[1]) - int(span[0]) + 1),
         )
 
 

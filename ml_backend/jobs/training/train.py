@@ -18,6 +18,7 @@ from ml_backend.jobs.box_tracks import queue_said
 from ml_backend.jobs.companion.answers import answers_state
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import tell_of_weights
+from ml_backend.jobs.individuals.cast import tell_of_setting
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
@@ -54,6 +55,8 @@ def training_state(work: ProjectWork) -> str | None:
         *answers,
         MEANING,
     ]
+    if work.settings.per_individual:
+        said.append("per_individual")
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -122,6 +125,7 @@ def _train(work: ProjectWork) -> str:
     redis, key = work.context.redis, work.key
     if not work.config.questions:
         return "nothing is learned from boxes alone"
+    tell_of_setting(work)
     if file := custom_file_of(work):
         return take_custom(work, file)
     accounts = Accounts()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ml_backend.annotation import Region
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.server.dashboard.charts import Span
 from ml_backend.server.dashboard.formatting import clock
+
+_Kind = TypeVar("_Kind", Region, HumanRegion)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,15 @@ class Clock:
         sure = f", {100 * score:.0f} % sure" if score is not None else ""
         text = f"{who}: {', '.join(region.labels) or 'a question'}, {when} at {clock((region.start - 1) / self.framerate)}{sure}"
         return Span(region.start - 1, region.end, colours.get(label, "#808080"), text)
+
+
+def by_individual(regions: Sequence[_Kind], whose: Callable[[_Kind], str]) -> list[tuple[str, list[_Kind]]]:
+    """The regions of each individual, by its name: those of several at one time would hide each other. One group, of an empty name, where
+    regions are about the video as a whole."""
+    found: dict[str, list[_Kind]] = {}
+    for region in regions:
+        found.setdefault(whose(region), []).append(region)
+    return sorted(found.items())
 
 
 def least_sure(regions: Sequence[Region], at: Clock, most: int = 10) -> list[Stretch]:

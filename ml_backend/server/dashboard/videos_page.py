@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import abort, jsonify, render_template, request
@@ -174,19 +174,27 @@ def _strips(
     names: Mapping[int | None, str],
 ) -> Iterator[tuple[str, Markup]]:
     """(name, picture) of each row of regions."""
-    kinds: list[tuple[str, str, tuple[Region, ...] | tuple[HumanRegion, ...]]] = [
-        (f"Model {shown.version}", "the model", shown.regions)
+    kinds: list[tuple[str, str, Sequence[Region] | Sequence[HumanRegion]]] = [
+        (_named(f"Model {shown.version}", whose), "the model", own)
+        for whose, own in strips.by_individual(shown.regions, lambda region: region.remark.removeprefix("who: "))
     ]
     authors = dict.fromkeys(region.author for region in people)
     for author in list(authors)[:8]:
         who = names.get(author, f"user {author}" if author is not None else "unknown")
-        kinds.append((who, who, tuple(region for region in people if region.author == author)))
+        mine = [region for region in people if region.author == author]
+        kinds += [
+            (_named(who, whose), who, own) for whose, own in strips.by_individual(mine, lambda region: region.who)
+        ]
     kinds += [("Questions", "the model", shown.questions), ("Suggested", "suggested", asked)]
     for name, who, regions in kinds:
         if regions:
             spans = [at.span(region, project.colours, who) for region in regions[:_MOST_REGIONS]]
             desc = f"{len(regions)} regions in {length:.0f} frames"
             yield name, charts.timeline(length, spans, name, desc)
+
+
+def _named(row: str, whose: str) -> str:
+    return f"{row}, {whose}" if whose else row
 
 
 def _beside(
@@ -217,7 +225,8 @@ def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterato
         colour = project.colour(label)
         yield label, colour, percent, charts.heat(percent, length, colour, label, "frames")
     for control, labels in view.more.items() if view else ():
-        colours = project.colours_in(control)
+        # Where it is no question it is an individual, which the first one is asked about.
+        colours = project.colours_in(control) or project.colours
         for label, percent in list(labels.items())[:_MOST_LABELS]:
             named, colour = f"{control}: {label}", colours.get(label, "#808080")
             yield named, colour, percent, charts.heat(percent, length, colour, named, "frames")
