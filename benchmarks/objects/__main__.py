@@ -1,7 +1,8 @@
-"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …] [--other N] [--weights FILE]
+"""python -m benchmarks.objects [--json FILE] [--markdown FILE] [--repeats N] [--scenes NAME …] [--other N] [--weights FILE] [--…-only]
 
 How well objects are found and followed on drawn scenes whose every box is known, what that costs beside decoding alone, and how
-far one drawn box leads, how much work is left to people, and how far the labels of a few tracks lead.
+far one drawn box leads, how much work is left to people, how far the labels of a few tracks lead, and how well the behavior of each
+individual is learned from that of a few.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from benchmarks.measured import machine, share, table, when_and_where, write_into
 from benchmarks.objects.effort import RIGHT, effort
+from benchmarks.objects.individuals import individuals_as_text, measure_individuals
 from benchmarks.objects.labels import labels_as_text, measure_labels
 from benchmarks.objects.real_clips import beside_hand, hand_boxes
 from benchmarks.objects.scenes import HEIGHT, SCENES, Filmed, film
@@ -49,17 +51,23 @@ def main() -> None:
     told = "state dict of mobilenet_v2: labels are learned with a network, too"
     parser.add_argument("--weights", type=Path, help=told)
     parser.add_argument("--labels-only", action="store_true", help="only how labels are learned")
+    parser.add_argument(
+        "--individuals-only", action="store_true", help="only how each individual's behavior is learned"
+    )
     options = parser.parse_args()
     report: Report = {}
     texts = []
     with tempfile.TemporaryDirectory() as folder:
-        if not options.labels_only:
+        if not options.labels_only and not options.individuals_only:
             report = measure(Path(folder), options.scenes or names, options.repeats, options.other)
             report["clips"] = real_clips(options.data) if options.data and not options.scenes else {}
             texts.append(as_text(report))
-        if not options.scenes:
+        if not options.scenes and not options.individuals_only:
             report["boxes_cold"] = measure_labels(Path(folder), options.weights)
             texts.append(labels_as_text(report["boxes_cold"]))
+        if not options.scenes and not options.labels_only:
+            report["per_individual"] = measure_individuals(Path(folder), options.weights)
+            texts.append(individuals_as_text(report["per_individual"]))
     text = "\n\n".join([*texts, f"{when_and_where()}."])
     print(text)
     if options.markdown:
