@@ -64,7 +64,8 @@ def main() -> None:
 
 def _arguments(given: list[str]) -> list[str]:
     """What is written in two words by those who know the kind of what they ask for: `import labels`, `import boxes`, `stats bouts`."""
-    if given[:1] == ["import"] and given[1:2] in (["labels"], ["boxes"]):
+    more = given[2:3] and not given[2].startswith("-")  # else a folder of videos may be called so
+    if given[:1] == ["import"] and given[1:2] in (["labels"], ["boxes"]) and (more or not Path(given[1]).is_dir()):
         return [f"import-{given[1]}", *given[2:]]
     return given[1:] if given[:2] == ["stats", "bouts"] else given
 

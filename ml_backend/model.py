@@ -50,11 +50,12 @@ class Coldblitz(LabelStudioMLBase):  # type: ignore[misc]
             receive_setup(self._backend, asked)
 
     def predict(self, tasks: Sequence[Mapping[str, Any]], context: object = None, **kwargs: Any) -> list[Any]:
-        """One item per task, in order: its prediction, or an empty list while there is none."""
+        """One item per task, in order: its prediction, or an empty list while there is none; with a `context`, what is known of the boxes
+        that somebody has just drawn."""
         named = kwargs.get("project") or self.project_id or _request_body().get("project")
         if named is None and tasks:
             named = tasks[0].get("project")
-        asked = parse_predict({"tasks": list(tasks), "project": self._key(named)})
+        asked = parse_predict({"tasks": list(tasks), "project": self._key(named), "params": {"context": context}})
         results = answer_predict(self._backend, *asked)
         return [json.loads(result) for result in results]
 

@@ -117,6 +117,14 @@ class TestTwoPointX:
         assert model.predict(tasks, context=None) == [ITEM, []]
         assert model.predict(tasks, None, login=None, password=None) == [ITEM, []]
 
+    def test_what_somebody_has_just_drawn_is_no_reason_to_show_the_whole_prediction(
+        self, model_class: type[Coldblitz], redis: Redis
+    ) -> None:
+        registry.remember(redis, registry.Known(P, CONFIG))
+        model = model_class(project_id=P, label_config=CONFIG)
+        [found] = model.predict([{"id": 5, "data": {}}], context={"result": [{"type": "timelinelabels"}]})
+        assert found["result"] == []
+
     def test_the_whole_name_of_a_project_will_do_too(self, model_class: type[Coldblitz]) -> None:
         assert model_class(project_id=P, label_config=CONFIG).predict([{"id": 5}]) == [ITEM]
 

@@ -51,6 +51,10 @@ def import_labels(
         bool,
         typer.Option("--reviewed", help="Check reviewed: what has no label has none. Implies --annotations."),
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Import only this observation or video of the files; may be given several times."),
+    ] = None,
     task: Annotated[int | None, typer.Option(help="The task whose video the labels of one video are about.")] = None,
     control: Annotated[
         str | None,
@@ -76,7 +80,7 @@ def import_labels(
         raise SettingsError("--name is that of predictions.", "Omit it, or omit --annotations.")
     version = None if submit else f"import-{version_name(name, files[0])}"
     meant = meanings(labels or (), "--label", "name")
-    how = LabelImport(version, ground_truth, reviewed, meant, control, task, tiers or None, fps)
+    how = LabelImport(version, ground_truth, reviewed, only or None, meant, control, task, tiers or None, fps)
     work = open_timelines(JobContext(Settings.from_environment()), project, control)
     with progress_bars(as_json) as progress:
         row = progress.add_task("reading labels", total=1)

@@ -7,6 +7,7 @@ tier `labels~2`, since those of one tier cannot. Comments are a tier below it. h
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,11 +79,12 @@ def _slots(name: str, root: ElementTree.Element) -> dict[str, float]:
     placed: dict[str, float] = {}
     for position, each in enumerate(ids):
         own = found[each]
-        before = max((at for at in known if at <= position), default=None) if own is None else None
-        after = min((at for at in known if at >= position), default=None) if own is None else None
         if own is not None:
             placed[each] = own
-        elif before is not None and after is not None:
+            continue
+        later = bisect_left(known, position)
+        if 0 < later < len(known):
+            before, after = known[later - 1], known[later]
             low, high = found[ids[before]] or 0.0, found[ids[after]] or 0.0
             placed[each] = low + (high - low) * (position - before) / (after - before)
     return placed

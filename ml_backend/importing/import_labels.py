@@ -27,13 +27,15 @@ from ml_backend.wording import some
 @dataclass(frozen=True)
 class LabelImport:
     """How labels are imported. `version`: of the model whose predictions they become; None submits them as annotations, as
-    `ground_truth` if so, with *reviewed* ticked if `reviewed`. `labels`: a label of the files to that of the project, or to
-    nothing. `control`: whose labels they are; None asks each label. `task`: whose video the only one is. `tiers`: those of ELAN that
-    count. `fps`: frames a second of timecodes, where a file does not say."""
+    `ground_truth` if so, with *reviewed* ticked if `reviewed`. `only`: the observations or videos that count, by name, None for all.
+    `labels`: a label of the files to that of the project, or to nothing. `control`: whose labels they are; None asks each label.
+    `task`: whose video the only one is. `tiers`: those of ELAN that count. `fps`: frames a second of timecodes, where a file does not
+    say."""
 
     version: str | None
     ground_truth: bool = False
     reviewed: bool = False
+    only: Collection[str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     control: str | None = None
     task: int | None = None
@@ -91,6 +93,8 @@ def import_labels(
     _check_options(work, how)
     known = {label for question in _timelines(work, how) for label in question.labels} | how.labels.keys()
     found = [video for path in files for video in read_labels(path, Asked(known, how.tiers))]
+    if how.only is not None:
+        found = _chosen(found, how.only)
     if how.task is not None and len(found) != 1:
         raise SettingsError(f"--task needs labels of one video, and these are of {len(found)}.", "Omit --task.")
     matched, unmatched = tasks_of(work, found, how.task)
@@ -105,6 +109,17 @@ def import_labels(
         ready.append(_made(work, video, task, how))
         progress((position + 1) / (len(matched) + 1))
     return [*outcomes, *(_predicted(work, ready, how.version) if how.version else _submitted(work, ready, how))]
+
+
+def _chosen(found: Sequence[VideoEvents], only: Collection[str]) -> list[VideoEvents]:
+    """Those that are called so. Raises SettingsError where one of the names is that of none."""
+    names = {name for video in found for name in video.names}
+    if missing := [name for name in only if name not in names]:
+        raise SettingsError(
+            f"The files have no observation or video called “{missing[0]}”.",
+            f"They have {some(sorted(names), most=10)}.",
+        )
+    return [video for video in found if not set(video.names).isdisjoint(only)]
 
 
 def _timelines(work: ProjectWork, how: LabelImport) -> Sequence[Question]:

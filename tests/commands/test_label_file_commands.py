@@ -98,7 +98,7 @@ def test_options_that_contradict_each_other(run: Run, tmp_path: Path, options: t
     assert said in error.message
 
 
-def test_two_words_are_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_words_are_the_same_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(cli, "app", asked.append)
     for words in (
@@ -110,10 +110,17 @@ def test_two_words_are_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None
     ):
         monkeypatch.setattr("sys.argv", ["coldblitz", *words])
         cli.main()
-    assert asked == [
+    assert asked[:5] == [
         ["import-labels", "x.eaf"],
         ["import-boxes", "gt.txt"],
         ["import", "day.mp4"],
         ["bouts", "1"],
         ["import"],
     ]
+    # A folder of videos that is called so is still one.
+    (tmp_path / "labels").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for words in (["import", "labels", "--project", "1"], ["import", "labels", "x.eaf", "--project", "1"]):
+        monkeypatch.setattr("sys.argv", ["coldblitz", *words])
+        cli.main()
+    assert [each[0] for each in asked[5:]] == ["import", "import-labels"]

@@ -197,6 +197,18 @@ def test_a_video_that_is_not_there_is_told_and_the_others_go_on(project: Studio,
     assert (named.state, named.task) == ("imported", 1)
 
 
+def test_two_observers_of_one_video_are_imported_one_by_one(project: Studio, bring: Import, tmp_path: Path) -> None:
+    head = "Observation id,Media file name,Behavior,Start (s),Stop (s)\n"
+    file = table(tmp_path / "x.csv", "Ann,night.mp4,groom,0,1", "Bob,night.mp4,rear,0,1", head=head)
+    with pytest.raises(SettingsError, match="several of these are about task 2"):
+        bring(file)
+    with pytest.raises(SettingsError, match="no observation or video called “Eve”"):
+        bring(file, only=["Eve"])
+    for name in ("Ann", "Bob"):
+        assert [each.state for each in bring(file, version=None, only=[name])] == ["imported"]
+    assert [plain(each["result"])[0][1] for each in project.tasks[2]["annotations"]] == [["groom"], ["rear"]]
+
+
 def test_a_project_without_timelines_says_so(project: Studio, context: JobContext) -> None:
     assert project.project is not None
     project.project["label_config"] = (
