@@ -69,6 +69,7 @@ class ProjectSettings:
     first. `track_iou`: how well what Label Studio draws between key frames overlaps with what was found, at least.
     `model_score_threshold`: boxes and tracks that are less sure are left out; the attribute of the control when unset.
     `per_individual`: whether each tracked individual has a timeline of its own, where a video has both.
+    `questions_per_video`: how many frames of found tracks a person is asked about, at most.
     """
 
     sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
@@ -95,6 +96,7 @@ class ProjectSettings:
     model_score_threshold: float | None = field(default=None, repr=False)
     # Trainings name it where it is set, so that those of other projects stay what they were.
     per_individual: bool = field(default=False, repr=False)
+    questions_per_video: int = field(default=3, repr=False)
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
@@ -109,6 +111,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_tracks": (1, 1000),
     "track_iou": (0.5, 0.99),
     "model_score_threshold": (0, 1),
+    "questions_per_video": (0, 100),
     "blitz.cycles": (1, 100),
     "blitz.validation_split": (0.05, 0.5),
     "blitz.early_stopping": (1, 100),

@@ -21,6 +21,7 @@ _ASKED_BY = re.compile(rf"{_SUGGESTED}{_VERSION}-(?:of([1-9][0-9]{{0,17}})-)?")
 _TRACK = "coldblitz-track-"
 # With the tag of its question, where a config has boxes twice.
 _TRACKED = re.compile(rf"{_TRACK}([1-9][0-9]{{0,17}})(_[0-9a-f]{{8}})?")
+_ASKED_OF_TRACK = re.compile(r"coldblitz-question-(label|look)-([1-9][0-9]{0,17})-[1-9][0-9]{0,17}(_[0-9a-f]{8})?")
 
 
 @dataclass(frozen=True, order=True)
@@ -55,17 +56,19 @@ class RegionId:
     """What the id of a region of ours says. Regions that people draw, and those of other models, have none.
 
     `kind`: a keyframe `suggestion`, which is about one frame and without a label until it is answered, a `question` of a
-    model, which is the same, a `predicted` region, or a `track` of boxes. `version`: the model's, None for a suggestion and
-    a track. `span`: the Label Studio frames that a predicted region had, both included; None in ids from before they told
-    it. `number`: of a track within its video. `whose`: the number of the track that a question or predicted region is about, where
-    each individual has a timeline of its own.
+    model, which is the same, a `predicted` region, a `track` of boxes, or a `track question`, about one of them. `version`: the
+    model's, None for a suggestion and what is about boxes. `span`: the Label Studio frames that a predicted region had, both
+    included; None in ids from before they told it. `number`: of a track within its video. `whose`: the number of the track that
+    a question or predicted region is about, where each individual has a timeline of its own. `of_label`: whether a question about
+    a track asks for its label.
     """
 
-    kind: Literal["suggestion", "question", "predicted", "track"]
+    kind: Literal["suggestion", "question", "predicted", "track", "track question"]
     version: ModelVersion | None = None
     span: tuple[int, int] | None = None
     number: int | None = None
     whose: int | None = None
+    of_label: bool = False
 
     @classmethod
     def parse(cls, text: str) -> RegionId | None:
@@ -77,6 +80,8 @@ class RegionId:
             return cls("question", ModelVersion(asked[1], int(asked[2])), whose=_number(asked[3]))
         if tracked := _TRACKED.fullmatch(text):
             return cls("track", number=int(tracked[1]))
+        if about := _ASKED_OF_TRACK.fullmatch(text):
+            return cls("track question", number=int(about[2]), of_label=about[1] == "label")
         if drawn := _PREDICTED.fullmatch(text):
             span = int(drawn[4]), int(drawn[5])
             return cls("predicted", ModelVersion(drawn[1], int(drawn[2])), span, whose=_number(drawn[6]))
@@ -120,6 +125,11 @@ def track_id(number: int) -> str:
     return f"{_TRACK}{number}"
 
 
+def track_question_id(number: int, frame: int, *, of_label: bool) -> str:
+    """Of a question about the `number`th object of a video at a Label Studio frame. `of_label`: whether a label answers it."""
+    return f"coldblitz-question-{'label' if of_label else 'look'}-{number}-{frame}"
+
+
 _IMPORTED = "imported-track-"
 _IMPORTED_TRACK = re.compile(rf"{_IMPORTED}([1-9][0-9]{{0,17}})(_[0-9a-f]{{8}})?")
 
@@ -139,4 +149,4 @@ def track_number(region: str) -> int | None:
     if imported := _IMPORTED_TRACK.fullmatch(region):
         return int(imported[1])
     ours = RegionId.parse(region)
-    return ours.number if ours is not None else None
+    return ours.number if ours is not None and ours.kind == "track" else None

@@ -17,6 +17,7 @@ from statistics import mean, median
 from typing import Any
 
 from benchmarks.measured import machine, share, table, when_and_where, write_into
+from benchmarks.objects.asking import doubtful_places
 from benchmarks.objects.effort import RIGHT, effort
 from benchmarks.objects.individuals import individuals_as_text, measure_individuals
 from benchmarks.objects.labels import labels_as_text, measure_labels
@@ -34,6 +35,7 @@ Report = dict[str, Any]
 _FEW = 4
 # The overlap by which tracks are matched elsewhere.
 _COARSE = 0.5
+_PLACES = ("asked", "right", "switches", "seen")
 _COLUMNS = ("hota", "deta", "assa", "idf1", "mota")
 
 
@@ -97,6 +99,7 @@ def measure(folder: Path, names: list[str], repeats: int, other: int = 0) -> Rep
             **keyframe_costs(found, filmed.frames - 1),
             "keyframes_per_100_frames_of_truth": keyframe_costs(filmed.truth, 0)["keyframes_per_100_frames"],
             "effort_ratio": actions / by_hand,
+            "doubtful_places": doubtful_places(filmed.truth, found, filmed.frames),
             **speed(filmed, repeats),
         }
         one_box.append(from_one_box(filmed))
@@ -207,6 +210,11 @@ def as_text(report: Report) -> str:
     from_one += f"{one['seconds_per_minute_of_video']:.1f} s a minute of video."
     left = f"Effort: actions until all tracks are right (IoU of {RIGHT:g}), of those that drawing them takes: "
     left += f"{share(report['effort_ratio'])} in all scenes; until {_COARSE:g}, {share(report['effort_ratio_coarse'])}."
+    places = {key: sum(row["doubtful_places"][key] for row in report["scenes"].values()) for key in _PLACES}
+    doubtful = (
+        f"Doubtful places: {places['right']} of {places['asked']} asked are where a track goes over to another object; "
+    )
+    doubtful += f"of {places['switches']} times that one does, {places['seen']} are asked about."
     clips = [
         f"{clip}: {row['drawn']} boxes drawn, recall {share(row['recall'])}, precision {share(row['precision'])}."
         for clip, row in report.get("clips", {}).items()
@@ -218,6 +226,7 @@ def as_text(report: Report) -> str:
             f"Key frames: per 100 frames of a track. Speed: of decoding and scaling alone, at {HEIGHT} lines.",
             from_one,
             left,
+            doubtful,
             *clips,
         ]
     )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measured import share, table
+from benchmarks.objects.asking import answers_as_text, labels_by_answers
 from benchmarks.objects.kinds import DISTINCT, SUBTLE, FilmedKinds, KindSet, film_kinds
 from benchmarks.objects.scenes import HEIGHT, WIDTH
 from ml_backend.features.backbones import load_backbone
@@ -48,7 +49,18 @@ def measure_labels(folder: Path, weights: Path | None, videos: int = VIDEOS) -> 
             way: {f"k{k}": _scores(every, blocks, truth, each, k) for k in EXAMPLES}
             for way, blocks in ways.items()
             if way == "without_network" or embed is not None
-        } | {"seconds_per_track": seconds}
+        } | {
+            "seconds_per_track": seconds,
+            "by_answers": {
+                way: labels_by_answers(
+                    Tracks({name: every.blocks[name] for name in blocks}, every.videos),
+                    truth,
+                    [kind.name for kind in each.kinds],
+                )
+                for way, blocks in ways.items()
+                if way == "without_network" or embed is not None
+            },
+        }
     best = report[DISTINCT.name]
     return {**(best.get("with_network") or best["without_network"]), "sets": report}
 
@@ -133,4 +145,5 @@ def labels_as_text(report: Report) -> str:
                 numbers = (one[column] for column in ("macro_f1", "worst_macro_f1", "right", "sure", "labeled"))
                 rows.append([name, "yes" if way == "with_network" else "no", str(k), *map(share, numbers)])
     head = ["kinds", "network", "labeled of each", "macro-F1", "worst draw", "right", "sure", "get a label"]
-    return "\n".join(table(head, rows))
+    answers = answers_as_text({name: each["by_answers"] for name, each in report["sets"].items()})
+    return "\n".join([*table(head, rows), "", answers])

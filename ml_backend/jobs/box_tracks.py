@@ -21,9 +21,11 @@ from ml_backend.labelstudio.box_track import KeyFrame
 from ml_backend.labelstudio.individuals import below_tracks
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
+from ml_backend.labelstudio.track_questions import TrackQuestion, answers, question_items
 from ml_backend.labelstudio.tracks import Length, checksum, has_own_label, is_untouched, read_tracks, track_items
 from ml_backend.prediction_item import PredictionItem, ResultItem
-from ml_backend.projects import drawn_boxes, reconcile_state, registry, tracks
+from ml_backend.projects import drawn_boxes, reconcile_state, registry, track_questions, tracks
+from ml_backend.projects.track_questions import AskedTrack
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.provenance import RegionId, track_id, track_number
 from ml_backend.queueing.queue import enqueue, waiting
@@ -67,7 +69,8 @@ def with_tracks(work: ProjectWork, task: Task, item: PredictionItem) -> Predicti
     """A prediction of a task with the task's tracks, as far as they are known, in place of those that it had.
 
     To be called within `pushing`: tracks that are found meanwhile come into predictions that are there. Where a project
-    asks for boxes alone, a prediction is as sure as the least sure of its tracks. Where none are wanted, it has none.
+    asks for boxes alone, a prediction is as sure as the least sure of its tracks, and less where an answer is worth much, so that tasks
+    that are worth most are opened first. Where none are wanted, it has none.
     """
     if not are_wanted(work):
         return {**item, "result": [each for each in item["result"] if not _is_found(work, each)]}
@@ -82,15 +85,19 @@ def with_tracks(work: ProjectWork, task: Task, item: PredictionItem) -> Predicti
     if work.settings.per_individual:
         numbered = {number: each for each in own if (number := track_number(each["id"])) is not None}
         others = below_tracks(others, numbered)
-    score = item["score"] if work.config.questions else min((each["score"] for each in own), default=0.0)
+    asked = track_questions.load(work.context.settings.data_dir, work.key, task.id)
+    if own and asked:
+        own += [each for question in work.config.tracks for each in _asked_items(asked, stored, question, task)]
+    sure = [each["score"] for each in own if "score" in each] + [round(1 - each.worth, 4) for each in asked]
+    score = item["score"] if work.config.questions else min(sure, default=0.0)
     return {**item, "score": score, "result": [*others, *own]}
 
 
 def _is_found(work: ProjectWork, item: ResultItem) -> bool:
-    """Whether an item of a prediction is a track of ours."""
+    """Whether an item of a prediction is a track of ours, or a question about one."""
     ours = RegionId.parse(str(item.get("id")))
     boxed = item["type"] == "videorectangle" and item["from_name"] in {each.from_name for each in work.config.tracks}
-    return boxed and ours is not None and ours.kind == "track"
+    return boxed and ours is not None and ours.kind in ("track", "track question")
 
 
 def _items(stored: StoredTracks, question: Question, task: Task) -> list[ResultItem]:
@@ -105,6 +112,20 @@ def _items(stored: StoredTracks, question: Question, task: Task) -> list[ResultI
     except ValueError as error:
         log.warning("the tracks of task %d are not shown: %s", task.id, error)
         return []
+
+
+def _asked_items(asked: Sequence[AskedTrack], stored: StoredTracks, question: Question, task: Task) -> list[ResultItem]:
+    """What a task's prediction asks about the tracks of one control that it shows."""
+    length = stored.lengths.get(question.from_name)
+    shown = {each.number for each in stored.shown if each.control == question.from_name}
+    if length is None or length[2] != question.framerate_of(task.data):
+        return []
+    own = [
+        TrackQuestion(each.number, each.frame, each.box, each.text, each.of_label)
+        for each in asked
+        if each.control == question.from_name and each.number in shown and each.frame <= length[0]
+    ]
+    return question_items(own, question, Length(*length))
 
 
 def as_shown(track: StoredTrack, labels: Sequence[str] = ()) -> box_track.Track:
@@ -166,6 +187,8 @@ def said_of(work: ProjectWork, annotations: Iterable[Mapping[str, Any]]) -> Said
     own: dict[str, Drawn] = {}
     submitted = (each for each in annotations if not each.get("was_cancelled"))
     for annotation in sorted(submitted, key=lambda each: str(each.get("updated_at"))):
+        # Who answers a question and also calls the track itself something has said the latter of it.
+        labels |= _answered(work, annotation.get("result"))
         for control, track in _tracks(work, annotation.get("result")):
             ours = RegionId.parse(track.id)
             number = ours.number if ours is not None else None
@@ -202,6 +225,16 @@ def _tracks(work: ProjectWork, result: object) -> Iterator[tuple[str, box_track.
     for question in work.config.tracks:
         for track in read_tracks(result if isinstance(result, list) else [], question).tracks:
             yield question.from_name, track
+
+
+def _answered(work: ProjectWork, result: object) -> dict[tuple[str, int], str]:
+    """By control and number the label that somebody gave to a question about a track."""
+    items = result if isinstance(result, list) else []
+    return {
+        (question.from_name, number): label
+        for question in work.config.tracks
+        for number, label in answers(items, question).items()
+    }
 
 
 def queue_track(work: ProjectWork, task: int) -> None:
@@ -248,14 +281,18 @@ def queue_said(work: ProjectWork) -> int:
     if not work.config.tracks:
         return 0
     redis, made, wanted = work.context.redis, made_by_task(work), are_wanted(work)
-    news, seen = [], set[int]()
+    news, seen, answered = [], set[int](), set[int]()
     for task, submitted in work.context.studio.annotations.by_task(work.id):
         keep_submitted(work, task, submitted)
         seen.add(task.id)
+        if any(not each.get("was_cancelled") for each in submitted):
+            track_questions.close(work.context.settings.data_dir, work.key, task.id)
+            answered.add(task.id)
         known = made.pop(task.id, Made())
         if wanted and said_of(work, submitted).marks != known.said:
             news.append(task.id)
     forget_submitted(work, seen)
+    track_questions.reopen(work.context.settings.data_dir, work.key, answered)
     # Those whose annotations are all gone.
     news += [task for task, known in made.items() if wanted and known.said]
     return sum(enqueue(redis, "track", work.key, task, again=True) is not None for task in news)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from ml_backend.errors import WeightsError
 from ml_backend.jobs.box_tracks import are_wanted
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # By how much a label has to become more or less probable for that to be shown.
 _NOTICED = 0.05
+# The same of how much its label would teach.
+_WORTH_NOTICED = 0.1
 
 
 def taught_about(work: ProjectWork) -> list[Question]:
@@ -62,33 +64,57 @@ def is_open(track: StoredTrack, question: Question) -> bool:
 
 
 def recognized(work: ProjectWork, stored: StoredTracks, rows: TrackRows | None) -> StoredTracks:
-    """A task's tracks with the label that those have by what was learned which nobody has called anything.
+    """A task's tracks with the label that those have by what was learned which nobody has called anything, and with how much a person's
+    word on them would teach.
 
     To be called within `pushing`, so that nothing else is learned meanwhile. A head that is damaged, or that knows rows made
     otherwise, says nothing.
     """
     from ml_backend.learning.track_labels import TrackHead, Tracks
+    from ml_backend.learning.track_worth import LabeledTracks, worth
 
-    found = {track: _called(track, None, 0.0) for track in stored.tracks}
-    for question in taught_about(work) if rows is not None else ():
-        content = track_rows.load_head(work.context.settings.data_dir, work.key, question.tag)
-        try:
-            head = TrackHead.from_bytes(content) if content is not None else None
-        except ValueError:
-            continue
-        if head is None or rows is None or head.made_by != rows.made_by:
-            continue
+    data_dir = work.context.settings.data_dir
+    found = {track: _called(track, None, 0.0, 0.0) for track in stored.tracks}
+    if rows is None:
+        return replace(stored, tracks=tuple(found[track] for track in stored.tracks))
+    for question in taught_about(work):
+        head = _read(TrackHead, track_rows.load_head(data_dir, work.key, question.tag), rows)
+        labeled = _read(LabeledTracks, track_rows.load_labeled(data_dir, work.key, question.tag), rows)
         known = [(track, row) for track in stored.tracks if is_open(track, question) and (row := rows.of(track))]
-        named = head.named(Tracks.of([row for _, row in known], [0] * len(known)))
-        for (track, _), (label, sure) in zip(known, named, strict=True):
-            found[track] = _called(track, label, sure if label else 0.0)
+        described = Tracks.of([row for _, row in known], [0] * len(known))
+        named = head.named(described) if head is not None else [(None, 0.0)] * len(known)
+        told = zip(known, named, worth(described, labeled, head).tolist(), strict=True)
+        for (track, _), (label, sure), value in told:
+            found[track] = _called(track, label, sure if label else 0.0, value)
     return replace(stored, tracks=tuple(found[track] for track in stored.tracks))
 
 
-def _called(track: StoredTrack, label: str | None, sure: float) -> StoredTrack:
+class _Learned(Protocol):
+    @property
+    def made_by(self) -> str: ...
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self: ...
+
+
+_Kind = TypeVar("_Kind", bound=_Learned)
+
+
+def _read(kind: type[_Kind], content: bytes | None, rows: TrackRows) -> _Kind | None:
+    """None where there is none, or none that can be read or that knows rows made as these are."""
+    try:
+        found = kind.from_bytes(content) if content is not None else None
+    except ValueError:
+        return None
+    return found if found is not None and found.made_by == rows.made_by else None
+
+
+def _called(track: StoredTrack, label: str | None, sure: float, worth: float) -> StoredTrack:
     # Every prediction would be pushed anew for what nobody notices.
-    same = label == track.predicted and abs(sure - track.sure) < _NOTICED
-    return track if same else replace(track, predicted=label, sure=sure)
+    same = label == track.predicted and abs(sure - track.sure) < _NOTICED and abs(worth - track.worth) < _WORTH_NOTICED
+    if same and bool(worth) == bool(track.worth):
+        return track
+    return replace(track, predicted=label, sure=sure, worth=round(worth, 3))
 
 
 def recognition_state(work: ProjectWork) -> list[object]:

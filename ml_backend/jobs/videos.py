@@ -27,6 +27,7 @@ from ml_backend.projects import (
     submitted_tracks,
     task_view,
     track_faults,
+    track_questions,
     tracks,
 )
 from ml_backend.projects.reconcile_state import Identity
@@ -83,6 +84,7 @@ def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
         tracks.delete(data_dir, key, task)
         submitted_tracks.delete(data_dir, key, task)
         track_faults.delete(data_dir, key, task)
+        track_questions.delete(data_dir, key, task)
         registry.note_findings(context.redis, key, task, [])
     drop_tasks(context.redis, key, tasks)
     asked_frames.drop(data_dir, key, tasks)

@@ -21,6 +21,7 @@ from ml_backend.labelstudio.box_track import KeyFrame, Track
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import remark_of
 from ml_backend.prediction_item import ResultItem
+from ml_backend.provenance import RegionId
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, StudioGrid
 
 _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
@@ -130,7 +131,8 @@ class ReadTracks:
 
 
 def read_tracks(result: Sequence[object], question: Question) -> ReadTracks:
-    """The tracks of a result on the boxes of `question`, in its order; items of other controls are left out."""
+    """The tracks of a result on the boxes of `question`, in its order; items of other controls are left out, and so are questions about
+    tracks, whatever became of them: they are no objects (`track_questions.answers`)."""
     tracks: dict[str, Track] = {}
     refused: list[TrackError] = []
     if question.kind != "tracks":
@@ -139,6 +141,9 @@ def read_tracks(result: Sequence[object], question: Question) -> ReadTracks:
         if not isinstance(item, Mapping) or item.get("type") != "videorectangle":
             continue
         if item.get("from_name") != question.from_name:
+            continue
+        ours = RegionId.parse(str(item.get("id")))
+        if ours is not None and ours.kind == "track question":
             continue
         try:
             track = _track(item, question)

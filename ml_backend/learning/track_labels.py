@@ -104,7 +104,7 @@ class TrackHead:
     def probabilities(self, tracks: Tracks) -> Floats:
         """(n, K) in 0..1, rows sum to 1; even ones where nothing is known of a track."""
         known = np.stack([_known(tracks, each.family.name) for each in self.members])
-        logs = np.stack([each.log_probabilities(self._rows(tracks, each.family.name)) for each in self.members])
+        logs = np.stack([each.log_probabilities(self.rows(tracks, each.family.name)) for each in self.members])
         weights = np.array([each.weight for each in self.members], np.float32)[:, None] * known
         # Who has no row of a track has no say; the others are trusted as far as all were.
         trusted = sum(each.weight for each in self.members)
@@ -121,7 +121,8 @@ class TrackHead:
             (self.labels[int(row.argmax())] if row.max() > LEAST else None, round(float(row.max()), 4)) for row in p
         ]
 
-    def _rows(self, tracks: Tracks, name: str) -> Floats:
+    def rows(self, tracks: Tracks, name: str) -> Floats:
+        """(n, d) rows of a block as the member of this name sees them; zeros where nothing is known."""
         rows = tracks.blocks.get(name)
         mean, _ = self.reference[name]
         if rows is None or rows.shape[1] != len(mean):
@@ -268,6 +269,11 @@ def viewed(rows: Floats, name: str, reference: tuple[Floats, Floats]) -> Floats:
         return unit(scaled)
     # What is rare and large must not drown what is common and small.
     return np.asarray(np.arcsinh(scaled) / np.sqrt(np.float32(rows.shape[1])), np.float32)
+
+
+def references(tracks: Tracks) -> dict[str, tuple[Floats, Floats]]:
+    """By block the mean and the spread (d,) of some tracks, as far as any is known."""
+    return {name: _reference(rows) for name, rows in tracks.blocks.items() if _known_rows(rows).any()}
 
 
 def _family(name: str) -> Family:

@@ -106,6 +106,11 @@ class ProjectFolder:
         return self.path / "track_faults"
 
     @property
+    def track_questions(self) -> Path:
+        """Which boxes are worth a look, and which tasks are answered."""
+        return self.path / "track_questions"
+
+    @property
     def stopping(self) -> Path:
         """How many errors the active model leaves."""
         return self.path / "stopping"
@@ -147,6 +152,7 @@ class ProjectFolder:
             self.tracks,
             self.submitted_tracks,
             self.track_faults,
+            self.track_questions,
         ):
             shutil.rmtree(folder, ignore_errors=True)
         self.mark_gone()

@@ -71,7 +71,23 @@ def load(data_dir: Path, project: str, task: int) -> TrackRows | None:
 
 def save_head(data_dir: Path, project: str, tag: str, content: bytes | None) -> None:
     """Keeps what was learned about the control of this `tag`; None forgets it. Raises StorageError."""
-    path = ProjectFolder(data_dir, project).tracks / f"head-{tag}.npz"
+    _keep(ProjectFolder(data_dir, project).tracks / f"head-{tag}.npz", content)
+
+
+def load_head(data_dir: Path, project: str, tag: str) -> bytes | None:
+    return _kept(ProjectFolder(data_dir, project).tracks / f"head-{tag}.npz")
+
+
+def save_labeled(data_dir: Path, project: str, tag: str, content: bytes | None) -> None:
+    """Keeps what the labeled tracks of the control of this `tag` are like; None forgets it. Raises StorageError."""
+    _keep(ProjectFolder(data_dir, project).tracks / f"labeled-{tag}.npz", content)
+
+
+def load_labeled(data_dir: Path, project: str, tag: str) -> bytes | None:
+    return _kept(ProjectFolder(data_dir, project).tracks / f"labeled-{tag}.npz")
+
+
+def _keep(path: Path, content: bytes | None) -> None:
     if content is not None:
         write_whole(path, content, "What was learned about tracks")
     else:
@@ -79,9 +95,9 @@ def save_head(data_dir: Path, project: str, tag: str, content: bytes | None) -> 
             path.unlink(missing_ok=True)
 
 
-def load_head(data_dir: Path, project: str, tag: str) -> bytes | None:
+def _kept(path: Path) -> bytes | None:
     try:
-        return (ProjectFolder(data_dir, project).tracks / f"head-{tag}.npz").read_bytes()
+        return path.read_bytes()
     except OSError:
         return None
 

@@ -26,7 +26,7 @@ class StoredTrack:
     ascending. `label`: what a person has called it. `detected`: the label that the detector took it for. `drawn`: the box that it
     follows, see `StoredTracks.said`; empty for one that the detector found. `replaced`: whether another one of the same object
     is shown instead; so it is with a track that a person drew alone, whose `number` is 0. `predicted`: what it probably is by what was
-    learned, where nobody has called it anything, `sure`: how probable that is, 0..1.
+    learned, where nobody has called it anything, `sure`: how probable that is, 0..1, and `worth`: how much its label would teach, 0..1.
     """
 
     number: int
@@ -39,6 +39,7 @@ class StoredTrack:
     detected: str | None = None
     predicted: str | None = None
     sure: float = 0.0
+    worth: float = 0.0
 
     def called(self, labels: Sequence[str]) -> str:
         """What pages call it. `labels`: those that it may get; where there is only one, it is that."""

@@ -18,6 +18,7 @@ PLACES = {
     "tracks": "tracks",
     "submitted_tracks": "submitted_tracks",
     "track_faults": "track_faults",
+    "track_questions": "track_questions",
     "account": "labelled/account",
     "training": "training.json",
     "quality": "quality.json",
@@ -27,7 +28,7 @@ PLACES = {
 }
 MADE_AGAIN = {
     *("predictions", "order", "stopping", "views", "sheets", "pictures"),
-    *("tracks", "submitted_tracks", "track_faults"),
+    *("tracks", "submitted_tracks", "track_faults", "track_questions"),
 }
 
 

@@ -22,6 +22,7 @@ from ml_backend.projects import (
     submitted_tracks,
     task_view,
     track_faults,
+    track_questions,
     tracks,
 )
 from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport
@@ -29,6 +30,7 @@ from ml_backend.projects.reports import VIDEO, QualityReport, StoppingReport, Su
 from ml_backend.projects.submitted_tracks import SubmittedTrack
 from ml_backend.projects.task_view import TaskView
 from ml_backend.projects.track_faults import TrackFault
+from ml_backend.projects.track_questions import AskedTrack
 from ml_backend.projects.tracks import StoredTrack, StoredTracks
 from ml_backend.queueing.queue import enqueue, queue_of
 from ml_backend.settings import Settings
@@ -237,6 +239,9 @@ def open_boxes(settings: Settings, redis: Redis) -> None:
     sentence = "It jumps by 3.1 times its own length while out of sight; it may be another object from here on."
     fault = TrackFault(1, "pen_1.mp4", "model", ("Object 2",), 140, 180, 5.56, 0.84, "jump", sentence)
     track_faults.save(data, BOXED, 1, "model", [fault])
+    text = f"{sentence} If so, end its track before this frame, and draw a box around the other one here."
+    asked = AskedTrack(1, "pen_1.mp4", "box", 2, "Object 2", 180, 7.16, (30.0, 30.0, 12.0, 15.0), text, False, 0.84)
+    track_questions.save(data, BOXED, 1, [asked])
 
 
 def shown_tracks() -> list[Track]:

@@ -10,7 +10,7 @@ from dashboard_html import at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import registry, track_faults, tracks
+from ml_backend.projects import registry, track_faults, track_questions, tracks
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.settings import Settings
 
@@ -103,3 +103,14 @@ def test_tracks_that_are_probably_wrong_are_listed_and_none_is_said_to_be_none(
     assert "Where labels come from" not in text
     track_faults.save(settings.data_dir, scene.BOXED, 1, "model", [])
     assert "No track looks wrong." in page(client, "/dashboard/projects/6/quality").text
+
+
+def test_boxes_worth_a_look_are_listed_with_their_moment_until_the_task_is_answered(
+    client: FlaskClient, settings: Settings, boxed: None
+) -> None:
+    found = page(client, "/dashboard/projects/6/videos")
+    assert "Boxes worth a look" in found.text
+    assert "draw a box around the other one here" in found.text
+    assert "/dashboard/projects/6/videos/1?frame=180#time" in [str(each.get("href")) for each in found.all("a")]
+    track_questions.close(settings.data_dir, scene.BOXED, 1)
+    assert "Boxes worth a look" not in page(client, "/dashboard/projects/6/videos").text

@@ -17,8 +17,10 @@ from ml_backend.jobs.objects.showing import show_anew_unless_begun
 from ml_backend.jobs.predictions.pushing import pushing
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.track_labels import describer_of, is_open, recognition_state, recognized, taught_about
+from ml_backend.jobs.track_questions import keep_asked
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.track_labels import Tracks, fit_track_head, held_out
+from ml_backend.learning.track_worth import LabeledTracks
 from ml_backend.projects import reconcile_state, track_rows, tracks
 from ml_backend.projects.track_rows import Rows, TaughtTracks
 from ml_backend.projects.tracks import StoredTrack, StoredTracks
@@ -83,14 +85,16 @@ def recognize(context: JobContext, project_key: str) -> str:
 
 
 def _learn(work: ProjectWork, every: list[int]) -> tuple[list[TaughtTracks], list[int], bool]:
-    """Fits and keeps the heads; returns what they were taught, the tasks of whose tracks nothing is known by the network of now, as far as
-    there is room to look at them again, and whether there are more."""
+    """Fits and keeps the heads, and what labeled tracks are like, for which one label is enough; returns what they were taught, the
+    tasks of whose tracks nothing is known by the network of now, as far as there is room to look at them again, and whether there are
+    more."""
     data_dir, questions = work.context.settings.data_dir, taught_about(work)
     labeled = _kinds(work, every)
-    if not any(len(kinds) > 1 for kinds in labeled.values()):
+    if not any(labeled.values()):
         with pushing(work):
             for question in work.config.tracks:
                 track_rows.save_head(data_dir, work.key, question.tag, None)
+                track_rows.save_labeled(data_dir, work.key, question.tag, None)
         return [TaughtTracks(each.from_name, dict(labeled[each.from_name])) for each in questions], [], False
     made_by = describer_of(work).made_by
     lessons = [_Lessons(each) for each in questions]
@@ -141,8 +145,10 @@ def _fitted(work: ProjectWork, lessons: _Lessons, made_by: str) -> TaughtTracks:
     content = None
     with contextlib.suppress(NotEnoughLabels):
         content = fit_track_head(described, classes, labels, made_by=made_by).as_bytes()
+    alike = LabeledTracks.of(described, np.flatnonzero(classes >= 0), made_by).as_bytes() if told.taught else None
     with pushing(work):
         track_rows.save_head(work.context.settings.data_dir, work.key, question.tag, content)
+        track_rows.save_labeled(work.context.settings.data_dir, work.key, question.tag, alike)
     measured = held_out(described, classes, labels) if content is not None else None
     if measured is None:
         return told
@@ -163,6 +169,7 @@ def _show(work: ProjectWork, every: list[int]) -> int:
                 renewed = _news(work, task)
                 if renewed is not None:
                     tracks.save(work.context.settings.data_dir, work.key, task, renewed)
+                    keep_asked(work, shown, renewed)
                     changed += show_anew_unless_begun(work, shown)
         except Gone:
             continue

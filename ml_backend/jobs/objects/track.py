@@ -34,6 +34,7 @@ from ml_backend.jobs.progress import Progress
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.track_checks import check_found
 from ml_backend.jobs.track_labels import describer_of, learn_anew, recognized, taught_about
+from ml_backend.jobs.track_questions import keep_asked
 from ml_backend.jobs.videos import begin, inspect_once, naming, task_video
 from ml_backend.labelstudio.box_track import at_studio_frames, upright
 from ml_backend.labelstudio.individuals import MOST
@@ -88,7 +89,6 @@ def track(context: JobContext, project_key: str, task_number: int) -> str:
         stored = StoredTracks(replace(made, problem=problem), highest=before.highest if before else 0)
     rows_before = track_rows.load(context.settings.data_dir, work.key, task.id) if described is not None else None
     given = _give(work, task, stored, said, described)
-    check_found(work, task, stored)
     if individuals_of(work) is not None:
         # Who is there may have changed, or what they are called.
         if min(len(stored.shown), MOST + 1) != min(len(before.shown) if before else 1, MOST + 1):
@@ -151,7 +151,10 @@ def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said, rows:
     with pushing(work):
         if rows is not None:
             track_rows.save(data_dir, work.key, task.id, rows)
-        tracks.save(data_dir, work.key, task.id, recognized(work, stored, rows))
+        stored = recognized(work, stored, rows)
+        tracks.save(data_dir, work.key, task.id, stored)
+        check_found(work, task, stored)
+        keep_asked(work, task, stored)
         number = predictions.untouched(work.id, task.id, version)
         there = [each for each in predictions.of(task.id) if each.get("model_version") == version]
         # What a model says of an answered task is there to be reviewed; it often comes before the tracks.

@@ -13,7 +13,16 @@ from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.prediction_item import StoredItem
-from ml_backend.projects import label_report, registry, reports, stored_predictions, task_view, track_faults, tracks
+from ml_backend.projects import (
+    label_report,
+    registry,
+    reports,
+    stored_predictions,
+    task_view,
+    track_faults,
+    track_questions,
+    tracks,
+)
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
 from ml_backend.provenance import ModelVersion
@@ -27,6 +36,7 @@ _A_PAGE = 50
 # A picture of more regions than this is a grey block, and slow.
 _MOST_REGIONS = 1000
 _MOST_LABELS = 40
+_MOST_ASKED = 20
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,13 @@ def videos_page(project_id: int) -> str:
         )
         for task in tasks[_A_PAGE * (page - 1) : _A_PAGE * page]
     ]
+    boxed = project.config is not None and bool(project.config.tracks)
+    asked, number_asked = track_questions.best(data_dir, project.key, _MOST_ASKED) if boxed and page == 1 else ([], 0)
     return render_template(
         "dashboard/videos.html",
         project=project,
+        asked=asked,
+        number_asked=number_asked,
         rows=rows,
         number=len(tasks),
         page=page,
