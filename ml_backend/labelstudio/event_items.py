@@ -1,10 +1,12 @@
 """Regions of a timeline with what people have written about them, to and from Label Studio's items.
 
-The text of a region, which the editor shows as its remark, may say whom it is about in a line `who: mouse-2`; the rest is a comment.
+The text of a region, which the editor shows as its remark, may say whom it is about in a line `who: mouse-2`; the rest is a comment. Where
+it does not, the track does below which the region stands.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +15,10 @@ from ml_backend.annotation import Region
 from ml_backend.labelstudio.label_config import LabelConfig, Question
 from ml_backend.labelstudio.regions import parse_regions
 from ml_backend.prediction_item import ResultItem
-from ml_backend.provenance import imported_event_id
+from ml_backend.provenance import imported_event_id, track_number
 from ml_backend.video.timeline import StudioFrame
 
-_WHO = "who:"
+_WHO = re.compile(r"who\s*[:=]\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _item(number: int, event: StudioEvent, question: Question) -> ResultItem:
         "type": "timelinelabels",
         "value": value,
     }
-    if text := [*([f"{_WHO} {event.who}"] if event.who else []), *event.comment.splitlines()]:
+    if text := [*([f"who: {event.who}"] if event.who else []), *event.comment.splitlines()]:
         item["meta"] = {"text": text}
     if event.score is not None:
         item["score"] = event.score
@@ -60,9 +62,12 @@ def _item(number: int, event: StudioEvent, question: Question) -> ResultItem:
 def read_events(result: Sequence[Mapping[str, Any]], question: Question) -> list[StudioEvent]:
     """What a result says on the timeline of `question`: an event for each label of a region; those without one say nothing."""
     found = []
-    for item in result:
+    items = [item for item in result if isinstance(item, Mapping)]
+    tracks = {str(item.get("id")): item for item in items if item.get("type") == "videorectangle"}
+    for item in items:
         who, comment = _written(item.get("meta"))
-        for region in parse_regions([item], question) if isinstance(item, Mapping) else ():
+        who = who or _called(tracks.get(str(item.get("parentID"))))
+        for region in parse_regions([item], question):
             found += [_event(region, label, question, who, comment) for label in region.labels]
     return found
 
@@ -82,8 +87,19 @@ def _written(meta: object) -> tuple[str, str]:
     text = meta.get("text") if isinstance(meta, Mapping) else None
     parts = text if isinstance(text, list) else [text]
     lines = [line.strip() for part in parts if isinstance(part, str) for line in part.splitlines()]
-    who = next((line[len(_WHO) :].strip() for line in lines if line.lower().startswith(_WHO)), "")
-    return who, "\n".join(line for line in lines if line and not line.lower().startswith(_WHO))
+    who = next((line[found.end() :] for line in lines if (found := _WHO.match(line))), "")
+    return who, "\n".join(line for line in lines if line and not _WHO.match(line))
+
+
+def _called(track: Mapping[str, Any] | None) -> str:
+    """What a track is called: by its own text, else by its label and number."""
+    if track is None:
+        return ""
+    value = track.get("value")
+    labels = value.get("labels") if isinstance(value, Mapping) else None
+    label = next((each for each in labels if isinstance(each, str)), "") if isinstance(labels, list) else ""
+    number = track_number(str(track.get("id")))
+    return _written(track.get("meta"))[0] or (label if number is None else f"{label or 'track'}-{number}")
 
 
 def fingerprint(result: Sequence[Mapping[str, Any]], config: LabelConfig) -> list[StudioEvent]:

@@ -341,3 +341,23 @@ def test_a_region_with_two_labels_is_two_events(context: JobContext, project: St
     question = open_timelines(context, 7).question
     assert [event.label for event in read_events([item], question)] == ["groom", "rear"]
     assert [event.who for event in read_events([{**item, "meta": {"text": "Who: x\nwhat"}}], question)] == ["x", "x"]
+
+
+@pytest.mark.parametrize(
+    ("track", "who"),
+    [
+        ({"id": "coldblitz-track-2", "value": {"labels": ["mouse"]}}, "mouse-2"),
+        ({"id": "coldblitz-track-2", "value": {}}, "track-2"),
+        ({"id": "x1", "value": {"labels": ["mouse"]}}, "mouse"),
+        ({"id": "x1", "value": {"labels": ["mouse"]}, "meta": {"text": ["who = Anna"]}}, "Anna"),
+        ({"id": "x1"}, ""),
+    ],
+)
+def test_a_region_below_a_track_is_about_that(
+    context: JobContext, project: Studio, track: dict[str, Any], who: str
+) -> None:
+    below = {**regions(1, False)[0], "parentID": track["id"]}
+    [event] = read_events([{**track, "type": "videorectangle"}, below], open_timelines(context, 7).question)
+    assert event.who == who
+    [event] = read_events([{**below, "meta": {"text": ["who: Bob"]}}], open_timelines(context, 7).question)
+    assert event.who == "Bob"
