@@ -7,7 +7,7 @@ Label Studio 1.23.2, and measured in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -86,7 +86,7 @@ class Track:
 
     def stretches(self, last: StudioFrame) -> list[tuple[StudioFrame, StudioFrame]]:
         """The first and the last frame of each stretch in which Label Studio shows the box, up to `last`, that of the video."""
-        return _joined(self._spans(last), last)
+        return self._spans(last, last)
 
     def meant(self, last: int) -> list[tuple[StudioFrame, StudioFrame]]:
         """The stretches that were meant: as shown, but not beyond the last key frame.
@@ -94,12 +94,22 @@ class Track:
         The editor shows a box that was drawn at one frame up to the end of the video. Who drew it has said where the object is
         at that frame.
         """
-        return _joined(self._spans(self.keys[-1].frame), last)
+        return self._spans(self.keys[-1].frame, last)
 
-    def _spans(self, end: StudioFrame) -> Iterator[tuple[int, int]]:
-        """Frames from each key frame that are shown because of it; the last one's go on to `end`."""
-        for key, following in zip(self.keys, [*(key.frame for key in self.keys[1:]), end + 1], strict=True):
-            yield key.frame, following - 1 if key.enabled else key.frame
+    def _spans(self, end: int, last: int) -> list[tuple[StudioFrame, StudioFrame]]:
+        """The stretches that are shown because of the key frames, ascending and those that touch as one, up to `last`; the last key
+        frame's goes on to `end`."""
+        placed, _, enabled = self._arrays
+        stops = np.minimum(np.where(enabled, np.append(placed[1:], end + 1) - 1, placed), last)
+        kept = placed <= stops
+        starts, stops = placed[kept], stops[kept]
+        if not len(starts):
+            return []
+        apart = np.flatnonzero(starts[1:] > stops[:-1] + 1)
+        first, final = starts[np.append(0, apart + 1)], stops[np.append(apart, len(stops) - 1)]
+        return [
+            (StudioFrame(start), StudioFrame(stop)) for start, stop in zip(first.tolist(), final.tolist(), strict=True)
+        ]
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
@@ -161,19 +171,6 @@ def upright(boxes: Floats, aspect: float) -> Floats:
     top, bottom = (np.clip(boxes[:, 1] + edge, 0, 100) for edge in (down.min(axis=0), down.max(axis=0)))
     found = np.stack([left, top, right - left, bottom - top], axis=1)
     found[~((right > left) & (bottom > top))] = np.nan
-    return found
-
-
-def _joined(spans: Iterator[tuple[int, int]], last: int) -> list[tuple[StudioFrame, StudioFrame]]:
-    """Ascending spans, those that touch as one, within the video."""
-    found: list[tuple[StudioFrame, StudioFrame]] = []
-    for start, end in spans:
-        end = min(end, last)
-        if start > end:
-            continue
-        if found and start <= found[-1][1] + 1:
-            start = found.pop()[0]
-        found.append((StudioFrame(start), StudioFrame(end)))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from markupsafe import Markup
@@ -75,15 +76,19 @@ class Boxes:
 
     def trajectories(self, *, of_people: bool) -> list[tuple[ShownTrack, Trajectory]]:
         """Where each went, people's or the model's; without boxes that were only drawn to be followed."""
-        found = []
-        for each in self.shown:
-            if each.is_person == of_people and not each.track.is_one_box:
-                way = Trajectory.of(
-                    each.name, *meant_boxes(each.track, self.last, self.aspect), self.framerate, self.aspect
-                )
-                if len(way):
-                    found.append((each, way))
-        return found
+        return [(each, way) for each, way in self._ways if each.is_person == of_people]
+
+    @cached_property
+    def _ways(self) -> list[tuple[ShownTrack, Trajectory]]:
+        ways = [
+            (
+                each,
+                Trajectory.of(each.name, *meant_boxes(each.track, self.last, self.aspect), self.framerate, self.aspect),
+            )
+            for each in self.shown
+            if not each.track.is_one_box
+        ]
+        return [(each, way) for each, way in ways if len(way)]
 
     def as_json(self) -> dict[str, Any]:
         """For the page's script, which draws the boxes of a frame as Label Studio does."""
