@@ -22,6 +22,12 @@ TORCHVISION = (
     "ssd300_vgg16",
     "ssdlite320_mobilenet_v3_large",
 )
+# Learns from the boxes that people submit.
+TRAIN = "train"
+# What is trained where no weights of a detector are to be had: FCOS on MobileNetV2.
+SMALL = "small"
+# The network that `train` begins from where nothing else is named.
+USUAL_BASE = "torchvision/ssdlite320_mobilenet_v3_large"
 _HUB = re.compile(r"(?!.*\.\.)[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _CUSTOM_SUFFIXES = (".py", ".onnx")
 # The file that `custom` stands for, without its suffix.
@@ -33,8 +39,13 @@ def wrong_detector(value: object) -> str | None:
     if not isinstance(value, str):
         return f"{value!r} has the wrong type"
     family, _, name = value.partition("/")
-    if value in (*BUILT_IN, NONE, "custom"):
+    if value in (*BUILT_IN, NONE, TRAIN, "custom"):
         return None
+    if is_trained(value):
+        base = base_of(value)
+        if base.startswith("torchvision/"):
+            return wrong_detector(base)
+        return f"{value!r} cannot be trained; use {TRAIN!r}, or {TRAIN}:torchvision/<name>"
     if family == "torchvision":
         begun = [each for each in TORCHVISION if name and each.startswith(name)]
         near = begun or get_close_matches(name, TORCHVISION, 3, 0.5) or TORCHVISION
@@ -44,7 +55,17 @@ def wrong_detector(value: object) -> str | None:
     if value.startswith("custom:"):
         file = value.removeprefix("custom:")
         return None if is_file_name(file) else f"{file!r} is not the name of a {' or '.join(_CUSTOM_SUFFIXES)} file"
-    return f"{value!r} is not one of 'motion', 'people', 'none', 'torchvision/<name>', 'hf/<name>', 'custom', 'custom:<file>'"
+    return f"{value!r} is not one of 'motion', 'people', 'train', 'none', 'torchvision/<name>', 'hf/<name>', 'custom', 'custom:<file>'"
+
+
+def is_trained(name: str) -> bool:
+    """Whether it is to learn from people's boxes."""
+    return name == TRAIN or name.startswith(f"{TRAIN}:")
+
+
+def base_of(name: str) -> str:
+    """The network from which a detector that learns begins."""
+    return name.partition(":")[2] or USUAL_BASE
 
 
 def is_file_name(name: str) -> bool:

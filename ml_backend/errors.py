@@ -19,6 +19,7 @@
     ├── WeightsError               (setting) a backbone's weights are missing or do not fit
     ├── DeviceFull                 (passes) the GPU has no memory left
     ├── NotEnoughLabels            training has to wait for more labels
+    ├── TrainingError              a detector could not be trained; the one before stays
     ├── CustomModelError           the researcher's model file does not do what it must
     ├── JobCancelled               an admin wanted the job to stop
     └── StorageError               (setting) the disk is full, read-only, or a file on it is damaged
@@ -125,6 +126,10 @@ class NotEnoughLabels(ColdblitzError):
 
 class NothingLabelled(NotEnoughLabels):
     """No region has taught anything. Why not, the account of labels knows."""
+
+
+class TrainingError(ColdblitzError):
+    pass
 
 
 class CustomModelError(ColdblitzError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision import models
 
 from ml_backend.errors import WeightsError
@@ -16,7 +16,7 @@ from ml_backend.features.detection import Built, Found, Picture
 from ml_backend.features.detection_weights import DetectorWeights
 from ml_backend.features.networks import state_dict
 
-_BACKGROUND = "__background__"
+BACKGROUND = "__background__"
 _USUAL = 0.4
 
 
@@ -24,21 +24,40 @@ def build_torchvision(name: str, weights: DetectorWeights) -> Built:
     """The detector `torchvision/<name>` in eval mode. Raises WeightsError when the weights are of another one."""
     model = name.partition("/")[2]
     if weights.names is not None:
-        classes = (_BACKGROUND, *weights.names)
+        classes = (BACKGROUND, *weights.names)
     else:
         classes = tuple(models.get_model_weights(model).DEFAULT.meta["categories"])
     module = models.get_model(model, weights=None, weights_backbone=None, num_classes=len(classes))
     remedy = f"Use a state dict of torchvision's {model} (torch.save of model.state_dict(), or safetensors)."
     _load(module, name, weights.path, len(classes), remedy)
+    return as_built(module, classes)
+
+
+def as_built(module: Any, classes: tuple[str, ...], usual: float = _USUAL) -> Built:
+    """A detector of torchvision's kinds, with its weights in it, ready to run. `classes`: the background first. `usual`: what is less
+    sure is noise mostly."""
     module = module.eval().requires_grad_(False)
 
     def run(pictures: Sequence[Picture], device: str, least: float) -> list[Found]:
-        tensors = [torch.from_numpy(each).to(device).permute(2, 0, 1).float() / 255 for each in pictures]
-        return [_found(each) for each in module(tensors)]
+        return [_found(each) for each in module(as_tensors(pictures, device))]
 
     # One that stretches pictures to a square is shown wide ones in about its own height.
     side = int(module.transform.max_size) * (2 if module.transform.fixed_size else 1)
-    return Built(module, classes, side, _USUAL, run)
+    return Built(module, classes, side, usual, run)
+
+
+def as_tensors(pictures: Sequence[Picture], device: str) -> list[Tensor]:
+    """(3, h, w) float32 in 0..1 of each picture, as these detectors take them."""
+    return [torch.from_numpy(each).to(device).permute(2, 0, 1).float() / 255 for each in pictures]
+
+
+def load_fitting(module: nn.Module, path: Path, remedy: str) -> bool:
+    """Takes from a state dict what has the same name and shape, all but what belongs to other classes; returns whether most of it
+    did. Raises WeightsError for a file that is none."""
+    own, state = module.state_dict(), state_dict(path, remedy)
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    module.load_state_dict(fitting, strict=False)
+    return len(fitting) > len(own) // 2
 
 
 def _load(module: Any, name: str, path: Path, classes: int, remedy: str) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ml_backend.jobs.backlog import WINDOW
+from ml_backend.jobs.detector_lessons import TaskBoxes, boxes_of_task, look_at_boxes
 from ml_backend.jobs.detectors import chosen_score, state_of_detector
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.track_checks import forget_submitted, keep_submitted
@@ -281,18 +282,21 @@ def queue_said(work: ProjectWork) -> int:
     if not work.config.tracks:
         return 0
     redis, made, wanted = work.context.redis, made_by_task(work), are_wanted(work)
-    news, seen, answered = [], set[int](), set[int]()
+    news, seen, answered, boxes = [], set[int](), set[int](), list[TaskBoxes]()
     for task, submitted in work.context.studio.annotations.by_task(work.id):
         keep_submitted(work, task, submitted)
         seen.add(task.id)
         if any(not each.get("was_cancelled") for each in submitted):
             track_questions.close(work.context.settings.data_dir, work.key, task.id)
             answered.add(task.id)
+        own = boxes_of_task(work, task, submitted)
+        boxes += [own] if own is not None else []
         known = made.pop(task.id, Made())
         if wanted and said_of(work, submitted).marks != known.said:
             news.append(task.id)
     forget_submitted(work, seen)
     track_questions.reopen(work.context.settings.data_dir, work.key, answered)
+    look_at_boxes(work, boxes)
     # Those whose annotations are all gone.
     news += [task for task, known in made.items() if wanted and known.said]
     return sum(enqueue(redis, "track", work.key, task, again=True) is not None for task in news)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ml_backend.detector_names import BUILT_IN
+from ml_backend.detector_names import BUILT_IN, is_trained
+from ml_backend.errors import StorageError, WeightsError
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.objects import choosing
 from ml_backend.objects.choosing import Places, make_detector
 from ml_backend.objects.class_names import class_names, words_of
 from ml_backend.objects.detector import Detector, Limits
+from ml_backend.objects.network_detector import NetworkDetector
+from ml_backend.projects import detector_versions
+from ml_backend.projects.detector_versions import DetectorCard
 from ml_backend.projects.training_choice import MODEL_FILES
 from ml_backend.queueing.job_limits import allow, video_seconds
+from ml_backend.queueing.queue import enqueue
 from ml_backend.settings import Settings
 
 # Of DATA_DIR: weights of networks, each under its name as `detector` has it.
@@ -21,6 +27,10 @@ WEIGHTS = "detectors"
 # A network on a processor takes so many seconds for a picture, on a slow machine.
 _SECONDS_PER_PICTURE = 6.0
 _SHOWN = 12
+# The class of what a detector finds that learned from boxes without labels.
+UNNAMED = "object"
+# What finds objects until there are enough boxes to learn from.
+BEFORE = "motion"
 
 
 class Chosen(NamedTuple):
@@ -42,12 +52,14 @@ def chosen_score(work: ProjectWork, question: Question) -> float | None:
 def detector_for(work: ProjectWork, question: Question) -> Chosen:
     """Of one question about boxes, for one video. Raises WeightsError, SettingsError and CustomModelError."""
     settings, least = work.settings, chosen_score(work, question)
+    if is_trained(settings.detector):
+        return trained_or_before(
+            work, question, detector_versions.active_card(work.context.settings.data_dir, work.key)
+        )
     words = words_of(question.labels, question.predicted_values)
-    detector = make_detector(settings.detector, _places(work.context.settings), words, least)
+    detector = make_detector(settings.detector, places(work.context.settings), words, least)
     named = class_names(detector.names, question.labels, question.predicted_values)
-    limits = Limits(
-        least or 0.0, settings.smallest_box, settings.largest_box, named.labels, most_tracks=settings.max_tracks
-    )
+    limits = _limits(work, question, named.labels)
     told = []
     if named.unknown:
         listed = ", ".join(f"“{each}”" for each in named.unknown)
@@ -63,6 +75,43 @@ def detector_for(work: ProjectWork, question: Question) -> Chosen:
     return Chosen(detector, limits, named.meant, tuple(told))
 
 
+def _limits(work: ProjectWork, question: Question, labels: Mapping[str, str] | None) -> Limits:
+    settings, least = work.settings, chosen_score(work, question) or 0.0
+    return Limits(least, settings.smallest_box, settings.largest_box, labels, most_tracks=settings.max_tracks)
+
+
+def trained_or_before(work: ProjectWork, question: Question, card: DetectorCard | None) -> Chosen:
+    """The detector of this card, or what finds objects before there is one.
+
+    Raises WeightsError when its weights are damaged: then it is out of use, and another one is trained.
+    """
+    if card is None:
+        return Chosen(make_detector(BEFORE, places(work.context.settings)), _limits(work, question, None), False, ())
+    context, settings = work.context, work.context.settings
+    try:
+        weights = detector_versions.weights_of(settings.data_dir, work.key, card)
+        return trained_detector(work, question, card, weights)
+    except StorageError as error:
+        detector_versions.drop(settings.data_dir, work.key, card)
+        enqueue(context.redis, "train_detector", work.key, again=True)
+        raise WeightsError(error.message, error.remedy) from error
+
+
+def trained_detector(work: ProjectWork, question: Question, card: DetectorCard, weights: bytes) -> Chosen:
+    """Raises StorageError where these are not the weights of such a detector, and SettingsError."""
+    # torch takes seconds to import.
+    from ml_backend.features.trainable_detection import load_trained
+
+    settings = work.context.settings
+    cache = settings.data_dir / "weights"
+    network = load_trained(card.base, card.labels, card.side, card.threshold, weights, settings.device, cache)
+    detector = NetworkDetector(network, chosen_score(work, question))
+    # A label that is not in the label config any more is nothing to show.
+    labels = {each: each for each in card.labels if each in question.labels}
+    meant = card.labels != (UNNAMED,) and bool(labels)
+    return Chosen(detector, _limits(work, question, labels if meant else None), meant, ())
+
+
 def allow_for_detector(work: ProjectWork, detector: Detector, path: Path) -> None:
     """Gives the running job the time that a network or a researcher's file may take for the video at `path`."""
     if work.settings.detector not in BUILT_IN:
@@ -72,13 +121,16 @@ def allow_for_detector(work: ProjectWork, detector: Detector, path: Path) -> Non
 def state_of_detector(work: ProjectWork, question: Question) -> list[object]:
     """What else the tracks of a question depend on; empty for what moves, which has no classes and no file."""
     name = work.settings.detector
+    if is_trained(name):
+        card = detector_versions.active_card(work.context.settings.data_dir, work.key)
+        return [card.name, card.weights_sha256, list(question.labels)] if card is not None else []
     if name == "motion" and not question.predicted_values:
         return []
     labels = [list(question.labels), dict(question.predicted_values)]
-    return [*labels, choosing.stamp(name, _places(work.context.settings))]
+    return [*labels, choosing.stamp(name, places(work.context.settings))]
 
 
-def _places(settings: Settings) -> Places:
+def places(settings: Settings) -> Places:
     folder = settings.data_dir
     return Places(
         folder / WEIGHTS, folder / MODEL_FILES, folder / "weights", settings.device, settings.detector_license

@@ -39,6 +39,11 @@ class ProjectFolder:
         return self.path / "models"
 
     @property
+    def detectors(self) -> Path:
+        """A folder for each detector that was trained on people's boxes."""
+        return self.path / "detectors"
+
+    @property
     def exports(self) -> Path:
         """What was exported, until the project goes."""
         return self.path / "exports"

@@ -92,6 +92,7 @@ Mark = Literal[
     "controls",
     "cursor",
     "decided",
+    "detector",
     "doubles",
     "entries",
     "ids",
@@ -107,7 +108,20 @@ Mark = Literal[
 _EXPIRE: tuple[Mark, ...] = ("tasks", "tracks", "images", "entries")
 # What is seen again by looking.
 SEEN: tuple[Mark, ...] = (
-    *("tasks", "tracks", "cursor", "ids", "trained", "asked", "images", "entries", "rollout", "doubles", "recognized"),
+    *(
+        "tasks",
+        "tracks",
+        "cursor",
+        "ids",
+        "trained",
+        "asked",
+        "images",
+        "entries",
+        "rollout",
+        "doubles",
+        "recognized",
+        "detector",
+    ),
 )
 _ALL: tuple[Mark, ...] = get_args(Mark)
 
@@ -126,7 +140,8 @@ def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None =
     rolled out or kept back. `images`: state for which the companion project holds an image of each frame, or
     `more` while more of them lack than may wait at once; `tracks`: the same of tracks of boxes.
     `taught`: changes when people call tracks something else; `recognized`: what the labels of tracks were learned from.
-    `entries`: which ML backend entries reach us. `controls`: those of the label config that suggestions were made for. `rollout`: a version
+    `entries`: which ML backend entries reach us. `controls`: those of the label config that suggestions were made for. `detector`: by
+    which settings the training of a detector was asked for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
     no task had two of one version. `seconds`: for how
     long it is remembered, where that is not for good."""

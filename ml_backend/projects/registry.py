@@ -40,6 +40,7 @@ ProblemSource = Literal[
     "connection",
     "controls",
     "detector",
+    "detector training",
     "finetune",
     "individuals",
     "label config",

@@ -43,6 +43,8 @@ KINDS: dict[str, Kind] = {
     "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", HOUR),
     "quality": Kind("ml_backend.jobs.training.quality.quality", HOUR),
     "stopping": Kind("ml_backend.jobs.predictions.stopping.stopping", HOUR),
+    # Minutes to hours, for which it asks while it trains; everything that people wait for goes first.
+    "train_detector": Kind("ml_backend.jobs.objects.train_detector.train_detector", 2 * HOUR),
     # A page waits for it, but nothing else does.
     "sheet": Kind("ml_backend.jobs.suggestions.sheet.sheet", HOUR // 2),
     "export": Kind("ml_backend.export.job.export", 4 * HOUR),

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 
 from ml_backend.errors import PayloadError, SettingsError
 from ml_backend.projects import (
+    detector_versions,
     job_requests,
     label_report,
     model_versions,
@@ -79,6 +80,18 @@ def activate_model(version: str) -> Response:
 def delete_model(version: str) -> Response:
     model_versions.delete(backend().settings.data_dir, backend().redis, named_project(), version)
     return jsonify(deleted=version)
+
+
+@blueprint.get("/detectors")
+def list_detectors() -> Response:
+    """The detectors that were trained for `?project=`, the oldest first, the one in use, and what they learn from."""
+    data_dir, project = backend().settings.data_dir, named_project()
+    active, report = detector_versions.active_card(data_dir, project), detector_versions.load_report(data_dir, project)
+    return jsonify(
+        detectors=[card.as_json() for card in detector_versions.cards(data_dir, project)],
+        active=active.name if active is not None else None,
+        report=asdict(report) if report is not None else None,
+    )
 
 
 @blueprint.get("/quality")

@@ -10,7 +10,9 @@ from dashboard_html import at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import registry, track_faults, track_questions, tracks
+from ml_backend.cards.detector_card import DetectorCard, DetectorFigures
+from ml_backend.projects import detector_versions, registry, track_faults, track_questions, tracks
+from ml_backend.projects.detector_versions import DetectorReport
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.settings import Settings
 
@@ -114,3 +116,35 @@ def test_boxes_worth_a_look_are_listed_with_their_moment_until_the_task_is_answe
     assert "/dashboard/projects/6/videos/1?frame=180#time" in [str(each.get("href")) for each in found.all("a")]
     track_questions.close(settings.data_dir, scene.BOXED, 1)
     assert "Boxes worth a look" not in page(client, "/dashboard/projects/6/videos").text
+
+
+def test_a_detector_that_learns_has_its_versions_and_what_it_learns_from_on_the_pages_and_as_json(
+    client: FlaskClient, redis: Redis, settings: Settings, at_work: None
+) -> None:
+    empty = client.get("/detectors?project=7").get_json()
+    assert empty == {"detectors": [], "active": None, "report": None}
+    known = registry.recall(redis, scene.P)
+    assert known is not None
+    registry.remember(redis, replace(known, label_config=BOXES, extra_params={"detector": "train"}))
+    report = DetectorReport(2, 1, 4, 9, "Needed to train the detector: 2 more videos with submitted boxes.")
+    detector_versions.save_report(settings.data_dir, scene.P, report)
+    for path in ("/", "/dashboard/projects/7/models"):
+        assert "2 more videos with submitted boxes" in page(client, path).text
+    figures = DetectorFigures("detector-v1", 0.91, 0.52, 0.77), DetectorFigures("motion", 0.12, 0.05, 0.33)
+    curve = tuple({"epoch": n, "train_loss": 1.0 / n, "validation_ap50": n / 3, "validation_ap": n / 5} for n in (1, 2))
+
+    def card(name: str) -> DetectorCard:
+        made = DetectorCard(name, "small", ("mouse",), 320, 0.4, "", "2026-02-01T12:00:00+00:00", name != "detector-v2")
+        return replace(made, figures=figures[0], against=figures[1], curve=curve, started="random weights")
+
+    for _ in range(2):
+        detector_versions.save(settings.data_dir, scene.P, card, b"weights")
+    text = page(client, "/dashboard/projects/7/models").text
+    assert all(said in text for said in ("detector-v1", "detector-v2 not used", "0.910 (0.120)", "random weights"))
+    told = client.get("/detectors?project=7").get_json()
+    assert [(each["name"], each["active"]) for each in told["detectors"]] == [
+        ("detector-v1", True),
+        ("detector-v2", False),
+    ]
+    assert (told["active"], told["report"]["videos"]) == ("detector-v1", 2)
+    assert told["detectors"][0]["against"]["hota"] == 0.33

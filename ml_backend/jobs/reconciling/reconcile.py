@@ -14,6 +14,7 @@ from ml_backend.jobs.box_tracks import queue_tracks
 from ml_backend.jobs.companion.images import queue_images
 from ml_backend.jobs.connection import Standing, look, mend_webhook
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.detector_lessons import queue_detector
 from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.retire import remove_doubles, retire
@@ -148,6 +149,7 @@ def reconcile(context: JobContext, project_key: str) -> str:
         queue_images(work, changed, stored),
         queue_tracks(work, changed, tasks),
         queue_recognition(work),
+        queue_detector(work),
         queue_rollout(redis, project_key),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):

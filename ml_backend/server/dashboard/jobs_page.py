@@ -23,6 +23,8 @@ DOES = {
     "predict": "predicts a new task",
     "embed": "computes the embeddings of a video, once for all models",
     "recognize": "learns the labels of tracks",
+    "track": "finds and follows objects",
+    "train_detector": "trains a detector on submitted boxes",
     "evaluate": "measures a version on held-out videos",
     "quality": "looks for wrong labels and disagreement",
     "stopping": "estimates the remaining errors",
@@ -90,10 +92,12 @@ def curves(epochs: Sequence[Mapping[str, float]], best: int | None = None) -> li
         charts.Series("held out", _points(epochs, "validation_loss")),
     ]
     score = [charts.Series("held out", _points(epochs, "validation_macro_f1"))]
+    overlap = [charts.Series("held out", _points(epochs, "validation_ap50"))]
     kept = f", epoch {best} was kept" if best is not None else ""
     found = (
         charts.lines([each for each in loss if each.points], f"Loss{kept}", "epoch", "loss", None),
         charts.lines([each for each in score if each.points], f"Macro-F1{kept}", "epoch", "macro-F1"),
+        charts.lines([each for each in overlap if each.points], f"AP50{kept}", "epoch", "AP50"),
     )
     return [picture for picture in found if picture]
 

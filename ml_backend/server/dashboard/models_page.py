@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from ml_backend.project_settings import range_of
-from ml_backend.projects import model_versions, registry, training_choice
+from ml_backend.projects import detector_versions, model_versions, registry, training_choice
 from ml_backend.projects.model_versions import ConfusionTable, Interval, ModelCard, VersionSummary
 from ml_backend.projects.training_choice import EXTRA_PARAMS, TrainingChoice
 from ml_backend.queueing.queue import enqueue as queue
@@ -137,6 +137,10 @@ def models_page(project_id: int) -> str:
         wanted=registry.wanted_version(backend().redis, project.key),
         curve=learning_curve((row.labelled_frames, row.macro_f1, row.macro_f1_interval) for row in versions),
         form=training_form(project),
+        detector=detector_versions.load_report(backend().settings.data_dir, project.key),
+        detectors=list(reversed(detector_versions.cards(backend().settings.data_dir, project.key)))[:_SHOWN],
+        detector_in_use=detector_versions.active_card(backend().settings.data_dir, project.key),
+        curves=curves,
     )
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from flask import Response, render_template, request
 
 from ml_backend.checks import Check
+from ml_backend.detector_names import is_trained
 from ml_backend.labelstudio import addresses
 from ml_backend.labelstudio.recommended import recommended_config
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import (
+    detector_versions,
     installation,
     label_report,
     model_versions,
@@ -25,6 +27,7 @@ from ml_backend.projects import (
     track_rows,
     training_choice,
 )
+from ml_backend.projects.detector_versions import DetectorReport
 from ml_backend.projects.label_report import LabelReport
 from ml_backend.projects.model_versions import VersionSummary
 from ml_backend.projects.reports import StoppingReport
@@ -52,7 +55,8 @@ class Progress:
 @dataclass(frozen=True)
 class Row:
     """A project on the page. `versions`: summaries of its model versions, the oldest first. `companion`: the project with
-    its suggested frames as images. `taught`: what was learned about boxes with several labels."""
+    its suggested frames as images. `taught`: what was learned about boxes with several labels. `detector`: how the
+    training of a detector stands."""
 
     project: ProjectPage
     labels: LabelReport | None
@@ -63,6 +67,7 @@ class Row:
     left: StoppingReport | None
     companion: registry.KnownCompanion | None
     taught: list[TaughtTracks]
+    detector: DetectorReport | None
 
     @property
     def companion_page(self) -> str | None:
@@ -120,6 +125,7 @@ def _row(
         reports.load_stopping(data_dir, known.key, project.active) if project.active else None,
         registry.recall_companion(backend().redis, known.key),
         track_rows.load_taught(data_dir, known.key),
+        detector_versions.load_report(data_dir, known.key) if is_trained(known.settings.detector) else None,
     )
 
 
