@@ -137,7 +137,7 @@ def _empty(base: str, labels: int, side: int) -> nn.Module:
     if base == SMALL:
         anchors = AnchorGenerator(_SIZES, ((1.0,),) * len(_SIZES))
         head = FCOSHead(_WIDTH, 1, labels + 1, num_convs=2)
-        return FCOS(
+        network: nn.Module = FCOS(
             _Pyramid(models.mobilenet_v2(weights=None).features),
             labels + 1,
             min_size=side,
@@ -146,6 +146,7 @@ def _empty(base: str, labels: int, side: int) -> nn.Module:
             head=head,
             score_thresh=0.05,
         )
+        return network
     name = base.partition("/")[2]
     made: nn.Module = models.get_model(name, weights=None, weights_backbone=None, num_classes=labels + 1)
     return made
