@@ -97,7 +97,9 @@ def trainable(
     state = {_renamed(key): value for key, value in state_dict(path, remedy).items() if key.startswith("features.")}
     own = body.state_dict()
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
-    if len(fitting) < sum(key.startswith("stages.") for key in own):
+    # How many batches norms have seen is not in all files.
+    needed = {key for key in own if key.startswith("stages.") and not key.endswith("num_batches_tracked")}
+    if not needed <= fitting.keys():
         raise WeightsError(f"The weights in {path} do not fit mobilenet_v2.", remedy)
     body.load_state_dict(fitting, strict=False)
     return Trainable(module, SMALL, labels, "backbone.stages", "backbone", told)
