@@ -2,7 +2,7 @@
 
 How well objects are found and followed on drawn scenes whose every box is known, what that costs beside decoding alone, and how
 far one drawn box leads, how much work is left to people, how far the labels of a few tracks lead, and how well the behavior of each
-individual is learned from that of a few.
+individual is learned from that of a few; and how well a detector learns from boxes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.measured import machine, share, table, when_and_where, write_into
 from benchmarks.objects.asking import doubtful_places
+from benchmarks.objects.detector_train import detector_as_text, measure_detector
 from benchmarks.objects.effort import RIGHT, effort
 from benchmarks.objects.individuals import individuals_as_text, measure_individuals
 from benchmarks.objects.labels import labels_as_text, measure_labels
@@ -56,20 +57,25 @@ def main() -> None:
     parser.add_argument(
         "--individuals-only", action="store_true", help="only how each individual's behavior is learned"
     )
+    parser.add_argument("--detector-only", action="store_true", help="only how well a detector learns from boxes")
     options = parser.parse_args()
+    only = {name for name in ("labels", "individuals", "detector") if getattr(options, f"{name}_only")}
     report: Report = {}
     texts = []
     with tempfile.TemporaryDirectory() as folder:
-        if not options.labels_only and not options.individuals_only:
+        if not only:
             report = measure(Path(folder), options.scenes or names, options.repeats, options.other)
             report["clips"] = real_clips(options.data) if options.data and not options.scenes else {}
             texts.append(as_text(report))
-        if not options.scenes and not options.individuals_only:
+        if not options.scenes and only <= {"labels"}:
             report["boxes_cold"] = measure_labels(Path(folder), options.weights)
             texts.append(labels_as_text(report["boxes_cold"]))
-        if not options.scenes and not options.labels_only:
+        if not options.scenes and only <= {"individuals"}:
             report["per_individual"] = measure_individuals(Path(folder), options.weights)
             texts.append(individuals_as_text(report["per_individual"]))
+        if not options.scenes and only <= {"detector"}:
+            report["detector_train"] = measure_detector(Path(folder), options.weights)
+            texts.append(detector_as_text(report["detector_train"]))
     text = "\n\n".join([*texts, f"{when_and_where()}."])
     print(text)
     if options.markdown:

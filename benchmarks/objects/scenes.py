@@ -20,6 +20,8 @@ from ml_backend.objects.boxes import Track, in_shares
 WIDTH, HEIGHT, RATE = 768, 432, 25
 # A subject of which less is in the picture is not there.
 _SEEN = 0.3
+# Seconds from the middle until a camera that pans turns back.
+_PANNED = 1.5
 _COATS = (
     (205, 60, 45),
     (40, 80, 200),
@@ -40,7 +42,8 @@ class Scene:
 
     `stops`: seconds at which the first subject stands still, from and to. `away`: seconds between which it
     is out of the picture. `shake`: pixels by which the camera moves at most. `light`: by how much it is brighter in the
-    second half. `crossing`: whether subjects walk through each other on straight ways, or wander about.
+    second half. `crossing`: whether subjects walk through each other on straight ways, or wander about. `still`: whether no
+    subject ever moves. `pan`: pixels a second by which the camera turns, to and fro.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Scene:
     light: float = 1.0
     crossing: bool = False
     seed: int = 1
+    still: bool = False
+    pan: float = 0.0
 
 
 SCENES = (
@@ -107,7 +112,7 @@ def film(scene: Scene, folder: Path) -> Filmed:
 
 def _drawn(scene: Scene, count: int) -> Iterator[tuple[NDArray[np.uint8], list[tuple[int, NDArray[np.float64]]]]]:
     rng = np.random.default_rng(scene.seed)
-    margin = 24
+    margin = 24 + round(scene.pan * _PANNED)
     floor = _floor(rng, WIDTH + 2 * margin, HEIGHT + 2 * margin)
     paths = [_path(scene, number, rng) for number in range(scene.subjects)]
     sizes = [(rng.uniform(36, 52), rng.uniform(17, 24)) for _ in paths]
@@ -122,6 +127,7 @@ def _drawn(scene: Scene, count: int) -> Iterator[tuple[NDArray[np.uint8], list[t
                 0.6 * np.sin(13 * at + tremble[2]) + 0.4 * np.sin(19 * at + tremble[3]),
             ]
         )
+        shift[0] += scene.pan * (abs(at % (4 * _PANNED) - 2 * _PANNED) - _PANNED)
         moved = np.array([[1, 0, -margin + shift[0]], [0, 1, -margin + shift[1]]])
         picture = np.asarray(cv2.warpAffine(floor, moved, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR), np.float32)
         seen = []
@@ -150,6 +156,9 @@ def _floor(rng: np.random.Generator, width: int, height: int) -> NDArray[np.floa
 
 def _path(scene: Scene, number: int, rng: np.random.Generator) -> Way:
     way = _straight(number, scene.subjects, rng) if scene.crossing else _wandering(rng)
+    if scene.still:
+        here = way(0.0)
+        return lambda at: here
     if number:
         return way
     if scene.stops is not None:

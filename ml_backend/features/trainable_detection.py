@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,18 +81,20 @@ def trainable(
     except WeightsError as error:
         if named:
             raise
-        told = str(error)
-    else:
-        module = _new(base, len(labels), side)
-        remedy = f"Use a state dict of torchvision's {base.partition('/')[2]}."
-        if not load_fitting(module, weights.path, remedy):
-            raise WeightsError(f"The weights in {weights.path} do not fit {base}.", remedy)
-        return Trainable(module, base, labels, "backbone", "detector")
+        return replace(small(labels, side, backbone()), told=str(error))
+    module = _new(base, len(labels), side)
+    remedy = f"Use a state dict of torchvision's {base.partition('/')[2]}."
+    if not load_fitting(module, weights.path, remedy):
+        raise WeightsError(f"The weights in {weights.path} do not fit {base}.", remedy)
+    return Trainable(module, base, labels, "backbone", "detector")
+
+
+def small(labels: tuple[str, ...], side: int, path: Path | None) -> Trainable:
+    """The small one, on the weights of MobileNetV2 at `path`, or on none. Raises WeightsError for those of another network."""
     module = _new(SMALL, len(labels), side)
     body: Any = module.backbone
-    path = backbone()
     if path is None:
-        return Trainable(module, SMALL, labels, "backbone.stages", "nothing", told)
+        return Trainable(module, SMALL, labels, "backbone.stages", "nothing")
     remedy = "Use a state dict of torchvision's mobilenet_v2."
     state = {_renamed(key): value for key, value in state_dict(path, remedy).items() if key.startswith("features.")}
     own = body.state_dict()
@@ -102,7 +104,7 @@ def trainable(
     if not needed <= fitting.keys():
         raise WeightsError(f"The weights in {path} do not fit mobilenet_v2.", remedy)
     body.load_state_dict(fitting, strict=False)
-    return Trainable(module, SMALL, labels, "backbone.stages", "backbone", told)
+    return Trainable(module, SMALL, labels, "backbone.stages", "backbone")
 
 
 def load_trained(
@@ -175,9 +177,9 @@ class _Pyramid(nn.Module):
 
 
 def _renamed(key: str) -> str:
-    """MobileNetV2's `features.9.…` is `stages.1.2.…` here."""
+    """MobileNetV2's `features.9.…` is `stages.1.9.…` here."""
     _, block, rest = key.split(".", 2)
     for stage, (first, last) in enumerate(_BLOCKS):
         if first <= int(block) < last:
-            return f"stages.{stage}.{int(block) - first}.{rest}"
+            return f"stages.{stage}.{block}.{rest}"
     return key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torchvision import models
 
 from ml_backend.errors import DeviceFull, StorageError, TrainingError, WeightsError
 from ml_backend.features import trainable_detection
@@ -115,3 +117,33 @@ def test_nothing_is_mirrored_where_a_label_speaks_of_a_side() -> None:
     assert may_be_mirrored(("mouse", "bright thing", "leftover"))
     assert not may_be_mirrored(("left_paw",))
     assert not may_be_mirrored(("Paw, right",))
+
+
+def test_it_begins_from_the_weights_of_the_backbone_also_where_a_file_does_not_count_batches(
+    start: Trainable, tmp_path: Path
+) -> None:
+    state = models.mobilenet_v2(weights=None).state_dict()
+    path = tmp_path / "body.pth"
+    torch.save({key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}, path)
+    made = trainable(BALL, ("ball",), 160, backbone=lambda: path)
+    assert made.started == "backbone"
+    own = made.module.state_dict()
+    assert torch.equal(own["backbone.stages.1.9.conv.0.0.weight"], state["features.9.conv.0.0.weight"])
+    torch.save({"features.0.0.weight": state["features.0.0.weight"]}, path)
+    with pytest.raises(WeightsError, match="do not fit mobilenet_v2"):
+        trainable(BALL, ("ball",), 160, backbone=lambda: path)
+
+
+def test_a_detector_of_torchvision_keeps_what_it_knows_but_its_classes(tmp_path: Path) -> None:
+    model = BALL.partition("/")[2]
+    state = models.get_model(model, weights=None, weights_backbone=None, num_classes=91).state_dict()
+    path = tmp_path / f"{BALL}.pth"
+    path.parent.mkdir()
+    torch.save(state, path)
+    made = trainable(BALL, ("ball", "cube"), 160, folder=tmp_path)
+    assert (made.base, made.started, made.side) == (BALL, "detector", 640)
+    own = made.module.state_dict()
+    assert all(torch.equal(own[key], state[key]) for key in state if key.startswith("backbone."))
+    some = [picture(np.random.default_rng(0)) for _ in range(2)]
+    tuned = train_detector(made, some, some, Budget(1, 2, 2, 1))
+    assert built_from(BALL, ("ball", "cube"), 160, 0.4, tuned.weights).side == 640
