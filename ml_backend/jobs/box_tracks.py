@@ -34,7 +34,7 @@ from ml_backend.video.timeline import StudioFrame
 
 log = logging.getLogger(__name__)
 # Goes up when the same settings find other tracks.
-_METHOD = 3
+_METHOD = 4
 
 
 def are_wanted(work: ProjectWork) -> bool:

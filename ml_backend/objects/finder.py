@@ -16,8 +16,9 @@ from ml_backend.objects.boxes import Track
 from ml_backend.objects.crops import CROPS_PER_SECOND, SIDE
 from ml_backend.objects.custom_detector import CustomDetector
 from ml_backend.objects.detector import Detector, Limits, Picture, Previewing, detect
-from ml_backend.objects.finishing import finish, linked
+from ml_backend.objects.finishing import finish
 from ml_backend.objects.hindsight import MOST_FRAMES, Seen, with_hindsight
+from ml_backend.objects.linking import linked
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.tracker import Tracker
 from ml_backend.video.color_conversion import matrix

@@ -66,15 +66,23 @@ def with_hindsight(pieces: Sequence[Piece], seen: Sequence[Seen], rate: float) -
         gained.append(early)
         grown[at] = other
         for own, apart in alone.items():
-            piece = result[own]
             if apart is not None and apart is not other and apart.frames[0] < begun:
-                first = max(apart.frames[0], piece.frames[0])
-                before = _joined(_part(piece, 0, first - 1), _part(apart, first, begun - 1))
-                result[own] = _joined(before, _part(piece, begun, piece.frames[-1]))
+                result[own] = _told_apart(result[own], apart, early)
     # What was nothing but several others is none of its own.
     taken = [each for each in grown.values() if each is not None]
     left = [p for at, p in enumerate(result) if at in grown or not _is_several(p, gained, backward, taken)]
     return sorted(left, key=lambda each: each.frames[0])
+
+
+def _told_apart(piece: Piece, apart: Piece, early: Piece) -> Piece:
+    """A piece with the boxes of `apart`, which is the same one followed back, where its own hold `early` too."""
+    own, both = ({frame: at for at, frame in enumerate(each.frames)} for each in (apart, early))
+    boxes, scores, whole = list(piece.boxes), list(piece.scores), list(piece.whole)
+    for at, frame in enumerate(piece.frames):
+        if frame in own and frame in both and covered(early.boxes[both[frame]][None], boxes[at][None])[0, 0] >= _HOLDS:
+            there = own[frame]
+            boxes[at], scores[at], whole[at] = apart.boxes[there], apart.scores[there], apart.whole[there]
+    return replace(piece, boxes=boxes, scores=scores, whole=whole)
 
 
 def _same(piece: Piece, backward: Sequence[Piece], first: int, last: int) -> Piece | None:
@@ -112,7 +120,7 @@ def _is_several(piece: Piece, parts: Sequence[Piece], backward: Sequence[Piece],
     own = _same(piece, backward, piece.frames[0], piece.frames[-1])
     if own is not None and not any(own is each for each in taken):
         return False
-    return _holding(piece, parts) > _MOSTLY * len(piece.frames)
+    return _holding(piece, [part for part in parts if not _is_known(part, piece)]) > _MOSTLY * len(piece.frames)
 
 
 def _is_shared(piece: Piece, early: Piece) -> bool:

@@ -7,8 +7,9 @@ box is taken apart again where its subjects were expected, so that both go on.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import norfair
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from ml_backend.objects.boxes import Detections, Floats, covered, iou_matrix
 from ml_backend.objects.crops import Crops
+from ml_backend.objects.exclusion import jumped, parted
 from ml_backend.objects.separation import Inmate, take_apart
 
 # An object that is not found for so many seconds is a piece of its own when it comes back.
@@ -25,6 +27,10 @@ _SECONDS = 1.5
 _BEFORE = 2
 _SIZE, _LOOKS = 0.5, 1.0
 _FARTHEST = 1.6
+# One that jumps was found so often, and lately in one of so many frames.
+_KNOWN, _JUST = 5, 2
+# And it has moved by so much of its size within so many detections: lights that flicker do not.
+_MOVED, _LATELY = 1.0, 100
 # A box holds a subject when it covers so much of where that was expected.
 _HOLDS, _TOUCHES = 0.6, 0.15
 # How fast what is known of a subject's size and looks follows what is seen.
@@ -51,6 +57,12 @@ class Piece:
     scores: list[float] = field(default_factory=list)
     whole: list[bool] = field(default_factory=list)
     crops: Crops = field(default_factory=Crops)
+
+    def has_moved(self) -> bool:
+        """Whether its middle has been somewhere else lately, by more than a part of its size."""
+        boxes = np.stack(self.boxes[-_LATELY:])
+        middles = boxes[:, :2] + boxes[:, 2:] / 2
+        return bool((np.ptp(middles, axis=0) > _MOVED * self.size).any())
 
     def see(self, box: NDArray[np.float64], looks: Floats | None) -> None:
         """Takes its size and looks from a box that is its own."""
@@ -117,6 +129,8 @@ class Tracker:
     def __init__(self, rate: float) -> None:
         self._pieces: dict[int, Piece] = {}
         self._done: list[Piece] = []
+        # The last frames looked at.
+        self._looked: deque[int] = deque(maxlen=_JUST)
         # Norfair's objects are known by their address, so none may go before its piece is filed.
         self._known: dict[int, TrackedObject] = {}
         self._tracker = norfair.Tracker(
@@ -133,6 +147,7 @@ class Tracker:
         """Adds what was found in frame index `frame`, which is later than all before; returns the pieces that have a box of it to
         themselves."""
         here = self._taken_apart(found)
+        self._looked.append(frame)
         self._tracker.update([_detection(each) for each in here])
         live = {id(each): each for each in self._tracker.tracked_objects}
         for key in [key for key in self._known if key not in live]:
@@ -169,16 +184,28 @@ class Tracker:
             for at, (box, score, name) in enumerate(zip(boxes, found.scores, found.names, strict=True))
         ]
         known = [each for each in self._tracker.tracked_objects if not each.is_initializing]
-        if len(known) < 2 or not singles:
+        if not known or not singles:
             return singles
         pieces = [self._pieces[id(each)] for each in known]
         expected = np.stack([_centered(_ahead(each), piece) for each, piece in zip(known, pieces, strict=True)])
-        inside_of = self._inside(expected, pieces, singles, boxes, bool(found.shades))
+        unlike = _unlike(expected, pieces, singles)
+        inside_of = self._inside(expected, unlike, boxes, bool(found.shades))
+        sizes = np.stack([piece.size for piece in pieces])
+        gone = parted(inside_of, unlike, boxes, sizes, _FARTHEST)
+        just = [
+            len(piece.frames) >= _KNOWN
+            and piece.frames[-1] >= self._looked[0]
+            and near >= _FARTHEST
+            and piece.has_moved()
+            for piece, near in zip(pieces, unlike.min(axis=0), strict=True)
+        ]
+        gone |= jumped(inside_of, unlike, boxes, expected, _alike(pieces, singles), just, _FARTHEST)
         result: list[_Found] = []
         for at, single in enumerate(singles):
-            inside = [number for number, box in enumerate(inside_of) if box == at]
+            inside = [number for number, box in enumerate(inside_of) if box == at and number not in gone]
             if len(inside) < 2:
-                result.append(single)
+                taken = next((pieces[number] for number, box in gone.items() if box == at), None)
+                result.append(single if taken is None else replace(single, piece=taken))
                 continue
             inmates = [Inmate(expected[number], pieces[number].looks) for number in inside]
             shades = found.shades[at] if found.shades else None
@@ -193,21 +220,30 @@ class Tracker:
     def _inside(
         self,
         expected: NDArray[np.float64],
-        pieces: Sequence[Piece],
-        singles: Sequence[_Found],
+        unlike: NDArray[np.float64],
         boxes: NDArray[np.float64],
         by_pixels: bool,
     ) -> list[int]:
         """For each known subject the box that it is in, alone or with others; -1 for none."""
         held = covered(expected, boxes)
         own = iou_matrix(expected, boxes).argmax(axis=1)
-        nearest = _unlike(expected, pieces, singles).min(axis=0)
+        nearest = unlike.min(axis=0)
         result = []
         for number, at in enumerate(own.tolist()):
             # One that nothing looks like is probably hidden in what is near; pixels will tell.
             enough = _TOUCHES if by_pixels and nearest[number] > _FARTHEST else _HOLDS
             result.append(at if held[number, at] >= enough else -1)
         return result
+
+
+def _alike(pieces: Sequence[Piece], found: Sequence[_Found]) -> NDArray[np.float64]:
+    """(n, m) how alike each of n found and m pieces look, 0..1; 0 between different class names, 1 where nobody knows."""
+    alike = np.array([[float(each.name == piece.name) for piece in pieces] for each in found])
+    for at, each in enumerate(found):
+        for column, piece in enumerate(pieces):
+            if each.looks is not None and piece.looks is not None:
+                alike[at, column] *= float(each.looks @ piece.looks) / max(float(np.linalg.norm(piece.looks)), 1e-9)
+    return alike
 
 
 def _detection(found: _Found) -> norfair.Detection:

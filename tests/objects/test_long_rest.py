@@ -15,7 +15,8 @@ from benchmarks.objects.scores import tracking_scores
 from ml_backend.objects.background import cleared
 from ml_backend.objects.boxes import Track, iou
 from ml_backend.objects.finder import Scaled, find_tracks
-from ml_backend.objects.finishing import finish, linked
+from ml_backend.objects.finishing import finish
+from ml_backend.objects.linking import linked
 from ml_backend.objects.motion import MotionDetector
 from ml_backend.objects.tracker import Piece
 from ml_backend.video.timeline import read_timeline
