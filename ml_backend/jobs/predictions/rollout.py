@@ -97,12 +97,12 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
     task = context.studio.tasks.get(work.id, task_number)
     another = task.id in begin(work, [task])
     there = next((p for p in context.studio.predictions.of(task.id) if p.get("model_version") == version), None)
-    annotated = None
-    if there is not None and not another:
-        annotated = next(iter(annotated_tasks(work, task.id)), None)
-        if not _shows_others(work, task, annotated):
-            return f"task {task.id} has its prediction already"
-    annotated = annotated or next(iter(annotated_tasks(work, task.id)), None)
+    has_it = there is not None and not another
+    if has_it and individuals_of(work) is None:
+        return f"task {task.id} has its prediction already"
+    annotated = next(iter(annotated_tasks(work, task.id)), None)
+    if has_it and not _shows_others(work, task, annotated):
+        return f"task {task.id} has its prediction already"
     found = _predictor(work, version)(task, annotated)
     if found is None:
         if another:
@@ -116,10 +116,10 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         item = with_tracks(work, task, item)
         if embedding is not None:
             item = among(context.settings.data_dir, work.key, item, embedding)
-        if there is not None and not another:
+        if has_it and there is not None:
             context.studio.predictions.replace(there["id"], item)
             stored_predictions.save(context.settings.data_dir, work.key, item)
-        new = renew(work, task, item) if another else there is not None or push_one(work, item)
+        new = renew(work, task, item) if another else has_it or push_one(work, item)
     if registry.active_version(context.redis, project_key) != version:
         enqueue(context.redis, "predict", project_key, task_number)
     want_images(work, task.id)
