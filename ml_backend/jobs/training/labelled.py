@@ -142,6 +142,9 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str
     known = [said, shown, labels, repr(work.settings), backbone, MEANING]
     if who := [[each.task.id, control, cast.mark] for each in annotated for control, cast in each.casts.items()]:
         known.append(who)
+    # A version's predictions leave out what is less sure.
+    if least := [[q.from_name, q.score_threshold] for q in work.config.questions if q.score_threshold is not None]:
+        known.append(least)
     text = json.dumps(known)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -144,3 +144,15 @@ def test_one_is_not_kept_back_for_a_version_that_predicts_no_more(
         "cold-v2 is rolled out: on the 5 recordings it is worse, "
         "but cold-v1 cannot predict with the backbone, resolution, and roi that are set now."
     )
+
+
+def test_what_is_sure_enough_is_asked_for_anew_in_a_version_of_its_own(
+    context: JobContext, studio: Studio, clips: list[Clip]
+) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    train.within(context, KEY)
+    registry.activate(context.redis, KEY, "cold-v1")
+    assert studio.project is not None
+    studio.project["label_config"] = TWO.replace("<TimelineLabels ", '<TimelineLabels model_score_threshold="0.6" ')
+    assert "cold-v2 is rolled out" in train.within(context, KEY)
+    assert "cold-v3" not in train.within(context, KEY)
