@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 LIGHTHOUSE := tests/lighthouse/node_modules/.package-lock.json
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint docs audit bench lock browser chromium clean clean-demo
+.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint containers docs audit bench lock browser chromium clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -85,6 +85,9 @@ lint: .venv/stamp
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python requirements/audit.py
+
+containers: .venv/stamp ## The containers, built and run, with a Docker engine of its own where none answers (half an hour, 40 GB)
+	@tests/containers/run
 
 docs: .venv/stamp ## The documentation as a site, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -14,6 +14,7 @@ from ml_backend import __version__, logs
 from ml_backend.commands.backbones import app as backbones
 from ml_backend.commands.backend import Url, backend
 from ml_backend.commands.bouts import bouts
+from ml_backend.commands.compose import app as compose
 from ml_backend.commands.export import export
 from ml_backend.commands.import_boxes import import_boxes
 from ml_backend.commands.import_labels import import_labels
@@ -212,6 +213,7 @@ app.command(name="import-labels")(import_labels)
 app.command(name="pseudo-label")(pseudo_label)
 app.add_typer(custom, name="custom")
 app.add_typer(backbones, name="backbones")
+app.add_typer(compose, name="compose", hidden=True)
 
 
 @app.command()

@@ -74,6 +74,7 @@ class Settings:
 
         Raises SettingsError when LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY is missing or a value has the wrong form.
         """
+        environment = with_folder(environment)
         check_certificates(environment)
         name = _name_of(environment, "LABEL_STUDIO_URL")
         url = label_studio_address(environment.get(name, ""))
@@ -134,6 +135,21 @@ class Settings:
         )
 
 
+def with_folder(environment: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """`environment`, and what it does not set from the files in SETTINGS_DIR, each of which is called like a variable.
+
+    Raises SettingsError when a file cannot be read.
+    """
+    folder = environment.get("SETTINGS_DIR")
+    if not folder:
+        return environment
+    names = [
+        name for name in (each.upper() for each in Settings.__dataclass_fields__) if not _is_set(environment, name)
+    ]
+    found = {name: path for name in names if (path := Path(folder).expanduser() / name).is_file()}
+    return {**environment, **{name: _text_of(path, f"SETTINGS_DIR has {path}") for name, path in found.items()}}
+
+
 def label_studio_address(text: str) -> str | None:
     """The address of Label Studio itself, of one of its pages too, without a slash at its end; None for another text."""
     text = text.strip()
@@ -157,6 +173,7 @@ def own_address(environment: Mapping[str, str] = os.environ) -> str:
 
 def notes(environment: Mapping[str, str] = os.environ) -> list[str]:
     """One sentence for each variable that was read by another name or otherwise than it was written, or was not read."""
+    environment = with_folder(environment)
     told = []
     for name, alias in _ALIASES.items():
         if (taken := _name_of(environment, name)) != name:
@@ -203,15 +220,20 @@ def secret(environment: Mapping[str, str], name: str) -> str | None:
         return value
     if value is not None:
         raise SettingsError(f"Both {name} and {name}_FILE are set.", "Set only one of them.")
+    return _text_of(Path(file).expanduser(), f"{name}_FILE names {file}")
+
+
+def _text_of(path: Path, named: str) -> str:
+    """What stands in a file; `named`: how the SettingsError begins that is raised when nothing does."""
     try:
-        value = Path(file).expanduser().read_text(encoding="utf-8").strip()
+        value = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise SettingsError(
-            f"{name}_FILE names {file}, which cannot be read ({reason}).", "Correct the path or the file's permissions."
+            f"{named}, which cannot be read ({reason}).", "Correct the path or the file's permissions."
         ) from error
     if not value:
-        raise SettingsError(f"{name}_FILE names {file}, which is empty.", "Write the value into it.")
+        raise SettingsError(f"{named}, which is empty.", "Write the value into it.")
     return value
 
 

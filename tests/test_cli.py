@@ -67,8 +67,8 @@ def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command, f"{name} {below}".strip())
 
 
-# These run until they are stopped, or have a switch of their own for it (`demo --check`).
-RUNNING = ("serve", "web", "worker", "run-worker", "demo")
+# These run until they are stopped, have a switch of their own for it (`demo --check`), or are for the compose file alone.
+RUNNING = ("serve", "web", "worker", "run-worker", "demo", "compose settings", "compose project")
 TOLD = {name: each for name, each in commands(typer.main.get_command(app)) if name not in RUNNING}
 
 

@@ -215,6 +215,40 @@ class TestSecretsInFiles:
             Settings.from_environment({**NEEDED, "REDIS_URL_FILE": str(tmp_path / "secret")})
 
 
+class TestSettingsInAFolder:
+    """A file each, called like the variable, as a volume of secrets is mounted."""
+
+    def test_what_the_environment_does_not_set_is_read_there(self, tmp_path: Path) -> None:
+        (tmp_path / "LABEL_STUDIO_API_KEY").write_text("from-the-folder\n")
+        (tmp_path / "WORKERS").write_text("3")
+        (tmp_path / "PORT").write_text("9999")
+        given = {
+            "SETTINGS_DIR": str(tmp_path),
+            "LABEL_STUDIO_URL": NEEDED["LABEL_STUDIO_URL"],
+            "PORT": "9091",
+            "WORKERS": "",
+        }
+        settings = Settings.from_environment(given)
+        assert settings.label_studio_api_key == "from-the-folder"
+        assert (settings.workers, settings.port) == (3, 9091)
+
+    def test_a_secret_in_a_file_of_its_own_counts_more(self, tmp_path: Path) -> None:
+        (tmp_path / "LABEL_STUDIO_API_KEY").write_text("from-the-folder")
+        (tmp_path / "own").write_text("from-its-own-file")
+        given = {**NEEDED, "SETTINGS_DIR": str(tmp_path), "LABEL_STUDIO_API_KEY_FILE": str(tmp_path / "own")}
+        del given["LABEL_STUDIO_API_KEY"]
+        assert Settings.from_environment(given).label_studio_api_key == "from-its-own-file"
+
+    def test_a_folder_that_is_not_there_yet_holds_nothing(self, tmp_path: Path) -> None:
+        given = {**NEEDED, "SETTINGS_DIR": str(tmp_path / "none")}
+        assert Settings.from_environment(given) == Settings.from_environment(NEEDED)
+
+    def test_a_file_without_anything_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "REDIS_URL").touch()
+        with pytest.raises(SettingsError, match=r"SETTINGS_DIR has .*REDIS_URL, which is empty"):
+            Settings.from_environment({**NEEDED, "SETTINGS_DIR": str(tmp_path)})
+
+
 class TestExtraParams:
     @pytest.mark.parametrize("nothing", [None, "", {}])
     def test_without_any_the_defaults_apply(self, nothing: object) -> None:

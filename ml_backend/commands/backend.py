@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from ml_backend.projects import job_requests, label_report, model_versions, regi
 from ml_backend.projects.model_versions import CardInLine, VersionSummary
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
-from ml_backend.settings import Settings, secret
+from ml_backend.settings import Settings, secret, with_folder
 
 Url = Annotated[
     str | None,
@@ -189,7 +188,8 @@ class There:
 
     def call(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
         """The JSON object of an answer. Raises SettingsError, with the backend's own words when it refuses."""
-        user, password = os.environ.get("BASIC_AUTH_USER"), secret(os.environ, "BASIC_AUTH_PASS")
+        environment = with_folder()
+        user, password = environment.get("BASIC_AUTH_USER"), secret(environment, "BASIC_AUTH_PASS")
         # As text, requests would send Latin-1, which not every password is.
         login = HTTPBasicAuth(user.encode(), password.encode()) if user and password else None
         try:

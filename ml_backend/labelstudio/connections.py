@@ -52,6 +52,13 @@ class Backends:
         """Those of a project, the oldest first, after Label Studio has called each of them."""
         return _connections(self._session.json("GET", "/api/ml/", {"project": project}))
 
+    def connect(self, project: int, url: str, title: str, user: str, password: str) -> int:
+        """Connects a project to an ML backend that asks for a login, after Label Studio has called it; returns its number."""
+        login = {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+        return int(
+            self._session.json("POST", "/api/ml/", body={"project": project, "url": url, "title": title, **login})["id"]
+        )
+
     def beside_versions(self, project: int) -> tuple[dict[str, int], list[Connection]]:
         """Number of stored predictions of each model version, and the ML backends of a project, the oldest first, of which
         none is called for this."""

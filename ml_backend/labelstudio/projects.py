@@ -65,6 +65,12 @@ class Projects:
                 "The number is part of the project's URL: /projects/NUMBER.",
             ) from error
 
+    def create(self, title: str, label_config: str) -> int:
+        """Makes a project; returns its number."""
+        return int(
+            self._session.json("POST", "/api/projects/", body={"title": title, "label_config": label_config})["id"]
+        )
+
     def pin(self, project: int, version: str) -> None:
         """Makes the label stream show this version; it must have predictions already."""
         self._session.json("PATCH", f"/api/projects/{project}/", body={"model_version": version})
