@@ -47,6 +47,16 @@ class TestImage:
         program = "id -u; for name in cc gcc g++ clang make ld; do command -v $name; done; true"
         assert docker("run", "--rm", image, "sh", "-c", program).split() == ["10001"]
 
+    def test_every_module_of_ours_finds_what_it_imports(self, image: str) -> None:
+        program = (
+            "import importlib, pkgutil, ml_backend, sampling\n"
+            "for package in (ml_backend, sampling):\n"
+            "    for each in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+            "        importlib.import_module(each.name)\n"
+            "import torchvision, openvino, scipy.stats, pandas, pyarrow.parquet, sympy, networkx\n"
+        )
+        docker("run", "--rm", "--read-only", "--tmpfs=/tmp", image, "python", "-c", program)
+
     def test_a_change_of_our_code_is_a_layer_of_a_few_megabytes(self, image: str, say: Say, tmp_path: Path) -> None:
         for name in ("ml_backend", "sampling", "requirements"):
             shutil.copytree(ROOT / name, tmp_path / name)
