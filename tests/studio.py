@@ -41,6 +41,8 @@ class Studio(Flask):
         self.predictions: list[dict[str, Any]] = []
         self.made = 0
         self.webhooks: list[dict[str, Any]] = []
+        # As it does for a host name without a dot.
+        self.refuses_webhooks = False
         # Its ML backends, and what GET /versions is answered at an address; nobody answers at others.
         self.backends: list[dict[str, Any]] = []
         self.answering: dict[str, Callable[[], list[str] | int]] = {}
@@ -174,6 +176,9 @@ class Studio(Flask):
         if request.method == "GET":
             project = request.args.get("project", type=int)
             return jsonify([hook for hook in self.webhooks if project in (None, hook.get("project", 7))])
+        if self.refuses_webhooks:
+            problem = {"detail": "Validation error", "validation_errors": {"url": ["Enter a valid URL."]}}
+            return jsonify(problem), 400
         return jsonify(self.add_webhook(request.get_json())), 201
 
     def add_webhook(self, said: dict[str, Any]) -> dict[str, Any]:

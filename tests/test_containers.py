@@ -136,7 +136,7 @@ def test_label_studio_reads_what_was_made_for_it_and_reaches_the_backend(compose
     assert service["environment"].items() >= REACH_LOCAL_BACKEND.items()
     assert service["environment"]["LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK"] == "true"
     assert urlsplit(STUDIO).netloc == "label-studio:8080"
-    assert urlsplit(BACKEND).hostname in web["networks"]["default"]["aliases"]
+    assert web["networks"]["default"]["aliases"] == ["ml-backend", urlsplit(BACKEND).hostname]
     assert urlsplit(BACKEND).port == 9090
     waits = {"label-studio": {"condition": "service_healthy"}, "web": {"condition": "service_healthy"}}
     assert compose["services"]["first-project"]["depends_on"] == waits

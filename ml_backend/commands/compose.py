@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What docker-compose.yml runs once at every start.")
 
 STUDIO = "http://label-studio:8080"
-BACKEND = "http://ml-backend:9090"
+# Label Studio has no webhooks for host names without a dot.
+BACKEND = "http://ml-backend.coldblitz:9090"
 USER = "admin@example.com"
 # What Label Studio's own image reads before it starts.
 STUDIO_ENVIRONMENT = "label-studio.env"

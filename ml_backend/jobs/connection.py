@@ -12,7 +12,7 @@ from typing import Literal
 
 from redis import Redis
 
-from ml_backend.errors import Gone, LabelStudioError
+from ml_backend.errors import Gone, LabelStudioError, LabelStudioRefused, LabelStudioUnreachable
 from ml_backend.jobs.context import JobContext
 from ml_backend.labelstudio.connections import Connection
 from ml_backend.labelstudio.projects import Project
@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 _UNSURE_SECONDS = 60
 _MOST_FORMER = 5
 _NO_ENTRY = "Project {} is not connected to this backend in Label Studio."
+_NO_WEBHOOK = (
+    "Label Studio cannot send annotations to {}, since it accepts only host names with a dot, localhost, and IP addresses for a webhook. "
+    "Until you connect the model at such an address, annotations are noticed every five minutes."
+)
 _CONNECT = "To use it, connect it in Label Studio: project, Settings, Model, Connect Model."
 
 
@@ -165,10 +169,23 @@ def mend_webhook(context: JobContext, key: str, project: int) -> None:
     hooks = context.studio.webhooks.all(project)
     ours = next((hook for hook in hooks if _address(hook) == url), None)
     if ours is None:
-        context.studio.webhooks.save(project, url, headers, None)
+        _make_webhook(context, key, project, url, headers)
     elif headers and any((ours.get("headers") or {}).get(name) != value for name, value in headers.items()):
         context.studio.webhooks.save(project, url, {**(ours.get("headers") or {}), **headers}, ours["id"])
     _remove(context, hooks, {_hook(former) for former in link.former})
+
+
+def _make_webhook(context: JobContext, key: str, project: int, url: str, headers: Mapping[str, str]) -> None:
+    """Label Studio takes an address for a model that it refuses for a webhook: the rest of the work goes on without events."""
+    told = []
+    try:
+        context.studio.webhooks.save(project, url, headers, None)
+    except (LabelStudioUnreachable, LabelStudioRefused):
+        raise
+    except LabelStudioError as error:
+        log.warning("There is no webhook for project %s: %s", key, error.message)
+        told = [_NO_WEBHOOK.format(url.removesuffix("/webhook"))]
+    registry.set_problems(context.redis, key, "webhook", told)
 
 
 def remove_webhooks(context: JobContext, key: str, project: int) -> None:

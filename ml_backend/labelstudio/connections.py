@@ -101,14 +101,13 @@ class Webhooks:
     def save(self, project: int, url: str, headers: Mapping[str, str], number: int | None) -> None:
         """Creates the project's webhook, or gives an existing one (`number`) its headers."""
         body = {
-            "url": url,
             "headers": dict(headers),
             "send_payload": True,
             "send_for_all_actions": True,
             "is_active": True,
         }
         if number is None:
-            self._session.json("POST", "/api/webhooks/", body={**body, "project": project})
+            self._session.json("POST", "/api/webhooks/", body={**body, "url": url, "project": project})
         else:
             self._session.json("PATCH", f"/api/webhooks/{number}/", body=body)
 

@@ -53,6 +53,7 @@ ProblemSource = Literal[
     "tracks",
     "unknown labels",
     "videos",
+    "webhook",
     "weights",
 ]
 

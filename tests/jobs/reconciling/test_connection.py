@@ -256,6 +256,19 @@ class TestTheAddress:
         assert hook["send_payload"]
         assert hook["send_for_all_actions"]
 
+    def test_one_that_label_studio_refuses_is_told_and_the_rest_of_the_work_goes_on(
+        self, context: JobContext, studio: Studio, redis: Redis
+    ) -> None:
+        studio.webhooks.clear()
+        studio.refuses_webhooks = True
+        assert reconcile.within(context, KEY) is not None
+        [told] = [text for text in registry.problems(redis)[KEY] if "cannot send annotations" in text]
+        assert BACKEND in told
+        studio.refuses_webhooks = False
+        reconcile.within(context, KEY)
+        assert hooks(studio) == [f"{BACKEND}/webhook"]
+        assert not any("cannot send annotations" in text for text in registry.problems(redis).get(KEY, ()))
+
     def test_one_that_is_there_is_left_alone(self, context: JobContext, studio: Studio) -> None:
         before = [dict(hook) for hook in studio.webhooks]
         reconcile.within(context, KEY)
