@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,7 +18,9 @@ from ml_backend.wording import counted
 
 if TYPE_CHECKING:
     from ml_backend.importing.import_boxes import Outcome
+    from ml_backend.importing.import_labels import Outcome as LabelOutcome
 
+_Kind = TypeVar("_Kind", "Outcome", "LabelOutcome")
 _LONGEST = 100
 _STYLES = {"imported": "green", "present": "dim", "unmatched": "yellow", "refused": "red"}
 
@@ -67,7 +69,7 @@ def import_boxes(
     with progress_bars(as_json) as progress:
         row = progress.add_task("reading boxes", total=1)
         outcomes = run(work, files, how, lambda share: progress.update(row, completed=share))
-    _tell(outcomes, version, as_json)
+    tell_imported(outcomes, version, _said, as_json)
     raise SystemExit(0 if all(each.state in ("imported", "present") for each in outcomes) else 1)
 
 
@@ -97,18 +99,20 @@ def meanings(given: Sequence[str], option: str, noun: str) -> dict[str, str]:
     return found
 
 
-def _tell(outcomes: Sequence[Outcome], version: str | None, as_json: bool) -> None:
+def _said(outcome: Outcome) -> str:
+    said = f"{counted(outcome.tracks, 'track')}, {counted(outcome.key_frames, 'key frame')}"
+    return said + (f"; left out since nothing shows them: {outcome.left_out} boxes" if outcome.left_out else "")
+
+
+def tell_imported(outcomes: Sequence[_Kind], version: str | None, said: Callable[[_Kind], str], as_json: bool) -> None:
+    """Prints what became of each video; `said`: what one that was imported has got."""
     console = terminal()
     if as_json:
         console.print_json(json.dumps({"version": version, "videos": [asdict(each) for each in outcomes]}))
         return
     for each in outcomes:
-        if each.state == "imported":
-            said = f"{each.video}: task {each.task}, {counted(each.tracks, 'track')}, {counted(each.key_frames, 'key frame')}"
-            said += f"; left out since nothing shows them: {each.left_out} boxes" if each.left_out else ""
-        else:
-            said = f"{each.video}: {each.message}"
-        console.print(f"{each.state:<10}{said}", style=_STYLES[each.state], soft_wrap=True)
+        what = f"task {each.task}, {said(each)}" if each.state == "imported" else each.message
+        console.print(f"{each.state:<10}{each.video}: {what}", style=_STYLES[each.state], soft_wrap=True)
     as_what = f"as predictions of {version}" if version else "as annotations"
     done = sum(each.state == "imported" for each in outcomes)
     console.print(f"{counted(done, 'video')} {as_what}", soft_wrap=True)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_backend.commands.import_boxes import meanings, version_name
-from ml_backend.commands.terminal import progress_bars, terminal
+from ml_backend.commands.import_boxes import meanings, tell_imported, version_name
+from ml_backend.commands.terminal import progress_bars
 from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
 from ml_backend.wording import counted
 
 if TYPE_CHECKING:
     from ml_backend.importing.import_labels import Outcome
-
-_STYLES = {"imported": "green", "present": "dim", "unmatched": "yellow", "refused": "red"}
 
 
 def import_labels(
@@ -85,22 +80,12 @@ def import_labels(
     with progress_bars(as_json) as progress:
         row = progress.add_task("reading labels", total=1)
         outcomes = run(work, files, how, lambda share: progress.update(row, completed=share))
-    _tell(outcomes, version, as_json)
+    tell_imported(outcomes, version, _said, as_json)
     raise SystemExit(0 if all(each.state in ("imported", "present") for each in outcomes) else 1)
 
 
-def _tell(outcomes: Sequence[Outcome], version: str | None, as_json: bool) -> None:
-    console = terminal()
-    if as_json:
-        console.print_json(json.dumps({"version": version, "videos": [asdict(each) for each in outcomes]}))
-        return
-    for each in outcomes:
-        if each.state == "imported":
-            said = f"{each.video}: task {each.task}, {counted(each.events, 'event')}"
-            said += f"; left out since Label Studio shows no frame of them: {each.left_out}" if each.left_out else ""
-        else:
-            said = f"{each.video}: {each.message}"
-        console.print(f"{each.state:<10}{said}", style=_STYLES[each.state], soft_wrap=True)
-    as_what = f"as predictions of {version}" if version else "as annotations"
-    done = sum(each.state == "imported" for each in outcomes)
-    console.print(f"{counted(done, 'video')} {as_what}", soft_wrap=True)
+def _said(outcome: Outcome) -> str:
+    said = counted(outcome.events, "event")
+    return said + (
+        f"; left out since Label Studio shows no frame of them: {outcome.left_out}" if outcome.left_out else ""
+    )
