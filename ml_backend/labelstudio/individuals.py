@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -56,6 +56,15 @@ class Individual:
         """What the remark of its regions says."""
         return f"who: {self.name}"
 
+    def names(self) -> tuple[str, ...]:
+        return self.name, _name(self.number, None)
+
+    def numbers(self) -> tuple[str, ...]:
+        return (str(self.number),)
+
+    def labels(self) -> tuple[str, ...]:
+        return (self.label,) if self.label else ()
+
     @cached_property
     def frames(self) -> NDArray[np.int64]:
         """(k,) the Label Studio frames in which it is in the picture, ascending."""
@@ -99,7 +108,7 @@ class Cast:
         """Whom a region of the timeline is about; None where nobody can tell.
 
         A parent among the tracks says it, and so does a remark; of a predicted region, whichever of them is not as it was predicted,
-        else whom it was predicted for. Else it is the only one who is in the picture.
+        else whom it was predicted for. Else it is the only one who is in the picture, unless a person names somebody else.
         """
         ours = RegionId.parse(region.id)
         drawn = self._numbered(ours.whose) if ours is not None and ours.whose is not None else None
@@ -109,6 +118,8 @@ class Cast:
             return (changed or said)[0]
         if drawn is not None:
             return drawn
+        if ours is None and _WHO.search(region.remark):
+            return None
         there = [each for each in self.individuals if _meets(each, region)]
         return there[0] if len(there) == 1 else None
 
@@ -148,17 +159,13 @@ class Cast:
         return next((each for text in said or [remark] if (each := self._called(text)) is not None), None)
 
     def _called(self, text: str) -> Individual | None:
-        """By its name, its number, or its label where nobody else has the same; however it is written."""
-        plain = _plain(text)
-        if not plain:
-            return None
-        labels = Counter(_plain(each.label or "") for each in self.individuals)
-        for each in self.individuals:
-            label = _plain(each.label or "")
-            if plain in (_plain(each.name), f"{_NAMELESS}{each.number}", str(each.number)):
-                return each
-            if label and plain == label and labels[label] == 1:
-                return each
+        """By its name, its number, or its label where nobody else has the same; however it is written, if not as it stands."""
+        for form in (_spoken, _plain):
+            said = form(text)
+            for names in (Individual.names, Individual.numbers, Individual.labels):
+                found = [each for each in self.individuals if said and said in map(form, names(each))]
+                if len(found) == 1:
+                    return found[0]
         return None
 
 
@@ -181,8 +188,12 @@ def below_tracks(items: Iterable[ResultItem], tracks: Mapping[int, ResultItem]) 
     return found
 
 
+def _spoken(text: str) -> str:
+    return re.sub(r"[\s_-]+", "-", unicodedata.normalize("NFKC", text).casefold().strip())
+
+
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w]|_", "", text.casefold())
+    return re.sub(r"[^\w]|_", "", _spoken(text))
 
 
 def _meets(individual: Individual, region: Region) -> bool:
@@ -190,9 +201,10 @@ def _meets(individual: Individual, region: Region) -> bool:
     return at < len(individual.frames) and int(individual.frames[at]) <= region.end
 
 
-def named_apart(tracks: Sequence[tuple[int | None, Track]]) -> list[tuple[int, Track]]:
-    """Each track with its number; those without one, which people drew, get the next that are free, in their order."""
-    highest = max((number for number, _ in tracks if number is not None), default=0)
+def named_apart(tracks: Sequence[tuple[int | None, Track]], highest: int = 0) -> list[tuple[int, Track]]:
+    """Each track with its number; those without one, which people drew, get the next that are free, in their order. `highest`: up to
+    which numbers are not free, since a found track has or had them."""
+    highest = max([highest, *(number for number, _ in tracks if number is not None)])
     found = []
     for number, track in tracks:
         if number is None:

@@ -22,7 +22,7 @@ QUESTION = parse_label_config(
 
 def individual(number: int, *spans: tuple[int, int], label: str | None = None, region: str | None = None) -> Individual:
     """In the picture from one frame to another, several times."""
-    keys = [(at, 10.0 * number, 10.0, 5.0, 5.0, 0.0, at == start) for start, end in spans for at in (start, end)]
+    keys = [(at, 10.0 * (number % 10), 10.0, 5.0, 5.0, 0.0, at == start) for start, end in spans for at in (start, end)]
     return Individual(number, Track.placed(region or f"coldblitz-track-{number}", keys), 200, 2.0, label)
 
 
@@ -87,6 +87,32 @@ def test_without_a_word_it_is_the_only_one_who_is_there() -> None:
     assert whose(160, 170) == 3
     assert whose(40, 60) is None
     assert whose(85, 88) == 1
+
+
+def test_who_is_named_and_not_there_is_not_taken_for_the_only_one_who_is() -> None:
+    assert whose(10, 40, remark="who: mouse-9") is None
+    assert whose(10, 40, remark="looks tired") == 1
+    # What was predicted for a track that a person has replaced says nothing about who is there now.
+    assert whose(10, 40, name="cold-v1-3_10_40_of9", remark="who: mouse-9") == 1
+
+
+def test_a_name_counts_more_than_a_label_that_is_written_like_it() -> None:
+    cast = Cast.of([individual(1, (1, 100), label="mouse-2"), individual(2, (1, 100), label="mouse")])
+    assert whose(5, 9, cast=cast, remark="who: mouse-2") == 2
+    assert whose(5, 9, "cold-v1-3_5_9_of2", "coldblitz-track-2", "who: mouse-2", cast=cast) == 2
+    assert whose(5, 9, cast=cast, remark="who: mouse-2-1") == 1
+    numbered = Cast.of([individual(1, (1, 100), label="2"), individual(2, (1, 100)), individual(21, (1, 100))])
+    assert whose(5, 9, cast=numbered, remark="who: 2") == 2
+    assert whose(5, 9, cast=numbered, remark="who: 2-1") == 1
+    assert whose(5, 9, cast=numbered, remark="who: 21") == 21
+
+
+def test_labels_may_be_any_signs() -> None:
+    cast = Cast.of([individual(1, (1, 100), label="♀"), individual(2, (1, 100), label="Mäuschen “rot”")])
+    assert whose(5, 9, cast=cast, remark="who: ♀") == 1
+    assert whose(5, 9, cast=cast, remark="who: ♀-1") == 1
+    # As a keyboard composes it, and without the quotes.
+    assert whose(5, 9, cast=cast, remark="who: ma\u0308uschen rot-2") == 2
 
 
 def test_nobody_is_there_at_all() -> None:

@@ -73,7 +73,7 @@ def cast_of(work: ProjectWork, task: Task, annotations: Iterable[Mapping[str, An
     last = length[0] if length is not None else _last(track for _, track in every)
     return Cast.of(
         _individual(number, track, last, aspect, also.get(track.id, ()), shown=number in known)
-        for number, track in named_apart(every)
+        for number, track in named_apart(every, max([stored.highest, *known]))
     )
 
 

@@ -195,6 +195,21 @@ def test_a_gap_says_nothing_of_who_is_away(each: JobContext, studio: Studio, fil
     assert (labels.values[film.frames :] == NO).all()
 
 
+def test_a_track_that_a_person_draws_is_not_taken_for_the_found_one_that_they_deleted(
+    each: JobContext, studio: Studio, films: list[FilmedActs]
+) -> None:
+    first, second = box_items(stored(films[0]))
+    submit(studio, 1, [first, {**second, "id": "drawn", "origin": "manual"}])
+    [annotated] = annotated_tasks(open_project(each, KEY))
+    cast = annotated.cast(open_project(each, KEY).question)
+    assert cast is not None
+    # In the prediction the second one is still there, and is no parent of what the drawn one does.
+    assert [(who.name, who.track.id, who.shown) for who in cast.individuals] == [
+        ("mouse-1", "coldblitz-track-1", True),
+        ("mouse-3", "drawn", False),
+    ]
+
+
 def test_what_is_nobodys_teaches_nothing_and_is_told_once(
     each: JobContext, studio: Studio, films: list[FilmedActs]
 ) -> None:
