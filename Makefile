@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 LIGHTHOUSE := tests/lighthouse/node_modules/.package-lock.json
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint containers docs audit bench lock browser chromium clean clean-demo
+.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint containers docs audit bench gpu-check lock browser chromium clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -98,6 +98,9 @@ audit: .venv/stamp ## Known vulnerabilities of what the locks pin, from the OSV 
 bench: .venv/stamp ## All benchmarks; DATA=folder for other labelled videos
 	@for module in $$(ls benchmarks/*/__main__.py | sed 's|^benchmarks/||; s|/__main__\.py$$||'); do \
 		echo "== benchmarks.$$module"; $(BIN)/python -m benchmarks.$$module $(if $(DATA),--data "$(DATA)"); done
+
+gpu-check: .venv/stamp ## What a GPU does for us, in 8 minutes, as one JSON; DEVICE=cpu, SECONDS=60 to try it elsewhere
+	@$(BIN)/python -m benchmarks.gpu $(if $(DEVICE),--device "$(DEVICE)") $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(DATA),--data "$(DATA)")
 
 lock: .venv/stamp ## Write the lock files anew
 	@UV=$(UV) requirements/lock

@@ -17,7 +17,8 @@ import torch
 from benchmarks.measured import machine, write_into
 from benchmarks.throughput import footage
 from benchmarks.throughput.accuracy import loss_points, short_events_found, truths
-from benchmarks.throughput.loops import aigva_loop, at_its_best, inference_limit, plain_loop
+from benchmarks.throughput.limits import inference_limit
+from benchmarks.throughput.loops import aigva_loop, at_its_best, plain_loop
 from benchmarks.throughput.measuring import Clip, Report, peak, retraining, speed, suggestion
 from benchmarks.throughput.submitting import submit_to_timelines
 from benchmarks.throughput.table import table

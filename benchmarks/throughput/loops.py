@@ -1,4 +1,4 @@
-"""What our pipeline is compared with: the dissertation's loops re-created with today's libraries, and the two limits."""
+"""What our pipeline is compared with: the dissertation's loops re-created with today's libraries."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import av
 import cv2
 import imagehash
 import numpy as np
 import torch
-from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 from torchvision import models, transforms
-
-from ml_backend.features.backbones import Backbone
-from ml_backend.video.view import PICTURE
 
 _PLAIN_SIDE = 128
 _PLAIN_BATCH = 32
@@ -100,27 +95,6 @@ def plain_loop() -> Loop:
         return done / (time.perf_counter() - began)
 
     return run
-
-
-def decode_limit(path: Path) -> float:
-    """Frames a second of decoding on all cores and scaling every frame to the network's RGB square with one scaler."""
-    scaler = VideoReformatter()
-    began, done = time.perf_counter(), 0
-    with av.open(str(path)) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        for frame in container.decode(video=0):
-            scaler.reformat(frame, PICTURE, PICTURE, "rgb24", interpolation=Interpolation.FAST_BILINEAR).to_ndarray()
-            done += 1
-    return done / (time.perf_counter() - began)
-
-
-def inference_limit(backbone: Backbone) -> float:
-    """Pictures a second of the network alone, with the threads it gets in the pipeline."""
-    pictures = np.random.default_rng(0).integers(0, 255, (8 * backbone.batch, PICTURE, PICTURE, 3), dtype=np.uint8)
-    backbone.embed(pictures)
-    began = time.perf_counter()
-    backbone.embed(pictures)
-    return len(pictures) / (time.perf_counter() - began)
 
 
 def seek_and_hash(path: Path, seconds: float) -> tuple[float, float]:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.throughput.accuracy import Truth, labelled
-from benchmarks.throughput.loops import Loop, decode_limit, seek_and_hash
+from benchmarks.throughput.limits import decode_limit
+from benchmarks.throughput.loops import Loop, seek_and_hash
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.features.embedding import video_features
