@@ -120,8 +120,10 @@ class Sampling:
 
     def finish(self) -> Samples:
         self._hash()
-        sharp, bright, entropy = np.array(self._figures, np.float32).T.copy()
-        return Samples(np.array(self._frames, np.int64), np.concatenate(self._hashes), sharp, bright, entropy)
+        # None at all of a view that shows one moment, where time stamps are damaged.
+        sharp, bright, entropy = np.array(self._figures, np.float32).reshape(-1, 3).T.copy()
+        hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
+        return Samples(np.array(self._frames, np.int64), hashes, sharp, bright, entropy)
 
     def _hash(self) -> None:
         if self._inputs:

@@ -18,7 +18,7 @@ from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.submitted_tracks import submitted_tracks
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.labelstudio.tracks import checksum
-from ml_backend.projects import detector_versions, reconcile_state
+from ml_backend.projects import detector_versions, reconcile_state, registry
 from ml_backend.projects.detector_versions import DetectorCard, DetectorReport
 from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import counted
@@ -156,6 +156,9 @@ def queue_detector(work: ProjectWork) -> str | None:
     redis, now = work.context.redis, None
     if is_trained(work.settings.detector) and work.config.tracks:
         now = [work.settings.detector, *labels_of(work)]
+    else:
+        # What a training had to say, also one that was still running when another detector was chosen.
+        registry.set_problems(redis, work.key, "detector training", [])
     if reconcile_state.get(redis, work.key, "detector") == now:
         return None
     reconcile_state.put(redis, work.key, "detector", now)

@@ -21,6 +21,7 @@ from ml_backend.features.backbones import Backbone
 from ml_backend.features.embedding import video_features
 from ml_backend.features.hashing import (
     HASH_INPUT,
+    Sampling,
     hash_input,
     phash,
     sampled_frames,
@@ -156,3 +157,8 @@ def test_what_embedding_kept_is_thinned_to_what_is_asked(
     for name in ("sharpness", "brightness", "entropy"):
         np.testing.assert_array_equal(getattr(some, name), getattr(every, name)[where])
     assert stored_samples(features, 5) is None
+
+
+def test_of_a_view_that_shows_no_frame_that_is_due_there_are_no_samples() -> None:
+    found = Sampling(np.array([1])).finish()
+    assert [len(each) for each in vars(found).values() if each is not None] == [0] * 5

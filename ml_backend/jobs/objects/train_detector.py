@@ -195,8 +195,11 @@ def _lessons(
     if len(labels_of(work)) < 2 or len([each for each in labels if each in asked]) * 2 < objects:
         asked = labels_of(work) if len(labels_of(work)) == 1 else (UNNAMED,)
     classes = {label: at for at, label in enumerate(asked, start=1)}
-    apart = held_out(every, newest)
     videos = read_videos(work, every, classes if len(classes) > 1 else {}, told)
+    apart = held_out(every, newest)
+    if not any(each.of.task.id in apart and each.boxes for each in videos):
+        # A video that cannot be had would be chosen again and again, and nothing be judged by it.
+        apart = held_out([each.of for each in videos], newest)
     taught = [each for each in videos if each.of.task.id not in apart]
     held = [each for each in videos if each.of.task.id in apart and each.boxes]
     if not held or not any(each.boxes for each in taught):

@@ -201,6 +201,10 @@ def test_a_worse_one_is_kept_out_of_use_and_told_in_a_sentence(
     assert "motion finds what moves" in sentence(context)
     # It is not made again from the same boxes.
     assert train_detector.within(context, KEY) == "detector-v1 knows these boxes already"
+    # Once another detector is chosen, nothing is to be done about it any more.
+    ask(context.redis, studio, BALL, detector="motion")
+    reconcile.within(context, KEY)
+    assert not any("detector-v1" in each for each in problems(context))
 
 
 def test_another_label_or_base_has_it_trained_anew_and_old_weights_go(
@@ -266,6 +270,25 @@ def test_boxes_that_say_nothing_are_told_and_the_others_are_learned_from(
     [card] = cards(context)
     assert 1 not in (*card.trained_on, *card.held_out)
     assert any("task 1: all of its boxes are outside the picture" in each for each in problems(context))
+
+
+def test_a_video_that_says_nothing_is_not_what_the_detector_is_judged_by(
+    context: JobContext, studio: Studio, films: dict[int, StillFilm], quick: None, figures: Callable[..., None]
+) -> None:
+    figures(0.5, 0.5)
+    ask(context.redis, studio, BALL, detector="train")
+    submit_all(studio, films, (1, 2, 3, 4, 5))
+    train_detector.within(context, KEY)
+    [first] = cards(context)
+    detector_versions.drop(context.settings.data_dir, KEY, first)
+    (context.settings.data_dir / "projects" / KEY / "detectors" / first.name / "card.json").unlink()
+    assert cards(context) == []
+    [judging] = first.held_out
+    submit(studio, judging, films[judging].item("ball", "ball", x=130.0))
+    train_detector.within(context, KEY)
+    [card] = cards(context)
+    assert card.held_out
+    assert judging not in card.held_out
 
 
 def test_a_single_drawn_box_counts_at_its_frame_alone_and_judges_nothing(
