@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,11 @@ def write_events(
         progress(0.0)
     if not found:
         raise _nothing()
+    if not kind.endings:
+        # One folder holds all of the videos, each under a name of its own.
+        found = [
+            (task, replace(video, names=(name,))) for (task, video), name in zip(found, _alone(found), strict=True)
+        ]
     videos = [video for _, video in found]
     skipped += kind.lost(videos)
     files = _named(found, kind) if kind.each else {}
@@ -248,6 +253,17 @@ def _named(found: Sequence[tuple[Task, VideoEvents]], kind: Format) -> dict[str,
         own = stem(video.name)
         names[f"{own if called[own.casefold()] == 1 else f'{own}_task{task.id}'}{kind.endings[0]}"] = video
     return names
+
+
+def _alone(found: Sequence[tuple[Task, VideoEvents]]) -> list[str]:
+    """What each video is called in a folder of them: its own name, where that is a file's and no other's."""
+    called = Counter(Path(video.name).stem.casefold() for _, video in found)
+    return [
+        f"{stem(video.name)}_task{task.id}{Path(video.name).suffix}"
+        if called[Path(video.name).stem.casefold()] > 1 or set(video.name) & {"/", "\\", "\0"}
+        else video.name
+        for task, video in found
+    ]
 
 
 def _copy_videos(work: ProjectWork, found: Sequence[tuple[Task, VideoEvents]], folder: Path) -> None:

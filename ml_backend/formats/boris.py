@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.formats.event_tables import points_of
-from ml_backend.formats.events import Asked, Mark, VideoEvents, paired, refused
+from ml_backend.formats.events import Asked, Mark, VideoEvents, joined, paired, refused
 from ml_backend.formats.text import media_name, read_text
 
 _ASK = "Save it again in BORIS."
@@ -43,14 +43,14 @@ def _video(name: str, about: str, said: object, points: set[str], groups: Mappin
     if not isinstance(said, Mapping) or not isinstance(said.get("events"), list):
         raise refused(name, f"observation {about} has no list of events", _ASK)
     players = said.get("file")
-    files = players.get("1", []) if isinstance(players, Mapping) else []
+    files = (players.get("1") or []) if isinstance(players, Mapping) else []
     if len(files) > 1:
         raise refused(
             name,
             f"observation {about} has {len(files)} videos one after the other",
             "Code each video in an observation of its own, or export its events as a table.",
         )
-    if float(said.get("time offset") or 0) != 0:
+    if said.get("time offset") not in (None, "", 0, "0", "0.0"):
         raise refused(
             name, f"observation {about} has a time offset", "Set the offset to 0 in BORIS: times count from the video."
         )
@@ -72,7 +72,14 @@ def _video(name: str, about: str, said: object, points: set[str], groups: Mappin
         kind = "point" if code in points else "toggle"
         marks.append(
             Mark(
-                kind, float(event[_TIME]), code, str(event[_SUBJECT] or ""), "\n".join(lines), groups.get(code, ""), at
+                kind,
+                float(event[_TIME]),
+                code,
+                str(event[_SUBJECT] or ""),
+                "\n".join(lines),
+                groups.get(code, ""),
+                at,
+                modifiers,
             )
         )
     names = tuple(dict.fromkeys(filter(None, (*(media_name(str(each)) for each in files), about))))
@@ -153,7 +160,7 @@ def write_boris(videos: Sequence[VideoEvents], path: Path) -> None:
 def _rows(video: VideoEvents, points: set[str]) -> list[list[object]]:
     """By time; a state that ends goes before what begins then."""
     rows: list[tuple[float, bool, list[object]]] = []
-    for event in video.events:
+    for event in joined(video.events):
         (begin, end), (first, last) = event.times, event.span
         rows.append((begin, True, [round(begin, 3), event.who, event.label, "", event.comment, first]))
         if event.label not in points:

@@ -40,16 +40,19 @@ def read_elan(path: Path, asked: Asked) -> list[VideoEvents]:
     if asked.tiers is not None and (missing := set(asked.tiers) - {str(tier.get("TIER_ID")) for tier in tiers}):
         there = ", ".join(str(tier.get("TIER_ID")) for tier in root.iter("TIER"))
         raise refused(name, f"it has no tier {sorted(missing)[0]}", f"It has {there or 'none'}.")
+    aligned = _aligned(root)
     events = []
     for tier in tiers:
         called = str(tier.get("TIER_ID") or "")
         group, _, who = called.partition("@")
         before, _, copy = group.rpartition("~")
         group, who = before if before and copy.isdecimal() else group, tier.get("PARTICIPANT") or who
-        for each in tier.iter("ALIGNABLE_ANNOTATION"):
+        for each in (*tier.iter("ALIGNABLE_ANNOTATION"), *(() if _is_comments(tier) else tier.iter("REF_ANNOTATION"))):
             number = str(each.get("ANNOTATION_ID"))
             try:
-                span = tuple(slots[str(each.get(f"TIME_SLOT_REF{end}"))] / 1000 for end in (1, 2))
+                begin_ref, end_ref, part, parts = aligned[number]
+                begin, end = slots[begin_ref], slots[end_ref]
+                span = tuple((begin + (end - begin) * at / parts) / 1000 for at in (part, part + 1))
             except KeyError as error:
                 raise refused(name, f"annotation {number} is at no time", "Save it again in ELAN.") from error
             label = (each.findtext("ANNOTATION_VALUE") or "").strip() or group
@@ -90,12 +93,46 @@ def _slots(name: str, root: ElementTree.Element) -> dict[str, float]:
     return placed
 
 
+def _aligned(root: ElementTree.Element) -> dict[str, tuple[str, str, float, float]]:
+    """Of each annotation the time slots between which it lies, and which part of how many of the time between. One that refers to another
+    has its time; several of a tier that refer to one divide it evenly in the order in which they say they follow, as ELAN shows them."""
+    found = {
+        str(each.get("ANNOTATION_ID")): (str(each.get("TIME_SLOT_REF1")), str(each.get("TIME_SLOT_REF2")), 0.0, 1.0)
+        for each in root.iter("ALIGNABLE_ANNOTATION")
+    }
+    waiting: list[tuple[str, list[str]]] = []
+    for tier in root.iter("TIER"):
+        below: dict[str, dict[str, str]] = {}
+        for each in tier.iter("REF_ANNOTATION"):
+            follows = below.setdefault(str(each.get("ANNOTATION_REF")), {})
+            follows[str(each.get("ANNOTATION_ID"))] = str(each.get("PREVIOUS_ANNOTATION") or "")
+        for parent, follows in below.items():
+            after = {previous: own for own, previous in follows.items() if previous in follows}
+            ordered: dict[str, None] = {}
+            for own in (each for each, previous in follows.items() if previous not in follows):
+                at: str | None = own
+                while at is not None and at not in ordered:
+                    ordered[at] = None
+                    at = after.get(at)
+            waiting.append((parent, list(ordered)))
+    while ready := [each for each in waiting if each[0] in found]:
+        waiting = [each for each in waiting if each[0] not in found]
+        for parent, those in ready:
+            begin, end, part, parts = found[parent]
+            found |= {each: (begin, end, part * len(those) + at, parts * len(those)) for at, each in enumerate(those)}
+    return found
+
+
+def _is_comments(tier: ElementTree.Element) -> bool:
+    return str(tier.get("TIER_ID")).startswith(_COMMENTS)
+
+
 def _comments(root: ElementTree.Element) -> dict[str, str]:
     """The comment of each annotation that has one."""
     return {
         str(each.get("ANNOTATION_REF")): (each.findtext("ANNOTATION_VALUE") or "").strip()
         for tier in root.iter("TIER")
-        if str(tier.get("TIER_ID")).startswith(_COMMENTS)
+        if _is_comments(tier)
         for each in tier.iter("REF_ANNOTATION")
     }
 

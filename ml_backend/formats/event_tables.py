@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_backend.formats.events import Asked, Event, Mark, VideoEvents, paired, refused
+from ml_backend.formats.events import Asked, Event, Mark, VideoEvents, joined, paired, refused
 from ml_backend.formats.text import (
     counted,
     lines_with,
@@ -208,7 +208,8 @@ def _mark(name: str, table: _Table, line: int, row: Sequence[str]) -> Mark:
     if not label:
         raise refused(name, f"line {line} has no label", "Name what happens there.")
     who, comment, group = _said(table, row)
-    return Mark(kind, _time(name, line, table.of(row, "time")), label, who, comment, group, f"line {line}")
+    modifiers = "|".join(row[at] for at in table.modifiers if at < len(row))
+    return Mark(kind, _time(name, line, table.of(row, "time")), label, who, comment, group, f"line {line}", modifiers)
 
 
 def write_boris_tabular(video: Sequence[VideoEvents], path: Path) -> None:
@@ -218,7 +219,7 @@ def write_boris_tabular(video: Sequence[VideoEvents], path: Path) -> None:
     for each in video:
         points = points_of(each.events)
         marks = []
-        for event in each.events:
+        for event in joined(each.events):
             said = [event.who or "No focal subject", event.label, event.group, ""]
             begin, end = event.times
             kinds = [("POINT", begin)] if event.label in points else [("START", begin), ("STOP", end)]
@@ -310,7 +311,7 @@ def write_noldus(video: Sequence[VideoEvents], path: Path) -> None:
     for each in video:
         points = points_of(each.events)
         marks = []
-        for event in each.events:
+        for event in joined(each.events):
             begin, end = event.times
             length = "" if event.label in points else f"{end - begin:.3f}"
             kinds = [("Point", begin)] if event.label in points else [("State start", begin), ("State stop", end)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ml_backend.errors import SettingsError
@@ -88,7 +88,7 @@ class Asked:
 @dataclass(frozen=True)
 class Mark:
     """A beginning, an end or a moment, as a file lists them one by one. `kind`: "start", "stop", "point", or "toggle" of a state
-    that begins at one and ends at the next. `at`: as messages say where it stands."""
+    that begins at one and ends at the next. `at`: as messages say where it stands. `modifiers`: a state holds once with each of them."""
 
     kind: str
     seconds: float
@@ -97,6 +97,7 @@ class Mark:
     comment: str = ""
     group: str = ""
     at: str = ""
+    modifiers: str = ""
 
 
 def refused(file: str, why: str, what: str) -> SettingsError:
@@ -107,11 +108,11 @@ def refused(file: str, why: str, what: str) -> SettingsError:
 def paired(file: str, marks: Iterable[Mark]) -> tuple[Event, ...]:
     """Events of `marks` in the order of time. Raises SettingsError for a state that does not end, or ends before it begins."""
     found: list[Event] = []
-    begun: dict[tuple[str, str, str], Mark] = {}
+    begun: dict[tuple[str, str, str, str], Mark] = {}
     # At one time a state ends before the next one of its kind begins.
     order = {"stop": 0, "toggle": 0, "point": 1, "start": 2}
     for mark in sorted(marks, key=lambda each: (each.seconds, order.get(each.kind, 1))):
-        key, kind = (mark.label, mark.who, mark.group), mark.kind
+        key, kind = (mark.label, mark.who, mark.group, mark.modifiers), mark.kind
         if kind == "toggle":
             kind = "stop" if key in begun else "start"
         if kind == "point":
@@ -124,12 +125,13 @@ def paired(file: str, marks: Iterable[Mark]) -> tuple[Event, ...]:
                     "Add the end between them.",
                 )
             begun[key] = mark
-        elif key not in begun:
+        elif (open_one := key if key in begun else next((each for each in begun if each[:3] == key[:3]), None)) is None:
+            # Some programs say with what a state began, and not again where it ends.
             raise refused(
                 file, f"{_called(mark)} ends at {_said(mark)} and has not begun", "Add its beginning, or remove it."
             )
         else:
-            found.append(_event(begun.pop(key), mark))
+            found.append(_event(begun.pop(open_one), mark))
     for mark in begun.values():
         raise refused(
             file,
@@ -137,6 +139,28 @@ def paired(file: str, marks: Iterable[Mark]) -> tuple[Event, ...]:
             "Add its end in the program that wrote the file.",
         )
     return tuple(sorted(found, key=lambda each: each.times))
+
+
+def joined(events: Iterable[Event]) -> list[Event]:
+    """For files that list beginnings and ends: of events of one label and individual that share a frame one from the first to the last,
+    since nothing says there which end is whose."""
+    found: list[Event] = []
+    last: dict[tuple[str, str, str], int] = {}
+    for event in sorted(events, key=lambda each: each.span):
+        key = (event.label, event.who, event.group)
+        if key in last and event.span[0] <= found[last[key]].span[1]:
+            before = found[last[key]]
+            comments = dict.fromkeys(filter(None, (before.comment, event.comment)))
+            found[last[key]] = replace(
+                before,
+                seconds=(before.times[0], max(before.times[1], event.times[1])),
+                frames=(before.span[0], max(before.span[1], event.span[1])),
+                comment="\n".join(comments),
+            )
+        else:
+            last[key] = len(found)
+            found.append(event)
+    return found
 
 
 def _event(start: Mark, stop: Mark) -> Event:

@@ -12,6 +12,8 @@ from ml_backend.formats.text import clock, lines_with, read_text, seconds_of, wh
 
 _ARROW = re.compile(r"\s*(\S+)\s+-->\s+(\S+)(?:\s.*)?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
+# Players of SubRip know these alone; anything else in angles is text.
+_SRT_TAG = re.compile(r"</?[bius]>|</?font(?:\s[^>]*)?>|\{\\an?\d+\}", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^>]*>|</?\d[^>]*>")
 
 
@@ -41,7 +43,9 @@ def read_subtitles(path: Path, _asked: Asked) -> list[VideoEvents]:
         if not said:
             raise refused(name, f"nothing is said at {lines[at].strip()[:60]}", "Write the label below the time.")
         voice = _VOICE.search(said[0]) if is_vtt else None
-        plain = [html.unescape(_TAG.sub("", line)).strip() if is_vtt else line.strip() for line in said]
+        plain = [
+            html.unescape(_TAG.sub("", line)).strip() if is_vtt else _SRT_TAG.sub("", line).strip() for line in said
+        ]
         who, comment = who_and_comment(plain[1:])
         events.append(
             Event(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_backend.formats import boris, edl, elan, event_tables, fiftyone, frame_tables, subtitles
-from ml_backend.formats.events import Asked, VideoEvents, checked, refused
+from ml_backend.formats.events import Asked, VideoEvents, checked, joined, refused
 from ml_backend.formats.text import read_text
 
 Reader = Callable[[Path, Asked], list[VideoEvents]]
@@ -18,7 +18,7 @@ Writer = Callable[[Sequence[VideoEvents], Path], None]
 class Format:
     """`endings`: of its files; the first one is written, none is a folder. `each`: whether each video has a file of its own. What of
     an event it can hold: who, comments, the control of its label, a score; and whether its time is that of the very frame. `overlaps`:
-    whether one label may hold twice at a time."""
+    whether events of one label may touch. `nests`: whether those of one individual may share frames."""
 
     endings: tuple[str, ...]
     write: Writer
@@ -28,6 +28,7 @@ class Format:
     groups: bool = False
     scores: bool = False
     overlaps: bool = True
+    nests: bool = True
 
     def lost(self, videos: Sequence[VideoEvents]) -> list[str]:
         """A sentence for each thing that the events have and this format cannot hold."""
@@ -38,6 +39,8 @@ class Format:
             "their comments": not self.comments and any(event.comment for event in events),
             "their controls": not self.groups and len(controls) > 1,
             "how sure the model is": not self.scores and any(event.score is not None for event in events),
+            "where one of a label begins before another of it and the same individual ends": not self.nests
+            and any(len(joined(video.events)) < len(video.events) for video in videos),
             "where one begins as the other of the same label ends": not self.overlaps and any(map(_touch, videos)),
         }
         return [f"This format cannot hold {what}." for what, is_lost in found.items() if is_lost]
@@ -55,12 +58,12 @@ def _touch(video: VideoEvents) -> bool:
 
 
 FORMATS: dict[str, Format] = {
-    "boris": Format((".boris",), boris.write_boris, each=False, groups=True, overlaps=True),
-    "boris-tabular": Format((".csv", ".tsv"), event_tables.write_boris_tabular, each=False, groups=True),
+    "boris": Format((".boris",), boris.write_boris, each=False, groups=True, nests=False),
+    "boris-tabular": Format((".csv", ".tsv"), event_tables.write_boris_tabular, each=False, groups=True, nests=False),
     "boris-aggregated": Format(
         (".csv", ".tsv"), event_tables.write_boris_aggregated, each=False, groups=True, scores=True
     ),
-    "noldus": Format((".csv", ".txt"), event_tables.write_noldus, each=False, groups=True),
+    "noldus": Format((".csv", ".txt"), event_tables.write_noldus, each=False, groups=True, nests=False),
     "elan": Format((".eaf",), elan.write_elan, groups=True),
     "simba": Format((".csv",), frame_tables.write_frame_table, who=False, comments=False, overlaps=False),
     "vtt": Format((".vtt",), subtitles.write_vtt),

@@ -98,6 +98,48 @@ def test_a_project_of_boris(tmp_path: Path) -> None:
     assert read(tmp_path / "x.json", said)[0].events == video.events
 
 
+def test_a_state_holds_once_with_each_modifier(tmp_path: Path) -> None:
+    at = [(1.0, "face"), (2.0, "body"), (3.0, "face"), (4.0, "body")]
+    both = [(1.0, 3.0), (2.0, 4.0)]
+    [video] = read(tmp_path / "x.boris", boris(*([time, "m", "groom", how, "", "NA"] for time, how in at)))
+    assert [each.seconds for each in video.events] == both
+    head = "Subject,Behavior,Modifier #1,Behavior type,Time\n"
+    rows = [f"m,groom,{how},{'START' if time < 3 else 'STOP'},{time}" for time, how in at]
+    [video] = read(tmp_path / "x.csv", head + "\n".join(rows))
+    assert [(each.seconds, each.comment) for each in video.events] == list(
+        zip(both, ("modifiers: face", "modifiers: body"), strict=True)
+    )
+    [video] = read(tmp_path / "x.csv", f"{head}m,groom,face,START,1\nm,groom,,STOP,3\n")
+    assert [each.seconds for each in video.events] == [(1.0, 3.0)]
+
+
+def test_an_observation_of_boris_without_a_video(tmp_path: Path) -> None:
+    [video] = read(tmp_path / "x.boris", boris([1.0, "", "rear", "", ""], file={"1": None}))
+    assert video.names == ("day 1",)
+    with pytest.raises(SettingsError, match="time offset"):
+        read(tmp_path / "x.boris", boris(**{"time offset": "00:00:05"}))
+
+
+def test_what_refers_to_another_annotation_of_elan_has_its_time(tmp_path: Path) -> None:
+    def refers(own: int, to: int, label: str, more: str = "") -> str:
+        return (
+            f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{own}" ANNOTATION_REF="{to}"{more}><ANNOTATION_VALUE>{label}'
+            "</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+        )
+
+    words = refers(3, 1, "rear", ' PREVIOUS_ANNOTATION="2"') + refers(2, 1, "groom")
+    body = f'{EVENTS}<TIER TIER_ID="gloss">{refers(4, 3, "gaze")}</TIER><TIER TIER_ID="words">{words}</TIER>'
+    [video] = read(tmp_path / "x.eaf", eaf(body), Asked(tiers=["gloss", "words"]))
+    # Two words divide the second that the tier above them spans.
+    assert video.events == (
+        Event("groom", (1.0, 1.5), group="words"),
+        Event("gaze", (1.5, 2.0), group="gloss"),
+        Event("rear", (1.5, 2.0), group="words"),
+    )
+    with pytest.raises(SettingsError, match="annotation 9 is at no time"):
+        read(tmp_path / "x.eaf", eaf(f'{EVENTS}<TIER TIER_ID="a">{refers(9, 9, "x")}</TIER>'))
+
+
 def test_times_that_elan_leaves_open_lie_between_their_neighbors(tmp_path: Path) -> None:
     [video] = read(tmp_path / "x.eaf", eaf(EVENTS))
     assert video.events == (Event("groom", (1.0, 2.0), group="groom"),)
@@ -115,6 +157,8 @@ def test_subtitles_that_others_wrote(tmp_path: Path) -> None:
     assert video.events == (Event("groom & more", (1.5, 2.25), who="Anna"),)
     [video] = read(tmp_path / "x.srt", "1\r\n00:00:01,500 --> 00:00:02,250\r\ngroom\r\n\r\n")
     assert video.events == (Event("groom", (1.5, 2.25)),)
+    tagged = '1\r\n00:01,5 --> 00:02,25\r\n{\\an8}<i><font color="#fff">groom <3</font></i>\r\n'
+    assert read(tmp_path / "x.srt", "\ufeff" + tagged)[0].events == (Event("groom <3", (1.5, 2.25)),)
 
 
 def test_a_list_of_several_clips_and_dropped_frames(tmp_path: Path) -> None:

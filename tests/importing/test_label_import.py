@@ -308,6 +308,33 @@ def test_a_dataset_of_fiftyone_has_its_videos(project: Studio, context: JobConte
     assert (tmp_path / "set" / "data" / "Day one.mp4").read_bytes() == (tmp_path / "film.mp4").read_bytes()
 
 
+def test_videos_that_are_called_alike_stay_two_in_one_folder(
+    project: Studio, context: JobContext, bring: Import, tmp_path: Path
+) -> None:
+    for task in (1, 2):
+        project.tasks[task]["data"]["name"] = "a/b.mp4"
+        submit(project, task, *regions(task, True))
+    write_events(open_timelines(context, 7), tmp_path / "set", "fiftyone", EventChoice(), lambda share: None)
+    assert sorted(each.name for each in (tmp_path / "set" / "data").iterdir()) == ["a_b_task1.mp4", "a_b_task2.mp4"]
+    assert [(each.task, each.events) for each in bring(tmp_path / "set", version=None)] == [(1, 4), (2, 4)]
+
+
+@pytest.mark.parametrize("name", ["x.boris", "tabular.csv", "noldus.csv"])
+def test_beginnings_and_ends_join_what_shares_frames_and_say_so(
+    project: Studio, context: JobContext, bring: Import, tmp_path: Path, name: str
+) -> None:
+    first, second, third = (regions(1, False)[0] for _ in range(3))
+    for at, (item, start, end) in enumerate(((first, 11, 30), (second, 21, 40), (third, 41, 45))):
+        item |= {"id": str(at), "value": {**item["value"], "ranges": [{"start": start, "end": end}]}}
+    submit(project, 1, first, second, third)
+    form = {"x.boris": "boris", "tabular.csv": "boris-tabular"}.get(name, "noldus")
+    told = write_events(open_timelines(context, 7), tmp_path / name, form, EventChoice(), lambda share: None)
+    said = "This format cannot hold where one of a label begins before another of it and the same individual ends."
+    assert told["skipped"] == [said]
+    bring(tmp_path / name)
+    assert [each[2] for each in shown(project)] == [{"start": 11, "end": 40}, {"start": 41, "end": 45}]
+
+
 def test_what_label_studio_has_exported_of_another_project(project: Studio, bring: Import, tmp_path: Path) -> None:
     items = regions(1, True)
     for item in items:
