@@ -13,7 +13,20 @@ from ml_backend.projects.folder import ProjectFolder
 KEY = "7.1769860800"
 # As every release has laid them out.
 PLACES = {
-    **{name: name for name in ("models", "exports", "labelled", "predictions", "order", "stopping", "views", "sheets")},
+    **{
+        name: name
+        for name in (
+            "models",
+            "detectors",
+            "exports",
+            "labelled",
+            "predictions",
+            "order",
+            "stopping",
+            "views",
+            "sheets",
+        )
+    },
     "pictures": "pictures",
     "tracks": "tracks",
     "submitted_tracks": "submitted_tracks",
