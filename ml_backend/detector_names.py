@@ -1,4 +1,7 @@
-"""How the extra param `detector` names what finds objects. Imports nothing: the web reads settings."""
+"""How the extra params `detector` and `follower` name what finds objects and what follows drawn boxes.
+
+Imports nothing: the web reads settings.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ BUILT_IN = ("motion", "people")
 NONE = "none"
 # What a project asks for whose extra param names no detector: tracks stay as they are until it is mended.
 UNKNOWN = "unknown"
+# How drawn boxes are followed unless a network is named.
+AUTO = "auto"
 # torchvision's that give boxes alone.
 TORCHVISION = (
     "fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -56,6 +61,15 @@ def wrong_detector(value: object) -> str | None:
         file = value.removeprefix("custom:")
         return None if is_file_name(file) else f"{file!r} is not the name of a {' or '.join(_CUSTOM_SUFFIXES)} file"
     return f"{value!r} is not one of 'motion', 'people', 'train', 'none', 'torchvision/<name>', 'hf/<name>', 'custom', 'custom:<file>'"
+
+
+def wrong_follower(value: object) -> str | None:
+    """What is wrong with a value of the extra param; None when nothing is."""
+    if not isinstance(value, str):
+        return f"{value!r} has the wrong type"
+    if value == AUTO or (value.startswith("hf/") and _HUB.fullmatch(value.removeprefix("hf/"))):
+        return None
+    return f"{value!r} is neither {AUTO!r} nor hf/ with the name of a SAM 2 model on Hugging Face"
 
 
 def is_trained(name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ml_backend.detector_names import UNKNOWN, wrong_detector
+from ml_backend.detector_names import AUTO, UNKNOWN, wrong_detector, wrong_follower
 from ml_backend.errors import SettingsError
 from ml_backend.roi import RegionOfInterest
 
@@ -65,6 +65,7 @@ class ProjectSettings:
     `resolution`: side of the square picture that the backbone sees, in pixels. `roi`: the part of each picture that is looked
     at, all of it when unset; a task's data may have one of its own.
     `detector`: what finds objects in a project with boxes, as in `detector_names`; with `none` no track is predicted.
+    `follower`: what follows a drawn box; `auto` needs no weights, `hf/<owner>/<name>` is a SAM 2 model.
     `smallest_box`, `largest_box`: of a found box's area in percent of the picture's. `max_tracks`: in one video, the surest
     first. `track_iou`: how well what Label Studio draws between key frames overlaps with what was found, at least.
     `model_score_threshold`: boxes and tracks that are less sure are left out; the attribute of the control when unset.
@@ -89,6 +90,7 @@ class ProjectSettings:
     roi: RegionOfInterest | None = None
     # Trainings, which know their settings by their `repr`, learn nothing from boxes.
     detector: str = field(default="motion", repr=False)
+    follower: str = field(default=AUTO, repr=False)
     smallest_box: float = field(default=0.0, repr=False)
     largest_box: float = field(default=100.0, repr=False)
     max_tracks: int = field(default=50, repr=False)
@@ -184,6 +186,8 @@ def _valid(
 def _problem(name: str, value: object, hint: Any) -> str | None:
     if name == "detector":
         return wrong_detector(value)
+    if name == "follower":
+        return wrong_follower(value)
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         return (

@@ -126,7 +126,7 @@ def on_device(built: Built, device: str, cache_dir: Path | None, batch: int | No
     def find(pictures: Sequence[Picture], least: float) -> list[Found]:
         nonlocal most
         found: list[Found] = []
-        with _ready(built.module, device, cache_dir), torch.inference_mode():
+        with ready_on(built.module, device, cache_dir), torch.inference_mode():
             while len(found) < len(pictures):
                 part = run_if_it_fits(pictures[len(found) : len(found) + most], least)
                 if part is not None:
@@ -141,7 +141,8 @@ def on_device(built: Built, device: str, cache_dir: Path | None, batch: int | No
 
 
 @contextmanager
-def _ready(module: nn.Module, device: str, cache_dir: Path | None) -> Iterator[None]:
+def ready_on(module: nn.Module, device: str, cache_dir: Path | None) -> Iterator[None]:
+    """Has the module on the device while a batch runs. Raises DeviceFull where the GPU's memory is not enough."""
     if device == "cpu":
         # One thread of two leaves the other to the decoder.
         before = torch.get_num_threads()

@@ -109,7 +109,7 @@ def _of_hub(name: str, model: str, place: Path | None, cache_dir: Path | None, r
         told = f"; {pickled.name} is pickled, which is never read" if pickled else ""
         raise WeightsError(
             f"{place} has no {missing}{told}.",
-            "Use a folder of an object detector as transformers saves it: "
+            "Use a folder of such a model as transformers saves it: "
             f"{CONFIG}, {PREPROCESSOR}, {WEIGHTS}, and a tokenizer if it reads text.",
         )
     return DetectorWeights(place, source, licence_of(place))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_backend.jobs.backlog import WINDOW
 from ml_backend.jobs.detector_lessons import TaskBoxes, boxes_of_task, look_at_boxes
-from ml_backend.jobs.detectors import chosen_score, state_of_detector
+from ml_backend.jobs.detectors import chosen_score, state_of_detector, state_of_follower
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.track_checks import forget_submitted, keep_submitted
 from ml_backend.labelstudio import box_track
@@ -63,7 +63,7 @@ def state_of(work: ProjectWork) -> str:
         ]
         for each in work.config.tracks
     ]
-    return json.dumps([_METHOD, settings, asked])
+    return json.dumps([_METHOD, settings, asked, *state_of_follower(work)])
 
 
 def with_tracks(work: ProjectWork, task: Task, item: PredictionItem) -> PredictionItem:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ml_backend.detector_names import BUILT_IN, is_trained
+from ml_backend.detector_names import AUTO, BUILT_IN, is_trained
 from ml_backend.errors import StorageError, WeightsError
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.label_config import Question
@@ -128,6 +128,12 @@ def state_of_detector(work: ProjectWork, question: Question) -> list[object]:
         return []
     labels = [list(question.labels), dict(question.predicted_values)]
     return [*labels, choosing.stamp(name, places(work.context.settings))]
+
+
+def state_of_follower(work: ProjectWork) -> list[str]:
+    """What else the tracks of drawn boxes depend on; empty where they are followed without a network."""
+    name = work.settings.follower
+    return [] if name == AUTO else [name, choosing.stamp(name, places(work.context.settings))]
 
 
 def places(settings: Settings) -> Places:

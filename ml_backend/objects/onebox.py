@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,13 @@ from ml_backend.objects.finder import Scaled, find_tracks, frame_rate
 from ml_backend.objects.finishing import fill
 from ml_backend.objects.following import Follower
 from ml_backend.objects.motion import MotionDetector
+from ml_backend.objects.segmented import segmented_steps
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import Timeline
 from ml_backend.video.whole_frames import decode_exactly
+
+if TYPE_CHECKING:
+    from ml_backend.features.video_segmentation import VideoSegmenter
 
 # Pictures of a second that are looked at, the longer side of each, and how many are held at a time.
 _RATE, _SIDE, _HELD = 8.0, 512, 120
@@ -65,21 +70,28 @@ def of_what_moves(tracks: list[Track], frame: int, box: Boxes) -> Track | None:
     return Track(1, best.frames, clipped(boxes), best.scores, best.score, best.label, best.looks, best.crops)
 
 
-def followed(path: Path, timeline: Timeline, frame: int, box: Boxes) -> Track:
-    """The track of what is followed by its looks alone."""
+def followed(path: Path, timeline: Timeline, frame: int, box: Boxes, segmenter: VideoSegmenter | None = None) -> Track:
+    """The track of what is followed by its looks alone: by a network's masks where there is a `segmenter`, which may raise
+    WeightsError and DeviceFull."""
     every = max(1, round(frame_rate(timeline) / _RATE))
     read = demux(path)
     keys = np.sort(read.packets.pts[read.packets.key])
     ahead = list(range(frame, len(timeline), every))
     behind = list(range(frame, -1, -every))
     patience = round(_PATIENCE_SECONDS * frame_rate(timeline) / every)
-    one = _steps(_pictures(path, timeline, behind, keys), box, patience)
-    other = _steps(_pictures(path, timeline, ahead, keys), box, patience)
+    ways = [_pictures(path, timeline, behind, keys), _pictures(path, timeline, ahead, keys)]
+    if segmenter is None:
+        one, other = (_steps(pictures, box, patience) for pictures in ways)
+    else:
+        one, other = (segmented_steps(pictures, box, patience, segmenter) for pictures in ways)
     steps = [*reversed(one), *other[1:]]
     frames = np.array([index for index, _, _ in steps], np.int64)
     boxes = np.array([each for _, each, _ in steps], np.float64)
     scores = np.array([score for _, _, score in steps], np.float64)
     every_frame, filled, sure = fill(frames, boxes, np.ones(len(frames), np.bool_), scores)
+    if segmenter is not None:
+        # A mask's box is not quite what a person draws, and boxes are smoothed over time.
+        filled[frame - every_frame[0]] = box
     return Track(1, every_frame, clipped(filled), sure, float(scores.mean()))
 
 

@@ -42,6 +42,7 @@ ProblemSource = Literal[
     "detector",
     "detector training",
     "finetune",
+    "follower",
     "individuals",
     "label config",
     "labels",

@@ -26,6 +26,7 @@ from ml_backend.jobs.detectors import allow_for_detector, detector_for
 from ml_backend.jobs.individuals.cast import individuals_of, tell_of_casts
 from ml_backend.jobs.job import job
 from ml_backend.jobs.objects.describing import Describing
+from ml_backend.jobs.objects.follower import BoxFollower
 from ml_backend.jobs.objects.showing import show_anew, show_anew_unless_begun, shown_version
 from ml_backend.jobs.objects.track_numbers import joined, named, numbered
 from ml_backend.jobs.pinning import pin
@@ -172,14 +173,15 @@ def _give(work: ProjectWork, task: Task, stored: StoredTracks, said: Said, rows:
 
 @dataclass(eq=False)
 class _Video:
-    """The video of one question about boxes. `describing`: its tracks, where labels are learned. `moving`: the tracks of all that
-    moves in it, once they are known."""
+    """The video of one question about boxes. `follower`: asked first for the track of a drawn box. `describing`: its tracks, where
+    labels are learned. `moving`: the tracks of all that moves in it, once they are known."""
 
     path: Path
     grid: StudioGrid
     question: Question
     least: float
     progress: Progress
+    follower: BoxFollower
     describing: Describing | None = None
     moving: list[Track] | None = None
 
@@ -200,12 +202,16 @@ class _Video:
 
     def follow(self, frame: StudioFrame, box: Boxes, label: str | None) -> Track:
         """The track of `box`, (4,) shares of the picture; however many there are, what moves is looked for once."""
+        index = self.grid.index(frame)
+        self.progress.report(50, "following a drawn box")
+        by_network = self.follower.follow(self.path, self.grid.timeline, index, box, label)
+        if by_network is not None:
+            return by_network
         if self.moving is None:
             allow_for_video(self.path)
             self.find(MotionDetector(), EVERYTHING)
         allow_for_video(self.path)
         self.progress.report(50, "following a drawn box")
-        index = self.grid.index(frame)
         return track_from_box(self.path, self.grid.timeline, index, box, label, moving=self.moving)
 
     def stored(
@@ -243,6 +249,7 @@ def _tracked(
     lengths: dict[str, tuple[int, float, float]] = {}
     aspects: dict[str, float] = {}
     looked_at: set[str] = set()
+    follower = BoxFollower(work)
     taught = taught_about(work)
     describer = describer_of(work) if taught else None
     rows_before = track_rows.load(work.context.settings.data_dir, work.key, task.id)
@@ -258,7 +265,7 @@ def _tracked(
             describing = (
                 Describing(describer, file.path, grid, rows_before) if describer and question in taught else None
             )
-            video = _Video(file.path, grid, question, work.settings.track_iou, step, describing)
+            video = _Video(file.path, grid, question, work.settings.track_iou, step, follower, describing)
             of_control = [each for each in old if each.control == control]
             if known is not None:
                 found = [each for each in of_control if not each.drawn]
