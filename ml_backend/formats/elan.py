@@ -11,12 +11,15 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
 from ml_backend.formats.text import media_name, read_text
 
 _HEAD = re.compile(r"<\?xml[^>]*\?>")
+# What XML has no place for.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COMMENTS = "comment of "
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
@@ -41,6 +44,7 @@ def read_elan(path: Path, asked: Asked) -> list[VideoEvents]:
         there = ", ".join(str(tier.get("TIER_ID")) for tier in root.iter("TIER"))
         raise refused(name, f"it has no tier {sorted(missing)[0]}", f"It has {there or 'none'}.")
     aligned = _aligned(root)
+    origin = _origin(name, root)
     events = []
     for tier in tiers:
         called = str(tier.get("TIER_ID") or "")
@@ -52,18 +56,34 @@ def read_elan(path: Path, asked: Asked) -> list[VideoEvents]:
             try:
                 begin_ref, end_ref, part, parts = aligned[number]
                 begin, end = slots[begin_ref], slots[end_ref]
-                span = tuple((begin + (end - begin) * at / parts) / 1000 for at in (part, part + 1))
+                span = tuple((origin + begin + (end - begin) * at / parts) / 1000 for at in (part, part + 1))
             except KeyError as error:
                 raise refused(name, f"annotation {number} is at no time", "Save it again in ELAN.") from error
             label = (each.findtext("ANNOTATION_VALUE") or "").strip() or group
             events.append(Event(label, (span[0], span[1]), who=who, comment=comments.get(number, ""), group=group))
     media = [
-        media_name(each.get(key) or "")
+        media_name(said)
         for each in root.iter("MEDIA_DESCRIPTOR")
         for key in ("MEDIA_URL", "RELATIVE_MEDIA_URL")
+        for said in (each.get(key) or "", unquote(each.get(key) or ""))
     ]
     names = tuple(dict.fromkeys(filter(None, (*media, path.stem))))
     return [VideoEvents(name, names, tuple(sorted(events, key=lambda event: event.times)))]
+
+
+def _origin(name: str, root: ElementTree.Element) -> float:
+    """At which millisecond of the video the annotations' time begins: where ELAN was told to synchronize several media."""
+    origins = {each.get("TIME_ORIGIN") or "0" for each in root.iter("MEDIA_DESCRIPTOR")}
+    if len(origins) > 1:
+        raise refused(
+            name,
+            "its media begin at different times, so it is not clear which video its times are of",
+            "Keep one of them in ELAN (Edit > Linked Files), and save it again.",
+        )
+    try:
+        return float(next(iter(origins), "0"))
+    except ValueError as error:
+        raise refused(name, f"its video begins at {origins.pop()!r}", "Save it again in ELAN.") from error
 
 
 def _slots(name: str, root: ElementTree.Element) -> dict[str, float]:
@@ -214,7 +234,7 @@ def write_elan(videos: Sequence[VideoEvents], path: Path) -> None:
 
 def _annotation(tier: ElementTree.Element, kind: str, about: Mapping[str, str], text: str) -> None:
     own = ElementTree.SubElement(ElementTree.SubElement(tier, "ANNOTATION"), kind, dict(about))
-    ElementTree.SubElement(own, "ANNOTATION_VALUE").text = text
+    ElementTree.SubElement(own, "ANNOTATION_VALUE").text = _UNWRITABLE.sub(" ", text)
 
 
 def _tiers(events: Sequence[Event]) -> dict[str, list[int]]:

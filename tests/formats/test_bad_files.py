@@ -11,6 +11,7 @@ import pytest
 
 from ml_backend.errors import SettingsError
 from ml_backend.formats import text
+from ml_backend.formats.elan import write_elan
 from ml_backend.formats.events import Asked, Event, VideoEvents
 from ml_backend.formats.table import FORMATS, read_events
 
@@ -138,6 +139,24 @@ def test_what_refers_to_another_annotation_of_elan_has_its_time(tmp_path: Path) 
     )
     with pytest.raises(SettingsError, match="annotation 9 is at no time"):
         read(tmp_path / "x.eaf", eaf(f'{EVENTS}<TIER TIER_ID="a">{refers(9, 9, "x")}</TIER>'))
+
+
+def test_the_video_of_an_elan_file_begins_where_it_says_and_is_called_as_on_disk(tmp_path: Path) -> None:
+    media = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/mice/day%201.mp4" TIME_ORIGIN="2500"/>'
+    [video] = read(tmp_path / "x.eaf", eaf(media + EVENTS))
+    assert video.events == (Event("groom", (3.5, 4.5), group="groom"),)
+    assert "day 1.mp4" in video.names
+    with pytest.raises(SettingsError, match="begin at different times"):
+        read(tmp_path / "x.eaf", eaf(media + '<MEDIA_DESCRIPTOR MEDIA_URL="b.mp4"/>' + EVENTS))
+    with pytest.raises(SettingsError, match="begins at 'soon'"):
+        read(tmp_path / "x.eaf", eaf(media.replace("2500", "soon") + EVENTS))
+
+
+def test_a_comment_that_xml_has_no_place_for_can_be_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.eaf"
+    write_elan([VideoEvents("x.mp4", ("x.mp4",), (Event("groom", (1.0, 2.0), comment="page\x0bbreak ♀"),))], path)
+    [video] = read_events(path, Asked())
+    assert [each.comment for each in video.events] == ["page break ♀"]
 
 
 def test_times_that_elan_leaves_open_lie_between_their_neighbors(tmp_path: Path) -> None:
