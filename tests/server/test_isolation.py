@@ -25,7 +25,7 @@ for path, body in (
     ("/webhook", {"action": "ANNOTATION_CREATED", "project": described}),
     ("/webhook", {"action": "START_TRAINING", "project": described}),
 ):
-    assert client.post(path, json=body).status_code == 200, path
+    assert client.post(path, json=body).status_code == (201 if path == "/webhook" else 200), path
 for rule in app.url_map.iter_rules():
     if "GET" in rule.methods and not rule.arguments:
         assert client.get(rule.rule).status_code < 500 or rule.rule == "/ready", rule
