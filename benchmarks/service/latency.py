@@ -123,7 +123,7 @@ def _post(url: str, path: str, body: bytes, answers: Answers) -> None:
         answer = connection.getresponse()
         content = answer.read()
         took = time.perf_counter() - begun
-        if answer.status == 200 and (path != "/webhook" or took <= _PATIENCE) and content:
+        if answer.status in (200, 201) and (path != "/webhook" or took <= _PATIENCE) and content:
             answers.milliseconds.append(1000 * took)
         else:
             answers.missed += 1
