@@ -15,20 +15,17 @@ from redis import Redis
 from studio import KEY, Studio
 
 from benchmarks.objects.kinds import DISTINCT, FilmedKinds, film_kinds
-from ml_backend.jobs.box_tracks import as_shown
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.objects.recognize import recognize
 from ml_backend.jobs.objects.track import track
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.suggestions.suggest import suggest
-from ml_backend.jobs.track_labels import is_open
 from ml_backend.jobs.training.train import train
 from ml_backend.labelstudio.box_track import Track
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.tracks import read_tracks
 from ml_backend.objects.boxes import iou
 from ml_backend.projects import reconcile_state, track_rows, tracks
-from ml_backend.projects.tracks import StoredTrack
 
 CONFIG = (
     '<View><Labels name="who" toName="film">{}</Labels><VideoRectangle name="box" toName="film"/>'
@@ -384,22 +381,3 @@ def test_without_tracks_to_learn_from_there_is_nothing_to_do(context: JobContext
     assert track_rows.load_taught(context.settings.data_dir, KEY) == []
     reconcile.within(context, KEY)
     assert "recognize" not in queued(redis)
-
-
-@pytest.mark.parametrize(
-    ("said", "labels", "score", "is_asked"),
-    [
-        ({"label": "mouse", "detected": "vole", "predicted": "vole", "sure": 0.5}, ("mouse",), 0.8, False),
-        ({"detected": "mouse", "predicted": "vole", "sure": 0.5}, ("mouse",), 0.8, False),
-        ({"label": "rat", "predicted": "vole", "sure": 0.5}, ("vole",), 0.4, True),
-        ({"predicted": "rat", "sure": 0.5}, (), 0.8, True),
-        ({}, (), 0.8, True),
-    ],
-)
-def test_a_person_is_heard_before_a_detector_and_both_before_what_was_learned(
-    said: dict[str, Any], labels: tuple[str, ...], score: float, is_asked: bool
-) -> None:
-    track = StoredTrack(1, "box", ((1, 0.0, 0.0, 10.0, 10.0, True),), 0.8, **said)
-    shown = as_shown(track, ("mouse", "vole"))
-    assert (shown.labels, shown.score) == (labels, score)
-    assert is_open(track, QUESTION) == is_asked
