@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _Kind = TypeVar("_Kind", "Outcome", "LabelOutcome")
 _LONGEST = 100
-_STYLES = {"imported": "green", "present": "dim", "unmatched": "yellow", "refused": "red"}
+_STYLES = {"imported": "green", "present": "dim", "empty": "dim", "unmatched": "yellow", "refused": "red"}
 
 
 def import_boxes(

@@ -81,7 +81,7 @@ def import_labels(
         row = progress.add_task("reading labels", total=1)
         outcomes = run(work, files, how, lambda share: progress.update(row, completed=share))
     tell_imported(outcomes, version, _said, as_json)
-    raise SystemExit(0 if all(each.state in ("imported", "present") for each in outcomes) else 1)
+    raise SystemExit(0 if all(each.state in ("imported", "present", "empty") for each in outcomes) else 1)
 
 
 def _said(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.formats.event_tables import points_of
-from ml_backend.formats.events import Asked, Mark, VideoEvents, joined, paired, refused
+from ml_backend.formats.events import Asked, Mark, VideoEvents, joined, names_apart, paired, refused
 from ml_backend.formats.text import media_name, read_text
 
 _ASK = "Save it again in BORIS."
@@ -17,7 +17,7 @@ _ASK = "Save it again in BORIS."
 _TIME, _SUBJECT, _CODE, _MODIFIERS, _COMMENT = range(5)
 
 
-def read_boris(path: Path, _asked: Asked) -> list[VideoEvents]:
+def read_boris(path: Path, asked: Asked) -> list[VideoEvents]:
     """The videos of a project. Raises SettingsError."""
     name = str(path)
     try:
@@ -28,7 +28,7 @@ def read_boris(path: Path, _asked: Asked) -> list[VideoEvents]:
     if not isinstance(observations, Mapping):
         raise refused(name, "it has no observations", "Give a project of BORIS with coded events.")
     points, groups = _ethogram(project)
-    return [_video(name, str(about), said, points, groups) for about, said in observations.items()]
+    return [_video(name, str(about), said, points, groups, asked) for about, said in observations.items()]
 
 
 def _ethogram(project: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
@@ -39,11 +39,16 @@ def _ethogram(project: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
     return points, {str(row.get("code")): str(row.get("category") or "") for row in rows}
 
 
-def _video(name: str, about: str, said: object, points: set[str], groups: Mapping[str, str]) -> VideoEvents:
+def _video(
+    name: str, about: str, said: object, points: set[str], groups: Mapping[str, str], asked: Asked
+) -> VideoEvents:
     if not isinstance(said, Mapping) or not isinstance(said.get("events"), list):
         raise refused(name, f"observation {about} has no list of events", _ASK)
     players = said.get("file")
     files = (players.get("1") or []) if isinstance(players, Mapping) else []
+    names = tuple(dict.fromkeys(filter(None, (*(media_name(str(each)) for each in files), about))))
+    if asked.omits(names):
+        return VideoEvents(name, names, ())
     if len(files) > 1:
         raise refused(
             name,
@@ -82,7 +87,6 @@ def _video(name: str, about: str, said: object, points: set[str], groups: Mappin
                 modifiers,
             )
         )
-    names = tuple(dict.fromkeys(filter(None, (*(media_name(str(each)) for each in files), about))))
     return VideoEvents(name, names, paired(name, marks))
 
 
@@ -125,8 +129,7 @@ def write_boris(videos: Sequence[VideoEvents], path: Path) -> None:
         "observations": {},
     }
     observations: dict[str, object] = {}
-    for video in videos:
-        about = video.name if video.name not in observations else f"{video.name} (task {video.task})"
+    for video, about in zip(videos, names_apart(videos), strict=True):
         rate = float(video.rate) if video.rate is not None else 0.0
         observations[about] = {
             "file": {"1": [video.name], **{str(player): [] for player in range(2, 9)}},

@@ -13,7 +13,10 @@ from ml_backend.formats.text import counted, lines_with, read_text, who_and_comm
 
 _TC = r"(\d{1,2}:\d{2}:\d{2}[:;]\d{2,3})"
 _EVENT = re.compile(rf"\d+\s+\S.*?\s{_TC}\s+{_TC}\s+{_TC}\s+{_TC}\s*")
-_MARKER = re.compile(r"\|M:(.*?)\s*(?:\|D:.*)?$")
+_MARKER = re.compile(r"\|M:(.*?)\s*(?:\|D:\s*(\d{1,9})?.*)?$")
+# An event has a number, a reel, a track, and a cut, dissolve, wipe or key; anything else is a note.
+_BROKEN = re.compile(r"\d{1,6}\s+\S+\s+\S+\s+(?:C|D|W\d*|K\S?)\b.*\d:\d")
+_BLACK = re.compile(r"\d+\s+(?:BL|BLACK)\s", re.IGNORECASE)
 _RATE = re.compile(r"\*\s*COLDBLITZ RATE:\s*(\d{1,9})/(\d{1,9})")
 _CLIP = re.compile(r"\*\s*FROM CLIP NAME:\s*(.+)")
 _LOCATOR = re.compile(rf"\*\s*LOC:\s*{_TC}\s+\S+\s+(.*)")
@@ -27,6 +30,7 @@ def read_edl(path: Path, _asked: Asked) -> list[VideoEvents]:
     rate: Fraction | None = None
     drop = False
     blocks: list[tuple[tuple[str, str], list[str]]] = []
+    black: list[int] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if said := _RATE.match(line):
             rate = Fraction(int(said[1]), max(int(said[2]), 1))
@@ -34,15 +38,18 @@ def read_edl(path: Path, _asked: Asked) -> list[VideoEvents]:
             drop = "NON" not in line.upper()
         elif found := _EVENT.fullmatch(line.strip()):
             blocks.append(((found[1], found[2]), []))
-        elif re.match(r"\d+\s+\S+\s+\S+\s+\S", line) and ":" in line:
+            black += [len(blocks) - 1] if _BLACK.match(line.strip()) else []
+        elif _BROKEN.match(line.strip()):
             raise refused(name, f"line {number} is an event without four timecodes", "Export a CMX 3600 list.")
         elif blocks:
             blocks[-1][1].append(line.strip())
     if not blocks:
         raise refused(name, "it has no event", "Export a CMX 3600 list.")
     found_events: defaultdict[str, list[Event]] = defaultdict(list)
-    for times, notes in blocks:
+    for position, (times, notes) in enumerate(blocks):
         clip, event = _event(times, notes, drop)
+        if not event.label and position in black:
+            continue
         if not event.label:
             raise refused(name, f"the event at {times[0]} has no label", "Name its marker or its clip.")
         found_events[clip].append(event)
@@ -55,7 +62,8 @@ def read_edl(path: Path, _asked: Asked) -> list[VideoEvents]:
 def _event(times: tuple[str, str], notes: Sequence[str], drop: bool) -> tuple[str, Event]:
     """The name of the clip, and the event."""
     clip = next((match[1].strip() for note in notes if (match := _CLIP.match(note))), "")
-    marker = next((match[1].strip() for note in notes if (match := _MARKER.search(note))), "")
+    marked = next((match for note in notes if (match := _MARKER.search(note))), None)
+    marker, lasts = (marked[1].strip(), int(marked[2] or 0)) if marked else ("", 0)
     locator = next((match[2].strip() for note in notes if (match := _LOCATOR.match(note))), "")
     comments = [match[1] for note in notes if (match := _COMMENT.match(note))]
     if not marker and not locator and comments:
@@ -63,7 +71,10 @@ def _event(times: tuple[str, str], notes: Sequence[str], drop: bool) -> tuple[st
     who, comment = who_and_comment(comments)
     # A list of dropped frames may write colons all the same.
     begin, end = (f"{each[:-3]};{each[-2:]}" if drop and each[-3] == ":" else each for each in times)
-    return clip, Event(marker or locator or clip, timecodes=(begin, end), who=who, comment=comment)
+    # Resolve writes one frame of a marker that lasts, and beside it how long.
+    return clip, Event(
+        marker or locator or clip, timecodes=(begin, f"+{lasts}" if lasts > 1 else end), who=who, comment=comment
+    )
 
 
 def write_edl(videos: Sequence[VideoEvents], path: Path) -> None:

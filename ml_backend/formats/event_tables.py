@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_backend.formats.events import Asked, Event, Mark, VideoEvents, joined, paired, refused
+from ml_backend.formats.events import Asked, Event, Mark, VideoEvents, joined, names_apart, paired, refused
 from ml_backend.formats.text import (
     counted,
     lines_with,
@@ -73,7 +73,7 @@ def is_event_table(text: str) -> bool:
     return _opened(text[:200_000]) is not None
 
 
-def read_event_table(path: Path, _asked: Asked) -> list[VideoEvents]:
+def read_event_table(path: Path, asked: Asked) -> list[VideoEvents]:
     """The videos of a table. Raises SettingsError."""
     name = str(path)
     table = _opened(read_text(path))
@@ -111,7 +111,8 @@ def read_event_table(path: Path, _asked: Asked) -> list[VideoEvents]:
                 "Give a table with one video an observation, since times count from the first.",
             )
         likely = tuple(dict.fromkeys(filter(None, (*media, about, path.stem))))
-        found.append(VideoEvents(name, likely, (*events[about], *paired(name, marks[about]))))
+        what = () if asked.omits(likely) else (*events[about], *paired(name, marks[about]))
+        found.append(VideoEvents(name, likely, what))
     return found
 
 
@@ -216,7 +217,7 @@ def write_boris_tabular(video: Sequence[VideoEvents], path: Path) -> None:
     """As BORIS exports tabular events: a row for each beginning, end, and point."""
     head = [*_BORIS, "Behavior", "Behavioral category", "Modifiers", "Behavior type", "Time", "Media file name"]
     rows = []
-    for each in video:
+    for each, about in zip(video, names_apart(video), strict=True):
         points = points_of(each.events)
         marks = []
         for event in joined(each.events):
@@ -226,7 +227,7 @@ def write_boris_tabular(video: Sequence[VideoEvents], path: Path) -> None:
             for position, (kind, at) in enumerate(kinds):
                 last = event.span[1] + 1 if kind == "STOP" else event.span[0]
                 cells = [kind, f"{at:.3f}", each.name, last, "", "" if position else event.comment]
-                marks.append((at, kind != "STOP", [*_of_observation(each), *said, *cells]))
+                marks.append((at, kind != "STOP", [*_of_observation(each, about), *said, *cells]))
         rows += [row for _, _, row in sorted(marks, key=lambda mark: mark[:2])]
     _write(path, [*head, "Image index", "Image file path", "Comment"], rows)
 
@@ -245,7 +246,7 @@ def write_boris_aggregated(video: Sequence[VideoEvents], path: Path) -> None:
     ]
     more = ["Media file name", "Image index start", "Image index stop", "Comment start", "Comment stop", "Confidence"]
     rows = []
-    for each in video:
+    for each, about in zip(video, names_apart(video), strict=True):
         points = points_of(each.events)
         for event in each.events:
             is_point = event.label in points
@@ -262,9 +263,8 @@ def write_boris_aggregated(video: Sequence[VideoEvents], path: Path) -> None:
                 f"{end - begin:.3f}",
             ]
             score = "" if event.score is None else f"{event.score:g}"
-            rows.append(
-                [*_of_observation(each), *said, each.name, event.span[0], event.span[1] + 1, event.comment, "", score]
-            )
+            cells = [each.name, event.span[0], event.span[1] + 1, event.comment, "", score]
+            rows.append([*_of_observation(each, about), *said, *cells])
     _write(path, [*head, *more], rows)
 
 
@@ -286,9 +286,9 @@ _BORIS = (
 )
 
 
-def _of_observation(video: VideoEvents) -> list[object]:
+def _of_observation(video: VideoEvents, about: str) -> list[object]:
     rate = f"{float(video.rate):.3f}" if video.rate is not None else ""
-    return [video.name, "", "", "Media file(s)", video.name, f"{video.duration:.3f}", rate]
+    return [about, "", "", "Media file(s)", video.name, f"{video.duration:.3f}", rate]
 
 
 _NOLDUS = (
@@ -308,7 +308,7 @@ _NOLDUS = (
 def write_noldus(video: Sequence[VideoEvents], path: Path) -> None:
     """As The Observer exports an event log."""
     rows = []
-    for each in video:
+    for each, about in zip(video, names_apart(video), strict=True):
         points = points_of(each.events)
         marks = []
         for event in joined(each.events):
@@ -317,7 +317,7 @@ def write_noldus(video: Sequence[VideoEvents], path: Path) -> None:
             kinds = [("Point", begin)] if event.label in points else [("State start", begin), ("State stop", end)]
             for position, (kind, at) in enumerate(kinds):
                 clock = f"{int(at // 3600):02}:{int(at // 60 % 60):02}:{at % 60:06.3f}"
-                cells = [clock, f"{at:.3f}", length, each.name, "Event log", event.label, event.who]
+                cells = [clock, f"{at:.3f}", length, about, "Event log", event.label, event.who]
                 marks.append((at, kind != "State stop", [*cells, kind, "" if position else event.comment, event.group]))
         rows += [row for _, _, row in sorted(marks, key=lambda mark: mark[:2])]
     _write(path, _NOLDUS, rows)

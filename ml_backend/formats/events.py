@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,8 +18,8 @@ class Event:
     """Something that happens once.
 
     `seconds`: beginning and end, the latter not included; both are the same for a moment. `frames`: first and last frame index, both
-    included. `timecodes`: the same as `seconds`, as an editor counts frames, of which `VideoEvents.rate` go into a second. What is
-    read has one of the three, what is written has `seconds` and `frames`.
+    included. `timecodes`: the same as `seconds`, as an editor counts frames, of which `VideoEvents.rate` go into a second; an end
+    of `+24` is so many frames later. What is read has one of the three, what is written has `seconds` and `frames`.
     `who`: whose behavior it is. `group`: the control, category or tier that the label belongs to. `score`: 0..1 of a prediction.
     """
 
@@ -79,10 +80,16 @@ class VideoEvents:
 @dataclass(frozen=True)
 class Asked:
     """What somebody wants of a file. `labels`: what the project and the file call what is read; a table of frames has other columns,
-    too. `tiers`: of ELAN, the tiers that count, None for all."""
+    too. `tiers`: of ELAN, the tiers that count, None for all. `only`: the observations or videos that count, None for all: what is wrong
+    with the events of others is no matter."""
 
     labels: Collection[str] = ()
     tiers: Collection[str] | None = None
+    only: Collection[str] | None = None
+
+    def omits(self, names: Collection[str]) -> bool:
+        """Whether what is called so does not count."""
+        return self.only is not None and set(self.only).isdisjoint(names)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,12 @@ class Mark:
     group: str = ""
     at: str = ""
     modifiers: str = ""
+
+
+def names_apart(videos: Sequence[VideoEvents]) -> list[str]:
+    """What each is called in a file with all of them: its name, with its task's number where others have that name as well."""
+    count = Counter(video.name for video in videos)
+    return [f"{video.name} (task {video.task})" if count[video.name] > 1 else video.name for video in videos]
 
 
 def refused(file: str, why: str, what: str) -> SettingsError:

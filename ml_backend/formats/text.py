@@ -77,8 +77,8 @@ def timecode_count(text: str, base: int) -> int | None:
         return None
     minutes = 60 * int(found[1]) + int(found[2])
     count = (60 * minutes + int(found[3])) * base + int(found[5])
-    # SMPTE 12M: two numbers (four at 60) are left out in each minute, except for each tenth.
-    return count - (base // 15) * (minutes - minutes // 10) if found[4] == ";" else count
+    # SMPTE 12M: two numbers (four at 60) are left out in each minute, except for each tenth. No other rates leave any out.
+    return count - (base // 15) * (minutes - minutes // 10) if found[4] == ";" and base % 30 == 0 else count
 
 
 def counted(codes: tuple[str, str], base: int) -> int:

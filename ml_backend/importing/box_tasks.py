@@ -16,8 +16,8 @@ from ml_backend.labelstudio.tasks import LARGE_PAGE, Task
 
 # A file's name with its ending, and the seconds of a part.
 _FILE = re.compile(r"(.+)(\.\w{1,5})(?: ([\d.]+-[\d.]+) s)?", re.DOTALL)
-# As an export of ours calls folders and pictures.
-_OF_TASK = re.compile(r"(.+)_task(\d{1,12})", re.DOTALL)
+# As an export of ours calls folders and pictures, and observations.
+_OF_TASK = re.compile(r"(.+)(?:_task(\d{1,12})| \(task (\d{1,12})\))", re.DOTALL)
 
 
 class Named(Protocol):
@@ -93,9 +93,11 @@ def _called(video: Named, names: _Names) -> list[Task]:
     """The tasks that a video may be of: of the number that the file says where the name fits, else of the likeliest name."""
     if said := names.numbered(video.task, video.names):
         return said
-    cut = [(match[1], int(match[2])) for own in video.names if (match := _OF_TASK.fullmatch(own))]
+    cut = [(match[1], int(match[2] or match[3])) for own in video.names if (match := _OF_TASK.fullmatch(own))]
     numbered = [task for own, number in cut for task in names.numbered(number, [own])]
     plain = next(filter(None, map(names.best, video.names)), [])
+    if numbered and {task.id for task in numbered} <= {task.id for task in plain}:
+        return list({task.id: task for task in numbered}.values())
     if both := {task.id: task for task in (*numbered, *plain)}:
         return list(both.values())
     return next(filter(None, (names.best(own) for own, _ in cut)), [])

@@ -60,8 +60,10 @@ def spans_of(
 
 def _counts(video: VideoEvents, timecodes: tuple[str, str], rate: Fraction) -> tuple[int, int]:
     base = max(1, round(rate))
-    found = [timecode_count(each, base) for each in timecodes]
-    begin, stop = found
+    begin = timecode_count(timecodes[0], base)
+    later = timecodes[1].removeprefix("+")
+    stop = timecode_count(timecodes[1], base) if later == timecodes[1] else (begin or 0) + int(later)
+    found = [begin, stop]
     if begin is None or stop is None:
         raise refused(
             video.file,

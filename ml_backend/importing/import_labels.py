@@ -49,7 +49,7 @@ class Outcome:
 
     file: str
     video: str
-    state: Literal["imported", "present", "unmatched", "refused"]
+    state: Literal["imported", "present", "empty", "unmatched", "refused"]
     task: int | None = None
     events: int = 0
     left_out: int = 0
@@ -92,7 +92,7 @@ def import_labels(
     """
     _check_options(work, how)
     known = {label for question in _timelines(work, how) for label in question.labels} | how.labels.keys()
-    found = [video for path in files for video in read_labels(path, Asked(known, how.tiers))]
+    found = [video for path in files for video in read_labels(path, Asked(known, how.tiers, how.only))]
     if how.only is not None:
         found = _chosen(found, how.only)
     if how.task is not None and len(found) != 1:
@@ -106,7 +106,12 @@ def import_labels(
     _check_labels(work, how, matched)
     ready = []
     for position, (video, task) in enumerate(matched):
-        ready.append(_made(work, video, task, how))
+        made = _made(work, video, task, how)
+        if made is not None:
+            ready.append(made)
+        else:
+            said = "Nothing is labeled there, so the task stays as it is."
+            outcomes.append(Outcome(video.file, video_name(task, work.question), "empty", task.id, message=said))
         progress((position + 1) / (len(matched) + 1))
     return [*outcomes, *(_predicted(work, ready, how.version) if how.version else _submitted(work, ready, how))]
 
@@ -165,8 +170,8 @@ def _question_of(work: ProjectWork, how: LabelImport, event: Event, task: Task) 
     return next((each for each in own if each.from_name == event.group), own[0] if own else None)
 
 
-def _made(work: ProjectWork, video: VideoEvents, task: Task, how: LabelImport) -> _Ready:
-    """The regions of one task. Raises SettingsError for what cannot be of its video, and VideoError."""
+def _made(work: ProjectWork, video: VideoEvents, task: Task, how: LabelImport) -> _Ready | None:
+    """The regions of one task, None where the file labels nothing. Raises SettingsError for what cannot be of its video, and VideoError."""
     file = task_video(work.context, work.question, task)
     with naming(task, work.question, file):
         timeline = read_timeline(file.path)
@@ -176,6 +181,8 @@ def _made(work: ProjectWork, video: VideoEvents, task: Task, how: LabelImport) -
             f"it has {video.frames:,} rows, and {video_name(task, work.question)} has {len(timeline):,} frames",
             "It is about another video.",
         )
+    if not video.events:
+        return None
     spans = spans_of(video, timeline, how.fps, work.question.framerate_of(task.data))
     found, left_out = [], 0
     for event, (first, last) in zip(video.events, spans, strict=True):

@@ -191,6 +191,33 @@ def test_a_list_of_several_clips_and_dropped_frames(tmp_path: Path) -> None:
     assert [text.timecode_count(each, 30) for each in a.events[0].codes] == [1798, 1800]
     assert [text.timecode_count(each, 30) for each in b.events[0].codes] == [17982, 18012]
     assert text.timecode_count("00:01:00;04", 60) == 3600
+    assert text.timecode_count("00:01:00;02", 25) == 1502, "only 30 and 60 leave numbers out"
+
+
+def test_a_markers_length_black_pictures_and_notes(tmp_path: Path) -> None:
+    said = (
+        "TITLE: x\nFCM: NON-DROP FRAME\n\n001  BL  V  C  00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00\n"
+        "002  001  V  C  01:00:01:00 01:00:01:01 01:00:01:00 01:00:01:01\n |C:ResolveColorBlue |M:groom |D:48\n"
+        "5 seconds of what comes at 01:00:10:00\n003  001  V  C  01:00:20:00 01:00:20:01 01:00:20:00 01:00:20:01\n"
+        " |C:ResolveColorRed |M:rear |D:1\n"
+    )
+    [video] = read(tmp_path / "x.edl", said)
+    assert [(each.label, each.codes) for each in video.events] == [
+        ("groom", ("01:00:01:00", "+48")),
+        ("rear", ("01:00:20:00", "01:00:20:01")),
+    ]
+
+
+def test_what_is_wrong_with_an_observation_that_does_not_count_is_no_matter(tmp_path: Path) -> None:
+    rows = HEAD + "d,m,groom,START,1,f.mp4,\ne,m,groom,START,1,g.mp4,\ne,m,groom,STOP,2,g.mp4,\n"
+    (tmp_path / "x.csv").write_text(rows)
+    first, second = read_events(tmp_path / "x.csv", Asked(only=["e"]))
+    assert (first.events, len(second.events)) == ((), 1)
+    unread = {"file": {"1": ["f.mp4"]}, "events": [[1.0, "m", "groom", "", ""]]}
+    whole = {"file": {"1": ["g.mp4"]}, "events": [[1.0, "m", "groom", "", ""], [2.0, "m", "groom", "", ""]]}
+    (tmp_path / "x.boris").write_text(json.dumps({"observations": {"d": unread, "e": whole}}))
+    first, second = read_events(tmp_path / "x.boris", Asked(only=["g.mp4"]))
+    assert (first.events, len(second.events)) == ((), 1)
 
 
 @pytest.mark.parametrize(

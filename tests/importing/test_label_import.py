@@ -182,10 +182,10 @@ def test_frames_and_timecodes_that_are_not_in_the_video(project: Studio, bring: 
 
 def test_an_editors_hour_is_no_part_of_the_video(project: Studio, bring: Import, tmp_path: Path) -> None:
     (tmp_path / "night.edl").write_text(
-        "001  A  V  C  01:00:00:10 01:00:01:00 01:00:00:10 01:00:01:00\n |M:groom |D:15\n"
+        "001  A  V  C  01:00:00:10 01:00:00:11 01:00:00:10 01:00:00:11\n |M:groom |D:15\n"
     )
     bring(tmp_path / "night.edl")
-    assert shown(project, 2) == [("what", ["groom"], {"start": 11, "end": 25}, None)]
+    assert shown(project, 2) == [("what", ["groom"], {"start": 11, "end": 25}, None)], "a marker says how long it is"
 
 
 def test_a_video_that_is_not_there_is_told_and_the_others_go_on(project: Studio, bring: Import, tmp_path: Path) -> None:
@@ -195,6 +195,13 @@ def test_a_video_that_is_not_there_is_told_and_the_others_go_on(project: Studio,
         bring(file, task=1)
     [named] = bring(table(file, "other.mp4,,groom,0,1,"), task=1)
     assert (named.state, named.task) == ("imported", 1)
+
+
+def test_a_file_that_labels_nothing_leaves_its_task_alone(project: Studio, bring: Import, tmp_path: Path) -> None:
+    (tmp_path / "Day one.csv").write_text("groom\n" + "0\n" * 50)
+    found = bring(tmp_path / "Day one.csv", table(tmp_path / "x.csv", "night.mp4,,groom,0,1,"))
+    assert {(each.task, each.state) for each in found} == {(1, "empty"), (2, "imported")}
+    assert {each["task"] for each in project.predictions} == {2}
 
 
 def test_two_observers_of_one_video_are_imported_one_by_one(project: Studio, bring: Import, tmp_path: Path) -> None:
@@ -308,15 +315,18 @@ def test_a_dataset_of_fiftyone_has_its_videos(project: Studio, context: JobConte
     assert (tmp_path / "set" / "data" / "Day one.mp4").read_bytes() == (tmp_path / "film.mp4").read_bytes()
 
 
-def test_videos_that_are_called_alike_stay_two_in_one_folder(
-    project: Studio, context: JobContext, bring: Import, tmp_path: Path
+@pytest.mark.parametrize("form", ["fiftyone", "boris", "boris-tabular", "boris-aggregated", "noldus"])
+def test_videos_that_are_called_alike_stay_two(
+    project: Studio, context: JobContext, bring: Import, tmp_path: Path, form: str
 ) -> None:
     for task in (1, 2):
         project.tasks[task]["data"]["name"] = "a/b.mp4"
-        submit(project, task, *regions(task, True))
-    write_events(open_timelines(context, 7), tmp_path / "set", "fiftyone", EventChoice(), lambda share: None)
-    assert sorted(each.name for each in (tmp_path / "set" / "data").iterdir()) == ["a_b_task1.mp4", "a_b_task2.mp4"]
-    assert [(each.task, each.events) for each in bring(tmp_path / "set", version=None)] == [(1, 4), (2, 4)]
+        submit(project, task, *regions(task, False))
+    output = tmp_path / {"fiftyone": "set", "boris": "set.boris"}.get(form, "set.csv")
+    write_events(open_timelines(context, 7), output, form, EventChoice(), lambda share: None)
+    if output.is_dir():
+        assert sorted(each.name for each in (output / "data").iterdir()) == ["a_b_task1.mp4", "a_b_task2.mp4"]
+    assert [(each.task, each.events) for each in bring(output, version=None)] == [(1, 4), (2, 4)]
 
 
 @pytest.mark.parametrize("name", ["x.boris", "tabular.csv", "noldus.csv"])
