@@ -71,6 +71,8 @@ class ProjectSettings:
     `model_score_threshold`: boxes and tracks that are less sure are left out; the attribute of the control when unset.
     `per_individual`: whether each tracked individual has a timeline of its own, where a video has both.
     `questions_per_video`: how many frames of found tracks a person is asked about, at most.
+    `data_manager_columns`: whether tasks' data get numbers that Label Studio's Data Manager shows as columns, and tabs that go by
+    them.
     """
 
     sampling: Literal["auto", "uniform", "random", "unique", "shots"] = "auto"
@@ -99,6 +101,7 @@ class ProjectSettings:
     # Trainings name it where it is set, so that those of other projects stay what they were.
     per_individual: bool = field(default=False, repr=False)
     questions_per_video: int = field(default=3, repr=False)
+    data_manager_columns: bool = field(default=False, repr=False)
 
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.

@@ -47,6 +47,10 @@ class Studio(Flask):
         self.backends: list[dict[str, Any]] = []
         self.answering: dict[str, Callable[[], list[str] | int]] = {}
         self.asked_backends: list[int] = []
+        # Titles that ML backends were given, what was done in the Data Manager, and its tabs.
+        self.titles: list[str] = []
+        self.acted: list[dict[str, Any]] = []
+        self.tabs: list[dict[str, Any]] = []
         self.listed: list[str] = []
         self.files: dict[str, Path] = {}
         self.users: list[dict[str, Any]] = []
@@ -63,6 +67,8 @@ class Studio(Flask):
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
             ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH", "DELETE"),
             ("/api/dm/views/", self.list_tabs, "GET", "POST"),
+            ("/api/dm/actions", self.act, "POST"),
+            ("/api/ml/<int:number>", self.change_backend, "PATCH"),
             ("/api/ml/<int:number>/versions", self.ask_backend, "GET"),
             ("/api/users/", self.list_users, "GET"),
             ("/data/upload/7/<name>", self.video, "GET"),
@@ -195,7 +201,26 @@ class Studio(Flask):
         return jsonify(hook)
 
     def list_tabs(self) -> Response:
-        return jsonify([])
+        if request.method == "POST":
+            self.tabs.append({"id": len(self.tabs) + 1, "data": request.get_json()["data"]})
+            return jsonify(self.tabs[-1])
+        return jsonify(self.tabs)
+
+    def act(self) -> Response:
+        """The one action that is used: a number in the data of tasks. Neither counts a task as changed by it."""
+        assert request.args["id"] == "add_data_field"
+        said = request.get_json()
+        self.acted.append(said)
+        for number in said["selectedItems"]["included"]:
+            self.tasks[number]["data"][said["value_name"]] = float(said["value"])
+        return jsonify(detail="Updated")
+
+    def change_backend(self, number: int) -> Response:
+        [entry] = [each for each in self.backends if each["id"] == number]
+        assert request.get_json()["url"] == entry["url"], "Label Studio fails of a request without it"
+        entry.update(request.get_json())
+        self.titles.append(entry["title"])
+        return jsonify(entry)
 
     def ask_backend(self, number: int) -> tuple[Response, int]:
         """As Label Studio does, it hands on the versions alone, and makes them up for a backend without that route."""

@@ -20,12 +20,13 @@ _REPORT_EVERY = 0.3
 class Progress:
     """What a job tells of how far it is. Outside of the queue, where there is no `job`, it does nothing.
 
-    `first`, `last`: what 0 and 100 percent stand for, in percent of the whole job.
+    `first`, `last`: what 0 and 100 percent stand for, in percent of the whole job. `watch`: is also told the percentage of the job.
     """
 
     job: Job | None = None
     first: float = 0.0
     last: float = 100.0
+    watch: Callable[[float], None] | None = None
 
     def part(self, first: float, last: float) -> Progress:
         """The progress of a part of the work, from `first` to `last` percent of this one."""
@@ -49,6 +50,8 @@ class Progress:
         job.save_meta()  # type: ignore[no-untyped-call]
         if percent < 100:
             self.stop_if_cancelled()
+            if self.watch is not None:
+                self.watch(percent)
 
     def share(self, text: str) -> Callable[[float], None]:
         """For what knows of no jobs: a function to call with the share that is done, 0..1. It raises as `report` does."""

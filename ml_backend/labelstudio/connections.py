@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,13 @@ from ml_backend.labelstudio.session import Session
 
 # Label Studio calls a backend's /health, then its /setup, whenever it is asked for the state.
 _STATES = {"CO": "connected", "DI": "unreachable", "ER": "unusable", "TR": "connected", "PR": "connected"}
+# What we add to a title, so that it is known again.
+_SAID = re.compile(r" · (?:training|predicting with) [\w.-]+, \d+ %$")
+
+
+def plain_title(title: str) -> str:
+    """The title of an ML backend as people gave it."""
+    return _SAID.sub("", title)
 
 
 @dataclass(frozen=True)
@@ -59,16 +67,37 @@ class Backends:
             self._session.json("POST", "/api/ml/", body={"project": project, "url": url, "title": title, **login})["id"]
         )
 
+    def say(self, project: int, number: int, text: str | None) -> None:
+        """Puts `text` (`training cold-v4, 60 %`) behind the title of an ML backend, or takes it away; nothing when it is as it should
+        be. Where the title is also what the project shows, Label Studio changes that with it (tried with 1.23.2)."""
+        row = next((row for row in self._beside_versions(project)[1] if row.get("id") == number), None)
+        if row is None:
+            return
+        title = str(row.get("title") or "")
+        said = plain_title(title) + (f" · {text}" if text else "")
+        if said == title:
+            return
+        # Label Studio calls what the request names, with these, before it takes the title.
+        body = {"title": said, "url": row.get("url"), "project": project, "extra_params": row.get("extra_params")}
+        if row.get("auth_method") == "BASIC_AUTH":
+            # An empty password stands for the one that it has.
+            body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": row.get("basic_auth_user"), "basic_auth_pass": ""}
+        self._session.json("PATCH", f"/api/ml/{number}", body=body)
+
     def beside_versions(self, project: int) -> tuple[dict[str, int], list[Connection]]:
         """Number of stored predictions of each model version, and the ML backends of a project, the oldest first, of which
         none is called for this."""
+        stored, rows = self._beside_versions(project)
+        return stored, _connections(rows)
+
+    def _beside_versions(self, project: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
         path = f"/api/projects/{project}/model-versions/"
         answer = self._session.json("GET", path, {"extended": "true", "include_live_models": "true"})
         try:
             stored, rows = {item["model_version"]: item["count"] for item in answer["static"]}, list(answer["live"])
         except (KeyError, TypeError) as error:
             raise self._session.unexpected(path) from error
-        return stored, _connections(rows)
+        return stored, rows
 
     def versions(self, backend: int) -> tuple[int, list[str]]:
         """What an ML backend answers when Label Studio asks for its /versions: the status and the versions; a backend without

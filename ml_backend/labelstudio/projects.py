@@ -1,4 +1,4 @@
-"""Projects: what each is, which model version its label stream shows, and the tab in which its predictions are reviewed."""
+"""Projects: what each is, and which model version its label stream shows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from typing import Any
 
 from ml_backend.errors import LabelStudioMissing, PayloadError
 from ml_backend.labelstudio.payloads import ProjectKey
-from ml_backend.labelstudio.predictions import VERSIONS
-from ml_backend.labelstudio.regions import is_ours
 from ml_backend.labelstudio.session import Session
-from ml_backend.labelstudio.tasks import ANNOTATED, condition
 
-_REVIEW_TAB = "To review"
 # Of each project in a list: without those numbers that take Label Studio long to count.
 _LISTED = "id,title,label_config,model_version,created_at"
 # What Label Studio counts of a project's annotations; together they tell of every one that is made, skipped or deleted.
@@ -79,29 +75,6 @@ class Projects:
         """Has the label stream serve the task first whose prediction of the pinned version has the lowest score."""
         self._session.json("PATCH", f"/api/projects/{project}/", body={"sampling": "Uncertainty sampling"})
 
-    def save_review_tab(self, project: int, version: str) -> None:
-        """A Data Manager tab with the annotated tasks that have a timeline of `version` to review.
-
-        The label stream never serves an annotated task again. Label Studio's own first tab exists only as long as no
-        other one does, so it is made real beside ours. Of a tab that is there only the version changes: whoever has
-        adapted it keeps it as it is.
-        """
-        path, query = "/api/dm/views/", {"project": project}
-        tabs = list(self._session.json("GET", path, query))
-        ours = next((tab for tab in tabs if tab["data"].get("title") == _REVIEW_TAB), None)
-        if ours is not None:
-            items = list((ours["data"].get("filters") or {}).get("items") or ())
-            followed = [_of_version(item, version) for item in items]
-            if followed != items:
-                data = {**ours["data"], "filters": {**ours["data"]["filters"], "items": followed}}
-                self._session.json("PATCH", f"{path}{ours['id']}/", query, {"data": data})
-            return
-        if not tabs:
-            self._session.json("POST", path, query, {**query, "data": {"title": "Default"}})
-        conditions = [ANNOTATED, condition(VERSIONS, "contains", "List", [version])]
-        filters = {"conjunction": "and", "items": conditions}
-        self._session.json("POST", path, query, {**query, "data": {"title": _REVIEW_TAB, "filters": filters}})
-
     def parse(self, item: Mapping[str, Any]) -> Project:
         """A project as Label Studio gives it."""
         try:
@@ -115,12 +88,3 @@ class Projects:
             )
         except (PayloadError, KeyError, TypeError) as error:
             raise self._session.unexpected("/api/projects/") from error
-
-
-def _of_version(item: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """A condition of the review tab, with `version` in the place of the one before."""
-    value = item.get("value")
-    # A condition on another model's version is somebody's own.
-    ours = isinstance(value, list) and len(value) == 1 and is_ours(str(value[0]))
-    by_version = str(item.get("filter")).endswith(f":{VERSIONS}") and item.get("operator") == "contains"
-    return {**item, "value": [version]} if ours and by_version else dict(item)

@@ -14,6 +14,7 @@ from ml_backend.labelstudio.connections import Backends, Webhooks
 from ml_backend.labelstudio.predictions import Predictions
 from ml_backend.labelstudio.projects import Projects
 from ml_backend.labelstudio.session import Session
+from ml_backend.labelstudio.tabs import Tabs
 from ml_backend.labelstudio.tasks import Tasks
 from ml_backend.labelstudio.uploads import Uploads
 
@@ -38,6 +39,7 @@ class LabelStudio:
         self.url = session.url
         self.projects = Projects(session)
         self.tasks = Tasks(session)
+        self.tabs = Tabs(session)
         self.predictions = Predictions(session)
         self.annotations = Annotations(session)
         self.videos = Videos(session)

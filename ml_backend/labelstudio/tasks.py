@@ -14,6 +14,8 @@ _PAGE = 100
 _PAGE_OF_IDS = 10_000
 # For reading many tasks in few requests.
 LARGE_PAGE = 1_000
+# Label Studio takes less than two seconds for so many.
+_SET_TOGETHER = 2_000
 # What a `Task` is made of.
 TASK = "id,data,created_at"
 
@@ -110,6 +112,18 @@ class Tasks:
         except (KeyError, TypeError, ValueError) as error:
             raise self._session.unexpected("/import") from error
         return int(number)
+
+    def set_number(self, project: int, name: str, value: int, tasks: Sequence[int]) -> None:
+        """Puts `value` under `name` into the data of these tasks, and changes nothing else of them, in few requests.
+
+        By the Data Manager's *Add Or Modify Data Field*, of which no event comes and by which no task counts as changed (tried
+        with Label Studio 1.23.2).
+        """
+        query = {"project": project, "id": "add_data_field"}
+        for first in range(0, len(tasks), _SET_TOGETHER):
+            chosen = {"all": False, "included": list(tasks[first : first + _SET_TOGETHER])}
+            body = {"value_name": name, "value_type": "Number", "value": value, "selectedItems": chosen}
+            self._session.json("POST", "/api/dm/actions", query, body)
 
     def listed(
         self, project: int, include: str, *conditions: dict[str, Any], after: int = 0, page: int = _PAGE

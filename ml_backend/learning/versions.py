@@ -116,7 +116,7 @@ def save_version(
     try:
         root.mkdir(parents=True, exist_ok=True)
         while True:
-            number = _highest(root, taken) + 1
+            number = next_number(root, taken)
             card = replace(card, name=f"{head.kind}-v{number}")
             _remember(root, number)
             if publish(root, card, files):
@@ -324,6 +324,11 @@ def _number(name: str) -> int:
 def _highest(root: Path, taken: Iterable[str]) -> int:
     numbered = filter(None, map(ModelVersion.parse, (*_names(root), *taken)))
     return max([_remembered(root), *(version.number for version in numbered if not version.is_custom)])
+
+
+def next_number(root: Path, taken: Iterable[str] = ()) -> int:
+    """The number that the next version of a project gets; `taken`: as in `save_version`."""
+    return _highest(root, taken) + 1
 
 
 def _remembered(root: Path) -> int:

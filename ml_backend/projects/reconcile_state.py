@@ -89,6 +89,7 @@ _LOOK_AGAIN_SECONDS = 3600
 # What is remembered; `put` says what each is.
 Mark = Literal[
     "asked",
+    "columns",
     "controls",
     "cursor",
     "decided",
@@ -100,6 +101,7 @@ Mark = Literal[
     "recognized",
     "rollout",
     "since",
+    "tabs",
     "tasks",
     "taught",
     "tracks",
@@ -121,6 +123,7 @@ SEEN: tuple[Mark, ...] = (
         "doubles",
         "recognized",
         "detector",
+        "columns",
     ),
 )
 _ALL: tuple[Mark, ...] = get_args(Mark)
@@ -143,7 +146,8 @@ def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None =
     `entries`: which ML backend entries reach us. `controls`: those of the label config that suggestions were made for. `detector`: by
     which settings the training of a detector was asked for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
-    no task had two of one version. `seconds`: for how
+    no task had two of one version. `columns`: what the Data Manager's columns say; `tabs`: numbers of
+    the tabs that were made there. `seconds`: for how
     long it is remembered, where that is not for good."""
     kept = _LOOK_AGAIN_SECONDS if name in _EXPIRE else None
     redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=seconds or kept)

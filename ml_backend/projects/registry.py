@@ -34,6 +34,7 @@ ProblemSource = Literal[
     "annotated videos",
     "attribution",
     "casts",
+    "columns",
     "companion",
     "companion framerate",
     "companion video",

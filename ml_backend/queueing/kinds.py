@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", HOUR),
     "quality": Kind("ml_backend.jobs.training.quality.quality", HOUR),
     "stopping": Kind("ml_backend.jobs.predictions.stopping.stopping", HOUR),
+    "columns": Kind("ml_backend.jobs.columns.columns", HOUR // 2),
     # Minutes to hours, for which it asks while it trains; everything that people wait for goes first.
     "train_detector": Kind("ml_backend.jobs.objects.train_detector.train_detector", 2 * HOUR),
     # A page waits for it, but nothing else does.

@@ -18,7 +18,7 @@ from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.payloads import Event, PredictTask, ProjectKey
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.prediction_item import StoredItem
-from ml_backend.projects import drawn_boxes, links, reconcile_state, registry, stored_predictions, tracks
+from ml_backend.projects import activity, drawn_boxes, links, reconcile_state, registry, stored_predictions, tracks
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing import counters
 from ml_backend.queueing.queue import enqueue as queue
@@ -28,6 +28,7 @@ from ml_backend.settings import Settings
 blueprint = Blueprint("protocol", __name__)
 # Some proxies take no status line beyond 8 kB.
 _MOST_REASON = 1000
+_WHEN = "Coldblitz makes the next version when annotations are submitted."
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,10 @@ def versions() -> Response:
     keys = [str(payloads.ProjectKey.parse(project))] if project is not None else registry.known_keys(backend().redis)
     found = {version for key in keys for version in stored_predictions.versions(backend().settings.data_dir, key)}
     listed = [*sorted(found), *links.answer(backend().redis)]
-    return jsonify(versions=listed, message="Coldblitz makes the next version when annotations are submitted.")
+    doing = [
+        f"Project {registry.number_of(key)}: {said}." for key in keys if (said := activity.recall(backend().redis, key))
+    ]
+    return jsonify(versions=listed, message=" ".join(doing) or _WHEN)
 
 
 def _stream() -> Stream:

@@ -99,7 +99,7 @@ class TestTheReviewTab:
         studio.will("GET", "/api/dm/views/", lambda: jsonify(list(tabs)))
         studio.will("POST", "/api/dm/views/", lambda: (jsonify({}), 201))
         studio.will("PATCH", "/api/dm/views/4/", lambda: jsonify({}))
-        client.projects.save_review_tab(7, "cold-v3")
+        client.tabs.save_review(7, "cold-v3")
         return [(method, path, body["data"]["title"]) for method, path, _, body in studio.asked if method != "GET"]
 
     def test_label_studios_own_first_tab_stays_beside_it(self, studio: Studio, client: LabelStudio) -> None:
@@ -125,7 +125,7 @@ class TestTheReviewTab:
     def followed(self, studio: Studio, client: LabelStudio, tab: dict[str, Any]) -> list[dict[str, Any]]:
         """What is written of a tab when cold-v4 comes."""
         studio.will("GET", "/api/dm/views/", lambda: jsonify([{"id": 4, "data": tab}]))
-        client.projects.save_review_tab(7, "cold-v4")
+        client.tabs.save_review(7, "cold-v4")
         return [body["data"] for method, _, _, body in studio.asked if method == "PATCH"]
 
     def test_it_follows_the_version(self, studio: Studio, client: LabelStudio) -> None:
@@ -154,7 +154,7 @@ class TestTheReviewTab:
     def test_nothing_is_written_when_the_version_is_the_same(self, studio: Studio, client: LabelStudio) -> None:
         tab = self.made(studio, client)
         studio.will("GET", "/api/dm/views/", lambda: jsonify([{"id": 4, "data": tab}]))
-        client.projects.save_review_tab(7, "cold-v3")
+        client.tabs.save_review(7, "cold-v3")
         assert [method for method, *_ in studio.asked] == ["GET"]
 
 

@@ -21,6 +21,7 @@ from ml_backend.jobs.predictions.predictor import Predicted, Predictor, predicto
 from ml_backend.jobs.predictions.pushing import Held, among, push_lacking, push_one, pushing, renew
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
+from ml_backend.jobs.shown_progress import shown_in_studio
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, casts_of
 from ml_backend.jobs.videos import begin, inspect_once
 from ml_backend.labelstudio.tasks import Task
@@ -55,7 +56,10 @@ def rollout(context: JobContext, project_key: str, version: str) -> str:
     with project_lock_if_free(redis, context.settings.data_dir, project_key, "rollout", follow) as ours:
         if not ours:
             return f"{version} follows the roll-out that runs"
-        return _roll_out(open_project(context, project_key, sure=True), version)
+        with shown_in_studio(
+            open_project(context, project_key, sure=True), lambda: f"predicting with {version}"
+        ) as work:
+            return _roll_out(work, version)
 
 
 def _roll_out(work: ProjectWork, version: str) -> str:
@@ -81,7 +85,7 @@ def _roll_out(work: ProjectWork, version: str) -> str:
         want_images(work)
         # Tasks that came meanwhile have got the version before, or none.
         enqueue(redis, "reconcile", key, again=True)
-        work.context.studio.projects.save_review_tab(work.id, version)
+        work.context.studio.tabs.save_review(work.id, version)
         if work.settings.serve_uncertain_first:
             work.context.studio.projects.serve_uncertain_first(work.id)
     return f"predicted {pushed} of {len(tasks)} tasks with {version}"

@@ -11,6 +11,7 @@ from redis import Redis
 from ml_backend.errors import Gone, LabelConfigError, LabelStudioError, LabelStudioMissing
 from ml_backend.jobs.backlog import queue_missing
 from ml_backend.jobs.box_tracks import queue_tracks
+from ml_backend.jobs.columns import queue_columns
 from ml_backend.jobs.companion.images import queue_images
 from ml_backend.jobs.connection import Standing, look, mend_webhook
 from ml_backend.jobs.context import JobContext
@@ -20,6 +21,7 @@ from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.retire import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
+from ml_backend.jobs.shown_progress import mend_title
 from ml_backend.jobs.track_labels import queue_recognition
 from ml_backend.jobs.training.train import queue_training
 from ml_backend.labelstudio.projects import Project
@@ -134,6 +136,7 @@ def reconcile(context: JobContext, project_key: str) -> str:
     _report_settings(context, project_key)
     _report_others(context, project_key, standing)
     mend_webhook(context, work.key, work.id)
+    mend_title(context, work.key, work.id, standing.entry)
     renamed = follow_controls(work, stored)
     follow_pin(work, stored)
     compared = compare_tasks(work)
@@ -151,6 +154,7 @@ def reconcile(context: JobContext, project_key: str) -> str:
         queue_recognition(work),
         queue_detector(work),
         queue_rollout(redis, project_key),
+        queue_columns(work, stored),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
         done.append(f"{again} jobs tried again")

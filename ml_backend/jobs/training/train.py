@@ -22,6 +22,7 @@ from ml_backend.jobs.individuals.cast import tell_of_setting
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
+from ml_backend.jobs.shown_progress import shown_in_studio
 from ml_backend.jobs.training.accounting import Accounts, nothing_taught
 from ml_backend.jobs.training.custom_training import custom_file_of, take_custom
 from ml_backend.jobs.training.decision import note_decided, roll_out_unless_worse, was_decided
@@ -30,7 +31,15 @@ from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.frame_labels import MEANING
-from ml_backend.learning.versions import Learnt, ModelCard, is_custom, list_versions, load_heads, save_version
+from ml_backend.learning.versions import (
+    Learnt,
+    ModelCard,
+    is_custom,
+    list_versions,
+    load_heads,
+    next_number,
+    save_version,
+)
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.projects.label_report import Account
 from ml_backend.queueing.queue import enqueue
@@ -116,7 +125,8 @@ def train(context: JobContext, project_key: str) -> str:
         queue_said(work)
         # Asked for before the annotations are read: what changes meanwhile is news to the next reconcile.
         state = training_state(work)
-        done = _train(work)
+        with shown_in_studio(work, lambda: f"training {_coming(work)}") as shown:
+            done = _train(shown)
     reconcile_state.put(redis, project_key, "trained", state)
     return done
 
@@ -180,6 +190,12 @@ def _train(work: ProjectWork) -> str:
     # A question about whole videos knows no frames.
     trained = f"trained {card.name} on {f'{frames} frames of {videos}' if frames else videos}"
     return f"{trained}, {_decide(work, card)}"
+
+
+def _coming(work: ProjectWork) -> str:
+    """The name of the version that is trained, as far as it can be told before: Cold or Blitz may be decided by the labels."""
+    number = next_number(work.context.models_dir(work.key), work.context.studio.predictions.versions(work.id))
+    return f"{work.settings.mode}-v{number}" if work.settings.mode in ("cold", "blitz") else f"v{number}"
 
 
 def _tell_of_strays(work: ProjectWork, annotated: Sequence[Annotated]) -> None:

@@ -28,6 +28,7 @@ DOES = {
     "evaluate": "measures a version on held-out videos",
     "quality": "looks for wrong labels and disagreement",
     "stopping": "estimates the remaining errors",
+    "columns": "renews the Data Manager's columns",
     "sheet": "draws a video's contact sheet",
     "export": "exports labels and frames",
     "discover": "looks for connected projects",
