@@ -20,6 +20,22 @@ _REVIEW = "To review"
 # Label Studio keeps what else stands in a tab until somebody changes the tab.
 _MARK = "coldblitz"
 _VIEWS = "/api/dm/views/"
+# Left of the columns of tasks' data are so many that ours would be out of sight.
+_HIDDEN = [
+    f"tasks:{name}"
+    for name in (
+        *(
+            "inner_id",
+            "cancelled_annotations",
+            "annotators",
+            "annotations_results",
+            "annotations_ids",
+            "predictions_score",
+        ),
+        *("predictions_model_versions", "predictions_results", "file_upload", "storage_filename", "created_at"),
+        *("updated_at", "updated_by", "avg_lead_time", "draft_exists"),
+    )
+]
 _UNLABELED = condition("total_annotations", "equal", "Number", 0)
 
 
@@ -62,7 +78,14 @@ class Tabs:
             found = marked.get(name, titled.get(name))
             if found is None:
                 filters = {"conjunction": "and", "items": list(tab.conditions)}
-                data = {"title": name, _MARK: name, "filters": filters, "ordering": [tab.order]}
+                hidden = {"explore": _HIDDEN, "labeling": _HIDDEN}
+                data = {
+                    "title": name,
+                    _MARK: name,
+                    "filters": filters,
+                    "ordering": [tab.order],
+                    "hiddenColumns": hidden,
+                }
                 found = self._make(project, tabs, data)
             numbers[name] = found
         return numbers

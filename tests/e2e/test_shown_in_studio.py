@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,8 +98,6 @@ def test_the_data_manager_says_how_sure_the_model_is(scene: Scene, page: Page) -
         expect(page.get_by_text(title, exact=True).first).to_be_visible()
     expect(page.get_by_text("31", exact=True)).to_have_count(2)
 
-    if folder := os.environ.get("SHOTS"):
-        page.screenshot(path=folder + "/dm.png")
     # What it has written is no event, and no reason to write again; a tab that somebody has deleted stays away.
     scene.studio.delete(f"/api/dm/views/{made['Not sure']['id']}/?project={scene.project}")
     assert columns.within(scene.context, scene.key) == "renewed the Data Manager's columns of 0 of 3 tasks"
@@ -123,8 +120,6 @@ def test_the_model_page_says_what_is_trained_until_a_reconcile_finds_that_nothin
     }
     page.goto(f"{scene.studio.url}/projects/{scene.project}/settings/ml")
     expect(page.get_by_text("Coldblitz · training cold-v4, 60 %").first).to_be_visible(timeout=60_000)
-    if folder := os.environ.get("SHOTS"):
-        page.screenshot(path=folder + "/ml.png")
     # A worker that died has left it.
     reconcile.within(scene.context, scene.key)
     assert scene.entry()["title"] == "Coldblitz"
