@@ -161,6 +161,19 @@ def range_of(name: str) -> tuple[float, float]:
     return _RANGES[name]
 
 
+def has_range(name: str) -> bool:
+    """Whether a setting is a number between two others."""
+    return name in _RANGES
+
+
+def wrong_value(name: str, value: object) -> str | None:
+    """What is wrong with a value of a setting, such as `blitz.cycles`, the end of a sentence; None when nothing is."""
+    of = BlitzSettings if name.startswith("blitz.") else ProjectSettings
+    hints = get_type_hints(of)
+    key = name.removeprefix("blitz.")
+    return _problem(name, value, hints[key]) if key in hints else "there is no such setting"
+
+
 def _valid(
     settings: type[ProjectSettings | BlitzSettings], given: Mapping[str, object], within: str, problems: list[str]
 ) -> dict[str, Any]:

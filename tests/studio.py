@@ -51,6 +51,9 @@ class Studio(Flask):
         self.titles: list[str] = []
         self.acted: list[dict[str, Any]] = []
         self.tabs: list[dict[str, Any]] = []
+        # What is asked of it before it stores the extra params of one; a status is its answer instead.
+        self.before_saving: Callable[[], int | None] = lambda: None
+        self.saved = 0
         self.listed: list[str] = []
         self.files: dict[str, Path] = {}
         self.users: list[dict[str, Any]] = []
@@ -215,13 +218,6 @@ class Studio(Flask):
             self.tasks[number]["data"][said["value_name"]] = float(said["value"])
         return jsonify(detail="Updated")
 
-    def change_backend(self, number: int) -> Response:
-        [entry] = [each for each in self.backends if each["id"] == number]
-        assert request.get_json()["url"] == entry["url"], "Label Studio fails of a request without it"
-        entry.update(request.get_json())
-        self.titles.append(entry["title"])
-        return jsonify(entry)
-
     def ask_backend(self, number: int) -> tuple[Response, int]:
         """As Label Studio does, it hands on the versions alone, and makes them up for a backend without that route."""
         self.asked_backends.append(number)
@@ -234,6 +230,24 @@ class Studio(Flask):
         if isinstance(said, int):
             return jsonify(error="No answer."), said
         return jsonify(versions=said), 200
+
+    def change_backend(self, number: int) -> Any:
+        """As Label Studio, it asks the backend anew, for which it needs the address and the login."""
+        refused = self.before_saving()
+        if refused is not None:
+            return jsonify(detail="You do not have permission to perform this action."), refused
+        said = request.get_json()
+        [backend] = [each for each in self.backends if each["id"] == number]
+        if "url" not in said or "project" not in said:
+            abort(500)
+        if said.get("auth_method") == "BASIC_AUTH" and not {"basic_auth_user", "basic_auth_pass"} <= said.keys():
+            return jsonify(detail="Authentication username and password is required for Basic Authentication."), 400
+        backend.update(said)
+        if "title" in said:
+            self.titles.append(said["title"])
+        else:
+            self.saved += 1
+        return jsonify(backend)
 
     def connect(self, url: str, answer: Callable[[], list[str] | int] | None = None, **more: Any) -> dict[str, Any]:
         """What *Connect Model* leaves behind; `answer`: what is said at the address, if anybody is there."""

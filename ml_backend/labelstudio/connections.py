@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -78,11 +79,14 @@ class Backends:
         if said == title:
             return
         # Label Studio calls what the request names, with these, before it takes the title.
-        body = {"title": said, "url": row.get("url"), "project": project, "extra_params": row.get("extra_params")}
+        self._change(project, row, {"title": said, "extra_params": row.get("extra_params")})
+
+    def _change(self, project: int, row: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        body = {**changes, "url": row.get("url"), "project": project}
         if row.get("auth_method") == "BASIC_AUTH":
             # An empty password stands for the one that it has.
             body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": row.get("basic_auth_user"), "basic_auth_pass": ""}
-        self._session.json("PATCH", f"/api/ml/{number}", body=body)
+        self._session.json("PATCH", f"/api/ml/{row['id']}", body=body)
 
     def beside_versions(self, project: int) -> tuple[dict[str, int], list[Connection]]:
         """Number of stored predictions of each model version, and the ML backends of a project, the oldest first, of which
@@ -98,6 +102,23 @@ class Backends:
         except (KeyError, TypeError) as error:
             raise self._session.unexpected(path) from error
         return stored, rows
+
+    def save_extra_params(self, project: int, backend: int, before: object, after: Mapping[str, Any]) -> bool:
+        """Gives an ML backend of a project other extra params, unless they are others than `before` by now, which returns
+        False. They are stored as JSON text: Label Studio's own form shows an object as "[object Object]", and then saves that.
+
+        Label Studio calls the backend's /setup with them before it stores them. Raises LabelStudioMissing.
+        """
+        row = next((row for row in self._beside_versions(project)[1] if row.get("id") == backend), None)
+        if row is None:
+            raise LabelStudioMissing(
+                f"The ML backend {backend} of project {project} no longer exists.", "Connect it again."
+            )
+        if (read_extra_params(row.get("extra_params")) or None) != (before or None):
+            return False
+        text = json.dumps(after, indent=2, ensure_ascii=False) if after else None
+        self._change(project, row, {"extra_params": text})
+        return True
 
     def versions(self, backend: int) -> tuple[int, list[str]]:
         """What an ML backend answers when Label Studio asks for its /versions: the status and the versions; a backend without

@@ -27,6 +27,8 @@ class Kind:
 
 # In the order in which a worker takes them.
 KINDS: dict[str, Kind] = {
+    # Somebody looks at a page until these are done; what failed they ask for again.
+    "configure": Kind("ml_backend.jobs.reconciling.configure.configure", HOUR // 12, retried=False),
     "reconcile": Kind("ml_backend.jobs.reconciling.reconcile.reconcile", HOUR // 2),
     "train": Kind("ml_backend.jobs.training.train.train", HOUR),
     "rollout": Kind("ml_backend.jobs.predictions.rollout.rollout", HOUR),

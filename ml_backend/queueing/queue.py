@@ -100,6 +100,12 @@ def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bo
     return any(_status(job) == JobStatus.FAILED for job in existing(redis, slots(kind, project, *subject)))
 
 
+def is_under_way(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
+    """Whether such a job waits, in line or for its next try, or runs."""
+    wanted = (*_IN_LINE, JobStatus.SCHEDULED, JobStatus.STARTED)
+    return any(_status(job) in wanted for job in existing(redis, slots(kind, project, *subject)))
+
+
 def last_failure(redis: Redis, kind: str, project: str, *subject: str | int) -> Job | None:
     """The failed job of a kind and subject, None when there is none."""
     failed = [job for job in existing(redis, slots(kind, project, *subject)) if _status(job) == JobStatus.FAILED]

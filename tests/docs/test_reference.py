@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ml_backend.described_settings import BLITZ, described_settings
 from ml_backend.project_settings import BlitzSettings, ProjectSettings
 from ml_backend.settings import _ALIASES, Settings
 
@@ -51,13 +53,21 @@ class TestReadme:
 
     def test_every_extra_param_has_a_line_with_its_default(self) -> None:
         assert {field.name for field in fields(ProjectSettings)} <= rows(self.README)
-        told = next(line for line in self.README.splitlines() if line.startswith("| `blitz` |"))
-        for field in fields(BlitzSettings):
-            assert f'"{field.name}"' in told or f"`{field.name}` (`{field.default}`)" in told
         for field in fields(ProjectSettings):
             if isinstance(field.default, str | int | float) and not isinstance(field.default, bool):
                 shown = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default}"
                 assert f"| `{field.name}` | `{shown}` |" in self.README
+
+    def test_every_extra_param_is_explained_as_in_the_form(self) -> None:
+        described = described_settings()
+        own = {each.name: each.told for each in described if not each.name.startswith(BLITZ)}
+        assert own.keys() == {field.name for field in fields(ProjectSettings)} - {BLITZ[:-1]}
+        for name, told in own.items():
+            assert re.search(rf"^\| `{name}` \| [^|]+ \| {re.escape(told)} \|$", self.README, re.MULTILINE), name
+        blitz = [each for each in described if each.name.startswith(BLITZ)]
+        assert [each.name for each in blitz] == [f"{BLITZ}{field.name}" for field in fields(BlitzSettings)]
+        parts = [f"`{each.name.removeprefix(BLITZ)}` (`{json.dumps(each.default)}`): {each.told}" for each in blitz]
+        assert f" {'; '.join(parts)} |\n" in self.README
 
 
 class TestSite:

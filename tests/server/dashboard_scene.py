@@ -47,6 +47,7 @@ PAGES = {
     "quality": "/dashboard/projects/7/quality",
     "export": "/dashboard/projects/7/export",
     "settings": "/dashboard/projects/7/settings",
+    "settings form": "/dashboard/projects/7/settings/change",
     "boxes": "/dashboard/projects/6/videos/1?frame=120",
     "paths": "/dashboard/projects/6/videos/1/paths?zones=nest=0,0,30,40%0Aarm=50,30 95,30 70,90&cm=80&whose=model",
     "boxes quality": "/dashboard/projects/6/quality",

@@ -14,7 +14,7 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.projects import registry, task_view, training_choice
+from ml_backend.projects import registry, settings_changes, task_view, training_choice
 from ml_backend.projects.task_view import ContactSheet
 from ml_backend.queueing.queue import listing
 
@@ -43,7 +43,8 @@ _CONTRAST = """() => {
         if (ratio < worst[0]) worst = [ratio, element.outerHTML.slice(0, 120)];
     }
     return worst; }"""
-_UNNAMED = """() => [...document.querySelectorAll('a, button, input, progress, [role=region], svg:not([aria-hidden])')].filter(each =>
+_UNNAMED = """() => [...document.querySelectorAll('a, button, input:not([type=hidden]), progress, [role=region], '
+    + 'svg:not([aria-hidden])')].filter(each =>
     !(each.getAttribute('aria-label') || each.textContent.trim() || (each.labels || []).length)).map(each => each.outerHTML)"""
 
 
@@ -197,6 +198,48 @@ def test_how_to_train_is_chosen_with_the_keyboard_alone_and_without_javascript(
     assert made is not None
     assert (made.kind, made.blitz.fit, made.blitz.cycles) == ("blitz", "finetune", 25)
     page.context.close()
+
+
+def test_settings_are_changed_with_the_keyboard_alone_and_without_javascript(
+    browser: Browser, address: str, redis: Redis
+) -> None:
+    page, _ = opened(browser, java_script_enabled=False)
+    page.goto(address + scene.PAGES["settings"])
+    press(page, "Change settings")
+    while page.evaluate("document.activeElement.id") != "frames_per_video":
+        page.keyboard.press("Tab")
+    page.keyboard.type("5000")
+    enter(page)
+    assert "5000 is not between 1 and 1000" in (page.locator("[role=alert]").text_content() or "")
+    press(page, "frames_per_video")  # leads to the field
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.id") == "frames_per_video"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("5")
+    enter(page)
+    assert "Frames of videos that are added from now on" in (page.locator("#content").text_content() or "")
+    press(page, "Save in Label Studio")
+    assert "Being saved in Label Studio." in (page.locator("#saving").text_content() or "")
+    change = settings_changes.waiting(redis, scene.P)
+    assert change is not None
+    assert change.after == {"min_frames": 3, "samplin": "x", "frames_per_video": 5}
+    page.context.close()
+
+
+def press(page: Page, text: str) -> None:
+    """Goes on to what says `text` with the Tab key, and presses Enter there."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == text:
+            break
+    assert page.evaluate("document.activeElement.textContent") == text
+    enter(page)
+
+
+def enter(page: Page) -> None:
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
 
 def test_a_model_file_is_chosen_by_its_name_where_custom_is_chosen(

@@ -24,7 +24,7 @@ from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
 
-PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "export", "settings")
+PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "export", "settings", "settings/change")
 PAGES = ("/", "/dashboard/jobs", *(f"/dashboard/projects/7/{page}" for page in PROJECT_PAGES))
 ODD = {
     "a/b <script>alert(1)</script>": 'red" onload="alert(1)',

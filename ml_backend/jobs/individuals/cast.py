@@ -19,13 +19,6 @@ from ml_backend.projects.tracks import StoredTrack, StoredTracks
 from ml_backend.provenance import track_number
 from ml_backend.wording import counted
 
-_NO_BOXES = (
-    "The setting per_individual needs boxes and a timeline on the same video, and the label config does not have both, so it is "
-    "ignored. Add a <VideoRectangle> and a <TimelineLabels> to the same <Video>, or remove the setting."
-)
-_CUSTOM = (
-    "The setting per_individual is ignored, since a custom model sees whole frames. Remove custom_model to use it."
-)
 _NOBODY = "{} without a track {} no timelines: draw a box around each individual, or choose another detector."
 _MANY = "{} more than {} individuals: only those that are seen longest have a timeline."
 
@@ -90,17 +83,6 @@ def _followed(track: StoredTrack) -> tuple[str, ...]:
 
 def _last(found: Iterable[box_track.Track]) -> int:
     return max((track.keys[-1].frame for track in found), default=1)
-
-
-def tell_of_setting(work: ProjectWork) -> None:
-    """Tells the admin when the setting cannot be used."""
-    wrong: list[str] = []
-    if work.settings.per_individual:
-        if is_custom_used(work):
-            wrong = [_CUSTOM]
-        elif not any(individuals_of(work, each) is not None for each in work.config.questions):
-            wrong = [_NO_BOXES]
-    registry.set_problems(work.context.redis, work.key, "individuals", wrong)
 
 
 def tell_of_casts(work: ProjectWork) -> None:

@@ -13,7 +13,7 @@ from ml_backend.jobs.box_tracks import queue_track, with_tracks
 from ml_backend.jobs.companion.images import want_images
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import backbone_of_version, has_features
-from ml_backend.jobs.individuals.cast import cast_of, individuals_of, tell_of_casts, tell_of_setting
+from ml_backend.jobs.individuals.cast import cast_of, individuals_of, tell_of_casts
 from ml_backend.jobs.individuals.reel import has_reel_features
 from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import pin
@@ -76,7 +76,6 @@ def _roll_out(work: ProjectWork, version: str) -> str:
         request_after(redis, waiting, "rollout", key, version)
         videos = "1 video is" if len(waiting) == 1 else f"{len(waiting)} videos are"
         return f"{version} waits until {videos} embedded"
-    tell_of_setting(work)
     tell_of_casts(work)
     pushed = _push_all(work, version, _predictor(work, version), tasks)
     if work.context.studio.predictions.versions(work.id).get(version, 0):

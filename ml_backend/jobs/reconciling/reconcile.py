@@ -26,8 +26,9 @@ from ml_backend.jobs.track_labels import queue_recognition
 from ml_backend.jobs.training.train import queue_training
 from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
+from ml_backend.labelstudio.setting_conflicts import ModelFiles, setting_conflicts
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.projects import links, reconcile_state, registry, stored_predictions
+from ml_backend.projects import links, reconcile_state, registry, stored_predictions, training_choice
 from ml_backend.projects.installation import check_disk
 from ml_backend.projects.registry import note_studio, studio_of
 from ml_backend.queueing import counters
@@ -133,7 +134,7 @@ def reconcile(context: JobContext, project_key: str) -> str:
         raise
     registry.set_problems(redis, project_key, "label config", [])
     note_studio(redis, context.settings, project_key)
-    _report_settings(context, project_key)
+    _report_settings(work)
     _report_others(context, project_key, standing)
     mend_webhook(context, work.key, work.id)
     mend_title(context, work.key, work.id, standing.entry)
@@ -226,9 +227,16 @@ def _report_others(context: JobContext, key: str, standing: Standing) -> None:
     registry.set_problems(context.redis, key, "connection", told)
 
 
-def _report_settings(context: JobContext, key: str) -> None:
-    known = registry.recall(context.redis, key)
-    sentences = parse_project_settings(known.extra_params)[1] if known else ()
+def _report_settings(work: ProjectWork) -> None:
+    known = registry.recall(work.context.redis, work.key)
+    params = known.extra_params if known else None
+    files = ModelFiles(
+        training_choice.files(work.context.settings.data_dir), work.context.settings.custom_model is not None
+    )
+    conflicts = setting_conflicts(params, work.config, files)
+    sentences = [*parse_project_settings(params)[1], *(each.sentence for each in conflicts)]
     for sentence in sentences:
-        log.warning("project %s: %s", key, sentence)
-    registry.set_problems(context.redis, key, "settings", sentences)
+        log.warning("project %s: %s", work.key, sentence)
+    registry.set_problems(work.context.redis, work.key, "settings", sentences)
+    # Told there by releases before this one.
+    registry.set_problems(work.context.redis, work.key, "individuals", [])

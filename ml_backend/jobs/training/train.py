@@ -18,7 +18,6 @@ from ml_backend.jobs.box_tracks import queue_said
 from ml_backend.jobs.companion.answers import answers_state
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.embeddings import tell_of_weights
-from ml_backend.jobs.individuals.cast import tell_of_setting
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
@@ -135,7 +134,6 @@ def _train(work: ProjectWork) -> str:
     redis, key = work.context.redis, work.key
     if not work.config.questions:
         return "nothing is learned from boxes alone"
-    tell_of_setting(work)
     if file := custom_file_of(work):
         return take_custom(work, file)
     accounts = Accounts()

@@ -5,7 +5,15 @@ Importing a page adds its routes to the blueprint.
 
 from __future__ import annotations
 
-from ml_backend.server.dashboard import jobs_page, labels_page, models_page, paths_page, projects_page, videos_page
+from ml_backend.server.dashboard import (
+    jobs_page,
+    labels_page,
+    models_page,
+    paths_page,
+    projects_page,
+    settings_pages,
+    videos_page,
+)
 from ml_backend.server.dashboard.site import blueprint
 
 __all__ = [
@@ -15,5 +23,6 @@ __all__ = [
     "models_page",
     "paths_page",
     "projects_page",
+    "settings_pages",
     "videos_page",
 ]

@@ -22,6 +22,7 @@ from ml_backend.projects import (
     model_versions,
     registry,
     reports,
+    settings_changes,
     stored_predictions,
     task_view,
     track_rows,
@@ -188,6 +189,7 @@ def settings_page(project_id: int) -> str:
         installation=list(of_installation(backend().settings, os.environ)),
         ignored=ignored,
         problems=registry.problems(backend().redis).get(project.key, []),
+        change=settings_changes.recall(backend().redis, project.key),
         rates=rates,
         framerate=framerate,
         recommended=recommended_config(

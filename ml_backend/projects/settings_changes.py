@@ -1,0 +1,75 @@
+"""The last change of a project's settings that somebody asked for on its page, until a worker has saved it in Label Studio or says why
+not. Lives in Redis for a day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from redis import Redis
+
+from ml_backend.errors import SettingsError
+from ml_backend.projects.storage import read_as, read_object
+from ml_backend.queueing.queue import enqueue, is_under_way
+
+_CHANGE = "coldblitz:settings-change"
+_KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class SettingsChange:
+    """`before`, `after`: the extra params as the page showed them, and as they are to be. `names`: of the settings that
+    change. `typed`: what was typed for each of these. `asked`: unix time. `said`: how it ended, a sentence or two."""
+
+    before: object
+    after: Mapping[str, Any]
+    names: list[str]
+    typed: Mapping[str, str] = field(default_factory=dict)
+    asked: float = 0.0
+    state: Literal["waiting", "saved", "refused"] = "waiting"
+    said: str = ""
+
+
+def mark_of(params: object) -> str:
+    """Tells extra params from others, by what they say."""
+    return hashlib.sha256(json.dumps(params or None, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def ask(redis: Redis, key: str, change: SettingsChange) -> str | None:
+    """Has a worker save it; returns the job's id. Raises SettingsError while another one waits."""
+    if is_under_way(redis, "configure", key):
+        raise SettingsError(
+            "Another change of these settings is being saved.", "Wait until it is, and look at the settings again."
+        )
+    _put(redis, key, replace(change, asked=time.time()))
+    return enqueue(redis, "configure", key, again=True)
+
+
+def recall(redis: Redis, key: str) -> SettingsChange | None:
+    """The last one, whatever became of it; one that waits for a job that is no more was refused."""
+    found = read_as(SettingsChange, read_object(redis.get(f"{_CHANGE}:{key}")))
+    if found is not None and found.state == "waiting" and not is_under_way(redis, "configure", key):
+        # It may have ended in between.
+        found = read_as(SettingsChange, read_object(redis.get(f"{_CHANGE}:{key}"))) or found
+        if found.state == "waiting":
+            return replace(found, state="refused", said="It was cancelled, or its worker stopped. Save again.")
+    return found
+
+
+def waiting(redis: Redis, key: str) -> SettingsChange | None:
+    """The one that a worker is to save."""
+    found = read_as(SettingsChange, read_object(redis.get(f"{_CHANGE}:{key}")))
+    return found if found is not None and found.state == "waiting" else None
+
+
+def close(redis: Redis, key: str, change: SettingsChange, state: Literal["saved", "refused"], said: str) -> None:
+    """Notes what became of it."""
+    _put(redis, key, replace(change, state=state, said=said))
+
+
+def _put(redis: Redis, key: str, change: SettingsChange) -> None:
+    redis.set(f"{_CHANGE}:{key}", json.dumps(asdict(change)), ex=_KEPT_SECONDS)
