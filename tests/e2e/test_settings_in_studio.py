@@ -77,15 +77,15 @@ def test_a_change_is_stored_in_label_studio_takes_effect_and_overwrites_nothing(
 
     # The same sentence as the form's, of what was written there.
     loop.studio.patch(f"/api/ml/{entry(loop)['id']}", {**changed, "extra_params": '{"max_tracks": 4}'})
-    told = loop.wait_for("word to the admin", lambda: problem_about(loop, "max_tracks"))
+    told = loop.wait_for("word to the admin", lambda: problem_with(loop, "Extra param 'max_tracks' has"))
     assert told.startswith("Extra param 'max_tracks' has no effect, since the label config has no <VideoRectangle>.")
 
 
-def problem_about(loop: Loop, name: str) -> str | None:
+def problem_with(loop: Loop, words: str) -> str | None:
     every = [
         each
         for key, told in dict(loop.backend.jobs()["problems"]).items()
         if key.startswith(f"{loop.project}.")
         for each in told
     ]
-    return next((each for each in every if name in each), None)
+    return next((each for each in every if words in each), None)
