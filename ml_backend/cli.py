@@ -21,6 +21,7 @@ from ml_backend.commands.import_labels import import_labels
 from ml_backend.commands.import_videos import import_videos
 from ml_backend.commands.jobs import predict, suggest, train
 from ml_backend.commands.labels import stats
+from ml_backend.commands.model_files import pack, unpack
 from ml_backend.commands.models import app as models
 from ml_backend.commands.models import custom_app as custom
 from ml_backend.commands.pseudo_label import pseudo_label
@@ -203,6 +204,8 @@ def reconcile(
     raise SystemExit(0 if report(rows, as_json) else 1)
 
 
+models.command()(pack)
+models.command()(unpack)
 app.add_typer(models, name="models")
 for _command in (suggest, train, predict, export, stats):
     app.command()(_command)

@@ -39,6 +39,7 @@ class EvaluationScheme(StrEnum):
     BLOCKS = "blocks of one video"
     NOT_FINE_TUNED_ON = "videos that the network was not fine-tuned on"
     ONE_FOLD = "one held-out fold"
+    TRAINED_ELSEWHERE = "videos of another project than it was trained on"
 
     def judgement(self, recordings: int) -> str:
         """How much what was measured on so many recordings is worth, in words."""
@@ -53,6 +54,10 @@ class EvaluationScheme(StrEnum):
                 f"{enough}Measured on {recordings} recordings that the network was not fine-tuned on. Some of them decided "
                 "when its training ended, which flatters it a little."
             )
+        if self is EvaluationScheme.TRAINED_ELSEWHERE:
+            enough = "" if recordings >= ENOUGH_VIDEOS else _TOO_FEW
+            what = "recording" if recordings == 1 else "recordings"
+            return f"{enough}Measured on {recordings} labeled {what} of this project, none of which it was trained on."
         if recordings < 2:
             return f"{_TOO_FEW}measured on held-out parts of one video, which flatters the model."
         if recordings < ENOUGH_VIDEOS:
@@ -173,11 +178,13 @@ MEASURED = frozenset(Metrics.__dataclass_fields__) - {"frozen_macro_f1", "beside
 
 @dataclass(frozen=True)
 class Comparison(JsonObject):
-    """With which `version`, whether the new one is `worse`, and `said`: what was found, to follow a colon in a sentence."""
+    """With which `version`, whether the new one is `worse`, and `said`: what was found, to follow a colon in a sentence.
+    `recordings`: on how many both were scored, 0 where they could not be."""
 
     version: str = key(text)
     worse: bool = key(flag)
     said: str = key(text)
+    recordings: int = key(count, default=0)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ class ModelCard(JsonObject):
     `file_bytes`: size of the weights, or of the researcher's file. `question`: the control that the card is about, empty in
     those from before a project could have several; `others`: what the card has otherwise for each of the other controls.
     `account`: what its training read, and what became of it (`projects.label_report.Account`), as JSON; empty in cards from before
-    it was kept. `decision`: why it was rolled out or kept back, in a sentence; empty until that is decided, and in cards from
+    it was kept. `origin`: of a version that was unpacked here, where it comes from (`learning.model_archive`); empty for others.
+    `decision`: why it was rolled out or kept back, in a sentence; empty until that is decided, and in cards from
     before it was kept.
     """
 
@@ -108,6 +109,7 @@ class ModelCard(JsonObject):
     others: Mapping[str, QuestionCard] = key(by_name(QuestionCard.from_json), written, default={}, always=True)
     account: Json = key(json_object, default={}, always=True)
     decision: str = key(text, default="", always=True)
+    origin: Json = key(json_object, default={})
 
     @classmethod
     def of(cls, learnt: QuestionCard, *, name: str, created: str, question: str = "") -> ModelCard:
@@ -133,6 +135,26 @@ class ModelCard(JsonObject):
     def fingerprint(self) -> str:
         """What it was trained from, in one word; empty in cards that do not say it."""
         return str(self.settings.get("fingerprint", ""))
+
+    @property
+    def comes_from(self) -> str:
+        """Where an unpacked version was trained and how good it was there, in a sentence; empty for one that was trained here."""
+        said = self.origin
+        if not said:
+            return ""
+        there = f"{said.get('version')} of “{said.get('project')}”"
+        score = said.get("macro_f1")
+        scored = f"its macro-F1 there was {score:.3f}" if isinstance(score, float) else "it was not measured there"
+        names = said.get("names")
+        renamed = ", ".join(f"{a} is {b}" for a, b in names.items()) if isinstance(names, Mapping) else ""
+        lost = said.get("videos_unknown")
+        blind = (
+            f"{lost} of its videos could not be had there, so they are not known if they are here, too. "
+            if lost
+            else ""
+        )
+        sure = "signed with the shared key" if said.get("signed") else "not signed, or not checked"
+        return f"It was trained elsewhere, as {there}; {scored}. {renamed + '. ' if renamed else ''}{blind}The file was {sure}."
 
     @property
     def is_whole(self) -> bool:

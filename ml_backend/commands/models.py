@@ -110,6 +110,7 @@ def _origin(card: ModelCard) -> dict[str, str]:
         "kind": card.kind,
         "created": card.created,
         "decision": card.decision or "none yet",
+        **({"comes from": card.comes_from} if card.origin else {}),
         "labels": ", ".join(card.labels) + (" (one per frame)" if card.exclusive else " (several per frame)"),
         "never predicted": some(card.lacking) or "none",
         "learned from": f"{card.labelled_frames} frames of {card.videos} videos",

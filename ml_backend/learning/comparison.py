@@ -148,10 +148,13 @@ def compared(
         )
     found = f"on the {len(both)} recordings that neither version was trained on, {_scored(both, version)}"
     if not _is_worse(both):
-        return Comparison(version, False, found + (", which may be chance" if _drop(both) > _SLACK else ""))
+        chance = ", which may be chance" if _drop(both) > _SLACK else ""
+        return Comparison(version, False, found + chance, len(both))
     if not len(since) or _drop(np.concatenate([both, since])) > _SLACK:
-        return Comparison(version, True, f"{found}, more than chance explains ({_noise(both):.3f})")
-    return Comparison(version, False, f"{found}, but on the {len(since)} labeled since {_scored(since, version)}")
+        return Comparison(version, True, f"{found}, more than chance explains ({_noise(both):.3f})", len(both))
+    return Comparison(
+        version, False, f"{found}, but on the {len(since)} labeled since {_scored(since, version)}", len(both)
+    )
 
 
 def score(answer: Values, values: Values, exclusive: bool) -> float | None:

@@ -106,6 +106,18 @@ def cross_validated(
     return CrossValidation(names, exclusive, tuple(held), scheme, recording)
 
 
+def answered_by(
+    head: Head, videos: Sequence[LabelledVideo], labels: Sequence[str], *, exclusive: bool
+) -> CrossValidation:
+    """What a head says of videos none of which it was trained on; only those that a person judged count."""
+    names = tuple(labels)
+    usable = [v for v in videos if v.labels.known.any() and (v.labels.judged or not v.labels.dense)]
+    groups = duplicates([video.features for video in usable]).tolist()
+    recording = {video.task: group for video, group in zip(usable, groups, strict=True)}
+    held = tuple(_predicted(head, video, names) for video in usable)
+    return CrossValidation(names, exclusive, held, EvaluationScheme.TRAINED_ELSEWHERE, recording)
+
+
 def leaving_out(folds: int, recordings: int) -> EvaluationScheme:
     """Of so many folds, each of whole recordings: whether each has one alone."""
     return EvaluationScheme.LEAVE_SOME_OUT if folds < recordings else EvaluationScheme.LEAVE_ONE_OUT

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ml_backend.cards.json_object import Json
-from ml_backend.cards.measurements import Calibration, Measurements, Metrics, TrainingCurves
+from ml_backend.cards.measurements import Calibration, Comparison, Measurements, Metrics, TrainingCurves
 from ml_backend.cards.model_card import ModelCard as ModelCard
 from ml_backend.cards.model_card import Network, QuestionCard
 from ml_backend.errors import StorageError
@@ -113,11 +113,16 @@ def save_version(
         others=more,
         account=dict(account or {}),
     )
+    return add_version(root, card, files, taken)
+
+
+def add_version(root: Path, card: ModelCard, files: Mapping[str, bytes], taken: Iterable[str] = ()) -> ModelCard:
+    """Write the next version of a project, by the kind of its card; `files`: its weights. Raises StorageError."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         while True:
             number = next_number(root, taken)
-            card = replace(card, name=f"{head.kind}-v{number}")
+            card = replace(card, name=f"{card.kind}-v{number}")
             _remember(root, number)
             if publish(root, card, files):
                 return card
@@ -229,6 +234,19 @@ def _weights(root: Path, card: ModelCard, file: str = _WEIGHTS) -> dict[str, Any
     return load(content)
 
 
+def weights_of(root: Path, card: ModelCard) -> dict[str, bytes]:
+    """The files of a version's heads, by name, each as it was written. Raises StorageError."""
+    names = [_WEIGHTS, *map(weights_file, card.others)]
+    try:
+        found = {name: (root / card.name / name).read_bytes() for name in names}
+    except OSError as error:
+        raise damaged(card.name, str(error)) from error
+    for name, one in zip(names, card.each(), strict=True):
+        if sha256(found[name]).hexdigest() != one.weights_sha256:
+            raise damaged(card.name, "its weights are not the ones that were written")
+    return found
+
+
 def load_card(root: Path, name: str) -> ModelCard:
     """The model card alone; raises StorageError when it is missing or damaged."""
     if ModelVersion.parse(name) is None:
@@ -263,15 +281,18 @@ def add_measurements(
     *,
     metrics: Metrics | None = None,
     calibration: Calibration | None = None,
+    against: Comparison | None = None,
     question: str | None = None,
 ) -> ModelCard:
-    """Write full metrics and a calibration made after the version was saved into its card; the weights never change.
+    """Write full metrics and a calibration made after the version was saved into its card, and with what it was compared then; the
+    weights never change.
 
     `question`: the control that was measured; None for the one that the card is about.
     """
     old = load_card(root, name)
     known = old if question in (None, old.question) else old.others[str(question)]
     full = replace(known.metrics, full=known.metrics.full.renewed(metrics or Metrics()))
+    full = full if against is None else replace(full, against=against, compared=True)
     shown = known.calibration.renewed(calibration or Calibration())
     if isinstance(known, ModelCard):
         return _changed(root, replace(known, metrics=full, calibration=shown))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.annotation import Annotation, WholeVideo
+from ml_backend.cards.measurements import EvaluationScheme
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.features.blocks import VideoFeatures
 from ml_backend.learning.calibration import Held
@@ -242,6 +243,18 @@ def cross_validated_whole(
     recordings = int(groups.max(initial=-1)) + 1
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
     return CrossValidation(names, exclusive, tuple(held), leaving_out(len(numbers), recordings), recording)
+
+
+def answered_by_whole(head: WholeHead, videos: Sequence[LabelledWhole]) -> CrossValidation:
+    """What a head says of videos none of which it was trained on; only those that a person judged count."""
+    usable = [video for video in videos if video.judged and (video.values != UNKNOWN).any()]
+    groups = duplicates([video.features for video in usable]).tolist()
+    recording = {video.task: group for video, group in zip(usable, groups, strict=True)}
+    held: list[Held] = []
+    for video in usable:
+        found = head.probabilities(video.features)[None]
+        held.append(Held(video.task, found, video.values[None], False, decided(found, head.exclusive)))
+    return CrossValidation(head.labels, head.exclusive, tuple(held), EvaluationScheme.TRAINED_ELSEWHERE, recording)
 
 
 def _folds(groups: Groups, values: Sequence[NDArray[np.int8]], most: int, seed: int) -> Groups:

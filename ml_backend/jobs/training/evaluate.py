@@ -15,6 +15,7 @@ from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotate
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
 from ml_backend.jobs.training.learning import fitting
 from ml_backend.jobs.training.train import newest_learnt
+from ml_backend.jobs.training.unpacked import measure_unpacked
 from ml_backend.learning.evaluation import cross_validated
 from ml_backend.learning.versions import ModelCard, add_measurements, load_card
 from ml_backend.learning.whole_video import cross_validated_whole
@@ -27,6 +28,8 @@ def evaluate(context: JobContext, project_key: str, version: str) -> str:
     work = open_project(context, project_key)
     models = context.models_dir(project_key)
     card = load_card(models, version)
+    if card.origin:
+        return measure_unpacked(work, card)
     newest = newest_learnt(models)
     if newest is not None and newest.name != version:
         return f"{version} was overtaken by {newest.name}"
