@@ -23,6 +23,7 @@
     ├── CustomModelError           the researcher's model file does not do what it must
     ├── JobCancelled               an admin wanted the job to stop
     └── StorageError               (setting) the disk is full, read-only, or a file on it is damaged
+        └── StoreUnreachable           (passes) the object store of STORE_URL does not answer
 
 Each message is one sentence on what is wrong, then one on what to do. `passes` tells a job whether trying again can help,
 `setting` whether it can after a restart, since the cause lies in how this installation is set up.
@@ -142,3 +143,7 @@ class JobCancelled(ColdblitzError):
 
 class StorageError(ColdblitzError):
     setting = True
+
+
+class StoreUnreachable(StorageError):
+    passes = True

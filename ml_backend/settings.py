@@ -27,6 +27,7 @@ _NEEDLESS = {
     "THREADS": "the web process always has enough threads. WORKERS is the number of processes that train and predict, not of "
     "web processes."
 }
+_STORES = ("file", "s3", "gs", "az")
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -40,6 +41,7 @@ class Settings:
     host: str = "127.0.0.1"
     data_dir: Path = Path("data")
     redis_url: str | None = field(default=None, repr=False)
+    store_url: str | None = None
     basic_auth_user: str | None = None
     basic_auth_pass: str | None = field(default=None, repr=False)
     allow_no_login: bool = False
@@ -117,6 +119,7 @@ class Settings:
             host=environment.get("HOST") or cls.host,
             data_dir=Path(environment.get(_name_of(environment, "DATA_DIR")) or cls.data_dir).expanduser().absolute(),
             redis_url=secret(environment, "REDIS_URL"),
+            store_url=_store(environment),
             basic_auth_user=user,
             basic_auth_pass=password,
             allow_no_login=_yes(environment, "ALLOW_NO_LOGIN"),
@@ -235,6 +238,23 @@ def _text_of(path: Path, named: str) -> str:
     if not value:
         raise SettingsError(f"{named}, which is empty.", "Write the value into it.")
     return value
+
+
+def _store(environment: Mapping[str, str]) -> str | None:
+    url = environment.get("STORE_URL", "").strip()
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        place = Path(parts.path).is_absolute() and not parts.netloc if parts.scheme == "file" else bool(parts.netloc)
+    except ValueError:
+        place = False
+    if not place or parts.scheme not in _STORES or "@" in parts.netloc or parts.query or parts.fragment:
+        raise SettingsError(
+            "STORE_URL is not the address of a store.",
+            "Write it like s3://bucket/folder, gs://bucket/folder, az://container/folder or file:///mnt/shared, without credentials.",
+        )
+    return url.rstrip("/")
 
 
 def _yes(environment: Mapping[str, str], name: str) -> bool:

@@ -21,6 +21,7 @@ from ml_backend.projects.model_versions import CardInLine, VersionSummary
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.interventions import result
 from ml_backend.settings import Settings, secret, with_folder
+from ml_backend.store.connect import connect
 
 Url = Annotated[
     str | None,
@@ -71,6 +72,9 @@ class Here:
     """The backend that has the same Redis and DATA_DIR as this process."""
 
     settings: Settings
+
+    def __post_init__(self) -> None:
+        connect(self.settings, Redis.from_url(redis_url(self.settings), socket_timeout=_TIMEOUT))
 
     def ask(self, kind: str, project: str, tasks: Sequence[int]) -> dict[str, str]:
         with self._redis() as redis:

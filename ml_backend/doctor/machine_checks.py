@@ -20,6 +20,7 @@ from ml_backend.projects.installation import check_disk, check_redis, check_work
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings, own_address
+from ml_backend.store.connect import check_store
 from ml_backend.video.container import ffmpeg_version, missing_codecs
 from ml_backend.video.view import PICTURE
 
@@ -32,6 +33,8 @@ def check_machine(settings: Settings) -> Iterator[Check]:
         with contextlib.suppress(RedisError):
             yield _failed_jobs(redis)
     yield check_disk(settings.data_dir)
+    if settings.store_url is not None:
+        yield check_store(settings)
     yield from check_backbone(settings)
     yield check_text_model(settings)
     if settings.custom_model is not None and not settings.custom_model.is_file():

@@ -10,6 +10,7 @@ from ml_backend.jobs.project import open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.projects import job_requests
 from ml_backend.queueing.queue import enqueue
+from ml_backend.store.files import put
 
 
 @job
@@ -33,7 +34,7 @@ def export(context: JobContext, project: str, name: str) -> str:
             return f"{name} is being created, and will be created again after that"
         fresh.unlink(missing_ok=True)
         written = write_export(work, fresh, None, Choice(every=job_requests.export_every(name)), context.progress.share)
-        fresh.replace(final)
+        put(fresh, final)
     counted = written.get("pictures", written.get("rows"))
     left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""
     return f"{name}: {counted} {'pictures' if 'pictures' in written else 'rows'}{left_out}"

@@ -6,7 +6,6 @@ A file is in the safetensors format, so that it can be mapped instead of read, p
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import StorageError
 from ml_backend.features.blocks import Flow, Samples, VideoFeatures
 from ml_backend.roi import RegionOfInterest
+from ml_backend.store import files
 from ml_backend.video.timeline import Timeline
 from ml_backend.video.view import View, part_in
 
@@ -50,11 +50,13 @@ class FeatureStore:
 
     def has(self, content: str, key: str) -> bool:
         """Whether there is an entry for this video content and backbone; it may still turn out to be damaged."""
-        return self._path(content, key).exists()
+        return files.exists(self._path(content, key))
 
     def load(self, content: str, key: str) -> VideoFeatures | None:
         """The entry, its blocks mapped from the file; None when there is none or it is damaged."""
         path = self._path(content, key)
+        if (folder := files.shared(path)) is not None and folder.fetch(path):
+            self._evict(keep=path)
         try:
             features = _read(path)
             os.utime(path)  # for the eviction's order; access times are often switched off
@@ -69,11 +71,11 @@ class FeatureStore:
         """An entry of this video content and region of interest of whatever backbone, for what does not depend on it."""
         part = View().at(roi).part
         name = self._path(content, "").name.removesuffix(".safetensors")
-        for path in self.root.glob(f"{glob.escape(name)}*.safetensors"):
+        for found in files.names(self.root, name):
             # One that nobody can tell is of the whole picture.
-            if part_in(path.name) == part:
+            if found.endswith(".safetensors") and part_in(found) == part:
                 with contextlib.suppress(OSError, *_DAMAGED):
-                    return _read(path)
+                    return _read(files.current(self.root / found))
         return None
 
     def require(self, content: str, key: str) -> VideoFeatures:
@@ -214,7 +216,7 @@ class EntryWriter:
                 _write_header(file, header)
                 file.flush()
                 os.fsync(file.fileno())
-            scratch.replace(self._target)
+            files.put(scratch, self._target)
 
     def close(self) -> None:
         for name, part in self._parts.items():

@@ -22,6 +22,7 @@ from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.installation import note_text, note_weights, text_state, weights_state
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.settings import Settings
+from ml_backend.store.connect import connect
 from ml_backend.video.cache import VideoFolder
 from ml_backend.video.safe_http import VideoHosts
 from ml_backend.video.view import PICTURE
@@ -54,6 +55,11 @@ class JobContext:
     settings: Settings
     progress: Progress = SILENT
     made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # What is read and written in DATA_DIR from here on may be shared with other machines.
+        if self.settings.store_url is not None:
+            connect(self.settings, self.redis)
 
     def reporting(self, progress: Progress) -> JobContext:
         """The same, with all that it holds, for a job, or a part of one, with this progress."""

@@ -18,6 +18,7 @@ from ml_backend.learning.calibration import Held
 from ml_backend.learning.examples import classes_of
 from ml_backend.learning.frame_labels import UNKNOWN, YES
 from ml_backend.learning.probabilities import Values
+from ml_backend.store.files import current
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES
 from ml_backend.wording import some
 
@@ -70,7 +71,7 @@ def as_file(every: Mapping[str, HeldAnswers]) -> bytes:
 def load_answers(root: Path, version: str, question: str) -> HeldAnswers | None:
     """Of one question of a version; None when none were kept, or they cannot be read."""
     try:
-        data = json.loads((root / version / FILE).read_bytes())
+        data = json.loads(current(root / version / FILE).read_bytes())
         return HeldAnswers.of(data[question])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # not there, or damaged

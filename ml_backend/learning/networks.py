@@ -6,7 +6,6 @@ A folder holds the weights (safetensors) and `network.json`. It appears by one r
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ml_backend.cards.model_card import Network
 from ml_backend.errors import StorageError
+from ml_backend.store import files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,8 +37,8 @@ def save_network(models: Path, state: Mapping[str, Tensor], network: Network) ->
             whole.mkdir()
             (whole / _WEIGHTS).write_bytes(weights)
             (whole / _ABOUT).write_text(json.dumps(made.as_json(), indent=1), encoding="utf-8")
-            if not (root / made.digest).exists():
-                whole.rename(root / made.digest)
+            # The same network, made before, is as good.
+            files.put_folder(whole, root / made.digest)
     except OSError as error:
         raise StorageError(
             f"A fine-tuned network cannot be written below {root}: {error.strerror or error}.",
@@ -57,7 +57,7 @@ def network_weights(models: Path, digest: str) -> Path:
     """The file with the weights of a network. Raises StorageError when it is missing or not what was written."""
     path = models / "networks" / digest / _WEIGHTS
     try:
-        whole = sha256(path.read_bytes()).hexdigest()[:12] == digest
+        whole = sha256(files.current(path).read_bytes()).hexdigest()[:12] == digest
     except OSError:
         whole = False
     if not whole:
@@ -71,17 +71,17 @@ def keep_networks(models: Path, digests: Collection[str]) -> list[str]:
     """Deletes all but these; returns the digests of those that are gone."""
     gone = [folder for folder in _folders(models) if folder.name not in digests]
     for folder in gone:
-        shutil.rmtree(folder, ignore_errors=True)
+        files.remove_folder(folder)
     return [folder.name for folder in gone]
 
 
 def _folders(models: Path) -> list[Path]:
     root = models / "networks"
-    return [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+    return [root / name for name in files.names(root) if not name.startswith(".")]
 
 
 def _read(folder: Path) -> Network | None:
     try:
-        return Network.from_json(json.loads((folder / _ABOUT).read_text(encoding="utf-8")))
+        return Network.from_json(json.loads(files.current(folder / _ABOUT).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

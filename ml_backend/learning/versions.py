@@ -28,6 +28,7 @@ from ml_backend.cards.model_card import ModelCard as ModelCard
 from ml_backend.cards.model_card import Network, QuestionCard
 from ml_backend.errors import StorageError
 from ml_backend.provenance import ModelVersion
+from ml_backend.store.files import current, has_folder, names, put, put_folder, remove_folder, shared
 
 if TYPE_CHECKING:
     from ml_backend.learning.comparison import HeldAnswers
@@ -180,13 +181,7 @@ def publish(
         for name, folder in folders.items():
             shutil.copytree(folder, whole / name)
         _write(whole / _CARD, _as_bytes(card))
-        try:
-            whole.rename(root / card.name)
-        except OSError:
-            if (root / card.name).exists():
-                return False
-            raise
-    return True
+        return put_folder(whole, root / card.name)
 
 
 def is_custom(version: str) -> bool:
@@ -228,7 +223,7 @@ def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard
 
 
 def _weights(root: Path, card: ModelCard, file: str = _WEIGHTS) -> dict[str, Any]:
-    content = (root / card.name / file).read_bytes()
+    content = current(root / card.name / file).read_bytes()
     if sha256(content).hexdigest() != card.weights_sha256:
         raise damaged(card.name, "its weights are not the ones that were written")
     return load(content)
@@ -252,7 +247,7 @@ def load_card(root: Path, name: str) -> ModelCard:
     if ModelVersion.parse(name) is None:
         raise StorageError(f"“{name}” is not a model version.", "Enter a version such as cold-v3 or blitz-v4.")
     try:
-        card = ModelCard.from_json(json.loads((root / name / _CARD).read_text(encoding="utf-8")))
+        card = ModelCard.from_json(json.loads(current(root / name / _CARD).read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise StorageError(
             f"There is no model version {name}.", "Run `coldblitz models list` to see the versions."
@@ -309,7 +304,7 @@ def _changed(root: Path, card: ModelCard) -> ModelCard:
     try:
         with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
             _write(Path(made) / _CARD, _as_bytes(card))
-            (Path(made) / _CARD).replace(root / card.name / _CARD)
+            put(Path(made) / _CARD, root / card.name / _CARD)
     except OSError as error:
         raise unwritable(root, error) from error
     return card
@@ -318,9 +313,12 @@ def _changed(root: Path, card: ModelCard) -> ModelCard:
 def delete_version(root: Path, name: str) -> None:
     """Remove a version; its number is not used again. Raises StorageError when there is none of that name."""
     folder = root / name
-    if ModelVersion.parse(name) is None or not folder.is_dir():
+    if ModelVersion.parse(name) is None or not has_folder(folder):
         raise StorageError(f"There is no model version {name}.", "Run `coldblitz models list` to see the versions.")
     try:
+        if shared(root) is not None:
+            remove_folder(folder)
+            return
         with tempfile.TemporaryDirectory(dir=root, prefix=".old-") as away:
             folder.rename(Path(away) / name)
             shutil.rmtree(Path(away) / name)
@@ -334,7 +332,7 @@ def annotations_hash(annotations: Mapping[str, str]) -> str:
 
 
 def _names(root: Path) -> list[str]:
-    return [entry.name for entry in root.iterdir() if ModelVersion.parse(entry.name)] if root.is_dir() else []
+    return [name for name in names(root) if ModelVersion.parse(name)]
 
 
 def _number(name: str) -> int:
@@ -354,7 +352,7 @@ def next_number(root: Path, taken: Iterable[str] = ()) -> int:
 
 def _remembered(root: Path) -> int:
     try:
-        return int(json.loads((root / _NUMBERS).read_text())["last"])
+        return int(json.loads(current(root / _NUMBERS).read_text())["last"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
@@ -362,7 +360,7 @@ def _remembered(root: Path) -> int:
 def _remember(root: Path, number: int) -> None:
     with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as made:
         _write(Path(made) / _NUMBERS, json.dumps({"last": number}).encode())
-        (Path(made) / _NUMBERS).replace(root / _NUMBERS)
+        put(Path(made) / _NUMBERS, root / _NUMBERS)
 
 
 def _write(path: Path, content: bytes) -> None:

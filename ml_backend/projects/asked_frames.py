@@ -17,6 +17,7 @@ from ml_backend.errors import StorageError
 from ml_backend.processes import locked
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows
+from ml_backend.store.files import exclusively
 
 CODE = 128
 MOMENTS = 24
@@ -64,7 +65,7 @@ def videos(data_dir: Path, project: str) -> Rows:
 def writing(data_dir: Path, project: str) -> Iterator[None]:
     """For a process that looks and then writes, so that two do not ask about the same picture. Raises StorageError."""
     try:
-        with locked(_folder(data_dir, project) / ".lock"):
+        with locked(_folder(data_dir, project) / ".lock"), exclusively(_folder(data_dir, project)):
             yield
     except OSError as error:
         raise StorageError(

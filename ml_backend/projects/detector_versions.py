@@ -6,6 +6,7 @@ A folder appears by one rename, so a crash leaves none or a whole one. Imports n
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ml_backend.cards.detector_card import FORMAT, DetectorCard, DetectorFigures
 from ml_backend.errors import StorageError
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
+from ml_backend.store import files
 
 __all__ = ["DetectorCard", "DetectorFigures", "DetectorReport"]
 
@@ -30,8 +32,11 @@ _KEPT = 2
 def cards(data_dir: Path, project: str) -> list[DetectorCard]:
     """Those that can be read, the oldest first."""
     folder = ProjectFolder(data_dir, project).detectors
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    found = [card for name in names if number_of(name) is not None and (card := _card(folder / name)) is not None]
+    found = [
+        card
+        for name in files.names(folder)
+        if number_of(name) is not None and (card := _card(folder / name)) is not None
+    ]
     return sorted(found, key=lambda card: card.number)
 
 
@@ -44,7 +49,7 @@ def weights_of(data_dir: Path, project: str, card: DetectorCard) -> bytes:
     """safetensors. Raises StorageError when they are missing, or not what was written."""
     path = ProjectFolder(data_dir, project).detectors / card.name / _WEIGHTS
     try:
-        found = path.read_bytes()
+        found = files.current(path).read_bytes()
     except OSError:
         found = b""
     if sha256(found).hexdigest() != card.weights_sha256:
@@ -58,14 +63,15 @@ def save(data_dir: Path, project: str, card: Callable[[str], DetectorCard], weig
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as folder:
-            taken = [number for path in root.iterdir() if (number := number_of(path.name)) is not None]
+            taken = [number for name in files.names(root) if (number := number_of(name)) is not None]
             made = card(f"detector-v{max(taken, default=0) + 1}")
             made = replace(made, weights_sha256=sha256(weights).hexdigest(), file_bytes=len(weights))
             whole = Path(folder) / "version"
             whole.mkdir()
             (whole / _WEIGHTS).write_bytes(weights)
             (whole / _CARD).write_text(json.dumps(made.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-            whole.rename(root / made.name)
+            if not files.put_folder(whole, root / made.name):
+                raise FileExistsError(errno.EEXIST, f"{made.name} is there already")
     except OSError as error:
         raise StorageError(
             f"A trained detector cannot be written to {root} ({error.strerror}).",
@@ -82,9 +88,9 @@ def retire(data_dir: Path, project: str) -> list[str]:
     gone = []
     for card in every:
         path = ProjectFolder(data_dir, project).detectors / card.name / _WEIGHTS
-        if card.name not in kept and path.is_file():
+        if card.name not in kept and files.exists(path):
             with contextlib.suppress(OSError):
-                path.unlink()
+                files.remove(path)
                 gone.append(card.name)
     return gone
 
@@ -105,14 +111,14 @@ def keep_unfinished(data_dir: Path, project: str, content: bytes) -> None:
 
 def unfinished(data_dir: Path, project: str) -> bytes | None:
     try:
-        return (ProjectFolder(data_dir, project).detectors / _UNFINISHED).read_bytes()
+        return files.current(ProjectFolder(data_dir, project).detectors / _UNFINISHED).read_bytes()
     except OSError:
         return None
 
 
 def drop_unfinished(data_dir: Path, project: str) -> None:
     with contextlib.suppress(OSError):
-        (ProjectFolder(data_dir, project).detectors / _UNFINISHED).unlink(missing_ok=True)
+        files.remove(ProjectFolder(data_dir, project).detectors / _UNFINISHED)
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,8 @@ def save_report(data_dir: Path, project: str, report: DetectorReport) -> None:
 def load_report(data_dir: Path, project: str) -> DetectorReport | None:
     """None before anything was submitted, and where it cannot be read."""
     try:
-        said = json.loads((ProjectFolder(data_dir, project).detectors / _REPORT).read_text(encoding="utf-8"))
+        path = ProjectFolder(data_dir, project).detectors / _REPORT
+        said = json.loads(files.current(path).read_text(encoding="utf-8"))
         return read_as(DetectorReport, said)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -145,7 +152,7 @@ def load_report(data_dir: Path, project: str) -> DetectorReport | None:
 def _card(folder: Path) -> DetectorCard | None:
     """None for one that a newer release has written, or that is damaged."""
     try:
-        card = DetectorCard.from_json(json.loads((folder / _CARD).read_text(encoding="utf-8")))
+        card = DetectorCard.from_json(json.loads(files.current(folder / _CARD).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return card if card.format <= FORMAT and card.name == folder.name else None

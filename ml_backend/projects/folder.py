@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from ml_backend.store import files
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,9 @@ class ProjectFolder:
     def all(cls, data_dir: Path) -> Iterator[ProjectFolder]:
         """Those that are there, in no order."""
         root = _projects(data_dir)
-        for path in list(root.iterdir()) if root.is_dir() else ():
-            if path.is_dir():
-                yield cls(data_dir, path.name)
+        for name in files.names(root):
+            if files.has_folder(root / name):
+                yield cls(data_dir, name)
 
     @property
     def path(self) -> Path:
@@ -145,7 +146,7 @@ class ProjectFolder:
 
     def forget(self) -> bool:
         """The project is gone: removes what is made again, and marks the rest. Returns whether there was a folder of it."""
-        if not self.path.is_dir():
+        if not files.has_folder(self.path):
             return False
         for folder in (
             self.predictions,
@@ -159,31 +160,34 @@ class ProjectFolder:
             self.track_faults,
             self.track_questions,
         ):
-            shutil.rmtree(folder, ignore_errors=True)
+            files.remove_folder(folder)
         self.mark_gone()
         return True
 
     def mark_gone(self) -> None:
         """Notes when the project was first seen to be gone."""
         try:
-            self._gone.touch(exist_ok=False)
+            if not files.exists(self._gone):
+                # Where the file is brought from elsewhere, it has another time.
+                files.write(self._gone, str(time.time()).encode() if files.shared(self.path) else b"")
         except OSError as error:
             log.warning("%s cannot be marked as gone: %s", self.path, error)
 
     def unmark(self) -> None:
         """The project is there again."""
-        self._gone.unlink(missing_ok=True)
+        files.remove(self._gone)
 
     def seconds_gone(self) -> float | None:
         """How long ago the project was marked as gone; None when it was not."""
         try:
-            return time.time() - self._gone.stat().st_mtime
-        except OSError:
+            said = files.current(self._gone).read_text(encoding="utf-8")
+            return time.time() - (float(said) if said else self._gone.stat().st_mtime)
+        except (OSError, ValueError):
             return None
 
     def remove(self) -> None:
         """Deletes all of it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        files.remove_folder(self.path)
         log.info("deleted %s, whose project is gone from Label Studio", self.path)
 
 

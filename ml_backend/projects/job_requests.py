@@ -13,6 +13,7 @@ from ml_backend.errors import PayloadError, SettingsError
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.queue import enqueue
+from ml_backend.store import files
 
 KINDS = ("suggest", "train", "predict")
 
@@ -85,7 +86,7 @@ class ExportFile:
 
 
 def export_path(data_dir: Path, key: str, name: str) -> Path:
-    """Where the export `name` is or will be. Raises PayloadError for a name that is none."""
+    """Where the export `name` is or will be; `files.current` brings it there. Raises PayloadError for a name that is none."""
     export_every(name)
     return ProjectFolder(data_dir, key).exports / name
 
@@ -110,6 +111,6 @@ def ask_export(redis: Redis, data_dir: Path, key: str, name: str) -> str | None:
 def exports_made(data_dir: Path, key: str) -> list[ExportFile]:
     """Those that are complete, the newest first."""
     folder = export_path(data_dir, key, "labels.json").parent
-    found = [each for each in folder.iterdir() if _NAME.fullmatch(each.name)] if folder.is_dir() else []
-    files = [ExportFile(each.name, each.stat().st_size, each.stat().st_mtime) for each in found]
-    return sorted(files, key=lambda file: -file.made)
+    paths = [folder / name for name in files.names(folder) if _NAME.fullmatch(name)]
+    found = [ExportFile(path.name, *size_and_time) for path in paths if (size_and_time := files.size_and_time(path))]
+    return sorted(found, key=lambda file: -file.made)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import write_whole
+from ml_backend.store import files
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def save(
     for task, mine in regions:
         _write(folder / f"{task}.json", [asdict(region) for region in mine])
         kept.add(str(task))
-    for path in folder.glob("*.json"):
+    for path in files.within(folder, ".json"):
         if path.stem.isdecimal() and path.stem not in kept:
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                files.remove(path)
     _write(folder / "report.json", asdict(report))
 
 
@@ -114,13 +115,13 @@ def regions_of(data_dir: Path, project: str, task: int) -> tuple[HumanRegion, ..
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(files.current(path).read_text(encoding="utf-8"))
 
 
 def _write(path: Path, data: object) -> None:
     text = json.dumps(data, ensure_ascii=False)
     with contextlib.suppress(OSError):
-        if path.read_text(encoding="utf-8") == text:
+        if files.current(path).read_text(encoding="utf-8") == text:
             return
     write_whole(path, text.encode(), "What people have labeled")
 
@@ -236,10 +237,10 @@ def save_account(data_dir: Path, project: str, whole: Account, tasks: Mapping[in
     folder = _account_folder(data_dir, project)
     for task, account in tasks.items():
         _write_account(folder / f"{task}.json", account)
-    for path in folder.glob("*.json"):
+    for path in files.within(folder, ".json"):
         if path.stem.isdecimal() and int(path.stem) not in tasks:
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                files.remove(path)
     _write_account(folder / "project.json", whole)
 
 
@@ -248,7 +249,7 @@ def load_account(data_dir: Path, project: str, task: int | None = None) -> Accou
     try:
         name = "project" if task is None else task
         return parse_account(
-            json.loads((_account_folder(data_dir, project) / f"{name}.json").read_text(encoding="utf-8"))
+            json.loads(files.current(_account_folder(data_dir, project) / f"{name}.json").read_text(encoding="utf-8"))
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -263,7 +264,7 @@ def parse_account(data: Mapping[str, Any]) -> Account:
 def _write_account(path: Path, account: Account) -> None:
     text = json.dumps(account.as_json(), ensure_ascii=False)
     with contextlib.suppress(OSError):
-        if path.read_text(encoding="utf-8") == text:
+        if files.current(path).read_text(encoding="utf-8") == text:
             return
     write_whole(path, text.encode(), "How labels were used")
 
@@ -284,7 +285,7 @@ def save_task_labels(data_dir: Path, project: str, state: Sequence[Any], labels:
 def load_task_labels(data_dir: Path, project: str, state: Sequence[Any] | None = None) -> TaskLabels | None:
     """None when they are not known, or not of this `state`; whatever they are of when that is None."""
     try:
-        stored = json.loads(_task_labels_path(data_dir, project).read_text(encoding="utf-8"))
+        stored = json.loads(files.current(_task_labels_path(data_dir, project)).read_text(encoding="utf-8"))
         fits = state is None or stored["state"] == list(state)
         return {str(name): tuple(map(str, found)) for name, found in stored["labels"].items()} if fits else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -17,6 +17,7 @@ from ml_backend.errors import StorageError
 from ml_backend.processes import locked
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows
+from ml_backend.store.files import exists
 
 _ROW = np.dtype([("task", "<i8"), ("created", "<u8"), ("video", "<u8")])
 
@@ -57,7 +58,7 @@ def note_identities(data_dir: Path, project: str, identities: Mapping[int, Ident
 
 def drop_identities(data_dir: Path, project: str, tasks: Collection[int]) -> None:
     """Forgets tasks that are gone. Raises StorageError."""
-    if _identities_path(data_dir, project).exists():
+    if exists(_identities_path(data_dir, project)):
         _write_identities(data_dir, project, tasks, np.zeros(0, _ROW))
 
 

@@ -18,6 +18,7 @@ from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, read_object
 from ml_backend.queueing.counters import text
 from ml_backend.settings import Settings
+from ml_backend.store import files
 
 _PROJECTS = "coldblitz:projects"
 _ACTIVE = "coldblitz:active"
@@ -330,8 +331,8 @@ def note_studio(redis: Redis, settings: Settings, key: str) -> None:
     record = _record(settings.data_dir, key)
     # What cannot be noted is kept for ever, which does no harm.
     with contextlib.suppress(OSError):
-        if record.parent.is_dir() and _read_record(record) != settings.label_studio_url:
-            record.write_text(settings.label_studio_url)
+        if files.has_folder(record.parent) and _read_record(record) != settings.label_studio_url:
+            files.write(record, settings.label_studio_url.encode())
 
 
 def studio_of(redis: Redis, settings: Settings, key: str) -> str | None:
@@ -352,6 +353,6 @@ def _record(data_dir: Path, key: str) -> Path:
 
 def _read_record(record: Path) -> str | None:
     try:
-        return record.read_text().strip() or None
+        return files.current(record).read_text().strip() or None
     except (OSError, ValueError):
         return None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import write_whole
+from ml_backend.store.files import current
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def save_quality(data_dir: Path, project: str, report: QualityReport) -> None:
 def load_quality(data_dir: Path, project: str) -> QualityReport | None:
     """The newest report; None when none was made yet or it cannot be read."""
     try:
-        return parse_quality(json.loads(_quality_path(data_dir, project).read_text(encoding="utf-8")))
+        return parse_quality(json.loads(current(_quality_path(data_dir, project)).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -196,7 +197,7 @@ def save_stopping(data_dir: Path, project: str, report: StoppingReport, videos: 
 def load_stopping(data_dir: Path, project: str, version: str | None) -> StoppingReport | None:
     """The report on `version`; None when there is none, or none that can be read. Version None: whatever it is of."""
     try:
-        data = json.loads((_stopping_folder(data_dir, project) / "report.json").read_text(encoding="utf-8"))
+        data = json.loads(current(_stopping_folder(data_dir, project) / "report.json").read_text(encoding="utf-8"))
         worst = tuple(TaskErrors(**row) for row in data["worst"])
         agreed = tuple(Agreed(**row) for row in data["agreed"])
         report = StoppingReport(**{**data, "worst": worst, "agreed": agreed})
@@ -208,7 +209,7 @@ def load_stopping(data_dir: Path, project: str, version: str | None) -> Stopping
 def videos_with_errors(data_dir: Path, project: str) -> NDArray[np.void]:
     """One `VIDEO` for each that the report counted, by task; none when it cannot be read."""
     try:
-        found = np.load(_stopping_folder(data_dir, project) / "videos.npy", allow_pickle=False)
+        found = np.load(current(_stopping_folder(data_dir, project) / "videos.npy"), allow_pickle=False)
     except (OSError, ValueError):
         return np.empty(0, VIDEO)
     return found if found.dtype == VIDEO else np.empty(0, VIDEO)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import uuid
+import shutil
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +18,7 @@ from redis import Redis
 
 from ml_backend.errors import StorageError
 from ml_backend.queueing.counters import text
+from ml_backend.store import files
 
 _Kind = TypeVar("_Kind")
 
@@ -79,14 +80,9 @@ def _newer(what: str, found: int, known: int, otherwise: str) -> StorageError:
 
 def write_whole(path: Path, content: bytes, what: str) -> None:
     """Puts `content` at `path`, whose folder is made. `what`: how the error begins. Raises StorageError."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
+        files.write(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise StorageError(
             f"{what} cannot be written to {path.parent} ({error.strerror}).",
             "Free up disk space there, or set DATA_DIR to another disk.",
@@ -97,8 +93,15 @@ Rows = NDArray[Any]
 _GONE = -1
 
 
-def mapped_rows(path: Path, dtype: np.dtype[Any], mode: Any = "r") -> Rows:
+def mapped_rows(path: Path, dtype: np.dtype[Any]) -> Rows:
     """(n,) of `dtype`, which has a field `task`, in no order; those with a `task` below 0 are gone. Empty without a file."""
+    try:
+        return _mapped(files.current(path), dtype)
+    except OSError:
+        return np.zeros(0, dtype)
+
+
+def _mapped(path: Path, dtype: np.dtype[Any], mode: Any = "r") -> Rows:
     try:
         # A row that a full disk cut off is none.
         number = path.stat().st_size // dtype.itemsize
@@ -109,7 +112,22 @@ def mapped_rows(path: Path, dtype: np.dtype[Any], mode: Any = "r") -> Rows:
 
 def put_rows(path: Path, dtype: np.dtype[Any], tasks: Collection[int], rows: Rows) -> None:
     """Puts these in place of all rows of `tasks`. The folder must be there. Raises OSError."""
-    known = mapped_rows(path, dtype, "r+")
+    if files.shared(path) is None:
+        _put(path, dtype, tasks, rows)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # What others may be reading is not changed in place: a changed copy takes its place everywhere.
+    with files.exclusively(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".rows-") as made:
+        copy = Path(made) / path.name
+        if files.current(path).exists():
+            shutil.copyfile(path, copy)
+        _put(copy, dtype, tasks, rows)
+        if copy.exists():
+            files.put(copy, path)
+
+
+def _put(path: Path, dtype: np.dtype[Any], tasks: Collection[int], rows: Rows) -> None:
+    known = _mapped(path, dtype, "r+")
     known["task"][np.isin(known["task"], list(tasks))] = _GONE
     free = np.flatnonzero(known["task"] == _GONE)[: len(rows)]
     known[free] = rows[: len(free)]

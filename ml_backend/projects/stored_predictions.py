@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import shutil
 import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ml_backend.errors import StorageError
+from ml_backend.errors import StorageError, StoreUnreachable
 from ml_backend.prediction_item import PredictionItem, StoredItem
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows, write_whole
+from ml_backend.store import files
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 16
 _NOTHING = (b"", 0)
@@ -32,7 +35,7 @@ def save(data_dir: Path, project: str, prediction: PredictionItem) -> None:
 
 def load(data_dir: Path, project: str, version: str, task: int) -> StoredItem | None:
     """The prediction; None when there is none or its file is damaged."""
-    content, _ = _read(_path(data_dir, project, version, task))
+    content, _ = _read(files.current(_path(data_dir, project, version, task)))
     prediction: StoredItem | None = json.loads(content) if content else None
     return prediction
 
@@ -40,6 +43,7 @@ def load(data_dir: Path, project: str, version: str, task: int) -> StoredItem | 
 def answers(data_dir: Path, project: str, version: str, tasks: Iterable[int]) -> dict[int, bytes]:
     """The predictions of `tasks` as JSON in UTF-8; those that are missing, damaged or without any region are left out."""
     try:
+        tasks = _brought(data_dir, project, version, tasks)
         # The folder is looked up once, not for each of 1,200 tasks.
         folder = os.open(_folder(data_dir, project, version), os.O_RDONLY | os.O_DIRECTORY)
     except (OSError, ValueError):
@@ -49,6 +53,17 @@ def answers(data_dir: Path, project: str, version: str, tasks: Iterable[int]) ->
         return {task: content for task, (content, regions) in found if regions}
     finally:
         os.close(folder)
+
+
+def _brought(data_dir: Path, project: str, version: str, tasks: Iterable[int]) -> Iterable[int]:
+    """Those whose file may be read. While the store does not answer, none: Label Studio asks again."""
+    if files.shared(_folder(data_dir, project, version)) is None:
+        return tasks
+    try:
+        return [int(path.stem) for path in files.fetched([_path(data_dir, project, version, task) for task in tasks])]
+    except StoreUnreachable as error:
+        log.warning("%s", error)
+        return ()
 
 
 def _read(path: str | Path, folder: int | None = None) -> tuple[bytes, int]:
@@ -73,16 +88,12 @@ def _read(path: str | Path, folder: int | None = None) -> tuple[bytes, int]:
 def versions(data_dir: Path, project: str) -> list[str]:
     """The model versions of which some task has a prediction ready, sorted."""
     folder = ProjectFolder(data_dir, project).predictions
-    return sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    return sorted(name for name in files.names(folder) if files.has_folder(folder / name))
 
 
 def number(data_dir: Path, project: str, version: str) -> int:
     """How many tasks have a prediction of a version ready."""
-    try:
-        with os.scandir(_folder(data_dir, project, version)) as entries:
-            return sum(entry.name.endswith(".json") for entry in entries)
-    except OSError:
-        return 0
+    return sum(name.endswith(".json") for name in files.names(_folder(data_dir, project, version)))
 
 
 def tasks(data_dir: Path, project: str) -> set[int]:
@@ -90,20 +101,19 @@ def tasks(data_dir: Path, project: str) -> set[int]:
     found: set[int] = set()
     for version in versions(data_dir, project):
         # One that is retired meanwhile has none.
-        with contextlib.suppress(OSError):
-            names = map(Path, os.listdir(_folder(data_dir, project, version)))
-            found |= {int(path.stem) for path in names if path.suffix == ".json" and path.stem.isdecimal()}
+        paths = files.within(_folder(data_dir, project, version), ".json")
+        found |= {int(path.stem) for path in paths if path.stem.isdecimal()}
     return found
 
 
 def delete_task(data_dir: Path, project: str, task: int) -> None:
     for version in versions(data_dir, project):
         with contextlib.suppress(OSError):
-            _path(data_dir, project, version, task).unlink(missing_ok=True)
+            files.remove(_path(data_dir, project, version, task))
 
 
 def delete(data_dir: Path, project: str, version: str) -> None:
-    shutil.rmtree(_folder(data_dir, project, version), ignore_errors=True)
+    files.remove_folder(_folder(data_dir, project, version))
 
 
 def _folder(data_dir: Path, project: str, version: str) -> Path:
@@ -140,12 +150,12 @@ def save_order(data_dir: Path, project: str, version: str, rows: Rows) -> None:
 
 def drop_from_order(data_dir: Path, project: str, tasks: Collection[int]) -> None:
     """Forgets tasks that are gone. Raises OSError."""
-    for path in ProjectFolder(data_dir, project).order.glob("*.rows"):
+    for path in files.within(ProjectFolder(data_dir, project).order, ".rows"):
         put_rows(path, PLACED, tasks, np.zeros(0, PLACED))
 
 
 def delete_order(data_dir: Path, project: str, version: str) -> None:
-    _order_path(data_dir, project, version).unlink(missing_ok=True)
+    files.remove(_order_path(data_dir, project, version))
 
 
 def _order_path(data_dir: Path, project: str, version: str) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
 from ml_backend.provenance import RegionId
+from ml_backend.store import files
 
 # Label Studio frame, left, top, width, height in percent of the picture, degrees, and whether the box goes on behind it.
 Key = tuple[int, float, float, float, float, float, bool]
@@ -53,7 +54,7 @@ def save(data_dir: Path, project: str, task: int, tracks: Sequence[SubmittedTrac
 def load(data_dir: Path, project: str, task: int) -> tuple[SubmittedTrack, ...]:
     """Empty where nobody has submitted any, or they cannot be read."""
     try:
-        return tuple(map(_track, json.loads(_path(data_dir, project, task).read_text(encoding="utf-8"))))
+        return tuple(map(_track, json.loads(files.current(_path(data_dir, project, task)).read_text(encoding="utf-8"))))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ()
 
@@ -61,13 +62,12 @@ def load(data_dir: Path, project: str, task: int) -> tuple[SubmittedTrack, ...]:
 def tasks(data_dir: Path, project: str) -> set[int]:
     """The tasks of which there are some."""
     folder = ProjectFolder(data_dir, project).submitted_tracks
-    names = list(folder.glob("*.json")) if folder.is_dir() else []
-    return {int(path.stem) for path in names if path.stem.isdecimal()}
+    return {int(path.stem) for path in files.within(folder, ".json") if path.stem.isdecimal()}
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:
     with contextlib.suppress(OSError):
-        _path(data_dir, project, task).unlink(missing_ok=True)
+        files.remove(_path(data_dir, project, task))
 
 
 def _track(said: Mapping[str, Any]) -> SubmittedTrack:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import write_whole
+from ml_backend.store import files
 from ml_backend.video.timeline import Timeline
 
 # A screen shows hardly more columns than this.
@@ -81,21 +82,22 @@ def save(data_dir: Path, project: str, view: TaskView) -> None:
 def load(data_dir: Path, project: str, task: int) -> TaskView | None:
     """None when there is none, or none that can be read."""
     try:
-        return TaskView(**json.loads(_path(data_dir, project, task).read_text(encoding="utf-8")))
+        return TaskView(**json.loads(files.current(_path(data_dir, project, task)).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def natural_rates(data_dir: Path, project: str, most: int = 200) -> dict[float, int]:
     """How many of some tasks' videos have which natural rate, the most frequent first."""
-    names = [path.stem for path in islice(_path(data_dir, project, 0).parent.glob("*.json"), most)]
-    views = [load(data_dir, project, int(name)) for name in names if name.isdecimal()]
+    stems = (Path(name).stem for name in files.names(ProjectFolder(data_dir, project).views) if name.endswith(".json"))
+    numbers = [int(stem) for stem in islice(stems, most) if stem.isdecimal()]
+    views = [load(data_dir, project, number) for number in numbers]
     return dict(Counter(view.natural for view in views if view is not None and view.natural is not None).most_common())
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:
     with contextlib.suppress(OSError):
-        _path(data_dir, project, task).unlink(missing_ok=True)
+        files.remove(_path(data_dir, project, task))
 
 
 def _path(data_dir: Path, project: str, task: int) -> Path:
@@ -127,8 +129,8 @@ def load_sheet(data_dir: Path, project: str, task: int) -> ContactSheet | None:
     """None when none was made, or none that can be read."""
     path = sheet_picture(data_dir, project, task)
     try:
-        data = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return ContactSheet(**{**data, "frames": tuple(data["frames"])}) if path.is_file() else None
+        data = json.loads(files.current(path.with_suffix(".json")).read_text(encoding="utf-8"))
+        return ContactSheet(**{**data, "frames": tuple(data["frames"])}) if files.exists(path) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -137,9 +139,9 @@ def delete_sheet(data_dir: Path, project: str, task: int) -> None:
     path = sheet_picture(data_dir, project, task)
     for each in (path, path.with_suffix(".json")):
         with contextlib.suppress(OSError):
-            each.unlink(missing_ok=True)
+            files.remove(each)
 
 
 def sheet_picture(data_dir: Path, project: str, task: int) -> Path:
-    """Where the JPEG is or would be."""
+    """Where the JPEG is or would be; `files.current` brings it there."""
     return ProjectFolder(data_dir, project).sheets / f"{task}.jpg"

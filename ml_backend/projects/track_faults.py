@@ -13,6 +13,7 @@ from typing import Literal
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
+from ml_backend.store import files
 
 Source = Literal["model", "human"]
 SOURCES: tuple[Source, ...] = ("model", "human")
@@ -46,12 +47,12 @@ def save(data_dir: Path, project: str, task: int, source: Source, faults: Sequen
         write_whole(path, content, "What is wrong with tracks")
     else:
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+            files.remove(path)
 
 
 def load(data_dir: Path, project: str, task: int) -> list[TrackFault]:
     """Those of one task, in the order of the video."""
-    found = [fault for source in SOURCES for fault in _read(_path(data_dir, project, task, source))]
+    found = [fault for source in SOURCES for fault in _read(files.current(_path(data_dir, project, task, source)))]
     return sorted(found, key=lambda fault: fault.start)
 
 
@@ -61,7 +62,7 @@ def worst(data_dir: Path, project: str, most: int) -> tuple[list[TrackFault], in
 
     def every() -> Iterator[TrackFault]:
         nonlocal number
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        for path in files.fetched(files.within(folder, ".json")):
             for fault in _read(path):
                 number += 1
                 yield fault

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
+from ml_backend.store import files
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,17 @@ class AskedTrack:
 def save(data_dir: Path, project: str, task: int, asked: Sequence[AskedTrack]) -> None:
     """In place of those before; none where the task is answered. Raises StorageError."""
     path = _path(data_dir, project, task)
-    if asked and not _mark(data_dir, project, task).exists():
+    if asked and not files.exists(_mark(data_dir, project, task)):
         content = json.dumps([asdict(each) for each in asked], ensure_ascii=False).encode()
         write_whole(path, content, "What is asked about tracks")
     else:
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+            files.remove(path)
 
 
 def load(data_dir: Path, project: str, task: int) -> tuple[AskedTrack, ...]:
     """Those of one task, the most worth first; none that cannot be read."""
-    return tuple(_read(_path(data_dir, project, task)))
+    return tuple(_read(files.current(_path(data_dir, project, task))))
 
 
 def best(data_dir: Path, project: str, most: int) -> tuple[list[AskedTrack], int]:
@@ -55,7 +56,7 @@ def best(data_dir: Path, project: str, most: int) -> tuple[list[AskedTrack], int
 
     def every() -> Iterator[AskedTrack]:
         nonlocal number
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        for path in files.fetched(files.within(folder, ".json")):
             for asked in _read(path):
                 number += 1
                 yield asked
@@ -66,7 +67,7 @@ def best(data_dir: Path, project: str, most: int) -> tuple[list[AskedTrack], int
 def close(data_dir: Path, project: str, task: int) -> None:
     """Somebody has submitted the task: nothing is asked there any more. Raises StorageError."""
     mark = _mark(data_dir, project, task)
-    if not mark.exists():
+    if not files.exists(mark):
         write_whole(mark, b"", "That a task is answered")
     save(data_dir, project, task, ())
 
@@ -74,17 +75,17 @@ def close(data_dir: Path, project: str, task: int) -> None:
 def reopen(data_dir: Path, project: str, answered: set[int]) -> None:
     """Of other tasks than these nobody's annotation is there any more: something may be asked again."""
     folder = ProjectFolder(data_dir, project).track_questions
-    for mark in list(folder.glob("*.answered")) if folder.is_dir() else ():
+    for mark in files.within(folder, ".answered"):
         if mark.stem.isdecimal() and int(mark.stem) not in answered:
             with contextlib.suppress(OSError):
-                mark.unlink(missing_ok=True)
+                files.remove(mark)
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:
     """The task is gone, or shows another video."""
     with contextlib.suppress(OSError):
-        _path(data_dir, project, task).unlink(missing_ok=True)
-        _mark(data_dir, project, task).unlink(missing_ok=True)
+        files.remove(_path(data_dir, project, task))
+        files.remove(_mark(data_dir, project, task))
 
 
 def _read(path: Path) -> list[AskedTrack]:

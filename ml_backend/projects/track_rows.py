@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
 from ml_backend.projects.tracks import StoredTrack
+from ml_backend.store import files
 from ml_backend.wording import counted, some
 
 Rows = Mapping[str, NDArray[np.float32]]
@@ -55,7 +56,7 @@ def save(data_dir: Path, project: str, task: int, found: TrackRows) -> None:
 def load(data_dir: Path, project: str, task: int) -> TrackRows | None:
     """None where there are none, or none that can be read: they are made again."""
     try:
-        content = io.BytesIO(_path(data_dir, project, task).read_bytes())
+        content = io.BytesIO(files.current(_path(data_dir, project, task)).read_bytes())
         with np.load(content, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             pairs = zip(about["keys"], about["names"], strict=True)
@@ -92,12 +93,12 @@ def _keep(path: Path, content: bytes | None) -> None:
         write_whole(path, content, "What was learned about tracks")
     else:
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+            files.remove(path)
 
 
 def _kept(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return files.current(path).read_bytes()
     except OSError:
         return None
 
@@ -154,7 +155,7 @@ def save_taught(data_dir: Path, project: str, taught: Sequence[TaughtTracks]) ->
 def load_taught(data_dir: Path, project: str) -> list[TaughtTracks]:
     """One for each control with several labels; none before anything was learned."""
     try:
-        said = json.loads(_taught_path(data_dir, project).read_text(encoding="utf-8"))
+        said = json.loads(files.current(_taught_path(data_dir, project)).read_text(encoding="utf-8"))
         found = [read_as(TaughtTracks, each) for each in said]
         return [replace(each, strays=tuple(each.strays)) for each in found if each is not None]
     except (OSError, ValueError, TypeError):

@@ -15,6 +15,7 @@ from typing import Any
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
+from ml_backend.store import files
 
 # Label Studio frame, left, top, width, height in percent of the picture, and whether the box goes on behind it.
 Key = tuple[int, float, float, float, float, bool]
@@ -88,7 +89,7 @@ def save(data_dir: Path, project: str, task: int, stored: StoredTracks) -> None:
 def load(data_dir: Path, project: str, task: int) -> StoredTracks | None:
     """None when there are none, or none that can be read. What another release has written is read as far as it is known."""
     try:
-        head, _, rest = _path(data_dir, project, task).read_text(encoding="utf-8").partition("\n")
+        head, _, rest = files.current(_path(data_dir, project, task)).read_text(encoding="utf-8").partition("\n")
         said = json.loads(rest)
         made = _made(head)
         found = tuple(map(_track, said["tracks"]))
@@ -102,7 +103,7 @@ def load(data_dir: Path, project: str, task: int) -> StoredTracks | None:
 def made_of(data_dir: Path, project: str, task: int) -> Made | None:
     """What a task's tracks were made from, without reading them; None as `load`."""
     try:
-        with _path(data_dir, project, task).open(encoding="utf-8") as file:
+        with files.current(_path(data_dir, project, task)).open(encoding="utf-8") as file:
             return _made(file.readline())
     except (OSError, ValueError):
         return None
@@ -111,16 +112,15 @@ def made_of(data_dir: Path, project: str, task: int) -> Made | None:
 def tasks(data_dir: Path, project: str) -> set[int]:
     """The tasks that have a file."""
     folder = ProjectFolder(data_dir, project).tracks
-    names = list(folder.glob("*.json")) if folder.is_dir() else []
-    return {int(path.stem) for path in names if path.stem.isdecimal()}
+    return {int(path.stem) for path in files.within(folder, ".json") if path.stem.isdecimal()}
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:
     path = _path(data_dir, project, task)
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+        files.remove(path)
         # What they are like, see `track_rows`.
-        path.with_suffix(".npz").unlink(missing_ok=True)
+        files.remove(path.with_suffix(".npz"))
 
 
 def _made(head: str) -> Made | None:

@@ -19,6 +19,7 @@ from ml_backend.project_settings import BlitzSettings, ProjectSettings, checked_
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.registry import Known
 from ml_backend.projects.storage import write_whole
+from ml_backend.store.files import current, remove
 
 Kind = Literal["cold", "blitz", "custom"]
 # What to choose to follow the extra params again.
@@ -81,7 +82,7 @@ def choose(
 def in_force(data_dir: Path, project: Known) -> TrainingChoice | None:
     """None when the extra params say how to train, be it that they were changed since."""
     try:
-        data = json.loads(_path(data_dir, project.key).read_text(encoding="utf-8"))
+        data = json.loads(current(_path(data_dir, project.key)).read_text(encoding="utf-8"))
         made = TrainingChoice(**{**data, "blitz": BlitzSettings(**data["blitz"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -102,7 +103,7 @@ def files(data_dir: Path) -> list[str]:
 def forget(data_dir: Path, key: str) -> None:
     """Raises StorageError."""
     try:
-        _path(data_dir, key).unlink(missing_ok=True)
+        remove(_path(data_dir, key))
     except OSError as error:
         raise StorageError(
             f"How the project trains cannot be changed in {data_dir} ({error.strerror}).", "Correct its permissions."

@@ -22,6 +22,7 @@ from ml_backend.server.dashboard import pages
 from ml_backend.server.monitoring import add_metrics, add_readiness
 from ml_backend.server.security import add_login, protect_browsers
 from ml_backend.settings import Settings
+from ml_backend.store.connect import connect
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     redis = Redis.from_url(redis_url(settings), socket_timeout=5)
+    # Nobody who waits for a page waits long for the store.
+    connect(settings, redis, patient=False)
     app.extensions["coldblitz"] = label_studio_routes.Backend(settings, redis)
     # The measuring first, so that it sees what the others refuse.
     add_metrics(app, settings)

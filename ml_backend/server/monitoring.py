@@ -26,6 +26,7 @@ from ml_backend.queueing import counters, queue
 from ml_backend.queueing.embedded_redis import redis_url
 from ml_backend.queueing.liveness import living
 from ml_backend.settings import Settings
+from ml_backend.store.connect import check_store
 
 _SECONDS = 2.0
 # However often it is asked, Label Studio is asked no more often than this.
@@ -84,6 +85,7 @@ def add_readiness(app: Flask, settings: Settings) -> None:
             "weights": lambda: installation.check_weights(redis),
             "text": lambda: installation.check_text(redis, settings.text_model),
             "disk": lambda: installation.check_disk(settings.data_dir),
+            **({"store": lambda: check_store(settings)} if settings.store_url else {}),
             "workers": lambda: installation.check_workers(redis),
         }
     )

@@ -20,6 +20,7 @@ from ml_backend.projects import (
 from ml_backend.projects.model_versions import VersionSummary, project_key
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.label_studio_routes import backend, json_body
+from ml_backend.store import files
 
 # As many as there are labels that are probably wrong in an answer.
 _MOST_FAULTS = 500
@@ -157,6 +158,6 @@ def ask_export(name: str) -> tuple[Response, int]:
 @blueprint.get("/exports/<name>")
 def download_export(name: str) -> Response:
     path = job_requests.export_path(backend().settings.data_dir, named_project(), name)
-    if not path.is_file():
+    if not files.current(path).is_file():
         raise PayloadError(f"{name} has not been created yet.", "Request it with a POST, and follow it in /jobs.")
     return send_file(path, as_attachment=True, download_name=name)

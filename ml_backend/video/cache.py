@@ -21,6 +21,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ml_backend.errors import StorageError, VideoRefused, VideoUnreachable
+from ml_backend.store.files import current, put
 from ml_backend.video.safe_http import VideoHosts, get, shown, why
 
 _CHUNK = 1 << 20
@@ -198,7 +199,7 @@ class VideoFolder:
 
     def _record(self, url: str) -> dict[str, Any] | None:
         try:
-            record = json.loads(self._record_path(url).read_text())
+            record = json.loads(current(self._record_path(url)).read_text())
             return record if {"content", "stamp", "bytes"} <= record.keys() else None
         except (OSError, ValueError, AttributeError):
             return None
@@ -208,7 +209,7 @@ class VideoFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{uuid.uuid4().hex}.part")
         part.write_text(json.dumps(record))
-        os.replace(part, path)
+        put(part, path)
 
 
 def _chunks(url: str, response: requests.Response) -> Iterator[bytes]:

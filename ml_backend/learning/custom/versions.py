@@ -31,6 +31,7 @@ from ml_backend.learning.versions import (
 )
 from ml_backend.provenance import ModelVersion
 from ml_backend.researcher_files import blamed
+from ml_backend.store.files import current_folder
 
 # The folder of a version that its file has saved in, and what the card knows of it.
 _LEARNT = "learnt"
@@ -120,7 +121,7 @@ def save_custom(
 def load_custom_version(root: Path, name: str, predicted_values: Mapping[str, str] | None = None) -> CustomModel:
     """The custom model that was kept as version `name`, loaded from its copy. Raises StorageError, CustomModelError."""
     card = load_card(root, name)
-    file = root / name / str(card.structure.get("file", ""))
+    file = current_folder(root / name) / str(card.structure.get("file", ""))
     if not file.is_file():
         raise damaged(name, "its file is missing")
     folder = root / name / _LEARNT if card.structure.get(_LEARNT) else None

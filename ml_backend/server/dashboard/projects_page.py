@@ -38,6 +38,7 @@ from ml_backend.server.dashboard import formatting
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
 from ml_backend.server.label_studio_routes import backend, health
 from ml_backend.settings import Settings
+from ml_backend.store.connect import check_store
 
 # Beyond this many a page would be slow; the newest are shown.
 _MOST_PROJECTS = 50
@@ -154,7 +155,7 @@ def _checks() -> Iterator[Check]:
     """What keeps the backend as a whole from working; Label Studio is not asked, a page does not wait for it,
     and an untrained backbone is among the projects' problems."""
     redis, settings = backend().redis, backend().settings
-    found = (installation.check_workers(redis), installation.check_disk(settings.data_dir))
+    found = (installation.check_workers(redis), installation.check_disk(settings.data_dir), check_store(settings))
     return (check for check in found if check.state != "ok")
 
 

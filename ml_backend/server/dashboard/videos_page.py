@@ -31,6 +31,7 @@ from ml_backend.server.dashboard import boxes, charts, strips
 from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.label_studio_routes import backend
+from ml_backend.store import files
 
 _A_PAGE = 50
 # A picture of more regions than this is a grey block, and slow.
@@ -166,7 +167,7 @@ def track_boxes(project_id: int, task: int) -> Response:
 def sheet_picture(project_id: int, task: int) -> Response:
     path = task_view.sheet_picture(backend().settings.data_dir, project_page(project_id).key, task)
     try:
-        return Response(path.read_bytes(), mimetype="image/jpeg")
+        return Response(files.current(path).read_bytes(), mimetype="image/jpeg")
     except OSError:
         abort(404, "Its pictures have not been requested yet.")
 
