@@ -18,7 +18,7 @@ from ml_backend.processes import locked, start_child, stop_child
 from ml_backend.projects.storage import check_folder
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings, notes
-from ml_backend.store.connect import check_folder_of, try_store
+from ml_backend.store.connect import begin
 
 log = logging.getLogger(__name__)
 # Longer than the workers are given.
@@ -41,10 +41,8 @@ def start() -> Flask:
     for note in notes():
         log.info("%s", note)
     check_folder(settings.data_dir)
-    check_folder_of(settings)
+    begin(settings)
     app = create_app(settings)
-    if settings.redis_url:
-        try_store(settings)
     if settings.redis_url:
         log.info("This is the web process alone. Start workers with the same REDIS_URL: coldblitz worker.")
         return app

@@ -93,12 +93,14 @@ def web() -> None:
 
     from ml_backend.projects.storage import check_folder
     from ml_backend.serve import check_login, gunicorn
+    from ml_backend.store.connect import begin
 
     settings = Settings.from_environment()
     for note in notes():
         logging.getLogger(__name__).info("%s", note)
     check_folder(settings.data_dir)
     check_login(settings)
+    begin(settings)
     command = gunicorn(settings)
     os.execv(command[0], command)
 

@@ -28,7 +28,7 @@ from ml_backend.queueing.embedded_redis import running_redis
 from ml_backend.queueing.liveness import note_end
 from ml_backend.queueing.queue import enqueue, queue_due
 from ml_backend.settings import Settings, notes
-from ml_backend.store.connect import check_folder_of, connect, try_store
+from ml_backend.store.connect import begin, check_folder_of
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,7 @@ def serve(settings: Settings, web: bool = True, workers: int | None = None) -> N
         with running_redis(settings) as url:
             redis = Redis.from_url(url, socket_timeout=5)
             check_redis(redis)
-            connect(settings, redis)
-            try_store(settings)
+            begin(settings, redis)
             with _children(_commands(settings, web, workers)) as children:
                 _convert_ahead(settings, children)
                 _watch(redis, settings, children, stop)

@@ -98,7 +98,7 @@ MAY_USE: dict[str, set[str]] = {
         "video",
         "labelstudio",
     },
-    "cli": {"serve", "commands", "jobs", "projects", "demo"},
+    "cli": {"serve", "commands", "jobs", "projects", "store", "demo"},
     "demo": {"labelstudio", "video"},
     "project_settings": set(),
     "described_settings": set(),

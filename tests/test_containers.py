@@ -78,9 +78,10 @@ def test_our_services_get_settings_that_exist(compose: dict[str, Any], name: str
     assert (settings.basic_auth_user, settings.basic_auth_pass) == ("labelstudio", "password")
     assert settings.device == ("cuda" if name == "worker-gpu" else "auto")
     known = {field.upper() for field in Settings.__dataclass_fields__}
-    # The log is set up before there are settings; libraries read the proxies.
+    # The log is set up before there are settings; libraries read the proxies and the store's credentials.
     assert set(environment) <= known | {
-        *("LOG_FORMAT", "LOG_LEVEL", "CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SETTINGS_DIR")
+        *("LOG_FORMAT", "LOG_LEVEL", "CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SETTINGS_DIR"),
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"),
     }
 
 

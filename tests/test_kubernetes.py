@@ -80,6 +80,23 @@ def test_kubectl_renders_it(tmp_path: Path) -> None:
         assert each["kind"] == "Namespace" or each["metadata"]["namespace"] == "coldblitz"
 
 
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="There is no kubectl on this machine.")
+def test_with_a_store_nothing_is_on_a_shared_disk(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    file = tmp_path / "kubernetes" / "kustomization.yaml"
+    file.write_text(file.read_text().replace("  # - gpu\n", "  - gpu\n").replace("  # - store #", "  - store #"))
+    told = subprocess.check_output(["kubectl", "kustomize", str(file.parent)], text=True, timeout=60)
+    rendered = {f"{each['kind']} {each['metadata']['name']}": each for each in yaml.safe_load_all(told)}
+    assert NAMED.keys() - rendered.keys() == {"PersistentVolumeClaim data"}
+    for name in OURS:
+        kubernetes_validate.validate(rendered[name], VERSIONS[-1], strict=True)
+        assert [each for each in rendered[name]["spec"]["template"]["spec"]["volumes"] if each["name"] == "data"] == [
+            {"name": "data", "emptyDir": {"sizeLimit": "80Gi"}}
+        ]
+    said = rendered["ConfigMap coldblitz"]["data"]
+    assert Settings.from_environment({**said, "LABEL_STUDIO_API_KEY": "x", "BASIC_AUTH_PASS": "x"}).store_url
+
+
 @pytest.mark.parametrize("name", [*OURS, "StatefulSet redis"])
 def test_nobody_is_root_or_writes_outside_of_the_volumes(name: str) -> None:
     assert pod(name)["securityContext"]["runAsNonRoot"] is True

@@ -45,6 +45,7 @@ class TestEnvironment:
                 "MAX_VIDEO_BYTES": "100",
                 "LABEL_STUDIO_HOST": "https://label.example/",
                 "PUBLIC_HOSTS": "coldblitz.example",
+                "STORE_URL": "s3://bucket/coldblitz/",
             }
         )
         assert settings.label_studio_url == "https://studio.example"

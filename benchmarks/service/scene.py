@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,12 @@ def connect(studio: Studio, backend: Backend, clips: Sequence[Clip]) -> Loop:
     return Loop(studio, backend, project, tuple(tasks))
 
 
-def annotate(loop: Loop, clips: Sequence[Clip]) -> None:
-    """Labels the suggested frames of all tasks but the last and submits them, at once as far as training is concerned."""
-    with paused(loop.backend):
+def annotate(loop: Loop, clips: Sequence[Clip], *elsewhere: Backend) -> None:
+    """Labels the suggested frames of all tasks but the last and submits them, at once as far as training is concerned.
+    `elsewhere`: other processes with workers."""
+    with ExitStack() as stack:
+        for each in (loop.backend, *elsewhere):
+            stack.enter_context(paused(each))
         for task, clip in list(zip(loop.tasks, clips, strict=True))[:-1]:
             loop.answer(task, clip)
 

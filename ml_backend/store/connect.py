@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from ml_backend.checks import Check, fault_of, ok
 from ml_backend.errors import ColdblitzError, SettingsError, StorageError
@@ -53,16 +54,20 @@ def check_folder_of(settings: Settings) -> None:
     )
 
 
-def try_store(settings: Settings) -> None:
-    """Asks the store, as a process does that starts. Raises SettingsError for a wrong address, bucket or credential; one that is away
-    is only logged, since it may come back."""
-    if settings.store_url is None:
+def begin(settings: Settings, redis: Redis | None = None) -> None:
+    """What a process does that starts: asks the store. Raises SettingsError for a wrong address, bucket or credential, and for a
+    DATA_DIR that is no cache of it; one that is away is only logged, since it may come back. Without `redis`, that of REDIS_URL."""
+    check_folder_of(settings)
+    if settings.store_url is None or (redis is None and settings.redis_url is None):
         return
+    if redis is None:
+        redis = Redis.from_url(str(settings.redis_url), socket_timeout=5)
+    connect(settings, redis)
     try:
         shared(settings.data_dir)
     except SettingsError:
         raise
-    except StorageError as error:
+    except (StorageError, RedisError) as error:
         log.warning("%s", error)
 
 

@@ -26,6 +26,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(milliseconds=200), timedelta(seconds=5)
 _CHUNK = 1 << 20
 # So long after that, whoever asks is told at once: a web page must not wait again for each file.
 _AWAY_SECONDS = 3.0
+_VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 _TOGETHER = 1000
 _CREDENTIALS = {
@@ -67,6 +68,9 @@ class ObjectStore:
         from obstore.exceptions import BaseError
         from obstore.store import LocalStore, from_url
 
+        # Compose files hand on what is not set as an empty text.
+        for name in [name for name, value in os.environ.items() if name.startswith(_VARIABLES) and not value]:
+            del os.environ[name]
         scheme = urlsplit(url).scheme
         if scheme == "file":
             try:

@@ -23,7 +23,7 @@ from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import mapped_rows, put_rows
 from ml_backend.settings import Settings
 from ml_backend.store import files
-from ml_backend.store.connect import check_store, connect, try_store
+from ml_backend.store.connect import begin, check_store, connect
 from ml_backend.store.objects import ObjectStore
 from ml_backend.video.timeline import Timeline
 
@@ -276,12 +276,11 @@ class TestAway:
 
     def test_a_mistake_is_one_sentence_at_the_start(self, settings: Settings, redis: Redis, bucket: str) -> None:
         wrong = replace(settings, store_url="s3://other/x")
-        connect(wrong, redis)
         try:
             with pytest.raises(
                 SettingsError, match=r"^The store s3://other/x has no such bucket\. Create it, or correct"
             ):
-                try_store(wrong)
+                begin(wrong, redis)
         finally:
             files.attach(wrong.data_dir, None)
         assert check_store(wrong).state == "fault"
