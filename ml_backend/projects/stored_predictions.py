@@ -56,11 +56,12 @@ def answers(data_dir: Path, project: str, version: str, tasks: Iterable[int]) ->
 
 
 def _brought(data_dir: Path, project: str, version: str, tasks: Iterable[int]) -> Iterable[int]:
-    """Those whose file may be read. While the store does not answer, none: Label Studio asks again."""
+    """Those whose file may be read. While the store does not answer, those that are here: Label Studio asks for the others again."""
     if files.shared(_folder(data_dir, project, version)) is None:
         return tasks
     try:
-        return [int(path.stem) for path in files.fetched([_path(data_dir, project, version, task) for task in tasks])]
+        paths = [_path(data_dir, project, version, task) for task in tasks]
+        return [int(path.stem) for path in files.fetched(paths, partly=True)]
     except StoreUnreachable as error:
         log.warning("%s", error)
         return ()

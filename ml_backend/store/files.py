@@ -100,10 +100,10 @@ def within(path: Path, ending: str) -> list[Path]:
     return [path / name for name in sorted(names(path)) if name.endswith(ending) and not name.startswith(".")]
 
 
-def fetched(paths: Collection[Path]) -> Collection[Path]:
-    """Those of `paths` that may be read, brought together."""
+def fetched(paths: Collection[Path], *, partly: bool = False) -> Collection[Path]:
+    """Those of `paths` that may be read, brought together. `partly`: without those that the store does not give now."""
     folder = shared(next(iter(paths))) if paths else None
-    return paths if folder is None else sorted(folder.fetch_all(paths)[0])
+    return paths if folder is None else sorted(folder.fetch_all(paths, partly=partly)[0])
 
 
 def put(part: Path, path: Path) -> None:

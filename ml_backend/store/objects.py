@@ -85,13 +85,13 @@ class ObjectStore:
             made = from_url(
                 url,
                 client_options={
-                    "connect_timeout": "5 seconds" if patient else "2 seconds",
-                    "read_timeout": "2 minutes" if patient else "5 seconds",
+                    "connect_timeout": "5 seconds" if patient else "1 second",
+                    "read_timeout": "2 minutes" if patient else "1500ms",
                     "timeout": "1 day",
                     "allow_http": any(value.startswith("http://") for value in told),
                 },
                 retry_config={
-                    "max_retries": _RETRIES if patient else 1,
+                    "max_retries": _RETRIES if patient else 0,
                     "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
                     "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE},
                 },

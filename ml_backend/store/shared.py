@@ -16,6 +16,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import LockError
 
+from ml_backend.errors import StoreUnreachable
 from ml_backend.store.index import Entry, Index, object_name
 from ml_backend.store.objects import ObjectStore
 
@@ -54,8 +55,10 @@ class SharedFolder:
         """Has the local file be what the installation has, nothing where there is none; returns whether it had to be brought."""
         return bool(self.fetch_all([path])[1])
 
-    def fetch_all(self, paths: Collection[Path]) -> tuple[list[Path], list[Path]]:
-        """Those of `paths` that are files, and those of them that had to be brought."""
+    def fetch_all(self, paths: Collection[Path], *, partly: bool = False) -> tuple[list[Path], list[Path]]:
+        """Those of `paths` that are files, and those of them that had to be brought. `partly`: what cannot be brought now is left out,
+        instead of raising StoreUnreachable."""
+        bring = self._bring_if_it_answers if partly else self._bring
         self._look()
         entries = self.index.get_all(map(self._name, paths))
         there, missing = [], []
@@ -69,10 +72,10 @@ class SharedFolder:
                 # Nobody has finished writing it, or it was deleted elsewhere.
                 path.unlink(missing_ok=True)
         if len(missing) == 1:
-            brought = [path for path in missing if self._bring(path)]
+            brought = [path for path in missing if bring(path)]
         else:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                results = list(pool.map(self._bring, missing)) if missing else []
+                results = list(pool.map(bring, missing)) if missing else []
             brought = [path for path, is_there in zip(missing, results, strict=True) if is_there]
         if brought:
             self._make_room()
@@ -165,6 +168,13 @@ class SharedFolder:
         )
         self.objects.delete(lost)
         return before is not None
+
+    def _bring_if_it_answers(self, path: Path) -> bool:
+        try:
+            return self._bring(path)
+        except StoreUnreachable as error:
+            log.warning("%s: %s", path.name, error)
+            return False
 
     def _bring(self, path: Path) -> bool:
         """False when the file is gone meanwhile, or is damaged in the store."""
