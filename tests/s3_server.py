@@ -19,7 +19,7 @@ from obstore.store import S3Store
 from ml_backend.demo.process import free_port
 
 BUCKET = "coldblitz"
-_SECONDS = 60.0
+_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
