@@ -14,7 +14,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import delete_version
 from ml_backend.projects import reconcile_state, registry
-from ml_backend.queueing.queue import enqueue, scheduled, waiting
+from ml_backend.queueing.queue import enqueue, scheduled, waiting, waiting_of
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ def make_again(redis: Redis, project: str) -> None:
 
 # A job is about 2 KB in Redis. When few are left the next ones are queued, so that no worker idles.
 WINDOW, LOW = 400, 100
+# Of its own every project may have a part of these, however many of others wait: their turns alternate.
+_PART = 4
 # Those that wait for a video's server to come back must not hold up the others, nor become too many.
 _MOST_SCHEDULED = 2000
 KINDS = ("suggest", "predict")
@@ -61,7 +63,7 @@ def queue_missing(work: ProjectWork, changed: str, tasks: int, stored: Mapping[s
     state = [wanted, changed, tasks, stored.get(wanted, 0), *work.project.counts]
     if not begun and reconcile_state.get(redis, work.key, "tasks") == state:
         return None
-    room = WINDOW - waiting(redis, kind) if scheduled(redis, kind) < _MOST_SCHEDULED else 0
+    room = room_for(redis, kind, work.key) if scheduled(redis, kind) < _MOST_SCHEDULED else 0
     asked = 0
     for task in work.context.studio.predictions.tasks_lacking(work.id, wanted, after) if room > 0 else ():
         if asked == room:
@@ -77,9 +79,19 @@ def queue_missing(work: ProjectWork, changed: str, tasks: int, stored: Mapping[s
     return f"{asked} tasks to {kind}, more when these are done"
 
 
+def room_for(redis: Redis, kind: str, project: str) -> int:
+    """How many more jobs of a kind a project may queue; below 1 where it has enough in line."""
+    return max(WINDOW - waiting(redis, kind), WINDOW // _PART - waiting_of(redis, kind, project))
+
+
+def is_low(redis: Redis, kind: str, project: str) -> bool:
+    """Whether few jobs of a kind are in line, or few of this project."""
+    return waiting(redis, kind) <= LOW or waiting_of(redis, kind, project) <= LOW // _PART
+
+
 def ask_for_more(redis: Redis, kind: str, project: str) -> None:
-    """To be called after each job of a kind: has the next ones queued when few are left."""
+    """To be called after each job of a kind: has the next ones queued when few are left, be it of this project alone."""
     begun = kind in KINDS and reconcile_state.get(redis, project, "cursor")
     begun = begun or (kind == "track" and reconcile_state.get(redis, project, "tracks") == "more")
-    if begun and waiting(redis, kind) <= LOW:
+    if begun and is_low(redis, kind, project):
         enqueue(redis, "reconcile", project, again=True)

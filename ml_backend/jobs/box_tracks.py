@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml_backend.jobs.backlog import WINDOW
+from ml_backend.jobs.backlog import room_for
 from ml_backend.jobs.detector_lessons import TaskBoxes, boxes_of_task, look_at_boxes
 from ml_backend.jobs.detectors import chosen_score, state_of_detector, state_of_follower
 from ml_backend.jobs.project import ProjectWork
@@ -29,7 +29,7 @@ from ml_backend.projects import drawn_boxes, reconcile_state, registry, track_qu
 from ml_backend.projects.track_questions import AskedTrack
 from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.provenance import RegionId, track_id, track_number
-from ml_backend.queueing.queue import enqueue, waiting
+from ml_backend.queueing.queue import enqueue
 from ml_backend.video.timeline import StudioFrame
 
 log = logging.getLogger(__name__)
@@ -258,7 +258,7 @@ def queue_tracks(work: ProjectWork, changed: str, number: int) -> str | None:
         return None
     made = made_by_task(work)
     tell(work, made if wanted else {})
-    room, asked, more = WINDOW - waiting(redis, "track"), 0, False
+    room, asked, more = room_for(redis, "track", work.key), 0, False
     if now is None:
         if not made:
             reconcile_state.drop(redis, work.key, "tracks")

@@ -205,7 +205,7 @@ def inspect_once(work: ProjectWork, task: Task) -> None:
 def note_findings(work: ProjectWork, task: Task, video: VideoFile) -> None:
     findings = list(inspect_video(task, work.question, video))
     if work.question.video != work.config.main.video:
-        findings = [*registry.findings_of(work.context.redis, work.key).get(task.id, []), *findings]
+        findings = [*registry.findings_of_task(work.context.redis, work.key, task.id), *findings]
     registry.note_findings(work.context.redis, work.key, task.id, findings)
 
 
@@ -221,7 +221,7 @@ def tell_of_damage(work: ProjectWork, task: Task, features: VideoFeatures) -> No
 
 def tell(work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
     """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
-    before = registry.findings_of(work.context.redis, work.key).get(task.id, [])
+    before = registry.findings_of_task(work.context.redis, work.key, task.id)
     others = [finding for finding in before if finding.kind != kind]
     # Damage and the like come first; a note is good to know.
     own = [found] if found else []

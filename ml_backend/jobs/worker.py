@@ -27,6 +27,7 @@ from ml_backend.queueing.job_limits import limit_memory, watched
 from ml_backend.queueing.kinds import KINDS
 from ml_backend.queueing.liveness import signs_of_life, worker_name
 from ml_backend.queueing.queue import enqueue, queues
+from ml_backend.queueing.turns import FairQueue
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ _HAND_BACK_SECONDS = 7.0
 class _Worker(SimpleWorker):
     """Finishes its job when it is told to stop, or hands it back when that takes too long; ends when a job hangs in native
     code beyond its time limit. Keeps no secret in Redis."""
+
+    queue_class = FairQueue
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         waiting = threading.Timer(_HAND_BACK_SECONDS, self._hand_back)

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 
 from redis import Redis
+from redis.client import Pipeline
 
 from ml_backend.projects import registry
 from ml_backend.projects.storage import read_as, read_object
@@ -65,7 +66,17 @@ def forget(redis: Redis, key: str) -> None:
 
 def is_disconnected(redis: Redis, key: str) -> bool:
     """Whether Label Studio was last seen without an ML backend entry of the project that reaches us."""
-    link = recall(redis, key)
+    return says_disconnected(redis.hget(_LINKS, key))
+
+
+def ask_connected(pipeline: Pipeline, key: str) -> None:
+    """Asks that among other things, one answer; `says_disconnected` reads it."""
+    pipeline.hget(_LINKS, key)
+
+
+def says_disconnected(stored: object) -> bool:
+    said = read_object(stored)
+    link = read_as(Link, said) if said else None
     return link is not None and not link.connected
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +27,8 @@ _ACTIVE = "coldblitz:active"
 _WANTED = "coldblitz:wanted"
 _EVENT = "coldblitz:event"
 _FINDINGS = "coldblitz:findings"
+# Another word after each change.
+_FINDINGS_STATE = "coldblitz:findings-state"
 _PINS = "coldblitz:pins"
 _PROBLEMS = "coldblitz:problems"
 _RECONCILED = "coldblitz:reconciled"
@@ -124,7 +128,7 @@ def known_keys(redis: Redis) -> list[str]:
 
 
 def forget(redis: Redis, key: str) -> None:
-    for name in (_PROJECTS, _ACTIVE, _WANTED, _RECONCILED):
+    for name in (_PROJECTS, _ACTIVE, _WANTED, _RECONCILED, _FINDINGS_STATE):
         redis.hdel(name, key)
     redis.delete(f"{_PROBLEMS}:{key}", f"{_PINS}:{key}", f"{_FINDINGS}:{key}", f"{_EVENT}:{key}")
 
@@ -196,11 +200,13 @@ def set_problems(
 
 def problems(redis: Redis) -> dict[str, list[str]]:
     """Per project key, one sentence for each thing that the admin should mend."""
-    found = {
-        key: [sentence for told in redis.hgetall(f"{_PROBLEMS}:{key}").values() for sentence in json.loads(text(told))]
-        for key in known_keys(redis)
-    }
-    return {key: texts for key, texts in found.items() if texts}
+    keys = known_keys(redis)
+    with redis.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            pipeline.hvals(f"{_PROBLEMS}:{key}")
+        answers = pipeline.execute()
+    found = ([each for told in said for each in json.loads(text(told))] for said in answers)
+    return {key: texts for key, texts in zip(keys, found, strict=True) if texts}
 
 
 def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Finding]) -> None:
@@ -208,14 +214,27 @@ def note_findings(redis: Redis, key: str, task: int, findings: Iterable[Finding]
     found = [asdict(each) for each in findings]
     if found:
         redis.hset(f"{_FINDINGS}:{key}", str(task), json.dumps(found))
-    else:
-        redis.hdel(f"{_FINDINGS}:{key}", str(task))
+    elif not redis.hdel(f"{_FINDINGS}:{key}", str(task)):
+        return
+    # After the change: whoever reads between the two reads once more.
+    redis.hset(_FINDINGS_STATE, key, uuid.uuid4().hex)
 
 
 def findings_of(redis: Redis, key: str) -> dict[int, list[Finding]]:
     """What the inspection found about the video of each task that has something unusual about it."""
     stored = redis.hgetall(f"{_FINDINGS}:{key}")
     return {int(text(task)): found for task, each in stored.items() if (found := _findings(each))}
+
+
+def findings_of_task(redis: Redis, key: str, task: int) -> list[Finding]:
+    """The same of one task; empty where there is nothing unusual."""
+    return findings_of_tasks(redis, key, [task]).get(task, [])
+
+
+def findings_of_tasks(redis: Redis, key: str, tasks: Sequence[int]) -> dict[int, list[Finding]]:
+    """Of those of `tasks` that have some."""
+    stored = redis.hmget(f"{_FINDINGS}:{key}", [str(task) for task in tasks]) if tasks else []
+    return {task: _findings(each) for task, each in zip(tasks, stored, strict=True) if each is not None}
 
 
 def tasks_with_findings(redis: Redis, key: str) -> set[int]:
@@ -234,13 +253,34 @@ def ask_again(redis: Redis, key: str) -> None:
 
 def findings(redis: Redis) -> dict[str, list[SharedFinding]]:
     """Per project key, each kind of finding once in each severity, the worst first and then the most frequent: what it says, of
-    one task where it does not say the same of all, and the tasks that have it."""
-    return {key: kinds for key in known_keys(redis) if (kinds := _by_kind(findings_of(redis, key)))}
+    one task where it does not say the same of all, and the tasks that have it.
+
+    What has not changed since this process read it last is not read again: there may be a hundred thousand.
+    """
+    keys = known_keys(redis)
+    with redis.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            pipeline.hget(_FINDINGS_STATE, key)
+            pipeline.hlen(f"{_FINDINGS}:{key}")
+        answers = pipeline.execute()
+    for key, state, number in zip(keys, answers[::2], answers[1::2], strict=True):
+        if key not in _grouped or _grouped[key][0] != (state, number):
+            _grouped[key] = (state, number), _by_kind(findings_of(redis, key)) if number else []
+    return {key: kinds for key in keys if (kinds := _grouped[key][1])}
 
 
-def _findings(stored: object) -> list[Finding]:
+_grouped: dict[str, tuple[tuple[object, object], list[SharedFinding]]] = {}
+
+
+def _findings(stored: bytes | str) -> list[Finding]:
     """Those that can be read; another release may have stored others."""
-    return [found for each in json.loads(text(stored)) if (found := read_as(Finding, each)) is not None]
+    return list(_read_findings(stored))
+
+
+# Of a hundred thousand videos most have the same.
+@lru_cache(maxsize=4096)
+def _read_findings(stored: bytes | str) -> tuple[Finding, ...]:
+    return tuple(found for each in json.loads(text(stored)) if (found := read_as(Finding, each)) is not None)
 
 
 def _by_kind(by_task: Mapping[int, Sequence[Finding]]) -> list[SharedFinding]:

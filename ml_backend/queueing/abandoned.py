@@ -8,13 +8,13 @@ import time
 
 from redis import Redis
 from redis.exceptions import LockError
-from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.interventions import give_up
 from ml_backend.queueing.liveness import CRASHES, KILLS, blame, crashed, died
 from ml_backend.queueing.queue import queues
+from ml_backend.queueing.turns import FairQueue
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def hand_back(redis: Redis, job_id: str) -> None:
     """Queues a job again that its worker has no time to finish, first in line; it is not counted as a death."""
     for job in _jobs(redis, [job_id]):
         _end_executions(redis, job)
-        _queue_again(Queue(job.origin, connection=redis, serializer=JSONSerializer), job)
+        _queue_again(FairQueue(job.origin, connection=redis, serializer=JSONSerializer), job)
 
 
 def _end_executions(redis: Redis, job: Job) -> None:
@@ -98,7 +98,7 @@ def _take_up_lost(redis: Redis) -> int:
     still = _jobs(redis, sorted(lost & _lost(redis)))
     for job in still:
         log.warning("%s: its worker died before it began", job.description)
-        _queue_again(Queue(job.origin, connection=redis, serializer=JSONSerializer), job)
+        _queue_again(FairQueue(job.origin, connection=redis, serializer=JSONSerializer), job)
     return len(still)
 
 
@@ -120,7 +120,7 @@ def _lost(redis: Redis) -> set[str]:
     return ids
 
 
-def _queue_again(queue: Queue, job: Job) -> None:
+def _queue_again(queue: FairQueue, job: Job) -> None:
     job.worker_name = None
     job.save()
     queue._enqueue_job(job, at_front=True)

@@ -5,28 +5,32 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import LockError
-from rq import Queue, Retry
+from rq import Retry
 from rq.exceptions import DuplicateJobError
 from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.counters import text
 from ml_backend.queueing.kinds import HOUR, KINDS
+from ml_backend.queueing.turns import FairQueue, in_line_of
 
 _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
 # One job of a kind and subject may wait while others run, of which each worker has one at most.
 _SLOTS = "abcdefgh"
 _RETRY_AFTER = [2, 10, 30, 120, 600, 1800]
 _FAILED_FOR = 30 * 24 * HOUR
+# Of one task: a hundred thousand of them may end within an hour, and each takes some kB of Redis.
+_TASK_ENDED_FOR = HOUR // 6
 _LISTED = 100
 
 
-def queues(redis: Redis) -> list[Queue]:
+def queues(redis: Redis) -> list[FairQueue]:
     """All queues, the most urgent first."""
     return [queue_of(redis, kind) for kind in KINDS]
 
@@ -41,8 +45,13 @@ def scheduled(redis: Redis, kind: str) -> int:
     return len(queue_of(redis, kind).scheduled_job_registry)
 
 
-def queue_of(redis: Redis, kind: str) -> Queue:
-    return Queue(f"coldblitz-{kind}", connection=redis, serializer=JSONSerializer)
+def waiting_of(redis: Redis, kind: str, project: str) -> int:
+    """How many of them are one project's."""
+    return in_line_of(redis, queue_of(redis, kind), project)
+
+
+def queue_of(redis: Redis, kind: str) -> FairQueue:
+    return FairQueue(f"coldblitz-{kind}", connection=redis, serializer=JSONSerializer)
 
 
 def enqueue(redis: Redis, kind: str, project: str, *subject: str | int, again: bool = False) -> str | None:
@@ -89,10 +98,29 @@ def _in_line(redis: Redis, places: list[str], again: bool) -> str | None:
     # One that waits for its next try goes at once when there is news.
     wanted = _IN_LINE if again else (*_IN_LINE, JobStatus.SCHEDULED)
     with redis.pipeline(transaction=False) as pipeline:
-        for place in places:
-            pipeline.hget(Job.key_for(place), "status")
-        states = pipeline.execute()
+        _ask_states(pipeline, places)
+        return _first_in(places, pipeline.execute(), wanted)
+
+
+def _ask_states(pipeline: Pipeline, places: Iterable[str]) -> None:
+    for place in places:
+        pipeline.hget(Job.key_for(place), "status")
+
+
+def _first_in(places: Sequence[str], states: Sequence[object], wanted: Collection[str]) -> str | None:
     return next((place for place, state in zip(places, states, strict=True) if state and text(state) in wanted), None)
+
+
+def ask_in_line(pipeline: Pipeline, kind: str, project: str) -> int:
+    """Asks among other things which job of a kind and project waits; returns how many answers that has, for `read_in_line`."""
+    places = slots(kind, project)
+    _ask_states(pipeline, places)
+    return len(places)
+
+
+def read_in_line(answers: Sequence[object], kind: str, project: str) -> str | None:
+    """The job that waits, as `enqueue` with `again` would find it; None where it has to be queued."""
+    return _first_in(slots(kind, project), answers, _IN_LINE)
 
 
 def has_failed(redis: Redis, kind: str, project: str, *subject: str | int) -> bool:
@@ -135,7 +163,7 @@ def queue_due(redis: Redis) -> int:
     return queued
 
 
-def queue_scheduled(redis: Redis, queue: Queue, job: Job) -> bool:
+def queue_scheduled(redis: Redis, queue: FairQueue, job: Job) -> bool:
     """Queues a job that waits for its next try; False when it does not any more, since another process has queued it."""
     registry = queue.scheduled_job_registry
     with _alone(redis, job.id):
@@ -178,7 +206,7 @@ def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterab
         args=[project, *subject],
         job_id=job_id,
         timeout=KINDS[kind].timeout,
-        result_ttl=HOUR,
+        result_ttl=_TASK_ENDED_FOR if any(isinstance(part, int) for part in subject) else HOUR,
         failure_ttl=_FAILED_FOR,
         retry=Retry(max=len(_RETRY_AFTER), interval=_RETRY_AFTER) if KINDS[kind].retried else None,
         meta={"kind": kind, "project": project, "subject": list(subject)},

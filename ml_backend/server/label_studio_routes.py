@@ -21,6 +21,7 @@ from ml_backend.prediction_item import StoredItem
 from ml_backend.projects import activity, drawn_boxes, links, reconcile_state, registry, stored_predictions, tracks
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing import counters
+from ml_backend.queueing.queue import ask_in_line, read_in_line
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.drawn_boxes import following
 from ml_backend.settings import Settings
@@ -159,25 +160,34 @@ def webhook() -> tuple[Response, int]:
 
 def receive_event(backend: Backend, event: Event) -> list[str]:
     """Queues what an event of Label Studio asks for, and returns the jobs' ids."""
-    about = str(event.companion_of or event.project)
-    with backend.redis.pipeline(transaction=False) as noting:
-        counters.count_event(noting, event.action)
-        if event.action in payloads.ANNOTATION_ACTIONS:
-            registry.note_annotation(noting, about)
-        noting.execute()
-    queued = [queue(backend.redis, kind, about, again=True) for kind in _wanted(backend, event)]
+    about, is_annotation = str(event.companion_of or event.project), event.action in payloads.ANNOTATION_ACTIONS
+    # Of many annotations all but the first find a training that waits: that costs one question to Redis, since for each answer
+    # this thread waits until other processes and threads let it go on.
+    with backend.redis.pipeline(transaction=False) as asking:
+        counters.count_event(asking, event.action)
+        if is_annotation:
+            registry.note_annotation(asking, about)
+        links.ask_connected(asking, about)
+        asked = ask_in_line(asking, "train", about) if is_annotation else 0
+        answers = asking.execute()
+    states = answers[len(answers) - asked :]
+    kinds = _wanted(backend, event, links.says_disconnected(answers[-1 - asked]))
+    in_line = read_in_line(states, "train", about) if kinds == ("train",) and states else None
+    if in_line is not None:
+        return [in_line]
+    queued = [queue(backend.redis, kind, about, again=True) for kind in kinds]
     return [job_id for job_id in queued if job_id is not None]
 
 
-def _wanted(backend: Backend, event: Event) -> tuple[str, ...]:
-    if links.is_disconnected(backend.redis, str(event.companion_of or event.project)):
+def _wanted(backend: Backend, event: Event, is_disconnected: bool) -> tuple[str, ...]:
+    if is_disconnected:
         # It finds out whether we are back, and takes the webhook away that has brought this.
         return ("reconcile",)
-    if event.companion_of is not None:
-        # What else happens to a companion is mostly our own doing, and the reconcile finds the rest.
-        return ("train",) if event.action in payloads.ANNOTATION_ACTIONS else ()
     if event.action in payloads.ANNOTATION_ACTIONS:
+        # What else happens to a companion is mostly our own doing, and the reconcile finds the rest.
         return ("train",)
+    if event.companion_of is not None:
+        return ()
     if event.action == "START_TRAINING":
         return ("train", "reconcile")
     if event.action in payloads.TASK_ACTIONS:

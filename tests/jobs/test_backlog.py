@@ -14,7 +14,7 @@ from ml_backend.jobs.backlog import ask_for_more
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.projects import reconcile_state, registry
-from ml_backend.queueing.queue import counts
+from ml_backend.queueing.queue import counts, enqueue, queue_of, slots
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 
@@ -50,6 +50,22 @@ class TestAHundredThousandTasks:
         ran = [note.decode() for note in redis.lrange("ran", 0, -1)]
         assert [note for note in ran if note.startswith("suggest")] == [f"suggest {KEY} {n}" for n in range(1, 36)]
         assert most <= 11
+
+    def test_a_small_project_has_its_share_of_the_line_though_a_large_one_has_filled_it(
+        self, context: JobContext, studio: Studio, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(backlog, "WINDOW", 8)
+        for task in range(100):
+            enqueue(redis, "suggest", "9.1769860800", task)
+        for task in range(1, 6):
+            studio.add_task(task)
+        assert reconcile.within(context, KEY) == "2 tasks to suggest, more when these are done"
+        queue = queue_of(redis, "suggest")
+        assert [queue.get_job_ids().index(slots("suggest", KEY, task)[0]) for task in (1, 2)] == [1, 3]
+        queue.remove(slots("suggest", KEY, 1)[0])
+        assert not backlog.is_low(redis, "suggest", KEY)
+        queue.remove(slots("suggest", KEY, 2)[0])
+        assert backlog.is_low(redis, "suggest", KEY), "the next ones are queued though many of the other project wait"
 
     def test_those_that_failed_for_good_do_not_hold_up_the_others(
         self, context: JobContext, studio: Studio, redis: Redis, work: Any

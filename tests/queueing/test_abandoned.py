@@ -21,7 +21,7 @@ from ml_backend.queueing import liveness
 from ml_backend.queueing.abandoned import take_up_abandoned, take_up_begun
 from ml_backend.queueing.interventions import retry_job
 from ml_backend.queueing.liveness import living, living_here, note_end, process_name, worker_name
-from ml_backend.queueing.queue import counts, enqueue, listing, queues, request_after, slots
+from ml_backend.queueing.queue import counts, enqueue, listing, queue_of, queues, request_after, slots
 from ml_backend.settings import Settings
 
 P = "7.1769860800"
@@ -241,7 +241,7 @@ class TestTakingUp:
     ) -> None:
         monkeypatch.setattr("ml_backend.queueing.abandoned._IN_HAND_SECONDS", 0.1)
         queued(redis)
-        redis.lpop(queues(redis)[1].key)
+        redis.lpop(queue_of(redis, "train").key)
         assert counts(redis)["queued"] == 0
         assert take_up_abandoned(redis) == 1
         work()
@@ -251,7 +251,7 @@ class TestTakingUp:
         self, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job_id = queued(redis)
-        redis.lpop(queues(redis)[1].key)
+        redis.lpop(queue_of(redis, "train").key)
         # While the one that takes up waits, the other begins.
         monkeypatch.setattr("time.sleep", lambda _: begun_by(redis, job_id, worker_name(os.getppid(), "abc123")))
         assert take_up_abandoned(redis) == 0

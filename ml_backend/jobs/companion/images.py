@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import Gone, LabelStudioError, LabelStudioMissing, LabelStudioRefused, LabelStudioUnreachable
-from ml_backend.jobs.backlog import WINDOW
+from ml_backend.jobs.backlog import is_low, room_for
 from ml_backend.jobs.companion.answers import companion_project
 from ml_backend.jobs.connection import mend_webhook
 from ml_backend.jobs.context import JobContext
@@ -25,7 +25,7 @@ from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import list_versions
 from ml_backend.projects import reconcile_state, registry
-from ml_backend.queueing.queue import enqueue, waiting
+from ml_backend.queueing.queue import enqueue
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import Timeline, studio_grid
 from ml_backend.video.whole_frames import Coded, decode_exactly, upright
@@ -37,7 +37,7 @@ def want_images(work: ProjectWork, task: int | None = None) -> None:
     # A box is no answer about a whole image.
     if not work.settings.companion or not work.config.questions:
         return
-    if task is not None and waiting(work.context.redis, "companion") >= WINDOW:
+    if task is not None and room_for(work.context.redis, "companion", work.key) < 1:
         reconcile_state.put(work.context.redis, work.key, "images", "more")
     else:
         enqueue(work.context.redis, "companion", work.key, *(() if task is None else (task,)))
@@ -75,7 +75,6 @@ _AT_WORK_SECONDS = 60.0
 # A run removes so many, and looks anew after so few whether somebody has begun.
 _MOST_REMOVED, _REMOVED_TOGETHER = 500, 20
 # When few jobs are left the next ones are queued.
-_LOW = 20
 # So much of a video's hash tells it from others.
 _HASH = 16
 _NOT_MADE = "The companion project cannot be created or changed: {} {}"
@@ -98,10 +97,8 @@ def companion(context: JobContext, project_key: str, task_number: int | None = N
     except LabelStudioMissing as error:
         # A failure would stay until somebody retries it; a later comparison makes what is missing.
         raise Gone("The companion project no longer exists.", "The next reconcile creates it again.") from error
-    if (
-        reconcile_state.get(context.redis, project_key, "images") == "more"
-        and waiting(context.redis, "companion") <= _LOW
-    ):
+    more = reconcile_state.get(context.redis, project_key, "images") == "more"
+    if more and is_low(context.redis, "companion", project_key):
         enqueue(context.redis, "companion", project_key)
     return done
 
@@ -142,7 +139,7 @@ def _compare(work: ProjectWork, project: Project) -> str:
     reconcile_state.drop(work.context.redis, work.key, "images")
     changed, _ = work.context.studio.tasks.last_changed(work.id)
     state = images_state(work, changed, work.context.studio.predictions.versions(work.id))
-    room = WINDOW - waiting(work.context.redis, "companion")
+    room = room_for(work.context.redis, "companion", work.key)
     images = work.context.studio.companion.images(project.key.id)
     with_images = {image.of.task for image in images}
     wanted: set[Frame] = set()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ml_backend.errors import Gone, NotEnoughLabels
-from ml_backend.jobs.backlog import WINDOW
+from ml_backend.jobs.backlog import room_for
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import job
 from ml_backend.jobs.objects.showing import show_anew_unless_begun
@@ -24,7 +24,7 @@ from ml_backend.learning.track_worth import LabeledTracks
 from ml_backend.projects import reconcile_state, track_rows, tracks
 from ml_backend.projects.track_rows import Rows, TaughtTracks
 from ml_backend.projects.tracks import StoredTrack, StoredTracks
-from ml_backend.queueing.queue import enqueue, waiting
+from ml_backend.queueing.queue import enqueue
 from ml_backend.wording import counted
 
 # What is usual among tracks is measured on so many that have no label.
@@ -112,7 +112,7 @@ def _learn(work: ProjectWork, every: list[int]) -> tuple[list[TaughtTracks], lis
             for each in lessons:
                 each.add(task, track, known.of(track) if known is not None else None)
     told = [_fitted(work, each, made_by) for each in lessons]
-    room = max(WINDOW - waiting(work.context.redis, "track"), 0)
+    room = max(room_for(work.context.redis, "track", work.key), 0)
     return told, [*first, *later][:room], len(first) + len(later) > room
 
 

@@ -15,6 +15,7 @@ from redis import Redis
 from studio import CONFIG, KEY
 
 from ml_backend.errors import LabelStudioRefused, LabelStudioUnreachable
+from ml_backend.jobs import backlog
 from ml_backend.jobs.companion import images
 from ml_backend.jobs.companion.images import companion, queue_images, want_images
 from ml_backend.jobs.context import JobContext
@@ -258,7 +259,7 @@ class TestImages:
     def test_however_many_tasks_want_images_a_bounded_number_of_jobs_waits_and_none_is_left_out(
         self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(images, "WINDOW", 3)
+        monkeypatch.setattr(backlog, "WINDOW", 3)
         for task in range(1, 6):
             with_film(studio, film, task)
             want_images(opened(context), task)
@@ -276,7 +277,7 @@ class TestImages:
         with_film(studio, film)
         companion.within(context, KEY, 5)
         suggest(studio, 5, ())
-        monkeypatch.setattr(images, "WINDOW", 0)
+        monkeypatch.setattr(backlog, "WINDOW", 0)
         studio.meanwhile = lambda: want_images(opened(context), 5)
         companion.within(context, KEY)
         assert reconcile_state.get(redis, KEY, "images") == "more"
