@@ -21,6 +21,7 @@ from ml_backend.labelstudio.task_data import file_name
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import (
     asked_frames,
+    playback,
     reconcile_state,
     registry,
     stored_predictions,
@@ -86,6 +87,7 @@ def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
         track_faults.delete(data_dir, key, task)
         track_questions.delete(data_dir, key, task)
         registry.note_findings(context.redis, key, task, [])
+    playback.delete(data_dir, key, tasks)
     drop_tasks(context.redis, key, tasks)
     asked_frames.drop(data_dir, key, tasks)
     stored_predictions.drop_from_order(data_dir, key, tasks)

@@ -103,6 +103,34 @@ def lasting(value: str) -> str:
     return address._replace(query=urlencode(kept)).geturl()
 
 
+_LATITUDE, _LONGITUDE = ("latitude", "lat", "gps_latitude"), ("longitude", "lon", "lng", "long", "gps_longitude")
+_HOLDERS = ("location", "gps", "geo", "position", "coordinates", "meta", "metadata")
+
+
+def place_in(data: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Where a task's video was taken, by its data: latitude and longitude in degrees, under their names in any case, be it in an
+    object such as `location`. None where they say nothing that is a place."""
+    lowered = {str(name).lower(): value for name, value in data.items()}
+    inner = (lowered[name] for name in _HOLDERS if isinstance(lowered.get(name), Mapping))
+    for one in (lowered, *({str(name).lower(): value for name, value in each.items()} for each in inner)):
+        latitude = next((found for name in _LATITUDE if (found := _degrees(one.get(name), 90)) is not None), None)
+        longitude = next((found for name in _LONGITUDE if (found := _degrees(one.get(name), 180)) is not None), None)
+        if latitude is not None and longitude is not None:
+            return latitude, longitude
+    return None
+
+
+def _degrees(value: Any, most: float) -> float | None:
+    """A number, or a text that is one, with a comma too; None for what is none or out of range."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value.strip().replace(",", ".") if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        return None
+    return found if -most <= found <= most else None
+
+
 # What Label Studio puts before the name of an uploaded file.
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
 _UPLOADED = re.compile(r"/data/upload/\d+/")

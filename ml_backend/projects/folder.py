@@ -132,6 +132,11 @@ class ProjectFolder:
         return self.path / "sheets"
 
     @property
+    def playback(self) -> Path:
+        """How each task's video is played, and where it was taken."""
+        return self.path / "playback"
+
+    @property
     def pictures(self) -> Path:
         """Which pictures stand for the videos, and which videos are there twice."""
         return self.path / "pictures"
@@ -154,6 +159,7 @@ class ProjectFolder:
             self.stopping,
             self.views,
             self.sheets,
+            self.playback,
             self.pictures,
             self.tracks,
             self.submitted_tracks,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -135,9 +136,39 @@ def load_sheet(data_dir: Path, project: str, task: int) -> ContactSheet | None:
         return None
 
 
+def save_thumbnail(data_dir: Path, project: str, task: int, jpeg: bytes) -> None:
+    """One small picture that stands for a task's video in lists. Raises StorageError."""
+    write_whole(thumbnail(data_dir, project, task), jpeg, "The picture of a video")
+
+
+def thumbnail(data_dir: Path, project: str, task: int) -> Path:
+    """Where its JPEG is or would be."""
+    return ProjectFolder(data_dir, project).sheets / f"{task}.thumb.jpg"
+
+
+def evict_sheets(data_dir: Path, most_bytes: int, keep: Path) -> None:
+    """Deletes contact sheets of any project, those that were not looked at for the longest first, until they have `most_bytes` at most;
+    never that at `keep`. Thumbnails stay."""
+    found = []
+    for folder in ProjectFolder.all(data_dir):
+        with contextlib.suppress(OSError), os.scandir(folder.sheets) as entries:
+            for entry in entries:
+                if entry.name.endswith(".jpg") and not entry.name.endswith(".thumb.jpg"):
+                    found.append((entry.stat().st_mtime, entry.stat().st_size, Path(entry.path)))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= most_bytes:
+            return
+        if path != keep:
+            for each in (path, path.with_suffix(".json")):
+                with contextlib.suppress(OSError):
+                    each.unlink(missing_ok=True)
+            total -= size
+
+
 def delete_sheet(data_dir: Path, project: str, task: int) -> None:
     path = sheet_picture(data_dir, project, task)
-    for each in (path, path.with_suffix(".json")):
+    for each in (path, path.with_suffix(".json"), thumbnail(data_dir, project, task)):
         with contextlib.suppress(OSError):
             files.remove(each)
 

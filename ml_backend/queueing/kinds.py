@@ -36,6 +36,8 @@ KINDS: dict[str, Kind] = {
     "predict": Kind("ml_backend.jobs.predictions.rollout.predict", HOUR // 2),
     # Pictures of the suggested frames for those who label now; those of better ones follow.
     "companion": Kind("ml_backend.jobs.companion.images.companion", HOUR // 2),
+    # Somebody wants to see it and waits.
+    "fetch": Kind("ml_backend.jobs.suggestions.sheet.fetch", HOUR // 2),
     # A roll-out waits for these, and goes on without a video that cannot be had now.
     "embed": Kind("ml_backend.jobs.suggestions.embed.embed", HOUR // 2, retried=False),
     # Labels of tracks, from what is stored of them; a track that is found later has them from the start.
@@ -51,6 +53,8 @@ KINDS: dict[str, Kind] = {
     # A page waits for it, but nothing else does.
     "sheet": Kind("ml_backend.jobs.suggestions.sheet.sheet", HOUR // 2),
     "export": Kind("ml_backend.export.job.export", 4 * HOUR),
+    # Nobody asked for them: they wait for everything else.
+    "pictures": Kind("ml_backend.jobs.suggestions.sheet.pictures", HOUR // 2, retried=False),
     # Asked for again every few minutes anyway.
     "discover": Kind("ml_backend.jobs.reconciling.reconcile.discover", HOUR // 2, retried=False),
 }

@@ -136,7 +136,7 @@ _LOCAL_ENDINGS = (".localhost", ".local", ".internal", ".home.arpa", ".test")
 _READING = ("GET", "HEAD", "OPTIONS")
 _HEADERS = {
     # Scripts and styles from files of ours alone, none inside a page; nobody may frame us.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

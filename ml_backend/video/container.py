@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,6 +102,29 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             )
         stream.codec_context.options = _DECODING
         yield container, stream
+
+
+@dataclass(frozen=True)
+class MediaKind:
+    """`mime`: of the file. `codec`: of its pictures, by FFmpeg's name. `plays`: whether browsers know both."""
+
+    mime: str
+    codec: str
+    plays: bool
+
+
+# By FFmpeg's name of the container; those that browsers know first.
+_MIME = {"mp4": "video/mp4", "webm": "video/webm", "mpegts": "video/mp2t", "avi": "video/x-msvideo", "ogg": "video/ogg"}
+_KNOWN_TO_BROWSERS = ("mp4", "webm")
+
+
+def media_kind(path: Path) -> MediaKind:
+    """What a file is to a browser. Raises VideoUnreadable as `open_video` does."""
+    with open_video(path) as (container, stream):
+        names, codec = container.format.name.split(","), stream.codec_context.codec.canonical_name
+    name = next((name for name in _MIME if name in names), "")
+    plays = name in _KNOWN_TO_BROWSERS and codec in PLAYABLE
+    return MediaKind(_MIME.get(name, "application/octet-stream"), codec, plays)
 
 
 def is_raw(container: InputContainer) -> bool:

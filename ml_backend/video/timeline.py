@@ -61,7 +61,7 @@ class Timeline:
         """
         # The browser cuts a seek time to whole microseconds.
         times = np.trunc(seconds * 1e6).astype(np.int64)
-        return np.maximum(np.searchsorted(self._first_seen, times, side="right") - 1, 0).astype(np.int64)
+        return np.maximum(np.searchsorted(self.first_seen, times, side="right") - 1, 0).astype(np.int64)
 
     def truncated(self, frames: int) -> Timeline:
         """The same video of which only the first `frames` decode; the duration stays what the container promised."""
@@ -70,7 +70,7 @@ class Timeline:
         return replace(self, pts=self.pts[:frames], early=self.early[self.early[:, 1] < frames])
 
     @cached_property
-    def _first_seen(self) -> NDArray[np.int64]:
+    def first_seen(self) -> NDArray[np.int64]:
         """(n,) non-decreasing: the first microsecond at which a seek shows this frame or a later one."""
         seen = self.microseconds.copy()
         gaps = np.diff(seen)

@@ -25,6 +25,7 @@ PLACES = {
             "stopping",
             "views",
             "sheets",
+            "playback",
         )
     },
     "pictures": "pictures",
@@ -40,7 +41,7 @@ PLACES = {
     "studio": ".studio",
 }
 MADE_AGAIN = {
-    *("predictions", "order", "stopping", "views", "sheets", "pictures"),
+    *("predictions", "order", "stopping", "views", "sheets", "playback", "pictures"),
     *("tracks", "submitted_tracks", "track_faults", "track_questions"),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import dashboard_scene as scene
 import pytest
 from embedded import redis, redis_settings, settings_for
+from numbered import numbered_video
 from redis import Redis
 from werkzeug.serving import make_server
 
@@ -33,6 +34,7 @@ def address(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[
     scene.open_project(settings, redis)
     scene.open_project(settings, redis, "8.1", '<b>Odd</b> & "names" ' + "long" * 30, scene.ODD)
     scene.open_boxes(settings, redis)
+    scene.open_film(settings, 2, numbered_video(tmp_path / "numbered.mp4", scene.FRAMES))
     scene.run_jobs(redis)
     server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
     thread = threading.Thread(target=server.serve_forever)

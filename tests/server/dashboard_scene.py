@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shutil
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import (
     label_report,
+    playback,
     registry,
     reports,
     stored_predictions,
@@ -26,6 +30,7 @@ from ml_backend.projects import (
     tracks,
 )
 from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport
+from ml_backend.projects.playback import Playback
 from ml_backend.projects.reports import VIDEO, QualityReport, StoppingReport, SuspectRow, TaskErrors
 from ml_backend.projects.submitted_tracks import SubmittedTrack
 from ml_backend.projects.task_view import TaskView
@@ -34,6 +39,8 @@ from ml_backend.projects.track_questions import AskedTrack
 from ml_backend.projects.tracks import StoredTrack, StoredTracks
 from ml_backend.queueing.queue import enqueue, queue_of
 from ml_backend.settings import Settings
+from ml_backend.video.container import media_kind, open_video
+from ml_backend.video.timeline import read_timeline, studio_grid
 
 P = "7.1769860800"
 COLOURS = {"clear": "#999999", "ball": "#E69F00", "car": "#0072B2"}
@@ -42,6 +49,7 @@ PAGES = {
     "jobs": "/dashboard/jobs",
     "videos": "/dashboard/projects/7/videos",
     "video": "/dashboard/projects/7/videos/1",
+    "player": "/dashboard/projects/7/videos/2",
     "models": "/dashboard/projects/7/models",
     "model": "/dashboard/projects/7/models/cold-v3",
     "quality": "/dashboard/projects/7/quality",
@@ -258,6 +266,20 @@ def _circle(first: int, last: int) -> list[tuple[int, float, float, float, float
         (frame, 45 + 25 * math.cos(angle), 40 + 30 * math.sin(angle), 10.0, 15.0, frame < last)
         for frame, angle in zip(frames, angles, strict=True)
     ]
+
+
+def open_film(settings: Settings, task: int, path: Path, framerate: float = FPS, key: str = P) -> Playback:
+    """A task's video as a job leaves it: in the cache, with what its player needs."""
+    timeline, content = read_timeline(path), hashlib.sha256(path.read_bytes()).hexdigest()
+    cached = settings.data_dir / "videos" / content
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, cached)
+    kind, grid = media_kind(path), studio_grid(timeline, framerate)
+    with open_video(path) as (_, stream):
+        size = stream.codec_context.width, stream.codec_context.height
+    found = Playback(content, kind.mime, kind.codec, kind.plays, framerate, len(grid), len(timeline), *size)
+    playback.save(settings.data_dir, key, task, found, playback.time_table(grid))
+    return found
 
 
 def what_was_read(labels: list[str]) -> Account:

@@ -72,9 +72,13 @@ class TestVideos:
             "user 12",
             "Questions",
             "Suggested",
+            "How sure the model is",
             "Confidence in clear",
             "Confidence in ball",
             "Confidence in car",
+            "Model cold-v3",
+            "Ada Lovelace",
+            "Where Model cold-v3 and Ada Lovelace differ",
         ]
         assert "300 frames at 25 per second, 0:12.00; 55 % confidence" in found.text
         unsure, differing = found.text.index("Least confident"), found.text.index("People vs. model")

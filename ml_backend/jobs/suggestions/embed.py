@@ -22,6 +22,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, prediction_json, s
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.families import scene_rows
 from ml_backend.projects import registry, stored_predictions
+from ml_backend.queueing.queue import enqueue
 from ml_backend.video.timeline import studio_grid
 from sampling.auto import auto
 
@@ -44,6 +45,8 @@ def embed(context: JobContext, project_key: str, task_number: int) -> str:
     tell_of_damage(work, task, features)
     features = read_as_well(work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"
+    # Nobody waits for these.
+    enqueue(context.redis, "pictures", project_key, task.id)
     return f"{done}, suggested others" if _improve_suggestions(work, task, features) else done
 
 

@@ -30,6 +30,8 @@ DOES = {
     "quality": "looks for wrong labels and disagreement",
     "stopping": "estimates the remaining errors",
     "columns": "renews the Data Manager's columns",
+    "fetch": "fetches a video that somebody wants to watch",
+    "pictures": "draws a video's pictures ahead of time",
     "sheet": "draws a video's contact sheet",
     "export": "exports labels and frames",
     "discover": "looks for connected projects",

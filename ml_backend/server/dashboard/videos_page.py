@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask import abort, jsonify, render_template, request
+from flask import jsonify, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from ml_backend.annotation import Region
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
-from ml_backend.prediction_item import StoredItem
 from ml_backend.projects import (
     label_report,
     registry,
@@ -25,13 +24,12 @@ from ml_backend.projects import (
 )
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
-from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.queue import enqueue as queue
-from ml_backend.server.dashboard import boxes, charts, strips
+from ml_backend.server.dashboard import boxes, charts, player, strips
 from ml_backend.server.dashboard.labels_page import twice
+from ml_backend.server.dashboard.shown import Shown, certainty_of, names_of, predicted_regions, shown_of, words_of
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.label_studio_routes import backend
-from ml_backend.store import files
 
 _A_PAGE = 50
 # A picture of more regions than this is a grey block, and slow.
@@ -49,19 +47,7 @@ class VideoRow:
     labelled: bool
     reviewed: bool
     findings: int
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The prediction that is drawn: the active version's, else the newest that is at hand.
-
-    `regions`: its timeline. `questions`: the frames that it asks about.
-    """
-
-    version: str | None
-    sure: float | None
-    regions: tuple[Region, ...]
-    questions: tuple[Region, ...] = ()
+    pictured: bool
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/videos")
@@ -85,6 +71,7 @@ def videos_page(project_id: int) -> str:
             task in labelled,
             task in reviewed,
             len(found.get(task, ())),
+            task_view.thumbnail(data_dir, project.key, task).is_file(),
         )
         for task in tasks[_A_PAGE * (page - 1) : _A_PAGE * page]
     ]
@@ -110,9 +97,9 @@ def video_page(project_id: int, task: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     view = task_view.load(data_dir, project.key, task)
     people = label_report.regions_of(data_dir, project.key, task)
-    shown = _shown(project, task, view)
-    asked = _regions(project, task, KEYFRAMES_VERSION)
-    names = _names(project)
+    shown = shown_of(project, task, view)
+    asked = predicted_regions(project, task, KEYFRAMES_VERSION)
+    names = names_of(project)
     boxed = boxes.load(project, task, names)
     if view is None and not people and not shown.regions and not asked and not boxed.shown:
         raise SettingsError(
@@ -124,6 +111,7 @@ def video_page(project_id: int, task: int) -> str:
     at = strips.Clock(view.framerate if view else 24.0)
     ends = [*(r.end for r in people), *(r.end for r in shown.regions), *(r.end for r in asked)]
     length = view.frames if view else max([*ends, int(boxed.last)])
+    words = words_of(project, task, people, names, reviewed=reviewed)
     first = min((int(each.track.keys[0].frame) for each in boxed.shown), default=None)
     return render_template(
         "dashboard/video.html",
@@ -138,6 +126,10 @@ def video_page(project_id: int, task: int) -> str:
             *_beside(project, at, float(length), task, shown.version),
         ],
         heat=list(_heat(project, view, float(length))),
+        player=player.player_of(project, task),
+        described=player.described,
+        beside=player.beside(project, words, at, length),
+        certainty=player.certainty_line(view, length, at.framerate),
         unsure=strips.least_sure(shown.regions, at),
         differing=strips.differing(people, shown.regions, at, whole=reviewed),
         reviewed=reviewed,
@@ -160,16 +152,7 @@ def video_page(project_id: int, task: int) -> str:
 def track_boxes(project_id: int, task: int) -> Response:
     """The boxes of the page's script."""
     project = project_page(project_id)
-    return jsonify(boxes.load(project, task, _names(project)).as_json())
-
-
-@blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet.jpg")
-def sheet_picture(project_id: int, task: int) -> Response:
-    path = task_view.sheet_picture(backend().settings.data_dir, project_page(project_id).key, task)
-    try:
-        return Response(files.current(path).read_bytes(), mimetype="image/jpeg")
-    except OSError:
-        abort(404, "Its pictures have not been requested yet.")
+    return jsonify(boxes.load(project, task, names_of(project)).as_json())
 
 
 @blueprint.post("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet")
@@ -228,12 +211,6 @@ def _beside(
             yield name, charts.timeline(length, spans, name, f"{len(regions)} regions in {length:.0f} frames")
 
 
-def _names(project: ProjectPage) -> dict[int | None, str]:
-    """What annotators are called."""
-    report = label_report.load(backend().settings.data_dir, project.key)
-    return {author.author: author.called for author in report.authors} if report else {}
-
-
 def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterator[tuple[str, str, list[int], Markup]]:
     """(label, colour, percent, picture) of each label that the model knows."""
     for label, percent in list(view.percent.items() if view else ())[:_MOST_LABELS]:
@@ -247,44 +224,7 @@ def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterato
             yield named, colour, percent, charts.heat(percent, length, colour, named, "frames")
 
 
-def _shown(project: ProjectPage, task: int, view: TaskView | None) -> Shown:
-    data_dir, active = backend().settings.data_dir, project.active
-    others = sorted(
-        set(stored_predictions.versions(data_dir, project.key)) - {KEYFRAMES_VERSION}, key=_number, reverse=True
-    )
-    for version in (*([active] if active else []), *others):
-        found = stored_predictions.load(data_dir, project.key, version, task)
-        if found is not None:
-            regions = _parsed(project, found)
-            labelled = tuple(region for region in regions if region.labels)
-            questions = tuple(region for region in regions if not region.labels)
-            return Shown(version, _certainty(found, view), labelled, questions)
-    return Shown(None, None, ())
-
-
-def _number(version: str) -> int:
-    parsed = ModelVersion.parse(version)
-    return parsed.number if parsed else 0
-
-
-def _regions(project: ProjectPage, task: int, version: str) -> tuple[Region, ...]:
-    found = stored_predictions.load(backend().settings.data_dir, project.key, version, task)
-    return _parsed(project, found) if found else ()
-
-
-def _parsed(project: ProjectPage, prediction: StoredItem) -> tuple[Region, ...]:
-    return parse_regions(prediction.get("result") or [], project.question) if project.question else ()
-
-
 def _sure(project: ProjectPage, task: int, view: TaskView | None) -> float | None:
     active = project.active
     found = stored_predictions.load(backend().settings.data_dir, project.key, active, task) if active else None
-    return _certainty(found, view) if found else None
-
-
-def _certainty(prediction: StoredItem, view: TaskView | None) -> float | None:
-    """How sure the model is of the whole video, which the score of a prediction says unless it was put back behind others."""
-    if view is not None and view.certainty is not None and view.version == prediction.get("model_version"):
-        return view.certainty
-    score = prediction.get("score")
-    return float(score) if isinstance(score, int | float) else None
+    return certainty_of(found, view) if found else None

@@ -23,7 +23,7 @@
   const strips = document.querySelector(".strips");
   if (strips) {
     const frames = Number(strips.dataset.frames), length = Number(strips.dataset.seconds);
-    const bars = [...strips.querySelectorAll(".strip-bar")].filter((bar) => bar.querySelector("svg"));
+    const bars = [...document.querySelectorAll(".strips .strip-bar, .beside .strip-bar")].filter((bar) => bar.querySelector("svg"));
     const heat = bars.filter((bar) => bar.dataset.percent).map((bar) => [bar.dataset.label, bar.dataset.percent.split(",")]);
     const scrub = document.getElementById("scrub"), readout = document.getElementById("readout");
     const cursors = bars.map((bar) => bar.appendChild(Object.assign(document.createElement("div"), { className: "cursor", hidden: true })));
@@ -31,12 +31,16 @@
     const pictured = picture ? picture.frames.split(",").map(Number) : [];
     // The room is kept from the beginning, so that nothing moves when a picture comes.
     const stage = document.getElementById("stage") ? staged(thumb, pictured) : null;
-    if (thumb && !stage) [thumb.hidden, thumb.style.width, thumb.style.height] = [false, `${picture.width}px`, `${picture.height}px`];
-    const look = (frame, share) => {
+    // With a player the picture floats above the bar or the slider that has the pointer or the focus.
+    const player = document.getElementById("player");
+    if (thumb && player) [thumb.style.width, thumb.style.height] = [`${picture.width}px`, `${picture.height}px`];
+    else if (thumb && !stage) [thumb.hidden, thumb.style.width, thumb.style.height] = [false, `${picture.width}px`, `${picture.height}px`];
+    const look = (frame, share, bar) => {
       const nearest = pictured.reduce((best, other, at) => (Math.abs(other - frame) < Math.abs(pictured[best] - frame) ? at : best), 0);
       const [width, height, columns] = [picture.width, picture.height, picture.columns].map(Number);
       const left = bars[0].offsetLeft + share * bars[0].offsetWidth - width / 2;
       thumb.style.left = `${Math.max(0, Math.min(left, strips.clientWidth - width))}px`;
+      if (player) [thumb.hidden, thumb.style.top] = [false, `${bar.getBoundingClientRect().top - strips.getBoundingClientRect().top - height - 4}px`];
       thumb.style.backgroundImage = `url("${picture.src}")`;
       thumb.style.backgroundPosition = `${-width * (nearest % columns)}px ${-height * Math.floor(nearest / columns)}px`;
     };
@@ -48,18 +52,25 @@
       const sure = said.slice(0, 4).map(([label, percent]) => `${label} ${percent} %`).join(", ");
       readout.textContent = `Frame ${frame} at ${time}${sure ? `: ${sure}` : ""}`;
       if (stage) stage(frame);
-      else if (thumb) look(frame, share);
+      else if (thumb && !player) look(frame, share);
+      if (thumb && player && document.activeElement === scrub) look(frame, share, scrub);
       for (const cursor of cursors) [cursor.hidden, cursor.style.left] = [false, `${100 * share}%`];
     };
     scrub.closest("[hidden]").hidden = false;
-    scrub.addEventListener("input", () => show(Number(scrub.value)));
+    for (const event of ["input", "shown"]) scrub.addEventListener(event, () => show(Number(scrub.value)));
+    scrub.addEventListener("blur", () => { if (thumb && player) thumb.hidden = true; });
     if (scrub.dataset.shown !== undefined) show(Number(scrub.value));
     for (const bar of bars)
       bar.addEventListener("pointermove", (event) => {
-        const box = bar.getBoundingClientRect();
-        scrub.value = 1 + Math.floor(((event.clientX - box.left) / box.width) * frames);
-        show(Number(scrub.value));
+        const box = bar.getBoundingClientRect(), frame = 1 + Math.floor(((event.clientX - box.left) / box.width) * frames);
+        if (player) {
+          if (thumb) look(frame, (frame - 0.5) / frames, bar);
+          return;
+        }
+        scrub.value = frame;
+        show(frame);
       });
+    if (thumb && player) for (const bar of bars) bar.addEventListener("pointerleave", () => { thumb.hidden = document.activeElement !== scrub; });
   }
 
   // Boxes over the nearest picture. Between two key frames Label Studio moves a box evenly; behind one that is off there is none.
@@ -99,6 +110,8 @@
       const nearest = pictured.reduce((best, other, place) => (Math.abs(other - frame) < Math.abs(pictured[best] - frame) ? place : best), 0);
       const names = here.map(([track]) => `${track.name} (${track.who})`).join(", ") || "no box";
       said.textContent = `Frame ${frame}: ${names}.`;
+      // The boxes are over the video itself.
+      if ("film" in paper.dataset) return;
       if (!sheet) {
         said.textContent += " Press “Show pictures” below to see the video behind the boxes.";
         return;
@@ -131,6 +144,8 @@
   }
 
   function replace(old, fresh) {
+    // Where the player was waited for, it comes with a script of its own.
+    if (!fresh && "thenReload" in old.dataset) location.reload();
     if (!fresh || fresh.innerHTML === old.innerHTML) return;
     const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     old.innerHTML = fresh.innerHTML;
