@@ -58,11 +58,22 @@ class Author:
 
 
 @dataclass(frozen=True)
+class WorkDay:
+    """How many annotations one annotator changed last on a day (ISO 8601, UTC), and the seconds that Label Studio measured of
+    them; None where it knows of none."""
+
+    author: int | None
+    day: str
+    annotations: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class LabelReport:
     """`made`: ISO 8601. `tasks`: those with an annotation; `reviewed`: those of them whose whole video was looked at.
 
     `frames`, `regions`: of each label, in Label Studio frames. `sources`: of each label, how many of its regions are of
-    which source (as `HumanRegion` has it).
+    which source (as `HumanRegion` has it). `work`: by day and annotator.
     """
 
     made: str
@@ -72,6 +83,7 @@ class LabelReport:
     regions: dict[str, int]
     authors: tuple[Author, ...]
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    work: tuple[WorkDay, ...] = ()
 
 
 def save(
@@ -99,7 +111,8 @@ def load(data_dir: Path, project: str) -> LabelReport | None:
         data = _read(_folder(data_dir, project) / "report.json")
         authors = tuple(Author(**author) for author in data["authors"])
         lists = {name: tuple(data[name]) for name in ("tasks", "reviewed")}
-        return LabelReport(**{**data, **lists, "authors": authors})
+        work = tuple(WorkDay(**day) for day in data.get("work", ()))
+        return LabelReport(**{**data, **lists, "authors": authors, "work": work})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

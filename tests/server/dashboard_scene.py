@@ -29,7 +29,7 @@ from ml_backend.projects import (
     track_questions,
     tracks,
 )
-from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport
+from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport, WorkDay
 from ml_backend.projects.playback import Playback
 from ml_backend.projects.reports import VIDEO, QualityReport, StoppingReport, SuspectRow, TaskErrors
 from ml_backend.projects.submitted_tracks import SubmittedTrack
@@ -50,6 +50,7 @@ PAGES = {
     "videos": "/dashboard/projects/7/videos",
     "video": "/dashboard/projects/7/videos/1",
     "player": "/dashboard/projects/7/videos/2",
+    "map": "/dashboard/projects/7/map",
     "models": "/dashboard/projects/7/models",
     "model": "/dashboard/projects/7/models/cold-v3",
     "quality": "/dashboard/projects/7/quality",
@@ -189,7 +190,14 @@ def open_project(
             Author(12, 1, 80, 2, 0, 1, "2026-01-03T11:30:00+00:00"),
         ),
         {label: {"person": 8 - position, "changed": position, "accepted": 2} for position, label in enumerate(labels)},
+        work=(
+            WorkDay(11, "2026-01-01", 1, 71.0),
+            WorkDay(12, "2026-01-03", 1),
+            WorkDay(11, "2026-01-03", 1, 80.0),
+        ),
     )
+    for task, place in ((1, (48.13, 11.57)), (2, (48.13, 11.57)), (3, (48.2, 11.7))):
+        playback.note_place(data, key, task, place)
     account = what_was_read(labels)
     label_report.save_account(data, key, account, {1: account})
     label_report.save(data, key, report, [(1, people), (2, people[:1])])

@@ -150,7 +150,7 @@ def test_without_javascript_everything_is_there(browser: Browser, address: str) 
     page.get_by_role("button", name="Retry suggest of task 9").click()
     assert "The job is being retried." in (page.locator("[role=status]").text_content() or "")
     page.goto(address + scene.PAGES["video"])
-    assert page.locator(".timeline").count() == 8
+    assert page.locator(".timeline").count() == 12
     assert page.locator("#scrub").is_hidden()
     page.context.close()
 

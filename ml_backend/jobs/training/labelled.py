@@ -26,7 +26,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.annotation_reading import is_from_model, is_untouched
 from ml_backend.learning.frame_labels import MEANING, FrameLabels, frame_labels, is_exclusive
 from ml_backend.projects import stored_predictions
-from ml_backend.projects.label_report import Author, HumanRegion, LabelReport, save
+from ml_backend.projects.label_report import Author, HumanRegion, LabelReport, WorkDay, save
 from ml_backend.provenance import RegionId
 from ml_backend.video.timeline import StudioGrid, Timeline, studio_grid
 
@@ -213,6 +213,7 @@ def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: C
         regions=dict(counts),
         authors=_authors(annotated, every, work.context.studio.annotations.author_names() if annotated else {}),
         sources={label: dict(found) for label, found in sources.items()},
+        work=_work(annotated),
     )
     save(data_dir, work.key, report, regions.items())
 
@@ -238,6 +239,21 @@ def _source(region: Region, pushed: Mapping[str, Region]) -> str:
     if is_untouched(region, pushed):
         return "accepted"
     return "changed" if is_from_model(region, pushed) else "person"
+
+
+def _work(annotated: Sequence[Annotated]) -> tuple[WorkDay, ...]:
+    """By day and annotator, the first day first."""
+    made: dict[tuple[str, int | None], list[float | None]] = defaultdict(list)
+    for each in annotated:
+        for annotation in each.annotations:
+            day = annotation.updated_at.astimezone(UTC).date().isoformat()
+            made[day, annotation.author].append(annotation.lead_time)
+    return tuple(
+        WorkDay(
+            author, day, len(times), round(sum(known), 1) if (known := [t for t in times if t is not None]) else None
+        )
+        for (day, author), times in sorted(made.items(), key=lambda item: (item[0][0], item[0][1] or 0))
+    )
 
 
 def _authors(

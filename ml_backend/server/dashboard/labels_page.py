@@ -14,6 +14,7 @@ from ml_backend.projects import asked_frames, job_requests, label_report, report
 from ml_backend.projects.label_report import LabelReport
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard.site import blueprint, done, project_page
+from ml_backend.server.dashboard.work_chart import work
 from ml_backend.server.label_studio_routes import backend
 
 _SHOWN = 100
@@ -33,6 +34,7 @@ def quality_page(project_id: int) -> str:
         "dashboard/quality.html",
         project=project,
         people=labels.authors if labels else (),
+        work=work(labels.work, {each.author: each.called for each in labels.authors}) if labels else None,
         found=found,
         suspects=found.suspects[:_SHOWN] if found else (),
         sources=_sources(_total(labels)) if labels else [],

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ml_backend.server.dashboard import (
     jobs_page,
     labels_page,
+    map_page,
     models_page,
     paths_page,
     player_page,
@@ -21,6 +22,7 @@ __all__ = [
     "blueprint",
     "jobs_page",
     "labels_page",
+    "map_page",
     "models_page",
     "paths_page",
     "player_page",

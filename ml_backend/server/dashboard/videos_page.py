@@ -14,6 +14,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, parse_regions
 from ml_backend.projects import (
     label_report,
+    playback,
     registry,
     reports,
     stored_predictions,
@@ -87,6 +88,7 @@ def videos_page(project_id: int) -> str:
         page=page,
         pages=-(-len(tasks) // _A_PAGE),
         sort=order,
+        placed=len(playback.places(data_dir, project.key)) > 0,
         left=left,
         twice=twice(data_dir, project.key),
     )
@@ -128,6 +130,7 @@ def video_page(project_id: int, task: int) -> str:
         heat=list(_heat(project, view, float(length))),
         player=player.player_of(project, task),
         described=player.described,
+        query=request.query_string.decode(errors="replace"),
         beside=player.beside(project, words, at, length),
         certainty=player.certainty_line(view, length, at.framerate),
         unsure=strips.least_sure(shown.regions, at),

@@ -17,7 +17,7 @@ from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.labelled import Annotated, note_labelled
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import label_report, stored_predictions
-from ml_backend.projects.label_report import HumanRegion, LabelReport
+from ml_backend.projects.label_report import HumanRegion, LabelReport, WorkDay
 from ml_backend.video.timeline import StudioFrame
 
 
@@ -126,6 +126,13 @@ class TestWhatPeopleHaveLabelled:
         note_labelled(work, tasks, [])
         found = {each.called: (each.seconds, each.median_seconds) for each in self.report(context).authors}
         assert found == {"Ada Lovelace": (20.0, 6.0), "ben@a.example": (None, None), "user 13": (2.0, 2.0)}
+        assert self.report(context).work == (
+            WorkDay(11, "2026-01-01", 1, 4.0),
+            WorkDay(11, "2026-01-02", 1, 10.0),
+            WorkDay(11, "2026-01-03", 1, 6.0),
+            WorkDay(12, "2026-01-04", 1, None),
+            WorkDay(13, "2026-01-05", 1, 2.0),
+        )
 
     def test_a_token_that_may_not_see_people_leaves_their_numbers(self, context: JobContext, work: ProjectWork) -> None:
         note_labelled(work, [annotated(1, 11, region("a", 1, 10)), annotated(2, None)], [])
@@ -135,7 +142,7 @@ class TestWhatPeopleHaveLabelled:
         note_labelled(work, [annotated(1, 11, region("a", 1, 10))], [])
         path = context.settings.data_dir / "projects" / KEY / "labelled" / "report.json"
         data = json.loads(path.read_text())
-        del data["sources"]
+        del data["sources"], data["work"]
         for author in data["authors"]:
             del author["name"], author["seconds"], author["median_seconds"]
         path.write_text(json.dumps(data))

@@ -132,7 +132,7 @@
 
   function nextInRow() {
     const found = row.left.shift();
-    if (!found) { endRow(`All ${row.number} segments were played.`); return; }
+    if (!found) { endRow(row.number === 1 ? "The segment was played." : `All ${row.number} segments were played.`); return; }
     [row.end, goal] = [found[1], null];
     film.currentTime = middle(found[0]);
     film.play().catch(() => endRow(""));
