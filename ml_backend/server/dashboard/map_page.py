@@ -124,7 +124,7 @@ def _dots(places: Sequence[tuple[Place, float, float]], project_id: int) -> Iter
     for place in places:
         cells[int(place[1] // _CELL), int(place[2] // _CELL)].append(place)
     for found in cells.values():
-        x, y = (sum(each[axis] for each in found) / len(found) for axis in (1, 2))
+        x, y = sum(each[1] for each in found) / len(found), sum(each[2] for each in found) / len(found)
         tasks = [place.task for place, _, _ in found]
         labeled = sum(place.labeled for place, _, _ in found)
         many = f" and {len(tasks) - 6} more" if len(tasks) > 6 else ""
