@@ -16,10 +16,11 @@ from ml_backend.server.dashboard.formatting import count
 from ml_backend.server.dashboard.site import blueprint, project_page
 from ml_backend.server.label_studio_routes import backend
 
-_WIDTH, _HIGHEST, _LOWEST = 720.0, 460.0, 200.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 16.0, 12.0, 22.0
+# As wide as a phone's screen, so that its text is as large there as it is elsewhere.
+_WIDTH, _HIGHEST, _LOWEST = 340.0, 260.0, 130.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 6.0, 6.0, 18.0
 # Dots nearer to each other than this are one.
-_CELL = 12.0
+_CELL = 8.0
 _ROWS = 200
 _STEPS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 # A single place is shown with this much around it, in degrees.
@@ -129,12 +130,12 @@ def _dots(places: Sequence[tuple[Place, float, float]], project_id: int) -> Iter
         labeled = sum(place.labeled for place, _, _ in found)
         many = f" and {len(tasks) - 6} more" if len(tasks) > 6 else ""
         text = f"Task {', '.join(map(str, tasks[:6]))}{many}: {labeled} of {len(tasks)} labeled"
-        radius = min(5 + 2 * math.log2(len(tasks)), 16.0)
+        radius = min(3.5 + 1.2 * math.log2(len(tasks)), 10.0)
         dot = element(
             "circle", element("title", text), cx=x, cy=y, r=radius, class_="taken" + (" labeled" if labeled else "")
         )
         inside = [dot]
         if len(tasks) > 1:
-            inside.append(element("text", str(len(tasks)), x=x + radius + 3, y=y + 4, class_="tick"))
+            inside.append(element("text", str(len(tasks)), x=x + radius + 2, y=y + 3.5, class_="tick"))
         address = url_for("dashboard.video_page", project_id=project_id, task=tasks[0])
         yield element("a", *inside, href=address, aria_label=text)

@@ -13,7 +13,7 @@ from ml_backend.projects.label_report import WorkDay
 from ml_backend.server.dashboard.charts import element, picture
 from ml_backend.server.dashboard.formatting import count
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720.0, 180.0, 34.0, 8.0, 24.0
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 340.0, 130.0, 34.0, 8.0, 24.0
 _MOST_DAYS, _MOST_PEOPLE = 60, 7
 # Told apart by people who see fewer colors, too (Okabe and Ito).
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
@@ -102,5 +102,5 @@ def _columns(
     words = ", ".join(f"{name} {count(total)}" for name, _, total in people)
     title = "Annotations per day"
     return picture(
-        _WIDTH, _HEIGHT, title, f"from {first} to {last}, at most {highest} a day: {words}", *drawn, class_="work"
+        _WIDTH, _HEIGHT, title, f"from {first} to {last}, at most {highest} a day: {words}", *drawn, class_="plot work"
     )
