@@ -17,6 +17,7 @@ import numpy as np
 from ml_backend.errors import StorageError
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows, write_whole
+from ml_backend.store import files
 from ml_backend.video.timeline import StudioGrid
 
 # More than 18 hours at 30 a second are not stepped through in a browser.
@@ -54,7 +55,7 @@ def save(data_dir: Path, project: str, task: int, playback: Playback, table: byt
 def load(data_dir: Path, project: str, task: int) -> Playback | None:
     """None when the video was not looked at yet, or what is there cannot be read."""
     try:
-        found = Playback(**json.loads(_path(data_dir, project, task).read_text(encoding="utf-8")))
+        found = Playback(**json.loads(files.current(_path(data_dir, project, task)).read_text(encoding="utf-8")))
         return found if _CONTENT.fullmatch(found.content) else None
     except (OSError, ValueError, TypeError):
         return None
@@ -64,7 +65,7 @@ def delete(data_dir: Path, project: str, tasks: Collection[int]) -> None:
     for task in tasks:
         for path in (_path(data_dir, project, task), _path(data_dir, project, task).with_suffix(".gz")):
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                files.remove(path)
     with contextlib.suppress(OSError):
         put_rows(_places(data_dir, project), PLACED, tasks, np.zeros(0, PLACED))
 
@@ -100,7 +101,7 @@ def time_table(grid: StudioGrid) -> bytes | None:
 
 def load_time_table(data_dir: Path, project: str, task: int) -> bytes | None:
     try:
-        return _path(data_dir, project, task).with_suffix(".gz").read_bytes()
+        return files.current(_path(data_dir, project, task).with_suffix(".gz")).read_bytes()
     except OSError:
         return None
 

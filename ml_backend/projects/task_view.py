@@ -162,7 +162,7 @@ def evict_sheets(data_dir: Path, most_bytes: int, keep: Path) -> None:
         if path != keep:
             for each in (path, path.with_suffix(".json")):
                 with contextlib.suppress(OSError):
-                    each.unlink(missing_ok=True)
+                    files.remove(each)
             total -= size
 
 

@@ -18,6 +18,7 @@ from ml_backend.server.dashboard.site import blueprint, done, project_page
 from ml_backend.server.dashboard.strips import Clock
 from ml_backend.server.label_studio_routes import backend
 from ml_backend.server.video_files import video_answer
+from ml_backend.store import files
 
 _GONE = "The video is not kept here at the moment. Reload the page, and have it fetched."
 
@@ -88,6 +89,6 @@ def thumbnail(project_id: int, task: int) -> Response:
 
 def _picture(path: Path) -> Response:
     try:
-        return Response(path.read_bytes(), mimetype="image/jpeg")
+        return Response(files.current(path).read_bytes(), mimetype="image/jpeg")
     except OSError:
         abort(404, "Its pictures have not been made yet.")

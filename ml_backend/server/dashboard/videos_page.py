@@ -31,6 +31,7 @@ from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.shown import Shown, certainty_of, names_of, predicted_regions, shown_of, words_of
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
 from ml_backend.server.label_studio_routes import backend
+from ml_backend.store import files
 
 _A_PAGE = 50
 # A picture of more regions than this is a grey block, and slow.
@@ -72,7 +73,7 @@ def videos_page(project_id: int) -> str:
             task in labelled,
             task in reviewed,
             len(found.get(task, ())),
-            task_view.thumbnail(data_dir, project.key, task).is_file(),
+            files.exists(task_view.thumbnail(data_dir, project.key, task)),
         )
         for task in tasks[_A_PAGE * (page - 1) : _A_PAGE * page]
     ]
