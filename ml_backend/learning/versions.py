@@ -233,7 +233,7 @@ def weights_of(root: Path, card: ModelCard) -> dict[str, bytes]:
     """The files of a version's heads, by name, each as it was written. Raises StorageError."""
     names = [_WEIGHTS, *map(weights_file, card.others)]
     try:
-        found = {name: (root / card.name / name).read_bytes() for name in names}
+        found = {name: current(root / card.name / name).read_bytes() for name in names}
     except OSError as error:
         raise damaged(card.name, str(error)) from error
     for name, one in zip(names, card.each(), strict=True):
