@@ -24,6 +24,18 @@ class Check:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class FixableCheck(Check):
+    """`fix`: the name of what we can do about it ourselves, if somebody wants that; empty for nothing."""
+
+    fix: str = ""
+
+
+def fixable(check: Check, fix: str) -> FixableCheck:
+    """The same, with what can be done about it."""
+    return FixableCheck(check.name, check.state, check.message, check.remedy, fix)
+
+
 def ok(name: str, message: str) -> Check:
     return Check(name, "ok", message)
 

@@ -41,6 +41,8 @@ class Studio(Flask):
         self.predictions: list[dict[str, Any]] = []
         self.made = 0
         self.webhooks: list[dict[str, Any]] = []
+        # The status with which it answers whoever changes the project.
+        self.refuses_changes: int | None = None
         # As it does for a host name without a dot.
         self.refuses_webhooks = False
         # Its ML backends, and what GET /versions is answered at an address; nobody answers at others.
@@ -82,10 +84,12 @@ class Studio(Flask):
         found = [self.project] if self.project else []
         return jsonify(results=found, count=len(found))
 
-    def show_project(self) -> Response:
+    def show_project(self) -> Any:
         if self.project is None:
             abort(404)
         if request.method == "PATCH":
+            if self.refuses_changes is not None:
+                return jsonify(detail="You do not have permission to perform this action."), self.refuses_changes
             self.project.update(request.get_json())
         made = [annotation for task in self.tasks.values() for annotation in task["annotations"]]
         return jsonify({**self.project, "total_annotations_number": len(made)})

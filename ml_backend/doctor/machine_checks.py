@@ -31,7 +31,7 @@ def check_machine(settings: Settings) -> Iterator[Check]:
         yield check_redis(redis)
         yield check_workers(redis)
         with contextlib.suppress(RedisError):
-            yield _failed_jobs(redis)
+            yield failed_jobs(redis)
     yield check_disk(settings.data_dir)
     if settings.store_url is not None:
         yield check_store(settings)
@@ -58,7 +58,8 @@ def _web(settings: Settings) -> Check:
     )
 
 
-def _failed_jobs(redis: Redis) -> Check:
+def failed_jobs(redis: Redis) -> Check:
+    """Whether some have."""
     failed = sum(states["failed"] for states in queue.depths(redis).values())
     if not failed:
         return ok("jobs", "No job has failed.")

@@ -11,7 +11,7 @@ from itertools import islice
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ml_backend.checks import Check, fault, fault_of, ok, warning
+from ml_backend.checks import Check, fault, fault_of, fixable, ok, warning
 from ml_backend.errors import ColdblitzError, LabelConfigError, LabelStudioError
 from ml_backend.jobs.connection import who_answers
 from ml_backend.jobs.context import JobContext
@@ -52,7 +52,8 @@ def check_project(context: JobContext, redis: Redis, number: int) -> Iterator[Ch
         ours = yield from _connections(context, redis, named, project)
         yield from _videos(context, named, number, config)
         if ours:
-            yield _pinned(context, named, project)
+            pinned = _pinned(context, named, project)
+            yield pinned if pinned.state == "ok" else fixable(pinned, "pin")
     except LabelStudioError as error:
         yield fault_of(named("access"), error)
 
@@ -77,12 +78,14 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
     also = "".join(f" {sentence}" for sentence in config.left_alone)
     if any(each.framerate is None for each in config.timelines):
         advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labeled.'
-        return warning(name, f"{what}, at 24 frames per second because no framerate is set.{also}", advice), config
+        told = f"{what}, at 24 frames per second because no framerate is set.{also}"
+        return fixable(warning(name, told, advice), "framerate"), config
     if config.timelines and config.main.reviewed_control is None:
         advice = (
             'Add <Choices> with <Choice value="reviewed"/>, so that annotators can mark a whole timeline as correct.'
         )
-        return warning(name, f"{what}, but there is no choice that marks a timeline as reviewed.{also}", advice), config
+        told = f"{what}, but there is no choice that marks a timeline as reviewed.{also}"
+        return fixable(warning(name, told, advice), "reviewed"), config
     return ok(name, f"{what}.{also}"), config
 
 
@@ -108,7 +111,8 @@ def _connections(context: JobContext, redis: Redis, named: _Named, project: Proj
         found = [each for each in found if each not in strangers]
     for connection in found:
         yield _connection(context.settings, named, connection)
-        yield _webhook(context, named, project.key.id, connection)
+        webhook = _webhook(context, named, project.key.id, connection)
+        yield webhook if webhook.state == "ok" else fixable(webhook, "webhook")
     return bool(found) or not strangers
 
 

@@ -175,6 +175,21 @@ def mend_webhook(context: JobContext, key: str, project: int) -> None:
     _remove(context, hooks, {_hook(former) for former in link.former})
 
 
+def renew_webhook(context: JobContext, key: str, project: int) -> str | None:
+    """Switches the webhook of a connected project on, with every event, its payload, and our login, and removes doubles of it;
+    makes one where there is none. Returns its address, None where the project does not reach us."""
+    link = links.recall(context.redis, key)
+    if link is None or link.entry is None or link.url is None:
+        return None
+    url, headers = _hook(link.url), _login(context)
+    hooks = [hook for hook in context.studio.webhooks.all(project) if _address(hook) == url]
+    kept = {**(hooks[0].get("headers") or {}), **headers} if hooks else headers
+    context.studio.webhooks.save(project, url, kept, hooks[0]["id"] if hooks else None)
+    _remove(context, hooks[1:], {url})
+    registry.set_problems(context.redis, key, "webhook", [])
+    return url
+
+
 def _make_webhook(context: JobContext, key: str, project: int, url: str, headers: Mapping[str, str]) -> None:
     """Label Studio takes an address for a model that it refuses for a webhook: the rest of the work goes on without events."""
     told = []

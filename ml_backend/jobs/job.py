@@ -23,6 +23,7 @@ from ml_backend.logs import about, without_secrets
 from ml_backend.queueing import counters
 from ml_backend.queueing.counters import Outcome
 from ml_backend.queueing.interventions import note_failure
+from ml_backend.queueing.kinds import OF_ALL_PROJECTS
 
 log = logging.getLogger(__name__)
 _TOO_LONG = "It exceeded its time limit. Cut the video into parts, or add a faster worker."
@@ -118,8 +119,7 @@ def _told_about(current: Job | None, kind: str, args: Sequence[object]) -> conte
     subject = args[1] if len(args) > 1 else None
     return about(
         kind=kind,
-        # Looking for lost projects is about a host, not about one of them.
-        project=args[0] if args and kind != "discover" else None,
+        project=args[0] if args and kind not in OF_ALL_PROJECTS else None,
         task=subject if isinstance(subject, int) else None,
         version=subject if isinstance(subject, str) else None,
         job=current.id if current is not None else None,

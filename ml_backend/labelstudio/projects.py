@@ -71,6 +71,10 @@ class Projects:
         """Makes the label stream show this version; it must have predictions already."""
         self._session.json("PATCH", f"/api/projects/{project}/", body={"model_version": version})
 
+    def save_label_config(self, project: int, label_config: str) -> None:
+        """Gives a project another one. Raises LabelStudioInvalid where Label Studio does not take it."""
+        self._session.json("PATCH", f"/api/projects/{project}/", body={"label_config": label_config})
+
     def serve_uncertain_first(self, project: int) -> None:
         """Has the label stream serve the task first whose prediction of the pinned version has the lowest score."""
         self._session.json("PATCH", f"/api/projects/{project}/", body={"sampling": "Uncertainty sampling"})

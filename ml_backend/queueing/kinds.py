@@ -29,6 +29,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     # Somebody looks at a page until these are done; what failed they ask for again.
     "configure": Kind("ml_backend.jobs.reconciling.configure.configure", HOUR // 12, retried=False),
+    "mend": Kind("ml_backend.doctor.job.mend", HOUR // 12, retried=False),
+    "examine": Kind("ml_backend.doctor.job.examine", HOUR // 6, retried=False),
+    "examine_installation": Kind("ml_backend.doctor.job.examine_installation", HOUR // 6, retried=False),
     "reconcile": Kind("ml_backend.jobs.reconciling.reconcile.reconcile", HOUR // 2),
     "train": Kind("ml_backend.jobs.training.train.train", HOUR),
     "rollout": Kind("ml_backend.jobs.predictions.rollout.rollout", HOUR),
@@ -58,3 +61,6 @@ KINDS: dict[str, Kind] = {
     # Asked for again every few minutes anyway.
     "discover": Kind("ml_backend.jobs.reconciling.reconcile.discover", HOUR // 2, retried=False),
 }
+
+# Those that are about a Label Studio and not about one of its projects.
+OF_ALL_PROJECTS = ("discover", "examine_installation")

@@ -17,7 +17,7 @@ from rq.job import Dependency, Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.counters import text
-from ml_backend.queueing.kinds import HOUR, KINDS
+from ml_backend.queueing.kinds import HOUR, KINDS, OF_ALL_PROJECTS
 from ml_backend.queueing.turns import FairQueue, in_line_of
 
 _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
@@ -315,8 +315,7 @@ def _row(job: Job) -> JobRow:
     return JobRow(
         id=job.id,
         kind=meta.get("kind"),
-        # Looking for lost projects is about a host, not about one of them.
-        project=meta.get("project") if meta.get("kind") != "discover" else None,
+        project=meta.get("project") if meta.get("kind") not in OF_ALL_PROJECTS else None,
         task=next((part for part in subject if isinstance(part, int)), None),
         version=next((part for part in subject if isinstance(part, str)), None),
         percent=meta.get("percent", 0),

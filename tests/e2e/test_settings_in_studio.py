@@ -20,9 +20,9 @@ OpenProject = Callable[..., Loop]
 def send(loop: Loop, mark: str | None = None, **typed: str) -> requests.Response:
     """Fills in the form, as it is now or as it was when it had `mark`."""
     address = f"{loop.backend.url}/dashboard/projects/{loop.project}/settings/change"
-    opened = requests.get(address, timeout=10).text
+    opened = requests.get(address, timeout=60).text
     form = {"mark": mark or marked(opened), **typed}
-    return requests.post(address, form, timeout=10, allow_redirects=False)
+    return requests.post(address, form, timeout=60, allow_redirects=False)
 
 
 def marked(html: str) -> str:
@@ -66,7 +66,7 @@ def test_a_change_is_stored_in_label_studio_takes_effect_and_overwrites_nothing(
 
     # Somebody writes others in Label Studio while the form is open.
     opened = marked(
-        requests.get(f"{loop.backend.url}/dashboard/projects/{loop.project}/settings/change", timeout=10).text
+        requests.get(f"{loop.backend.url}/dashboard/projects/{loop.project}/settings/change", timeout=60).text
     )
     changed = {"url": loop.backend.url, "project": loop.project, "extra_params": '{"min_frames": 4}'}
     loop.studio.patch(f"/api/ml/{entry(loop)['id']}", changed)

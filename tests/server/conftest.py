@@ -36,6 +36,7 @@ def address(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[
     scene.open_boxes(settings, redis)
     scene.open_film(settings, 2, numbered_video(tmp_path / "numbered.mp4", scene.FRAMES))
     scene.run_jobs(redis)
+    scene.look_at(redis)
     server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -32,6 +32,7 @@ def client(redis: Redis, settings: Settings) -> FlaskClient:
 def at_work(redis: Redis, settings: Settings) -> None:
     scene.open_project(settings, redis)
     scene.run_jobs(redis)
+    scene.look_at(redis)
 
 
 class Elements(HTMLParser):

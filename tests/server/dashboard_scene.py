@@ -13,12 +13,14 @@ import numpy as np
 from redis import Redis
 
 from ml_backend.cards.measurements import Calibration, Measurements, TrainingCurves
-from ml_backend.checks import Finding
+from ml_backend.checks import Finding, fault, fixable, ok, warning
 from ml_backend.labelstudio.box_track import Track
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import (
+    check_reports,
     label_report,
+    links,
     playback,
     registry,
     reports,
@@ -29,7 +31,9 @@ from ml_backend.projects import (
     track_questions,
     tracks,
 )
+from ml_backend.projects.check_reports import INSTALLATION
 from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport, WorkDay
+from ml_backend.projects.links import Link
 from ml_backend.projects.playback import Playback
 from ml_backend.projects.reports import VIDEO, QualityReport, StoppingReport, SuspectRow, TaskErrors
 from ml_backend.projects.submitted_tracks import SubmittedTrack
@@ -57,6 +61,9 @@ PAGES = {
     "export": "/dashboard/projects/7/export",
     "settings": "/dashboard/projects/7/settings",
     "settings form": "/dashboard/projects/7/settings/change",
+    "setup": "/dashboard/start",
+    "checks": "/dashboard/projects/7/checks",
+    "remedy": "/dashboard/projects/7/checks/reviewed",
     "boxes": "/dashboard/projects/6/videos/1?frame=120",
     "paths": "/dashboard/projects/6/videos/1/paths?zones=nest=0,0,30,40%0Aarm=50,30 95,30 70,90&cm=80&whose=model",
     "boxes quality": "/dashboard/projects/6/quality",
@@ -218,6 +225,23 @@ def open_project(
         {"11": 0.91},
     )
     reports.save_quality(data, key, quality)
+
+
+def look_at(redis: Redis, key: str = P) -> None:
+    """What checks have found: of the installation nothing that keeps it from working, of the project what can be repaired."""
+    untrained = warning("weights", "The backbone is untrained.", "Set BACKBONE_WEIGHTS to a file.")
+    check_reports.note(redis, INSTALLATION, [ok("label studio", "It answers."), ok("token", "It is taken."), untrained])
+    links.note(redis, key, Link("http://localhost:9090", 1))
+    hook = fault("project 7, webhook", "There is no webhook.", "Restart Coldblitz or wait five minutes.")
+    grid = warning("project 7, label config", "It has no framerate.", 'Write framerate="$fps" into <Video>.')
+    pin = warning("project 7, model version", "No version is pinned.", "Coldblitz pins one.")
+    found = [
+        fixable(hook, "webhook"),
+        fixable(grid, "framerate"),
+        ok("project 7, rights", "All there."),
+        fixable(pin, "pin"),
+    ]
+    check_reports.note(redis, key, found)
 
 
 BOXED = "6.1769860800"

@@ -14,7 +14,7 @@ from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ml_backend.projects import registry, settings_changes, task_view, training_choice
+from ml_backend.projects import check_reports, registry, settings_changes, task_view, training_choice
 from ml_backend.projects.task_view import ContactSheet
 from ml_backend.queueing.queue import listing
 
@@ -224,6 +224,23 @@ def test_settings_are_changed_with_the_keyboard_alone_and_without_javascript(
     change = settings_changes.waiting(redis, scene.P)
     assert change is not None
     assert change.after == {"min_frames": 3, "samplin": "x", "frames_per_video": 5}
+    page.context.close()
+
+
+def test_a_remedy_is_asked_for_and_confirmed_with_the_keyboard_alone_and_without_javascript(
+    browser: Browser, address: str, redis: Redis
+) -> None:
+    page, _ = opened(browser, 390, java_script_enabled=False)
+    page.goto(address + scene.PAGES["checks"])
+    press(page, "Show cold-v3…")
+    assert "The label stream of project 7 shows the predictions of cold-v3" in (
+        page.locator("ul").last.text_content() or ""
+    )
+    press(page, "Show cold-v3")
+    assert "Being done in Label Studio." in (page.locator("#repair").text_content() or "")
+    repair = check_reports.waiting_repair(redis, scene.P)
+    assert repair is not None
+    assert (repair.fix, repair.value) == ("pin", "cold-v3")
     page.context.close()
 
 

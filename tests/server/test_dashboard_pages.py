@@ -24,8 +24,19 @@ from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
 
-PROJECT_PAGES = ("videos", "videos/1", "models", "models/cold-v3", "quality", "export", "settings", "settings/change")
-PAGES = ("/", "/dashboard/jobs", *(f"/dashboard/projects/7/{page}" for page in PROJECT_PAGES))
+PROJECT_PAGES = (
+    "videos",
+    "videos/1",
+    "models",
+    "models/cold-v3",
+    "quality",
+    "export",
+    "settings",
+    "settings/change",
+    "checks",
+    "checks/pin",
+)
+PAGES = ("/", "/dashboard/jobs", "/dashboard/start", *(f"/dashboard/projects/7/{page}" for page in PROJECT_PAGES))
 ODD = {
     "a/b <script>alert(1)</script>": 'red" onload="alert(1)',
     "日本語": "#abc",

@@ -17,6 +17,9 @@ from ml_backend.server.label_studio_routes import backend
 # What each kind of job does, for somebody who has not read the code.
 DOES = {
     "configure": "saves settings in Label Studio",
+    "mend": "does in Label Studio what a check asks for",
+    "examine": "checks a project and its connection",
+    "examine_installation": "checks the installation",
     "reconcile": "compares a project with Label Studio",
     "train": "trains the next model version",
     "rollout": "sends a version's predictions to Label Studio",

@@ -6,6 +6,7 @@ Importing a page adds its routes to the blueprint.
 from __future__ import annotations
 
 from ml_backend.server.dashboard import (
+    checks_page,
     jobs_page,
     labels_page,
     map_page,
@@ -20,6 +21,7 @@ from ml_backend.server.dashboard.site import blueprint
 
 __all__ = [
     "blueprint",
+    "checks_page",
     "jobs_page",
     "labels_page",
     "map_page",

@@ -178,7 +178,7 @@ class Setting:
 def settings_page(project_id: int) -> str:
     project, data_dir = project_page(project_id), backend().settings.data_dir
     rates = task_view.natural_rates(data_dir, project.key)
-    framerate = _framerate(project, rates)
+    framerate = framerate_for(project, rates)
     _, ignored = parse_project_settings(project.known.extra_params)
     settings = training_choice.settings_of(data_dir, project.known)
     chosen = training_choice.in_force(data_dir, project.known) is not None
@@ -241,7 +241,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _framerate(project: ProjectPage, rates: Mapping[float, int]) -> str:
+def framerate_for(project: ProjectPage, rates: Mapping[float, int]) -> str:
     """What to write into the `<Video>` tag: the config's own variable, the rate that all videos share, or a variable."""
     written = project.question.framerate if project.question else None
     if written and written.startswith("$"):

@@ -1,0 +1,114 @@
+"""What the last checks of the installation and of each project have found, and what became of what was to be done about it. In Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from redis import Redis
+
+from ml_backend.checks import Check, FixableCheck
+from ml_backend.errors import SettingsError
+from ml_backend.projects.settings_changes import mark_of
+from ml_backend.projects.storage import read_as, read_object
+from ml_backend.queueing.queue import enqueue, is_under_way
+
+_CHECKS, _REPAIR = "coldblitz:checks", "coldblitz:repair"
+_KEPT_SECONDS = 30 * 24 * 3600
+# What the checks of the installation are kept under.
+INSTALLATION = "installation"
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """`made`: unix time."""
+
+    made: float
+    checks: list[FixableCheck]
+
+    def states(self, state: str) -> int:
+        return sum(each.state == state for each in self.checks)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Something that is to be done, or was, about what a check has found. `fix`: its name, as in `FixableCheck`. `value`: what
+    is written, if that is a choice. `mark`: of the label config that the person was shown. `asked`: unix time."""
+
+    fix: str
+    value: str
+    mark: str
+    asked: float = 0.0
+    state: Literal["waiting", "done", "refused"] = "waiting"
+    said: str = ""
+
+
+def note(redis: Redis, subject: str, checks: Iterable[Check]) -> CheckReport:
+    """Keeps what was found of a project, by its key, or of `INSTALLATION`."""
+    found = [
+        each if isinstance(each, FixableCheck) else FixableCheck(each.name, each.state, each.message, each.remedy)
+        for each in checks
+    ]
+    report = CheckReport(time.time(), found)
+    redis.set(f"{_CHECKS}:{subject}", json.dumps(asdict(report)), ex=_KEPT_SECONDS)
+    return report
+
+
+def recall(redis: Redis, subject: str) -> CheckReport | None:
+    """None before the first check."""
+    stored = read_object(redis.get(f"{_CHECKS}:{subject}"))
+    rows = stored.get("checks")
+    if not isinstance(rows, list) or not isinstance(stored.get("made"), int | float):
+        return None
+    read = (read_as(FixableCheck, row) for row in rows if isinstance(row, dict))
+    return CheckReport(float(stored["made"]), [each for each in read if each is not None])
+
+
+def is_running(redis: Redis, subject: str, label_studio_url: str) -> bool:
+    """Whether it is being checked, or waits to be."""
+    if subject == INSTALLATION:
+        return is_under_way(redis, "examine_installation", label_studio_url)
+    return is_under_way(redis, "examine", subject)
+
+
+def ask_repair(redis: Redis, key: str, fix: str, value: str, label_config: str) -> None:
+    """Has a worker do it. Raises SettingsError while another one is under way."""
+    last = waiting_repair(redis, key)
+    if last is not None and is_under_way(redis, "mend", key, last.fix):
+        raise SettingsError(
+            "Something else is being done in this project.", "Wait until it is, and look at the checks again."
+        )
+    _put(redis, key, Repair(fix, value, mark_of(label_config), time.time()))
+    enqueue(redis, "mend", key, fix, again=True)
+
+
+def waiting_repair(redis: Redis, key: str) -> Repair | None:
+    """The one that a worker is to do."""
+    found = _stored(redis, key)
+    return found if found is not None and found.state == "waiting" else None
+
+
+def recall_repair(redis: Redis, key: str) -> Repair | None:
+    """The last one; one that waits for a job that is no more was not done."""
+    found = _stored(redis, key)
+    if found is not None and found.state == "waiting" and not is_under_way(redis, "mend", key, found.fix):
+        found = _stored(redis, key) or found
+        if found.state == "waiting":
+            return replace(found, state="refused", said="It was cancelled, or its worker stopped. Check again.")
+    return found
+
+
+def close_repair(redis: Redis, key: str, repair: Repair, state: Literal["done", "refused"], said: str) -> None:
+    """Notes what became of it."""
+    _put(redis, key, replace(repair, state=state, said=said))
+
+
+def _stored(redis: Redis, key: str) -> Repair | None:
+    return read_as(Repair, read_object(redis.get(f"{_REPAIR}:{key}")))
+
+
+def _put(redis: Redis, key: str, repair: Repair) -> None:
+    redis.set(f"{_REPAIR}:{key}", json.dumps(asdict(repair)), ex=24 * 3600)

@@ -1,0 +1,119 @@
+"""The jobs behind the dashboard's checks, against a small Label Studio over real HTTP; the real one is in `tests/e2e`."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+from studio import BACKEND, KEY, Studio
+from workroom import context, redis, redis_settings, sample_jobs, studio
+
+from ml_backend.doctor.job import examine, examine_installation, mend
+from ml_backend.errors import ColdblitzError, LabelStudioRefused, LabelStudioUnreachable, SettingsError
+from ml_backend.jobs.context import JobContext
+from ml_backend.projects import check_reports, links, registry
+from ml_backend.projects.check_reports import INSTALLATION
+from ml_backend.projects.links import Link
+from ml_backend.projects.registry import Known
+
+__all__ = ["context", "redis", "redis_settings", "sample_jobs", "studio"]
+
+WITHOUT = (
+    '<View><TimelineLabels name="events" toName="film"><Label value="cat"/></TimelineLabels>'
+    '<Video name="film" value="$video"/></View>'
+)
+
+
+@pytest.fixture
+def project(studio: Studio, redis: Redis, context: JobContext) -> dict[str, object]:
+    """A connected project with a label config that lacks something."""
+    assert studio.project is not None
+    studio.project["label_config"] = WITHOUT
+    registry.remember(redis, Known(KEY, WITHOUT))
+    links.note(redis, KEY, Link(BACKEND, 1))
+    return studio.project
+
+
+def repair(context: JobContext, fix: str, value: str = "") -> str:
+    check_reports.ask_repair(context.redis, KEY, fix, value, WITHOUT)
+    return mend.within(context, KEY, fix)
+
+
+def said(redis: Redis) -> tuple[str, str]:
+    found = check_reports.recall_repair(redis, KEY)
+    assert found is not None
+    return found.state, found.said
+
+
+def test_what_is_found_is_kept_with_its_time(context: JobContext, redis: Redis, project: dict[str, object]) -> None:
+    examine.within(context, KEY)
+    report = check_reports.recall(redis, KEY)
+    assert report is not None
+    config = next(each for each in report.checks if each.name == "project 7, label config")
+    assert (config.state, config.fix) == ("warning", "framerate")
+    examine_installation.within(context, context.settings.label_studio_url)
+    report = check_reports.recall(redis, INSTALLATION)
+    assert report is not None
+    assert {each.name for each in report.checks} >= {"label studio", "redis", "workers", "disk", "codecs"}
+
+
+class TestRemedies:
+    def test_the_frame_rate(self, context: JobContext, redis: Redis, project: dict[str, object]) -> None:
+        repair(context, "framerate", "25")
+        assert project["label_config"] == WITHOUT.replace("<Video ", '<Video framerate="25" ')
+        assert said(redis)[0] == "done"
+
+    def test_the_reviewed_choice(self, context: JobContext, project: dict[str, object]) -> None:
+        repair(context, "reviewed")
+        assert '<Choice value="reviewed"' in str(project["label_config"])
+
+    def test_the_webhook(self, context: JobContext, studio: Studio, project: dict[str, object]) -> None:
+        studio.webhooks[0] |= {"is_active": False, "headers": {"X": "kept"}}
+        studio.add_webhook({**studio.webhooks[0], "url": f"{BACKEND}/webhook/"})
+        studio.add_webhook({"url": "http://elsewhere/webhook", "project": 7})
+        repair(context, "webhook")
+        ours, other = studio.webhooks
+        assert (ours["is_active"], ours["send_for_all_actions"], ours["headers"]) == (True, True, {"X": "kept"})
+        assert other["url"] == "http://elsewhere/webhook"
+
+    def test_the_pinned_version(self, context: JobContext, studio: Studio, project: dict[str, object]) -> None:
+        with pytest.raises(SettingsError, match="No task has a prediction of keyframes-v1 yet"):
+            repair(context, "pin")
+        studio.add_task(1)
+        studio.predictions.append({"id": 1, "task": 1, "model_version": "keyframes-v1", "result": []})
+        assert repair(context, "pin") == "The label stream shows keyframes-v1."
+        assert project["model_version"] == "keyframes-v1"
+
+
+class TestNothingIsDone:
+    def refused(self, context: JobContext, fix: str, error: type[ColdblitzError] = SettingsError) -> str:
+        with pytest.raises(error):
+            repair(context, fix, "25")
+        state, told = said(context.redis)
+        assert state == "refused"
+        assert check_reports.waiting_repair(context.redis, KEY) is None
+        return told
+
+    def test_where_the_label_config_has_changed_meanwhile(
+        self, context: JobContext, project: dict[str, object]
+    ) -> None:
+        project["label_config"] = changed = WITHOUT.replace("cat", "dog")
+        for fix in ("framerate", "reviewed"):
+            assert "was changed in Label Studio meanwhile" in self.refused(context, fix)
+        assert project["label_config"] == changed
+
+    def test_where_frames_of_annotations_would_move(
+        self, context: JobContext, studio: Studio, project: dict[str, object]
+    ) -> None:
+        studio.add_task(1, annotations=1)
+        assert "their frames would be counted at another rate" in self.refused(context, "framerate")
+        assert project["label_config"] == WITHOUT
+
+    @pytest.mark.parametrize(("status", "error"), [(403, LabelStudioRefused), (503, LabelStudioUnreachable)])
+    def test_where_label_studio_refuses_or_is_away(
+        self, context: JobContext, studio: Studio, project: dict[str, object], status: int, error: type[ColdblitzError]
+    ) -> None:
+        studio.refuses_changes = status
+        told = self.refused(context, "reviewed", error)
+        assert told.startswith("Not done: ")
+        assert ("may not change this project" in told) == (status == 403)
+        assert project["label_config"] == WITHOUT

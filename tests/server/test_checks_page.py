@@ -1,0 +1,116 @@
+"""Setup and the checks of a project through Flask's client: how old they are, and what a button would do before it does it."""
+
+from __future__ import annotations
+
+import dashboard_scene as scene
+import pytest
+from dashboard_html import HTML, Elements, at_work, client, page, settings
+from flask.testing import FlaskClient
+from redis import Redis
+
+from ml_backend.projects import check_reports, registry, task_view
+from ml_backend.projects.task_view import TaskView
+from ml_backend.queueing.queue import listing
+from ml_backend.settings import Settings
+
+__all__ = ["at_work", "client", "settings"]
+
+CHECKS = "/dashboard/projects/7/checks"
+WITHOUT = (
+    '<View><TimelineLabels name="labels" toName="video"><Label value="car"/></TimelineLabels>'
+    '<Video name="video" value="$video"/></View>'
+)
+
+
+def kinds(redis: Redis) -> list[str | None]:
+    return [row["kind"] for row in listing(redis)["queued"]]
+
+
+def form(client: FlaskClient, fix: str) -> dict[str, str]:
+    found = page(client, f"{CHECKS}/{fix}")
+    return {str(each["name"]): str(each["value"]) for each in found.all("input")}
+
+
+@pytest.fixture
+def lacking(redis: Redis, at_work: None) -> None:
+    """The label config has neither a frame rate nor the reviewed choice."""
+    registry.remember(redis, registry.Known(scene.P, WITHOUT))
+
+
+def test_what_was_never_checked_is_checked_when_somebody_looks(
+    client: FlaskClient, redis: Redis, settings: Settings
+) -> None:
+    scene.open_project(settings, redis)
+    assert "Being checked now." in page(client, "/dashboard/start").text
+    assert "Being checked now." in page(client, CHECKS).text
+    assert sorted(filter(None, kinds(redis))) == ["examine", "examine_installation"]
+
+
+def test_the_steps_say_how_far_the_setup_is(client: FlaskClient, redis: Redis, at_work: None) -> None:
+    text = " ".join(page(client, "/dashboard/start").text.split())
+    assert "Checked just now." in text
+    assert "Warning Weights The backbone is untrained." in text
+    assert "1 fault, 2 warnings, checked just now" in text
+    assert "examine_installation" not in kinds(redis)
+    assert client.post("/dashboard/start").status_code == 303
+    assert "examine_installation" in kinds(redis)
+    assert client.post(CHECKS).status_code == 303
+    assert "Being checked now; below is what was found" in page(client, CHECKS).text
+
+
+def test_each_remedy_asks_first_and_then_a_worker_does_it(
+    client: FlaskClient, redis: Redis, settings: Settings, lacking: None
+) -> None:
+    asked = {
+        "framerate": '<Video> gets framerate="25", which all 4 examined videos have.',
+        "reviewed": 'a choice “reviewed” about <Video name="video"> is added',
+        "webhook": "Project 7 has one webhook to http://localhost:9090/webhook",
+        "pin": "The label stream of project 7 shows the predictions of cold-v3",
+    }
+    for fix, told in asked.items():
+        assert told in page(client, f"{CHECKS}/{fix}").text
+        assert "mend" not in kinds(redis)
+        assert client.post(f"{CHECKS}/{fix}", data=form(client, fix)).status_code == 303
+        repair = check_reports.waiting_repair(redis, scene.P)
+        assert repair is not None
+        assert (repair.fix, repair.value) == (fix, {"framerate": "25", "pin": "cold-v3"}.get(fix, ""))
+        assert "Being done in Label Studio." in page(client, CHECKS).text
+        answer = client.post(f"{CHECKS}/{fix}", data=form(client, fix), headers=HTML)
+        assert "Something else is being done in this project." in answer.get_data(as_text=True)
+        redis.delete(*redis.scan_iter("rq:*mend*"))
+
+
+def test_what_would_be_done_otherwise_by_now_is_asked_again(client: FlaskClient, redis: Redis, lacking: None) -> None:
+    form_of_then = form(client, "reviewed")
+    registry.remember(redis, registry.Known(scene.P, WITHOUT.replace("car", "dog")))
+    answer = client.post(f"{CHECKS}/reviewed", data=form_of_then)
+    assert answer.status_code == 409
+    assert "has changed since you opened this page" in answer.get_data(as_text=True)
+    assert check_reports.waiting_repair(redis, scene.P) is None
+
+
+def test_where_we_can_do_nothing_there_is_no_button_but_a_reason(
+    client: FlaskClient, redis: Redis, settings: Settings, lacking: None
+) -> None:
+    task_view.save(settings.data_dir, scene.P, TaskView(9, "slow.mp4", 5.0, 50, 10.0, "keyframes-v1", {}, 5.0))
+    found = page(client, CHECKS)
+    assert "The videos have different frame rates, so each task's data needs its own." in found.text
+    assert f"{CHECKS}/framerate" not in {each.get("href") for each in found.all("a")}
+    answer = client.post(f"{CHECKS}/framerate", data={"mark": "", "value": "25"})
+    assert answer.status_code == 409
+    assert not Elements(answer.get_data(as_text=True)).all("button")
+    assert client.get(f"{CHECKS}/magic").status_code == 404
+
+
+def test_how_it_ended_is_said(client: FlaskClient, redis: Redis, lacking: None) -> None:
+    client.post(f"{CHECKS}/webhook", data=form(client, "webhook"))
+    repair = check_reports.waiting_repair(redis, scene.P)
+    assert repair is not None
+    check_reports.close_repair(redis, scene.P, repair, "refused", "Not done: Label Studio does not answer.")
+    assert "Not done: Label Studio does not answer." in page(client, CHECKS).text
+
+
+def test_a_button_of_another_site_does_nothing(client: FlaskClient, redis: Redis, lacking: None) -> None:
+    sent = form(client, "webhook")
+    assert client.post(f"{CHECKS}/webhook", data=sent, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert "mend" not in kinds(redis)
