@@ -22,6 +22,7 @@ from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.projects.registry import Known, recall
 from ml_backend.settings import Settings
+from ml_backend.wording import counted
 
 _VIDEOS_TRIED = 3
 _CONNECT = "In Label Studio: the project, Settings, Model, Connect Model."
@@ -76,7 +77,7 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
     )
     what = "; ".join(filter(None, (what, boxes)))
     also = "".join(f" {sentence}" for sentence in config.left_alone)
-    if any(each.framerate is None for each in config.timelines):
+    if any(each.framerate is None for each in (*config.timelines, *config.tracks)):
         advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labeled.'
         told = f"{what}, at 24 frames per second because no framerate is set.{also}"
         return fixable(warning(name, told, advice), "framerate"), config
@@ -214,7 +215,8 @@ def _videos(context: JobContext, named: _Named, number: int, config: LabelConfig
         except ColdblitzError as error:
             yield fault(name, f"Task {task.id}: {error.message}", error.remedy)
             return
-    yield ok(name, f"The videos of the first {len(tasks)} tasks can be fetched.")
+    which = "video of the first task" if len(tasks) == 1 else f"videos of the first {len(tasks)} tasks"
+    yield ok(name, f"The {which} can be fetched.")
 
 
 def _pinned(context: JobContext, named: _Named, project: Project) -> Check:
@@ -248,4 +250,4 @@ def _pinned(context: JobContext, named: _Named, project: Project) -> Check:
             f"{pinned} is pinned, but no model of that name is here: another Coldblitz made it, or it was imported.",
             "No action is needed: the next model that is trained here is shown in its place.",
         )
-    return ok(name, f"{pinned} is pinned, and {number} tasks have it.")
+    return ok(name, f"{pinned} is pinned, and {counted(number, 'task')} {'has' if number == 1 else 'have'} it.")

@@ -10,7 +10,9 @@ from xml.sax.saxutils import quoteattr
 from ml_backend.errors import LabelConfigError
 from ml_backend.labelstudio.label_config import REVIEWED, LabelConfig, Question, parse_label_config
 
-_VIDEO = re.compile(r"<Video(?=[\s/>])[^<>]*>", re.IGNORECASE)
+# What a comment or CDATA has of tags is passed over; an angle within an attribute is no end of a tag.
+_TAG = r"<Video(?=[\s/>])(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*>"
+_VIDEO = re.compile(rf"<!--.*?-->|<!\[CDATA\[.*?\]\]>|(?P<tag>{_TAG})", re.IGNORECASE | re.DOTALL)
 _NAME_LENGTH = len("<Video")
 _FRAMERATE = re.compile(r"\sframerate\s*=", re.IGNORECASE)
 _HINT = "I have looked at the whole timeline: where there is no label, none holds."
@@ -22,7 +24,7 @@ def with_framerate(xml: str, framerate: str) -> str:
 
     def put(found: re.Match[str]) -> str:
         tag = found[0]
-        if _FRAMERATE.search(tag):
+        if not found["tag"] or _FRAMERATE.search(tag):
             return tag
         return f"{tag[:_NAME_LENGTH]} framerate={quoteattr(framerate)}{tag[_NAME_LENGTH:]}"
 
@@ -45,7 +47,7 @@ def with_reviewed(xml: str) -> str:
         (
             each
             for each in _VIDEO.finditer(xml)
-            if f"name={quoteattr(before.main.to_name)}" in each[0].replace("'", '"')
+            if each["tag"] and f"name={quoteattr(before.main.to_name)}" in each[0].replace("'", '"')
         ),
         None,
     )

@@ -75,9 +75,11 @@ def is_running(redis: Redis, subject: str, label_studio_url: str) -> bool:
 
 
 def ask_repair(redis: Redis, key: str, fix: str, value: str, label_config: str) -> None:
-    """Has a worker do it. Raises SettingsError while another one is under way."""
+    """Has a worker do it, once however often it is asked for meanwhile. Raises SettingsError while another one is under way."""
     last = waiting_repair(redis, key)
     if last is not None and is_under_way(redis, "mend", key, last.fix):
+        if (last.fix, last.value, last.mark) == (fix, value, mark_of(label_config)):
+            return
         raise SettingsError(
             "Something else is being done in this project.", "Wait until it is, and look at the checks again."
         )

@@ -66,6 +66,12 @@ def waiting(redis: Redis, key: str) -> SettingsChange | None:
     return found if found is not None and found.state == "waiting" else None
 
 
+def is_waiting(redis: Redis, key: str, change: SettingsChange) -> bool:
+    """Whether it is this change that a worker is about to save."""
+    found = waiting(redis, key)
+    return found is not None and found.after == change.after and is_under_way(redis, "configure", key)
+
+
 def close(redis: Redis, key: str, change: SettingsChange, state: Literal["saved", "refused"], said: str) -> None:
     """Notes what became of it."""
     _put(redis, key, replace(change, state=state, said=said))

@@ -22,6 +22,8 @@ WITHOUT = (
     '<Video name="film" value="$video"/></View>'
 )
 
+BOXES = '<View><VideoRectangle name="boxes" toName="film"/><Video name="film" value="$video"/></View>'
+
 
 @pytest.fixture
 def project(studio: Studio, redis: Redis, context: JobContext) -> dict[str, object]:
@@ -54,6 +56,18 @@ def test_what_is_found_is_kept_with_its_time(context: JobContext, redis: Redis, 
     report = check_reports.recall(redis, INSTALLATION)
     assert report is not None
     assert {each.name for each in report.checks} >= {"label studio", "redis", "workers", "disk", "codecs"}
+
+
+def test_boxes_are_counted_in_frames_as_timelines_are(
+    context: JobContext, redis: Redis, project: dict[str, object]
+) -> None:
+    project["label_config"] = BOXES
+    examine.within(context, KEY)
+    report = check_reports.recall(redis, KEY)
+    assert report is not None
+    [config] = [each for each in report.checks if each.name == "project 7, label config"]
+    assert (config.state, config.fix) == ("warning", "framerate")
+    assert "at 24 frames per second because no framerate is set" in config.message
 
 
 class TestRemedies:

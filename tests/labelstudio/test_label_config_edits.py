@@ -47,11 +47,21 @@ def test_its_name_is_none_that_is_there() -> None:
     assert parse_label_config(with_reviewed(taken)).main.reviewed_control == "reviewed_2"
 
 
-def test_what_cannot_be_written_safely_is_to_be_written_by_hand() -> None:
-    commented = PLAIN.replace("<!-- ours -->", '<!-- <Video name="video" value="$x"/> -->')
-    with pytest.raises(LabelConfigError) as refused:
-        with_reviewed(commented)
-    assert "Write this into it yourself" in refused.value.remedy
-    # An angle within an attribute is no end of a tag.
-    angled = PLAIN.replace('<Video name="video"', '<Video name="video" title="a > b"')
+def test_what_is_commented_out_is_no_tag_and_stays_as_it_is() -> None:
+    old = '<!-- <Video name="video" value="$old"/> -->'
+    commented = PLAIN.replace("<!-- ours -->", old)
+    assert with_framerate(commented, "25") == with_framerate(PLAIN, "25").replace("<!-- ours -->", old)
+    assert with_reviewed(commented) == with_reviewed(PLAIN).replace("<!-- ours -->", old)
+
+
+def test_an_angle_within_an_attribute_is_no_end_of_a_tag() -> None:
+    angled = PLAIN.replace('<Video name="video"', '<Video title="a > b" name="video"')
     assert parse_label_config(with_framerate(angled, "25")).main.framerate == "25"
+    assert parse_label_config(with_reviewed(angled)).main.reviewed_control == "reviewed"
+
+
+def test_what_cannot_be_written_safely_is_to_be_written_by_hand() -> None:
+    spaced = PLAIN.replace('<Video name="video"', '<Video name = "video"')
+    with pytest.raises(LabelConfigError) as refused:
+        with_reviewed(spaced)
+    assert "Write this into it yourself" in refused.value.remedy

@@ -75,7 +75,11 @@ def test_each_remedy_asks_first_and_then_a_worker_does_it(
         assert repair is not None
         assert (repair.fix, repair.value) == (fix, {"framerate": "25", "pin": "cold-v3"}.get(fix, ""))
         assert "Being done in Label Studio." in page(client, CHECKS).text
-        answer = client.post(f"{CHECKS}/{fix}", data=form(client, fix), headers=HTML)
+        # A second click is no second repair, and another one waits.
+        assert client.post(f"{CHECKS}/{fix}", data=form(client, fix)).status_code == 303
+        assert kinds(redis).count("mend") == 1
+        other = "webhook" if fix != "webhook" else "pin"
+        answer = client.post(f"{CHECKS}/{other}", data=form(client, other), headers=HTML)
         assert "Something else is being done in this project." in answer.get_data(as_text=True)
         redis.delete(*redis.scan_iter("rq:*mend*"))
 

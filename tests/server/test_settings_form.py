@@ -182,11 +182,39 @@ def test_settings_that_were_changed_meanwhile_are_not_overwritten(
     assert settings_changes.waiting(redis, scene.P) is None
 
 
+def test_what_somebody_else_has_saved_meanwhile_is_not_set_back_by_fields_that_were_left_alone(
+    client: FlaskClient, redis: Redis, given: dict[str, Any]
+) -> None:
+    opened = typed(client, frames_per_video="5")
+    keep(redis, {**given, "min_frames": 8, "frames_per_video": 7})
+    for way in ({"do": "save"}, {"do": "edit"}, {}, {"sample_fps": "many"}):
+        answer, said = post(client, opened | way, 409)
+        found = Elements(answer.get_data(as_text=True))
+        inputs = [each for each in found.all("input") if each.get("type") != "checkbox"]
+        again = {str(each["name"]): each.get("value") or "" for each in inputs}
+        assert (again["min_frames"], again["frames_per_video"]) == ("8", "5")
+        assert "Set now: 7." in said
+    del again["sample_fps"]
+    _, said = post(client, again)
+    assert "min_frames" not in said
+    post(client, {**again, "do": "save"}, 303)
+    assert waiting(redis).after == {**given, "min_frames": 8, "frames_per_video": 5}
+
+
+def test_a_second_click_is_no_second_change(client: FlaskClient, redis: Redis, given: dict[str, Any]) -> None:
+    form = typed(client, frames_per_video="5", do="save")
+    post(client, form, 303)
+    post(client, form, 303)
+    keep(redis, waiting(redis).after)
+    post(client, form, 303)
+    assert len([job for job in listing(redis)["queued"] if job["kind"] == "configure"]) == 1
+
+
 def test_one_change_is_saved_after_the_other(client: FlaskClient, redis: Redis, given: dict[str, Any]) -> None:
     form = typed(client, frames_per_video="5", do="save")
     post(client, form, 303)
     assert "Being saved in Label Studio." in page(client, "/dashboard/projects/7/settings").text
-    _, said = post(client, form, 400)
+    _, said = post(client, form | {"frames_per_video": "6"}, 400)
     assert "Another change of these settings is being saved." in said
 
 

@@ -180,8 +180,9 @@ def _framerate(project: ProjectPage, config: LabelConfig) -> Remedy:
     except LabelConfigError as error:
         return Remedy("framerate", button, instead=f"{error.message} {error.remedy}")
     number = sum(rates.values())
+    all_have = "the examined video has" if number == 1 else f"all {number} examined videos have"
     changes = (
-        f'In the label config of project {project.id}, <Video> gets framerate="{value}", which all {number} examined videos have.',
+        f'In the label config of project {project.id}, <Video> gets framerate="{value}", which {all_have}.',
         "Suggestions are made anew, since frames are counted at another rate then.",
         "If there are annotations by then, nothing is changed: their frames would move.",
     )

@@ -12,6 +12,7 @@ from ml_backend.detector_names import AUTO, BUILT_IN, NONE, TORCHVISION, TRAIN
 from ml_backend.labelstudio.label_config import LabelConfig
 from ml_backend.labelstudio.setting_conflicts import ModelFiles, setting_conflicts
 from ml_backend.project_settings import parse_project_settings, wrong_value
+from ml_backend.projects.storage import read_object
 from ml_backend.roi import RegionOfInterest, RoiError
 
 # Nobody types more.
@@ -22,11 +23,12 @@ _REMOVE = "remove."
 @dataclass(frozen=True)
 class Field:
     """A setting with what the form shows for it. `text`: its value as it is typed, empty where nothing is set. `fault`: what is
-    wrong with it. `offers`: what may be meant, beside whatever else can be typed. `usable`: whether a control for this kind
-    can show `text`; else it is shown as it is, so that it is not lost."""
+    wrong with it. `offers`: what may be meant, beside whatever else can be typed. `now`: what is set, as it would be typed.
+    `usable`: whether a control for this kind can show `text`; else it is shown as it is, so that it is not lost."""
 
     setting: DescribedSetting
     text: str
+    now: str
     fault: str | None = None
     offers: tuple[str, ...] = ()
 
@@ -78,6 +80,26 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) and value == value else json.dumps(value, ensure_ascii=False)
 
 
+def opened_as(params: Mapping[str, Any]) -> str:
+    """What the fields hold when the form is opened, for `touched`."""
+    texts = {each.name: shown(value_in(params, each.name)) for each in described_settings()}
+    return json.dumps({name: text for name, text in texts.items() if text})
+
+
+def touched(form: Mapping[str, str]) -> dict[str, str]:
+    """What somebody has typed into a form that was opened with `opened_as`, which a browser sends with all other fields; all that
+    is sent where that is missing. Fields that were left alone are no wish to have back what they held then."""
+    opened = read_object(form.get("opened"))
+    if "opened" not in form:
+        return dict(form)
+    alone = {
+        each.name
+        for each in described_settings()
+        if form.get(each.name, "").strip() == str(opened.get(each.name, "")).strip()
+    }
+    return {name: text for name, text in form.items() if name not in alone and name != "opened"}
+
+
 def fields_of(
     params: Mapping[str, Any], typed: Mapping[str, str], faults: Mapping[str, str], offers: Mapping[str, Iterable[str]]
 ) -> list[Field]:
@@ -89,7 +111,7 @@ def fields_of(
         if fault is None and name not in typed and _is_in(params, name):
             wrong = wrong_value(name, value)
             fault = f"It is ignored: {wrong}." if wrong else None
-        found.append(Field(setting, typed.get(name, shown(value)), fault, tuple(offers.get(name, ()))))
+        found.append(Field(setting, typed.get(name, shown(value)), shown(value), fault, tuple(offers.get(name, ()))))
     return found
 
 

@@ -22,8 +22,10 @@ from ml_backend.server.dashboard.settings_form import (
     change_of,
     fields_of,
     offers_of,
+    opened_as,
     others_of,
     shown,
+    touched,
 )
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
 from ml_backend.server.label_studio_routes import backend
@@ -56,20 +58,32 @@ def change_settings(project_id: int) -> str:
 def preview_settings(project_id: int) -> str | tuple[str, int] | Response:
     """Shows what would change, or what is wrong with it; with `do` it saves, unless the settings are others by now."""
     project = project_page(project_id)
-    params, typed = project.known.extra_params, dict(request.form)
-    if not isinstance(params or {}, Mapping) or typed.get("do") == "edit":
+    params, typed = project.known.extra_params, touched(request.form)
+    if not isinstance(params or {}, Mapping):
         return _form(project, typed)
     change = change_of(_object(params), typed, project.config, _files())
+    asked = SettingsChange(params, change.after, list(change.names), change.typed)
+    saved = typed.get("do") == "save" and (
+        not change.names or settings_changes.is_waiting(backend().redis, project.key, asked)
+    )
+    if saved and not change.faults:
+        # Somebody has clicked twice: it is being saved, or that is done.
+        return _to_settings(project_id)
+    if typed.get("mark") != mark_of(params):
+        return _form(project, typed, change, told=_STALE), 409
+    if typed.get("do") == "edit":
+        return _form(project, typed)
     if change.faults:
         return _form(project, typed, change), 422
-    if typed.get("mark") != mark_of(params):
-        return _form(project, typed, told=_STALE), 409
     if not change.names:
         return _form(project, typed, told="Nothing is changed yet.")
     if typed.get("do") != "save":
         return _preview(project, change, typed)
-    asked = SettingsChange(params, change.after, list(change.names), change.typed)
     settings_changes.ask(backend().redis, project.key, asked)
+    return _to_settings(project_id)
+
+
+def _to_settings(project_id: int) -> Response:
     return redirect(url_for("dashboard.settings_page", project_id=project_id), 303)
 
 
@@ -88,7 +102,9 @@ def _form(project: ProjectPage, typed: Mapping[str, str], change: Change | None 
         conflicts=[each.sentence for each in conflicts],
         unreadable=shown(given) if given and not isinstance(given, Mapping) else None,
         mark=mark_of(given),
+        opened=opened_as(params),
         told=told,
+        stale=told == _STALE,
         chosen=training_choice.in_force(backend().settings.data_dir, project.known) is not None,
         model=addresses.settings_page(backend().settings.label_studio_pages, project.id, "ml"),
         shown=shown,
