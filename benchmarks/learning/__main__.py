@@ -14,6 +14,7 @@ from benchmarks.learning.cold import across, smoothing_ablation, speed, within
 from benchmarks.learning.data import read
 from benchmarks.learning.effort import effort
 from benchmarks.learning.honesty import Honesty
+from benchmarks.learning.jumping import jumping
 from benchmarks.learning.noise import noise
 from benchmarks.learning.table import tables
 from benchmarks.measured import add_options, write_into
@@ -51,6 +52,7 @@ def measure(folder: Path, cache: Path, seeds: int, with_lstm: bool) -> dict[str,
     report["smoothing"] = smoothing_ablation(data.tracks, seeds)
     report |= noise(data.tracks, min(seeds, 2))
     report |= effort(data.tracks, seeds)
+    report |= jumping(data.tracks, seeds)
     report["seconds"] = time.perf_counter() - start
     return report
 

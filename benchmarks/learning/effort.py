@@ -18,10 +18,10 @@ _SEGMENTS = 6
 
 def effort(tracks: dict[str, list[Track]], seeds: int) -> dict[str, Any]:
     """Sums over all videos with enough segments; by hand a segment costs two actions, to draw it and to label it."""
-    videos = [track for each in tracks.values() for track in each if len(_segments(track.truth)) >= _SEGMENTS]
+    videos = [track for each in tracks.values() for track in each if len(segments(track.truth)) >= _SEGMENTS]
     if not videos:
         return {"effort_ratio": None}
-    manual = sum(2 * len(_segments(track.truth)) for track in videos)
+    manual = sum(2 * len(segments(track.truth)) for track in videos)
     totals = {}
     for count in _COUNTS:
         found = []
@@ -41,7 +41,7 @@ def edits(said: NDArray[np.intp], truth: NDArray[np.intp], tolerance: int) -> in
 
     A boundary between two segments is moved once. Boundaries within the tolerance are right.
     """
-    wanted, given = _segments(truth), _segments(said)
+    wanted, given = segments(truth), segments(said)
     pairs, used = [], set()
     for first, last, label in wanted:
         shared = [
@@ -62,7 +62,8 @@ def edits(said: NDArray[np.intp], truth: NDArray[np.intp], tolerance: int) -> in
     return int(actions)
 
 
-def _segments(classes: NDArray[np.intp]) -> Sequence[tuple[int, int, int]]:
+def segments(classes: NDArray[np.intp]) -> Sequence[tuple[int, int, int]]:
+    """(first, last, class) of each run of equal classes, ends included."""
     edge = np.flatnonzero(np.diff(classes)) + 1
     starts, stops = [0, *edge.tolist()], [*edge.tolist(), len(classes)]
     return [(first, stop - 1, int(classes[first])) for first, stop in zip(starts, stops, strict=True)]

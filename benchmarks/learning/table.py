@@ -41,6 +41,7 @@ def tables(report: Report) -> str:
                 ],
                 ["errors within the tenth of frames least sure of", share(report["errors_in_least_confident_10pct"])],
                 ["labels and edits, of the actions of drawing every segment", share(report["effort_ratio"])],
+                ["the same in the player's order until 95 % of the frames are right", share(report.get("jump_ratio"))],
                 ["wrong labels listed, when one in thirty frames is mislabeled", share(report["noise_recall"])],
                 ["fit on 10 labeled frames, s", f"{report['train_seconds']:.3f}"],
                 ["fit on up to 1,000, s", f"{report['train_seconds_1000_frames']:.2f}"],
