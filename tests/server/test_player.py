@@ -49,7 +49,8 @@ _LEVELS = """centers => { const film = document.getElementById('film'), canvas =
         return (r + g + b) / 3; }); }"""
 # While it plays: the picture and the number that is said of it, in the callback after the page's own. Slowly, since a busy machine
 # paints the next picture between the callback and the look at it.
-_PLAYED = """async ([centers, rate]) => { const film = document.getElementById('film'), canvas = document.createElement('canvas'), seen = [];
+_PLAYED = """async ([centers, rate]) => {
+    const film = document.getElementById('film'), canvas = document.createElement('canvas'), seen = [];
     canvas.width = film.videoWidth; canvas.height = film.videoHeight;
     const context = canvas.getContext('2d', {willReadFrequently: true});
     const each = () => { context.drawImage(film, 0, 0);
