@@ -14,6 +14,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.transport import check_certificates
 
 GIB = 1024**3
+_WEEK = 7 * 24 * 60  # in minutes
 # A page of Label Studio, as it stands in a browser's address bar behind the address of Label Studio itself.
 _PAGE = re.compile(r"/(?:projects(?:/\d.*|/?$)|user/.*|organization/?.*$)")
 # How upstream's example backends call them.
@@ -54,6 +55,7 @@ class Settings:
     custom_model: Path | None = None
     text_model: str | None = None
     workers: int = 1
+    video_part_minutes: int = 10
     cache_max_bytes: int = 20 * GIB
     max_video_bytes: int = 20 * GIB
     label_studio_host: str | None = None
@@ -133,6 +135,7 @@ class Settings:
             custom_model=Path(custom).expanduser().absolute() if (custom := environment.get("CUSTOM_MODEL")) else None,
             text_model=environment.get("TEXT_MODEL") or None,
             workers=_integer(environment, "WORKERS", cls.workers),
+            video_part_minutes=_integer(environment, "VIDEO_PART_MINUTES", cls.video_part_minutes, _WEEK, least=0),
             cache_max_bytes=_integer(environment, "CACHE_MAX_BYTES", cls.cache_max_bytes),
             max_video_bytes=_integer(environment, "MAX_VIDEO_BYTES", cls.max_video_bytes),
         )
@@ -294,11 +297,13 @@ def _password(url: str) -> str | None:
         return None
 
 
-def _integer(environment: Mapping[str, str], name: str, default: int, most: int = 2**63 - 1) -> int:
+def _integer(environment: Mapping[str, str], name: str, default: int, most: int = 2**63 - 1, *, least: int = 1) -> int:
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal()) or len(text) > 19 or not 1 <= int(text) <= most:
-        remedy = "It must be a whole number of 1 or more." if most > 2**62 else f"It must be a number from 1 to {most}."
+    if not (text.isascii() and text.isdecimal()) or len(text) > 19 or not least <= int(text) <= most:
+        remedy = f"It must be a whole number of {least} or more."
+        if most < 2**62:
+            remedy = f"It must be a number from {least} to {most}."
         raise SettingsError(f"{name} is {text[:40]!r}.", remedy)
     return int(text)

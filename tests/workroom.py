@@ -16,7 +16,7 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.projects import links
 from ml_backend.queueing import queue
 from ml_backend.queueing.embedded_redis import redis_url
-from ml_backend.queueing.kinds import KINDS, Kind
+from ml_backend.queueing.kinds import KINDS
 from ml_backend.settings import Settings
 
 __all__ = ["redis", "redis_settings"]
@@ -28,7 +28,7 @@ Work = Callable[..., None]
 def sample_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kinds do here what `sample_jobs` says, and are tried again at once."""
     for kind in KINDS:
-        monkeypatch.setitem(KINDS, kind, Kind(f"sample_jobs.{kind}", 60, KINDS[kind].retried))
+        monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], function=f"sample_jobs.{kind}", timeout=60))
     monkeypatch.setattr(queue, "_RETRY_AFTER", [0, 0])
 
 

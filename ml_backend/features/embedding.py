@@ -19,7 +19,8 @@ from ml_backend.features.hashing import SAMPLES_PER_SECOND, Sampling, sampled_fr
 from ml_backend.features.motion import REACH, motion
 from ml_backend.features.selection import DEFAULT, Density, Interval, Rows, Selection
 from ml_backend.features.store import EntryWriter, FeatureStore
-from ml_backend.video.decode import Picture, Pulse, decode, in_background
+from ml_backend.video.decode import NothingDecodes, Picture, Pulse, decode, in_background
+from ml_backend.video.parts import Part, whole
 from ml_backend.video.timeline import FrameIndex, Timeline, read_timeline
 from ml_backend.video.view import PICTURE, View
 from sampling.candidates import unit
@@ -108,15 +109,17 @@ def video_features(
     key = backbone.key + density.key
     if (known := store.load(content, key)) is not None:
         return known
-    timeline = read_timeline(path)
+    timeline, told = read_timeline(path), progress or (lambda share: None)
     with store.writer(content, key) as writer:
-        _embed(path, timeline, backbone, density, writer, progress or (lambda share: None))
+        last, samples = embed_frames(path, timeline, whole(timeline), backbone, density, writer, told)
+        writer.commit(timeline.truncated(last + 1), len(timeline), samples)
+    told(1.0)
     return store.require(content, key)
 
 
-def _blocks(path: Path, timeline: Timeline, size: int, pulse: Pulse, view: View) -> Iterator[list[Picture]]:
+def _blocks(path: Path, timeline: Timeline, part: Part, size: int, pulse: Pulse, view: View) -> Iterator[list[Picture]]:
     block: list[Picture] = []
-    for picture in decode(path, timeline, pulse=pulse, view=view):
+    for picture in decode(path, timeline, first=part.first, last=part.last, pulse=pulse, view=view):
         block.append(picture)
         if len(block) == size:
             yield block
@@ -125,32 +128,34 @@ def _blocks(path: Path, timeline: Timeline, size: int, pulse: Pulse, view: View)
         yield block
 
 
-def _embed(
+def embed_frames(
     path: Path,
     timeline: Timeline,
+    part: Part,
     backbone: Backbone,
     density: Density,
     writer: EntryWriter,
     progress: Callable[[float], None],
-) -> None:
+) -> tuple[FrameIndex, Samples]:
+    """Writes the rows of a part of a video, which depend on nothing outside of it; returns its last frame that decodes, and its
+    samples. The writer is still to be committed. Raises NothingDecodes, VideoUnreadable, and StorageError."""
     pulse = Pulse()
     stride = density.stride_in(len(timeline))
     with ThreadPoolExecutor(1, thread_name_prefix="network") as pool:
-        taken = ViewPass(timeline, backbone, density, writer, pool)
+        taken = ViewPass(timeline, backbone, density, writer, pool, part=part)
         for block in in_background(
-            lambda: _blocks(path, timeline, stride, pulse, backbone.view), _BLOCKS_AHEAD, pulse=pulse
+            lambda: _blocks(path, timeline, part, stride, pulse, backbone.view), _BLOCKS_AHEAD, pulse=pulse
         ):
             taken.add(block)
-            progress(taken.reached / len(timeline))
-        last = taken.finish()
-    writer.commit(timeline.truncated(last + 1), len(timeline), taken.samples())
-    progress(1.0)
+            progress((taken.reached - part.first) / len(part))
+        return taken.finish(), taken.samples()
 
 
 class ViewPass:
     """One view of a video while that is decoded: takes its pictures in order, embeds those that are worth it, and writes their rows.
 
-    `share`: of the memory that may be taken for pictures in flight, where several views are looked at at once.
+    `share`: of the memory that may be taken for pictures in flight, where several views are looked at at once. `part`: the one that
+    is decoded; None for the whole video.
     """
 
     def __init__(
@@ -161,13 +166,16 @@ class ViewPass:
         writer: EntryWriter,
         pool: ThreadPoolExecutor,
         share: float = 1.0,
+        part: Part | None = None,
     ) -> None:
+        part = part or whole(timeline)
+        sampled = sampled_frames(timeline, SAMPLES_PER_SECOND)
         self._selection = Selection(density)
         self._rows = RowWriter(writer)
-        self._sampling = Sampling(sampled_frames(timeline, SAMPLES_PER_SECOND))
+        self._sampling = Sampling(sampled[(sampled >= part.first) & (sampled < part.stop)])
         self._network = _Network(backbone, pool, self._selection, share)
         self._last: Picture | None = None
-        self.reached = 0  # the last frame whose rows are known
+        self.reached = part.first  # the last frame whose rows are known
 
     def add(self, block: Sequence[Picture]) -> None:
         """The next pictures, as many as lie between two that are embedded anyway."""
@@ -189,7 +197,9 @@ class ViewPass:
         self._network.finish()
         self._write()
         if self._last is None:
-            raise AssertionError("a decoder that gives no frame has raised by now")
+            raise NothingDecodes(
+                "No frame can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
+            )
         self._rows.finish(self._selection.only_row())
         return self._last.index
 
@@ -200,7 +210,7 @@ class ViewPass:
     def _write(self) -> None:
         for interval in self._selection.done():
             self._rows.add(interval)
-            self.reached = int(interval.indices[-1])
+            self.reached = FrameIndex(int(interval.indices[-1]))
 
 
 class _Network:

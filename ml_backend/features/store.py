@@ -95,6 +95,10 @@ class FeatureStore:
                 writer.append_flow(features.flow.frames, features.flow.rows)
             writer.commit(features.timeline, features.promised, features.samples)
 
+    def drop(self, content: str, key: str) -> None:
+        """Removes an entry, if there is one."""
+        files.remove(self._path(content, key))
+
     @contextlib.contextmanager
     def writer(self, content: str, key: str) -> Iterator[EntryWriter]:
         """For an entry that is made piece by piece; without a `commit` nothing of it stays. Raises StorageError."""

@@ -92,6 +92,13 @@ class JobContext:
         return FeatureStore(self.settings.data_dir / "features", self.settings.cache_max_bytes)
 
     @made_once
+    def part_store(self) -> FeatureStore:
+        """Parts of long videos, until all of one are there."""
+        from ml_backend.features.store import FeatureStore
+
+        return FeatureStore(self.settings.data_dir / "features" / "parts", self.settings.cache_max_bytes)
+
+    @made_once
     def individual_store(self) -> FeatureStore:
         """What a backbone sees of the individuals in videos, apart from what it sees of whole pictures."""
         from ml_backend.features.store import FeatureStore

@@ -3,13 +3,14 @@ content."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from ml_backend.errors import StorageError, WeightsError
 from ml_backend.features.backbones import Backbone, load_backbone, network_of
-from ml_backend.features.embedding import VideoFeatures, refine, video_features
+from ml_backend.features.embedding import VideoFeatures, refine
+from ml_backend.features.parts import long_video_features
 from ml_backend.features.weights import file_name
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.progress import SILENT, Progress
@@ -110,24 +111,24 @@ def task_features(
     the backbone is shown.
 
     Raises VideoError, WeightsError, LabelStudioError."""
-    used = _looking_at(backbone, task)
+    used = looking_at(backbone, task)
     content = context.videos.content_of(video_address(context, question, task).url)
     if content is not None and (features := _stored(context, content, used)) is not None:
         return features
     video = task_video(context, question, task, progress.part(0, 10))
     if (features := _stored(context, video.content, used)) is not None:
         return features
-    started = time.monotonic()
     with naming(task, question, video):
-        features = video_features(
+        return long_video_features(
             video.path,
             used,
             context.store,
+            context.part_store,
             video.content,
+            60 * context.settings.video_part_minutes,
             progress.part(10, 100).share(f"embedding the frames of task {task.id}"),
+            made=partial(counters.count_frames, context.redis),
         )
-    counters.count_frames(context.redis, len(features.timeline), len(features.frames), time.monotonic() - started)
-    return features
 
 
 def _stored(context: JobContext, content: str, backbone: Backbone) -> VideoFeatures | None:
@@ -136,7 +137,8 @@ def _stored(context: JobContext, content: str, backbone: Backbone) -> VideoFeatu
     return next((features for features in found if features is not None), None)
 
 
-def _looking_at(backbone: Backbone, task: Task) -> Backbone:
+def looking_at(backbone: Backbone, task: Task) -> Backbone:
+    """The backbone as it is shown a task's video: of the part that the task's data name, if they do."""
     own = task_roi(task)
     return backbone if own is None else backbone.at(own)
 
@@ -162,11 +164,11 @@ def with_frames(
         return features
     video = task_video(context, question, task)
     with naming(task, question, video):
-        return refine(video.path, features, missing, _looking_at(backbone, task), context.store, video.content)
+        return refine(video.path, features, missing, looking_at(backbone, task), context.store, video.content)
 
 
 def has_features(context: JobContext, question: Question, task: Task, backbone: Backbone) -> bool:
     """Whether the embeddings of a task's video are in the store, so that predicting it takes no time."""
     address = context.studio.videos.address(question.video_of(task.data))
     content = context.videos.content_of(address.url) if address else None
-    return content is not None and any(context.store.has(content, key) for key in _looking_at(backbone, task).keys)
+    return content is not None and any(context.store.has(content, key) for key in looking_at(backbone, task).keys)

@@ -116,12 +116,12 @@ def known_content(context: JobContext, question: Question, task: Task) -> str | 
 
 
 @contextmanager
-def naming(task: Task, question: Question, video: VideoFile) -> Iterator[None]:
-    """To be put around all that opens the file: gives the job time for it, counts the workers that it ends, and lets
-    errors about it speak of the task's video, which the admin knows, not of its name in the cache."""
+def naming(task: Task, question: Question, video: VideoFile, seconds: float | None = None) -> Iterator[None]:
+    """To be put around all that opens the file: gives the job time for it, or for so many `seconds` of it, counts the workers that
+    it ends, and lets errors about it speak of the task's video, which the admin knows, not of its name in the cache."""
     try:
         with in_hand(video.content):
-            allow_for_video(video.path)
+            allow_for_video(video.path, seconds)
             yield
     except FileNotFoundError as error:
         if video.path.exists():

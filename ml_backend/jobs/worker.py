@@ -26,6 +26,7 @@ from ml_backend.queueing.interventions import retry_failed
 from ml_backend.queueing.job_limits import limit_memory, watched
 from ml_backend.queueing.kinds import KINDS
 from ml_backend.queueing.liveness import signs_of_life, worker_name
+from ml_backend.queueing.parts import in_turn
 from ml_backend.queueing.queue import enqueue, queues
 from ml_backend.queueing.turns import FairQueue
 
@@ -51,6 +52,9 @@ class _Worker(SimpleWorker):
     def perform_job(self, job: Job, queue: Queue) -> bool:
         with watched(job.timeout or queue.DEFAULT_TIMEOUT):
             return super().perform_job(job, queue)
+
+    def reorder_queues(self, reference_queue: Queue) -> None:
+        self._ordered_queues = in_turn(self.queues, reference_queue.name)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = ""

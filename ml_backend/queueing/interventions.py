@@ -14,6 +14,7 @@ from rq.utils import as_text
 
 from ml_backend.queueing.liveness import forgive
 from ml_backend.queueing.queue import enqueue, existing, queue_of, queue_scheduled, queues
+from ml_backend.queueing.shared import is_whole, parts_in
 
 # A job that waits for Label Studio says so by this word.
 UNREACHABLE = "LabelStudioUnreachable"
@@ -85,10 +86,25 @@ def cancel(redis: Redis, job_id: str) -> bool | None:
         return True
     if status not in (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED):
         return False
+    if is_whole(job):
+        _cancel_parts(redis, job)
     # A worker may have taken it a moment ago.
     redis.set(f"{_CANCEL}:{job.id}", _mark(job), ex=_REMEMBERED_SECONDS)
     give_up(redis, job, _CANCELLED, cancelled=True)
     return True
+
+
+def _cancel_parts(redis: Redis, whole: Job) -> None:
+    """Has those stop that run, and removes those that wait: their row in `/jobs` is that of the whole."""
+    parts = parts_in(redis, whole)
+    for part in parts:
+        # Else the end of one that runs would begin the whole again.
+        redis.srem(part.dependents_key, whole.id)
+    for part in parts:
+        if part.get_status(refresh=False) == JobStatus.STARTED:
+            redis.set(f"{_CANCEL}:{part.id}", _mark(part), ex=_REMEMBERED_SECONDS)
+        elif part.get_status(refresh=False) in (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED):
+            part.delete()
 
 
 def result(redis: Redis, job_id: str) -> dict[str, str]:

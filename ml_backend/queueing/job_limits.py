@@ -51,9 +51,9 @@ def video_seconds(path: Path) -> float:
         return 0.0
 
 
-def allow_for_video(path: Path) -> None:
-    """Gives the running job the time that this video may take."""
-    allow(_EACH_VIDEO + _SECONDS_PER_SECOND * video_seconds(path))
+def allow_for_video(path: Path, seconds: float | None = None) -> None:
+    """Gives the running job the time that this video may take, or a part of it of so many seconds."""
+    allow(_EACH_VIDEO + _SECONDS_PER_SECOND * (video_seconds(path) if seconds is None else seconds))
 
 
 def allow(seconds: float) -> None:

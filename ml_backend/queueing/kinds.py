@@ -17,12 +17,15 @@ class Kind:
     """A kind of job. `timeout` in seconds, to which each video that it opens adds (`queueing.job_limits`); `function` by name, so
     that the web process does not import torch.
 
-    `retried`: whether one that failed for a reason that passes is tried again by itself.
+    `retried`: whether one that failed for a reason that passes is tried again by itself. `part_of`: the kind whose jobs are shared out
+    into jobs of this one, which stand for them in `/jobs`. Workers take them in turn with jobs from that kind on
+    (`queueing.parts.in_turn`).
     """
 
     function: str
     timeout: int
     retried: bool = True
+    part_of: str | None = None
 
 
 # In the order in which a worker takes them.
@@ -47,6 +50,8 @@ KINDS: dict[str, Kind] = {
     "recognize": Kind("ml_backend.jobs.objects.recognize.recognize", HOUR),
     # A whole video is looked at, and once more for each box that a person drew.
     "track": Kind("ml_backend.jobs.objects.track.track", HOUR),
+    # One of a long video, which must not hold up the short ones.
+    "embed_part": Kind("ml_backend.jobs.suggestions.embed_part.embed_part", HOUR // 2, part_of="embed"),
     "evaluate": Kind("ml_backend.jobs.training.evaluate.evaluate", HOUR),
     "quality": Kind("ml_backend.jobs.training.quality.quality", HOUR),
     "stopping": Kind("ml_backend.jobs.predictions.stopping.stopping", HOUR),

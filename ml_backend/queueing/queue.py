@@ -18,6 +18,7 @@ from rq.serializers import JSONSerializer
 
 from ml_backend.queueing.counters import text
 from ml_backend.queueing.kinds import HOUR, KINDS, OF_ALL_PROJECTS
+from ml_backend.queueing.shared import is_whole, progress_of
 from ml_backend.queueing.turns import FairQueue, in_line_of
 
 _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
@@ -64,7 +65,7 @@ def enqueue(redis: Redis, kind: str, project: str, *subject: str | int, again: b
     in_line = _in_line(redis, places, again)
     if in_line is not None:
         return in_line
-    with _alone(redis, places[0]):
+    with alone(redis, places[0]):
         # Another thread or process may have queued it a moment ago.
         in_line = _in_line(redis, places, again)
         if in_line is not None:
@@ -73,13 +74,12 @@ def enqueue(redis: Redis, kind: str, project: str, *subject: str | int, again: b
         if not again and any(_status(job) == JobStatus.FAILED and not job.meta.get("passes", True) for job in jobs):
             return None
         job_id = _make_room(jobs, places)
-        with contextlib.suppress(DuplicateJobError):
-            _enqueue(redis, kind, job_id, project, subject, unique=True)
+        put_in_line(redis, kind, job_id, project, subject)
         return job_id
 
 
 @contextlib.contextmanager
-def _alone(redis: Redis, place: str) -> Iterator[None]:
+def alone(redis: Redis, place: str) -> Iterator[None]:
     """Nobody else deletes or queues a job in this or the other places of its kind and subject meanwhile: RQ claims an id
     first and puts it in line later, and between the two a job deleted by another comes to stand in line twice."""
     lock = redis.lock(f"coldblitz:places:{place[:-1]}", timeout=2, blocking_timeout=2, sleep=0.005)
@@ -166,7 +166,7 @@ def queue_due(redis: Redis) -> int:
 def queue_scheduled(redis: Redis, queue: FairQueue, job: Job) -> bool:
     """Queues a job that waits for its next try; False when it does not any more, since another process has queued it."""
     registry = queue.scheduled_job_registry
-    with _alone(redis, job.id):
+    with alone(redis, job.id):
         if redis.zscore(registry.key, job.id) is None:
             return False
         with redis.pipeline() as pipeline:
@@ -179,10 +179,24 @@ def queue_scheduled(redis: Redis, queue: FairQueue, job: Job) -> bool:
 def request_after(redis: Redis, waits_for: Iterable[str], kind: str, project: str, *subject: str | int) -> None:
     """Queues a job that starts when all of `waits_for` have ended, well or not; it takes the place of one that waits."""
     places = slots(kind, project, *subject, "after")
-    dependency = Dependency(jobs=list(waits_for), allow_failure=True)
-    with _alone(redis, places[0]):
+    with alone(redis, places[0]):
         job_id = _make_room(existing(redis, places), places)
-        job = _enqueue(redis, kind, job_id, project, subject, depends_on=dependency)
+        enqueue_after(redis, waits_for, kind, job_id, project, subject)
+
+
+def enqueue_after(
+    redis: Redis,
+    waits_for: Iterable[str],
+    kind: str,
+    job_id: str,
+    project: str,
+    subject: Iterable[str | int],
+    **meta: int,
+) -> None:
+    """Queues a job of this id, which is free, for when all of `waits_for` have ended, well or not. `meta`: what else is known of it.
+    To be called within `alone`."""
+    dependency = Dependency(jobs=list(waits_for), allow_failure=True)
+    job = _enqueue(redis, kind, job_id, project, subject, meta, depends_on=dependency)
     # RQ would wait for ever for one that had failed before it was told to wait.
     if job.get_status() == JobStatus.DEFERRED and job.dependencies_are_met():
         queue = queue_of(redis, kind)
@@ -200,7 +214,21 @@ def _make_room(jobs: Iterable[Job], places: list[str]) -> str:
     return free
 
 
-def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterable[str | int], **options: Any) -> Job:
+def put_in_line(redis: Redis, kind: str, job_id: str, project: str, subject: Iterable[str | int]) -> None:
+    """Queues a job of this id, unless there is one. To be called within `alone`."""
+    with contextlib.suppress(DuplicateJobError):
+        _enqueue(redis, kind, job_id, project, subject, unique=True)
+
+
+def _enqueue(
+    redis: Redis,
+    kind: str,
+    job_id: str,
+    project: str,
+    subject: Iterable[str | int],
+    more: Mapping[str, int] | None = None,
+    **options: Any,
+) -> Job:
     job: Job = queue_of(redis, kind).enqueue_call(
         KINDS[kind].function,
         args=[project, *subject],
@@ -209,7 +237,7 @@ def _enqueue(redis: Redis, kind: str, job_id: str, project: str, subject: Iterab
         result_ttl=_TASK_ENDED_FOR if any(isinstance(part, int) for part in subject) else HOUR,
         failure_ttl=_FAILED_FOR,
         retry=Retry(max=len(_RETRY_AFTER), interval=_RETRY_AFTER) if KINDS[kind].retried else None,
-        meta={"kind": kind, "project": project, "subject": list(subject)},
+        meta={"kind": kind, "project": project, "subject": list(subject), **(more or {})},
         description=" ".join([kind, project, *map(str, subject)]),
         **options,
     )
@@ -257,9 +285,10 @@ class JobRow(TypedDict):
 
 
 def listing(redis: Redis) -> dict[str, list[JobRow]]:
-    """What `/jobs` shows: queued, running, finished and failed jobs, at most a hundred of each, the newest first."""
+    """What `/jobs` shows: queued, running, finished and failed jobs, at most a hundred of each, the newest first. One that is shared
+    out into parts is one row, which runs as long as one of its parts does."""
     rows: dict[str, list[JobRow]] = {"queued": [], "running": [], "finished": [], "failed": []}
-    for queue in queues(redis):
+    for queue in _listed(redis):
         waiting = [
             *queue.get_job_ids(0, _LISTED),
             *queue.scheduled_job_registry.get_job_ids(0, _LISTED, cleanup=False),
@@ -272,17 +301,28 @@ def listing(redis: Redis) -> dict[str, list[JobRow]]:
             ("failed", queue.failed_job_registry.get_job_ids(-_LISTED, -1, cleanup=False)),
         ):
             jobs = Job.fetch_many(ids, connection=redis, serializer=JSONSerializer) if ids else []
-            rows[state].extend(_row(job) for job in jobs if job is not None)
+            for job in jobs:
+                if job is not None and state == "queued" and is_whole(job) and _status(job) == JobStatus.DEFERRED:
+                    shared, row = progress_of(redis, job), _row(job)
+                    row["percent"], row["text"] = shared.percent, shared.text
+                    rows["running" if shared.running else state].append(row)
+                elif job is not None:
+                    rows[state].append(_row(job))
     for state in rows:
         rows[state].sort(key=lambda row: row["at"], reverse=True)
         del rows[state][_LISTED:]
     return rows
 
 
+def _listed(redis: Redis) -> list[Queue]:
+    """The queues of jobs that have a row of their own."""
+    return [queue_of(redis, kind) for kind, each in KINDS.items() if each.part_of is None]
+
+
 def counts(redis: Redis) -> dict[str, int]:
-    """How many jobs are queued, running, finished and failed."""
+    """How many jobs are queued, running, finished and failed, without the parts of one that is shared out."""
     totals = {"queued": 0, "running": 0, "finished": 0, "failed": 0}
-    for queue in queues(redis):
+    for queue in _listed(redis):
         totals["queued"] += len(queue) + len(queue.scheduled_job_registry) + len(queue.deferred_job_registry)
         totals["running"] += len(queue.started_job_registry)
         totals["finished"] += len(queue.finished_job_registry)

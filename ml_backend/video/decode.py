@@ -31,13 +31,17 @@ STALL_SECONDS = 60.0
 # The largest frame that is kept until somebody wants it in RGB: 720p in 4:2:0.
 _KEPT_BYTES = 1280 * 736 * 3 // 2
 # No codec decodes a frame more than so many places away from where it is shown.
-_REORDERED = 16
+REORDERED = 16
 # How many frames earlier a seek is tried again that landed too late.
 _EARLIER = (32, 128, 512)
 
 Skip = Literal["none", "nonref", "nonkey"]
 Item = TypeVar("Item")
 FIRST = FrameIndex(0)
+
+
+class NothingDecodes(VideoUnreadable):
+    """None of the frames that were asked for decodes; elsewhere in the video some may."""
 
 
 class Pulse:
@@ -109,7 +113,7 @@ def decode(
     left out, so the indices may have gaps and may end before the timeline does: a damaged video gives all its good frames.
     `beside`: called with each frame as it is coded, wanted or not, for who needs pictures of another size from the same decode.
     The deblocking filter is left out of frames that no other one decoded needs: at these sizes it is not seen, and costs a
-    tenth of the decoding and more. Raises VideoUnreadable when it gives none.
+    tenth of the decoding and more. Raises NothingDecodes when it gives none, and VideoUnreadable.
     """
     scaler = Scaler(view)
     end = FrameIndex(len(timeline) - 1) if last is None else last
@@ -124,7 +128,7 @@ def decode(
         frames = placed(container, stream, timeline, only_keys=skip == "nonkey")
         if first:
             # Some containers seek by decoding times, and a frame may be decoded after a key frame that is shown after it.
-            frames = placed_from(container, stream, timeline, first, first - _REORDERED, only_keys=skip == "nonkey")
+            frames = placed_from(container, stream, timeline, first, first - REORDERED, only_keys=skip == "nonkey")
         for index, frame in frames:
             if pulse is not None:
                 pulse.beat()
@@ -140,7 +144,7 @@ def decode(
                 picture.shrink()
             yield picture
     if not seen:
-        raise VideoUnreadable(
+        raise NothingDecodes(
             f"No frame of {path.name} can be decoded.", "Check that it plays in a browser, or encode it again as H.264."
         )
 

@@ -15,6 +15,7 @@ from ml_backend.jobs.job import job
 from ml_backend.jobs.predictions.pushing import pushing
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.suggestions.deduplication import Asked, not_asked_yet
+from ml_backend.jobs.suggestions.embed_part import share_out
 from ml_backend.jobs.suggestions.suggest import NOT_SUGGESTED, judged, left_out, studio_frames, suggestible
 from ml_backend.jobs.text_hints import prompted_frames, read_as_well
 from ml_backend.jobs.videos import inspect_once, tell, tell_of_damage, video_name
@@ -29,16 +30,21 @@ from sampling.auto import auto
 
 @job
 def embed(context: JobContext, project_key: str, task_number: int) -> str:
-    """Puts the embeddings of one task's video into the store, and improves its suggestions with them."""
+    """Puts the embeddings of one task's video into the store, and improves its suggestions with them. A long one is shared out: then this
+    is done once its parts are there."""
     work = open_project(context, project_key)
     tell_of_weights(work)
     backbone = context.backbone_for(work.settings)
     task = context.studio.tasks.get(work.id, task_number)
-    features = task_features(context, work.question, task, backbone, context.progress)
-    for other in work.config.videos[1:]:
-        task_features(context, other, task, backbone, context.progress)
+    seen = [(question, backbone) for question in (work.question, *work.config.videos[1:])]
     if (own := backbone_of_version(work, registry.wanted_version(context.redis, work.key))) is not None:
-        task_features(context, work.question, task, own, context.progress)
+        seen.append((work.question, own))
+    embedded = []
+    for question, network in seen:
+        if (told := share_out(work, task, question, network)) is not None:
+            return told
+        embedded.append(task_features(context, question, task, network, context.progress))
+    features = embedded[0]
     if individuals_of(work) is not None and (cast := cast_of(work, task)).individuals:
         reel_features(work, task, reel_of(work, task, cast), backbone, context.progress)
     inspect_once(work, task)

@@ -26,6 +26,7 @@ DOES = {
     "suggest": "picks frames worth labeling",
     "predict": "predicts a new task",
     "embed": "computes the embeddings of a video, once for all models",
+    "embed_part": "embeds a part of a long video",
     "recognize": "learns the labels of tracks",
     "track": "finds and follows objects",
     "train_detector": "trains a detector on submitted boxes",
