@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from ml_backend.jobs.context import worker_context
 from ml_backend.queueing.embedded_redis import redis_url, running_redis
 from ml_backend.queueing.queue import queues
+from ml_backend.queueing.turns import FairQueue
 from ml_backend.settings import Settings
 
 
@@ -33,7 +34,7 @@ def do_jobs(redis: Redis, most: int | None = None) -> None:
     worker_context.cache_clear()
     try:
         with mock.patch.dict(os.environ, {**_ENVIRONMENT, **os.environ}):
-            worker = SimpleWorker(queues(redis), connection=redis, serializer=JSONSerializer)
+            worker = SimpleWorker(queues(redis), connection=redis, serializer=JSONSerializer, queue_class=FairQueue)
             worker.work(burst=True, logging_level="CRITICAL", max_jobs=most)
     finally:
         # RQ leaves its own behind, and Ctrl+C would no longer stop the tests.

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from redis import Redis
-from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.worker import _Worker
 from ml_backend.queueing.queue import queues
+from ml_backend.queueing.turns import FairQueue
 
 
 def makespan(redis: Redis, parts: Sequence[float], join: float, workers: int) -> float:
@@ -22,7 +22,7 @@ def makespan(redis: Redis, parts: Sequence[float], join: float, workers: int) ->
         _Worker(queues(redis), name=f"simulated-{number}", connection=redis, serializer=JSONSerializer)
         for number in range(workers)
     ]
-    busy: list[tuple[float, int, _Worker, Job, Queue]] = []
+    busy: list[tuple[float, int, _Worker, Job, FairQueue]] = []
     now, begun = 0.0, 0
     while True:
         while idle and (taken := _take(redis, idle[-1])) is not None:
@@ -38,11 +38,12 @@ def makespan(redis: Redis, parts: Sequence[float], join: float, workers: int) ->
         idle.append(worker)
 
 
-def _take(redis: Redis, worker: _Worker) -> tuple[Job, Queue] | None:
-    found = Queue.dequeue_any(worker._ordered_queues, None, connection=redis, serializer=JSONSerializer)
+def _take(redis: Redis, worker: _Worker) -> tuple[Job, FairQueue] | None:
+    found = FairQueue.dequeue_any(worker._ordered_queues, None, connection=redis, serializer=JSONSerializer)
     if found is None:
         return None
     job, queue = found
+    assert isinstance(queue, FairQueue)
     worker.reorder_queues(queue)
     worker.prepare_execution(job)
     worker.prepare_job_execution(job)

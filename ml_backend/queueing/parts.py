@@ -3,8 +3,8 @@ them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from typing import TypeVar
 
 from redis import Redis
 from rq import Queue
@@ -16,6 +16,7 @@ from ml_backend.queueing.queue import alone, enqueue_after, existing, put_in_lin
 from ml_backend.queueing.shared import AHEAD, is_whole
 
 Subject = tuple[str | int, ...]
+AnyQueue = TypeVar("AnyQueue", bound=Queue)
 
 # Of one job at least so many parts are in line or being done, so that a worker that is started later finds some.
 _LANES = 4
@@ -29,7 +30,7 @@ def queue_parts(
 
     Few of the parts are in line at a time, the others each behind one of these: the parts of another job take turns with them.
     """
-    lanes, begun = max(_LANES, len(living(redis)) + 1), int(time.time())
+    lanes = max(_LANES, len(living(redis)) + 1)
     ids: list[str] = []
     for position, subject in enumerate(subjects):
         places = slots(kind, project, *subject)
@@ -55,21 +56,16 @@ def queue_parts(
         place = next(place for place in places if place not in taken)
         if place in there_already:
             there_already[place].delete()
-        enqueue_after(redis, ids, kind, place, project, subject, parts=total, since=begun)
+        enqueue_after(redis, ids, kind, place, project, subject, parts=total)
 
 
-def ended_for(redis: Redis, kind: str, project: str, subject: Subject, whole: Job) -> Job | None:
-    """The job of a part that has ended, well or not, since it was shared out what `whole` is; None for one that has not."""
-    since = float(whole.meta.get("since", whole.created_at.timestamp()))
-    for job in existing(redis, slots(kind, project, *subject)):
-        # One that is given up for the workers that it ended has no end of its own.
-        at = job.ended_at or job.started_at or job.created_at
-        if job.get_status(refresh=False) in (JobStatus.FINISHED, JobStatus.FAILED) and at.timestamp() >= since:
-            return job
-    return None
+def has_waited_for(whole: Job, kind: str, project: str, subject: Subject) -> bool:
+    """Whether a job that runs was queued for when the part of this kind and subject had ended. Asks nothing of the part's own job,
+    which is forgotten soon after it has ended well."""
+    return is_whole(whole) and not set(whole._dependency_ids).isdisjoint(slots(kind, project, *subject))
 
 
-def in_turn(queues: Sequence[Queue], last: str) -> list[Queue]:
+def in_turn(queues: Sequence[AnyQueue], last: str) -> list[AnyQueue]:
     """The queues in the order in which a worker looks for its next job after one of the queue `last`: after a job about another
     video a waiting part of a long one has its turn, and after a part the other videos have theirs. So neither waits for all of the
     other."""

@@ -314,7 +314,7 @@ def listing(redis: Redis) -> dict[str, list[JobRow]]:
     return rows
 
 
-def _listed(redis: Redis) -> list[Queue]:
+def _listed(redis: Redis) -> list[FairQueue]:
     """The queues of jobs that have a row of their own."""
     return [queue_of(redis, kind) for kind, each in KINDS.items() if each.part_of is None]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from redis import Redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -11,8 +9,8 @@ from workroom import Work
 
 from ml_backend.queueing import interventions
 from ml_backend.queueing.counters import text
-from ml_backend.queueing.parts import Subject, ended_for, in_turn, queue_parts
-from ml_backend.queueing.queue import counts, depths, enqueue, existing, listing, queues, slots
+from ml_backend.queueing.parts import Subject, has_waited_for, in_turn, queue_parts
+from ml_backend.queueing.queue import counts, depths, enqueue, existing, last_failure, listing, queues, slots
 
 LONG: Subject = (5,)
 
@@ -57,21 +55,15 @@ def test_who_asks_for_the_whole_meanwhile_waits_for_its_parts(redis: Redis, work
 def test_a_part_that_fails_for_good_does_not_keep_the_others_nor_the_whole(redis: Redis, work: Work) -> None:
     redis.rpush("do:long", "succeed", "fail for good", "succeed", "fail for now")
     share(redis, 10)
-    since = whole(redis)
     work()
     assert len(set(ran(redis))) == 11
     assert ran(redis)[-1] == "embed long 5"
-    failed = [number for number in range(10) if _failed(redis, number)]
     # What passes was tried again.
-    assert failed == [1]
-    for number in range(10):
-        ended = ended_for(redis, "embed_part", "long", (5, number), since)
-        assert ended is not None
-        assert (ended.get_status() == JobStatus.FAILED) == (number in failed)
+    assert [number for number in range(10) if _failed(redis, number)] == [1]
 
 
 def _failed(redis: Redis, number: int) -> bool:
-    return any(job.get_status() == JobStatus.FAILED for job in existing(redis, slots("embed_part", "long", 5, number)))
+    return last_failure(redis, "embed_part", "long", 5, number) is not None
 
 
 def test_a_part_that_failed_before_is_done_again_when_it_is_shared_out_anew(redis: Redis, work: Work) -> None:
@@ -79,13 +71,26 @@ def test_a_part_that_failed_before_is_done_again_when_it_is_shared_out_anew(redi
     share(redis, 2)
     work()
     redis.delete("ran")
-    before = Job.fetch(slots("embed_part", "long", 5, 0)[0], connection=redis, serializer=JSONSerializer)
-    before.ended_at = datetime(2020, 1, 1, tzinfo=UTC)
-    before.save()
     share(redis, 1, total=2)
-    assert ended_for(redis, "embed_part", "long", (5, 0), whole(redis)) is None
+    assert not _failed(redis, 0)
     work()
     assert ran(redis) == ["embed_part long 5 0", "embed long 5"]
+
+
+def test_parts_that_ended_well_and_are_forgotten_since_keep_nothing_from_going_on(redis: Redis, work: Work) -> None:
+    share(redis, 10)
+    for _ in range(10):
+        work(1)
+        # As Redis does minutes later.
+        for job in existing(redis, [place for number in range(10) for place in slots("embed_part", "long", 5, number)]):
+            if job.get_status() == JobStatus.FINISHED:
+                redis.delete(job.key)
+    assert whole(redis).get_status() == JobStatus.QUEUED
+    for number in range(10):
+        assert has_waited_for(whole(redis), "embed_part", "long", (5, number))
+    assert not has_waited_for(whole(redis), "embed_part", "long", (5, 10))
+    work()
+    assert ran(redis)[-1] == "embed long 5"
 
 
 class TestOneRow:
@@ -162,6 +167,16 @@ class TestTurns:
         done = ran(redis)
         assert done[:3] == [f"embed short {task}" for task in range(3)]
         assert done.index("embed other 5") < done.index("embed_part long 5 8")
+
+    def test_projects_take_turns_with_the_parts_that_follow_as_well(self, redis: Redis, work: Work) -> None:
+        large, small = "7.1769860800", "8.1769860800"
+        for task in (1, 2, 3):
+            subjects: list[Subject] = [(task, number) for number in range(5)]
+            queue_parts(redis, "embed_part", large, subjects, ("embed", (task,)), 5)
+        # Four are in line; a worker puts each of the others there when it has done one.
+        share(redis, 8, project=small)
+        work(16)
+        assert [note.split()[1] for note in ran(redis)] == [large, small] * 8
 
     def test_after_a_short_video_a_part_has_its_turn(self, redis: Redis) -> None:
         def order(last: str) -> list[str]:

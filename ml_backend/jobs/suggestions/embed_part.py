@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from rq.job import Job, JobStatus
+from rq.job import Job
 
 from ml_backend import errors
 from ml_backend.errors import ColdblitzError, VideoUnreadable
@@ -21,7 +21,8 @@ from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.projects import registry
 from ml_backend.queueing import counters
-from ml_backend.queueing.parts import Subject, ended_for, queue_parts
+from ml_backend.queueing.parts import Subject, has_waited_for, queue_parts
+from ml_backend.queueing.queue import last_failure
 from ml_backend.video.parts import Part, parts_of
 from ml_backend.video.timeline import FrameIndex, Timeline
 from ml_backend.wording import counted
@@ -53,12 +54,13 @@ def share_out(work: ProjectWork, task: Task, question: Question, backbone: Backb
         for part in cut
         if not any(context.part_store.has(video.content, part_key(key, part)) for key in used.keys)
     }
-    ended = {
-        part: ended_job
+    # A part that was made is told by what is stored of it.
+    ended = {part for subject, part in missing.items() if has_waited_for(current, PART, work.key, subject)}
+    failed = {
+        part: failure
         for subject, part in missing.items()
-        if (ended_job := ended_for(context.redis, PART, work.key, subject, current)) is not None
+        if part in ended and (failure := last_failure(context.redis, PART, work.key, *subject)) is not None
     }
-    failed = {part: each for part, each in ended.items() if each.get_status(refresh=False) == JobStatus.FAILED}
     if failed:
         raise _failure(failed, len(cut), table.timeline, f"{video_name(task, question)} (task {task.id})")
     # What was made and lost, or made in other numbers by a processor of another kind, the job at hand makes itself.
