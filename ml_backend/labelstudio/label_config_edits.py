@@ -21,6 +21,8 @@ _HINT = "I have looked at the whole timeline: where there is no label, none hold
 def with_framerate(xml: str, framerate: str) -> str:
     """With this `framerate` in each `<Video>` that has none. Raises LabelConfigError where that cannot be written safely."""
     before = parse_label_config(xml)
+    if all(each.framerate for each in (*before.questions, *before.tracks)):
+        raise _there("Each <Video> has a framerate already.")
 
     def put(found: re.Match[str]) -> str:
         tag = found[0]
@@ -39,6 +41,8 @@ def with_reviewed(xml: str) -> str:
     """With a choice *reviewed* about the video of the main question, before its tag. Raises LabelConfigError where that cannot be
     written safely."""
     before = parse_label_config(xml)
+    if before.main.reviewed_control is not None:
+        raise _there("There is a choice that marks a timeline as reviewed already.")
     name, number = REVIEWED, 2
     while name in before.names:
         name, number = f"{REVIEWED}_{number}", number + 1
@@ -78,6 +82,10 @@ def _checked(xml: str, wanted: LabelConfig, written: str) -> str:
     except LabelConfigError:
         pass
     raise _by_hand(written)
+
+
+def _there(told: str) -> LabelConfigError:
+    return LabelConfigError(told, "Check again to see what is missing now.")
 
 
 def _by_hand(written: str) -> LabelConfigError:

@@ -60,6 +60,14 @@ def test_an_angle_within_an_attribute_is_no_end_of_a_tag() -> None:
     assert parse_label_config(with_reviewed(angled)).main.reviewed_control == "reviewed"
 
 
+def test_what_is_there_already_is_not_asked_for_by_hand() -> None:
+    for write in (with_reviewed, lambda xml: with_framerate(xml, "25")):
+        done = write(PLAIN)
+        with pytest.raises(LabelConfigError, match="already") as refused:
+            write(done)
+        assert refused.value.remedy == "Check again to see what is missing now."
+
+
 def test_what_cannot_be_written_safely_is_to_be_written_by_hand() -> None:
     spaced = PLAIN.replace('<Video name="video"', '<Video name = "video"')
     with pytest.raises(LabelConfigError) as refused:

@@ -117,6 +117,7 @@ def test_each_kind_of_value_is_stored_as_what_it_is(client: FlaskClient, redis: 
 WRONG = [
     ("frames_per_video", "many", "Write a whole number between 1 and 1000."),
     ("frames_per_video", "0", "It cannot be saved: 0 is not between 1 and 1000."),
+    ("min_frames", '{"ball": ', 'Write a whole number, or one for each label, such as {"jump": 5}.'),
     ("sampling", "hot", "'hot' is not one of 'auto', 'uniform'"),
     ("roi", "50, 50, 60, 60", "reaches beyond the picture"),
     ("detector", "torchvision/fcos", "torchvision has no detector 'fcos'"),
@@ -214,8 +215,9 @@ def test_one_change_is_saved_after_the_other(client: FlaskClient, redis: Redis, 
     form = typed(client, frames_per_video="5", do="save")
     post(client, form, 303)
     assert "Being saved in Label Studio." in page(client, "/dashboard/projects/7/settings").text
-    _, said = post(client, form | {"frames_per_video": "6"}, 400)
+    answer, said = post(client, form | {"frames_per_video": "6"}, 409)
     assert "Another change of these settings is being saved." in said
+    assert 'value="6"' in answer.get_data(as_text=True), "what was typed is still there"
 
 
 def test_extra_params_that_are_no_object_are_shown_and_left_alone(

@@ -179,6 +179,8 @@ def _fault(setting: DescribedSetting, value: object, wrong: str) -> str:
     if setting.kind in ("number", "whole number") and isinstance(value, str):
         kind = f"Write a {setting.kind}"
         return f"{kind}." if setting.least is None else f"{kind} between {setting.least:g} and {setting.most:g}."
+    if setting.kind == "frames per label" and isinstance(value, str):
+        return 'Write a whole number, or one for each label, such as {"jump": 5}.'
     return f"It cannot be saved: {wrong[:300]}."
 
 

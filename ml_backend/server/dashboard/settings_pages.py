@@ -11,6 +11,7 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from ml_backend.described_settings import described_settings, value_in
+from ml_backend.errors import SettingsError
 from ml_backend.labelstudio import addresses
 from ml_backend.labelstudio.setting_conflicts import ModelFiles, setting_conflicts
 from ml_backend.project_settings import parse_project_settings
@@ -79,7 +80,10 @@ def preview_settings(project_id: int) -> str | tuple[str, int] | Response:
         return _form(project, typed, told="Nothing is changed yet.")
     if typed.get("do") != "save":
         return _preview(project, change, typed)
-    settings_changes.ask(backend().redis, project.key, asked)
+    try:
+        settings_changes.ask(backend().redis, project.key, asked)
+    except SettingsError as error:
+        return _form(project, typed, told=f"{error.message} {error.remedy}"), 409
     return _to_settings(project_id)
 
 
