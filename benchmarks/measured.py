@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -60,11 +61,23 @@ def when_and_where() -> str:
     return f"Measured {date.today().isoformat()} on {machine()}"
 
 
+# What makes networks and their arithmetic fast, or not.
+_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_int8", "amx_bf16")
+
+
+def processor_features() -> list[str]:
+    """Those of the processor that decide how fast it computes; none where Linux does not say."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        flags = next((line.split() for line in file if line.startswith("flags")), [])
+        return [each for each in _FEATURES if each in flags]
+    return []
+
+
 def machine() -> str:
     name = platform.processor() or platform.machine()
     with open("/proc/cpuinfo") as file:
         name = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), name)
-    return f"{os.cpu_count()} cores of {name}"
+    return f"{os.cpu_count()} cores of {name} ({', '.join(processor_features()) or 'features unknown'})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

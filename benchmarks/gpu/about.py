@@ -6,13 +6,12 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from benchmarks.gpu.budget import Note, Setup
+from benchmarks.measured import processor_features
 from ml_backend.features.backbones import device_for
 
 _PACKAGES = ("torch", "torchvision", "timm", "av", "openvino", "torchcodec", "nvidia-ml-py", "triton", "numpy")
-_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
 
 
 def about(setup: Setup, note: Note) -> None:
@@ -21,9 +20,7 @@ def about(setup: Setup, note: Note) -> None:
     note(device=device)
     note(python=platform.python_version(), cores=os.cpu_count(), usable_cores=len(os.sched_getaffinity(0)))
     note(packages={name: _version(name) for name in _PACKAGES})
-    read = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    flags = next((line.split() for line in read.splitlines() if line.startswith("flags")), [])
-    note(processor_features=[flag for flag in _FLAGS if flag in flags])
+    note(processor_features=processor_features())
     if device == "cpu":
         note(card=None)
         return

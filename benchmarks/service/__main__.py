@@ -1,4 +1,4 @@
-"""python -m benchmarks.service [--json FILE] [--markdown FILE] [--seconds N] [--kills N]
+"""python -m benchmarks.service [--json FILE] [--markdown FILE] [--seconds N] [--kills N] [--busy N] [--answers-only]
 
 How fast Label Studio is answered while jobs run, what is lost when the worker is killed, what a reconcile of 100,000 tasks
 takes, and what broken videos, fuzzed requests and addresses of our own network do. Needs `make setup`.
@@ -42,6 +42,10 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="put the table between the marks in this file")
     parser.add_argument("--seconds", type=float, default=60, help="for how long events are sent")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--busy", type=int, default=0, help="so many other processes compute while events are sent")
+    parser.add_argument(
+        "--answers-only", action="store_true", help="how fast Label Studio is answered, and nothing else"
+    )
     options = parser.parse_args()
     report: Report = {}
     with tempfile.TemporaryDirectory(prefix="coldblitz-service-") as scratch:
@@ -49,7 +53,10 @@ def main() -> None:
         clips = make_clips(folder / "clips", SCRIPTS)
         with label_studio() as studio:
             print(f"sending events for {options.seconds:.0f} s …", flush=True)
-            report |= answers(studio, clips, folder / "answers", options.seconds)
+            report |= answers(studio, clips, folder / "answers", options.seconds, options.busy)
+            if options.answers_only:
+                _tell(report, options)
+                return
             print(f"killing the worker {options.kills} times …", flush=True)
             report |= kills(studio, clips, folder / "kills", options.kills)
         print("reconciling 100,000 tasks …", flush=True)
@@ -64,6 +71,10 @@ def main() -> None:
         attempts = run_attempts(folder / "ssrf")
         report["ssrf_attempts"] = len(attempts)
         report["ssrf_let_through"] = sum(attempt.let_through for attempt in attempts)
+    _tell(report, options)
+
+
+def _tell(report: Report, options: argparse.Namespace) -> None:
     text = table(report)
     print(text)
     if options.markdown:
@@ -72,11 +83,12 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=1))
 
 
-def answers(studio: Studio, clips: list[Clip], data: Path, seconds: float) -> Report:
+def answers(studio: Studio, clips: list[Clip], data: Path, seconds: float, busy: int = 0) -> Report:
     """How fast each is answered under load, and whether each event has had its effect."""
     with coldblitz(studio.url, studio.token, data, settings=_SETTINGS) as backend:
-        found = measure(studio, backend, clips, seconds)
+        found = measure(studio, backend, clips, seconds, busy)
     return {
+        "busy_processes": busy,
         "webhook_p50_ms": round(found.webhook.percentile(50), 1),
         "webhook_p99_ms": round(found.webhook.percentile(99), 1),
         "predict_p50_ms": round(found.predict.percentile(50), 1),

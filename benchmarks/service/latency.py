@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import requests
 
+from benchmarks.service.busy import busy_processes
 from benchmarks.service.scene import connect
 from ml_backend.demo.clips import Clip
 from ml_backend.demo.loop import Loop, upload_tasks
@@ -58,8 +59,9 @@ class Service:
     trainings: int
 
 
-def measure(studio: Studio, backend: Backend, clips: Sequence[Clip], seconds: float) -> Service:
-    """Sends events and asks for predictions for so long, while new videos come and people annotate."""
+def measure(studio: Studio, backend: Backend, clips: Sequence[Clip], seconds: float, busy: int = 0) -> Service:
+    """Sends events and asks for predictions for so long, while new videos come and people annotate, and as many other processes as
+    `busy` says compute."""
     loop = connect(studio, backend, clips)
     loop.suggestions()
     [key] = backend.get("/jobs")["versions"].keys() & {_key(studio, loop)}
@@ -72,7 +74,7 @@ def measure(studio: Studio, backend: Backend, clips: Sequence[Clip], seconds: fl
     submitted: set[str] = set()
     # Else the senders' threads would hold up the reading of a large answer.
     beside = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-    with ThreadPoolExecutor(_CLIENTS + 1) as pool, beside:
+    with ThreadPoolExecutor(_CLIENTS + 1) as pool, beside, busy_processes(busy):
         beside.submit(_ask, backend.url, asked, 0).result()
         annotating = pool.submit(_annotate, loop, clips, stop, submitted)
         started = time.monotonic()

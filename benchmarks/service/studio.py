@@ -1,4 +1,5 @@
-"""A Label Studio with a hundred thousand tasks: a process of its own that answers what a reconcile asks, over real HTTP.
+"""A Label Studio with a hundred thousand tasks, and other projects: a process of its own that answers what a reconcile asks, over
+real HTTP.
 
 It filters, orders, counts and cuts its task list as Label Studio 1.23.2 does, and holds nothing else.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from typing import Any
@@ -22,40 +23,59 @@ _CONFIG = (
 _WHEN = "2026-01-31T12:00:00.000000Z"
 
 
+def key_of(project: int) -> str:
+    """Of the project of this number."""
+    return f"{project}.{KEY.partition('.')[2]}"
+
+
 class _Studio:
+    """Its projects by number. `/control` is about `PROJECT`."""
+
+    def __init__(self, projects: Mapping[int, _Project]) -> None:
+        self._projects = projects
+        self.requests = 0
+
+    def answer(self, path: str, query: dict[str, str], body: Any) -> object:
+        self.requests += 1
+        if path == "/control":
+            self._projects[PROJECT].control(body)
+            return {"requests": self.requests}
+        if path == "/api/projects/":
+            return {"results": [each.described() for each in self._projects.values()], "count": len(self._projects)}
+        if path == "/api/tasks":
+            return self._projects[int(query["project"])].listed(query)
+        number, _, rest = path.removeprefix("/api/projects/").partition("/")
+        project = self._projects.get(int(number)) if number.isdecimal() else None
+        return project.answer(rest, query, body) if project is not None else []
+
+
+class _Project:
     """`having`: for each model version the tasks that have a prediction of it. `annotated`: the first so many tasks."""
 
-    def __init__(self, tasks: int, annotated: int) -> None:
+    def __init__(self, number: int, tasks: int, annotated: int) -> None:
+        self.number = number
         self.tasks = dict.fromkeys(range(1, tasks + 1), _WHEN)
         self.annotated = annotated
         self.having: dict[str, set[int]] = {}
         self.pinned = ""
-        self.requests = 0
 
-    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> object:
-        self.requests += 1
-        if path == "/control":
-            return self._control(body)
-        if path == f"/api/projects/{PROJECT}/":
+    def answer(self, path: str, query: dict[str, str], body: Any) -> object:
+        if not path:
             self.pinned = (body or {}).get("model_version", self.pinned)
-            return self._project()
-        if path == "/api/projects/":
-            return {"results": [self._project()], "count": 1}
-        if path == f"/api/projects/{PROJECT}/model-versions/":
+            return self.described()
+        if path == "model-versions/":
             counts = {version: len(tasks) for version, tasks in self.having.items()}
             if "extended" not in query:
                 return counts
             static = [{"model_version": version, "count": count} for version, count in counts.items()]
             return {"static": static, "live": [{"id": 1, "url": "http://coldblitz:9090", "state": "CO"}]}
-        if path == f"/api/projects/{PROJECT}/import/predictions":
+        if path == "import/predictions":
             for item in body:
                 self.having.setdefault(item["model_version"], set()).add(item["task"])
             return {"created": len(body)}
-        if path == "/api/tasks":
-            return self._tasks(query)
         return []
 
-    def _control(self, body: dict[str, Any]) -> object:
+    def control(self, body: dict[str, Any]) -> None:
         """What annotators and admins do meanwhile."""
         for task in body.get("delete", []):
             del self.tasks[task]
@@ -63,14 +83,13 @@ class _Studio:
             self.tasks[task] = "2026-02-01T12:00:00.000000Z"
         for version, number in body.get("predict", {}).items():
             self.having[version] = set(range(1, number + 1))
-        return {"requests": self.requests}
 
-    def _project(self) -> object:
+    def described(self) -> object:
         counts = {"total_annotations_number": self.annotated, "num_tasks_with_annotations": self.annotated}
-        made = {"id": PROJECT, "title": "Large", "created_at": "2026-01-31T12:00:00Z"}
+        made = {"id": self.number, "title": f"Project {self.number}", "created_at": "2026-01-31T12:00:00Z"}
         return {**made, **counts, "label_config": _CONFIG, "model_version": self.pinned}
 
-    def _tasks(self, query: dict[str, str]) -> object:
+    def listed(self, query: dict[str, str]) -> object:
         asked = json.loads(query.get("query", "{}"))
         found: Any = self.tasks
         for condition in asked.get("filters", {}).get("items", []):
@@ -87,7 +106,7 @@ class _Studio:
             "id": task,
             "created_at": _WHEN,
             "updated_at": self.tasks[task],
-            "data": {"video": f"/data/upload/7/{task}.mp4"},
+            "data": {"video": f"/data/upload/{self.number}/{task}.mp4"},
         }
         return {field: value for field, value in every.items() if field in fields}
 
@@ -106,11 +125,11 @@ class _Studio:
 
 
 @contextlib.contextmanager
-def large_studio(tasks: int, annotated: int) -> Iterator[str]:
-    """Its address, for the time of the `with` block."""
+def large_studio(tasks: int, annotated: int, others: int = 0, tasks_each: int = 0) -> Iterator[str]:
+    """Its address, for the time of the `with` block. Its projects are `PROJECT` of `tasks` tasks, and behind it so many `others`."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, tasks, annotated), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, tasks, annotated, others, tasks_each), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
@@ -119,8 +138,10 @@ def large_studio(tasks: int, annotated: int) -> Iterator[str]:
         process.join()
 
 
-def _serve(told: Connection, tasks: int, annotated: int) -> None:
-    studio = _Studio(tasks, annotated)
+def _serve(told: Connection, tasks: int, annotated: int, others: int, tasks_each: int) -> None:
+    behind = range(PROJECT + 1, PROJECT + 1 + others)
+    small = {number: _Project(number, tasks_each, 0) for number in behind}
+    studio = _Studio({PROJECT: _Project(PROJECT, tasks, annotated), **small})
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -129,7 +150,7 @@ def _serve(told: Connection, tasks: int, annotated: int) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            answer = json.dumps(studio.answer(self.command, url.path, query, json.loads(body or "null"))).encode()
+            answer = json.dumps(studio.answer(url.path, query, json.loads(body or "null"))).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))

