@@ -95,11 +95,28 @@ def copies(data_dir: Path, project: str) -> list[list[int]]:
     """The tasks of each video that is there more than once, ascending."""
     found: dict[int, set[int]] = {}
     known = videos(data_dir, project)
-    tasks = set(known["task"].tolist())
-    for row in known[(known["copy_of"] != NONE) & (known["task"] >= 0)]:
+    copied = known[(known["copy_of"] != NONE) & (known["task"] >= 0)]
+    tasks = set(known["task"].tolist()) if len(copied) else set[int]()
+    for row in copied:
         if int(row["copy_of"]) in tasks:
             found.setdefault(int(row["copy_of"]), {int(row["copy_of"])}).add(int(row["task"]))
     return sorted(sorted(group) for group in found.values())
+
+
+def shared_pictures(data_dir: Path, project: str, most: int) -> tuple[list[tuple[int, int, int]], int]:
+    """(task, other, number) of each pair of tasks of which `number` pictures of the first are not asked about, since they show what the
+    other one is asked about: those `most` with the most pictures, and how many pairs there are."""
+    known = pictures(data_dir, project)
+    tasks, others = np.array(known["task"]), np.array(known["same_task"])
+    chosen = (others != NONE) & (tasks >= 0)
+    # Of those that are still asked about.
+    chosen[chosen] = np.isin(others[chosen], np.unique(tasks))
+    pairs, numbers = np.unique(np.stack([tasks[chosen], others[chosen]], axis=1), axis=0, return_counts=True)
+    order = np.lexsort((pairs[:, 0], pairs[:, 1], -numbers))[:most]
+    found = [
+        (int(task), int(other), int(number)) for (task, other), number in zip(pairs[order], numbers[order], strict=True)
+    ]
+    return found, len(pairs)
 
 
 def repeats(data_dir: Path, project: str) -> list[Repeat]:

@@ -17,6 +17,7 @@ from ml_backend.errors import StorageError, StoreUnreachable
 from ml_backend.prediction_item import PredictionItem, StoredItem
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows, write_whole
+from ml_backend.projects.task_files import tasks_with_file
 from ml_backend.store import files
 
 log = logging.getLogger(__name__)
@@ -94,17 +95,14 @@ def versions(data_dir: Path, project: str) -> list[str]:
 
 def number(data_dir: Path, project: str, version: str) -> int:
     """How many tasks have a prediction of a version ready."""
-    return sum(name.endswith(".json") for name in files.names(_folder(data_dir, project, version)))
+    return len(tasks_with_file(_folder(data_dir, project, version)))
 
 
 def tasks(data_dir: Path, project: str) -> set[int]:
     """The tasks that have a prediction ready, of whatever version."""
-    found: set[int] = set()
-    for version in versions(data_dir, project):
-        # One that is retired meanwhile has none.
-        paths = files.within(_folder(data_dir, project, version), ".json")
-        found |= {int(path.stem) for path in paths if path.stem.isdecimal()}
-    return found
+    # A version that is retired meanwhile has none.
+    found = [tasks_with_file(_folder(data_dir, project, version)) for version in versions(data_dir, project)]
+    return set(np.unique(np.concatenate(found)).tolist()) if found else set()
 
 
 def delete_task(data_dir: Path, project: str, task: int) -> None:

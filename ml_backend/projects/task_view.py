@@ -8,7 +8,6 @@ import json
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import write_whole
+from ml_backend.projects.task_files import tasks_with_file
 from ml_backend.store import files
 from ml_backend.video.timeline import Timeline
 
@@ -90,9 +90,8 @@ def load(data_dir: Path, project: str, task: int) -> TaskView | None:
 
 def natural_rates(data_dir: Path, project: str, most: int = 200) -> dict[float, int]:
     """How many of some tasks' videos have which natural rate, the most frequent first."""
-    stems = (Path(name).stem for name in files.names(ProjectFolder(data_dir, project).views) if name.endswith(".json"))
-    numbers = [int(stem) for stem in islice(stems, most) if stem.isdecimal()]
-    views = [load(data_dir, project, number) for number in numbers]
+    tasks = tasks_with_file(ProjectFolder(data_dir, project).views)[:most].tolist()
+    views = [load(data_dir, project, task) for task in tasks]
     return dict(Counter(view.natural for view in views if view is not None and view.natural is not None).most_common())
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from heapq import nlargest
 from pathlib import Path
 from typing import Literal
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
+from ml_backend.projects.task_files import best_of
 from ml_backend.store import files
 
 Source = Literal["model", "human"]
@@ -58,16 +58,7 @@ def load(data_dir: Path, project: str, task: int) -> list[TrackFault]:
 
 def worst(data_dir: Path, project: str, most: int) -> tuple[list[TrackFault], int]:
     """The most doubtful ones of a project, and how many there are."""
-    folder, number = ProjectFolder(data_dir, project).track_faults, 0
-
-    def every() -> Iterator[TrackFault]:
-        nonlocal number
-        for path in files.fetched(files.within(folder, ".json")):
-            for fault in _read(path):
-                number += 1
-                yield fault
-
-    return nlargest(most, every(), key=lambda fault: fault.doubt), number
+    return best_of(ProjectFolder(data_dir, project).track_faults, _read, lambda fault: fault.doubt, most)
 
 
 def delete(data_dir: Path, project: str, task: int) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from heapq import nlargest
 from pathlib import Path
 
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
+from ml_backend.projects.task_files import best_of
 from ml_backend.store import files
 
 
@@ -52,16 +52,7 @@ def load(data_dir: Path, project: str, task: int) -> tuple[AskedTrack, ...]:
 
 def best(data_dir: Path, project: str, most: int) -> tuple[list[AskedTrack], int]:
     """Those of a project with the most worth, and how many there are."""
-    folder, number = ProjectFolder(data_dir, project).track_questions, 0
-
-    def every() -> Iterator[AskedTrack]:
-        nonlocal number
-        for path in files.fetched(files.within(folder, ".json")):
-            for asked in _read(path):
-                number += 1
-                yield asked
-
-    return nlargest(most, every(), key=lambda asked: asked.worth), number
+    return best_of(ProjectFolder(data_dir, project).track_questions, _read, lambda asked: asked.worth, most)
 
 
 def close(data_dir: Path, project: str, task: int) -> None:

@@ -69,12 +69,22 @@ def test_tasks_that_are_gone_are_dropped_with_what_points_to_them(tmp_path: Path
     put(tmp_path, 2, asked(2, 11, same=(1, 10)))
     assert asked_frames.copies(tmp_path, P) == [[1, 2, 3]]
     assert asked_frames.repeats(tmp_path, P) == [Repeat(2, 11, 1, 10)]
+    assert asked_frames.shared_pictures(tmp_path, P, 10) == ([(2, 1, 1)], 1)
     asked_frames.drop(tmp_path, P, [3])
     assert asked_frames.copies(tmp_path, P) == [[1, 2]]
     asked_frames.drop(tmp_path, P, [1])
     assert asked_frames.copies(tmp_path, P) == []
     assert asked_frames.repeats(tmp_path, P) == []
+    assert asked_frames.shared_pictures(tmp_path, P, 10) == ([], 0)
     assert held(tmp_path) == [(2, 11)]
+
+
+def test_pairs_of_tasks_that_share_most_pictures_come_first(tmp_path: Path) -> None:
+    put(tmp_path, 1, asked(1, 10))
+    put(tmp_path, 2, asked(2, 11, same=(1, 10)))
+    put(tmp_path, 3, asked(3, 12, 13, same=(1, 10)))
+    put(tmp_path, 4, asked(4, 12, 13, same=(2, 11)))
+    assert asked_frames.shared_pictures(tmp_path, P, 2) == ([(3, 1, 2), (4, 2, 2)], 3)
 
 
 def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:

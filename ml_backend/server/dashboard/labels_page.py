@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,13 +91,12 @@ class Twice:
 
 def twice(data_dir: Path, project: str) -> Twice:
     copies = asked_frames.copies(data_dir, project)
-    counted = Counter((each.task, each.same_task) for each in asked_frames.repeats(data_dir, project))
-    shared = [Same(task, other, number) for (task, other), number in counted.most_common(_SHOWN_COPIES)]
+    shared, pairs = asked_frames.shared_pictures(data_dir, project, _SHOWN_COPIES)
     return Twice(
         tuple(tuple(group[:_SHOWN_COPIES]) for group in copies[:_SHOWN_COPIES]),
         len(copies),
-        tuple(shared),
-        len(counted),
+        tuple(Same(*each) for each in shared),
+        pairs,
     )
 
 

@@ -84,7 +84,7 @@ class ProjectPage:
         """The one that pages about labels speak of first."""
         return self.config.main if self.config else None
 
-    @property
+    @cached_property
     def active(self) -> str | None:
         return registry.active_version(backend().redis, self.key)
 

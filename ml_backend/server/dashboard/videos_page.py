@@ -63,7 +63,8 @@ def videos_page(project_id: int) -> str:
     known = stored_predictions.tasks(data_dir, project.key) | labelled
     tasks = reports.in_order_of(counted, order, known) if order else sorted(known)
     page = min(max(request.args.get("page", 1, int), 1), max(1, -(-len(tasks) // _A_PAGE)))
-    found = registry.findings_of(backend().redis, project.key)
+    shown = tasks[_A_PAGE * (page - 1) : _A_PAGE * page]
+    found = registry.findings_of_tasks(backend().redis, project.key, shown)
     rows = [
         VideoRow(
             task,
@@ -75,7 +76,7 @@ def videos_page(project_id: int) -> str:
             len(found.get(task, ())),
             files.exists(task_view.thumbnail(data_dir, project.key, task)),
         )
-        for task in tasks[_A_PAGE * (page - 1) : _A_PAGE * page]
+        for task in shown
     ]
     boxed = project.config is not None and bool(project.config.tracks)
     asked, number_asked = track_questions.best(data_dir, project.key, _MOST_ASKED) if boxed and page == 1 else ([], 0)
@@ -139,7 +140,7 @@ def video_page(project_id: int, task: int) -> str:
         reviewed=reviewed,
         labeled=bool(people),
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],
-        findings=registry.findings_of(backend().redis, project.key).get(task, []),
+        findings=registry.findings_of_task(backend().redis, project.key, task),
         sheet=task_view.load_sheet(data_dir, project.key, task),
         account=label_report.load_account(data_dir, project.key, task),
         tracks=tracks.made_of(data_dir, project.key, task),
