@@ -147,7 +147,7 @@ def test_one_that_no_browser_plays_says_its_codec_and_what_to_do(
     playback.save(settings.data_dir, scene.P, 2, old, None)
     shown = page(client, VIDEO.removesuffix("/video"))
     assert shown.all("video") == []
-    assert "This browser cannot play MPEG-4 Part 2 video in msvideo." in shown.text
+    assert "This browser cannot play MPEG-4 Part 2 video in an AVI file." in shown.text
     assert "coldblitz import FILE --project 7 --fix" in shown.text
 
 

@@ -36,6 +36,14 @@ _CODECS = {
     "mpeg1video": "MPEG-1",
     "dnxhd": "DNxHD",
 }
+# By the MIME types of `media_kind`; a container that no browser knows and of which nothing else is known is named by none.
+_CONTAINERS = {
+    "video/mp4": "an MP4 file",
+    "video/webm": "a WebM or Matroska file",
+    "video/mp2t": "an MPEG transport stream",
+    "video/x-msvideo": "an AVI file",
+    "video/ogg": "an Ogg file",
+}
 _PENDING = (JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 _MOST_REGIONS = 1000
 _DIFFERENT, _UNSURE = "#D55E00", "#E69F00"
@@ -63,9 +71,9 @@ class Player:
         if self.found is None:
             return ""
         codec = _CODECS.get(self.found.codec, self.found.codec)
-        container = self.found.mime.rpartition("/")[2] if self.found.mime.startswith("video/") else "this container"
+        container = _CONTAINERS.get(self.found.mime, "a file of this kind")
         return (
-            f"This browser cannot play {codec} video in {container.removeprefix('x-')}. "
+            f"This browser cannot play {codec} video in {container}. "
             f"To label it, import a copy that every browser plays: `coldblitz import FILE --project {self.project} --fix`"
         )
 
