@@ -11,17 +11,27 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from embedded import redis, redis_settings
 from numpy.typing import NDArray
+from redis import Redis
 
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import Backbone
 from ml_backend.features.blocks import EMBEDDED
 from ml_backend.features.embedding import video_features
-from ml_backend.features.parts import embed_part, join, long_video_features, part_key, read_table
+from ml_backend.features.parts import embed_part, join, keep_table, long_video_features, part_key, read_table
+from ml_backend.features.selection import DEFAULT
 from ml_backend.features.store import FeatureStore
+from ml_backend.settings import Settings
+from ml_backend.store import files
+from ml_backend.store.connect import connect
 from ml_backend.video.decode import NothingDecodes, decode
 from ml_backend.video.parts import Part, parts_of
 from ml_backend.video.timeline import FrameIndex, read_timeline
+
+__all__ = ["redis", "redis_settings"]
+
+Machine = Callable[[str], tuple[FeatureStore, FeatureStore]]
 
 # Seconds of video; 256 frames at least.
 PART = 17.0
@@ -224,3 +234,56 @@ def test_a_store_without_room_for_the_parts_is_reported(
 ) -> None:
     with pytest.raises(StorageError, match="CACHE_MAX_BYTES"):
         long_video_features(clips("reordered.mp4"), quick, store, FeatureStore(tmp_path / "parts", 1000), "video", PART)
+
+
+@pytest.fixture
+def machine(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[Machine]:
+    """A machine of this name that has just started: what it stores of whole videos, and of parts. It shares Redis and a store
+    with others, and no disk."""
+    used = set()
+
+    def start(name: str) -> tuple[FeatureStore, FeatureStore]:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        connect(replace(redis_settings, data_dir=folder, store_url=f"file://{tmp_path}/store"), redis)
+        used.add(folder)
+        return FeatureStore(folder / "features", 10**9), FeatureStore(folder / "features" / "parts", 10**9)
+
+    yield start
+    for folder in used:
+        files.attach(folder, None)
+
+
+def test_parts_made_on_machines_that_share_no_disk_join_to_the_bytes_of_one_pass(
+    clips: Callable[[str], Path], quick: Backbone, parts: FeatureStore, tmp_path: Path, machine: Machine, redis: Redis
+) -> None:
+    path = clips("reordered.mp4")
+    alone = FeatureStore(tmp_path / "alone", 10**9)
+    long_video_features(path, quick, alone, parts, "video", PART)
+    (_, ours), (_, theirs), (third, of_third) = machine("a"), machine("b"), machine("c")
+    table = read_table(path, ours, "video")
+    keep_table(table, ours, "video")
+    # The table comes from the store: there is no such video.
+    known = read_table(tmp_path / "nothing.mp4", theirs, "video")
+    cut = parts_of(known, PART)
+    assert len(cut) > 2
+    for number, part in enumerate(cut):
+        embed_part(path, known.timeline, part, quick, (ours, theirs)[number % 2], "video")
+    assert join(known.timeline, cut, quick.key + DEFAULT.key, third, of_third, "video") is not None
+    assert entry(third) == entry(alone)
+    elsewhere, _ = machine("d")
+    assert elsewhere.load("video", quick.key + DEFAULT.key) is not None
+    assert entry(elsewhere) == entry(alone)
+
+    # The parts are gone for all, also for those who have them on disk, and for one that begins after Redis has lost all.
+    assert list(ours.root.glob("*.safetensors"))
+    for _ in range(2):
+        for one in (ours, theirs, of_third):
+            assert files.names(one.root) == []
+            for part in cut:
+                assert not one.has("video", part_key(quick.key + DEFAULT.key, part))
+                assert one.load("video", part_key(quick.key + DEFAULT.key, part)) is None
+        redis.flushall()
+        for name in "abc":
+            machine(name)
+    assert not list(ours.root.glob("*-part-*.safetensors"))
