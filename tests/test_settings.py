@@ -41,6 +41,7 @@ class TestEnvironment:
                 "CUSTOM_MODEL": "/srv/model.py",
                 "TEXT_MODEL": "/srv/clip",
                 "WORKERS": "3",
+                "VIDEO_PART_MINUTES": "20",
                 "CACHE_MAX_BYTES": "1000",
                 "MAX_VIDEO_BYTES": "100",
                 "LABEL_STUDIO_HOST": "https://label.example/",
@@ -56,6 +57,11 @@ class TestEnvironment:
             field.name for field in fields(Settings) if getattr(settings, field.name) != getattr(unset, field.name)
         ]
         assert changed == [field.name for field in fields(Settings)]
+
+    def test_videos_may_be_kept_whole(self) -> None:
+        assert Settings.from_environment({**NEEDED, "VIDEO_PART_MINUTES": "0"}).video_part_minutes == 0
+        with pytest.raises(SettingsError, match="VIDEO_PART_MINUTES"):
+            Settings.from_environment({**NEEDED, "VIDEO_PART_MINUTES": "-1"})
 
     def test_an_empty_variable_is_as_good_as_none(self) -> None:
         empty = dict.fromkeys(("PORT", "HOST", "REDIS_URL", "BASIC_AUTH_USER", "BASIC_AUTH_PASS", "DEVICE"), "")

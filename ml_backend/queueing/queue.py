@@ -320,13 +320,20 @@ def _listed(redis: Redis) -> list[FairQueue]:
 
 
 def counts(redis: Redis) -> dict[str, int]:
-    """How many jobs are queued, running, finished and failed, without the parts of one that is shared out."""
+    """How many jobs are queued, running, finished and failed. One that is shared out counts once, as running while a part runs."""
     totals = {"queued": 0, "running": 0, "finished": 0, "failed": 0}
     for queue in _listed(redis):
         totals["queued"] += len(queue) + len(queue.scheduled_job_registry) + len(queue.deferred_job_registry)
         totals["running"] += len(queue.started_job_registry)
         totals["finished"] += len(queue.finished_job_registry)
         totals["failed"] += len(queue.failed_job_registry)
+    for kind, each in KINDS.items():
+        if each.part_of is not None:
+            begun = existing(redis, queue_of(redis, kind).started_job_registry.get_job_ids(cleanup=False))
+            waiting = len(queue_of(redis, each.part_of).deferred_job_registry)
+            shared = min(waiting, len({(job.meta["project"], job.meta["subject"][0]) for job in begun}))
+            totals["running"] += shared
+            totals["queued"] -= shared
     return totals
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from redis import Redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -10,7 +12,7 @@ from workroom import Work
 from ml_backend.queueing import interventions
 from ml_backend.queueing.counters import text
 from ml_backend.queueing.parts import Subject, has_waited_for, in_turn, queue_parts
-from ml_backend.queueing.queue import counts, depths, enqueue, existing, last_failure, listing, queues, slots
+from ml_backend.queueing.queue import counts, depths, enqueue, existing, last_failure, listing, queue_of, queues, slots
 
 LONG: Subject = (5,)
 
@@ -112,6 +114,8 @@ class TestOneRow:
         first.meta["percent"] = 50
         first.save()
         first.set_status(JobStatus.STARTED)
+        redis.zadd(queue_of(redis, "embed_part").started_job_registry.key, {f"{first.id}:1": time.time() + 60})
+        assert counts(redis) == {"queued": 0, "running": 1, "finished": 0, "failed": 0}
         (row,) = listing(redis)["running"]
         assert (row["text"], row["percent"]) == ("0 of 4 parts", 12.5)
         assert listing(redis)["queued"] == []
