@@ -1,4 +1,5 @@
-"""Short real videos of animals in a pen, drawn and encoded on the spot, and the true box of each in every frame."""
+"""Short real videos of mice in an open field, drawn and encoded on the spot, and the true box of each in every frame: around all of it
+but its tail."""
 
 from __future__ import annotations
 
@@ -8,17 +9,29 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT, FPS = 640, 360, 25
-# Drawn at so many times the size and made smaller, so that edges are smooth and boxes known to a part of a pixel.
-_SHIFT = 16
-_COATS = ((205, 70, 50), (45, 80, 200), (235, 235, 225))
+from ml_backend.demo.drawing import (
+    Blob,
+    Box,
+    Camera,
+    Color,
+    Floats,
+    cast_shadow,
+    encode,
+    extent,
+    mottled,
+    paint,
+    vignette,
+)
+from ml_backend.demo.mice import Place, from_above
 
-Floats = NDArray[np.float64]
+WIDTH, HEIGHT, FPS = 640, 360, 25
+_COATS: tuple[Color, ...] = ((176, 112, 64), (246, 243, 236), (46, 44, 46))
+
+Boxes = NDArray[np.float64]
 Way = Callable[[float], tuple[float, float]]
 
 
@@ -41,7 +54,7 @@ class PenClip:
 
     path: Path
     fps: Fraction
-    boxes: Floats
+    boxes: Boxes
 
 
 def make_pens(folder: Path, pens: Sequence[Pen] = PENS) -> list[PenClip]:
@@ -54,55 +67,58 @@ def make_pens(folder: Path, pens: Sequence[Pen] = PENS) -> list[PenClip]:
     for pen in pens:
         path, boxes = folder / pen.name, true_boxes(pen)
         if not path.exists():
-            partial = path.with_suffix(".part.mp4")
-            _encode(partial, pen)
-            partial.replace(path)
+            encode(path, Fraction(FPS), _pictures(pen))
         clips.append(PenClip(path, Fraction(FPS), boxes))
         truth[pen.name] = {"fps": FPS, "boxes": boxes.round(3).tolist()}
     (folder / "truth.json").write_text(json.dumps(truth))
     return clips
 
 
-def true_boxes(pen: Pen) -> Floats:
+def true_boxes(pen: Pen) -> Boxes:
     """(animals, frames, 4) in percent of the picture."""
-    ways = _ways(pen)
-    found = np.array([[_box(_placed(way, at / FPS)) for at in range(pen.seconds * FPS)] for way in ways])
-    return np.asarray(100 * found / (WIDTH, HEIGHT, WIDTH, HEIGHT), np.float64)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where an animal is, in pixels, and where it looks, in radians. `long`, `high`: half of its body."""
-
-    x: float
-    y: float
-    heading: float
-    long: float = 36.0
-    high: float = 18.0
-
-
-def _encode(path: Path, pen: Pen) -> None:
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.options = {"crf": "23", "preset": "veryfast", "g": str(2 * FPS)}
-        for picture in _pictures(pen):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
+    found = [[_box(_placed(way, at / FPS)) for at in range(pen.seconds * FPS)] for way in _ways(pen)]
+    pixels = np.array(found, np.float64).reshape(pen.animals, pen.seconds * FPS, 4)
+    return 100 * pixels / np.array((WIDTH, HEIGHT, WIDTH, HEIGHT), np.float64)
 
 
 def _pictures(pen: Pen) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.default_rng(pen.seed)
-    mottled = cv2.GaussianBlur(rng.normal(0, 1, (HEIGHT, WIDTH)).astype(np.float32), (0, 0), 4)[..., None]
-    floor = np.array((150, 140, 120), np.float32) + 9 * mottled / mottled.std()
-    cv2.circle(floor, (90, 80), 34, (120, 125, 140), -1, cv2.LINE_AA)
-    grains = [rng.normal(0, 2, (HEIGHT, WIDTH, 1)).astype(np.float32) for _ in range(6)]
+    camera = Camera(_field(rng), rng)
     ways = _ways(pen)
-    for index in range(pen.seconds * FPS):
-        picture = floor.copy()
-        for way, coat in zip(ways, _COATS, strict=False):
-            _draw(picture, _placed(way, index / FPS), coat)
-        yield np.clip(picture + grains[index % len(grains)], 0, 255).astype(np.uint8)
+    for number in range(pen.seconds * FPS):
+        places = [_placed(way, number / FPS) for way in ways]
+
+        def draw(scene: Floats, places: Sequence[Place] = places) -> None:
+            for place in places:
+                cast_shadow(scene, (place.x + 3, place.y + 4), (30, 25), 0.22)
+            for place, coat in zip(places, _COATS, strict=False):
+                tail, body = from_above(place, coat)
+                paint(scene, [*tail, *body])
+
+        xs, ys = [place.x for place in places] or [0.0], [place.y for place in places] or [0.0]
+        yield camera.picture(number, (min(xs) - 90, min(ys) - 90, max(xs) + 90, max(ys) + 90), draw)
+
+
+def _field(rng: np.random.Generator) -> Floats:
+    """A floor with a nest of wood wool and a bowl, inside of walls."""
+    floor = mottled(rng, (HEIGHT, WIDTH), (102, 105, 109), {1.0: 5, 4: 4, 30: 4})
+    nest = rng.normal((88, 80), (22, 18), (260, 2))
+    for x, y in nest:
+        turned, long = rng.uniform(0, np.pi), rng.uniform(6, 16)
+        ends = [(round(x + side * long * np.cos(turned)), round(y + side * long * np.sin(turned))) for side in (-1, 1)]
+        cv2.line(floor, *ends, (np.array((214, 192, 150)) * rng.uniform(0.7, 1.05)).tolist(), 1, cv2.LINE_AA)
+    bowl = WIDTH - 70.0, HEIGHT - 66.0
+    cast_shadow(floor, (bowl[0] + 4, bowl[1] + 5), (34, 32), 0.5)
+    paint(
+        floor, [Blob(bowl, (26, 26), (96, 116, 140)), Blob((bowl[0] + 1, bowl[1] + 1), (19, 19), (52, 44, 34), fur=1)]
+    )
+    for depth in range(14):
+        light = 0.5 + 0.03 * depth
+        cv2.rectangle(
+            floor, (depth, depth), (WIDTH - 1 - depth, HEIGHT - 1 - depth), (light * 190, light * 196, light * 204), 1
+        )
+    vignette(floor)
+    return floor
 
 
 def _ways(pen: Pen) -> list[Way]:
@@ -114,7 +130,7 @@ def _ways(pen: Pen) -> list[Way]:
     ]
 
 
-def _way(middle: float, periods: Floats, phases: Floats) -> Way:
+def _way(middle: float, periods: Boxes, phases: Boxes) -> Way:
     def way(at: float) -> tuple[float, float]:
         turns = np.sin(2 * np.pi * at / periods + phases)
         x = WIDTH * (0.15 + 0.7 * middle + 0.1 * turns[0] + 0.03 * turns[1])
@@ -123,32 +139,13 @@ def _way(middle: float, periods: Floats, phases: Floats) -> Way:
     return way
 
 
-def _placed(way: Way, at: float) -> _Place:
+def _placed(way: Way, at: float) -> Place:
     (x, y), (next_x, next_y) = way(at), way(at + 0.04)
-    return _Place(x, y, float(np.arctan2(next_y - y, next_x - x)))
+    return Place(x, y, float(np.arctan2(next_y - y, next_x - x)), 2 * np.pi * 2.2 * at)
 
 
-def _draw(picture: NDArray[np.float32], place: _Place, coat: tuple[int, int, int]) -> None:
-    middle = (round(place.x * _SHIFT), round(place.y * _SHIFT))
-    axes = (round(place.long * _SHIFT), round(place.high * _SHIFT))
-    head_x, head_y, radius = _head(place)
-    cv2.ellipse(picture, middle, axes, np.degrees(place.heading), 0, 360, coat, -1, cv2.LINE_AA, 4)
-    head = (round(head_x * _SHIFT), round(head_y * _SHIFT))
-    cv2.circle(picture, head, round(radius * _SHIFT), coat, -1, cv2.LINE_AA, 4)
-
-
-def _head(place: _Place) -> tuple[float, float, float]:
-    """Its middle and its radius."""
-    x = place.x + 0.95 * place.long * np.cos(place.heading)
-    y = place.y + 0.95 * place.long * np.sin(place.heading)
-    return float(x), float(y), 0.62 * place.high
-
-
-def _box(place: _Place) -> tuple[float, float, float, float]:
-    """Left, top, width, height in pixels: of a turned ellipse, and of the head at its end."""
-    cos, sin = np.cos(place.heading), np.sin(place.heading)
-    across, down = np.hypot(place.long * cos, place.high * sin), np.hypot(place.long * sin, place.high * cos)
-    x, y, radius = _head(place)
-    left, right = min(place.x - across, x - radius), max(place.x + across, x + radius)
-    top, bottom = min(place.y - down, y - radius), max(place.y + down, y + radius)
-    return float(left), float(top), float(right - left), float(bottom - top)
+def _box(place: Place) -> Box:
+    """Left, top, width, height in pixels."""
+    _, body = from_above(place, _COATS[0])
+    left, top, right, bottom = extent(body)
+    return left, top, right - left, bottom - top

@@ -78,9 +78,15 @@ class Answered:
     frames: frozenset[int]
 
 
-def answer_suggestions(studio: Studio, task: int, version: str, label_at: Callable[[int], str]) -> Answered:
-    """Opens `task`, gives each one-frame region of its `version` prediction the label of its Label Studio frame, and
-    submits.
+def answer_suggestions(
+    studio: Studio,
+    task: int,
+    version: str,
+    label_at: Callable[[int], str],
+    choices: Mapping[str, str] | None = None,
+) -> Answered:
+    """Opens `task`, gives each one-frame region of its `version` prediction the label of its Label Studio frame, makes the
+    `choices` about the whole video, by control, and submits.
 
     Raises LookupError when the task has no such prediction.
     """
@@ -90,8 +96,12 @@ def answer_suggestions(studio: Studio, task: int, version: str, label_at: Callab
         raise LookupError(f"Task {task} has no prediction of version {version}.")
     prediction = found[-1]
     regions = [_answered(region, label_at) for region in prediction["result"] if region["type"] == "timelinelabels"]
+    chosen = [
+        {"id": name, "from_name": name, "to_name": "video", "type": "choices", "value": {"choices": [choice]}}
+        for name, choice in (choices or {}).items()
+    ]
     body = {
-        "result": regions,
+        "result": [*regions, *chosen],
         "parent_prediction": prediction["id"],
         "lead_time": 2.0 * len(regions),
         "was_cancelled": False,
@@ -148,9 +158,10 @@ class Loop:
         """Waits until every task has suggestions; returns their regions per task."""
         return self.wait_for("suggestion in every video", lambda: self.regions(SUGGESTIONS))
 
-    def answer(self, task: int, clip: Clip) -> Answered:
-        """Lets the simulated annotator label the suggested frames of `task`, which shows `clip`, and submit."""
-        return answer_suggestions(self.studio, task, SUGGESTIONS, lambda frame: label_at(clip, frame))
+    def answer(self, task: int, clip: Clip, choices: Mapping[str, str] | None = None) -> Answered:
+        """Lets the simulated annotator label the suggested frames of `task`, which shows `clip`, make the `choices` about the
+        whole video, and submit."""
+        return answer_suggestions(self.studio, task, SUGGESTIONS, lambda frame: label_at(clip, frame), choices)
 
     def timelines(self, *, newer_than: str | None = None) -> tuple[str, _Regions]:
         """Waits until a trained version is shown, none is on its way, and every task has its timeline.
@@ -176,11 +187,26 @@ class Loop:
         """Per task the timeline regions of its newest prediction of `version`; None while a task has none."""
         found: _Regions = {}
         for task in self.tasks:
-            predictions = [each for each in self.studio.predictions(task) if each["model_version"] == version]
-            if not predictions:
+            result = self._result(task, version)
+            if result is None:
                 return None
-            found[task] = [region for region in predictions[-1]["result"] if region["type"] == "timelinelabels"]
+            found[task] = [region for region in result if region["type"] == "timelinelabels"]
         return found
+
+    def chosen(self, version: str, control: str) -> dict[int, str]:
+        """What `version` predicts the whole video of each task to be; tasks about which it says nothing are left out."""
+        items = {task: self._result(task, version) or [] for task in self.tasks}
+        return {
+            task: str(item["value"]["choices"][0])
+            for task, result in items.items()
+            for item in result
+            if item["type"] == "choices" and item["from_name"] == control
+        }
+
+    def _result(self, task: int, version: str) -> list[dict[str, Any]] | None:
+        """The items of its newest prediction of `version`, if there is one."""
+        predictions = [each for each in self.studio.predictions(task) if each["model_version"] == version]
+        return list(predictions[-1]["result"]) if predictions else None
 
 
 def is_empty(region: Mapping[str, Any]) -> bool:
