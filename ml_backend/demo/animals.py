@@ -105,8 +105,8 @@ def _field(rng: np.random.Generator) -> Floats:
     nest = rng.normal((88, 80), (22, 18), (260, 2))
     for x, y in nest:
         turned, long = rng.uniform(0, np.pi), rng.uniform(6, 16)
-        ends = [(round(x + side * long * np.cos(turned)), round(y + side * long * np.sin(turned))) for side in (-1, 1)]
-        cv2.line(floor, *ends, (np.array((214, 192, 150)) * rng.uniform(0.7, 1.05)).tolist(), 1, cv2.LINE_AA)
+        start, end = ((round(x + s * long * np.cos(turned)), round(y + s * long * np.sin(turned))) for s in (-1, 1))
+        cv2.line(floor, start, end, (np.array((214, 192, 150)) * rng.uniform(0.7, 1.05)).tolist(), 1, cv2.LINE_AA)
     bowl = WIDTH - 70.0, HEIGHT - 66.0
     cast_shadow(floor, (bowl[0] + 4, bowl[1] + 5), (34, 32), 0.5)
     paint(

@@ -23,8 +23,10 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 _LIGHT = np.array((-0.42, -0.66, 0.62), np.float32)
 _SHADE, _LIT, _GLINT = 0.56, 0.54, 18.0
 _SHIFT = 4  # OpenCV draws polygons with so many fractional bits
-_FUR = cv2.GaussianBlur(np.random.default_rng(17).normal(0, 1, (256, 256)).astype(np.float32), (0, 0), 1.1)
-_FUR /= _FUR.std()
+_FUR: Floats = np.asarray(
+    cv2.GaussianBlur(np.random.default_rng(17).normal(0, 1, (256, 256)).astype(np.float32), (0, 0), 1.1), np.float32
+)
+_FUR = _FUR / _FUR.std()
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,8 @@ def _paint_round(picture: Floats, part: Blob | Limb) -> None:
     if found is None:
         return
     patch, across, down = found
-    normal_x, normal_y, cover = (_blob if isinstance(part, Blob) else _limb)(part, across, down)
+    seen = _blob(part, across, down) if isinstance(part, Blob) else _limb(part, across, down)
+    normal_x, normal_y, cover = seen
     up = np.sqrt(np.maximum(1 - normal_x**2 - normal_y**2, 0))
     lit = np.maximum(normal_x * _LIGHT[0] + normal_y * _LIGHT[1] + up * _LIGHT[2], 0)
     shade = _SHADE + _LIT * lit
