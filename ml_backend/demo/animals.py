@@ -101,7 +101,7 @@ def _pictures(pen: Pen) -> Iterator[NDArray[np.uint8]]:
 
 def _field(rng: np.random.Generator) -> Floats:
     """A floor with a nest of wood wool and a bowl, inside of walls."""
-    floor = mottled(rng, (HEIGHT, WIDTH), (102, 105, 109), {1.0: 5, 4: 4, 30: 4})
+    floor = mottled(rng, (HEIGHT, WIDTH), (84, 106, 132), {1.0: 5, 4: 4, 30: 4})
     nest = rng.normal((88, 80), (22, 18), (260, 2))
     for x, y in nest:
         turned, long = rng.uniform(0, np.pi), rng.uniform(6, 16)
