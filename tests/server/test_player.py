@@ -202,6 +202,18 @@ def test_keys_step_jump_and_skip_and_the_bars_follow(player: Page) -> None:
     assert (player.locator("#readout").text_content() or "").startswith("Frame 300 at 0:11.96")
 
 
+def test_whoever_clicks_the_picture_goes_on_with_keys(player: Page) -> None:
+    player.evaluate("document.activeElement.blur()")
+    screen = player.locator(".screen")
+    screen.click()
+    player.wait_for_function("!document.getElementById('film').paused")
+    screen.click()
+    player.wait_for_function("document.getElementById('film').paused")
+    player.keyboard.press("Home")
+    player.keyboard.press(".")
+    assert frame_of(player) == 2
+
+
 def test_least_sure_first_whatever_comes_before_it(player: Page) -> None:
     facts = player.evaluate("fetch(document.getElementById('player').dataset.facts).then(answer => answer.json())")
     order = facts["jumps"]["unsure"]

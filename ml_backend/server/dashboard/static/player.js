@@ -190,7 +190,8 @@
       const box = bar.getBoundingClientRect();
       go(1 + Math.floor(((event.clientX - box.left) / box.width) * last));
     });
-  player.querySelector(".screen").addEventListener("click", () => { if (!film.controls) does.play(); });
+  // Whoever clicks the picture goes on with keys.
+  player.querySelector(".screen").addEventListener("click", () => { if (!film.controls) { deck.focus({ preventScroll: true }); does.play(); } });
 
   film.addEventListener("error", async () => {
     const why = { 401: "Your login does not hold any more. Reload the page.", 404: "The video is not kept here any more. Reload the page, and have it fetched." };
