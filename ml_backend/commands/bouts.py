@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -16,15 +15,12 @@ from rich.text import Text
 
 from ml_backend.commands.terminal import terminal
 from ml_backend.commands.track_statistics import Whose, write_file
-from ml_backend.errors import SettingsError, StorageError
+from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
 from ml_backend.wording import counted
 
 if TYPE_CHECKING:
     from ml_backend.export.bouts import Cell
-
-
-_WHOLE = ("task", "first_frame", "last_frame", "count")
 
 
 class Show(StrEnum):
@@ -56,6 +52,7 @@ def bouts(
     """Bouts of a project's timelines: when each begins and ends, and whom it is about; counts, total and mean time, latency and share of
     time by label, individual and part of a video; transitions. Exit code 1 when Label Studio or the file refuses.
     Example: coldblitz bouts 1 --show budget --bin 60 -o budget.csv"""
+    from ml_backend.export.bout_tables import write_table
     from ml_backend.export.bouts import bout_rows, budget_rows, transition_rows
     from ml_backend.export.ethogram import ethogram as drawn
     from ml_backend.export.event_files import EventChoice, bout_videos
@@ -80,7 +77,7 @@ def bouts(
     if ethogram is not None:
         write_file(ethogram, drawn(videos))
     if output is not None:
-        _write(output, rows)
+        write_table(output, rows)
     if as_json:
         console.print_json(json.dumps(rows))
     elif output is not None or ethogram is not None:
@@ -90,34 +87,6 @@ def bouts(
         console.print(_table(rows))
     else:
         console.print("There are no bouts yet: nothing is labeled or predicted on a timeline.")
-
-
-def _write(path: Path, rows: Sequence[Mapping[str, Cell]]) -> None:
-    """The whole file or none. Raises StorageError."""
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    def kind(name: str) -> pa.DataType:
-        if name in _WHOLE:
-            return pa.int64()
-        return pa.float64() if name.endswith("_s") or name in ("share", "score") else pa.string()
-
-    # The same types in each project, also where nothing is known.
-    columns = list(rows[0]) if rows else ["task", "video"]
-    table = pa.table({name: pa.array([row[name] for row in rows], kind(name)) for name in columns})
-    part = path.with_name(f"{path.name}.part")
-    try:
-        if path.suffix.lower() == ".csv":
-            pyarrow.csv.write_csv(table, part)
-        else:
-            pyarrow.parquet.write_table(table, part, compression="zstd")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror or error}).", "Free up disk space, or give another name."
-        ) from error
 
 
 def _table(rows: Sequence[Mapping[str, Cell]]) -> Table:

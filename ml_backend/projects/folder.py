@@ -141,6 +141,11 @@ class ProjectFolder:
         """Which pictures stand for the videos, and which videos are there twice."""
         return self.path / "pictures"
 
+    @property
+    def bouts(self) -> Path:
+        """The bouts of its timelines, counted for a page."""
+        return self.path / "bouts"
+
     def lock(self, purpose: str) -> Path:
         """The file that whoever trains or rolls out holds on this machine."""
         return self.path / f".{purpose}.lock"
@@ -161,6 +166,7 @@ class ProjectFolder:
             self.sheets,
             self.playback,
             self.pictures,
+            self.bouts,
             self.tracks,
             self.submitted_tracks,
             self.track_faults,

@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "train_detector": Kind("ml_backend.jobs.objects.train_detector.train_detector", 2 * HOUR),
     # A page waits for it, but nothing else does.
     "sheet": Kind("ml_backend.jobs.suggestions.sheet.sheet", HOUR // 2),
+    "bouts": Kind("ml_backend.export.bout_tables.bouts", HOUR),
     "export": Kind("ml_backend.export.job.export", 4 * HOUR),
     # Nobody asked for them: they wait for everything else.
     "pictures": Kind("ml_backend.jobs.suggestions.sheet.pictures", HOUR // 2, retried=False),

@@ -29,6 +29,7 @@ PLACES = {
         )
     },
     "pictures": "pictures",
+    "bouts": "bouts",
     "tracks": "tracks",
     "submitted_tracks": "submitted_tracks",
     "track_faults": "track_faults",
@@ -41,7 +42,7 @@ PLACES = {
     "studio": ".studio",
 }
 MADE_AGAIN = {
-    *("predictions", "order", "stopping", "views", "sheets", "playback", "pictures"),
+    *("predictions", "order", "stopping", "views", "sheets", "playback", "pictures", "bouts"),
     *("tracks", "submitted_tracks", "track_faults", "track_questions"),
 }
 

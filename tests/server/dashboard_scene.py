@@ -14,6 +14,8 @@ from redis import Redis
 
 from ml_backend.cards.measurements import Calibration, Measurements, TrainingCurves
 from ml_backend.checks import Finding, fault, fixable, ok, warning
+from ml_backend.export.bouts import BoutVideo
+from ml_backend.formats.events import Event, VideoEvents
 from ml_backend.labelstudio.box_track import Track
 from ml_backend.learning.versions import ModelCard, publish
 from ml_backend.project_settings import ProjectSettings
@@ -32,6 +34,7 @@ from ml_backend.projects import (
     tracks,
 )
 from ml_backend.projects.check_reports import INSTALLATION
+from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.label_report import Account, AccountRow, Author, HumanRegion, LabelReport, WorkDay
 from ml_backend.projects.links import Link
 from ml_backend.projects.playback import Playback
@@ -58,6 +61,7 @@ PAGES = {
     "models": "/dashboard/projects/7/models",
     "model": "/dashboard/projects/7/models/cold-v3",
     "quality": "/dashboard/projects/7/quality",
+    "bouts": "/dashboard/projects/7/bouts",
     "export": "/dashboard/projects/7/export",
     "settings": "/dashboard/projects/7/settings",
     "settings form": "/dashboard/projects/7/settings/change",
@@ -185,6 +189,7 @@ def open_project(
     for task in range(1, tasks + 1):
         suggest_and_predict(settings, key, task, labels)
     count_errors(settings, key, tasks)
+    count_bouts(settings, key, labels, tasks)
     people = [HumanRegion(1, 120, (labels[0],), 11, "person"), HumanRegion(121, 200, (labels[-1],), 12, "changed")]
     report = LabelReport(
         "2026-01-03T12:00:00+00:00",
@@ -344,6 +349,29 @@ def count_errors(settings: Settings, key: str = P, tasks: int = 4) -> None:
         since_frames=30,
     )
     reports.save_stopping(settings.data_dir, key, left, np.array(rows, VIDEO))
+
+
+def count_bouts(settings: Settings, key: str, labels: list[str], tasks: int) -> None:
+    """Bouts of two individuals in each video, as a worker has counted them."""
+    from ml_backend.export.bout_tables import write_report
+
+    videos = []
+    for task in range(1, tasks + 1):
+        events = tuple(
+            Event(
+                labels[(at + task) % len(labels)],
+                (at * 0.4, at * 0.4 + 0.3),
+                (10 * at, 10 * at + 7),
+                who=f"mouse-{at % 2 + 1}",
+                group="labels",
+                score=0.9 if task > 2 else None,
+            )
+            for at in range(30)
+        )
+        film = VideoEvents("", (f"street-{task}.mp4",), events, duration=FRAMES / FPS)
+        videos.append(BoutVideo(task, film, {"labels": labels}, "model" if task > 2 else "human"))
+    skipped = ["Task 9 is left out: Its video is broken. Encode it anew."]
+    write_report(ProjectFolder(settings.data_dir, key).bouts, videos, skipped)
 
 
 def suggest_and_predict(settings: Settings, key: str, task: int, labels: list[str]) -> None:

@@ -38,6 +38,7 @@ DOES = {
     "pictures": "draws a video's pictures ahead of time",
     "sheet": "draws a video's contact sheet",
     "export": "exports labels and frames",
+    "bouts": "counts bouts",
     "discover": "looks for connected projects",
 }
 _SHOWN = 30

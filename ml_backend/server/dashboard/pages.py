@@ -6,6 +6,7 @@ Importing a page adds its routes to the blueprint.
 from __future__ import annotations
 
 from ml_backend.server.dashboard import (
+    bouts_page,
     checks_page,
     jobs_page,
     labels_page,
@@ -21,6 +22,7 @@ from ml_backend.server.dashboard.site import blueprint
 
 __all__ = [
     "blueprint",
+    "bouts_page",
     "checks_page",
     "jobs_page",
     "labels_page",
