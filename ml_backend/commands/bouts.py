@@ -55,7 +55,7 @@ def bouts(
     from ml_backend.export.bout_tables import write_table
     from ml_backend.export.bouts import bout_rows, budget_rows, transition_rows
     from ml_backend.export.ethogram import ethogram as drawn
-    from ml_backend.export.event_files import EventChoice, bout_videos
+    from ml_backend.export.event_files import EventChoice, bout_videos, label_colors
     from ml_backend.importing.import_labels import open_timelines
     from ml_backend.jobs.context import JobContext
 
@@ -75,7 +75,7 @@ def bouts(
     rows = list(budget_rows(videos, seconds) if show == Show.BUDGET else made[show](videos))
     console = terminal()
     if ethogram is not None:
-        write_file(ethogram, drawn(videos))
+        write_file(ethogram, drawn(videos, label_colors(work.config)))
     if output is not None:
         write_table(output, rows)
     if as_json:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ml_backend.errors import StorageError
 from ml_backend.export.bouts import BoutVideo, Cell, bout_rows, budget_rows, transition_rows
-from ml_backend.export.ethogram import ethogram
-from ml_backend.export.event_files import EventChoice, bout_videos
+from ml_backend.export.ethogram import Colors, ethogram
+from ml_backend.export.event_files import EventChoice, bout_videos, label_colors
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import open_project
@@ -45,11 +45,11 @@ def bouts(context: JobContext, project_key: str) -> str:
             videos.append(each)
             context.progress.report(50, f"reading the labels of task {each.task}, {len(videos)} so far")
         context.progress.report(60, f"counting the bouts of {counted(len(videos), 'video')}")
-        report = write_report(ProjectFolder(data_dir, project_key).bouts, videos, skipped)
+        report = write_report(ProjectFolder(data_dir, project_key).bouts, videos, skipped, label_colors(work.config))
     return f"{counted(report.tables['bouts'].rows, 'bout')} of {counted(report.videos, 'video')}"
 
 
-def write_report(folder: Path, videos: Sequence[BoutVideo], skipped: Sequence[str]) -> BoutReport:
+def write_report(folder: Path, videos: Sequence[BoutVideo], skipped: Sequence[str], colors: Colors) -> BoutReport:
     """All files of a report, and then the report itself, by which they are found; those of the one before go. Raises StorageError."""
     stem = uuid.uuid4().hex[:12]
     made = {
@@ -68,7 +68,7 @@ def write_report(folder: Path, videos: Sequence[BoutVideo], skipped: Sequence[st
                 for ending in ("csv", "parquet"):
                     write_table(own / f"{name}.{ending}", rows)
             for number in range(pictures):
-                drawn = ethogram(videos[number * PICTURED : (number + 1) * PICTURED])
+                drawn = ethogram(videos[number * PICTURED : (number + 1) * PICTURED], colors)
                 (own / f"ethogram-{number + 1}.svg").write_text(drawn, encoding="utf-8")
             files.put_folder(own, folder / stem)
     except OSError as error:

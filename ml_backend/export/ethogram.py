@@ -3,7 +3,8 @@ for papers takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from xml.sax.saxutils import escape, quoteattr
 
 from ml_backend.export.bouts import BoutVideo
@@ -15,10 +16,16 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600
 _TICKS = 10
 
 
-def ethogram(videos: Sequence[BoutVideo]) -> str:
-    """All videos below each other, each in its own time. A moment is as wide as can be seen."""
-    labels = list(dict.fromkeys(event.label for each in videos for event in each.video.events))
-    colors = {label: _COLORS[at % len(_COLORS)] for at, label in enumerate(labels)}
+# By control and label, as CSS writes them.
+Colors = Mapping[tuple[str, str], str]
+
+
+def ethogram(videos: Sequence[BoutVideo], named: Colors = MappingProxyType({})) -> str:
+    """All videos below each other, each in its own time. A moment is as wide as can be seen. `named`: the colors of labels; others
+    get one of eight that everybody can tell apart."""
+    seen = dict.fromkeys((event.group, event.label) for each in videos for event in each.video.events)
+    others = [key for key in seen if key not in named]
+    colors = {**named, **{key: _COLORS[at % len(_COLORS)] for at, key in enumerate(others)}}
     lanes = {position: _lanes(each) for position, each in enumerate(videos)}
     longest = max((len(name) for own in lanes.values() for name, *_ in own), default=0)
     left = _MARGIN + min(longest, 40) * _LETTER + 8
@@ -45,7 +52,7 @@ def _lanes(each: BoutVideo) -> list[tuple[str, str, str, str]]:
 
 
 def _video(
-    each: BoutVideo, lanes: Sequence[tuple[str, str, str, str]], colors: dict[str, str], left: float, top: float
+    each: BoutVideo, lanes: Sequence[tuple[str, str, str, str]], colors: Colors, left: float, top: float
 ) -> Iterator[str]:
     length = max(each.video.duration, 1e-6)
     yield f'<text x="{_MARGIN}" y="{top + 10:g}" font-weight="bold">{escape(each.video.name)}</text>'
@@ -59,9 +66,10 @@ def _video(
             if event.label == label:
                 start, end = event.times
                 x, width = left + _WIDTH * start / length, max(_WIDTH * (end - start) / length, 1.0)
+                color = quoteattr(colors[control, label])
                 said = quoteattr(f"{name}, {start:.2f} to {end:.2f} s")
                 yield (
-                    f'<rect x="{x:.2f}" y="{y + 2:g}" width="{width:.2f}" height="{_BAR}" fill="{colors[label]}" aria-label={said}>'
+                    f'<rect x="{x:.2f}" y="{y + 2:g}" width="{width:.2f}" height="{_BAR}" fill={color} aria-label={said}>'
                     f"<title>{escape(said[1:-1])}</title></rect>"
                 )
     step = next((each_step for each_step in _STEPS if length / each_step <= _TICKS), _STEPS[-1])

@@ -25,7 +25,8 @@ from ml_backend.formats.text import timecode
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import task_video, video_name
 from ml_backend.labelstudio.event_items import StudioEvent, read_events
-from ml_backend.labelstudio.label_config import Question
+from ml_backend.labelstudio.label_config import LabelConfig, Question
+from ml_backend.labelstudio.recommended import colours_of
 from ml_backend.labelstudio.studio_files import StudioTask, tasks_json
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.video.moments import counts, times_of
@@ -176,6 +177,12 @@ def bout_videos(
         predicted = said.predicted_by is not None
         video = video_events(said.task, said.name, found, timeline, predicted=predicted)
         yield BoutVideo(said.task.id, video, labels, "model" if predicted else "human")
+
+
+def label_colors(config: LabelConfig) -> dict[tuple[str, str], str]:
+    """By control and label: the colors that Label Studio and the pages show them in."""
+    asked = config.timelines
+    return {(each.from_name, label): color for each in asked for label, color in colours_of(each).items()}
 
 
 def _known(

@@ -22,8 +22,10 @@ from ml_backend.cli import app
 from ml_backend.errors import SettingsError
 from ml_backend.export.bouts import BoutVideo, bout_rows, budget_rows, transition_rows
 from ml_backend.export.ethogram import ethogram
+from ml_backend.export.event_files import label_colors
 from ml_backend.formats.events import Event, VideoEvents
 from ml_backend.jobs.context import JobContext
+from ml_backend.labelstudio.label_config import parse_label_config
 
 __all__ = ["context", "redis", "redis_settings", "studio"]
 Run = Callable[..., Result]
@@ -128,6 +130,12 @@ def test_an_ethogram_is_a_picture_with_a_lane_for_each_label_of_each_individual(
     assert float(bars[0].get("width") or 0) == 72.0
     assert float(bars[-1].get("width") or 0) >= 1, "a moment can be seen"
     assert ElementTree.fromstring(ethogram([])) is not None
+
+
+def test_labels_have_the_colors_of_the_label_config() -> None:
+    config = parse_label_config(CONFIG.replace('value="rear"', 'value="rear" background="rgb(1, 2, 3)"'))
+    root = ElementTree.fromstring(ethogram([video(bout("rear", 0, 1), bout("odd", 1, 2))], label_colors(config)))
+    assert [each.get("fill") for each in root.iter() if each.get("aria-label")] == ["rgb(1, 2, 3)", "#0072B2"]
 
 
 CONFIG = (

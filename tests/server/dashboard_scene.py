@@ -371,7 +371,8 @@ def count_bouts(settings: Settings, key: str, labels: list[str], tasks: int) -> 
         film = VideoEvents("", (f"street-{task}.mp4",), events, duration=FRAMES / FPS)
         videos.append(BoutVideo(task, film, {"labels": labels}, "model" if task > 2 else "human"))
     skipped = ["Task 9 is left out: Its video is broken. Encode it anew."]
-    write_report(ProjectFolder(settings.data_dir, key).bouts, videos, skipped)
+    colors = {("labels", label): color for label, color in COLOURS.items()}
+    write_report(ProjectFolder(settings.data_dir, key).bouts, videos, skipped, colors)
 
 
 def suggest_and_predict(settings: Settings, key: str, task: int, labels: list[str]) -> None:

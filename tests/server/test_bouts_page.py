@@ -65,7 +65,10 @@ class TestCounted:
         assert image["alt"]
         answer = client.get(str(image["src"]), buffered=True)
         assert answer.mimetype == "image/svg+xml"
-        ElementTree.fromstring(answer.text)
+        bars = [each for each in ElementTree.fromstring(answer.text).iter() if each.get("aria-label")]
+        assert {
+            str(each.get("aria-label")).split(": ")[1].split(",")[0]: each.get("fill") for each in bars
+        } == scene.COLOURS
 
     @pytest.mark.parametrize("name", ["report.json", "bouts.jsonl", "..%2Freport.json", "ethogram-9.svg", "bouts.exe"])
     def test_nothing_else_is_given_out(self, client: FlaskClient, name: str) -> None:
@@ -80,7 +83,7 @@ def test_a_thousand_videos_are_shown_as_fast_as_four(client: FlaskClient, redis:
         for task in range(1, 1001)
     ]
     folder = ProjectFolder(settings.data_dir, scene.P).bouts
-    write_report(folder, videos, [])
+    write_report(folder, videos, [], {})
     report = bout_report.load(folder)
     assert report is not None
     assert (report.tables["bouts"].rows, report.pictures) == (50_000, 100)
@@ -88,5 +91,5 @@ def test_a_thousand_videos_are_shown_as_fast_as_four(client: FlaskClient, redis:
     assert "49,901 to 50,000 of 50,000" in found.text
     assert (folder / "report.json").stat().st_size < 100_000
     # Counted anew, the files of the time before go.
-    write_report(folder, videos[:1], [])
+    write_report(folder, videos[:1], [], {})
     assert len([each for each in folder.iterdir() if each.is_dir()]) == 1

@@ -12,6 +12,9 @@ from redis import Redis
 from s3_server import S3Server
 
 from ml_backend.cards.model_card import ModelCard
+from ml_backend.export.bout_tables import write_report
+from ml_backend.export.bouts import BoutVideo
+from ml_backend.formats.events import Event, VideoEvents
 from ml_backend.learning.versions import publish
 from ml_backend.projects import job_requests, registry, stored_predictions
 from ml_backend.projects.folder import ProjectFolder
@@ -78,6 +81,22 @@ def test_predict_and_pages_show_what_a_worker_elsewhere_has_made(client: FlaskCl
     with client.get("/exports/labels.csv?project=7") as answer:
         assert answer.data == b"task,label\n"
     assert client.get(f"/dashboard/projects/7/models/{VERSION}").status_code == 200
+
+
+def test_bouts_that_a_worker_elsewhere_has_counted_are_shown_and_downloaded(
+    client: FlaskClient, worker: Path, tmp_path: Path
+) -> None:
+    film = VideoEvents("", ("film.mp4",), (Event("cat", (0.0, 1.0), (0, 24), group="events"),), duration=2.0)
+    counted = BoutVideo(1, film, {"events": ["cat", "dog"]}, "human")
+    folder = ProjectFolder(worker, KEY).bouts
+    for skipped in (["Task 2 is left out."], []):
+        write_report(folder, [counted], skipped, {})
+    assert "1 to 1 of 1" in client.get("/dashboard/projects/7/bouts").text
+    for name in ("bouts.csv", "ethogram-1.svg"):
+        with client.get(f"/dashboard/projects/7/bouts/{name}") as answer:
+            assert answer.status_code == 200
+    # The files of the first count are gone for all.
+    assert len(files.names(folder)) == len(files.names(ProjectFolder(tmp_path / "web", KEY).bouts)) == 2
 
 
 def test_a_version_that_is_deleted_on_a_page_is_gone_for_the_workers(
