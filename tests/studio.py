@@ -72,6 +72,7 @@ class Studio(Flask):
             ("/api/webhooks/", self.list_webhooks, "GET", "POST"),
             ("/api/webhooks/<int:number>/", self.change_webhook, "PATCH", "DELETE"),
             ("/api/dm/views/", self.list_tabs, "GET", "POST"),
+            ("/api/dm/views/<int:number>/", self.change_tab, "PATCH"),
             ("/api/dm/actions", self.act, "POST"),
             ("/api/ml/<int:number>", self.change_backend, "PATCH"),
             ("/api/ml/<int:number>/versions", self.ask_backend, "GET"),
@@ -212,6 +213,10 @@ class Studio(Flask):
             self.tabs.append({"id": len(self.tabs) + 1, "data": request.get_json()["data"]})
             return jsonify(self.tabs[-1])
         return jsonify(self.tabs)
+
+    def change_tab(self, number: int) -> Response:
+        self.tabs[number - 1]["data"] = request.get_json()["data"]
+        return jsonify(self.tabs[number - 1])
 
     def act(self) -> Response:
         """The one action that is used: a number in the data of tasks. Neither counts a task as changed by it."""

@@ -28,6 +28,7 @@ from ml_backend.jobs.embeddings import task_features
 from ml_backend.jobs.individuals.reel import reel_of
 from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
+from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.training.labelled import annotated_tasks, are_exclusive, labels_of
 from ml_backend.jobs.training.train import train
@@ -279,7 +280,7 @@ def test_a_setting_that_cannot_be_used_is_told(each: JobContext, studio: Studio,
         '<Labels name="who" toName="film"><Label value="mouse"/></Labels>', ""
     )
     ask(redis, studio, alone, per_individual=True)
-    train.within(each, KEY)
+    reconcile.within(each, KEY)
     assert [problem for problem in problems(each) if "per_individual" in problem] == [
         (
             "The setting per_individual needs boxes and a timeline on the same video, and the label config does not have both, "
@@ -287,7 +288,7 @@ def test_a_setting_that_cannot_be_used_is_told(each: JobContext, studio: Studio,
         )
     ]
     ask(redis, studio, alone)
-    train.within(each, KEY)
+    reconcile.within(each, KEY)
     assert not [problem for problem in problems(each) if "per_individual" in problem]
 
 
