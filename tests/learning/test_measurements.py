@@ -142,6 +142,7 @@ class TestEvaluationScheme:
             "blocks of one video",
             "videos that the network was not fine-tuned on",
             "one held-out fold",
+            "videos of another project than it was trained on",
         ]
 
     @pytest.mark.parametrize("scheme", EvaluationScheme)
