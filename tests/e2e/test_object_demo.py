@@ -41,7 +41,6 @@ def test_every_animal_has_a_track_that_lies_on_it(studio: Studio, backend: Backe
     page.screenshot(path=_ARTIFACTS / "object-demo.png")
     page.goto(f"{backend.url}/dashboard/projects/{project}/videos/{tasks[0]}?frame=100")
     page.locator("#stage-picture rect.box").first.wait_for()
-    page.get_by_role("button", name="Show pictures").click()
     loop.wait_for("pictures", lambda: page.reload() is not None and page.locator("img.sheet").count() == 1)
     page.goto(f"{backend.url}/dashboard/projects/{project}/videos/{tasks[0]}?frame=100")
     page.locator("#stage-picture rect.box").first.wait_for()
