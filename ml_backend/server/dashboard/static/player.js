@@ -10,7 +10,7 @@
   const percent = bars.map((bar) => [bar.dataset.label, bar.dataset.percent.split(",").map(Number)]);
   const last = Number(scrub.max);
   // `goal`: the frame that was gone to, until the video plays on. `row`: segments to be played one after the other.
-  let times = null, facts = null, frame = Number(scrub.value), goal = null, row = null, unsure = -1, spoken = "", speaking = 0;
+  let times = null, facts = null, frame = Number(scrub.value), goal = null, row = null, unsure = -1, spoken = "", speaking = 0, isNone = false;
 
   const running = (numbers) => { let sum = 0; return Float64Array.from(numbers, (step) => (sum += step)); };
   // The last position of ascending numbers at which one is not above `most`; 0 where all are.
@@ -67,7 +67,7 @@
     const chance = (label) => { const found = chances.find(([name]) => name === label); return found ? ` ${found[1]} %` : ""; };
     const says = here.map(([, , label]) => `${label}${chance(label)}`).join(", ") || "nothing";
     const level = facts && facts.sure.length ? facts.sure[Math.min(facts.sure.length - 1, Math.floor(((frame - 0.5) / last) * facts.sure.length))] : null;
-    const sure = level === null ? "" : `, ${level} % sure`;
+    const sure = level === null ? "" : `, ${level} % sure of all labels`;
     return `Frame ${frame} of ${last} at ${clock(seconds)}${models() ? ` · ${models().name}: ${says}${sure}` : ""}`;
   }
 
@@ -80,6 +80,7 @@
 
   function show(number) {
     frame = number;
+    isNone = false;
     now.textContent = sentence();
     scrub.value = number;
     scrub.dispatchEvent(new Event("shown"));
@@ -109,7 +110,7 @@
     const each = () => { if (!film.paused) follow(film.currentTime, false); requestAnimationFrame(each); };
     requestAnimationFrame(each);
   }
-  film.addEventListener("seeked", () => { if (film.paused && goal !== null) show(goal); });
+  film.addEventListener("seeked", () => { if (film.paused && goal !== null && !isNone) show(goal); });
   film.addEventListener("play", () => label("play", "Pause"));
   film.addEventListener("pause", () => {
     label("play", "Play");
@@ -120,7 +121,8 @@
 
   const button = (name) => deck.querySelector(`[data-does=${name}]`);
   const label = (name, text) => { button(name).textContent = text; };
-  const none = (what) => { said.textContent = `There is no ${what}.`; now.textContent = `There is no ${what}.`; };
+  // It stays to be read, also when the frame that was looked for before has come.
+  const none = (what) => { isNone = true; said.textContent = `There is no ${what}.`; now.textContent = `There is no ${what}.`; };
 
   // The next, or the one before, of ascending frames.
   const after = (frames, back) => (back ? frames.filter((each) => each < frame).pop() : frames.find((each) => each > frame));
