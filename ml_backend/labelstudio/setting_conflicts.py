@@ -9,8 +9,8 @@ from ml_backend.labelstudio.label_config import LabelConfig
 from ml_backend.project_settings import ProjectSettings, parse_project_settings
 from ml_backend.wording import some
 
-# What there is to set about boxes; a detector that is *none* asks for nothing, and `per_individual` has a sentence of its own.
-OF_BOXES = (
+# What other tracks are found by; `jobs.box_tracks.state_of` says the same of a video.
+OF_TRACKS = (
     "detector",
     "follower",
     "smallest_box",
@@ -18,8 +18,9 @@ OF_BOXES = (
     "max_tracks",
     "track_iou",
     "model_score_threshold",
-    "questions_per_video",
 )
+# What there is to set about boxes; a detector that is *none* asks for nothing, and `per_individual` has a sentence of its own.
+OF_BOXES = (*OF_TRACKS, "questions_per_video")
 _EACH = (
     "The setting per_individual needs boxes and a timeline on the same video, and the label config does not have both, so it is "
     "ignored. Add a <VideoRectangle> and a <TimelineLabels> to the same <Video>, or remove the setting."

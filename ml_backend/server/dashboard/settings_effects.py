@@ -9,6 +9,7 @@ from pathlib import Path
 from ml_backend.detector_names import NONE, is_trained
 from ml_backend.labelstudio.label_config import LabelConfig
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
+from ml_backend.labelstudio.setting_conflicts import OF_BOXES, OF_TRACKS
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, stored_predictions, tracks, training_choice
 from ml_backend.server.dashboard.site import ProjectPage
@@ -16,16 +17,6 @@ from ml_backend.wording import counted
 
 _CHOOSING = ("sampling", "frames_per_video", "sample_fps", "hash_threshold", "roi")
 _SEEING = ("resolution", "roi", "per_individual")
-# What other tracks are found by; `jobs.box_tracks.state_of` says the same of a video.
-_TRACKING = (
-    "detector",
-    "follower",
-    "smallest_box",
-    "largest_box",
-    "max_tracks",
-    "track_iou",
-    "model_score_threshold",
-)
 # Trainings know their settings by their `repr`; see `ProjectSettings`.
 _LEARNING = ("per_individual", *(each.name for each in fields(ProjectSettings) if each.repr))
 
@@ -95,13 +86,13 @@ def _training(changed: set[str], after: ProjectSettings, config: LabelConfig | N
 def _tracks(
     changed: set[str], before: ProjectSettings, after: ProjectSettings, config: LabelConfig | None, at: Standing
 ) -> Iterator[str]:
-    if config is None or not config.tracks or not changed & {*_TRACKING, "questions_per_video"}:
+    if config is None or not config.tracks or not changed & set(OF_BOXES):
         return
     if after.detector == NONE:
         if before.detector != NONE and at.tracked:
             yield f"The predicted tracks of {_videos(at.tracked)} are removed. What people have submitted stays."
         return
-    if changed & set(_TRACKING):
+    if changed & set(OF_TRACKS):
         searched = f"{_videos(at.tasks)} {'is' if at.tasks == 1 else 'are'} searched for objects again"
         yield f"Right away {searched}, which changes the tracks that are predicted."
         if is_trained(after.detector) and not is_trained(before.detector):
