@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import boxed_scene
 import dashboard_scene as scene
 import pytest
 from embedded import redis, redis_settings, settings_for
@@ -33,7 +34,7 @@ def address(redis: Redis, redis_settings: Settings, tmp_path: Path) -> Iterator[
     settings = settings_for(tmp_path, redis_url=redis_url(redis_settings))
     scene.open_project(settings, redis)
     scene.open_project(settings, redis, "8.1", '<b>Odd</b> & "names" ' + "long" * 30, scene.ODD)
-    scene.open_boxes(settings, redis)
+    boxed_scene.open_boxes(settings, redis)
     scene.open_film(settings, 2, numbered_video(tmp_path / "numbered.mp4", scene.FRAMES))
     scene.run_jobs(redis)
     scene.look_at(redis)

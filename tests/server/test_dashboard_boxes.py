@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import boxed_scene
 import dashboard_scene as scene
 import pytest
 from dashboard_html import at_work, client, page, settings
@@ -48,7 +49,7 @@ def test_a_videos_page_says_how_many_tracks_there_are_or_why_there_are_none(
 
 @pytest.fixture
 def boxed(redis: Redis, settings: Settings) -> None:
-    scene.open_boxes(settings, redis)
+    boxed_scene.open_boxes(settings, redis)
 
 
 class TestLanes:
@@ -78,7 +79,10 @@ class TestLanes:
         keys = tuple((frame, frame % 90 + 0.5, 10.0, 5.0, 5.0, frame % 30_000 != 0) for frame in range(1, 100_001))
         long = StoredTrack(1, "box", keys, 0.5)
         tracks.save(
-            settings.data_dir, scene.BOXED, 1, StoredTracks(tracks=(long,), lengths={"box": (100_001, 4000.0, 25.0)})
+            settings.data_dir,
+            boxed_scene.BOXED,
+            1,
+            StoredTracks(tracks=(long,), lengths={"box": (100_001, 4000.0, 25.0)}),
         )
         drawn = client.get("/dashboard/projects/6/videos/1/tracks.json").json
         assert drawn is not None
@@ -90,9 +94,11 @@ class TestLanes:
     def test_a_video_of_which_nothing_but_tracks_is_known_has_a_page(
         self, client: FlaskClient, redis: Redis, settings: Settings
     ) -> None:
-        registry.remember(redis, registry.Known(scene.BOXED, scene.BOXES, {}))
+        registry.remember(redis, registry.Known(boxed_scene.BOXED, boxed_scene.BOXES, {}))
         one = StoredTrack(1, "box", ((1, 0.0, 0.0, 5.0, 5.0, True), (50, 50.0, 0.0, 5.0, 5.0, False)), 0.5)
-        tracks.save(settings.data_dir, scene.BOXED, 3, StoredTracks(tracks=(one,), lengths={"box": (80, 3.2, 25.0)}))
+        tracks.save(
+            settings.data_dir, boxed_scene.BOXED, 3, StoredTracks(tracks=(one,), lengths={"box": (80, 3.2, 25.0)})
+        )
         assert "80 frames" in page(client, "/dashboard/projects/6/videos/3").text
 
 
@@ -103,7 +109,7 @@ def test_tracks_that_are_probably_wrong_are_listed_and_none_is_said_to_be_none(
     assert "Most doubtful first, 1 of 1" in text
     assert "It jumps by 3.1 times its own length" in text
     assert "Where labels come from" not in text
-    track_faults.save(settings.data_dir, scene.BOXED, 1, "model", [])
+    track_faults.save(settings.data_dir, boxed_scene.BOXED, 1, "model", [])
     assert "No track looks wrong." in page(client, "/dashboard/projects/6/quality").text
 
 
@@ -114,7 +120,7 @@ def test_boxes_worth_a_look_are_listed_with_their_moment_until_the_task_is_answe
     assert "Boxes worth a look" in found.text
     assert "draw a box around the other one here" in found.text
     assert "/dashboard/projects/6/videos/1?frame=180#time" in [str(each.get("href")) for each in found.all("a")]
-    track_questions.close(settings.data_dir, scene.BOXED, 1)
+    track_questions.close(settings.data_dir, boxed_scene.BOXED, 1)
     assert "Boxes worth a look" not in page(client, "/dashboard/projects/6/videos").text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import boxed_scene
 import cv2
 import dashboard_scene as scene
 import numpy as np
@@ -317,7 +318,7 @@ def test_boxes_are_drawn_at_the_sliders_frame_as_label_studio_draws_them(browser
     page.locator("#scrub").fill("220")
     found[220] = page.evaluate(_BOXES)
     for frame, boxes in found.items():
-        known = [track.boxes(np.array([frame]))[0] for track in scene.shown_tracks()]
+        known = [track.boxes(np.array([frame]))[0] for track in boxed_scene.shown_tracks()]
         wanted = [box for box in known if not np.isnan(box).any()]
         assert len(boxes) == len(wanted), frame
         np.testing.assert_allclose(sorted(boxes), sorted(each.tolist() for each in wanted), atol=1e-3)
@@ -330,7 +331,7 @@ def test_the_picture_behind_the_boxes_is_the_nearest_and_says_so(
 ) -> None:
     columns = np.repeat([[0, 255]], 320, axis=1).astype(np.uint8).repeat(180, axis=0)
     _, jpeg = cv2.imencode(".jpg", columns)
-    task_view.save_sheet(tmp_path, scene.BOXED, 1, ContactSheet((100, 200), 0, 2, 320, 180), jpeg.tobytes())
+    task_view.save_sheet(tmp_path, boxed_scene.BOXED, 1, ContactSheet((100, 200), 0, 2, 320, 180), jpeg.tobytes())
     page, complaints = opened(browser)
     page.goto(address + scene.PAGES["boxes"])
     page.locator("#stage-picture rect.box").first.wait_for()

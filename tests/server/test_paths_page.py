@@ -6,7 +6,7 @@ import csv
 import io
 import math
 
-import dashboard_scene as scene
+import boxed_scene
 import pytest
 from dashboard_html import client, page, settings
 from flask.testing import FlaskClient
@@ -24,7 +24,7 @@ PATHS = "/dashboard/projects/6/videos/1/paths"
 
 @pytest.fixture(autouse=True)
 def boxed(redis: Redis, settings: Settings) -> None:
-    scene.open_boxes(settings, redis)
+    boxed_scene.open_boxes(settings, redis)
 
 
 def table(client: FlaskClient, query: str = "") -> list[dict[str, str]]:
@@ -74,7 +74,9 @@ def test_the_page_draws_each_and_shows_the_same_numbers(client: FlaskClient) -> 
 
 def test_there_is_a_picture_behind_them_once_there_are_some(client: FlaskClient, settings: Settings) -> None:
     assert page(client, PATHS).all("image") == []
-    task_view.save_sheet(settings.data_dir, scene.BOXED, 1, ContactSheet((1, 100, 160, 290), 0, 2, 320, 180), b"a JPEG")
+    task_view.save_sheet(
+        settings.data_dir, boxed_scene.BOXED, 1, ContactSheet((1, 100, 160, 290), 0, 2, 320, 180), b"a JPEG"
+    )
     found = page(client, PATHS)
     [image] = found.all("image")
     assert str(image["href"]).endswith("/sheet.jpg")
@@ -100,8 +102,8 @@ def test_many_and_long_tracks_do_not_hold_up_the_page(client: FlaskClient, setti
     keys = ((1, 10.0, 10.0, 5.0, 5.0, True), (90_000, 80.0, 60.0, 5.0, 5.0, False))
     many = tuple(StoredTrack(number, "box", keys, 0.5) for number in range(1, 31))
     lengths = {"box": (90_000, 3600.0, 25.0)}
-    task_view.delete(settings.data_dir, scene.BOXED, 1)
-    tracks.save(settings.data_dir, scene.BOXED, 1, StoredTracks(tracks=many, lengths=lengths))
+    task_view.delete(settings.data_dir, boxed_scene.BOXED, 1)
+    tracks.save(settings.data_dir, boxed_scene.BOXED, 1, StoredTracks(tracks=many, lengths=lengths))
     text = page(client, f"{PATHS}?whose=model").text
     assert "26 more tracks are left out" in text
     assert "coldblitz stats 6 --tracks" in text

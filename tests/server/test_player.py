@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import boxed_scene
 import cv2
 import dashboard_scene as scene
 import numpy as np
@@ -86,8 +87,8 @@ def cinema(
     sheet = np.repeat([[0, 255]], 160, axis=1).astype(np.uint8).repeat(90, axis=0)
     _, jpeg = cv2.imencode(".jpg", sheet)
     save_sheet(settings.data_dir, scene.P, 1, ContactSheet((1, 200), 1, 2, 160, 90), jpeg.tobytes())
-    scene.open_boxes(settings, redis)
-    scene.open_film(settings, 1, numbered_video(folder / "mice.mp4", scene.FRAMES, first=1), key=scene.BOXED)
+    boxed_scene.open_boxes(settings, redis)
+    scene.open_film(settings, 1, numbered_video(folder / "mice.mp4", scene.FRAMES, first=1), key=boxed_scene.BOXED)
     grids = {}
     for task, (name, make, framerate) in {
         **{n: (film.name, film.make, float(str(film.framerates[0]))) for n, film in enumerate(films, start=10)},
