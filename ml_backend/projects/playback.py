@@ -114,7 +114,6 @@ def note_place(data_dir: Path, project: str, task: int, place: tuple[float, floa
     if [(row["latitude"], row["longitude"]) for row in mine] == ([] if place is None else [place]):
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         put_rows(path, PLACED, [task], np.array([(task, *place)] if place else [], PLACED))
     except OSError as error:
         raise StorageError(

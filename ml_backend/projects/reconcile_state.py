@@ -14,7 +14,6 @@ import numpy as np
 from redis import Redis
 
 from ml_backend.errors import StorageError
-from ml_backend.processes import locked
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows
 from ml_backend.store.files import exists
@@ -65,9 +64,7 @@ def drop_identities(data_dir: Path, project: str, tasks: Collection[int]) -> Non
 def _write_identities(data_dir: Path, project: str, tasks: Collection[int], rows: Rows) -> None:
     path = _identities_path(data_dir, project)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(".tasks.lock")):
-            put_rows(path, _ROW, tasks, rows)
+        put_rows(path, _ROW, tasks, rows)
     except OSError as error:
         raise StorageError(
             f"What is known of tasks cannot be written to {path.parent} ({error.strerror}).",

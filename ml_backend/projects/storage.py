@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from ml_backend.errors import StorageError
+from ml_backend.processes import locked
 from ml_backend.queueing.counters import text
 from ml_backend.store import files
 
@@ -91,29 +92,37 @@ def write_whole(path: Path, content: bytes, what: str) -> None:
 
 Rows = NDArray[Any]
 _GONE = -1
+_TRIES = 5
 
 
 def mapped_rows(path: Path, dtype: np.dtype[Any]) -> Rows:
     """(n,) of `dtype`, which has a field `task`, in no order; those with a `task` below 0 are gone. Empty without a file."""
-    try:
-        return _mapped(files.current(path), dtype)
-    except OSError:
-        return np.zeros(0, dtype)
+    for _ in range(_TRIES):
+        try:
+            return _mapped(files.current(path), dtype)
+        except OSError:
+            break
+        except ValueError:
+            # It was cut off after its length was read.
+            continue
+    return np.zeros(0, dtype)
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], mode: Any = "r") -> Rows:
     try:
         # A row that a full disk cut off is none.
         number = path.stat().st_size // dtype.itemsize
-        return np.memmap(path, dtype, mode, shape=(number,)) if number else np.zeros(0, dtype)
-    except OSError:
-        return np.zeros(0, dtype)
+    except FileNotFoundError:
+        number = 0
+    return np.memmap(path, dtype, mode, shape=(number,)) if number else np.zeros(0, dtype)
 
 
 def put_rows(path: Path, dtype: np.dtype[Any], tasks: Collection[int], rows: Rows) -> None:
-    """Puts these in place of all rows of `tasks`. The folder must be there. Raises OSError."""
+    """Puts these in place of all rows of `tasks`, whoever else does so at the same time. Raises OSError."""
     if files.shared(path) is None:
-        _put(path, dtype, tasks, rows)
+        if len(rows) or path.exists():
+            with locked(path.with_name(".rows.lock")):
+                _put(path, dtype, tasks, rows)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # What others may be reading is not changed in place: a changed copy takes its place everywhere.

@@ -135,10 +135,9 @@ def load_order(data_dir: Path, project: str, version: str) -> Rows:
 
 
 def save_order(data_dir: Path, project: str, version: str, rows: Rows) -> None:
-    """Puts these in place of what is known of their tasks; one process at a time. Raises StorageError."""
+    """Puts these in place of what is known of their tasks. Raises StorageError."""
     path = _order_path(data_dir, project, version)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         put_rows(path, PLACED, rows["task"].tolist(), rows)
     except OSError as error:
         raise StorageError(
