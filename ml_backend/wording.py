@@ -1,8 +1,18 @@
-"""Lists and numbers in sentences that people read."""
+"""Lists, numbers, and what somebody has typed or sent, in sentences that people read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+_LONGEST = 80
+
+
+def cut(said: object, most: int = _LONGEST) -> str:
+    """What somebody has typed or sent, for a sentence that repeats it: not at endless length, and nothing in it that a terminal
+    or a page would not show."""
+    text = str(said)
+    text = text if len(text) <= most else f"{text[:most].rstrip()}…"
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def some(names: Sequence[str], word: str = "and", most: int = 5) -> str:

@@ -80,7 +80,8 @@ class ModelCard(JsonObject):
     those from before a project could have several; `others`: what the card has otherwise for each of the other controls.
     `account`: what its training read, and what became of it (`projects.label_report.Account`), as JSON; empty in cards from before
     it was kept. `origin`: of a version that was unpacked here, where it comes from (`learning.model_archive`); empty for others.
-    `decision`: why it was rolled out or kept back, in a sentence; empty until that is decided, and in cards from
+    `video_marks`: of each annotated task of its training what tells the content of its video from others; empty in cards from before it was
+    kept. `decision`: why it was rolled out or kept back, in a sentence; empty until that is decided, and in cards from
     before it was kept.
     """
 
@@ -110,6 +111,7 @@ class ModelCard(JsonObject):
     account: Json = key(json_object, default={}, always=True)
     decision: str = key(text, default="", always=True)
     origin: Json = key(json_object, default={})
+    video_marks: tuple[str, ...] = key(many(text), list, default=())
 
     @classmethod
     def of(cls, learnt: QuestionCard, *, name: str, created: str, question: str = "") -> ModelCard:

@@ -115,6 +115,11 @@ def known_content(context: JobContext, question: Question, task: Task) -> str | 
     return context.videos.content_of(address.url) if address else None
 
 
+def video_mark(content: str) -> str:
+    """Tells the content of a video, given by its hash, from others in another project, too."""
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
 @contextmanager
 def naming(task: Task, question: Question, video: VideoFile, seconds: float | None = None) -> Iterator[None]:
     """To be put around all that opens the file: gives the job time for it, or for so many `seconds` of it, counts the workers that

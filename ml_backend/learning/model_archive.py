@@ -8,7 +8,9 @@ import hmac
 import json
 import os
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 from ml_backend.cards.json_object import Json
 from ml_backend.cards.model_card import ModelCard
 from ml_backend.errors import SettingsError, StorageError
+from ml_backend.wording import cut
 
 _FORMAT, _VERSION = "coldblitz-model", 1
 _MANIFEST, _SIGNATURE, _CARD = "manifest.json", "signature.json", "card.json"
@@ -24,7 +27,16 @@ _WEIGHTS = re.compile(r"head(?:-[0-9a-f]{16})?\.safetensors")
 # Heads have a few megabytes, cards some hundred kilobytes.
 _MOST_FILES, _MOST_BYTES = 66, 256 * 1024 * 1024
 _SHORTEST_KEY = 16
-_AGAIN = "Ask for the file again, or pack it anew."
+_ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile raises for files that are no archive, or no longer the one that was written.
+_NO_ARCHIVE = (
+    *(OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError, LookupError, ArithmeticError),
+)
+# What JSON raises that is none, or is not what it should be.
+_NO_JSON = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+AGAIN = "Ask for the file again, or pack it anew."
 
 
 @dataclass(frozen=True)
@@ -91,15 +103,17 @@ def read_model(path: Path, key: bytes | None) -> Archive:
             files = _contents(path, archive)
     except FileNotFoundError as error:
         raise StorageError(f"There is no file {path}.", "Name a file that `coldblitz models pack` has made.") from error
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise StorageError(f"{path} is not a packed model, or it is damaged ({error}).", _AGAIN) from error
+    except _NO_ARCHIVE as error:
+        raise StorageError(f"{path} is not a packed model, or it is damaged ({cut(error)}).", AGAIN) from error
     manifest = _manifest(path, files)
     signed = _signed(path, files, key)
     try:
         card = ModelCard.from_json(json.loads(files[_CARD]))
         origin = dict(manifest.get("origin", {}))
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise StorageError(f"The model card in {path} cannot be read ({error}).", _AGAIN) from error
+        # Halves of characters can be read, and never be written again.
+        _json([card.as_json(), origin])
+    except _NO_JSON as error:
+        raise StorageError(f"The model card in {path} cannot be read ({cut(error)}).", AGAIN) from error
     return Archive(card, {name: files[name] for name in files if _WEIGHTS.fullmatch(name)}, origin, signed)
 
 
@@ -108,7 +122,10 @@ def _contents(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
     entries = archive.infolist()
     strange = next((each.filename for each in entries if not _is_part(each.filename)), None)
     if strange is not None:
-        raise StorageError(f"{path} holds “{strange[:80]}”, which is not a part of a model.", "Do not use this file.")
+        raise StorageError(f"{path} holds “{cut(strange)}”, which is not a part of a model.", "Do not use this file.")
+    unread = next((each for each in entries if each.compress_type not in _METHODS or each.flag_bits & _ENCRYPTED), None)
+    if unread is not None:
+        raise StorageError(f"“{unread.filename}” in {path} is packed in a way that no model is.", AGAIN)
     names = [each.filename for each in entries]
     if len(set(names)) < len(names) or len(names) > _MOST_FILES:
         raise StorageError(f"{path} holds the same part twice, or too many parts.", "Do not use this file.")
@@ -135,10 +152,10 @@ def _manifest(path: Path, files: Mapping[str, bytes]) -> dict[str, Any]:
         manifest = json.loads(files[_MANIFEST])
         kind, version = manifest["format"], int(manifest["format_version"])
         listed = {name: str(part["sha256"]) for name, part in manifest["files"].items()}
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise StorageError(f"{path} is not a packed model: its manifest is missing or damaged.", _AGAIN) from error
+    except _NO_JSON as error:
+        raise StorageError(f"{path} is not a packed model: its manifest is missing or damaged.", AGAIN) from error
     if kind != _FORMAT:
-        raise StorageError(f"{path} is not a packed model, but a “{str(kind)[:40]}”.", _AGAIN)
+        raise StorageError(f"{path} is not a packed model, but a “{cut(kind)}”.", AGAIN)
     if version > _VERSION:
         raise StorageError(
             f"{path} was packed by a newer release (format {version}; this one reads {_VERSION}).", "Update Coldblitz."
@@ -147,9 +164,9 @@ def _manifest(path: Path, files: Mapping[str, bytes]) -> dict[str, Any]:
     changed = [name for name in held & listed.keys() if hashlib.sha256(files[name]).hexdigest() != listed[name]]
     if changed or held != listed.keys():
         which = sorted({*changed, *(held ^ listed.keys())})[0]
-        raise StorageError(f"“{which}” in {path} is not what was packed: it was changed, added, or lost.", _AGAIN)
+        raise StorageError(f"“{which}” in {path} is not what was packed: it was changed, added, or lost.", AGAIN)
     if _CARD not in held or "head.safetensors" not in held:
-        raise StorageError(f"{path} lacks the model card or the weights.", _AGAIN)
+        raise StorageError(f"{path} lacks the model card or the weights.", AGAIN)
     return dict(manifest)
 
 
@@ -162,9 +179,11 @@ def _signed(path: Path, files: Mapping[str, bytes], key: bytes | None) -> bool |
         return None
     try:
         told = str(json.loads(files[_SIGNATURE])["hmac_sha256"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except _NO_JSON:
         told = ""
-    if not hmac.compare_digest(told.encode(), hmac.new(key, files[_MANIFEST], hashlib.sha256).hexdigest().encode()):
+    if not hmac.compare_digest(
+        told.encode(errors="replace"), hmac.new(key, files[_MANIFEST], hashlib.sha256).hexdigest().encode()
+    ):
         raise StorageError(f"{path} was signed with another key, or changed since.", "Do not use it, or check the key.")
     return True
 

@@ -29,6 +29,7 @@ from ml_backend.cards.model_card import Network, QuestionCard
 from ml_backend.errors import StorageError
 from ml_backend.provenance import ModelVersion
 from ml_backend.store.files import current, has_folder, names, put, put_folder, remove_folder, shared
+from ml_backend.wording import cut
 
 if TYPE_CHECKING:
     from ml_backend.learning.comparison import HeldAnswers
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What reading raises where a file is not what was written.
+_DAMAGED = (
+    *(OSError, SafetensorError, LookupError, ValueError),
+    *(TypeError, AttributeError, ArithmeticError, RecursionError),
+)
 _WEIGHTS, _CARD, _NUMBERS = "head.safetensors", "card.json", "numbers.json"
 
 
@@ -75,13 +81,14 @@ def save_version(
     others: Sequence[Learnt] = (),
     account: Json | None = None,
     answers: HeldAnswers | None = None,
+    video_marks: Iterable[str] = (),
 ) -> ModelCard:
     """Write the next version of a project and return its card.
 
     Numbers run on over Cold and Blitz and are never used twice, not even those of deleted versions or of the names
     `taken` (what Label Studio still shows). `question`: the control that `head` is about; `others`: what was learnt about the
     project's other ones. `account`: what became of the regions that were read. `answers`: of `head`, as in
-    `Learnt`. Raises StorageError when the disk refuses.
+    `Learnt`. `video_marks`: as in `ModelCard`. Raises StorageError when the disk refuses.
     """
     ids = dict(annotations or {})
     first = Learnt(
@@ -113,6 +120,7 @@ def save_version(
         annotations_hash=annotations_hash(ids),
         others=more,
         account=dict(account or {}),
+        video_marks=tuple(video_marks),
     )
     return add_version(root, card, files, taken)
 
@@ -197,7 +205,7 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
     card = load_card(root, name)
     try:
         head = head_from(_weights(root, card), card.structure, card.kind, card.labels, card.exclusive)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except _DAMAGED as error:
         raise damaged(name, str(error)) from error
     return head.calibrated(card.temperature), card
 
@@ -216,7 +224,7 @@ def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard
                 found.append((WholeHead.of(arrays, card.structure, card.labels, card.exclusive), card))
                 continue
             head = head_from(arrays, card.structure, card.kind, card.labels, card.exclusive)
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        except _DAMAGED as error:
             raise damaged(name, str(error)) from error
         found.append((head.calibrated(card.temperature), card))
     return tuple(found)
@@ -245,14 +253,14 @@ def weights_of(root: Path, card: ModelCard) -> dict[str, bytes]:
 def load_card(root: Path, name: str) -> ModelCard:
     """The model card alone; raises StorageError when it is missing or damaged."""
     if ModelVersion.parse(name) is None:
-        raise StorageError(f"“{name}” is not a model version.", "Enter a version such as cold-v3 or blitz-v4.")
+        raise StorageError(f"“{cut(name)}” is not a model version.", "Enter a version such as cold-v3 or blitz-v4.")
     try:
         card = ModelCard.from_json(json.loads(current(root / name / _CARD).read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise StorageError(
             f"There is no model version {name}.", "Run `coldblitz models list` to see the versions."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
         raise damaged(name, str(error)) from error
     if card.name != name:
         raise damaged(name, f"its card is that of {card.name}")
@@ -353,7 +361,7 @@ def next_number(root: Path, taken: Iterable[str] = ()) -> int:
 def _remembered(root: Path) -> int:
     try:
         return int(json.loads(current(root / _NUMBERS).read_text())["last"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except _DAMAGED:
         return 0
 
 

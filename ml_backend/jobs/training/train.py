@@ -28,6 +28,7 @@ from ml_backend.jobs.training.decision import note_decided, roll_out_unless_wors
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks, fingerprint, note_labelled
 from ml_backend.jobs.training.labelled_videos import VideoProblems
 from ml_backend.jobs.training.learning import learn
+from ml_backend.jobs.videos import known_content, video_mark
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.learning.frame_labels import MEANING
 from ml_backend.learning.versions import (
@@ -182,12 +183,19 @@ def _train(work: ProjectWork) -> str:
         others=others,
         account=account.as_json(),
         answers=first.answers,
+        video_marks=_marks(work, annotated),
     )
     frames = sum(each.labelled_frames for each in learnt)
     videos = f"{max(each.videos for each in learnt)} videos"
     # A question about whole videos knows no frames.
     trained = f"trained {card.name} on {f'{frames} frames of {videos}' if frames else videos}"
     return f"{trained}, {_decide(work, card)}"
+
+
+def _marks(work: ProjectWork, annotated: Sequence[Annotated]) -> list[str]:
+    """Of the videos of the main question: what was learnt from has been fetched."""
+    contents = (known_content(work.context, work.config.main, each.task) for each in annotated)
+    return sorted(video_mark(content) for content in contents if content is not None)
 
 
 def _coming(work: ProjectWork) -> str:

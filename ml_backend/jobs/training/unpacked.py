@@ -3,7 +3,6 @@ anybody is shown it."""
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,21 +12,21 @@ from typing import Any
 
 from ml_backend.cards.measurements import Calibration
 from ml_backend.cards.model_card import ModelCard
-from ml_backend.errors import SettingsError, VideoError
+from ml_backend.errors import LabelStudioMissing, SettingsError, StorageError, VideoError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.embeddings import backbone_of, sees_as_then, sees_each
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.training.decision import against_shown, roll_out_unless_worse
 from ml_backend.jobs.training.labelled import Annotated, annotated_for, annotated_tasks
 from ml_backend.jobs.training.labelled_videos import VideoProblems, labelled_videos, whole_videos
-from ml_backend.jobs.videos import task_video
+from ml_backend.jobs.videos import task_video, video_mark
 from ml_backend.labelstudio.label_config import Question
-from ml_backend.labelstudio.tasks import ANNOTATED, TASK, Task, task_of
+from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.comparison import FILE, HeldAnswers, answers_of, as_file
 from ml_backend.learning.evaluation import CrossValidation, answered_by
 from ml_backend.learning.examples import LabelledVideo
 from ml_backend.learning.head import Head
-from ml_backend.learning.model_archive import Archive
+from ml_backend.learning.model_archive import AGAIN, Archive
 from ml_backend.learning.relabel import relabeled, unused
 from ml_backend.learning.versions import (
     add_measurements,
@@ -37,6 +36,7 @@ from ml_backend.learning.versions import (
     load_heads,
     note_decision,
     publish,
+    unwritable,
     weights_of,
 )
 from ml_backend.learning.whole_video import LabelledWhole, WholeHead, answered_by_whole
@@ -44,7 +44,7 @@ from ml_backend.projects import registry
 from ml_backend.projects.storage import write_whole
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.queue import enqueue
-from ml_backend.wording import counted, some
+from ml_backend.wording import counted, cut, some
 
 _OUT = "{} is kept back: {} Run `coldblitz models activate` to show it all the same."
 
@@ -79,8 +79,7 @@ def to_pack(work: ProjectWork, version: str) -> Packed:
             f"{version} was fine-tuned, and its network is not packed.", 'Train with {"fit": "head"}, and pack that.'
         )
     settings = {name: card.settings.get(name) for name in ("backbone_trained", "backbone_source", "backbone_license")}
-    tasks = map(task_of, work.context.studio.tasks.listed(work.id, TASK, ANNOTATED))
-    marks = [_mark(work, task) for task in tasks]
+    marks, unknown = _seen_by(work, card)
     origin = {
         "version": card.name,
         "project": work.project.title,
@@ -89,10 +88,31 @@ def to_pack(work: ProjectWork, version: str) -> Packed:
         "judgement": card.measured.judgement,
         "labels": {one.question: list(one.labels) for one in card.each()},
         "backbone": {"key": card.backbone, "network": network_of(card.backbone), **settings},
-        "videos": sorted({mark for mark in marks if mark is not None}),
-        "videos_unknown": marks.count(None),
+        "videos": sorted(marks),
+        "videos_unknown": unknown,
     }
     return Packed(card, weights_of(models, card), origin)
+
+
+def _seen_by(work: ProjectWork, card: ModelCard) -> tuple[set[str], int]:
+    """The marks of the videos that a version was trained on, and of how many more nobody knows which they were."""
+    videos = max(one.videos for one in card.each())
+    if card.origin:
+        lost = card.origin.get("videos_unknown")
+        return {*card.video_marks, *_texts(card.origin.get("videos"))}, lost if isinstance(lost, int) else 0
+    if card.video_marks:
+        return set(card.video_marks), max(videos - len(card.video_marks), 0)
+    # A version from before its card said so. What was annotated since counts, too: better one video too many is left out where
+    # it is measured than one too few.
+    marks: set[str] = set()
+    trained = unknown = 0
+    for each in annotated_tasks(work):
+        mark = _mark(work, each.task)
+        marks |= {mark} if mark else set()
+        unknown += mark is None
+        trained += any(str(one.id) in card.annotations for one in each.annotations)
+    # Those of tasks, or annotations, that were deleted since.
+    return marks, unknown + max(videos - trained, 0)
 
 
 def unpack(work: ProjectWork, archive: Archive, names: Mapping[str, str], control: str | None) -> ModelCard:
@@ -106,7 +126,7 @@ def unpack(work: ProjectWork, archive: Archive, names: Mapping[str, str], contro
         raise SettingsError(f"The model has no label {some(wrong)}.", f"It has {some(every)}.")
     parsed = ModelVersion.parse(archive.card.name)
     if parsed is None or parsed.is_custom or archive.card.kind not in ("cold", "blitz"):
-        raise SettingsError(f"A model of the kind “{archive.card.kind[:40]}” cannot be unpacked.", "Update Coldblitz.")
+        raise SettingsError(f"A model of the kind “{cut(archive.card.kind)}” cannot be unpacked.", "Update Coldblitz.")
     card = _in_words_of(work, archive.card, names, control)
     _demand_same_view(work, card)
     origin = {**archive.origin, "names": dict(names), "signed": bool(archive.signed)}
@@ -117,10 +137,15 @@ def unpack(work: ProjectWork, archive: Archive, names: Mapping[str, str], contro
         settings={name: value for name, value in card.settings.items() if name != "fingerprint"},
         decision="",
     )
-    with tempfile.TemporaryDirectory() as made:
-        # Nothing of it is kept before it was read as a whole.
-        publish(Path(made), card, archive.weights)
-        load_heads(Path(made), card.name)
+    try:
+        with tempfile.TemporaryDirectory() as made:
+            # Nothing of it is kept before it was read as a whole.
+            publish(Path(made), card, archive.weights)
+            load_heads(Path(made), card.name)
+    except StorageError as error:
+        raise StorageError(error.message, AGAIN) from error
+    except OSError as error:
+        raise unwritable(Path(tempfile.gettempdir()), error) from error
     models = work.context.models_dir(work.key)
     added = add_version(models, card, archive.weights, work.context.studio.predictions.versions(work.id))
     return note_decision(models, added.name, f"{added.name} was unpacked, and is not measured here yet.")
@@ -236,10 +261,9 @@ def _decide(work: ProjectWork, card: ModelCard, known: set[int]) -> str:
 def _mark(work: ProjectWork, task: Task) -> str | None:
     """Tells the content of a task's video from others; None where it cannot be had."""
     try:
-        content = task_video(work.context, work.question, task).content
-    except VideoError:
+        return video_mark(task_video(work.context, work.question, task).content)
+    except (VideoError, LabelStudioMissing):
         return None
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _texts(value: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from ml_backend.cards.measurements import EvaluationScheme
 from ml_backend.cli import app
 from ml_backend.demo.clips import Clip, Script, make_clips
-from ml_backend.errors import SettingsError
+from ml_backend.errors import SettingsError, StorageError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.training.evaluate import evaluate
@@ -167,6 +168,41 @@ def test_it_takes_the_place_of_a_model_only_after_both_were_scored_here(here: Pr
     assert "on the 3 recordings that neither version was trained on, its macro-F1 is" in decision
 
 
+class TestVideosThatItWasTrainedOn:
+    def test_are_known_when_their_tasks_are_gone(self, there: Project, archive: Archive) -> None:
+        videos = archive.origin["videos"]
+        assert len(videos) == len(THERE)
+        del there.studio.tasks[1], there.studio.tasks[4]
+        origin = to_pack(there.work, "cold-v1").origin
+        assert (origin["videos"], origin["videos_unknown"]) == (videos, 0)
+
+    @pytest.mark.parametrize("lost", ["task", "annotation", "video"])
+    def test_count_as_unknown_where_an_old_card_does_not_tell_them(
+        self, there: Project, archive: Archive, lost: str, tmp_path: Path
+    ) -> None:
+        old = there.context.models_dir(there.key) / "cold-v1" / "card.json"
+        whole, videos = old.read_text(), archive.origin["videos"]
+        old.write_text(json.dumps({**json.loads(whole), "video_marks": []}))
+        try:
+            if lost == "task":
+                del there.studio.tasks[1]
+            elif lost == "annotation":
+                there.studio.tasks[1]["annotations"] = []
+            else:
+                there.studio.tasks[1]["data"] = {"video": "/data/upload/7/gone.mp4"}
+            origin = to_pack(there.work, "cold-v1").origin
+        finally:
+            old.write_text(whole)
+        assert set(origin["videos"]) < set(videos)
+        assert (len(origin["videos"]), origin["videos_unknown"]) == (3, 1)
+
+    def test_are_passed_on_when_it_is_packed_once_more(self, here: Project, archive: Archive) -> None:
+        here.label("was")
+        card = unpack(here.work, archive, NAMES, None)
+        origin = to_pack(here.work, card.name).origin
+        assert origin["videos"] == archive.origin["videos"]
+
+
 class TestWhatDoesNotFit:
     def refused(self, here: Project, archive: Archive, names: dict[str, str], control: str | None = None) -> str:
         with pytest.raises(SettingsError) as error:
@@ -178,6 +214,14 @@ class TestWhatDoesNotFit:
         assert self.refused(here, archive, {}).startswith("The model knows “car” and “ball”, which “was” of this")
         assert self.refused(here, archive, {"cra": "auto"}) == "The model has no label “cra”."
         assert self.refused(here, archive, NAMES, "other") == "The project has no control “other”."
+
+    def test_weights_that_are_not_the_cards(self, here: Project, archive: Archive) -> None:
+        structure = {"questions": [None], "switch": 10**400}
+        other = replace(archive, card=replace(archive.card, structure=structure))
+        with pytest.raises(StorageError, match="is damaged") as error:
+            unpack(here.work, other, NAMES, None)
+        assert error.value.remedy == "Ask for the file again, or pack it anew."
+        assert not list(here.context.models_dir(here.key).glob("*-v*")), "nothing is half-done"
 
     def test_another_backbone(self, here: Project, archive: Archive) -> None:
         other = replace(archive, card=replace(archive.card, backbone="resnet-0123-v3"))
