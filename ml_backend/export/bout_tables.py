@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -70,7 +71,8 @@ def write_report(folder: Path, videos: Sequence[BoutVideo], skipped: Sequence[st
             for number in range(pictures):
                 drawn = ethogram(videos[number * PICTURED : (number + 1) * PICTURED], colors)
                 (own / f"ethogram-{number + 1}.svg").write_text(drawn, encoding="utf-8")
-            files.put_folder(own, folder / stem)
+            if not files.put_folder(own, folder / stem):
+                raise FileExistsError(errno.EEXIST, f"{stem} is there already")
     except OSError as error:
         raise StorageError(
             f"Bouts cannot be written to {folder} ({error.strerror}).",

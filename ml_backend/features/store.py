@@ -121,10 +121,14 @@ class FeatureStore:
         return self.root / f"{'.'.join(safe)}.safetensors"
 
     def _evict(self, keep: Path) -> None:
-        for folder in self.root.glob(".*.part"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
+        for left in self.root.glob(".*.part"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    # A folder is of who made an entry, a file of who brought one.
+                    if left.is_dir():
+                        shutil.rmtree(left)
+                    else:
+                        left.unlink()
         entries = []
         for path in self.root.glob("*.safetensors"):
             with contextlib.suppress(FileNotFoundError):  # another process evicts too

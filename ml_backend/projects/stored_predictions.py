@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import zlib
 from collections.abc import Collection, Iterable
@@ -13,14 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ml_backend.errors import StorageError, StoreUnreachable
+from ml_backend.errors import StorageError
 from ml_backend.prediction_item import PredictionItem, StoredItem
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows, write_whole
 from ml_backend.projects.task_files import tasks_with_file
 from ml_backend.store import files
-
-log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 16
 _NOTHING = (b"", 0)
@@ -58,14 +55,10 @@ def answers(data_dir: Path, project: str, version: str, tasks: Iterable[int]) ->
 
 def _brought(data_dir: Path, project: str, version: str, tasks: Iterable[int]) -> Iterable[int]:
     """Those whose file may be read. While the store does not answer, those that are here: Label Studio asks for the others again."""
-    if files.shared(_folder(data_dir, project, version)) is None:
+    if not files.is_shared(data_dir):
         return tasks
-    try:
-        paths = [_path(data_dir, project, version, task) for task in tasks]
-        return [int(path.stem) for path in files.fetched(paths, partly=True)]
-    except StoreUnreachable as error:
-        log.warning("%s", error)
-        return ()
+    paths = [_path(data_dir, project, version, task) for task in tasks]
+    return [int(path.stem) for path in files.fetched(paths, partly=True)]
 
 
 def _read(path: str | Path, folder: int | None = None) -> tuple[bytes, int]:

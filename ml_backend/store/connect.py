@@ -64,6 +64,8 @@ def begin(settings: Settings, redis: Redis | None = None) -> None:
         redis = Redis.from_url(str(settings.redis_url), socket_timeout=5)
     connect(settings, redis)
     try:
+        # Whoever starts does not wait for one that is away.
+        ObjectStore.at(settings.store_url, patient=False).check()
         shared(settings.data_dir)
     except SettingsError:
         raise
@@ -90,10 +92,10 @@ def check_store(settings: Settings) -> Check:
 def _open(settings: Settings, redis: Redis, patient: bool) -> SharedFolder:
     assert settings.store_url is not None
     objects = ObjectStore.at(settings.store_url, patient=patient)
-    objects.check()
     folder = SharedFolder(settings.data_dir, objects, redis, settings.cache_max_bytes, _BOUNDED)
-    folder.index.ensure()
     if _held(settings.data_dir) is None:
+        objects.check()
+        folder.index.ensure()
         # Processes of one machine wait for each other; another machine's files have other names, or the first one counts.
         with locked(settings.data_dir / _LOCK):
             if _held(settings.data_dir) is None:

@@ -7,41 +7,65 @@ Which data folder is the cache of which store is a fact of the process, noted by
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_backend.errors import StoreUnreachable
+
 if TYPE_CHECKING:
     from ml_backend.store.shared import SharedFolder
 
+log = logging.getLogger(__name__)
+
 _attached: dict[Path, Callable[[], SharedFolder]] = {}
 _opened: dict[Path, SharedFolder] = {}
+_failed: dict[Path, tuple[float, StoreUnreachable]] = {}
 _opening = threading.Lock()
+# A page with many files must not wait again for each of them.
+_AWAY_SECONDS = 3.0
 
 
 def attach(data_dir: Path, opened: Callable[[], SharedFolder] | None) -> None:
     """Makes a data folder the cache of what `opened` makes when it is first needed; None: it is no cache of anything."""
     _attached.pop(data_dir, None)
     _opened.pop(data_dir, None)
+    _failed.pop(data_dir, None)
     if opened is not None:
         _attached[data_dir] = opened
 
 
 def shared(path: Path) -> SharedFolder | None:
     """The folder with `path` in it, where it is the cache of a store. Raises SettingsError and what `SharedFolder` does."""
-    if not _attached:
-        return None
-    root = next((root for root in _attached if path.is_relative_to(root)), None)
+    root = _root(path)
     if root is None:
         return None
     with _opening:
         if root not in _opened:
-            _opened[root] = _attached[root]()
+            until, error = _failed.get(root, (0.0, None))
+            if error is not None and time.monotonic() < until:
+                raise StoreUnreachable(error.message, error.remedy)
+            try:
+                _opened[root] = _attached[root]()
+            except StoreUnreachable as error:
+                _failed[root] = time.monotonic() + _AWAY_SECONDS, error
+                raise
         return _opened[root]
+
+
+def is_shared(path: Path) -> bool:
+    """Whether `path` is in the cache of a store, which is not asked for anything."""
+    return _root(path) is not None
+
+
+def _root(path: Path) -> Path | None:
+    return next((root for root in _attached if path.is_relative_to(root)), None) if _attached else None
 
 
 def current(path: Path) -> Path:
@@ -102,8 +126,14 @@ def within(path: Path, ending: str) -> list[Path]:
 
 def fetched(paths: Collection[Path], *, partly: bool = False) -> Collection[Path]:
     """Those of `paths` that may be read, brought together. `partly`: without those that the store does not give now."""
-    folder = shared(next(iter(paths))) if paths else None
-    return paths if folder is None else sorted(folder.fetch_all(paths, partly=partly)[0])
+    try:
+        folder = shared(next(iter(paths))) if paths else None
+        return paths if folder is None else sorted(folder.fetch_all(paths, partly=partly)[0])
+    except StoreUnreachable as error:
+        if not partly:
+            raise
+        log.warning("%s", error)
+        return ()
 
 
 def put(part: Path, path: Path) -> None:

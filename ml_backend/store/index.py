@@ -167,7 +167,7 @@ class Index:
 
     def repair(self, name: str, entry: Entry) -> None:
         """The object of `entry` is not there, or is damaged: points its file at the newest one that is, at none without any."""
-        self._drop([_hash(_folder(name))], [_base(name), str(entry)])
+        self.drop(name, entry)
         found = [Entry.parse(each.name.rpartition("/")[2]) for each in self._objects.list(object_name(name))]
         others = [each for each in found if each is not None and each != entry]
         if others:
@@ -193,11 +193,9 @@ class Index:
             else:
                 yield path
 
-    def remove(self, name: str) -> Entry | None:
-        """A file is no more; returns what it pointed at."""
-        entry = self.get(name)
-        self._redis.hdel(_hash(_folder(name)), _base(name))
-        return entry
+    def drop(self, name: str, entry: Entry) -> None:
+        """A file is no more, unless it points at another content than `entry` by now."""
+        self._drop([_hash(_folder(name))], [_base(name), str(entry)])
 
     def remove_folder(self, folder: str) -> None:
         """With all below it."""

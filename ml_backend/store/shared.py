@@ -8,13 +8,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 from redis import Redis
-from redis.exceptions import LockError
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 
 from ml_backend.errors import StoreUnreachable
 from ml_backend.store.index import Entry, Index, object_name
@@ -25,13 +26,16 @@ log = logging.getLogger(__name__)
 # A file that a pointer was read of may be replaced meanwhile, or its object may be damaged.
 _TRIES = 4
 _AT_ONCE = 16
-_LEASE_SECONDS = 60.0
+# Who holds a lease renews it as long as it lives.
+_LEASE_SECONDS, _RENEW_SECONDS = 60.0, 20.0
 # Redis may have been started again without its last second.
 _LOOK_EVERY = 60.0
 _MOST_KNOWN = 200_000
 _FRESH_SECONDS = 600.0
-# What is read often is marked as used this often at most.
-_TOUCH_SECONDS = 600.0
+# What is read often is marked as used this often at most; in between it must not look as if it were not in use.
+_TOUCH_SECONDS = _FRESH_SECONDS / 2
+# Nobody writes one file for so long: its process was killed.
+_ABANDONED_SECONDS = 3600.0
 
 _Mark = tuple[int, int, int]
 
@@ -48,7 +52,7 @@ class SharedFolder:
         self.index = Index(redis, objects)
         self._max_bytes, self._bounded = max_bytes, bounded
         self._known: dict[Path, tuple[_Mark, str]] = {}
-        self._brought, self._looked = 0, 0.0
+        self._brought, self._looked = 0, -float("inf")
         self._lock = threading.Lock()
 
     def fetch(self, path: Path) -> bool:
@@ -59,7 +63,12 @@ class SharedFolder:
         """Those of `paths` that are files, and those of them that had to be brought. `partly`: what cannot be brought now is left out,
         instead of raising StoreUnreachable."""
         bring = self._bring_if_it_answers if partly else self._bring
-        self._look()
+        try:
+            self._look()
+        except StoreUnreachable:
+            # What Redis holds says as well as ever which of the files here are whole.
+            if not partly or not self.index.is_there():
+                raise
         entries = self.index.get_all(map(self._name, paths))
         there, missing = [], []
         for path in paths:
@@ -85,7 +94,8 @@ class SharedFolder:
         """All files below a folder; what else is there locally goes."""
         wanted = {self._path(name) for name in self.index.files(self._name(folder))}
         for path in list(folder.rglob("*")) if folder.is_dir() else ():
-            if path.is_file() and path not in wanted:
+            # One with a dot is of somebody who is writing.
+            if path.is_file() and path not in wanted and not path.name.startswith("."):
                 path.unlink(missing_ok=True)
         self.fetch_all(wanted)
 
@@ -94,16 +104,20 @@ class SharedFolder:
         self._upload({self._name(path): part})
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, path)
+        self._count([path])
 
     def put_folder(self, made: Path, folder: Path) -> bool:
         """Has the folder `made` be at `folder`, whole at once; False when there is one already."""
-        files = {self._name(folder / path.relative_to(made)): path for path in made.rglob("*") if path.is_file()}
+        # In the order in which they were written: what says that the others are whole goes last.
+        written = sorted((path for path in made.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+        files = {self._name(folder / path.relative_to(made)): path for path in written}
         if not self._upload(files, self._name(folder)):
             return False
         # What is there locally is of somebody who never finished.
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.rename(folder)
+        self._count(self._path(name) for name in files)
         return True
 
     def adopt(self, path: Path) -> None:
@@ -125,10 +139,16 @@ class SharedFolder:
         return [name.rstrip("/") for name in self.index.names(self._name(folder), beginning)]
 
     def remove(self, path: Path) -> None:
-        entry = self.index.remove(self._name(path))
+        name = self._name(path)
+        entry = self.index.get(name)
         path.unlink(missing_ok=True)
         if entry is not None:
-            self.objects.delete([object_name(self._name(path), entry)])
+            # Objects first: a pointer to none is mended, but one that nothing points at would come back. Newer ones are of somebody
+            # who is writing the file anew.
+            listed = [each.name for each in self.objects.list(object_name(name))]
+            mine = object_name(name, entry)
+            self.objects.delete(each for each in listed if each <= mine)
+            self.index.drop(name, entry)
 
     def remove_folder(self, folder: Path) -> None:
         """With all that is in it, here and in the store, be it that the index knows nothing of it."""
@@ -138,12 +158,16 @@ class SharedFolder:
 
     @contextlib.contextmanager
     def exclusively(self, path: Path) -> Iterator[None]:
-        """One process at a time over all machines; of one that dies, its turn is over after a minute."""
-        lease = self.redis.lock(f"coldblitz:store:lock:{self._name(path)}", timeout=_LEASE_SECONDS, sleep=0.02)
+        """One process at a time over all machines, for as long as it takes; of one that dies, its turn is over after a minute."""
+        name = f"coldblitz:store:lock:{self._name(path)}"
+        lease = self.redis.lock(name, timeout=_LEASE_SECONDS, sleep=0.02, thread_local=False)
         lease.acquire()
+        done = threading.Event()
+        threading.Thread(target=_renew, args=(lease, done), daemon=True).start()
         try:
             yield
         finally:
+            done.set()
             with contextlib.suppress(LockError):
                 lease.release()
 
@@ -161,13 +185,29 @@ class SharedFolder:
         if not entries:
             return True
         before = self.index.put(entries, new_folder)
-        lost = (
-            [object_name(name, entry) for name, entry in before.items() if entry]
-            if before is not None
-            else [object_name(name, entry) for name, entry in entries.items()]
+        if before is None:
+            assert new_folder is not None
+            if any(entries.get(name) != held for name, held in self._held(new_folder).items()):
+                self._withdraw(entries, new_folder)
+                return False
+            # The folder is ours: pointers were made anew meanwhile, of what we had put so far.
+            before = self.index.put(entries) or {}
+        # Pointers that were made anew since then are at our own objects.
+        self.objects.delete(
+            object_name(name, entry) for name, entry in before.items() if entry is not None and entry != entries[name]
         )
-        self.objects.delete(lost)
-        return before is not None
+        return True
+
+    def _held(self, folder: str) -> dict[str, Entry]:
+        return self.index.get_all(self.index.files(folder))
+
+    def _withdraw(self, entries: Mapping[str, Entry], folder: str) -> None:
+        """Somebody else has made the folder: what we put is nobody's, be it that pointers were made anew of it."""
+        self.objects.delete(object_name(name, entry) for name, entry in entries.items())
+        for name, entry in entries.items():
+            self.index.repair(name, entry)
+        if not self._held(folder):
+            self.index.remove_folder(folder)
 
     def _bring_if_it_answers(self, path: Path) -> bool:
         try:
@@ -227,6 +267,13 @@ class SharedFolder:
             self.index.ensure()
             self._looked = time.monotonic()
 
+    def _count(self, paths: Iterable[Path]) -> None:
+        """What was written here takes room, as what was brought does."""
+        for path in paths:
+            with contextlib.suppress(OSError):
+                self._brought += path.stat().st_size
+        self._make_room()
+
     def _make_room(self) -> None:
         """Looks at the folder now and then, when enough has come."""
         if self._brought < self._max_bytes // 20 or not self._lock.acquire(blocking=False):
@@ -238,8 +285,12 @@ class SharedFolder:
                 for path in (self.root / name).rglob("*"):
                     with contextlib.suppress(OSError):
                         status = path.stat()
-                        if path.is_file() and not path.name.startswith("."):
+                        if not path.is_file():
+                            continue
+                        if not path.name.startswith("."):
                             files.append((status.st_atime, status.st_size, path))
+                        elif path.suffix == ".part" and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+                            path.unlink(missing_ok=True)
             total = sum(size for _, size, _ in files)
             for used, size, path in sorted(files):
                 if total <= self._max_bytes or time.time() - used < _FRESH_SECONDS:
@@ -254,6 +305,17 @@ class SharedFolder:
 
     def _path(self, name: str) -> Path:
         return self.root / name
+
+
+def _renew(lease: Lock, done: threading.Event) -> None:
+    """Keeps a lease for whoever holds it."""
+    while not done.wait(_RENEW_SECONDS):
+        try:
+            lease.reacquire()
+        except LockError:
+            return
+        except RedisError as error:
+            log.warning("A lease could not be renewed yet: %s", error)
 
 
 def _mark(status: os.stat_result) -> _Mark:

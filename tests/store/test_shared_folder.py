@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from ml_backend.settings import Settings
 from ml_backend.store import files
 from ml_backend.store.connect import begin, check_store, connect
 from ml_backend.store.objects import ObjectStore
+from ml_backend.store.shared import SharedFolder
 from ml_backend.video.timeline import Timeline
 
 Machine = Callable[..., Path]
@@ -273,6 +276,42 @@ class TestAway:
         monkeypatch.setattr(gone, "_away_until", float("inf"))
         assert set(stored_predictions.answers(b, PROJECT, "cold-v1", [3])) == {3}
         assert set(stored_predictions.answers(b, PROJECT, "cold-v1", [3, 4])) == {3}, "the other is asked for again"
+
+    def test_a_process_that_starts_meanwhile_answers_from_its_folder(
+        self, machine: Machine, settings: Settings, redis: Redis, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        a, b = machine("a"), machine("b")
+        stored_predictions.save(
+            a, PROJECT, {"task": 3, "model_version": "cold-v1", "score": 0.5, "result": [{"id": 3}]}
+        )
+        assert set(stored_predictions.answers(b, PROJECT, "cold-v1", [3])) == {3}
+        files.attach(b, None)
+        # Who waits for it would try again in a minute.
+        monkeypatch.setattr("ml_backend.store.objects._FIRST_PAUSE", timedelta(seconds=60))
+        monkeypatch.setattr("ml_backend.store.objects._LONGEST_PAUSE", timedelta(seconds=60))
+        monkeypatch.setattr("ml_backend.store.objects._RETRY_SECONDS", 600)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        started = time.monotonic()
+        begin(replace(settings, data_dir=b), redis)
+        assert time.monotonic() - started < 30
+        assert set(stored_predictions.answers(b, PROJECT, "cold-v1", [3, 4])) == {3}
+
+    def test_a_folder_that_cannot_be_opened_is_not_tried_for_each_file(self, tmp_path: Path) -> None:
+        tried = []
+
+        def opened() -> SharedFolder:
+            tried.append(1)
+            raise StoreUnreachable("It does not answer.", "Wait.")
+
+        files.attach(tmp_path / "fresh", opened)
+        try:
+            for name in ("one.json", "two.json"):
+                with pytest.raises(StoreUnreachable, match="does not answer"):
+                    files.current(tmp_path / "fresh" / name)
+            assert not stored_predictions.answers(tmp_path / "fresh", PROJECT, "cold-v1", [1])
+        finally:
+            files.attach(tmp_path / "fresh", None)
+        assert len(tried) == 1
 
     def test_a_mistake_is_one_sentence_at_the_start(self, settings: Settings, redis: Redis, bucket: str) -> None:
         wrong = replace(settings, store_url="s3://other/x")
