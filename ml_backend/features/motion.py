@@ -58,18 +58,26 @@ def _interpolated_cosine(
     positions: NDArray[np.int64], vectors: NDArray[np.floating], n: int
 ) -> Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]:
     """The cosine between the vectors at two frames, by way of the few scalar products between those that are there."""
-    # Not by BLAS: its threads spin for a while after each product and take the decoder's time.
-    gram = np.einsum("id,jd->ij", vectors, vectors, optimize=False).astype(np.float64)
     if len(positions) == 1:
         return lambda low, high: np.ones(len(low))
     every = np.arange(n)
     left = np.clip(np.searchsorted(positions, every, side="right") - 1, 0, len(positions) - 2)
     share = (every - positions[left]) / (positions[left + 1] - positions[left])
+    # Only products of near neighbors are asked for. Not by BLAS: its threads spin for a while after each product and take
+    # the decoder's time.
+    widest = int((left[np.minimum(every + 2 * max(STEPS), n - 1)] - left).max()) + 1
+    band = np.zeros((widest + 1, len(vectors)))
+    for apart in range(widest + 1):
+        one, other = vectors[: len(vectors) - apart], vectors[apart:]
+        band[apart, : len(one)] = np.einsum("id,id->i", one, other, optimize=False)
+
+    def gram(i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray(band[np.abs(i - j), np.minimum(i, j)])
 
     def product(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         i, j, s, t = left[a], left[b], share[a], share[b]
-        start = gram[i, j] * (1 - t) + gram[i, j + 1] * t
-        end = gram[i + 1, j] * (1 - t) + gram[i + 1, j + 1] * t
+        start = gram(i, j) * (1 - t) + gram(i, j + 1) * t
+        end = gram(i + 1, j) * (1 - t) + gram(i + 1, j + 1) * t
         return np.asarray(start * (1 - s) + end * s)
 
     length = np.sqrt(np.maximum(product(every, every), 1e-24))
