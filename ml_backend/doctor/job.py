@@ -18,7 +18,7 @@ from ml_backend.labelstudio.label_config_edits import with_framerate, with_revie
 from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.projects import check_reports, registry
-from ml_backend.projects.check_reports import INSTALLATION, Repair
+from ml_backend.projects.check_reports import INSTALLATION, CheckReport, Repair
 from ml_backend.projects.installation import check_disk, check_redis, check_text, check_weights, check_workers
 from ml_backend.projects.settings_changes import mark_of
 from ml_backend.queueing.queue import enqueue
@@ -42,8 +42,7 @@ def examine_installation(context: JobContext, host: str) -> str:
 def examine(context: JobContext, project_key: str) -> str:
     """Checks a project from end to end."""
     context.progress.report(10, "checking the project")
-    checks = check_project(context, context.redis, registry.number_of(project_key))
-    report = check_reports.note(context.redis, project_key, checks)
+    report = _check(context, project_key)
     return _told(report.states("fault"), report.states("warning"))
 
 
@@ -61,13 +60,20 @@ def mend(context: JobContext, project_key: str, fix: str) -> str:
             told = _MAY_NOT
         check_reports.close_repair(context.redis, project_key, repair, "refused", told)
         raise
+    check_reports.note_change(context.redis, project_key)
     check_reports.close_repair(context.redis, project_key, repair, "done", said)
     enqueue(context.redis, "reconcile", project_key, again=True)
     # That it is done stands, also when it cannot be checked.
     with suppress(LabelStudioError):
-        number = registry.number_of(project_key)
-        check_reports.note(context.redis, project_key, list(check_project(context, context.redis, number)))
+        _check(context, project_key)
     return said
+
+
+def _check(context: JobContext, key: str) -> CheckReport:
+    # What changes while it is looked at is looked at once more.
+    about = check_reports.about(context.redis, key)
+    found = list(check_project(context, context.redis, registry.number_of(key)))
+    return check_reports.note(context.redis, key, found, about)
 
 
 def _told(faults: int, warnings: int) -> str:

@@ -156,23 +156,25 @@ def _name(entry: Connection) -> str:
     return f"{entry.number} {entry.url}"
 
 
-def mend_webhook(context: JobContext, key: str, project: int) -> None:
-    """Has Label Studio tell us of `project`, under the address by which it reaches us for the project `key`, and no other.
+def mend_webhook(context: JobContext, key: str, project: int) -> bool:
+    """Has Label Studio tell us of `project`, under the address by which it reaches us for the project `key`, and no other; returns
+    whether that was not so.
 
     Label Studio makes the webhook of a connected project itself, but not when its first attempt to connect was refused,
     and never with a login.
     """
     link = links.recall(context.redis, key)
     if link is None or link.entry is None or link.url is None:
-        return
-    url, headers = _hook(link.url), _login(context)
+        return False
+    url, headers, is_mended = _hook(link.url), _login(context), False
     hooks = context.studio.webhooks.all(project)
     ours = next((hook for hook in hooks if _address(hook) == url), None)
     if ours is None:
-        _make_webhook(context, key, project, url, headers)
+        is_mended = _make_webhook(context, key, project, url, headers)
     elif headers and any((ours.get("headers") or {}).get(name) != value for name, value in headers.items()):
         context.studio.webhooks.save(project, url, {**(ours.get("headers") or {}), **headers}, ours["id"])
-    _remove(context, hooks, {_hook(former) for former in link.former})
+        is_mended = True
+    return _remove(context, hooks, {_hook(former) for former in link.former}) or is_mended
 
 
 def renew_webhook(context: JobContext, key: str, project: int) -> str | None:
@@ -190,8 +192,9 @@ def renew_webhook(context: JobContext, key: str, project: int) -> str | None:
     return url
 
 
-def _make_webhook(context: JobContext, key: str, project: int, url: str, headers: Mapping[str, str]) -> None:
-    """Label Studio takes an address for a model that it refuses for a webhook: the rest of the work goes on without events."""
+def _make_webhook(context: JobContext, key: str, project: int, url: str, headers: Mapping[str, str]) -> bool:
+    """Whether there is one now: Label Studio takes an address for a model that it refuses for a webhook, and the rest of the work goes on
+    without events."""
     told = []
     try:
         context.studio.webhooks.save(project, url, headers, None)
@@ -201,6 +204,7 @@ def _make_webhook(context: JobContext, key: str, project: int, url: str, headers
         log.warning("There is no webhook for project %s: %s", key, error.message)
         told = [_NO_WEBHOOK.format(url.removesuffix("/webhook"))]
     registry.set_problems(context.redis, key, "webhook", told)
+    return not told
 
 
 def remove_webhooks(context: JobContext, key: str, project: int) -> None:
@@ -211,10 +215,12 @@ def remove_webhooks(context: JobContext, key: str, project: int) -> None:
         _remove(context, context.studio.webhooks.all(project) if addresses else [], addresses)
 
 
-def _remove(context: JobContext, hooks: list[dict[str, object]], addresses: set[str]) -> None:
-    for hook in hooks:
-        if _address(hook) in addresses:
-            context.studio.webhooks.delete(int(str(hook["id"])))
+def _remove(context: JobContext, hooks: list[dict[str, object]], addresses: set[str]) -> bool:
+    """Whether there were any."""
+    removed = [hook for hook in hooks if _address(hook) in addresses]
+    for hook in removed:
+        context.studio.webhooks.delete(int(str(hook["id"])))
+    return bool(removed)
 
 
 def _hook(backend: str) -> str:

@@ -10,7 +10,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.project_lock import project_lock
 from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
-from ml_backend.projects import registry
+from ml_backend.projects import check_reports, registry
 
 _OTHER = (
     "The label stream shows {}, which this backend did not create. Connect only one Coldblitz to a project; "
@@ -43,6 +43,7 @@ def pin(work: ProjectWork, version: str) -> None:
             )
             if not (version == KEYFRAMES_VERSION and foreign):
                 work.context.studio.projects.pin(work.id, version)
+                check_reports.note_change(work.context.redis, work.key)
         if version != KEYFRAMES_VERSION:
             registry.activate(work.context.redis, work.key, version)
 
@@ -84,6 +85,7 @@ def _follow(work: ProjectWork, project: Project, stored: Mapping[str, int]) -> N
         ours = active or KEYFRAMES_VERSION
         if pinned != ours and stored.get(ours, 0):
             work.context.studio.projects.pin(work.id, ours)
+            check_reports.note_change(redis, work.key)
 
 
 def made_here(context: JobContext, key: str, version: str) -> bool:

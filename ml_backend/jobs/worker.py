@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from ml_backend.jobs.context import worker_context
 from ml_backend.logs import without_secrets
 from ml_backend.processes import give_way
-from ml_backend.projects import reconcile_state
+from ml_backend.projects import check_reports, reconcile_state
 from ml_backend.projects.registry import known_keys
 from ml_backend.queueing.abandoned import hand_back, take_up_abandoned
 from ml_backend.queueing.embedded_redis import redis_url
@@ -95,6 +95,7 @@ def work() -> None:
         serializer=JSONSerializer,
         log_job_description=False,
     )
+    check_reports.note_start(redis)
     take_up_abandoned(redis)
     # The token, the disk or the weights that they failed of may have been mended.
     retry_failed(redis, restarted=True)

@@ -12,11 +12,13 @@ from redis import Redis
 
 from ml_backend.checks import Check, FixableCheck
 from ml_backend.errors import SettingsError
-from ml_backend.projects.settings_changes import mark_of
+from ml_backend.projects import links, registry
+from ml_backend.projects.settings_changes import asking, mark_of
 from ml_backend.projects.storage import read_as, read_object
 from ml_backend.queueing.queue import enqueue, is_under_way
 
 _CHECKS, _REPAIR = "coldblitz:checks", "coldblitz:repair"
+_CHANGES, _STARTED = "coldblitz:checks-changes", "coldblitz:started"
 _KEPT_SECONDS = 30 * 24 * 3600
 # What the checks of the installation are kept under.
 INSTALLATION = "installation"
@@ -24,10 +26,11 @@ INSTALLATION = "installation"
 
 @dataclass(frozen=True)
 class CheckReport:
-    """`made`: unix time."""
+    """`made`: unix time. `about`: tells what was known of a project then, see `about`."""
 
     made: float
     checks: list[FixableCheck]
+    about: str = ""
 
     def states(self, state: str) -> int:
         return sum(each.state == state for each in self.checks)
@@ -36,7 +39,8 @@ class CheckReport:
 @dataclass(frozen=True)
 class Repair:
     """Something that is to be done, or was, about what a check has found. `fix`: its name, as in `FixableCheck`. `value`: what
-    is written, if that is a choice. `mark`: of the label config that the person was shown. `asked`: unix time."""
+    is written, if that is a choice. `mark`: of the label config that the person was shown. `asked`, `ended`: unix times, the latter 0
+    while it waits."""
 
     fix: str
     value: str
@@ -44,17 +48,45 @@ class Repair:
     asked: float = 0.0
     state: Literal["waiting", "done", "refused"] = "waiting"
     said: str = ""
+    ended: float = 0.0
 
 
-def note(redis: Redis, subject: str, checks: Iterable[Check]) -> CheckReport:
-    """Keeps what was found of a project, by its key, or of `INSTALLATION`."""
+def note(redis: Redis, subject: str, checks: Iterable[Check], about: str = "") -> CheckReport:
+    """Keeps what was found of a project, by its key, or of `INSTALLATION`. `about`: what `about` said of it before it was checked."""
     found = [
         each if isinstance(each, FixableCheck) else FixableCheck(each.name, each.state, each.message, each.remedy)
         for each in checks
     ]
-    report = CheckReport(time.time(), found)
+    report = CheckReport(time.time(), found, about)
     redis.set(f"{_CHECKS}:{subject}", json.dumps(asdict(report)), ex=_KEPT_SECONDS)
     return report
+
+
+def about(redis: Redis, key: str) -> str:
+    """Tells what the checks of a project are about from what it was before, as far as we have heard of it: the label config, the
+    settings, the way to us, the version that is shown, and what we have changed in Label Studio ourselves."""
+    known, link = registry.recall(redis, key), links.recall(redis, key)
+    heard = [known.label_config, known.extra_params] if known is not None else []
+    way = [link.url, link.entry, link.connected] if link is not None else []
+    changes = int(redis.hget(_CHANGES, key) or 0)
+    return mark_of([heard, way, registry.active_version(redis, key), changes])
+
+
+def note_change(redis: Redis, key: str) -> None:
+    """To be called when we have changed something in Label Studio that the checks of a project look at."""
+    redis.hincrby(_CHANGES, key, 1)
+
+
+def note_start(redis: Redis) -> None:
+    """To be called when a worker starts: the installation may have other settings now."""
+    redis.set(_STARTED, time.time())
+
+
+def is_outdated(redis: Redis, subject: str, report: CheckReport) -> bool:
+    """Whether something has changed since, so that it is to be checked again."""
+    if subject == INSTALLATION:
+        return float(redis.get(_STARTED) or 0) > report.made
+    return report.about != about(redis, subject)
 
 
 def recall(redis: Redis, subject: str) -> CheckReport | None:
@@ -64,7 +96,8 @@ def recall(redis: Redis, subject: str) -> CheckReport | None:
     if not isinstance(rows, list) or not isinstance(stored.get("made"), int | float):
         return None
     read = (read_as(FixableCheck, row) for row in rows if isinstance(row, dict))
-    return CheckReport(float(stored["made"]), [each for each in read if each is not None])
+    found = [each for each in read if each is not None]
+    return CheckReport(float(stored["made"]), found, str(stored.get("about") or ""))
 
 
 def is_running(redis: Redis, subject: str, label_studio_url: str) -> bool:
@@ -76,15 +109,16 @@ def is_running(redis: Redis, subject: str, label_studio_url: str) -> bool:
 
 def ask_repair(redis: Redis, key: str, fix: str, value: str, label_config: str) -> None:
     """Has a worker do it, once however often it is asked for meanwhile. Raises SettingsError while another one is under way."""
-    last = waiting_repair(redis, key)
-    if last is not None and is_under_way(redis, "mend", key, last.fix):
-        if (last.fix, last.value, last.mark) == (fix, value, mark_of(label_config)):
-            return
-        raise SettingsError(
-            "Something else is being done in this project.", "Wait until it is, and look at the checks again."
-        )
-    _put(redis, key, Repair(fix, value, mark_of(label_config), time.time()))
-    enqueue(redis, "mend", key, fix, again=True)
+    with asking(redis, f"mend:{key}"):
+        last = waiting_repair(redis, key)
+        if last is not None and is_under_way(redis, "mend", key, last.fix):
+            if (last.fix, last.value, last.mark) == (fix, value, mark_of(label_config)):
+                return
+            raise SettingsError(
+                "Something else is being done in this project.", "Wait until it is, and look at the checks again."
+            )
+        _put(redis, key, Repair(fix, value, mark_of(label_config), time.time()))
+        enqueue(redis, "mend", key, fix, again=True)
 
 
 def waiting_repair(redis: Redis, key: str) -> Repair | None:
@@ -104,8 +138,17 @@ def recall_repair(redis: Redis, key: str) -> Repair | None:
 
 
 def close_repair(redis: Redis, key: str, repair: Repair, state: Literal["done", "refused"], said: str) -> None:
-    """Notes what became of it."""
-    _put(redis, key, replace(repair, state=state, said=said))
+    """Notes what became of it, unless another one has been asked for since."""
+    with asking(redis, f"mend:{key}"):
+        last = waiting_repair(redis, key)
+        if last is None or last.asked == repair.asked:
+            _put(redis, key, replace(repair, state=state, said=said, ended=time.time()))
+
+
+def forget(redis: Redis, key: str) -> None:
+    """Of a project that is gone."""
+    redis.delete(f"{_CHECKS}:{key}", f"{_REPAIR}:{key}")
+    redis.hdel(_CHANGES, key)
 
 
 def _stored(redis: Redis, key: str) -> Repair | None:

@@ -3,14 +3,16 @@ not. Lives in Redis for a day."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from redis import Redis
+from redis.exceptions import LockError
 
 from ml_backend.errors import SettingsError
 from ml_backend.projects.storage import read_as, read_object
@@ -18,12 +20,14 @@ from ml_backend.queueing.queue import enqueue, is_under_way
 
 _CHANGE = "coldblitz:settings-change"
 _KEPT_SECONDS = 24 * 3600
+_ASKING_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class SettingsChange:
     """`before`, `after`: the extra params as the page showed them, and as they are to be. `names`: of the settings that
-    change. `typed`: what was typed for each of these. `asked`: unix time. `said`: how it ended, a sentence or two."""
+    change. `typed`: what was typed for each of these. `asked`, `ended`: unix times, the latter 0 while it waits. `said`: how it
+    ended, a sentence or two."""
 
     before: object
     after: Mapping[str, Any]
@@ -32,6 +36,7 @@ class SettingsChange:
     asked: float = 0.0
     state: Literal["waiting", "saved", "refused"] = "waiting"
     said: str = ""
+    ended: float = 0.0
 
 
 def mark_of(params: object) -> str:
@@ -39,14 +44,30 @@ def mark_of(params: object) -> str:
     return hashlib.sha256(json.dumps(params or None, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def asking(redis: Redis, what: str) -> Iterator[None]:
+    """For who looks whether something waits and then asks for it or ends it: one after the other, be it two clicks at once. `what`: tells
+    it from others."""
+    lock = redis.lock(f"coldblitz:asking:{what}", timeout=_ASKING_SECONDS, blocking_timeout=_ASKING_SECONDS, sleep=0.01)
+    # One who holds it for longer has died.
+    held = lock.acquire()
+    try:
+        yield
+    finally:
+        if held:
+            with contextlib.suppress(LockError):
+                lock.release()
+
+
 def ask(redis: Redis, key: str, change: SettingsChange) -> str | None:
     """Has a worker save it; returns the job's id. Raises SettingsError while another one waits."""
-    if is_under_way(redis, "configure", key):
-        raise SettingsError(
-            "Another change of these settings is being saved.", "Wait until it is, and look at the settings again."
-        )
-    _put(redis, key, replace(change, asked=time.time()))
-    return enqueue(redis, "configure", key, again=True)
+    with asking(redis, f"configure:{key}"):
+        if is_under_way(redis, "configure", key):
+            raise SettingsError(
+                "Another change of these settings is being saved.", "Wait until it is, and look at the settings again."
+            )
+        _put(redis, key, replace(change, asked=time.time()))
+        return enqueue(redis, "configure", key, again=True)
 
 
 def recall(redis: Redis, key: str) -> SettingsChange | None:
@@ -73,8 +94,11 @@ def is_waiting(redis: Redis, key: str, change: SettingsChange) -> bool:
 
 
 def close(redis: Redis, key: str, change: SettingsChange, state: Literal["saved", "refused"], said: str) -> None:
-    """Notes what became of it."""
-    _put(redis, key, replace(change, state=state, said=said))
+    """Notes what became of it, unless another one has been asked for since."""
+    with asking(redis, f"configure:{key}"):
+        last = waiting(redis, key)
+        if last is None or last.asked == change.asked:
+            _put(redis, key, replace(change, state=state, said=said, ended=time.time()))
 
 
 def _put(redis: Redis, key: str, change: SettingsChange) -> None:

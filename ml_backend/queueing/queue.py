@@ -26,8 +26,8 @@ _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED)
 _SLOTS = "abcdefgh"
 _RETRY_AFTER = [2, 10, 30, 120, 600, 1800]
 _FAILED_FOR = 30 * 24 * HOUR
-# Of one task: a hundred thousand of them may end within an hour, and each takes some kB of Redis.
-_TASK_ENDED_FOR = HOUR // 6
+# How long one that ended well is known; of one task less, since a hundred thousand may end within an hour, and each takes some kB.
+ENDED_FOR, TASK_ENDED_FOR = HOUR, HOUR // 6
 _LISTED = 100
 
 
@@ -234,7 +234,7 @@ def _enqueue(
         args=[project, *subject],
         job_id=job_id,
         timeout=KINDS[kind].timeout,
-        result_ttl=_TASK_ENDED_FOR if any(isinstance(part, int) for part in subject) else HOUR,
+        result_ttl=TASK_ENDED_FOR if any(isinstance(part, int) for part in subject) else ENDED_FOR,
         failure_ttl=_FAILED_FOR,
         retry=Retry(max=len(_RETRY_AFTER), interval=_RETRY_AFTER) if KINDS[kind].retried else None,
         meta={"kind": kind, "project": project, "subject": list(subject), **(more or {})},
@@ -303,11 +303,11 @@ def listing(redis: Redis) -> dict[str, list[JobRow]]:
             jobs = Job.fetch_many(ids, connection=redis, serializer=JSONSerializer) if ids else []
             for job in jobs:
                 if job is not None and state == "queued" and is_whole(job) and _status(job) == JobStatus.DEFERRED:
-                    shared, row = progress_of(redis, job), _row(job)
+                    shared, row = progress_of(redis, job), row_of(job)
                     row["percent"], row["text"] = shared.percent, shared.text
                     rows["running" if shared.running else state].append(row)
                 elif job is not None:
-                    rows[state].append(_row(job))
+                    rows[state].append(row_of(job))
     for state in rows:
         rows[state].sort(key=lambda row: row["at"], reverse=True)
         del rows[state][_LISTED:]
@@ -327,14 +327,21 @@ def counts(redis: Redis) -> dict[str, int]:
         totals["running"] += len(queue.started_job_registry)
         totals["finished"] += len(queue.finished_job_registry)
         totals["failed"] += len(queue.failed_job_registry)
+    for shared in in_parts(redis).values():
+        totals["running"] += shared
+        totals["queued"] -= shared
+    return totals
+
+
+def in_parts(redis: Redis) -> dict[str, int]:
+    """By kind, how many of its jobs are shared out and have a part that runs."""
+    found = {}
     for kind, each in KINDS.items():
         if each.part_of is not None:
             begun = existing(redis, queue_of(redis, kind).started_job_registry.get_job_ids(cleanup=False))
             waiting = len(queue_of(redis, each.part_of).deferred_job_registry)
-            shared = min(waiting, len({(job.meta["project"], job.meta["subject"][0]) for job in begun}))
-            totals["running"] += shared
-            totals["queued"] -= shared
-    return totals
+            found[each.part_of] = min(waiting, len({(job.meta["project"], job.meta["subject"][0]) for job in begun}))
+    return found
 
 
 def depths(redis: Redis) -> dict[str, dict[str, int]]:
@@ -355,7 +362,8 @@ def depths(redis: Redis) -> dict[str, dict[str, int]]:
     return {kind: {state: next(numbers) for state in states} for kind in KINDS}
 
 
-def _row(job: Job) -> JobRow:
+def row_of(job: Job) -> JobRow:
+    """A job as it was when it was fetched."""
     meta: Mapping[str, Any] = job.meta
     subject = meta.get("subject") or [None]
     at = job.ended_at or job.started_at or job.enqueued_at or job.created_at

@@ -8,12 +8,20 @@ from studio import BACKEND, KEY, Studio
 from workroom import context, redis, redis_settings, sample_jobs, studio
 
 from ml_backend.doctor.job import examine, examine_installation, mend
-from ml_backend.errors import ColdblitzError, LabelStudioRefused, LabelStudioUnreachable, SettingsError
+from ml_backend.errors import (
+    ColdblitzError,
+    LabelConfigError,
+    LabelStudioRefused,
+    LabelStudioUnreachable,
+    SettingsError,
+)
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.projects import check_reports, links, registry
 from ml_backend.projects.check_reports import INSTALLATION
 from ml_backend.projects.links import Link
 from ml_backend.projects.registry import Known
+from ml_backend.queueing.queue import listing
 
 __all__ = ["context", "redis", "redis_settings", "sample_jobs", "studio"]
 
@@ -23,6 +31,15 @@ WITHOUT = (
 )
 
 BOXES = '<View><VideoRectangle name="boxes" toName="film"/><Video name="film" value="$video"/></View>'
+
+
+def queued(redis: Redis) -> list[str | None]:
+    return [row["kind"] for row in listing(redis)["queued"]]
+
+
+def forget_jobs(redis: Redis) -> None:
+    for key in redis.scan_iter("rq:*"):
+        redis.delete(key)
 
 
 @pytest.fixture
@@ -131,3 +148,59 @@ class TestNothingIsDone:
         assert told.startswith("Not done: ")
         assert ("may not change this project" in told) == (status == 403)
         assert project["label_config"] == WITHOUT
+
+
+class TestCheckedAgain:
+    """What somebody has seen is checked again by itself once it is about something that was."""
+
+    @pytest.fixture
+    def checked(self, context: JobContext, project: dict[str, object]) -> None:
+        # What a first look finds and mends is no news any more.
+        for _ in range(2):
+            reconcile.within(context, KEY)
+        examine.within(context, KEY)
+
+    def is_asked_for(self, context: JobContext) -> bool:
+        reconcile.within(context, KEY)
+        return "examine" in queued(context.redis)
+
+    def test_not_while_nothing_has_changed(self, context: JobContext, checked: None) -> None:
+        assert not self.is_asked_for(context)
+
+    def test_not_where_nobody_has_looked(self, context: JobContext, redis: Redis, checked: None) -> None:
+        check_reports.forget(redis, KEY)
+        assert not self.is_asked_for(context)
+
+    def test_when_the_label_config_was_changed_and_is_wrong_now(
+        self, context: JobContext, redis: Redis, project: dict[str, object], checked: None
+    ) -> None:
+        project["label_config"] = "<View/>"
+        registry.remember(redis, Known(KEY, "<View/>"))
+        with pytest.raises(LabelConfigError):
+            reconcile.within(context, KEY)
+        assert "examine" in queued(redis)
+        examine.within(context, KEY)
+        forget_jobs(redis)
+        with pytest.raises(LabelConfigError):
+            reconcile.within(context, KEY)
+        assert "examine" not in queued(redis)
+
+    def test_when_the_webhook_was_made_again(self, context: JobContext, studio: Studio, checked: None) -> None:
+        studio.webhooks.clear()
+        assert self.is_asked_for(context)
+        assert len(studio.webhooks) == 1
+
+    def test_after_a_remedy_that_was_carried_out_and_could_not_be_checked(
+        self, context: JobContext, studio: Studio, project: dict[str, object], checked: None
+    ) -> None:
+        before = check_reports.recall(context.redis, KEY)
+        check_reports.ask_repair(context.redis, KEY, "webhook", "", WITHOUT)
+        mend.within(context, KEY, "webhook")
+        after = check_reports.recall(context.redis, KEY)
+        assert before is not None
+        assert after is not None
+        assert after.made > before.made
+        assert not self.is_asked_for(context)
+        # As where Label Studio goes away between the two.
+        check_reports.note(context.redis, KEY, before.checks, before.about)
+        assert self.is_asked_for(context)

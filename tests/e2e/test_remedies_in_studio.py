@@ -31,7 +31,7 @@ def repair(loop: Loop, fix: str) -> None:
     address = f"{loop.backend.url}/dashboard/projects/{loop.project}/checks/{fix}"
     answer = requests.post(address, form, timeout=60, allow_redirects=False)
     assert answer.status_code == 303, answer.text
-    loop.wait_for(f"end of {fix}", lambda: "Being done in Label Studio." not in page(loop))
+    loop.wait_for(f"end of {fix}", lambda: not re.search("(Being|to be) done in Label Studio", page(loop)))
     said = re.search(r'id="repair"[^>]*>(.*?)</div>', page(loop), re.DOTALL)
     assert said is not None
     assert "Not done" not in said[1], said[1]

@@ -13,6 +13,7 @@ from ml_backend.queueing import interventions
 from ml_backend.queueing.counters import text
 from ml_backend.queueing.parts import Subject, has_waited_for, in_turn, queue_parts
 from ml_backend.queueing.queue import counts, depths, enqueue, existing, last_failure, listing, queue_of, queues, slots
+from ml_backend.queueing.waiting import lines
 
 LONG: Subject = (5,)
 
@@ -107,6 +108,9 @@ class TestOneRow:
         assert counts(redis) == {"queued": 1, "running": 0, "finished": 0, "failed": 0}
         # Who scales workers by the length of the line sees the parts.
         assert depths(redis)["embed_part"]["queued"] == 4
+        # The page's table has no line for parts, and the job once.
+        assert "embed_part" not in lines(redis)
+        assert lines(redis)["embed"] == {"queued": 0, "scheduled": 0, "deferred": 1, "running": 0, "failed": 0}
 
     def test_it_runs_while_a_part_does(self, redis: Redis) -> None:
         share(redis, 4)
@@ -116,6 +120,7 @@ class TestOneRow:
         first.set_status(JobStatus.STARTED)
         redis.zadd(queue_of(redis, "embed_part").started_job_registry.key, {f"{first.id}:1": time.time() + 60})
         assert counts(redis) == {"queued": 0, "running": 1, "finished": 0, "failed": 0}
+        assert lines(redis)["embed"] == {"queued": 0, "scheduled": 0, "deferred": 0, "running": 1, "failed": 0}
         (row,) = listing(redis)["running"]
         assert (row["text"], row["percent"]) == ("0 of 4 parts", 12.5)
         assert listing(redis)["queued"] == []

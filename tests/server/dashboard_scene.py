@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -237,7 +238,12 @@ def look_at(redis: Redis, key: str = P) -> None:
         ok("project 7, rights", "All there."),
         fixable(pin, "pin"),
     ]
-    check_reports.note(redis, key, found)
+    check_reports.note(redis, key, found, check_reports.about(redis, key))
+
+
+def employ(redis: Redis, workers: int = 1) -> None:
+    """So many workers have given a sign of life."""
+    redis.zadd("coldblitz:alive", {f"host.{number}@x.1-a": time.time() for number in range(workers)})
 
 
 def open_film(settings: Settings, task: int, path: Path, framerate: float = FPS, key: str = P) -> Playback:

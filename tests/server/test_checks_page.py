@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import dashboard_scene as scene
 import pytest
 from dashboard_html import HTML, Elements, at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import check_reports, registry, task_view
+from ml_backend.errors import SettingsError
+from ml_backend.projects import check_reports, links, registry, task_view
+from ml_backend.projects.links import Link
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.queue import listing
 from ml_backend.settings import Settings
@@ -33,7 +39,8 @@ def form(client: FlaskClient, fix: str) -> dict[str, str]:
 
 @pytest.fixture
 def lacking(redis: Redis, at_work: None) -> None:
-    """The label config has neither a frame rate nor the reviewed choice."""
+    """The label config has neither a frame rate nor the reviewed choice; a worker is free."""
+    scene.employ(redis, 2)
     registry.remember(redis, registry.Known(scene.P, WITHOUT))
 
 
@@ -41,6 +48,7 @@ def test_what_was_never_checked_is_checked_when_somebody_looks(
     client: FlaskClient, redis: Redis, settings: Settings
 ) -> None:
     scene.open_project(settings, redis)
+    scene.employ(redis)
     assert "Being checked now." in page(client, "/dashboard/start").text
     assert "Being checked now." in page(client, CHECKS).text
     assert sorted(filter(None, kinds(redis))) == ["examine", "examine_installation"]
@@ -55,6 +63,7 @@ def test_the_steps_say_how_far_the_setup_is(client: FlaskClient, redis: Redis, a
     assert client.post("/dashboard/start").status_code == 303
     assert "examine_installation" in kinds(redis)
     assert client.post(CHECKS).status_code == 303
+    scene.employ(redis, 2)
     assert "Being checked now; below is what was found" in page(client, CHECKS).text
 
 
@@ -118,3 +127,72 @@ def test_a_button_of_another_site_does_nothing(client: FlaskClient, redis: Redis
     sent = form(client, "webhook")
     assert client.post(f"{CHECKS}/webhook", data=sent, headers={"Origin": "http://evil.example"}).status_code == 403
     assert "mend" not in kinds(redis)
+
+
+class TestOutdated:
+    """Checks that are about what the project was before."""
+
+    def told(self, client: FlaskClient) -> str:
+        return " ".join(page(client, CHECKS).text.split())
+
+    @pytest.mark.parametrize("change", ["label config", "settings", "address", "version", "webhook"])
+    def test_they_are_done_again_when_somebody_looks(
+        self, client: FlaskClient, redis: Redis, at_work: None, change: str
+    ) -> None:
+        assert "Checked just now." in self.told(client)
+        assert "examine" not in kinds(redis)
+        known = registry.recall(redis, scene.P)
+        assert known is not None
+        if change == "label config":
+            registry.remember(redis, replace(known, label_config=WITHOUT))
+        elif change == "settings":
+            registry.remember(redis, replace(known, extra_params={"min_frames": 30}))
+        elif change == "address":
+            links.note(redis, scene.P, Link("https://elsewhere.example", 1))
+        elif change == "version":
+            registry.activate(redis, scene.P, "cold-v1")
+        else:
+            check_reports.note_change(redis, scene.P)
+        assert "checked just now, before something changed" in page(client, "/dashboard/start").text
+        scene.employ(redis, 2)
+        assert "Being checked again, since something has changed; below is what was found just now." in self.told(
+            client
+        )
+        assert kinds(redis).count("examine") == 1
+
+    def test_the_installation_is_checked_again_after_a_start(
+        self, client: FlaskClient, redis: Redis, at_work: None
+    ) -> None:
+        page(client, "/dashboard/start")
+        assert "examine_installation" not in kinds(redis)
+        check_reports.note_start(redis)
+        page(client, "/dashboard/start")
+        assert "examine_installation" in kinds(redis)
+
+
+def test_what_a_remedy_waits_for_is_said(client: FlaskClient, redis: Redis, at_work: None) -> None:
+    scene.employ(redis)
+    client.post(f"{CHECKS}/webhook", data=form(client, "webhook"))
+    text = " ".join(page(client, CHECKS).text.split())
+    assert "Waiting to be done in Label Studio. The worker is busy with train Street (40 %, about " in text
+
+
+def test_two_remedies_that_are_asked_for_at_once_are_one(redis: Redis) -> None:
+    for _ in range(20):
+        barrier = threading.Barrier(2)
+
+        def ask(fix: str, barrier: threading.Barrier = barrier) -> str | None:
+            barrier.wait()
+            try:
+                check_reports.ask_repair(redis, scene.P, fix, "", WITHOUT)
+            except SettingsError:
+                return None
+            return fix
+
+        with ThreadPoolExecutor(2) as clicks:
+            (asked,) = filter(None, clicks.map(ask, ("webhook", "reviewed")))
+        waiting = check_reports.waiting_repair(redis, scene.P)
+        assert waiting is not None
+        assert waiting.fix == asked
+        assert [row["version"] for row in listing(redis)["queued"]] == [asked]
+        redis.flushdb()

@@ -221,7 +221,7 @@ def test_settings_are_changed_with_the_keyboard_alone_and_without_javascript(
     enter(page)
     assert "Frames of videos that are added from now on" in (page.locator("#content").text_content() or "")
     press(page, "Save in Label Studio")
-    assert "Being saved in Label Studio." in (page.locator("#saving").text_content() or "")
+    assert "Waiting to be saved in Label Studio." in (page.locator("#saving").text_content() or "")
     change = settings_changes.waiting(redis, scene.P)
     assert change is not None
     assert change.after == {"min_frames": 3, "samplin": "x", "frames_per_video": 5}
@@ -238,7 +238,7 @@ def test_a_remedy_is_asked_for_and_confirmed_with_the_keyboard_alone_and_without
         page.locator("ul").last.text_content() or ""
     )
     press(page, "Show cold-v3")
-    assert "Being done in Label Studio." in (page.locator("#repair").text_content() or "")
+    assert "Waiting to be done in Label Studio." in (page.locator("#repair").text_content() or "")
     repair = check_reports.waiting_repair(redis, scene.P)
     assert repair is not None
     assert (repair.fix, repair.value) == ("pin", "cold-v3")

@@ -12,12 +12,15 @@ from dashboard_html import HTML, at_work, client, page, settings
 from embedded import settings_for
 from flask.testing import FlaskClient
 from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from ml_backend.checks import Finding
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import label_report, registry, track_rows
 from ml_backend.projects.track_rows import TaughtTracks
-from ml_backend.queueing.queue import listing
+from ml_backend.queueing.parts import queue_parts
+from ml_backend.queueing.queue import enqueue, listing
 from ml_backend.server.app import create_app
 from ml_backend.server.dashboard.projects_page import of_project
 from ml_backend.settings import Settings
@@ -228,6 +231,25 @@ class TestJobs:
         assert "Task 9 has no video" in found.text
         assert "predicted task 3 with cold-v3" in found.text
         assert len([chart for chart in found.all("svg") if "epoch" in str(chart.get("aria-label"))]) == 2
+
+    def test_how_long_jobs_are_kept_is_said_as_it_is(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
+        kept = "jobs about one task are kept for 10 minutes, others for 60 minutes"
+        assert f"Newest first; {kept}" in page(client, "/dashboard/jobs").text
+        for kind, job_id in (
+            ("predict", enqueue(redis, "predict", scene.P, 4)),
+            ("train", enqueue(redis, "train", "8.1")),
+        ):
+            job = Job.fetch(str(job_id), connection=redis, serializer=JSONSerializer)
+            assert job.result_ttl == {"predict": 600, "train": 3600}[kind]
+        redis.flushdb()
+        assert f"Nothing has finished lately; {kept}." in page(client, "/dashboard/jobs").text
+
+    def test_a_video_in_parts_is_one_line_of_what_waits(self, client: FlaskClient, redis: Redis) -> None:
+        queue_parts(redis, "embed_part", scene.P, [(5, number) for number in range(9)], ("embed", (5,)), 9)
+        found = page(client, "/dashboard/jobs")
+        assert "0 of 9 parts" in found.text
+        assert [bar["value"] for bar in found.all("progress")] == ["0.0"]
+        assert "embed_part" not in found.text
 
     def test_a_failed_job_is_tried_again_by_its_button(self, client: FlaskClient, redis: Redis, at_work: None) -> None:
         (failed,) = listing(redis)["failed"]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from typing import Any
 
 import dashboard_scene as scene
@@ -12,6 +18,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from ml_backend.described_settings import described_settings
+from ml_backend.errors import SettingsError
 from ml_backend.projects import registry, settings_changes
 from ml_backend.projects.settings_changes import SettingsChange
 from ml_backend.queueing.queue import listing
@@ -214,10 +221,65 @@ def test_a_second_click_is_no_second_change(client: FlaskClient, redis: Redis, g
 def test_one_change_is_saved_after_the_other(client: FlaskClient, redis: Redis, given: dict[str, Any]) -> None:
     form = typed(client, frames_per_video="5", do="save")
     post(client, form, 303)
-    assert "Being saved in Label Studio." in page(client, "/dashboard/projects/7/settings").text
+    assert waits(client) == (
+        "Waiting to be saved in Label Studio. No worker is running. Start one with the same REDIS_URL: coldblitz worker."
+    )
+    scene.employ(redis)
+    assert waits(client) == "Being saved in Label Studio."
     answer, said = post(client, form | {"frames_per_video": "6"}, 409)
     assert "Another change of these settings is being saved." in said
     assert 'value="6"' in answer.get_data(as_text=True), "what was typed is still there"
+
+
+def waits(client: FlaskClient) -> str:
+    """What the page says of the change."""
+    html = client.get("/dashboard/projects/7/settings").get_data(as_text=True)
+    return " ".join(Elements(html.partition('id="saving"')[2].partition("</div>")[0].partition(">")[2]).text.split())
+
+
+def test_what_it_waits_for_is_said_at_once_and_when_it_was_done(
+    client: FlaskClient, redis: Redis, given: dict[str, Any]
+) -> None:
+    scene.run_jobs(redis)
+    scene.employ(redis)
+    post(client, typed(client, frames_per_video="5", do="save"), 303)
+    assert re.fullmatch(
+        r"Waiting to be saved in Label Studio\. The worker is busy with train Street \(40 %, about 4\d s left\); see the jobs\.",
+        waits(client),
+    )
+    scene.employ(redis, 2)
+    assert waits(client) == "Being saved in Label Studio."
+    long_ago = replace(waiting(redis), asked=time.time() - 3600)
+    redis.set(f"coldblitz:settings-change:{scene.P}", json.dumps(asdict(long_ago)))
+    settings_changes.close(redis, scene.P, long_ago, "saved", "Saved.")
+    assert waits(client) == "Saved. just now", "not when it was asked for"
+
+
+def test_of_two_tabs_that_save_at_once_one_is_told_of_the_other(redis: Redis) -> None:
+    for _ in range(20):
+        barrier = threading.Barrier(2)
+
+        def save(number: int, barrier: threading.Barrier = barrier) -> int | None:
+            barrier.wait()
+            try:
+                settings_changes.ask(redis, scene.P, SettingsChange({}, {"min_frames": number}, ["min_frames"]))
+            except SettingsError:
+                return None
+            return number
+
+        with ThreadPoolExecutor(2) as tabs:
+            (saved,) = filter(None, tabs.map(save, (1, 2)))
+        assert waiting(redis).after == {"min_frames": saved}
+        redis.flushdb()
+
+
+def test_the_end_of_one_change_is_not_that_of_a_later_one(redis: Redis) -> None:
+    settings_changes.ask(redis, scene.P, SettingsChange({}, {"min_frames": 1}, ["min_frames"]))
+    first = waiting(redis)
+    redis.delete(*redis.scan_iter("rq:*configure*"))
+    settings_changes.ask(redis, scene.P, SettingsChange({}, {"min_frames": 2}, ["min_frames"]))
+    settings_changes.close(redis, scene.P, first, "refused", "It was too late.")
+    assert waiting(redis).after == {"min_frames": 2}
 
 
 def test_extra_params_that_are_no_object_are_shown_and_left_alone(

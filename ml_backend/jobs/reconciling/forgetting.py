@@ -12,7 +12,7 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.videos import begin, forget_tasks, identity_of
 from ml_backend.labelstudio.projects import Project
-from ml_backend.projects import links, reconcile_state, registry, stored_predictions, tracks
+from ml_backend.projects import check_reports, links, reconcile_state, registry, stored_predictions, tracks
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.registry import forget_studio, studio_of
 from ml_backend.queueing.interventions import drop_project
@@ -115,6 +115,7 @@ def forget_project(context: JobContext, key: str) -> bool:
     registry.forget_overview(context.redis, key)
     registry.forget_companion(context.redis, key)
     links.forget(context.redis, key)
+    check_reports.forget(context.redis, key)
     forget_studio(context.redis, key)
     return ProjectFolder(context.settings.data_dir, key).forget()
 

@@ -28,7 +28,7 @@ from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.labelstudio.setting_conflicts import ModelFiles, setting_conflicts
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.projects import links, reconcile_state, registry, stored_predictions, training_choice
+from ml_backend.projects import check_reports, links, reconcile_state, registry, stored_predictions, training_choice
 from ml_backend.projects.installation import check_disk
 from ml_backend.projects.registry import note_studio, studio_of
 from ml_backend.queueing import counters
@@ -117,6 +117,13 @@ def reconcile(context: JobContext, project_key: str) -> str:
 
     When nothing has changed it costs five small requests, however many tasks there are.
     """
+    try:
+        return _reconciled(context, project_key)
+    finally:
+        _check_again(context.redis, project_key)
+
+
+def _reconciled(context: JobContext, project_key: str) -> str:
     redis = context.redis
     try:
         project = find_project(context, project_key)
@@ -136,7 +143,8 @@ def reconcile(context: JobContext, project_key: str) -> str:
     note_studio(redis, context.settings, project_key)
     _report_settings(work)
     _report_others(context, project_key, standing)
-    mend_webhook(context, work.key, work.id)
+    if mend_webhook(context, work.key, work.id):
+        check_reports.note_change(redis, project_key)
     mend_title(context, work.key, work.id, standing.entry)
     renamed = follow_controls(work, stored)
     follow_pin(work, stored)
@@ -166,6 +174,13 @@ def reconcile(context: JobContext, project_key: str) -> str:
     registry.note_reconciled(redis, project_key)
     counters.count_reconciled(redis, len(found))
     return ", ".join(found) or "nothing has changed"
+
+
+def _check_again(redis: Redis, key: str) -> None:
+    """Has a project checked again whose checks somebody has seen, when they are about what it was before."""
+    report = check_reports.recall(redis, key)
+    if report is not None and registry.recall(redis, key) and check_reports.is_outdated(redis, key, report):
+        enqueue(redis, "examine", key)
 
 
 def _forget(context: JobContext, key: str, gone: Gone) -> str:

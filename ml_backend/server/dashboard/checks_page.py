@@ -17,8 +17,9 @@ from ml_backend.projects import check_reports, links, registry, task_view
 from ml_backend.projects.check_reports import INSTALLATION, CheckReport
 from ml_backend.projects.settings_changes import mark_of
 from ml_backend.queueing.queue import enqueue as queue
+from ml_backend.queueing.waiting import wait_of
 from ml_backend.server.dashboard.projects_page import framerate_for
-from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page, titles
 from ml_backend.server.label_studio_routes import backend
 
 _MOST_PROJECTS = 50
@@ -61,22 +62,27 @@ class Remedy:
 
 @blueprint.get("/dashboard/start")
 def start_page() -> str:
-    """Opened for the first time, it has everything checked."""
+    """Opened for the first time, or after a start, it has everything checked."""
     redis, url = backend().redis, backend().settings.label_studio_url
     report = check_reports.recall(redis, INSTALLATION)
-    if report is None:
+    outdated = report is not None and check_reports.is_outdated(redis, INSTALLATION, report)
+    if report is None or outdated:
         queue(redis, "examine_installation", url)
     keys = sorted(registry.known_keys(redis), key=registry.number_of, reverse=True)[:_MOST_PROJECTS]
     projects = [
-        (ProjectPage(known), check_reports.recall(redis, key))
+        (ProjectPage(known), found, found is not None and check_reports.is_outdated(redis, key, found))
         for key in keys
         if (known := registry.recall(redis, key)) is not None and not links.is_disconnected(redis, key)
+        for found in (check_reports.recall(redis, key),)
     ]
     return render_template(
         "dashboard/start.html",
         steps=list(_steps(report)),
         report=report,
         running=check_reports.is_running(redis, INSTALLATION, url),
+        outdated=outdated,
+        wait=wait_of(redis, "examine_installation", url),
+        titles=titles(),
         projects=projects,
         studio=backend().settings.label_studio_pages,
         url=request.url_root.rstrip("/"),
@@ -97,10 +103,12 @@ def _steps(report: CheckReport | None) -> list[Step]:
 
 @blueprint.get("/dashboard/projects/<int:project_id>/checks")
 def checks_page(project_id: int) -> str:
-    """Opened for the first time, it has the project checked."""
+    """Opened for the first time, or after something has changed, it has the project checked."""
     project, redis = project_page(project_id), backend().redis
     report = check_reports.recall(redis, project.key)
-    if report is None:
+    outdated = report is not None and check_reports.is_outdated(redis, project.key, report)
+    repair = check_reports.recall_repair(redis, project.key)
+    if report is None or outdated:
         queue(redis, "examine", project.key)
     remedies = {each.fix: remedy_for(project, each.fix) for each in (report.checks if report else ()) if each.fix}
     return render_template(
@@ -108,8 +116,12 @@ def checks_page(project_id: int) -> str:
         project=project,
         report=report,
         remedies=remedies,
-        repair=check_reports.recall_repair(redis, project.key),
+        outdated=outdated,
+        repair=repair,
+        repair_wait=wait_of(redis, "mend", project.key, repair.fix) if repair is not None else None,
         running=check_reports.is_running(redis, project.key, backend().settings.label_studio_url),
+        wait=wait_of(redis, "examine", project.key),
+        titles=titles(),
     )
 
 

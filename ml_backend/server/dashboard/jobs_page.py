@@ -8,10 +8,10 @@ from flask import abort, render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from ml_backend.projects import registry
 from ml_backend.queueing import interventions, queue
+from ml_backend.queueing.waiting import lines
 from ml_backend.server.dashboard import charts
-from ml_backend.server.dashboard.site import blueprint, done
+from ml_backend.server.dashboard.site import blueprint, done, titles
 from ml_backend.server.label_studio_routes import backend
 
 # What each kind of job does, for somebody who has not read the code.
@@ -43,6 +43,9 @@ DOES = {
 }
 _SHOWN = 30
 _WAITING = ("queued", "scheduled", "deferred")
+_KEPT = (
+    f"jobs about one task are kept for {queue.TASK_ENDED_FOR // 60} minutes, others for {queue.ENDED_FOR // 60} minutes"
+)
 _GONE = "There is no such job."
 
 
@@ -50,17 +53,13 @@ _GONE = "There is no such job."
 def jobs_page() -> str:
     redis = backend().redis
     jobs = queue.listing(redis)
-    titles = {
-        key: found.title
-        for key in registry.known_keys(redis)
-        if (found := registry.recall_overview(redis, key)) is not None
-    }
     return render_template(
         "dashboard/jobs.html",
         jobs={state: rows[:_SHOWN] for state, rows in jobs.items()},
         counts=queue.counts(redis),
-        depths={kind: states for kind, states in queue.depths(redis).items() if any(states[name] for name in _WAITING)},
-        titles=titles,
+        lines={kind: states for kind, states in lines(redis).items() if any(states[name] for name in _WAITING)},
+        kept=_KEPT,
+        titles=titles(),
         does=DOES,
         curves=curves,
     )

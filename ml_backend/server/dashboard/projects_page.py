@@ -34,8 +34,9 @@ from ml_backend.projects.model_versions import VersionSummary
 from ml_backend.projects.reports import StoppingReport
 from ml_backend.projects.track_rows import TaughtTracks
 from ml_backend.queueing import queue
+from ml_backend.queueing.waiting import wait_of
 from ml_backend.server.dashboard import formatting
-from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page, titles
 from ml_backend.server.label_studio_routes import backend, health
 from ml_backend.settings import Settings
 from ml_backend.store.connect import check_store
@@ -191,6 +192,8 @@ def settings_page(project_id: int) -> str:
         ignored=ignored,
         problems=registry.problems(backend().redis).get(project.key, []),
         change=settings_changes.recall(backend().redis, project.key),
+        wait=wait_of(backend().redis, "configure", project.key),
+        titles=titles(),
         rates=rates,
         framerate=framerate,
         recommended=recommended_config(

@@ -83,6 +83,8 @@ def preview_settings(project_id: int) -> str | tuple[str, int] | Response:
     try:
         settings_changes.ask(backend().redis, project.key, asked)
     except SettingsError as error:
+        if settings_changes.is_waiting(backend().redis, project.key, asked):
+            return _to_settings(project_id)
         return _form(project, typed, told=f"{error.message} {error.remedy}"), 409
     return _to_settings(project_id)
 

@@ -112,6 +112,13 @@ def project_page(number: int) -> ProjectPage:
     return ProjectPage(known)
 
 
+def titles() -> dict[str, str]:
+    """Of the projects that Label Studio was asked about, by their keys."""
+    redis = backend().redis
+    found = ((key, registry.recall_overview(redis, key)) for key in registry.known_keys(redis))
+    return {key: overview.title for key, overview in found if overview is not None}
+
+
 def done(text: str, endpoint: str, **values: Any) -> AnyResponse:
     """After a form: back to a page, which says what was done."""
     return redirect(url_for(endpoint, done=text, **values), 303)

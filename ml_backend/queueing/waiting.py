@@ -1,0 +1,44 @@
+"""What waits, and for what, as pages show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis import Redis
+from rq.job import JobStatus
+
+from ml_backend.queueing.kinds import KINDS
+from ml_backend.queueing.liveness import living
+from ml_backend.queueing.queue import JobRow, depths, existing, in_parts, queues, row_of, slots
+
+_IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a job waits for that could begin now: `workers` live, and do what is `running`, that which began first first."""
+
+    workers: int
+    running: tuple[JobRow, ...]
+
+
+def wait_of(redis: Redis, kind: str, project: str, *subject: str | int) -> Wait | None:
+    """Of a job that is in line; None where none is, it has begun, or a worker is free to begin it."""
+    states = {job.get_status(refresh=False) for job in existing(redis, slots(kind, project, *subject))}
+    if JobStatus.STARTED in states or states.isdisjoint(_IN_LINE):
+        return None
+    ids = [job_id for queue in queues(redis) for job_id in queue.started_job_registry.get_job_ids(0, -1, cleanup=False)]
+    begun = [job for job in existing(redis, ids) if job.get_status(refresh=False) == JobStatus.STARTED]
+    wait = Wait(len(living(redis)), tuple(sorted(map(row_of, begun), key=lambda row: row["at"])))
+    return wait if len(wait.running) >= wait.workers else None
+
+
+def lines(redis: Redis) -> dict[str, dict[str, int]]:
+    """As `depths`, of the kinds that have a row of their own: a job that is shared out counts once, and as running while a part of it
+    runs."""
+    shared = in_parts(redis)
+    found = {kind: dict(states) for kind, states in depths(redis).items() if KINDS[kind].part_of is None}
+    for kind, number in shared.items():
+        found[kind]["deferred"] = max(found[kind]["deferred"] - number, 0)
+        found[kind]["running"] += number
+    return found
