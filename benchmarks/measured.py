@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.errors import VideoUnreadable
+from ml_backend.features.processor import processor_features
 from ml_backend.video.container import open_video
 
 
@@ -59,18 +59,6 @@ def write_into(path: Path, text: str, name: str = "measured") -> None:
 
 def when_and_where() -> str:
     return f"Measured {date.today().isoformat()} on {machine()}"
-
-
-# What makes networks and their arithmetic fast, or not.
-_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_int8", "amx_bf16")
-
-
-def processor_features() -> list[str]:
-    """Those of the processor that decide how fast it computes; none where Linux does not say."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        flags = next((line.split() for line in file if line.startswith("flags")), [])
-        return [each for each in _FEATURES if each in flags]
-    return []
 
 
 def machine() -> str:

@@ -52,6 +52,7 @@ class Settings:
     backbone_license: str | None = None
     detector_license: str | None = None
     device: str = "auto"
+    embedding_runtime: str = "auto"
     custom_model: Path | None = None
     text_model: str | None = None
     workers: int = 1
@@ -132,6 +133,7 @@ class Settings:
             backbone_license=environment.get("BACKBONE_LICENSE") or None,
             detector_license=environment.get("DETECTOR_LICENSE") or None,
             device=environment.get("DEVICE") or cls.device,
+            embedding_runtime=environment.get("EMBEDDING_RUNTIME") or cls.embedding_runtime,
             custom_model=Path(custom).expanduser().absolute() if (custom := environment.get("CUSTOM_MODEL")) else None,
             text_model=environment.get("TEXT_MODEL") or None,
             workers=_integer(environment, "WORKERS", cls.workers),

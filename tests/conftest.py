@@ -31,6 +31,7 @@ _OURS = (
     "CUSTOM_MODEL",
     "WORKERS",
     "DEVICE",
+    "EMBEDDING_RUNTIME",
     "PORT",
     "HOST",
     "ALLOW_NO_LOGIN",

@@ -38,6 +38,7 @@ class TestEnvironment:
                 "BACKBONE_LICENSE": "cc-by-nc-4.0",
                 "DETECTOR_LICENSE": "agpl-3.0",
                 "DEVICE": "cpu",
+                "EMBEDDING_RUNTIME": "f32",
                 "CUSTOM_MODEL": "/srv/model.py",
                 "TEXT_MODEL": "/srv/clip",
                 "WORKERS": "3",

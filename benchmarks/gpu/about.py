@@ -8,8 +8,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks.gpu.budget import Note, Setup
-from benchmarks.measured import processor_features
 from ml_backend.features.backbones import device_for
+from ml_backend.features.processor import processor_features
 
 _PACKAGES = ("torch", "torchvision", "timm", "av", "openvino", "torchcodec", "nvidia-ml-py", "triton", "numpy")
 

@@ -76,7 +76,10 @@ def check_backbone(settings: Settings) -> Iterator[Check]:
         yield ok("device", "A GPU embeds the frames." if device == "cuda" else "The processor embeds the frames.")
         of = settings.backbone, settings.backbone_weights
         found = find_weights(*of, cache, settings.backbone_license)
-        backbone = load_backbone(*of, settings.device, cache, settings.backbone_license)
+        backbone = load_backbone(
+            *of, settings.device, cache, settings.backbone_license, runtime=settings.embedding_runtime
+        )
+        yield ok("numbers", backbone.runtime)
         backbone.embed(np.zeros((1, PICTURE, PICTURE, 3), np.uint8))
     except ColdblitzError as error:
         yield fault_of("weights", error)

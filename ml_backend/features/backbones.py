@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ml_backend import logs
 from ml_backend.errors import ColdblitzError, SettingsError
-from ml_backend.features.network_conversion import converted
 from ml_backend.features.runtimes import on_cpu, on_gpu
 from ml_backend.features.weights import digest, find_weights
 from ml_backend.roi import RegionOfInterest
@@ -38,7 +37,8 @@ class Backbone:
     `view`: what it is to be shown of a video. `embed`: (b, side, side, 3) uint8 RGB, the side as the view says, to per block
     (b, d) float32: `appearance`, `middle`, `early`.
     `batch`: how many pictures it takes best at a time. `trained` is False, with the reason and the remedy in `warning`,
-    when no weights were to be had. `licence`, `source`: of the weights, empty where nobody says.
+    when no weights were to be had. `licence`, `source`: of the weights, empty where nobody says. `runtime`: a sentence that says in
+    which numbers it calculates, and why.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Backbone:
     licence: str = ""
     source: str = ""
     view: View = WHOLE
+    runtime: str = ""
 
     def at(self, roi: RegionOfInterest | None) -> Backbone:
         """The same network that is shown this part of the pictures; of None all."""
@@ -82,17 +83,18 @@ def load_backbone(
     accepted: str | None = None,
     tuned: Path | None = None,
     side: int = PICTURE,
+    runtime: str = "auto",
 ) -> Backbone:
     """torchvision's classifier `name`, timm's `timm/<name>` or transformers' `hf/<name>`, loaded once per process.
 
     `weights`: `default` (its makers' own from the local cache or the network; torchvision's untrained with a warning when
     there is neither), `none`, or the path of a state dict or folder. `accepted`: a licence that the admin has read. `tuned`: the
     state dict of a network that was fine-tuned from these. `device`: `auto`, `cpu` or `cuda`. `cache_dir` keeps downloads and
-    converted models. `side`: of the pictures that it is shown, in pixels.
+    converted models. `side`: of the pictures that it is shown, in pixels. `runtime`: one of RUNTIMES, for the processor.
 
-    Raises WeightsError, and SettingsError for a device that is not there.
+    Raises WeightsError, and SettingsError for a device that is not there or a runtime that is none.
     """
-    return _load(name, weights, device_for(device), cache_dir, accepted, tuned, side)
+    return _load(name, weights, device_for(device), cache_dir, accepted, tuned, side, runtime)
 
 
 def device_for(device: str) -> str:
@@ -113,19 +115,36 @@ def device_for(device: str) -> str:
 
 @lru_cache(maxsize=2)
 def _load(
-    name: str, weights: str, device: str, cache_dir: Path | None, accepted: str | None, tuned: Path | None, side: int
+    name: str,
+    weights: str,
+    device: str,
+    cache_dir: Path | None,
+    accepted: str | None,
+    tuned: Path | None,
+    side: int,
+    runtime: str,
 ) -> Backbone:
     if tuned is not None and not name.startswith(("timm/", "hf/")):
         weights, tuned = str(tuned), None
     found = find_weights(name, weights, cache_dir, accepted)
     if tuned is not None:
         found = replace(found, tuned=tuned, warning=None, digest=digest(tuned))
-    on = on_gpu if device == "cuda" else on_cpu
-    run, numbers, batch = on(name, found, cache_dir, side)
+    of = name, found, cache_dir, side
+    running = on_gpu(*of) if device == "cuda" else on_cpu(*of, runtime)
     view = View(side)
-    key = f"{name}-{found.digest}-{view.key}-{SCALER}-{numbers}-v{_VERSION}"
-    trained = found.path is not None or found.tuned is not None
-    return Backbone(name, key, trained, found.warning, batch, run, found.licence, found.source, view)
+    key = f"{name}-{found.digest}-{view.key}-{SCALER}-{running.numbers}-v{_VERSION}"
+    return Backbone(
+        name,
+        key,
+        found.path is not None or found.tuned is not None,
+        found.warning,
+        running.batch,
+        running.embed,
+        found.licence,
+        found.source,
+        view,
+        running.why,
+    )
 
 
 log = logging.getLogger(__name__)
@@ -135,11 +154,12 @@ _NICER = 10
 
 
 def convert_ahead(settings: Settings) -> None:
-    """Nothing is done where the backbone is converted already, or runs on a GPU. Raises WeightsError and SettingsError."""
+    """Converts the backbone and measures in which numbers it is fastest here, unless both is done or it runs on a GPU. Raises
+    WeightsError and SettingsError."""
     folder = settings.data_dir / "weights"
     if device_for(settings.device) == "cpu":
         weights = find_weights(settings.backbone, settings.backbone_weights, folder, settings.backbone_license)
-        converted(settings.backbone, weights, folder)
+        on_cpu(settings.backbone, weights, folder, runtime=settings.embedding_runtime)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,7 @@ def converted(name: str, weights: Weights, cache_dir: Path | None, side: int = P
     """
     if cache_dir is None:
         return _convert(name, weights, side)
-    size = "" if side == PICTURE else f"-{side}"
-    path = cache_dir / f"{file_name(name, weights.digest)}{size}.xml"
+    path = converted_path(cache_dir, name, weights, side)
     if (known := _read(path)) is not None:
         return known
     with locked(path.with_suffix(".lock")):
@@ -40,6 +39,12 @@ def converted(name: str, weights: Weights, cache_dir: Path | None, side: int = P
         model = _convert(name, weights, side)
         _keep(model, path)
         return model
+
+
+def converted_path(cache_dir: Path, name: str, weights: Weights, side: int = PICTURE) -> Path:
+    """Where it is kept once it is converted."""
+    size = "" if side == PICTURE else f"-{side}"
+    return cache_dir / f"{file_name(name, weights.digest)}{size}.xml"
 
 
 def _read(path: Path) -> ov.Model | None:

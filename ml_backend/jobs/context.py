@@ -129,11 +129,12 @@ class JobContext:
                 settings.data_dir / "weights",
                 settings.backbone_license,
                 side=side,
+                runtime=settings.embedding_runtime,
             )
         except ColdblitzError as error:
             note_weights(self.redis, error)
             raise
-        note_weights(self.redis, weights_state(loaded.warning))
+        note_weights(self.redis, weights_state(loaded.warning, loaded.runtime))
         return loaded
 
     @made_once

@@ -37,6 +37,7 @@ def load_network(work: ProjectWork, digest: str) -> Backbone:
         settings.backbone_license,
         weights,
         work.settings.resolution,
+        settings.embedding_runtime,
     ).at(work.settings.roi)
 
 

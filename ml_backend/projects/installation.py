@@ -84,10 +84,10 @@ def check_workers(redis: Redis) -> Check:
     return ok(name, f"{len(alive)} live, on {len(machines)} machine{'s' if len(machines) > 1 else ''}.")
 
 
-def weights_state(warned: str | None) -> Check:
-    """The state of a backbone that was loaded; `warned` is what it says against itself."""
+def weights_state(warned: str | None, runtime: str = "") -> Check:
+    """The state of a backbone that was loaded; `warned` is what it says against itself, `runtime` in which numbers it calculates."""
     if warned is None:
-        return ok("weights", "The backbone is loaded and trained.")
+        return ok("weights", " ".join(filter(None, ("The backbone is loaded and trained.", runtime))))
     message, _, remedy = warned.partition(": ")
     return warning("weights", f"{message}.", f"{remedy[:1].upper()}{remedy[1:]}")
 

@@ -58,8 +58,9 @@ def faults(checks: Checks) -> set[str]:
 def test_label_studio_alone_is_missing(environment: dict[str, str]) -> None:
     checks = doctor(environment)
     assert faults(checks) == {"label studio"}
-    for name in ("environment", "redis", "workers", "jobs", "disk", "device", "codecs"):
+    for name in ("environment", "redis", "workers", "jobs", "disk", "device", "numbers", "codecs"):
         assert checks[name]["state"] == "ok", checks[name]
+    assert "The processor calculates in " in checks["numbers"]["message"]
     assert checks["weights"]["state"] == "warning", "an untrained backbone is good for a demonstration only"
 
 

@@ -120,6 +120,9 @@ class TestWhatItSays:
         status, checks = ask(settings)
         assert (status, checks["weights"]["state"]) == (200, "warning")
         assert checks["weights"]["remedy"] == "Set BACKBONE_WEIGHTS."
+        note_weights(redis, weights_state(None, "The processor calculates in f32."))
+        _, checks = ask(settings)
+        assert checks["weights"]["message"] == "The backbone is loaded and trained. The processor calculates in f32."
         note_weights(redis, WeightsError("The file is cut off.", "Download it again."))
         status, checks = ask(settings)
         assert (status, checks["weights"]["message"]) == (503, "The file is cut off.")

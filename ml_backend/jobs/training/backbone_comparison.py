@@ -79,6 +79,7 @@ def compared(settings: Settings, name: str, sample: Sample) -> dict[str, Any]:
             settings.data_dir / "weights",
             settings.backbone_license,
             side=sample.pictures.shape[1],
+            runtime=settings.embedding_runtime,
         )
         found = asdict(measure(loaded, sample))
     except ColdblitzError as error:
