@@ -57,7 +57,7 @@ def begin(work: ProjectWork, tasks: Iterable[Task]) -> set[int]:
     others = {task for task, identity in known.items() if identity != now[task]}
     renewed = {task for task in others if known[task].created == now[task].created}
     if others:
-        _forget_kept(work.context, work.key, others)
+        _forget_kept(work.context, work.key, others, renewed)
     # Of one with another video it is noted when it has a new prediction.
     if news := {task: now[task] for task in (now.keys() - known.keys()) | (others - renewed)}:
         reconcile_state.note_identities(work.context.settings.data_dir, work.key, news)
@@ -76,7 +76,7 @@ def forget_tasks(context: JobContext, key: str, tasks: Collection[int]) -> None:
         reconcile_state.drop_identities(context.settings.data_dir, key, tasks)
 
 
-def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
+def _forget_kept(context: JobContext, key: str, tasks: Collection[int], renewed: Collection[int] = ()) -> None:
     data_dir = context.settings.data_dir
     for task in tasks:
         stored_predictions.delete_task(data_dir, key, task)
@@ -88,7 +88,7 @@ def _forget_kept(context: JobContext, key: str, tasks: Collection[int]) -> None:
         track_questions.delete(data_dir, key, task)
         registry.note_findings(context.redis, key, task, [])
     playback.delete(data_dir, key, tasks)
-    drop_tasks(context.redis, key, tasks)
+    drop_tasks(context.redis, key, tasks, renewed)
     asked_frames.drop(data_dir, key, tasks)
     stored_predictions.drop_from_order(data_dir, key, tasks)
     # A list of tasks that has been gone through, or is being gone through, may have passed them.

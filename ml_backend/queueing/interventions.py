@@ -137,11 +137,20 @@ def give_up(redis: Redis, job: Job, reason: str, *, cancelled: bool = False) -> 
     queue.enqueue_dependents(job)
 
 
-def drop_tasks(redis: Redis, project: str, tasks: Collection[int]) -> None:
-    """Removes the jobs about these tasks, but those that run, without a trace: nobody wants to know of them any more."""
+def drop_tasks(redis: Redis, project: str, tasks: Collection[int], renewed: Collection[int] = ()) -> None:
+    """Removes the jobs about these tasks, but those that run, without a trace: nobody wants to know of them any more.
+
+    Of those that are `renewed`, since they show another video, what waits stays, and goes at once: somebody may have asked for it, and it
+    is about whatever the task shows when it begins. What is about the video as it was, failures and parts, goes.
+    """
     for job in _not_running(redis, project):
-        if job.meta["subject"] and job.meta["subject"][0] in tasks:
+        subject, state = job.meta["subject"], job.get_status(refresh=False)
+        if not subject or subject[0] not in tasks:
+            continue
+        if subject[0] not in renewed or len(subject) > 1 or state not in (JobStatus.QUEUED, JobStatus.SCHEDULED):
             job.delete()
+        elif state == JobStatus.SCHEDULED:
+            queue_scheduled(redis, queue_of(redis, job.meta["kind"]), job)
 
 
 def drop_project(redis: Redis, project: str) -> None:

@@ -21,7 +21,7 @@ from ml_backend.queueing import queue
 from ml_backend.queueing.interventions import cancel, drop_project, drop_tasks, retry_failed, retry_job, retry_mended
 from ml_backend.queueing.job_limits import video_seconds
 from ml_backend.queueing.kinds import KINDS, Kind
-from ml_backend.queueing.queue import counts, enqueue, listing, queue_due, request_after
+from ml_backend.queueing.queue import counts, enqueue, listing, queue_due, request_after, scheduled, waiting
 
 P = "7.1769860800"
 # While it counts, no signal reaches Python.
@@ -211,6 +211,23 @@ class TestTryingAgain:
         drop_tasks(redis, P, {2})
         left = [(row["kind"], row["task"]) for rows in listing(redis).values() for row in rows]
         assert sorted(left, key=str) == [("embed", 1), ("suggest", 1), ("train", None)]
+
+    def test_of_tasks_with_another_video_what_waits_is_kept_and_goes_at_once(
+        self, redis: Redis, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queue, "_RETRY_AFTER", [600])
+        will(redis, "fail for good", "fail for now")
+        enqueue(redis, "suggest", P, 2)
+        enqueue(redis, "fetch", P, 2)
+        work(2)
+        enqueue(redis, "sheet", P, 2)
+        assert scheduled(redis, "fetch") == 1
+        drop_tasks(redis, P, {2}, {2})
+        left = {state: [row["kind"] for row in rows] for state, rows in listing(redis).items()}
+        assert left == {"queued": ["sheet", "fetch"], "running": [], "finished": [], "failed": []}
+        assert waiting(redis, "fetch") == 1
+        work()
+        assert redis.lrange("ran", 2, -1) == [f"fetch {P} 2".encode(), f"sheet {P} 2".encode()]
 
     def test_of_a_project_that_is_gone_no_job_is_kept(self, redis: Redis, work: Work) -> None:
         will(redis, "fail for good")

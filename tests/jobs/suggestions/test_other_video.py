@@ -16,11 +16,13 @@ from ml_backend.errors import VideoError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.suggestions.sheet import fetch
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
 from ml_backend.jobs.videos import begin
 from ml_backend.projects import reconcile_state, registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
+from ml_backend.queueing.queue import enqueue, queue_of
 
 pytestmark = pytest.mark.usefixtures("context", "known")
 LATER, LATEST = "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"
@@ -144,6 +146,25 @@ class TestAnotherVideo:
         assert 0 < max(suggested(studio, task)) <= 30
         assert {p["id"] for p in studio.predictions} == before, "who has the task open can still submit"
         assert reconcile.within(context, KEY) == "nothing has changed"
+
+    def test_what_somebody_waits_for_is_done_for_it(
+        self, context: JobContext, studio: Studio, redis: Redis, films: tuple[Path, Path], task: int
+    ) -> None:
+        for kind in ("fetch", "sheet", "pictures"):
+            enqueue(redis, kind, KEY, task)
+        enqueue(redis, "embed_part", KEY, task, 0, "content", "network", 0, 9)
+        studio.exchange(task, films[0], name="another.mp4", when=LATER)
+        reconcile.within(context, KEY)
+        assert queued(redis) == ["fetch 1", "pictures 1", "sheet 1", "suggest 1"]
+        assert not len(queue_of(redis, "embed_part"))
+        assert fetch.within(context, KEY, task) == "the video of task 1 can be watched"
+        # What waited for the task that had the number before is not for this one.
+        enqueue(redis, "fetch", KEY, 2)
+        del studio.tasks[2]
+        studio.add_task(2, films[0])
+        studio.tasks[2] |= {"created_at": LATEST, "updated_at": LATEST}
+        reconcile.within(context, KEY)
+        assert "fetch 2" not in queued(redis)
 
     def test_in_another_region_of_interest_is_another_one(self, context: JobContext, studio: Studio, task: int) -> None:
         begun = dict(studio.tasks[task]["data"])
