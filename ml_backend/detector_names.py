@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
+from ml_backend.wording import quoted
+
 # Those that need no file.
 BUILT_IN = ("motion", "people")
 NONE = "none"
@@ -35,6 +37,7 @@ SMALL = "small"
 USUAL_BASE = "torchvision/ssdlite320_mobilenet_v3_large"
 _HUB = re.compile(r"(?!.*\.\.)[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _CUSTOM_SUFFIXES = (".py", ".onnx")
+_KNOWN = "'motion', 'people', 'train', 'none', 'torchvision/<name>', 'hf/<name>', 'custom', 'custom:<file>'"
 # The file that `custom` stands for, without its suffix.
 CUSTOM_STEM = "detector"
 
@@ -42,7 +45,7 @@ CUSTOM_STEM = "detector"
 def wrong_detector(value: object) -> str | None:
     """What is wrong with a value of the extra param; None when nothing is."""
     if not isinstance(value, str):
-        return f"{value!r} has the wrong type"
+        return f"{quoted(value)} has the wrong type"
     family, _, name = value.partition("/")
     if value in (*BUILT_IN, NONE, TRAIN, "custom"):
         return None
@@ -50,26 +53,28 @@ def wrong_detector(value: object) -> str | None:
         base = base_of(value)
         if base.startswith("torchvision/"):
             return wrong_detector(base)
-        return f"{value!r} cannot be trained; use {TRAIN!r}, or {TRAIN}:torchvision/<name>"
+        return f"{quoted(value)} cannot be trained; use {TRAIN!r}, or {TRAIN}:torchvision/<name>"
     if family == "torchvision":
         begun = [each for each in TORCHVISION if name and each.startswith(name)]
         near = begun or get_close_matches(name, TORCHVISION, 3, 0.5) or TORCHVISION
-        return None if name in TORCHVISION else f"torchvision has no detector {name!r}; use {' or '.join(near)}"
+        return None if name in TORCHVISION else f"torchvision has no detector {quoted(name)}; use {' or '.join(near)}"
     if family == "hf":
-        return None if _HUB.fullmatch(name) else f"{value!r} is not hf/ with the name of a model on Hugging Face"
+        return None if _HUB.fullmatch(name) else f"{quoted(value)} is not hf/ with the name of a model on Hugging Face"
     if value.startswith("custom:"):
         file = value.removeprefix("custom:")
-        return None if is_file_name(file) else f"{file!r} is not the name of a {' or '.join(_CUSTOM_SUFFIXES)} file"
-    return f"{value!r} is not one of 'motion', 'people', 'train', 'none', 'torchvision/<name>', 'hf/<name>', 'custom', 'custom:<file>'"
+        return (
+            None if is_file_name(file) else f"{quoted(file)} is not the name of a {' or '.join(_CUSTOM_SUFFIXES)} file"
+        )
+    return f"{quoted(value)} is not one of {_KNOWN}"
 
 
 def wrong_follower(value: object) -> str | None:
     """What is wrong with a value of the extra param; None when nothing is."""
     if not isinstance(value, str):
-        return f"{value!r} has the wrong type"
+        return f"{quoted(value)} has the wrong type"
     if value == AUTO or (value.startswith("hf/") and _HUB.fullmatch(value.removeprefix("hf/"))):
         return None
-    return f"{value!r} is neither {AUTO!r} nor hf/ with the name of a SAM 2 model on Hugging Face"
+    return f"{quoted(value)} is neither {AUTO!r} nor hf/ with the name of a SAM 2 model on Hugging Face"
 
 
 def is_trained(name: str) -> bool:

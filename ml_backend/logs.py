@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from ml_backend.errors import SettingsError
+from ml_backend.wording import quoted
 
 FIELDS = ("kind", "project", "task", "version", "job")
 
@@ -39,10 +40,10 @@ def set_up(environment: Mapping[str, str] = os.environ, stream: TextIO | None = 
     """Logs from LOG_LEVEL on, to stderr unless `stream` is given. Raises SettingsError for an unknown LOG_FORMAT or LOG_LEVEL."""
     level = (environment.get("LOG_LEVEL") or "info").strip().upper()
     if level not in _LEVELS:
-        raise SettingsError(f"LOG_LEVEL is {level[:40].lower()!r}.", f"Set it to {', '.join(_LEVELS).lower()}.")
+        raise SettingsError(f"LOG_LEVEL is {quoted(level.lower())}.", f"Set it to {', '.join(_LEVELS).lower()}.")
     wanted = environment.get("LOG_FORMAT") or "text"
     if wanted not in ("text", "json"):
-        raise SettingsError(f"LOG_FORMAT is {wanted!r}.", "Set it to text or json.")
+        raise SettingsError(f"LOG_FORMAT is {quoted(wanted)}.", "Set it to text or json.")
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(_tell_about)
     handler.setFormatter(_JsonLines() if wanted == "json" else _TextLines())

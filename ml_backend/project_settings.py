@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from ml_backend.detector_names import AUTO, UNKNOWN, wrong_detector, wrong_follower
 from ml_backend.errors import SettingsError
 from ml_backend.roi import RegionOfInterest
+from ml_backend.wording import cut, quoted
 
 SUFFIXES = (".py", ".pt", ".pt2", ".onnx")
 
@@ -152,7 +153,7 @@ def checked_blitz(given: Mapping[str, Any], otherwise: BlitzSettings) -> BlitzSe
     for name, value in given.items():
         problem = _problem(f"blitz.{name}", value, hints[name]) if name in hints else "there is no such setting"
         if problem is not None:
-            raise SettingsError(f"blitz.{str(name)[:40]} cannot be set: {problem[:200]}.", "Correct it, and try again.")
+            raise SettingsError(f"blitz.{cut(name)} cannot be set: {problem}.", "Correct it, and try again.")
     return replace(otherwise, **given)
 
 
@@ -186,14 +187,16 @@ def _valid(
         if name not in known:
             likely = get_close_matches(str(name).lower(), known, 1)
             meant = (
-                f"did you mean {within + likely[0]!r}?" if likely else f"the known ones are {', '.join(sorted(known))}."
+                f"did you mean {quoted(within + likely[0])}?"
+                if likely
+                else f"the known ones are {', '.join(sorted(known))}."
             )
-            problems.append(f"Extra param {shown!r} is unknown and was ignored; {meant}")
+            problems.append(f"Extra param {quoted(shown)} is unknown and was ignored; {meant}")
         elif name == "detector" and (problem := _problem(shown, value, hints[name])) is not None:
-            problems.append(f"Extra param {shown!r} cannot be used, and tracks stay as they are: {problem}.")
+            problems.append(f"Extra param {quoted(shown)} cannot be used, and tracks stay as they are: {problem}.")
             valid[name] = UNKNOWN
         elif (problem := _problem(shown, value, hints[name])) is not None:
-            problems.append(f"Extra param {shown!r} was ignored: {problem}.")
+            problems.append(f"Extra param {quoted(shown)} was ignored: {problem}.")
         else:
             valid[name] = value
     return valid
@@ -209,27 +212,27 @@ def _problem(name: str, value: object, hint: Any) -> str | None:
         return (
             None
             if any(value == each and type(value) is type(each) for each in choices)
-            else f"{value!r} is not one of {', '.join(map(repr, choices))}"
+            else f"{quoted(value)} is not one of {', '.join(map(repr, choices))}"
         )
     if hint is BlitzSettings:
-        return None if isinstance(value, Mapping) else f"{value!r} is not a JSON object"
+        return None if isinstance(value, Mapping) else f"{quoted(value)} is not a JSON object"
     if hint == RegionOfInterest | None:
         return _wrong_region(value)
     if hint == FramesPerLabel:
         if isinstance(value, Mapping):
             told = ((label, _problem(name, frames, int)) for label, frames in value.items())
-            return next((f"for {label!r}, {problem}" for label, problem in told if problem), None)
+            return next((f"for {quoted(label)}, {problem}" for label, problem in told if problem), None)
         hint = int
     accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if float in accepted:
         accepted = (*accepted, int)
     # bool is an int in Python, but `true` is no number of frames.
     if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
-        return f"{value!r} has the wrong type"
+        return f"{quoted(value)} has the wrong type"
     if name in _RANGES and isinstance(value, int | float):
         low, high = _RANGES[name]
         if not low <= value <= high:
-            return f"{value!r} is not between {low:g} and {high:g}"
+            return f"{quoted(value)} is not between {low:g} and {high:g}"
     return None
 
 

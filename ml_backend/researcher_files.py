@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
+from ml_backend.wording import quoted
 
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]
@@ -78,5 +79,7 @@ def normalized(pictures: Pictures, about: Mapping[str, Any]) -> Floats:
 def checked_labels(labels: Sequence[Any], file: Path) -> tuple[str, ...]:
     """The same, if they are distinct strings. Raises CustomModelError."""
     if not labels or not all(isinstance(label, str) and label for label in labels) or len(set(labels)) < len(labels):
-        raise CustomModelError(f"The labels of {file.name} are {list(labels)!r}.", "Give distinct, non-empty strings.")
+        raise CustomModelError(
+            f"The labels of {file.name} are {quoted(list(labels))}.", "Give distinct, non-empty strings."
+        )
     return tuple(labels)

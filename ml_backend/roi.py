@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ml_backend.wording import quoted
+
 # What a task's data call it, and a project's extra params.
 ROI = "roi"
 # A side of less shows nothing that could be told apart.
@@ -38,17 +40,17 @@ class RegionOfInterest(NamedTuple):
         """From a list of four numbers, or a text with commas between them, as tables hold it. Raises RoiError."""
         parts: Any = value.strip(" []").split(",") if isinstance(value, str) else value
         if not isinstance(parts, list | tuple) or len(parts) != len(cls._fields) or any(map(_is_bool, parts)):
-            raise RoiError(f"{_short(value)} is not four numbers")
+            raise RoiError(f"{quoted(value)} is not four numbers")
         try:
             x, y, width, height = (float(each) for each in parts)
         except (TypeError, ValueError, OverflowError):
-            raise RoiError(f"{_short(value)} is not four numbers") from None
+            raise RoiError(f"{quoted(value)} is not four numbers") from None
         if not all(map(math.isfinite, (x, y, width, height))):
-            raise RoiError(f"{_short(value)} is not four numbers")
+            raise RoiError(f"{quoted(value)} is not four numbers")
         if min(x, y) < 0 or x + width > 100 + _SLACK or y + height > 100 + _SLACK:
-            raise RoiError(f"{_short(value)} reaches beyond the picture")
+            raise RoiError(f"{quoted(value)} reaches beyond the picture")
         if min(width, height) < LEAST:
-            raise RoiError(f"{_short(value)} is less than {LEAST:g} percent wide or high")
+            raise RoiError(f"{quoted(value)} is less than {LEAST:g} percent wide or high")
         # Of -0 the key would hold a minus sign.
         return cls(abs(x), abs(y), min(width, 100 - x), min(height, 100 - y))
 
@@ -71,8 +73,3 @@ def roi_of(data: Mapping[str, Any]) -> RegionOfInterest | None:
 
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

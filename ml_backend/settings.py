@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ml_backend.errors import SettingsError
 from ml_backend.transport import check_certificates
+from ml_backend.wording import quoted
 
 GIB = 1024**3
 _WEEK = 7 * 24 * 60  # in minutes
@@ -86,7 +87,7 @@ class Settings:
         if url is None:
             told = environment.get(name, "").strip()[:200]
             raise SettingsError(
-                f"{name} is {'not set' if not told else f'{told!r}, which is not an http(s) address'}.",
+                f"{name} is {'not set' if not told else f'{quoted(told)}, which is not an http(s) address'}.",
                 "Set it to the address of your Label Studio, for example http://localhost:8080.",
             )
         if "@" in urlsplit(url).netloc:
@@ -265,7 +266,7 @@ def _store(environment: Mapping[str, str]) -> str | None:
 def _yes(environment: Mapping[str, str], name: str) -> bool:
     text = environment.get(name, "").strip().lower()
     if text not in ("", "0", "1", "no", "yes", "false", "true"):
-        raise SettingsError(f"{name} is {text[:40]!r}.", "Set it to true or false.")
+        raise SettingsError(f"{name} is {quoted(text)}.", "Set it to true or false.")
     return text in ("1", "yes", "true")
 
 
@@ -279,7 +280,7 @@ def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
             # What looks like a number is an address with a mistake.
             if not _HOST_NAME.fullmatch(host) or host.replace(".", "").isdecimal():
                 raise SettingsError(
-                    f"{name} has {host[:80]!r}, which is not a host name, address, or network.",
+                    f"{name} has {quoted(host)}, which is not a host name, address, or network.",
                     "Write them like this: files.example, 10.1.2.3, 10.2.0.0/16.",
                 ) from error
     return hosts
@@ -307,5 +308,5 @@ def _integer(environment: Mapping[str, str], name: str, default: int, most: int 
         remedy = f"It must be a whole number of {least} or more."
         if most < 2**62:
             remedy = f"It must be a number from {least} to {most}."
-        raise SettingsError(f"{name} is {text[:40]!r}.", remedy)
+        raise SettingsError(f"{name} is {quoted(text)}.", remedy)
     return int(text)

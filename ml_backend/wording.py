@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_LONGEST = 80
+_LONGEST = 60
 
 
 def cut(said: object, most: int = _LONGEST) -> str:
@@ -12,14 +12,21 @@ def cut(said: object, most: int = _LONGEST) -> str:
     or a page would not show."""
     text = str(said)
     text = text if len(text) <= most else f"{text[:most].rstrip()}…"
-    return "".join(each if each.isprintable() else " " for each in text)
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def quoted(value: object) -> str:
+    """The same of any value, as it is written: a text stands between quotation marks."""
+    if not isinstance(value, str):
+        return cut(repr(value))
+    return repr(value if len(value) <= _LONGEST else f"{value[:_LONGEST].rstrip()}…")
 
 
 def some(names: Sequence[str], word: str = "and", most: int = 5) -> str:
     """`“a”, “b” and “c”`; of more than `most` the first ones and how many others there are."""
-    shown = [f"“{name}”" for name in names]
-    if len(shown) > most:
-        return f"{', '.join(shown[:most])} {word} {len(shown) - most} more"
+    shown = [f"“{cut(name)}”" for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} {word} {len(names) - most} more"
     return f" {word} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 

@@ -14,7 +14,7 @@ import typer
 from ml_backend.commands.terminal import progress_bars, terminal
 from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
-from ml_backend.wording import counted
+from ml_backend.wording import counted, quoted
 
 if TYPE_CHECKING:
     from ml_backend.importing.import_boxes import Outcome
@@ -80,7 +80,7 @@ def version_name(name: str | None, first: Path) -> str:
         return re.sub(r"[^A-Za-z0-9]+", "-", sequence or first.stem).strip("-")[:_LONGEST] or "files"
     if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{_LONGEST}}}", name):
         raise SettingsError(
-            f"{name!r} cannot be the name of predictions.",
+            f"{quoted(name)} cannot be the name of predictions.",
             f"Give up to {_LONGEST} letters, digits, - and _ with --name.",
         )
     return name

@@ -13,6 +13,7 @@ from ml_backend.commands.models import AsJson, Version
 from ml_backend.commands.terminal import terminal
 from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
+from ml_backend.wording import cut
 
 Number = Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]
 KeyFile = Annotated[Path | None, typer.Option(help="File with a shared secret that signs the model.")]
@@ -84,6 +85,6 @@ def _names(given: Sequence[str]) -> Mapping[str, str]:
     for each in given:
         old, equals, new = each.partition("=")
         if not (old and equals and new) or old in found:
-            raise SettingsError(f"“{each}” is not old=new, or names a label twice.", "Write --map walk=walking.")
+            raise SettingsError(f"“{cut(each)}” is not old=new, or names a label twice.", "Write --map walk=walking.")
         found[old] = new
     return found

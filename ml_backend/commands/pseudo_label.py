@@ -16,6 +16,7 @@ import typer
 from ml_backend.commands.terminal import progress_bars, terminal
 from ml_backend.detector_names import NONE, wrong_detector
 from ml_backend.errors import SettingsError
+from ml_backend.wording import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +130,7 @@ def _labels(classes: Sequence[str] | None, names: Sequence[str]) -> Mapping[str,
         name, renamed, label = each.partition("=")
         if name not in names:
             raise SettingsError(
-                f"The detector has no class {name!r}.",
+                f"The detector has no class {quoted(name)}.",
                 f"It has {', '.join(names)}; --class {names[0]}=mouse renames one.",
             )
         if renamed and not label.strip():

@@ -22,7 +22,7 @@ from ml_backend.projects.check_reports import INSTALLATION, CheckReport, Repair
 from ml_backend.projects.installation import check_disk, check_redis, check_text, check_weights, check_workers
 from ml_backend.projects.settings_changes import mark_of
 from ml_backend.queueing.queue import enqueue
-from ml_backend.wording import counted
+from ml_backend.wording import counted, quoted
 
 _SECONDS = 10.0
 _MAY_NOT = (
@@ -111,7 +111,7 @@ def _mended(context: JobContext, key: str, repair: Repair) -> str:
         return f"Label Studio sends all events of this project to {url}."
     if repair.fix == "pin":
         return _pinned(context, key, project)
-    raise SettingsError(f"There is no remedy called {repair.fix[:40]!r}.", "Check again.")
+    raise SettingsError(f"There is no remedy called {quoted(repair.fix)}.", "Check again.")
 
 
 def _edited(context: JobContext, project: Project, repair: Repair) -> str:

@@ -22,7 +22,7 @@ from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION, is_ours
 from ml_backend.projects.registry import Known, recall
 from ml_backend.settings import Settings
-from ml_backend.wording import counted
+from ml_backend.wording import counted, cut
 
 _VIDEOS_TRIED = 3
 _CONNECT = "In Label Studio: the project, Settings, Model, Connect Model."
@@ -133,7 +133,7 @@ def _stranger(named: _Named, connection: Connection) -> Check:
 
 def _connection(settings: Settings, named: _Named, connection: Connection) -> Check:
     name, url = named("connection"), connection.url
-    why = f" ({' '.join(connection.error.split())[:200]})" if connection.error else ""
+    why = f" ({cut(' '.join(connection.error.split()), 200)})" if connection.error else ""
     if connection.state == "unreachable":
         return fault(
             name,

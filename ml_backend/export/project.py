@@ -26,6 +26,7 @@ from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES,
 from ml_backend.learning.whole_video import whole_labels
 from ml_backend.video.cache import VideoFile
 from ml_backend.video.timeline import StudioGrid, Timeline, read_timeline, studio_grid
+from ml_backend.wording import cut
 
 Source = Literal["human", "model"]
 
@@ -144,7 +145,9 @@ def open_work(context: JobContext, number: int, control: str | None = None) -> P
         return work
     names = [question.from_name for question in config.questions]
     if control not in names:
-        raise SettingsError(f"The label config has no control “{control}”.", f"Name one of these: {', '.join(names)}.")
+        raise SettingsError(
+            f"The label config has no control “{cut(control)}”.", f"Name one of these: {', '.join(names)}."
+        )
     return work.on(config.questions[names.index(control)])
 
 

@@ -21,6 +21,7 @@ from ml_backend.features.weights import digest, find_weights
 from ml_backend.roi import RegionOfInterest
 from ml_backend.settings import Settings
 from ml_backend.video.view import PICTURE, SCALER, WHOLE, View, with_view
+from ml_backend.wording import quoted
 
 _VERSION = 3
 # What processors calculate in: of 100 frames 99 or more get the same label, whichever of them embedded the video.
@@ -100,7 +101,7 @@ def load_backbone(
 def device_for(device: str) -> str:
     """`cpu` or `cuda`, as `device` wants it and this machine has it. Raises SettingsError."""
     if device not in ("auto", "cpu", "cuda"):
-        raise SettingsError(f"DEVICE is {device!r}.", "Set it to auto, cpu or cuda.")
+        raise SettingsError(f"DEVICE is {quoted(device)}.", "Set it to auto, cpu or cuda.")
     # Loading torch takes seconds and half a gigabyte: not where there is no driver that it could find a GPU by.
     if device == "cpu" or (device == "auto" and not any(Path(driver).exists() for driver in _DRIVERS)):
         return "cpu"

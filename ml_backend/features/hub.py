@@ -13,6 +13,7 @@ from typing import Any
 from ml_backend import transport
 from ml_backend.errors import WeightsError
 from ml_backend.features.weights import Weights, untrained_warning
+from ml_backend.wording import quoted
 
 WEIGHTS = "model.safetensors"
 _FETCH_SECONDS = 5
@@ -160,7 +161,7 @@ def _timm_config(model: str) -> dict[str, Any]:
         found = None
     if tag and found is None:
         raise WeightsError(
-            f"timm has no weights {tag!r} for {plain}.",
+            f"timm has no weights {quoted(tag)} for {plain}.",
             f"Use one of {', '.join(timm.list_pretrained(f'{plain}.*')[:6]) or 'another model’s'}.",
         )
     return dict(found.to_dict()) if found is not None else {}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import DeviceFull, WeightsError
 from ml_backend.features.hub import WEIGHTS, fetch_model_folder
+from ml_backend.wording import quoted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +102,7 @@ def _check(folder: Path) -> None:
     """Raises WeightsError for what `from_pretrained` would read otherwise, or fill with noise."""
     kind = _json(folder / "config.json").get("model_type")
     if kind != "clip":
-        raise WeightsError(f"{folder} holds no CLIP model (model_type is {kind!r}).", _FOLDER)
+        raise WeightsError(f"{folder} holds no CLIP model (model_type is {quoted(kind)}).", _FOLDER)
     if not (folder / WEIGHTS).is_file():
         pickled = sorted(path.name for path in folder.glob("*.bin"))
         told = f"its weights are pickled ({pickled[0]}), which is never read" if pickled else "it has no weights"

@@ -17,6 +17,7 @@ import requests
 
 from ml_backend import requests_transport, transport
 from ml_backend.errors import WeightsError
+from ml_backend.wording import quoted
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
 _SERVER = "https://download.pytorch.org/models/"
@@ -104,7 +105,7 @@ def _other(name: str) -> str:
 
     if name not in models.list_models(module=models):
         raise WeightsError(
-            f"BACKBONE is {name!r}, which torchvision's classifiers do not include.",
+            f"BACKBONE is {quoted(name)}, which torchvision's classifiers do not include.",
             f"Use one of {', '.join(FILES)}, timm/<name>, or hf/<name>.",
         )
     return str(models.get_model_weights(name).DEFAULT.url)

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
 from ml_backend.formats.text import media_name, read_text
+from ml_backend.wording import quoted
 
 _HEAD = re.compile(r"<\?xml[^>]*\?>")
 # What XML has no place for.
@@ -83,7 +84,7 @@ def _origin(name: str, root: ElementTree.Element) -> float:
     try:
         return float(next(iter(origins), "0"))
     except ValueError as error:
-        raise refused(name, f"its video begins at {origins.pop()!r}", "Save it again in ELAN.") from error
+        raise refused(name, f"its video begins at {quoted(origins.pop())}", "Save it again in ELAN.") from error
 
 
 def _slots(name: str, root: ElementTree.Element) -> dict[str, float]:
@@ -95,7 +96,7 @@ def _slots(name: str, root: ElementTree.Element) -> dict[str, float]:
             found[str(slot.get("TIME_SLOT_ID"))] = None if value is None else float(value)
         except ValueError as error:
             raise refused(
-                name, f"time slot {slot.get('TIME_SLOT_ID')} is at {value!r}", "Save it again in ELAN."
+                name, f"time slot {slot.get('TIME_SLOT_ID')} is at {quoted(value)}", "Save it again in ELAN."
             ) from error
     ids = list(found)
     known = [position for position, each in enumerate(ids) if found[each] is not None]

@@ -22,6 +22,7 @@ from ml_backend.formats.text import (
     timecode_count,
     who_and_comment,
 )
+from ml_backend.wording import cut, quoted
 
 # What a column is called, lower case and without special characters; of several the first is taken.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -164,7 +165,7 @@ def _said(table: _Table, row: Sequence[str]) -> tuple[str, str, str]:
 def _time(name: str, line: int, text: str) -> float:
     seconds = seconds_of(text)
     if seconds is None:
-        raise refused(name, f"line {line} has no time but {text[:40]!r}", "Write seconds, or hours:minutes:seconds.")
+        raise refused(name, f"line {line} has no time but {quoted(text)}", "Write seconds, or hours:minutes:seconds.")
     return seconds
 
 
@@ -175,16 +176,18 @@ def _event(name: str, table: _Table, line: int, row: Sequence[str]) -> Event:
         raise refused(name, f"line {line} has no label", "Name what happens there.")
     if timecode_count(start, 1000) is not None:
         if timecode_count(stop or start, 1000) is None:
-            raise refused(name, f"line {line} has no timecode but {stop[:40]!r}", "Write hours:minutes:seconds:frames.")
+            raise refused(
+                name, f"line {line} has no timecode but {quoted(stop)}", "Write hours:minutes:seconds:frames."
+            )
         return Event(label, timecodes=(start, stop or start), who=who, comment=comment, group=group)
     begin = _time(name, line, start)
     is_point = _KINDS.get(table.of(row, "kind").casefold()) == "point"
     if not stop and not is_point:
-        raise refused(name, f"“{label}” in line {line} begins at {begin:g} s and never ends", "Add its end.")
+        raise refused(name, f"“{cut(label)}” in line {line} begins at {begin:g} s and never ends", "Add its end.")
     end = begin if is_point and seconds_of(stop) is None else _time(name, line, stop)
     if end < begin:
         raise refused(
-            name, f"“{label}” in line {line} ends at {end:g} s, before it begins at {begin:g} s", "Exchange them."
+            name, f"“{cut(label)}” in line {line} ends at {end:g} s, before it begins at {begin:g} s", "Exchange them."
         )
     score = seconds_of(table.of(row, "score"))
     return Event(
@@ -203,7 +206,7 @@ def _mark(name: str, table: _Table, line: int, row: Sequence[str]) -> Mark:
     if not kind:
         raise refused(
             name,
-            f"line {line} is neither a beginning nor an end nor a point: {said[:40]!r}",
+            f"line {line} is neither a beginning nor an end nor a point: {quoted(said)}",
             "Write START, STOP or POINT.",
         )
     if not label:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ml_backend.errors import SettingsError
+from ml_backend.wording import cut
 
 # More than anybody looks at; a table of frames that flickers has as many.
 MOST_EVENTS = 20_000
@@ -184,7 +185,7 @@ def _event(start: Mark, stop: Mark) -> Event:
 
 
 def _called(mark: Mark) -> str:
-    return f"“{mark.label}” of {mark.who}" if mark.who else f"“{mark.label}”"
+    return f"“{cut(mark.label)}” of {mark.who}" if mark.who else f"“{cut(mark.label)}”"
 
 
 def _said(mark: Mark) -> str:
@@ -207,13 +208,13 @@ def checked(found: Sequence[VideoEvents]) -> list[VideoEvents]:
             if span[0] < 0:
                 raise refused(
                     video.file,
-                    f"“{event.label}” begins before the video, at {span[0]:g}",
+                    f"“{cut(event.label)}” begins before the video, at {span[0]:g}",
                     "Count from the video's first moment.",
                 )
             if span[1] < span[0]:
                 raise refused(
                     video.file,
-                    f"“{event.label}” ends at {span[1]:g}, before it begins at {span[0]:g}",
+                    f"“{cut(event.label)}” ends at {span[1]:g}, before it begins at {span[0]:g}",
                     "Exchange them.",
                 )
     return list(found)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
 from ml_backend.formats.text import read_text
+from ml_backend.wording import cut
 
 LABELS = "labels.json"
 DATA = "data"
@@ -49,7 +50,7 @@ def _event(name: str, about: str, said: object, classes: object) -> Event:
     score, who, comment, group = (more.get(key) for key in ("confidence", "who", "comment", "control"))
     seconds, support = _pair(said.get("timestamps")), _pair(said.get("support"))
     if seconds is None and support is None:
-        raise refused(name, f"“{label}” of {about} has neither support nor timestamps", _ASK)
+        raise refused(name, f"“{cut(label)}” of {about} has neither support nor timestamps", _ASK)
     return Event(
         label,
         seconds if support is None else None,

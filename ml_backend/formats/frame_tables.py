@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
 from ml_backend.formats.text import read_text
+from ml_backend.wording import cut, quoted
 
 _YES, _NO = ("1", "1.0", "true"), ("0", "0.0", "false", "-1", "-1.0", "")
 _FRAME = ("frame", "frames", "frame_number")
@@ -53,7 +54,7 @@ def read_frame_table(path: Path, asked: Asked) -> list[VideoEvents]:
                 if cell not in _YES and cell not in _NO:
                     raise refused(
                         name,
-                        f"line {reader.line_num} has {cell[:40]!r} for “{label}”, which is neither 0 nor 1",
+                        f"line {reader.line_num} has {quoted(cell)} for “{cut(label)}”, which is neither 0 nor 1",
                         "Give the table of labels, not of features or probabilities.",
                     )
                 is_on = cell in _YES
@@ -73,7 +74,7 @@ def _number(name: str, line: int, cell: str) -> int:
         if number != int(number) or number < 0:
             raise ValueError
     except (ValueError, OverflowError) as error:
-        raise refused(name, f"line {line} has no frame but {cell[:40]!r}", "Count frames from 0.") from error
+        raise refused(name, f"line {line} has no frame but {quoted(cell)}", "Count frames from 0.") from error
     return int(number)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ml_backend.formats.events import Asked, Event, VideoEvents, refused
 from ml_backend.formats.text import clock, lines_with, read_text, seconds_of, who_and_comment
+from ml_backend.wording import cut, quoted
 
 _ARROW = re.compile(r"\s*(\S+)\s+-->\s+(\S+)(?:\s.*)?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
@@ -30,18 +31,18 @@ def read_subtitles(path: Path, _asked: Asked) -> list[VideoEvents]:
         if at is None:
             if not is_vtt and block.strip():
                 raise refused(
-                    name, f"there is no time above {lines[0][:40]!r}", "Write times as 00:00:01,000 --> 00:00:02,500."
+                    name, f"there is no time above {quoted(lines[0])}", "Write times as 00:00:01,000 --> 00:00:02,500."
                 )
             continue  # a note, a style, or the head
         match = _ARROW.fullmatch(lines[at])
         times = [seconds_of(each) if ":" in each else None for each in match.groups()] if match else [None, None]
         if times[0] is None or times[1] is None:
             raise refused(
-                name, f"{lines[at].strip()[:60]!r} is no time", "Write times as 00:00:01.000 --> 00:00:02.500."
+                name, f"{quoted(lines[at].strip())} is no time", "Write times as 00:00:01.000 --> 00:00:02.500."
             )
         said = [line for line in lines[at + 1 :] if line.strip()]
         if not said:
-            raise refused(name, f"nothing is said at {lines[at].strip()[:60]}", "Write the label below the time.")
+            raise refused(name, f"nothing is said at {cut(lines[at].strip())}", "Write the label below the time.")
         voice = _VOICE.search(said[0]) if is_vtt else None
         plain = [
             html.unescape(_TAG.sub("", line)).strip() if is_vtt else _SRT_TAG.sub("", line).strip() for line in said

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
+from ml_backend.wording import cut
 
 _FORM = (
     "Write NAME=left,top,width,height for a rectangle or NAME=x,y x,y x,y for a polygon, in percent of the picture, "
@@ -34,7 +35,7 @@ class Zone:
         name, equals, place = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise SettingsError(f"The zone “{text}” has no name.", _FORM)
+            raise SettingsError(f"The zone “{cut(text)}” has no name.", _FORM)
         points = [_numbers(text, part) for part in place.replace(";", " ").split()]
         if len(points) == 1 and len(points[0]) == 4:
             left, top, width, height = points[0]
@@ -78,5 +79,7 @@ def _numbers(text: str, part: str) -> list[float]:
     except ValueError:
         found = [math.nan]
     if not all(math.isfinite(each) and abs(each) <= 1000 for each in found):
-        raise SettingsError(f"The zone “{text}” is not in percent of the picture: “{part}” is not numbers.", _FORM)
+        raise SettingsError(
+            f"The zone “{cut(text)}” is not in percent of the picture: “{cut(part)}” is not numbers.", _FORM
+        )
     return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_backend.importing.found_boxes import MOST, FoundVideo, TrackRows, number_each, read_text, refused
+from ml_backend.wording import cut
 
 _FRAME = ("frame", "frame_id", "frame_index")
 _TRACK = ("track_id", "instance_id")
@@ -56,11 +57,11 @@ def read_coco(path: Path) -> list[FoundVideo]:
     places = _images(name, images, listed, videos)
     labels = {key: _label(name, key, each) for key, each in _by_id(name, "category", categories).items()}
     for number, each in enumerate(annotations):
-        what = f"annotation {_short(each.get('id', number))}"
+        what = f"annotation {cut(each.get('id', number))}"
         image = _id(name, f"the image_id of {what}", each.get("image_id"))
         place = places.get(image)
         if place is None:
-            raise refused(name, f"{what} is about image {_short(image)}, which there is not", "Export it again.")
+            raise refused(name, f"{what} is about image {cut(image)}, which there is not", "Export it again.")
         category = _id(name, f"the category_id of {what}", each.get("category_id"))
         if category not in labels:
             raise refused(name, f"{what} is of a category that there is not", "Export it again.")
@@ -75,7 +76,7 @@ def read_coco(path: Path) -> list[FoundVideo]:
         if score is None and each.get("score") is not None:
             raise refused(name, f"the score of {what} is not a finite number", "Remove it, or mend the number.")
         if not rows.add(place.frame, _box(name, what, each.get("bbox")), labels[category], score):
-            said = f"track {_short(track)} has two boxes in frame {place.frame} of {place.video[1]}"
+            said = f"track {cut(track)} has two boxes in frame {place.frame} of {place.video[1]}"
             raise refused(name, said, "Remove one of them.")
     own = _own_numbers(_by_id(name, "track", _list(told, "tracks") or []))
     found = {key: of for key, of in videos.items() if of.tracks or of.alone}
@@ -94,9 +95,9 @@ def _images(
     taken: dict[tuple[_Video, int], Hashable] = {}
     for position, each in enumerate(images):
         image = _id(name, f"the id of image {position}, counted from 0,", each.get("id"))
-        what = f"image {_short(image)}"
+        what = f"image {cut(image)}"
         if image in places:
-            raise refused(name, f"two images have the id {_short(image)}", "Give each image an id of its own.")
+            raise refused(name, f"two images have the id {cut(image)}", "Give each image an id of its own.")
         number = _id(name, f"the video_id of {what}", each.get("video_id"))
         picture = _PICTURE.fullmatch(Path(str(each.get("file_name", ""))).name)
         video = each.get("video") or titles.get(number) or (picture and picture[1])
@@ -111,7 +112,7 @@ def _images(
         assert isinstance(frame, int)
         key = number, video
         if (other := taken.setdefault((key, frame), image)) != image:
-            said = f"images {_short(other)} and {_short(image)} are the same frame"
+            said = f"images {cut(other)} and {cut(image)} are the same frame"
             raise refused(name, said, "Remove one of them.")
         of = videos.setdefault(key, _Boxes((int(size[0]), int(size[1]))))
         if of.size != size:
@@ -178,14 +179,8 @@ def _id(name: str, what: str, value: object) -> Hashable:
 def _label(name: str, number: Hashable, category: Mapping[str, Any]) -> str:
     label = category.get("name")
     if not isinstance(label, str) or not label.strip():
-        raise refused(name, f"category {_short(number)} has no name", "Give each category a text as its name.")
+        raise refused(name, f"category {cut(number)} has no name", "Give each category a text as its name.")
     return label
-
-
-def _short(value: object) -> str:
-    """As a message names an id that may be of any length."""
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _list(told: object, key: str) -> list[dict[str, Any]] | None:

@@ -16,6 +16,7 @@ from ml_backend.video.timeline import (
     exact,
     studio_grid,
 )
+from ml_backend.wording import cut
 
 # Editors' timelines begin at 01:00:00:00.
 _HOUR = 3600
@@ -40,7 +41,7 @@ def spans_of(
             if event.frames[1] >= len(timeline):
                 raise refused(
                     video.file,
-                    f"“{event.label}” is in frame {event.frames[1]}, counted from 0, and {video.name} has {len(timeline)} frames",
+                    f"“{cut(event.label)}” is in frame {event.frames[1]}, counted from 0, and {video.name} has {len(timeline)} frames",
                     "It is about another video, or counts frames otherwise.",
                 )
             begins, span = 0.0, (FrameIndex(event.frames[0]), FrameIndex(event.frames[1]))
@@ -51,7 +52,7 @@ def spans_of(
         if not 0 <= begins < end + 0.001:
             raise refused(
                 video.file,
-                f"“{event.label}” begins at {begins:.3f} s, and {video.name} lasts {end:.3f} s",
+                f"“{cut(event.label)}” begins at {begins:.3f} s, and {video.name} lasts {end:.3f} s",
                 "It is about another video, or counts time otherwise.",
             )
         found.append(span)
@@ -89,7 +90,7 @@ def _of_studio_frames(video: VideoEvents, grid: StudioGrid) -> list[tuple[FrameI
         if event.span[0] > len(grid):
             raise refused(
                 video.file,
-                f"“{event.label}” begins at Label Studio's frame {event.span[0]}, and {video.name} has {len(grid)} "
+                f"“{cut(event.label)}” begins at Label Studio's frame {event.span[0]}, and {video.name} has {len(grid)} "
                 f"at {grid.framerate:g} a second",
                 "It is about another video, or counted at another rate: say at which with --fps.",
             )

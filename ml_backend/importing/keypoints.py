@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_backend.importing.found_boxes import MOST, FoundVideo, TrackRows, number_each, read_text, refused
+from ml_backend.wording import quoted
 
 # What DeepLabCut puts behind the video's name; what SLEAP puts around it.
 _DEEPLABCUT = re.compile(r"(.+?)DLC_.*", re.DOTALL)
@@ -76,7 +77,7 @@ def _deeplabcut(path: Path, rows: Sequence[Sequence[str]], boxing: Boxing) -> Fo
             continue
         frame = _frame(row[0])
         if frame is None:
-            raise refused(name, f"line {line} begins with {row[0][:60]!r}, which is no frame", _DEEPLABCUT_ASK)
+            raise refused(name, f"line {line} begins with {quoted(row[0])}, which is no frame", _DEEPLABCUT_ASK)
         if frame in seen:
             raise refused(name, f"frame {frame} is there twice (line {line})", "Remove one of the lines.")
         seen.add(frame)
@@ -158,4 +159,4 @@ def _number(file: str, line: int, row: Sequence[str], at: int | None, otherwise:
     try:
         return float(text) if text else math.nan
     except ValueError as error:
-        raise refused(file, f"line {line} has {text[:40]!r} where a number belongs", "Export it again.") from error
+        raise refused(file, f"line {line} has {quoted(text)} where a number belongs", "Export it again.") from error

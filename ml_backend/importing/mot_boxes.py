@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ml_backend.importing.found_boxes import MOST, FoundVideo, TrackRows, lines_of, read_text, refused
+from ml_backend.wording import quoted
 
 _GROUND_TRUTH_COLUMNS = 9
 _ASK = "Give a table with frame, track, left, top, width, height in each line."
@@ -30,7 +31,7 @@ def read_mot(path: Path) -> FoundVideo:
             if len(numbers) < 6:
                 raise ValueError
         except ValueError as error:
-            raise refused(name, f"line {line} is no line of MOT: {text[:60]!r}", _ASK) from error
+            raise refused(name, f"line {line} is no line of MOT: {quoted(text)}", _ASK) from error
         if not all(map(math.isfinite, numbers)):
             raise refused(name, f"line {line} has a number that is not finite", "Remove the line, or mend the number.")
         frame, track, left, top, width, height, *rest = numbers

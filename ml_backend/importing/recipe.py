@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from ml_backend.errors import SettingsError, VideoRefused
 from ml_backend.video.timeline import Timeline, constant_rate, exact, own_rate
+from ml_backend.wording import quoted
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -108,5 +109,5 @@ def parse_time(text: str) -> float:
         return float(match[1]) * _UNITS[match[2]]
     match = re.fullmatch(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a time")
+        raise ValueError(f"{quoted(text)} is not a time")
     return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3])

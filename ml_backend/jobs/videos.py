@@ -40,6 +40,7 @@ from ml_backend.roi import ROI, RoiError, roi_of
 from ml_backend.video.cache import VideoFile
 from ml_backend.video.inspection import damaged, inspect
 from ml_backend.video.timeline import FrameIndex, Timeline, natural_framerate, read_timeline, studio_length
+from ml_backend.wording import quoted
 
 
 def identity_of(work: ProjectWork, task: Task) -> Identity:
@@ -186,7 +187,7 @@ def video_address(context: JobContext, question: Question, task: Task) -> VideoA
     address = context.studio.videos.address(question.video_of(task.data))
     if address is None:
         raise VideoRefused(
-            f"Task {task.id} has no video: its data has no address under {question.video_key!r}.",
+            f"Task {task.id} has no video: its data has no address under {quoted(question.video_key)}.",
             f'The label config says value="{question.video}"; import the task with that key.',
         )
     return address

@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_backend.errors import PayloadError
 from ml_backend.labelstudio.json_stream import Each, Stream, skim
+from ml_backend.wording import quoted
 
 ANNOTATION_ACTIONS = frozenset(
     {"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "ANNOTATIONS_DELETED"}
@@ -41,7 +42,7 @@ class ProjectKey:
     def parse(cls, text: object) -> ProjectKey:
         """Reads Label Studio's `"<id>.<unix time>"`. Raises PayloadError."""
         if not isinstance(text, str) or not _PROJECT_KEY.fullmatch(text):
-            raise PayloadError(f"The project is {text!r}, not '<id>.<creation time>'.", _REMEDY)
+            raise PayloadError(f"The project is {quoted(text)}, not '<id>.<creation time>'.", _REMEDY)
         number, created = text.split(".")
         return cls(int(number), int(created))
 
@@ -158,7 +159,7 @@ def _predict_task(task: object) -> PredictTask:
     fields = _object(task)
     number = fields.get("id")
     if not isinstance(number, int):
-        raise PayloadError(f"A task's id is {number!r}, not a number.", _REMEDY)
+        raise PayloadError(f"A task's id is {quoted(number)}, not a number.", _REMEDY)
     predictions, data = fields.get("predictions"), fields.get("data")
     if not predictions or not isinstance(predictions, list):
         named = _NONE

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from ml_backend.labelstudio.label_config import LabelConfig
 from ml_backend.project_settings import ProjectSettings, parse_project_settings
-from ml_backend.wording import some
+from ml_backend.wording import quoted, some
 
 # What other tracks are found by; `jobs.box_tracks.state_of` says the same of a video.
 OF_TRACKS = (
@@ -90,7 +90,7 @@ def _models(settings: ProjectSettings, files: ModelFiles) -> Iterator[Conflict]:
     if file and mode in ("auto", "custom") and file not in files.files:
         listed = some(sorted(files.files), "or") or "none so far"
         told = (
-            f"Extra param 'custom_model' names {file!r}, which is not in the folder custom_models of DATA_DIR. Put it "
+            f"Extra param 'custom_model' names {quoted(file)}, which is not in the folder custom_models of DATA_DIR. Put it "
             f"there, or name one that is: {listed}."
         )
         yield Conflict(("custom_model",), told)
@@ -124,7 +124,7 @@ def _labels(settings: ProjectSettings, config: LabelConfig) -> Iterator[Conflict
 
 
 def _params(names: Collection[str]) -> str:
-    quoted = [f"'{name}'" for name in names]
-    if len(quoted) == 1:
-        return f"Extra param {quoted[0]}"
-    return f"Extra params {', '.join(quoted[:-1])} and {quoted[-1]}"
+    named = [f"'{name}'" for name in names]
+    if len(named) == 1:
+        return f"Extra param {named[0]}"
+    return f"Extra params {', '.join(named[:-1])} and {named[-1]}"

@@ -23,13 +23,13 @@ from ml_backend.labelstudio.regions import remark_of
 from ml_backend.prediction_item import ResultItem
 from ml_backend.provenance import RegionId
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, StudioGrid
+from ml_backend.wording import cut
 
 _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
 # In percent: a thousandth of a pixel of a picture with 10,000. What is written is what a checksum is taken of.
 _DIGITS = 5
 # A box farther out is none in percent: pixels, most likely.
 _FARTHEST = 1000.0
-_LONGEST_NAME = 60
 _REMEDY = "Delete it in Label Studio and draw it again."
 
 
@@ -236,13 +236,8 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _refused(item: Mapping[str, Any], why: str) -> TrackError:
-    region, control = _short(item.get("id", "")), _short(item.get("from_name", ""))
+    region, control = cut(item.get("id", "")), cut(item.get("from_name", ""))
     return TrackError(f"The boxes of region “{region}” on “{control}” cannot be read: {why}.", _REMEDY)
-
-
-def _short(name: object) -> str:
-    text = "".join(each if each.isprintable() else "?" for each in str(name)[: _LONGEST_NAME + 1])
-    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
 
 def _list(value: object) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ml_backend.cards.measurements import Measurements
 from ml_backend.cards.model_card import ModelCard, QuestionCard
 from ml_backend.errors import SettingsError
-from ml_backend.wording import some
+from ml_backend.wording import cut, some
 
 Card = TypeVar("Card", ModelCard, QuestionCard)
 
@@ -23,7 +23,7 @@ def relabeled(card: Card, names: Mapping[str, str], known: Sequence[str], where:
     labels = tuple(names.get(label, label) for label in card.labels)
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
-        raise SettingsError(f"Two labels of the model would become “{twice}”.", "Map each of them to another one.")
+        raise SettingsError(f"Two labels of the model would become “{cut(twice)}”.", "Map each of them to another one.")
     if unknown := [label for label in labels if label not in known]:
         raise SettingsError(
             f"The model knows {some(unknown)}, which “{where}” of this project does not have.",

@@ -20,6 +20,7 @@ from ml_backend.errors import CustomModelError
 from ml_backend.objects.boxes import Detections
 from ml_backend.objects.detector import Picture
 from ml_backend.researcher_files import blamed, checked_labels, described, import_file, normalized
+from ml_backend.wording import cut, quoted
 
 Frames = NDArray[np.uint8]
 BATCH = 16
@@ -105,7 +106,7 @@ def _number(value: Any, name: str, limits: tuple[float, float], file: Path) -> f
     low, high = limits
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise CustomModelError(
-            f"The {name} of {file.name} is {value!r}.", f"Give a number between {low:g} and {high:g}."
+            f"The {name} of {file.name} is {quoted(value)}.", f"Give a number between {low:g} and {high:g}."
         )
     return float(value)
 
@@ -125,7 +126,7 @@ def _read(rows: Any, file: Path) -> Detections:
 
 def _no_rows(file: Path, rows: Any) -> CustomModelError:
     return CustomModelError(
-        f"detect of {file.name} gave {str(rows)[:100]} for a frame.",
+        f"detect of {file.name} gave {cut(rows)} for a frame.",
         "Return a list of (label, score, left, top, width, height), in shares of the frame.",
     )
 

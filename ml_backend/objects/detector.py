@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
 from ml_backend.objects.boxes import Detections, clipped, iou_matrix
+from ml_backend.wording import quoted
 
 Picture = NDArray[np.uint8]
 # More boxes in one picture are no answer, and would take the tracker's time.
@@ -129,7 +130,8 @@ def _checked(found: Detections, names: tuple[str, ...]) -> Detections:
     unknown = sorted(set(found.names) - set(names))
     if unknown:
         raise CustomModelError(
-            f"The detector returned the unknown class {unknown[0]!r}.", f"Its classes are {', '.join(names) or 'none'}."
+            f"The detector returned the unknown class {quoted(unknown[0])}.",
+            f"Its classes are {', '.join(names) or 'none'}.",
         )
     if count and (boxes[:, 2:].min() < 0 or boxes.min() < -_FARTHEST or boxes.max() > 1 + _FARTHEST):
         raise CustomModelError(

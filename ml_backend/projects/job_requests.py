@@ -14,6 +14,7 @@ from ml_backend.projects import reconcile_state, registry
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.queue import enqueue
 from ml_backend.store import files
+from ml_backend.wording import cut, quoted
 
 KINDS = ("suggest", "train", "predict")
 
@@ -28,7 +29,9 @@ def ask(redis: Redis, kind: str, project: str, tasks: Sequence[int] = ()) -> dic
     key = known(redis, project)
     version = registry.active_version(redis, key)
     if kind == "predict" and version is None:
-        raise SettingsError(f"Project {project} has no model yet.", "Label some of the suggested frames, and submit.")
+        raise SettingsError(
+            f"Project {cut(project)} has no model yet.", "Label some of the suggested frames, and submit."
+        )
     if kind == "train":
         jobs = {kind: enqueue(redis, kind, key, again=True)}
     elif tasks:
@@ -50,7 +53,7 @@ def reconcile(redis: Redis, label_studio_url: str, project: str | None, *, thoro
     keys = keys if project is None else registry.keys_of(keys, project)
     if project is not None and not keys:
         raise SettingsError(
-            f"Project {project} is not known to this backend.",
+            f"Project {cut(project)} is not known to this backend.",
             "Connect it in Label Studio (Settings, Model), or run reconcile without a number to find it.",
         )
     if thorough:
@@ -67,7 +70,7 @@ def known(redis: Redis, project: str) -> str:
     found = registry.keys_of(registry.known_keys(redis), project)
     if not found:
         raise SettingsError(
-            f"Project {project} is not known to this backend.", "Connect it in Label Studio (Settings, Model)."
+            f"Project {cut(project)} is not known to this backend.", "Connect it in Label Studio (Settings, Model)."
         )
     return found[-1]
 
@@ -96,7 +99,7 @@ def export_every(name: str) -> int:
     match = _NAME.fullmatch(name)
     if match is None:
         raise PayloadError(
-            f"{name[:100]!r} is no export.",
+            f"{quoted(name)} is no export.",
             "Ask for labels.json, labels.csv, labels.parquet, frames.zip or frames-every-5.zip.",
         )
     return int(match[3] or 1)

@@ -20,6 +20,7 @@ from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.registry import Known
 from ml_backend.projects.storage import write_whole
 from ml_backend.store.files import current, remove
+from ml_backend.wording import quoted
 
 Kind = Literal["cold", "blitz", "custom"]
 # What to choose to follow the extra params again.
@@ -57,7 +58,7 @@ def choose(
     SettingsError for what is no choice, and StorageError.
     """
     if kind not in KINDS:
-        raise SettingsError(f"The kind {kind[:40]!r} cannot be trained.", f"It must be one of {', '.join(KINDS)}.")
+        raise SettingsError(f"The kind {quoted(kind)} cannot be trained.", f"It must be one of {', '.join(KINDS)}.")
     own = project.settings
     chosen = checked_blitz(blitz, own.blitz)
     if kind == EXTRA_PARAMS:
@@ -65,7 +66,7 @@ def choose(
         return None
     if file is not None and (kind != "custom" or file not in files(data_dir)):
         raise SettingsError(
-            f"The model file {file[:40]!r} cannot be used for {kind}.",
+            f"The model file {quoted(file)} cannot be used for {kind}.",
             f"Choose the kind custom and a file of the folder {data_dir / MODEL_FILES}.",
         )
     if kind == "custom" and not (file or has_file or own.custom_model):

@@ -12,6 +12,7 @@ from ml_backend.projects import job_requests, registry, reports
 from ml_backend.projects.reports import StoppingReport
 from ml_backend.queueing import interventions, queue
 from ml_backend.server.label_studio_routes import backend, json_body
+from ml_backend.wording import quoted
 
 blueprint = Blueprint("jobs", __name__)
 _FIELDS = {"kind", "project", "tasks", "thorough"}
@@ -55,7 +56,7 @@ def parse(body: object) -> Asked:
     kind, project, tasks, thorough = body.get("kind"), body.get("project"), body.get("tasks", []), body.get("thorough")
     if kind not in (*job_requests.KINDS, _RECONCILE):
         known = ", ".join((*job_requests.KINDS, _RECONCILE))
-        raise PayloadError(f"There is no job of the kind {str(kind)[:40]!r}.", f"It must be one of {known}.")
+        raise PayloadError(f"There is no job of the kind {quoted(str(kind))}.", f"It must be one of {known}.")
     if not isinstance(project, str) and not (project is None and kind == _RECONCILE):
         raise PayloadError("The body names no project.", "Give its number in Label Studio as a string.")
     usable = isinstance(tasks, list) and len(tasks) <= _MOST_TASKS

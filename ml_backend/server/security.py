@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, jsonify, request
 
 from ml_backend.settings import Settings
+from ml_backend.wording import quoted
 
 _TRIES, _SECONDS = 10, 60.0
 # Label Studio calls every few seconds while somebody works.
@@ -167,7 +168,7 @@ def protect_browsers(app: Flask, settings: Settings, connected: Callable[[], Ite
         known = request.path in _PROTOCOL or is_known(request.host)
         if not known:
             answer = jsonify(
-                error=f"Coldblitz has no login, and {_name(request.host)[:100]!r} is not one of its known names.",
+                error=f"Coldblitz has no login, and {quoted(_name(request.host))} is not one of its known names.",
                 remedy="Open it by its IP address, add this name to PUBLIC_HOSTS, or set BASIC_AUTH_USER and BASIC_AUTH_PASS.",
             )
             return answer, 403

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from html import unescape
 from typing import Any
 
 import dashboard_scene as scene
@@ -19,6 +20,7 @@ from werkzeug.test import TestResponse
 
 from ml_backend.described_settings import described_settings
 from ml_backend.errors import SettingsError
+from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import registry, settings_changes
 from ml_backend.projects.settings_changes import SettingsChange
 from ml_backend.queueing.queue import listing
@@ -151,6 +153,27 @@ def test_what_cannot_be_is_refused_with_a_sentence_and_stays_in_the_form(
         assert control["aria-invalid"] == "true"
         assert text in {control.get("value"), *(each.get("value") for each in found.all("option"))}
     assert settings_changes.waiting(redis, scene.P) is None
+
+
+@pytest.mark.parametrize("text", ["x" * 2000, "'\"" * 1000, '{"' + "y" * 1900 + '": 0}'])
+def test_what_is_refused_is_not_repeated_at_length(
+    client: FlaskClient, redis: Redis, given: dict[str, Any], text: str
+) -> None:
+    refused = 0
+    for setting in described_settings():
+        answer = client.post(FORM, data=typed(client, do="save") | {setting.name: text})
+        html = answer.get_data(as_text=True)
+        for each in re.findall(r'id="[a-z_-]*-fault"[^>]*>(.*?)</', html, re.DOTALL):
+            assert len(unescape(each)) < 400, setting.name
+        refused += answer.status_code == 422
+        redis.flushdb() if answer.status_code == 303 else None
+    assert refused > 20
+    keep(redis, {"x" * 2000: 1, "default_label": text, "sampling": text, "detector": text, "roi": text})
+    known = registry.recall(redis, scene.P)
+    assert known is not None
+    told = list(parse_project_settings(known.extra_params)[1])
+    assert len(told) >= 4
+    assert max(map(len, told)) < 1000  # the names of all settings are longer than what was typed
 
 
 def test_two_settings_that_contradict_each_other_are_refused_together(

@@ -178,7 +178,7 @@ def _question(work: ProjectWork, name: str) -> Question:
     found = next((each for each in work.config.questions if each.from_name == name), None)
     if found is None:
         every = [each.from_name for each in work.config.questions]
-        raise SettingsError(f"The project has no control “{name}”.", f"It has {some(every)}.")
+        raise SettingsError(f"The project has no control “{cut(name)}”.", f"It has {some(every)}.")
     return found
 
 

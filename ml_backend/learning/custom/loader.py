@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import CustomModelError
 from ml_backend.project_settings import SUFFIXES
 from ml_backend.researcher_files import blamed, checked_labels, described, import_file, normalized
+from ml_backend.wording import quoted
 
 OnePicture = Callable[[str], tuple[str, float]]
 
@@ -36,7 +37,7 @@ def answers(one: OnePicture, pictures: NDArray[np.uint8], name: str) -> Iterator
             answer = one(path)
             if not isinstance(answer, tuple | list) or len(answer) != 2:
                 raise CustomModelError(
-                    f"custom_model_predict of {name} gave {answer!r}.", "Return (label, confidence)."
+                    f"custom_model_predict of {name} gave {quoted(answer)}.", "Return (label, confidence)."
                 )
             yield str(answer[0]), float(answer[1])
 
@@ -197,7 +198,7 @@ def _activated(scores: Floats, about: Mapping[str, Any], file: Path) -> Floats:
         return np.asarray(1 / (1 + np.exp(-scores)))
     if kind == "none":
         return scores
-    raise CustomModelError(f"{file.name} asks for the activation {kind!r}.", "Use softmax, sigmoid or none.")
+    raise CustomModelError(f"{file.name} asks for the activation {quoted(kind)}.", "Use softmax, sigmoid or none.")
 
 
 def checked(given: Any, pictures: int, labels: int, file: Path) -> Floats:
@@ -221,7 +222,9 @@ def checked(given: Any, pictures: int, labels: int, file: Path) -> Floats:
 def _size(size: Any, file: Path) -> tuple[int, int]:
     pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
     if len(pair) != 2 or not all(isinstance(side, int) and 1 <= side <= 4096 for side in pair):
-        raise CustomModelError(f"The input size of {file.name} is {size!r}.", "Give one number, or height and width.")
+        raise CustomModelError(
+            f"The input size of {file.name} is {quoted(size)}.", "Give one number, or height and width."
+        )
     return int(pair[0]), int(pair[1])
 
 

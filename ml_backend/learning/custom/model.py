@@ -32,6 +32,7 @@ from ml_backend.project_settings import SUFFIXES
 from ml_backend.researcher_files import blamed
 from ml_backend.video.timeline import Timeline
 from ml_backend.video.whole_frames import decode_sized
+from ml_backend.wording import cut
 
 BATCH = 32
 
@@ -77,7 +78,8 @@ def custom_file(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if folder.resolve() not in path.parents or path.suffix not in SUFFIXES or not path.is_file():
         raise CustomModelError(
-            f"There is no custom model “{name}”.", f"Put a {', '.join(SUFFIXES)} file with that name into {folder}."
+            f"There is no custom model “{cut(name)}”.",
+            f"Put a {', '.join(SUFFIXES)} file with that name into {folder}.",
         )
     return path
 

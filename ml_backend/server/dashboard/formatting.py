@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ml_backend.wording import cut as cut
+
 NOT_YET = "–"
 
 

@@ -181,7 +181,7 @@ def _fault(setting: DescribedSetting, value: object, wrong: str) -> str:
         return f"{kind}." if setting.least is None else f"{kind} between {setting.least:g} and {setting.most:g}."
     if setting.kind == "frames per label" and isinstance(value, str):
         return 'Write a whole number, or one for each label, such as {"jump": 5}.'
-    return f"It cannot be saved: {wrong[:300]}."
+    return f"It cannot be saved: {wrong}."
 
 
 def _contradictions(
