@@ -33,34 +33,48 @@ _COATS: tuple[Color, ...] = ((176, 112, 64), (246, 243, 236), (46, 44, 46))
 
 Boxes = NDArray[np.float64]
 Way = Callable[[float], tuple[float, float]]
+ACTS = ("walk", "rest")
+_Spans = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Pen:
-    """What a clip shows: so many animals for so many seconds, each on a way of its own (`seed`)."""
+    """What a clip shows: so many animals for so many seconds, each on a way of its own (`seed`).
+
+    `rests`: of each animal the spans, from and to in seconds, in which it stays where it is; without it, all walk all the time.
+    """
 
     name: str
     animals: int
     seconds: int
     seed: int
+    rests: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 PENS = (Pen("pen-1.mp4", 2, 12, 4), Pen("pen-2.mp4", 3, 12, 11), Pen("pen-3.mp4", 1, 10, 7))
+# Each of two has pauses of its own.
+PAIRS = (
+    Pen("box-1.mp4", 2, 9, 21, (((1.6, 4.0), (6.4, 8.4)), ((0.0, 1.8), (4.6, 7.0)))),
+    Pen("box-2.mp4", 2, 9, 22, (((0.0, 2.0), (5.0, 7.4)), ((2.8, 5.2), (7.2, 9.0)))),
+)
 
 
 @dataclass(frozen=True, eq=False)
 class PenClip:
-    """A video and the truth about it: `boxes` (animals, frames, 4), left, top, width, height in percent of the picture."""
+    """A video and the truth about it: `boxes` (animals, frames, 4), left, top, width, height in percent of the picture; `acts`: of each
+    animal one of ACTS for each frame."""
 
     path: Path
     fps: Fraction
     boxes: Boxes
+    acts: tuple[tuple[str, ...], ...] = ()
 
 
 def make_pens(folder: Path, pens: Sequence[Pen] = PENS) -> list[PenClip]:
     """Encodes each as H.264 into `folder`, with `truth.json` beside them; files that are there already are kept.
 
-    `truth.json` holds per file name its `fps` and `boxes`: of each animal a box for each frame, in percent of the picture.
+    `truth.json` holds per file name its `fps`, `boxes`: of each animal a box for each frame, in percent of the picture, and `rests`:
+    of each animal the spans in which it stays where it is, in seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clips, truth = [], {}
@@ -68,25 +82,44 @@ def make_pens(folder: Path, pens: Sequence[Pen] = PENS) -> list[PenClip]:
         path, boxes = folder / pen.name, true_boxes(pen)
         if not path.exists():
             encode(path, Fraction(FPS), _pictures(pen))
-        clips.append(PenClip(path, Fraction(FPS), boxes))
-        truth[pen.name] = {"fps": FPS, "boxes": boxes.round(3).tolist()}
+        clips.append(PenClip(path, Fraction(FPS), boxes, true_acts(pen)))
+        truth[pen.name] = {"fps": FPS, "boxes": boxes.round(3).tolist(), "rests": list(_rests(pen))}
     (folder / "truth.json").write_text(json.dumps(truth))
     return clips
 
 
 def true_boxes(pen: Pen) -> Boxes:
     """(animals, frames, 4) in percent of the picture."""
-    found = [[_box(_placed(way, at / FPS)) for at in range(pen.seconds * FPS)] for way in _ways(pen)]
+    ways = zip(_ways(pen), _rests(pen), strict=True)
+    found = [[_box(_placed(way, _walked(rests, at / FPS))) for at in range(pen.seconds * FPS)] for way, rests in ways]
     pixels = np.array(found, np.float64).reshape(pen.animals, pen.seconds * FPS, 4)
     return 100 * pixels / np.array((WIDTH, HEIGHT, WIDTH, HEIGHT), np.float64)
+
+
+def true_acts(pen: Pen) -> tuple[tuple[str, ...], ...]:
+    """Of each animal one of ACTS for each frame."""
+
+    def act(rests: _Spans, at: float) -> str:
+        return ACTS[int(any(start <= at < end for start, end in rests))]
+
+    return tuple(tuple(act(rests, number / FPS) for number in range(pen.seconds * FPS)) for rests in _rests(pen))
+
+
+def _rests(pen: Pen) -> tuple[_Spans, ...]:
+    return pen.rests or ((),) * pen.animals
+
+
+def _walked(rests: _Spans, at: float) -> float:
+    """How long an animal has walked by then, in seconds."""
+    return at - sum(max(min(at, end) - start, 0.0) for start, end in rests)
 
 
 def _pictures(pen: Pen) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.default_rng(pen.seed)
     camera = Camera(_field(rng), rng)
-    ways = _ways(pen)
+    ways = list(zip(_ways(pen), _rests(pen), strict=True))
     for number in range(pen.seconds * FPS):
-        places = [_placed(way, number / FPS) for way in ways]
+        places = [_placed(way, _walked(rests, number / FPS)) for way, rests in ways]
 
         def draw(scene: Floats, places: Sequence[Place] = places) -> None:
             for place in places:
