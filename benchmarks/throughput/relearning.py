@@ -24,7 +24,7 @@ from ml_backend.features.store import FeatureStore
 # What limits OpenBLAS and torch to what every processor of the last ten years has. numpy's own loops choose for themselves.
 _AVX2 = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 _NUMPY = {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"}
-_REPEATS = 5
+_REPEATS = 3
 
 
 def main() -> None:
