@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 LIGHTHOUSE := tests/lighthouse/node_modules/.package-lock.json
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint containers docs audit bench gpu-check lock browser chromium clean clean-demo
+.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint containers docs pictures audit bench gpu-check lock browser chromium clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -74,11 +74,11 @@ test: setup lint ## Lint, types and all tests
 tests-that-wait:
 	@mkdir -p .artifacts; log=.artifacts/tests-that-wait.log; \
 	$(BIN)/python -m pytest tests/chaos >$$log 2>&1; chaos=$$?; \
-	$(BIN)/python -m pytest tests/e2e >>$$log 2>&1; e2e=$$?; \
+	$(BIN)/python -m pytest tests/e2e tests/tutorials >>$$log 2>&1; e2e=$$?; \
 	cat $$log; exit $$((chaos | e2e))
 
 tests-that-compute:
-	@$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e
+	@$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e --ignore=tests/tutorials
 
 lint: .venv/stamp
 	@$(BIN)/ruff check .
@@ -91,6 +91,9 @@ containers: .venv/stamp ## The containers, built and run, with a Docker engine o
 
 docs: .venv/stamp ## The documentation as a site, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: .venv/stamp ## What the browser tests have seen, into docs/images
+	@$(BIN)/python docs/take_pictures.py
 
 audit: .venv/stamp ## Known vulnerabilities of what the locks pin, from the OSV database where it can be reached
 	@$(BIN)/python requirements/audit.py --online

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from real_studio import studio
+from real_studio import backend, studio
 
 from ml_backend import logs
 
-__all__ = ["studio"]
+__all__ = ["backend", "studio"]
 
 # A busy machine is no failure.
 settings.register_profile("coldblitz", deadline=None)

@@ -1,8 +1,7 @@
-"""A real Label Studio and a real `coldblitz serve` for the whole session, real clips, and projects that connect them."""
+"""Real clips, and projects that connect a real Label Studio with a real `coldblitz serve`."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,31 +9,23 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, Response, abort, request
-from playwright.sync_api import Page, sync_playwright
+from real_browser import page
 from werkzeug.serving import make_server
 
 from ml_backend.demo.clips import LABELS, SCRIPTS, Clip, make_clips
 from ml_backend.demo.loop import Loop, label_config, upload_tasks
-from ml_backend.demo.process import Backend, coldblitz
+from ml_backend.demo.process import Backend
 from ml_backend.demo.studio import Studio
 
-OpenProject = Callable[..., Loop]
+__all__ = ["page"]
 
-_CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
+OpenProject = Callable[..., Loop]
 _Data = dict[str, object]
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     return make_clips(tmp_path_factory.mktemp("clips"), SCRIPTS[:3])
-
-
-@pytest.fixture(scope="session")
-def backend(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    """The product without any weights: what the tests promise must hold on a machine that can download none."""
-    data = tmp_path_factory.mktemp("backend")
-    with coldblitz(studio.url, studio.token, data, settings={"BACKBONE_WEIGHTS": "none"}) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
@@ -88,22 +79,3 @@ def web_server(folder: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def page(studio: Studio) -> Iterator[Page]:
-    """A browser in which the annotator is logged in."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium: `apt-get install chromium fonts-dejavu-core`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(_CHROMIUM))
-        page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        page.set_default_timeout(180_000)
-        page.goto(f"{studio.url}/user/login/")
-        page.fill("#email", studio.user)
-        page.fill("#password", studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
-        yield page
-        browser.close()
