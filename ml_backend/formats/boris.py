@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def write_boris(videos: Sequence[VideoEvents], path: Path) -> None:
             "date": now,
             "description": f"Label Studio task {video.task}",
             "time offset": 0.0,
-            "events": _rows(video, points),
+            "events": _rows(video, points, groups),
             "observation time interval": [0, 0],
             "independent_variables": {},
             "visualize_spectrogram": False,
@@ -160,10 +161,11 @@ def write_boris(videos: Sequence[VideoEvents], path: Path) -> None:
     )
 
 
-def _rows(video: VideoEvents, points: set[str]) -> list[list[object]]:
-    """By time; a state that ends goes before what begins then."""
+def _rows(video: VideoEvents, points: set[str], groups: Mapping[str, str]) -> list[list[object]]:
+    """By time; a state that ends goes before what begins then. `groups`: a code has one category, so that what another control calls
+    the same is the same state."""
     rows: list[tuple[float, bool, list[object]]] = []
-    for event in joined(video.events):
+    for event in joined(replace(event, group=groups[event.label]) for event in video.events):
         (begin, end), (first, last) = event.times, event.span
         rows.append((begin, True, [round(begin, 3), event.who, event.label, "", event.comment, first]))
         if event.label not in points:

@@ -53,6 +53,10 @@ def read_edl(path: Path, _asked: Asked) -> list[VideoEvents]:
         if not event.label:
             raise refused(name, f"the event at {times[0]} has no label", "Name its marker or its clip.")
         found_events[clip].append(event)
+    named = [clip for clip in found_events if clip]
+    if len(named) == 1:
+        # Some editors name the clip once, and not again at each event.
+        found_events[named[0]] += found_events.pop("", [])
     return [
         VideoEvents(name, tuple(dict.fromkeys(filter(None, (clip, path.stem)))), tuple(events), rate=rate)
         for clip, events in found_events.items()
@@ -62,7 +66,8 @@ def read_edl(path: Path, _asked: Asked) -> list[VideoEvents]:
 def _event(times: tuple[str, str], notes: Sequence[str], drop: bool) -> tuple[str, Event]:
     """The name of the clip, and the event."""
     clip = next((match[1].strip() for note in notes if (match := _CLIP.match(note))), "")
-    marked = next((match for note in notes if (match := _MARKER.search(note))), None)
+    markers = (_MARKER.search(note) for note in notes if not _COMMENT.match(note))
+    marked = next(filter(None, markers), None)
     marker, lasts = (marked[1].strip(), int(marked[2] or 0)) if marked else ("", 0)
     locator = next((match[2].strip() for note in notes if (match := _LOCATOR.match(note))), "")
     comments = [match[1] for note in notes if (match := _COMMENT.match(note))]

@@ -18,7 +18,8 @@ Writer = Callable[[Sequence[VideoEvents], Path], None]
 class Format:
     """`endings`: of its files; the first one is written, none is a folder. `each`: whether each video has a file of its own. What of
     an event it can hold: who, comments, the control of its label, a score; and whether its time is that of the very frame. `overlaps`:
-    whether events of one label may touch. `nests`: whether those of one individual may share frames."""
+    whether events of one label may touch. `nests`: whether those of one individual may share frames. `one_group`: whether all events of a
+    label have the same control."""
 
     endings: tuple[str, ...]
     write: Writer
@@ -29,15 +30,18 @@ class Format:
     scores: bool = False
     overlaps: bool = True
     nests: bool = True
+    one_group: bool = False
 
     def lost(self, videos: Sequence[VideoEvents]) -> list[str]:
         """A sentence for each thing that the events have and this format cannot hold."""
         events = [event for video in videos for event in video.events]
-        controls = {event.group for event in events}
+        controls, labels = {event.group for event in events}, {event.label for event in events}
+        apart = len({(event.label, event.group) for event in events}) > len(labels)
         found = {
             "whom they are about": not self.who and any(event.who for event in events),
             "their comments": not self.comments and any(event.comment for event in events),
             "their controls": not self.groups and len(controls) > 1,
+            "which control a label is of that several have": self.one_group and apart,
             "how sure the model is": not self.scores and any(event.score is not None for event in events),
             "where one of a label begins before another of it and the same individual ends": not self.nests
             and any(len(joined(video.events)) < len(video.events) for video in videos),
@@ -58,7 +62,7 @@ def _touch(video: VideoEvents) -> bool:
 
 
 FORMATS: dict[str, Format] = {
-    "boris": Format((".boris",), boris.write_boris, each=False, groups=True, nests=False),
+    "boris": Format((".boris",), boris.write_boris, each=False, groups=True, nests=False, one_group=True),
     "boris-tabular": Format((".csv", ".tsv"), event_tables.write_boris_tabular, each=False, groups=True, nests=False),
     "boris-aggregated": Format(
         (".csv", ".tsv"), event_tables.write_boris_aggregated, each=False, groups=True, scores=True

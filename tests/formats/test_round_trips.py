@@ -133,3 +133,30 @@ def test_what_a_format_cannot_hold_is_said() -> None:
     assert FORMATS["boris"].lost([video]) == []
     quiet = VideoEvents("", ("film.mp4",), (Event("rest", (0, 1), (0, 24)),))
     assert all(kind.lost([quiet]) == [] for kind in FORMATS.values())
+
+
+def test_a_label_that_two_controls_have_is_one_behavior_of_boris(tmp_path: Path) -> None:
+    """A state of BORIS begins and ends in turn: two at once, of two controls, would cut each other."""
+    times, frames = ((1.0, 5.0), (2.0, 3.0)), ((25, 124), (50, 74))
+    events = [Event("nest", at, span, group=control) for control, at, span in zip(("what", "where"), times, frames)]
+    video = VideoEvents("", ("film.mp4",), tuple(events), duration=10.0, frames=250)
+    assert any("which control" in sentence for sentence in FORMATS["boris"].lost([video]))
+    assert not any("which control" in sentence for sentence in FORMATS["elan"].lost([video]))
+    FORMATS["boris"].write([video], tmp_path / "study.boris")
+    [again] = read_events(tmp_path / "study.boris", Asked())
+    assert [(event.label, event.times) for event in again.events] == [("nest", (1.0, 5.0))]
+
+
+def test_a_comment_is_no_marker_of_an_edit_list(tmp_path: Path) -> None:
+    event = Event("groom", (0, 1), (0, 24), ("00:00:00:00", "00:00:01:00"), comment="see |M:rear |D:5")
+    FORMATS["edl"].write([VideoEvents("", ("film.mp4",), (event,), rate=Fraction(25))], tmp_path / "film.edl")
+    [again] = read_events(tmp_path / "film.edl", Asked())
+    assert [(each.label, each.comment) for each in again.events] == [("groom", event.comment)]
+
+
+def test_an_edit_list_may_name_its_clip_once(tmp_path: Path) -> None:
+    code = "001  AX  V  C  01:00:0{0}:00 01:00:0{0}:10 01:00:0{0}:00 01:00:0{0}:10\n"
+    text = f"{code.format(1)}* FROM CLIP NAME: film.mp4\n|M:groom |D:3\n{code.format(2)}|M:rear |D:3\n"
+    (tmp_path / "cut.edl").write_text(text, encoding="utf-8")
+    [again] = read_events(tmp_path / "cut.edl", Asked())
+    assert (again.names, [event.label for event in again.events]) == (("film.mp4", "cut"), ["groom", "rear"])

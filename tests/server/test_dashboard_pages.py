@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from rq.serializers import JSONSerializer
 from ml_backend.checks import Finding
 from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import label_report, registry, track_rows
+from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.track_rows import TaughtTracks
 from ml_backend.queueing.parts import queue_parts
 from ml_backend.queueing.queue import enqueue, listing
@@ -88,6 +90,23 @@ def test_a_model_that_is_trained_but_not_active_yet_is_named(
     text = page(client, "/").text
     assert "No model yet" not in text
     assert "cold-v3 is trained. It becomes active once its predictions are in Label Studio" in text
+
+
+def test_a_version_that_stays_back_says_so_and_not_that_it_becomes_active(
+    client: FlaskClient, settings: Settings, redis: Redis, at_work: None
+) -> None:
+    redis.hdel("coldblitz:active", scene.P)
+    report = label_report.load(settings.data_dir, scene.P)
+    assert report is not None
+    every = tuple(range(1, 200))
+    label_report.save(settings.data_dir, scene.P, replace(report, tasks=every, reviewed=every), [])
+    assert "cold-v3 is trained. All videos are reviewed" in page(client, "/").text
+    card = ProjectFolder(settings.data_dir, scene.P).models / "cold-v3" / "card.json"
+    why = "cold-v3 is kept back: its labels cannot be told apart yet."
+    card.write_text(json.dumps({**json.loads(card.read_text()), "decision": why}))
+    text = page(client, "/").text
+    assert why in text
+    assert "It becomes active" not in text
 
 
 def test_a_region_of_interest_is_shown_as_it_was_understood() -> None:

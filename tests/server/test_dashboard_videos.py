@@ -93,6 +93,16 @@ class TestVideos:
         assert "Nobody has labeled this video yet." in page(client, "/dashboard/projects/7/videos/3").text
         assert "Nobody has labeled" not in page(client, "/dashboard/projects/7/videos/1").text
 
+    def test_one_that_no_model_has_predicted_differs_from_none(
+        self, client: FlaskClient, settings: Settings, at_work: None
+    ) -> None:
+        for version in ("cold-v1", "cold-v2", "cold-v3"):
+            stored_predictions.delete(settings.data_dir, scene.P, version)
+        found = page(client, "/dashboard/projects/7/videos/1").text
+        assert "This video is reviewed, so no model predicts it." in found
+        assert "so there is nothing to compare" in found
+        assert "Where people set a label" not in found
+
     def test_what_its_labels_taught_and_why_others_taught_nothing(self, client: FlaskClient, at_work: None) -> None:
         found = page(client, "/dashboard/projects/7/videos/1").text
         assert "20 regions of 25 in 3 annotations were used for training" in found

@@ -244,6 +244,25 @@ def test_the_segments_of_one_label_are_played_in_a_row(player: Page) -> None:
     assert player.locator("#film").evaluate("film => film.paused")
 
 
+def test_a_label_with_a_comma_is_one_and_two_regions_of_a_label_say_it_once(player: Page) -> None:
+    name = "walk, slowly"
+
+    def with_comma(route: Route) -> None:
+        facts = route.fetch().json()
+        facts["words"] = [{"name": "Ada", "person": True, "regions": [[1, 50, [name], None], [1, 9, [name, "car"], None]]}]
+        route.fulfill(json=facts)
+
+    player.route("**/player.json*", with_comma)
+    player.reload()
+    player.locator("#player[data-ready]").wait_for()
+    player.unroute("**/player.json*")
+    assert player.locator("#only option").all_text_contents() == ["All labels", name, "car"]
+    assert (player.locator("#now").text_content() or "").split(" · ")[1].startswith(f"Ada: {name}, car")
+    player.locator("#only").select_option(name)
+    player.get_by_role("button", name="Skip to next segment").click()
+    assert "There is no later segment" in (player.locator("#now").text_content() or "")
+
+
 def test_a_screen_reader_hears_where_one_comes_to_rest_and_no_more(player: Page) -> None:
     player.evaluate("""() => { window.heard = []; new MutationObserver(() => heard.push(document.getElementById('now-said').textContent))
         .observe(document.getElementById('now-said'), {childList: true}); }""")

@@ -185,7 +185,7 @@ def facts(
 
 def _rows(word: Word) -> Iterable[list[Any]]:
     for region in word.regions[:_MOST_REGIONS]:
-        yield [int(region.start), int(region.end), ", ".join(region.labels), getattr(region, "score", None)]
+        yield [int(region.start), int(region.end), list(region.labels), getattr(region, "score", None)]
 
 
 def described(found: Playback) -> str:

@@ -83,6 +83,20 @@ class Row:
         return next((version for version in self.versions if version.active), None)
 
     @property
+    def not_shown(self) -> str:
+        """Of a project without an active version: why its newest is none."""
+        newest = self.versions[-1]
+        if newest.decision.startswith(f"{newest.name} is kept back"):
+            return newest.decision
+        of = {progress.name: progress for progress in self.progress}
+        if 0 < of["reviewed"].of == of["reviewed"].done:
+            return (
+                f"{newest.name} is trained. All videos are reviewed, so there is nothing to predict. "
+                "It becomes active when a video is added."
+            )
+        return f"{newest.name} is trained. It becomes active once its predictions are in Label Studio; see the jobs."
+
+    @property
     def trend(self) -> list[float | None]:
         return [version.macro_f1 for version in self.versions[-30:]]
 

@@ -136,7 +136,7 @@ def video_page(project_id: int, task: int) -> str:
         beside=player.beside(project, words, at, length),
         certainty=player.certainty_line(view, length, at.framerate),
         unsure=strips.least_sure(shown.regions, at),
-        differing=strips.differing(people, shown.regions, at, whole=reviewed),
+        differing=strips.differing(people, shown.regions, at, whole=reviewed) if shown.version else [],
         reviewed=reviewed,
         labeled=bool(people),
         asked=[at.stretch(region.start, region.end) for region in asked[:60]],

@@ -58,14 +58,15 @@
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(2).padStart(5, "0")}`;
   const models = () => (facts ? facts.words.find((word) => !word.person) || facts.words[0] : null);
   // The one whose segments are skipped to: the model, or a person where none predicts.
-  const segments = () => (models() ? models().regions.filter(([, , label]) => !only.value || label.split(", ").includes(only.value)) : []);
+  const segments = () => (models() ? models().regions.filter(([, , labels]) => !only.value || labels.includes(only.value)) : []);
 
   function sentence() {
     const framerate = facts ? facts.framerate : 24, seconds = (frame - 1) / framerate;
     const here = models() ? models().regions.filter(([start, end]) => start <= frame && frame <= end) : [];
     const chances = percent.map(([label, values]) => [label, values[Math.min(values.length - 1, Math.floor(((frame - 0.5) / last) * values.length))]]);
     const chance = (label) => { const found = chances.find(([name]) => name === label); return found ? ` ${found[1]} %` : ""; };
-    const says = here.map(([, , label]) => `${label}${chance(label)}`).join(", ") || "nothing";
+    const labels = [...new Set(here.flatMap(([, , names]) => names))];
+    const says = labels.map((name) => `${name}${chance(name)}`).join(", ") || "nothing";
     const level = facts && facts.sure.length ? facts.sure[Math.min(facts.sure.length - 1, Math.floor(((frame - 0.5) / last) * facts.sure.length))] : null;
     const sure = level === null ? "" : `, ${level} % sure of all labels`;
     return `Frame ${frame} of ${last} at ${clock(seconds)}${models() ? ` · ${models().name}: ${says}${sure}` : ""}`;
@@ -158,15 +159,15 @@
     difference: (back) => jump(facts.jumps.difference, back, "difference"),
     unsure: (back) => {
       const found = facts.jumps.unsure[unsure + (back ? -1 : 1)];
-      if (found === undefined) return none(facts.jumps.unsure.length ? "other place of which it is not sure" : "place of which it is not sure");
+      if (found === undefined) return none(facts.jumps.unsure.length ? "other place where the model is unsure" : "place where the model is unsure");
       unsure += back ? -1 : 1;
       go(found);
     },
-    segment: (back) => jump([...new Set(segments().map(([start]) => start))].sort((one, other) => one - other), back, "such segment"),
+    segment: (back) => jump([...new Set(segments().map(([start]) => start))].sort((one, other) => one - other), back, "segment of this kind"),
     row: () => {
       if (row) return endRow("");
       const left = segments().map(([start, end]) => [start, end]).sort((one, other) => one[0] - other[0]);
-      if (!left.length) return none("such segment");
+      if (!left.length) return none("segment of this kind");
       row = { left, number: left.length, end: 0 };
       button("row").setAttribute("aria-pressed", "true");
       label("row", "Stop");
@@ -206,7 +207,7 @@
   Promise.all([got(player.dataset.facts).then((answer) => answer.json()), player.dataset.times ? got(player.dataset.times).then((answer) => answer.arrayBuffer()) : null])
     .then(([known, buffer]) => {
       [facts, times] = [known, buffer && table(buffer)];
-      for (const name of [...new Set(models() ? models().regions.flatMap(([, , label]) => label.split(", ")) : [])]) only.append(new Option(name, name));
+      for (const name of [...new Set(models() ? models().regions.flatMap(([, , labels]) => labels) : [])]) only.append(new Option(name, name));
       film.controls = false;
       player.dataset.ready = "";
       if (scrub.dataset.shown !== undefined) go(Number(scrub.value));
