@@ -68,6 +68,7 @@ def start_page() -> str:
     outdated = report is not None and check_reports.is_outdated(redis, INSTALLATION, report)
     if report is None or outdated:
         queue(redis, "examine_installation", url)
+    wait = wait_of(redis, "examine_installation", url)
     keys = sorted(registry.known_keys(redis), key=registry.number_of, reverse=True)[:_MOST_PROJECTS]
     projects = [
         (ProjectPage(known), found, found is not None and check_reports.is_outdated(redis, key, found))
@@ -81,8 +82,8 @@ def start_page() -> str:
         report=report,
         running=check_reports.is_running(redis, INSTALLATION, url),
         outdated=outdated,
-        wait=wait_of(redis, "examine_installation", url),
-        titles=titles(),
+        wait=wait,
+        titles=titles(wait.running if wait is not None else ()),
         projects=projects,
         studio=backend().settings.label_studio_pages,
         url=request.url_root.rstrip("/"),
@@ -110,6 +111,8 @@ def checks_page(project_id: int) -> str:
     repair = check_reports.recall_repair(redis, project.key)
     if report is None or outdated:
         queue(redis, "examine", project.key)
+    wait = wait_of(redis, "examine", project.key)
+    repair_wait = wait_of(redis, "mend", project.key, repair.fix) if repair is not None else None
     remedies = {each.fix: remedy_for(project, each.fix) for each in (report.checks if report else ()) if each.fix}
     return render_template(
         "dashboard/checks.html",
@@ -118,10 +121,10 @@ def checks_page(project_id: int) -> str:
         remedies=remedies,
         outdated=outdated,
         repair=repair,
-        repair_wait=wait_of(redis, "mend", project.key, repair.fix) if repair is not None else None,
+        repair_wait=repair_wait,
         running=check_reports.is_running(redis, project.key, backend().settings.label_studio_url),
-        wait=wait_of(redis, "examine", project.key),
-        titles=titles(),
+        wait=wait,
+        titles=titles(job for each in (wait, repair_wait) if each is not None for job in each.running),
     )
 
 

@@ -52,14 +52,14 @@ _GONE = "There is no such job."
 @blueprint.get("/dashboard/jobs")
 def jobs_page() -> str:
     redis = backend().redis
-    jobs = queue.listing(redis)
+    shown = {state: rows[:_SHOWN] for state, rows in queue.listing(redis).items()}
     return render_template(
         "dashboard/jobs.html",
-        jobs={state: rows[:_SHOWN] for state, rows in jobs.items()},
+        jobs=shown,
         counts=queue.counts(redis),
         lines={kind: states for kind, states in lines(redis).items() if any(states[name] for name in _WAITING)},
         kept=_KEPT,
-        titles=titles(),
+        titles=titles(row for rows in shown.values() for row in rows),
         does=DOES,
         curves=curves,
     )

@@ -197,6 +197,7 @@ def settings_page(project_id: int) -> str:
     _, ignored = parse_project_settings(project.known.extra_params)
     settings = training_choice.settings_of(data_dir, project.known)
     chosen = training_choice.in_force(data_dir, project.known) is not None
+    wait = wait_of(backend().redis, "configure", project.key)
     given = project.known.extra_params if isinstance(project.known.extra_params, Mapping) else {}
     return render_template(
         "dashboard/settings.html",
@@ -206,8 +207,8 @@ def settings_page(project_id: int) -> str:
         ignored=ignored,
         problems=registry.problems(backend().redis).get(project.key, []),
         change=settings_changes.recall(backend().redis, project.key),
-        wait=wait_of(backend().redis, "configure", project.key),
-        titles=titles(),
+        wait=wait,
+        titles=titles(wait.running if wait is not None else ()),
         rates=rates,
         framerate=framerate,
         recommended=recommended_config(

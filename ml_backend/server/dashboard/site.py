@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +23,7 @@ from ml_backend.labelstudio import addresses
 from ml_backend.labelstudio.label_config import LabelConfig, Question, parse_label_config
 from ml_backend.labelstudio.recommended import colours_of
 from ml_backend.projects import label_report, registry
+from ml_backend.queueing.queue import JobRow
 from ml_backend.server.dashboard import charts, formatting
 from ml_backend.server.label_studio_routes import backend
 
@@ -112,10 +114,9 @@ def project_page(number: int) -> ProjectPage:
     return ProjectPage(known)
 
 
-def titles() -> dict[str, str]:
-    """Of the projects that Label Studio was asked about, by their keys."""
-    redis = backend().redis
-    found = ((key, registry.recall_overview(redis, key)) for key in registry.known_keys(redis))
+def titles(jobs: Iterable[JobRow]) -> dict[str, str]:
+    """Of the projects that jobs are about, by their keys, as far as Label Studio was asked about them."""
+    found = ((key, registry.recall_overview(backend().redis, key)) for key in {job["project"] for job in jobs} if key)
     return {key: overview.title for key, overview in found if overview is not None}
 
 
