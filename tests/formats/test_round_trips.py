@@ -138,7 +138,10 @@ def test_what_a_format_cannot_hold_is_said() -> None:
 def test_a_label_that_two_controls_have_is_one_behavior_of_boris(tmp_path: Path) -> None:
     """A state of BORIS begins and ends in turn: two at once, of two controls, would cut each other."""
     times, frames = ((1.0, 5.0), (2.0, 3.0)), ((25, 124), (50, 74))
-    events = [Event("nest", at, span, group=control) for control, at, span in zip(("what", "where"), times, frames)]
+    events = [
+        Event("nest", at, span, group=control)
+        for control, at, span in zip(("what", "where"), times, frames, strict=True)
+    ]
     video = VideoEvents("", ("film.mp4",), tuple(events), duration=10.0, frames=250)
     assert any("which control" in sentence for sentence in FORMATS["boris"].lost([video]))
     assert not any("which control" in sentence for sentence in FORMATS["elan"].lost([video]))

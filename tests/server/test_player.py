@@ -249,7 +249,9 @@ def test_a_label_with_a_comma_is_one_and_two_regions_of_a_label_say_it_once(play
 
     def with_comma(route: Route) -> None:
         facts = route.fetch().json()
-        facts["words"] = [{"name": "Ada", "person": True, "regions": [[1, 50, [name], None], [1, 9, [name, "car"], None]]}]
+        facts["words"] = [
+            {"name": "Ada", "person": True, "regions": [[1, 50, [name], None], [1, 9, [name, "car"], None]]}
+        ]
         route.fulfill(json=facts)
 
     player.route("**/player.json*", with_comma)
