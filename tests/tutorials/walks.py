@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ class Walk:
 
     def is_at(self, kinds: tuple[str, ...]) -> bool:
         """Whether such a job of its project runs or waits. Label Studio is not asked, which is slower."""
+        time.sleep(0.7)  # whoever waits asks again and again, and answers take from what is waited for
         jobs = self.loop.backend.jobs()
         return any(
             job["kind"] in kinds and _number(job) == self.loop.project for job in jobs["queued"] + jobs["running"]
