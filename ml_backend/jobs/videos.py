@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 
 from ml_backend.checks import Finding
 from ml_backend.errors import VideoError, VideoRefused, VideoUnreachable, VideoUnreadable
@@ -193,11 +194,13 @@ def video_address(context: JobContext, question: Question, task: Task) -> VideoA
     return address
 
 
-def inspect_once(work: ProjectWork, task: Task) -> None:
+def inspect_once(work: ProjectWork, task: Task, length: Fraction | None = None) -> None:
     """Notes what is unusual about the videos of a task that was never inspected: it came when a model predicted already, and
-    got no suggestions. Raises VideoError."""
+    got no suggestions; or its file was replaced by one of another `length` in seconds, at the same address. Raises VideoError."""
     data_dir = work.context.settings.data_dir
     view = task_view.load(data_dir, work.key, task.id)
+    if view is not None and length is not None and view.seconds != round(float(length), 3):
+        view = None
     if view is not None and (view.natural is not None or view.version == KEYFRAMES_VERSION):
         return
     for own in map(work.on, work.config.videos):

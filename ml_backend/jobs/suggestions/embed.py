@@ -47,7 +47,7 @@ def embed(context: JobContext, project_key: str, task_number: int) -> str:
     features = embedded[0]
     if individuals_of(work) is not None and (cast := cast_of(work, task)).individuals:
         reel_features(work, task, reel_of(work, task, cast), backbone, context.progress)
-    inspect_once(work, task)
+    inspect_once(work, task, features.timeline.duration)
     tell_of_damage(work, task, features)
     features = read_as_well(work, task, features)
     done = f"embedded {len(features.frames)} of {len(features.timeline)} frames of task {task.id}"

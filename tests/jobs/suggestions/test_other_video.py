@@ -16,6 +16,7 @@ from ml_backend.errors import VideoError
 from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
+from ml_backend.jobs.suggestions.embed import embed
 from ml_backend.jobs.suggestions.sheet import fetch
 from ml_backend.jobs.suggestions.suggest import suggest
 from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
@@ -54,6 +55,19 @@ def kept(context: JobContext, task: int) -> list[str]:
         )
         if there
     ]
+
+
+def test_a_file_that_is_replaced_at_its_address_is_shown_as_long_as_it_is(
+    context: JobContext, studio: Studio, films: tuple[Path, Path]
+) -> None:
+    studio.add_task(1, films[0])
+    suggest.within(context, KEY, 1)
+    studio.files["1.mp4"] = films[1]
+    embed.within(context, KEY, 1)
+    view = task_view.load(context.settings.data_dir, KEY, 1)
+    assert view is not None
+    assert view.seconds == pytest.approx(90 / 25)
+    assert view.frames == round(view.seconds * view.framerate)
 
 
 class TestANumberThatIsUsedAgain:
