@@ -73,6 +73,10 @@ def pack_model(
     shown = card.as_json()
     # They name people and what they wrote.
     shown.update(annotations={}, account={})
+    # A path tells of its machine, and often of whose it is; the digest says which weights they are.
+    settings = dict(shown.get("settings") or {})
+    if Path(source := str(settings.get("backbone_source") or "")).is_absolute():
+        shown["settings"] = {**settings, "backbone_source": Path(source).name}
     files = {_CARD: _json(shown), **weights}
     parts = {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()

@@ -241,7 +241,7 @@ def _judged(url: str, response: requests.Response) -> requests.Response:
         response.close()
         raise VideoUnreachable(
             f"The server of {shown(url)} answered {response.status_code}.",
-            "It is retried automatically; see that server's log.",
+            "It is retried automatically; see that server's log. Label Studio answers so, too, when an uploaded file is gone.",
         )
     if response.status_code == 416:
         response.close()

@@ -30,6 +30,7 @@ CARD = ModelCard(
     annotations={"12": "2026-01-31T12:00:00+00:00"},
     account={"rows": [{"detail": "anna@example.org"}]},
     metrics=Measurements(full=Metrics("Measured.", macro_f1=0.9)),
+    settings={"backbone_source": "/home/anna/nets/ours.pth", "mode": "cold"},
 )
 
 
@@ -63,6 +64,7 @@ def test_it_comes_back_as_it_was_without_what_it_says_of_people(packed: Path) ->
     assert (found.weights, found.origin, found.signed) == (WEIGHTS, ORIGIN, False)
     assert found.card.labels == CARD.labels
     assert found.card.annotations == {}
+    assert found.card.settings == {"backbone_source": "ours.pth", "mode": "cold"}
     assert b"anna" not in packed.read_bytes()
 
 

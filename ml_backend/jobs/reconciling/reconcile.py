@@ -34,6 +34,7 @@ from ml_backend.projects.registry import note_studio, studio_of
 from ml_backend.queueing import counters
 from ml_backend.queueing.interventions import retry_mended
 from ml_backend.queueing.queue import enqueue, last_failure
+from ml_backend.wording import counted
 
 
 def follow_controls(work: ProjectWork, stored: dict[str, int]) -> str | None:
@@ -218,7 +219,7 @@ def discover(context: JobContext, host: str) -> str:
         elif not standing.sure:
             registry.ask_again(redis, key)
     removed = remove_gone(context, existing.keys())
-    return f"found {found} projects at {host}" + (f", removed the files of {removed}" if removed else "")
+    return f"found {counted(found, 'project')} at {host}" + (f", removed the files of {removed}" if removed else "")
 
 
 def _existing(context: JobContext) -> dict[str, Project]:

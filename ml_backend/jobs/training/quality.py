@@ -26,6 +26,7 @@ from ml_backend.learning.frame_labels import FrameLabels
 from ml_backend.learning.run_predictions import held_out
 from ml_backend.learning.suspects import Suspect, off_by, suspects
 from ml_backend.projects.reports import QualityReport, SuspectRow, save_quality
+from ml_backend.wording import counted
 
 
 @job
@@ -58,7 +59,9 @@ def quality(context: JobContext, project_key: str) -> str:
         about=work.config.main.from_name if several else "",
     )
     save_quality(context.settings.data_dir, project_key, found)
-    return f"{len(rows)} stretches of {main.videos} videos are probably mislabeled; see `coldblitz quality {work.id}`"
+    verb = "is" if len(rows) == 1 else "are"
+    doubted = f"{counted(len(rows), 'segment')} of {counted(main.videos, 'video')} {verb} probably mislabeled"
+    return f"{doubted}; see `coldblitz quality {work.id}`"
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class TestAProjectOfOurs:
         assert 0 < redis.ttl(f"coldblitz:marks:{KEY}:entries") <= 3600
 
     def test_is_found_after_redis_was_lost(self, context: JobContext, studio: Studio, redis: Redis) -> None:
-        assert "found 1 projects" in discover.within(context, "http://studio")
+        assert "found 1 project at" in discover.within(context, "http://studio")
         assert queued(redis) == ["reconcile"]
 
     def test_is_looked_for_rarely(self, context: JobContext, studio: Studio, redis: Redis) -> None:
