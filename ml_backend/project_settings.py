@@ -104,6 +104,16 @@ class ProjectSettings:
     questions_per_video: int = field(default=3, repr=False)
     data_manager_columns: bool = field(default=False, repr=False)
 
+    @property
+    def taught(self) -> str:
+        """What a training goes by, as text; how keyframes are picked, of which it learns nothing, is as by default in it, so that
+        versions of before keep their marks."""
+        return repr(replace(self, **{name: _DEFAULTS[name] for name in SUGGESTING}))
+
+
+# How keyframes are picked.
+SUGGESTING = ("sampling", "frames_per_video", "sample_fps", "hash_threshold")
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(ProjectSettings)}
 
 # Each number's smallest and largest sensible value; outside it the default applies and the admin is told.
 _RANGES: dict[str, tuple[float, float]] = {

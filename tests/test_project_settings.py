@@ -130,7 +130,15 @@ class TestExtraParams:
         assert (settings.smallest_box, settings.largest_box) == (0, 20)
 
     def test_what_is_about_boxes_alone_trains_nothing_anew(self) -> None:
-        assert repr(ProjectSettings(detector="people", max_tracks=3)) == repr(ProjectSettings())
+        assert ProjectSettings(detector="people", max_tracks=3).taught == ProjectSettings().taught
+
+    def test_how_keyframes_are_picked_trains_nothing_anew(self) -> None:
+        other = ProjectSettings(sampling="shots", frames_per_video=4, sample_fps=1.0, hash_threshold=9)
+        assert other.taught == ProjectSettings().taught
+        assert ProjectSettings(min_frames=4).taught != ProjectSettings().taught
+
+    def test_versions_of_before_keep_their_marks(self) -> None:
+        assert ProjectSettings(min_frames=4).taught == repr(ProjectSettings(min_frames=4))
 
     def test_of_one_that_is_like_no_other_all_are_listed(self) -> None:
         _, (problem,) = parse_project_settings({"xyz": 1})

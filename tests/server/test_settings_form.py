@@ -193,6 +193,8 @@ def test_what_happens_then_is_said_with_numbers_before_anything_is_saved(
     _, said = post(client, typed(client, frames_per_video="5"))
     assert "default: 10" in said
     assert "Frames of videos that are added from now on are suggested this way. 4 videos keep" in said
+    assert "Right away" not in said, "a model learns nothing of how keyframes are picked"
+    _, said = post(client, typed(client, min_frames="5"))
     assert "Right away a model is trained on 2 videos with annotations. Unless it is worse than cold-v3" in said
     assert "it replaces that, then 6 videos are predicted again." in said
     assert settings_changes.recall(redis, scene.P) is None

@@ -139,7 +139,7 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str
     if len(work.config.questions) > 1:
         labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
     shown = sorted((each.task.id, identity_of(work, each.task).video) for each in annotated)
-    known = [said, shown, labels, repr(work.settings), backbone, MEANING]
+    known = [said, shown, labels, work.settings.taught, backbone, MEANING]
     if who := [[each.task.id, control, cast.mark] for each in annotated for control, cast in each.casts.items()]:
         known.append(who)
     # A version's predictions leave out what is less sure.

@@ -10,15 +10,18 @@ from ml_backend.detector_names import NONE, is_trained
 from ml_backend.labelstudio.label_config import LabelConfig
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.labelstudio.setting_conflicts import OF_BOXES, OF_TRACKS
-from ml_backend.project_settings import ProjectSettings
+from ml_backend.project_settings import SUGGESTING, ProjectSettings
 from ml_backend.projects import label_report, stored_predictions, tracks, training_choice
 from ml_backend.server.dashboard.site import ProjectPage
 from ml_backend.wording import counted
 
-_CHOOSING = ("sampling", "frames_per_video", "sample_fps", "hash_threshold", "roi")
+_CHOOSING = (*SUGGESTING, "roi")
 _SEEING = ("resolution", "roi", "per_individual")
-# Trainings know their settings by their `repr`; see `ProjectSettings`.
-_LEARNING = ("per_individual", *(each.name for each in fields(ProjectSettings) if each.repr))
+# See `ProjectSettings.taught`.
+_LEARNING = (
+    "per_individual",
+    *(each.name for each in fields(ProjectSettings) if each.repr and each.name not in SUGGESTING),
+)
 
 
 @dataclass(frozen=True)
