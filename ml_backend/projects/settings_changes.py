@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from redis import Redis
-from redis.exceptions import LockError
 
 from ml_backend.errors import SettingsError
 from ml_backend.projects.storage import read_as, read_object
-from ml_backend.queueing.queue import enqueue, is_under_way
+from ml_backend.queueing.queue import enqueue, is_under_way, one_at_a_time
 
 _CHANGE = "coldblitz:settings-change"
 _KEPT_SECONDS = 24 * 3600
@@ -48,15 +47,8 @@ def mark_of(params: object) -> str:
 def asking(redis: Redis, what: str) -> Iterator[None]:
     """For who looks whether something waits and then asks for it or ends it: one after the other, be it two clicks at once. `what`: tells
     it from others."""
-    lock = redis.lock(f"coldblitz:asking:{what}", timeout=_ASKING_SECONDS, blocking_timeout=_ASKING_SECONDS, sleep=0.01)
-    # One who holds it for longer has died.
-    held = lock.acquire()
-    try:
+    with one_at_a_time(redis, f"coldblitz:asking:{what}", _ASKING_SECONDS):
         yield
-    finally:
-        if held:
-            with contextlib.suppress(LockError):
-                lock.release()
 
 
 def ask(redis: Redis, key: str, change: SettingsChange) -> str | None:

@@ -82,8 +82,14 @@ def enqueue(redis: Redis, kind: str, project: str, *subject: str | int, again: b
 def alone(redis: Redis, place: str) -> Iterator[None]:
     """Nobody else deletes or queues a job in this or the other places of its kind and subject meanwhile: RQ claims an id
     first and puts it in line later, and between the two a job deleted by another comes to stand in line twice."""
-    lock = redis.lock(f"coldblitz:places:{place[:-1]}", timeout=2, blocking_timeout=2, sleep=0.005)
-    # One who holds it for longer has died.
+    with one_at_a_time(redis, f"coldblitz:places:{place[:-1]}", 2):
+        yield
+
+
+@contextlib.contextmanager
+def one_at_a_time(redis: Redis, name: str, seconds: float) -> Iterator[None]:
+    """Waits its turn for at most so many `seconds`: who holds it for longer has died."""
+    lock = redis.lock(name, timeout=seconds, blocking_timeout=seconds, sleep=0.005)
     held = lock.acquire()
     try:
         yield
