@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ NAMES = {"car": "auto", "ball": "kugel"}
 PARTS = (("car", 20), ("ball", 20))
 # The fourth video is in both projects.
 THERE, HERE = range(1, 5), range(4, 8)
+
+# In which each project was made: those of one minute would be one.
+_MINUTES = count()
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +106,9 @@ def there(clips: list[Clip], redis: Redis, redis_settings: Settings, data: Path)
 
 
 @pytest.fixture
-def here(
-    clips: list[Clip], redis: Redis, redis_settings: Settings, data: Path, request: pytest.FixtureRequest
-) -> Iterator[Project]:
+def here(clips: list[Clip], redis: Redis, redis_settings: Settings, data: Path) -> Iterator[Project]:
     """A project with other names for the same; each test has its own."""
-    minute = f"{abs(hash(request.node.name)) % 60:02}"
+    minute = f"{next(_MINUTES):02}"
     project = Project(clips, HERE, CONFIG.format("was", "kugel", "auto"), f"2027-01-31T12:{minute}:00Z", NAMES)
     with project.worker(redis_settings, data) as running:
         yield running
@@ -162,7 +164,7 @@ def test_it_takes_the_place_of_a_model_only_after_both_were_scored_here(here: Pr
     evaluate.within(here.context, here.key, first.name)
     registry.activate(here.context.redis, here.key, first.name)
     card = unpack(here.work, archive, NAMES, None)
-    assert card.name != first.name
+    assert card.name == "cold-v2"
     evaluate.within(here.context, here.key, card.name)
     decision = here.card(card.name).decision
     assert "on the 3 recordings that neither version was trained on, its macro-F1 is" in decision
