@@ -80,8 +80,7 @@ def make_pens(folder: Path, pens: Sequence[Pen] = PENS) -> list[PenClip]:
     clips, truth = [], {}
     for pen in pens:
         path, boxes = folder / pen.name, true_boxes(pen)
-        if not path.exists():
-            encode(path, Fraction(FPS), _pictures(pen))
+        encode(path, Fraction(FPS), _pictures(pen))
         clips.append(PenClip(path, Fraction(FPS), boxes, true_acts(pen)))
         truth[pen.name] = {"fps": FPS, "boxes": boxes.round(3).tolist(), "rests": list(_rests(pen))}
     (folder / "truth.json").write_text(json.dumps(truth))

@@ -98,8 +98,7 @@ def make_cages(folder: Path, scripts: Sequence[CageScript] = SCRIPTS) -> list[Cl
     clips, truth = [], {}
     for script in scripts:
         path = folder / script.name
-        if not path.exists():
-            encode(path, script.fps, _pictures(script))
+        encode(path, script.fps, _pictures(script))
         spans = list(_spans(script))
         labels = tuple(label for label, first, last in spans for _ in range(first, last + 1))
         clips.append(Clip(path, script.fps, labels))

@@ -132,7 +132,9 @@ def vignette(picture: Floats, strength: float = 0.22) -> None:
 
 
 def encode(path: Path, fps: Fraction, pictures: Iterable[NDArray[np.uint8]]) -> None:
-    """Writes pictures (height, width, 3) as H.264; the file has its name once it is whole."""
+    """Writes pictures (height, width, 3) as H.264; the file has its name once it is whole, and one that is there is kept."""
+    if path.exists():
+        return
     partial = path.with_suffix(".part.mp4")
     with av.open(str(partial), "w", options={"movflags": "faststart"}) as container:
         stream = None

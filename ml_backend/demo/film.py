@@ -66,8 +66,7 @@ def make_films(folder: Path, scripts: Sequence[FilmScript] = SCRIPTS) -> list[Cl
     clips, truth = [], {}
     for script in scripts:
         path = folder / script.name
-        if not path.exists():
-            encode(path, Fraction(FPS), _pictures(script))
+        encode(path, Fraction(FPS), _pictures(script))
         labels = tuple(label for label, frames in script.shots for _ in range(frames))
         clips.append(Clip(path, Fraction(FPS), labels))
         cuts = np.cumsum([0, *(frames for _, frames in script.shots)])[:-1].tolist()

@@ -61,8 +61,7 @@ def make_signs(folder: Path, scripts: Sequence[SignScript] = SCRIPTS) -> list[Cl
     clips, truth = [], {}
     for script in scripts:
         path = folder / script.name
-        if not path.exists():
-            encode(path, Fraction(FPS), _pictures(script))
+        encode(path, Fraction(FPS), _pictures(script))
         labels = tuple(script.sign if _is_signing(script, n / FPS) else REST for n in range(_frames(script)))
         clips.append(Clip(path, Fraction(FPS), labels))
         signing = [number for number, label in enumerate(labels) if label != REST]

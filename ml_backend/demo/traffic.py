@@ -116,8 +116,7 @@ def make_roads(folder: Path, scripts: Sequence[RoadScript] = SCRIPTS) -> list[Ro
     clips, truth = [], {}
     for script in scripts:
         path = folder / script.name
-        if not path.exists():
-            encode(path, Fraction(FPS), _pictures(script))
+        encode(path, Fraction(FPS), _pictures(script))
         boxes = tuple((each.kind, true_boxes(script, each)) for each in script.vehicles)
         seen = np.zeros(round(script.seconds * FPS), int) + sum(~np.isnan(box[:, 0]) for _, box in boxes)
         labels = tuple(LABELS[int(count >= BUSY)] for count in seen.tolist())
