@@ -11,7 +11,7 @@ UV := $(BIN)/uv
 LIGHTHOUSE := tests/lighthouse/node_modules/.package-lock.json
 LABEL_STUDIO := $(if $(COLDBLITZ_STUDIO),,.studio/stamp)
 
-.PHONY: help setup demo serve test tests-that-wait tests-that-compute lint containers docs pictures audit bench gpu-check lock browser chromium clean clean-demo
+.PHONY: help setup demo serve test lint containers docs pictures audit bench gpu-check lock browser chromium clean clean-demo
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -66,19 +66,30 @@ demo: .venv/stamp $(LABEL_STUDIO) ## The whole loop on a real Label Studio; VIDE
 serve: .venv/stamp ## Web, workers and Redis for the Label Studio at LABEL_STUDIO_URL, with LABEL_STUDIO_API_KEY
 	@$(BIN)/coldblitz serve
 
+# Two groups of tests run at a time, the next one when one is done; each prints when it is done, and what failed comes last.
+# Those with servers of their own mostly wait, so they run beside those that compute.
+GROUPS := chaos learning e2e jobs server features rest
+FOLDERS_chaos := chaos
+FOLDERS_learning := learning objects
+FOLDERS_e2e := e2e tutorials
+FOLDERS_jobs := jobs queueing store
+FOLDERS_server := server docs
+FOLDERS_features := features video sampling
+FOLDERS_rest := $(foreach group,$(filter-out rest,$(GROUPS)),$(FOLDERS_$(group)))
+
+.PHONY: $(GROUPS:%=tests-%)
+
 # One BLAS thread, as `coldblitz serve` gives its workers: more of them spin on the cores that decode.
 test: setup lint ## Lint, types and all tests
-	@OPENBLAS_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 tests-that-wait tests-that-compute
+	@mkdir -p .artifacts; rm -f .artifacts/tests-*.log
+	@OPENBLAS_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(GROUPS:%=tests-%) \
+		|| { grep -hE '^(FAILED|ERROR) ' .artifacts/tests-*.log; exit 1; }
 
-# Those with servers of their own, which mostly wait, run beside the others; what they print comes when they are done.
-tests-that-wait:
-	@mkdir -p .artifacts; log=.artifacts/tests-that-wait.log; \
-	$(BIN)/python -m pytest tests/chaos >$$log 2>&1; chaos=$$?; \
-	$(BIN)/python -m pytest tests/e2e tests/tutorials >>$$log 2>&1; e2e=$$?; \
-	cat $$log; exit $$((chaos | e2e))
-
-tests-that-compute:
-	@$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e --ignore=tests/tutorials
+tests-rest: FOLDERS = tests $(FOLDERS_rest:%=--ignore=tests/%)
+tests-%: FOLDERS = $(FOLDERS_$*:%=tests/%)
+$(GROUPS:%=tests-%): tests-%:
+	@mkdir -p .artifacts
+	@$(BIN)/python -m pytest $(FOLDERS) 2>&1 | tee .artifacts/$@.log
 
 lint: .venv/stamp
 	@$(BIN)/ruff check .
