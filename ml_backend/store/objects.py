@@ -35,6 +35,7 @@ _CREDENTIALS = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
     "file": "the folder's permissions",
 }
+_EXAMPLES = {"gs": "gs://bucket/folder", "az": "az://container/folder"}
 _PROBE = "format.json"
 _REFUSED = re.compile(
     r"\b(401|403) |AccessDenied|Forbidden|SignatureDoesNotMatch|InvalidAccessKeyId|AuthenticationFailed"
@@ -99,7 +100,8 @@ class ObjectStore:
         except (BaseError, ValueError) as error:
             raise SettingsError(
                 f"STORE_URL is {shown(url)}, which cannot be used ({_first_line(error)}).",
-                f"Write it like s3://bucket/folder, and set {_CREDENTIALS.get(scheme, 'its credentials')}.",
+                f"Write it like {_EXAMPLES.get(scheme, 's3://bucket/folder')}, and check "
+                f"{_CREDENTIALS.get(scheme, 'its credentials')}.",
             ) from error
         return cls(url, made)
 
@@ -174,9 +176,7 @@ class ObjectStore:
         except FileNotFoundError as error:
             if not _NO_BUCKET.search(str(error)):
                 raise
-            raise StorageError(
-                f"The store {shown(self.url)} has no such bucket.", "Create it, or correct STORE_URL."
-            ) from None
+            raise self._no_bucket() from None
         except (BaseError, PermissionError) as error:
             refused = isinstance(error, (PermissionDeniedError, UnauthenticatedError, PermissionError))
             # Without its cause: what a library says of a request may show how it was signed.
@@ -188,7 +188,7 @@ class ObjectStore:
     def _meaning(self, told: str, refused: bool) -> StorageError:
         place, scheme = shown(self.url), urlsplit(self.url).scheme
         if _NO_BUCKET.search(told):
-            return StorageError(f"The store {place} has no such bucket.", "Create it, or correct STORE_URL.")
+            return self._no_bucket()
         if refused or _REFUSED.search(told):
             return StorageError(
                 f"The store {place} refuses the credentials.",
@@ -197,6 +197,10 @@ class ObjectStore:
         if _UNSET.search(told.splitlines()[0]):
             return StorageError(f"The store {place} lacks credentials.", f"Set {_CREDENTIALS.get(scheme, 'them')}.")
         return self._away()
+
+    def _no_bucket(self) -> StorageError:
+        called = "container" if urlsplit(self.url).scheme == "az" else "bucket"
+        return StorageError(f"The store {shown(self.url)} has no such {called}.", "Create it, or correct STORE_URL.")
 
     def _away(self) -> StoreUnreachable:
         return StoreUnreachable(
@@ -214,4 +218,4 @@ def shown(url: str) -> str:
 
 def _first_line(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return re.sub(r"https?://\S+|\"[^\"]*\"", "…", text)[:120].rstrip(".")
+    return re.sub(r"https?://\S+|\"[^\"]*\"", "…", text)[:200].rstrip(".")

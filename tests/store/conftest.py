@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from azure_server import azure, container
 from embedded import redis, redis_settings
 from redis import Redis
 from s3_server import bucket, s3
@@ -15,14 +16,14 @@ from ml_backend.settings import Settings
 from ml_backend.store.connect import connect
 from ml_backend.store.files import attach
 
-__all__ = ["bucket", "redis", "redis_settings", "s3"]
+__all__ = ["azure", "bucket", "container", "redis", "redis_settings", "s3"]
 
 Machine = Callable[..., Path]
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", "bucket", "container"], ids=["file", "s3", "az"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"file://{tmp_path}/store" if request.param == "file" else str(request.getfixturevalue("bucket"))
+    return f"file://{tmp_path}/store" if request.param == "file" else str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ def test_a_cache_of_another_store_is_refused(
 ) -> None:
     files.current(machine("a") / "projects" / "any.json")
     other = replace(settings, store_url=f"file://{tmp_path}/other")
-    with pytest.raises(SettingsError, match=r"is the cache of (file|s3)://\S+, and STORE_URL is file://"):
+    with pytest.raises(SettingsError, match=r"is the cache of (file|s3|az)://\S+, and STORE_URL is file://"):
         connect(other, redis)
 
 
@@ -312,6 +312,21 @@ class TestAway:
         finally:
             files.attach(tmp_path / "fresh", None)
         assert len(tried) == 1
+
+    def test_what_azure_refuses_is_one_sentence(self, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        ObjectStore.at(container, patient=False).check()
+        with pytest.raises(
+            SettingsError, match=r"^The store az://other/x has no such container\. Create it, or correct"
+        ):
+            ObjectStore.at("az://other/x", patient=False).check()
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "d3Jvbmc=")
+        with pytest.raises(
+            SettingsError, match=r"refuses the credentials\. Check AZURE_STORAGE_ACCOUNT_NAME and AZURE_"
+        ):
+            ObjectStore.at(container, patient=False).check()
+        monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME")
+        with pytest.raises(SettingsError, match=r"Account must be specified.*Write it like az://container/folder"):
+            ObjectStore.at(container, patient=False)
 
     def test_a_mistake_is_one_sentence_at_the_start(self, settings: Settings, redis: Redis, bucket: str) -> None:
         wrong = replace(settings, store_url="s3://other/x")
