@@ -31,6 +31,7 @@ from ml_backend.projects import (
     track_faults,
     track_questions,
     tracks,
+    video_contents,
 )
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.projects.task_view import TaskView
@@ -54,27 +55,43 @@ def identity_of(work: ProjectWork, task: Task) -> Identity:
 def begin(work: ProjectWork, tasks: Iterable[Task]) -> set[int]:
     """To be called before work on tasks: forgets what is kept of others that had their numbers, or of other videos that they
     showed. Returns the numbers of those whose predictions in Label Studio are about another video. Raises StorageError."""
-    now = {task.id: identity_of(work, task) for task in tasks}
-    known = reconcile_state.recall_identities(work.context.settings.data_dir, work.key, now)
+    data_dir, begun = work.context.settings.data_dir, {task.id: task for task in tasks}
+    now = {number: identity_of(work, task) for number, task in begun.items()}
+    known = reconcile_state.recall_identities(data_dir, work.key, now)
     others = {task for task, identity in known.items() if identity != now[task]}
     renewed = {task for task in others if known[task].created == now[task].created}
+    contents = {number: content_of(work, task) for number, task in begun.items()}
+    made_of = {task: made.content for task, made in video_contents.recall(data_dir, work.key, contents).items()}
+    replaced = {task for task, made in made_of.items() if contents[task] not in (0, made)} - others
+    others, renewed = others | replaced, renewed | replaced
     if others:
         _forget_kept(work.context, work.key, others, renewed)
     # Of one with another video it is noted when it has a new prediction.
     if news := {task: now[task] for task in (now.keys() - known.keys()) | (others - renewed)}:
-        reconcile_state.note_identities(work.context.settings.data_dir, work.key, news)
+        reconcile_state.note_identities(data_dir, work.key, news)
+    if new := {task: contents[task] for task in (contents.keys() - made_of.keys() - renewed) | (others - renewed)}:
+        video_contents.note(data_dir, work.key, new)
     return renewed
 
 
-def note(work: ProjectWork, task: Task) -> None:
-    """To be called when a task with another video has a new prediction, or needs none. Raises StorageError."""
-    reconcile_state.note_identities(work.context.settings.data_dir, work.key, {task.id: identity_of(work, task)})
+def note(work: ProjectWork, task: Task, *, replaced: bool = False) -> None:
+    """To be called when a task has a prediction of the video that it shows, or needs none. `replaced`: its file was, at the same address.
+    Raises StorageError."""
+    data_dir = work.context.settings.data_dir
+    reconcile_state.note_identities(data_dir, work.key, {task.id: identity_of(work, task)})
+    video_contents.note(data_dir, work.key, {task.id: content_of(work, task)}, replaced=replaced)
+
+
+def content_of(work: ProjectWork, task: Task) -> int:
+    """Tells the content of a task's videos, as they were fetched last, from others; 0 before all of them were."""
+    return video_contents.mark_of(known_content(work.context, question, task) for question in work.config.videos)
 
 
 def forget_tasks(context: JobContext, key: str, tasks: Collection[int]) -> None:
     """Removes all that is kept of tasks that are gone."""
     if tasks:
         _forget_kept(context, key, tasks)
+        video_contents.drop(context.settings.data_dir, key, tasks)
         reconcile_state.drop_identities(context.settings.data_dir, key, tasks)
 
 
@@ -227,18 +244,18 @@ def tell_of_damage(work: ProjectWork, task: Task, features: VideoFeatures) -> No
         return
     last = features.timeline.seconds(FrameIndex(len(features) - 1))
     found = damaged(video_name(task, work.question), missing, features.promised, last)
-    tell(work, task, found.kind, found)
+    tell(work, task.id, found.kind, found)
 
 
-def tell(work: ProjectWork, task: Task, kind: str, found: Finding | None) -> None:
+def tell(work: ProjectWork, task: int, kind: str, found: Finding | None) -> None:
     """Puts `found`, or nothing, in place of the finding of this kind about a task's video."""
-    before = registry.findings_of_task(work.context.redis, work.key, task.id)
+    before = registry.findings_of_task(work.context.redis, work.key, task)
     others = [finding for finding in before if finding.kind != kind]
     # Damage and the like come first; a note is good to know.
     own = [found] if found else []
     told = [*others, *own] if found and found.severity == "note" else [*own, *others]
     if told != before:
-        registry.note_findings(work.context.redis, work.key, task.id, told)
+        registry.note_findings(work.context.redis, work.key, task, told)
 
 
 def unpredicted_view(work: ProjectWork, version: str, task: Task, timeline: Timeline) -> TaskView:

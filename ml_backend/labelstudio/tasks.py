@@ -54,9 +54,9 @@ class Tasks:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def all(self, project: int, page: int = _PAGE) -> Iterator[Task]:
-        """All tasks of the project, `page` of them in each request."""
-        return map(task_of, self.listed(project, TASK, page=page))
+    def all(self, project: int, page: int = _PAGE, after: int = 0) -> Iterator[Task]:
+        """All tasks of the project with ids above `after`, ascending, `page` of them in each request."""
+        return map(task_of, self.listed(project, TASK, after=after, page=page))
 
     def get(self, project: int, number: int) -> Task:
         """One task. Raises Gone when it is gone.

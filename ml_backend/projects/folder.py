@@ -75,6 +75,11 @@ class ProjectFolder:
         return self.path / "tasks.rows"
 
     @property
+    def video_contents(self) -> Path:
+        """Which content each task's videos had when what is kept of the task was made."""
+        return self.path / "contents.rows"
+
+    @property
     def task_labels(self) -> Path:
         """The labels that come from task data."""
         return self.path / "task_labels.json"

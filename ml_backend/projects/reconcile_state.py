@@ -96,6 +96,8 @@ Mark = Literal[
     "entries",
     "ids",
     "images",
+    "recheck",
+    "rechecked",
     "recognized",
     "rollout",
     "since",
@@ -145,7 +147,7 @@ def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None =
     which settings the training of a detector was asked for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
     no task had two of one version. `columns`: what the Data Manager's columns say; `tabs`: numbers of
-    the tabs that were made there. `seconds`: for how
+    the tabs that were made there. `rechecked`: when videos were asked about last, `recheck`: the task up to which. `seconds`: for how
     long it is remembered, where that is not for good."""
     kept = _LOOK_AGAIN_SECONDS if name in _EXPIRE else None
     redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=seconds or kept)

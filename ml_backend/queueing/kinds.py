@@ -65,6 +65,7 @@ KINDS: dict[str, Kind] = {
     # Nobody asked for them: they wait for everything else.
     "pictures": Kind("ml_backend.jobs.suggestions.sheet.pictures", HOUR // 2, retried=False),
     # Asked for again every few minutes anyway.
+    "recheck": Kind("ml_backend.jobs.replaced_videos.recheck", HOUR // 6, retried=False),
     "discover": Kind("ml_backend.jobs.reconciling.reconcile.discover", HOUR // 2, retried=False),
 }
 

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -31,6 +31,8 @@ _SLOW_BYTES_A_SECOND, _SLOW_SECONDS = 16_384, 60.0
 _NO_VIDEOS = ("text/html", "application/json", "application/xhtml+xml", "application/dash+xml")
 # A download that has written nothing for so long has died.
 _ABANDONED_SECONDS = 3600
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,18 @@ class VideoFolder:
         `headers` go to the scheme, host and port of `url` alone: a redirect elsewhere loses them. `renew` gives others when
         these are not taken any more, none when there are none. Raises VideoUnreachable, VideoRefused and StorageError.
         """
-        try:
-            return self._fetch(url, headers, progress)
-        except _Unauthorized as error:
-            fresh = renew() if renew else {}
-            if not fresh:
-                raise VideoRefused(error.message, error.remedy) from error
-        return self._fetch(url, fresh, progress)
+        return _renewing(lambda taken: self._fetch(url, taken, progress), headers, renew)
+
+    def is_replaced(
+        self, url: str, headers: Mapping[str, str], renew: Callable[[], Mapping[str, str]] | None = None
+    ) -> bool:
+        """Whether the server says that it has another file than the one that was fetched last; False where that cannot be told. Asks
+        for one byte. `headers`, `renew` and errors: as in `fetch`."""
+        record = self._record(url)
+        if record is None or record["stamp"] is None:
+            return False
+        _, stamp = _renewing(lambda taken: self._probe(url, taken), headers, renew)
+        return stamp is not None and stamp != record["stamp"]
 
     def _fetch(self, url: str, headers: Mapping[str, str], progress: Callable[[float], None] | None) -> VideoFile:
         size, stamp = self._probe(url, headers)
@@ -210,6 +217,21 @@ class VideoFolder:
         part = path.with_suffix(f".{uuid.uuid4().hex}.part")
         part.write_text(json.dumps(record))
         put(part, path)
+
+
+def _renewing(
+    ask: Callable[[Mapping[str, str]], _Answer],
+    headers: Mapping[str, str],
+    renew: Callable[[], Mapping[str, str]] | None,
+) -> _Answer:
+    """What is answered with these headers, or with renewed ones when these are not taken any more."""
+    try:
+        return ask(headers)
+    except _Unauthorized as error:
+        fresh = renew() if renew else {}
+        if not fresh:
+            raise VideoRefused(error.message, error.remedy) from error
+    return ask(fresh)
 
 
 def _chunks(url: str, response: requests.Response) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ PLACES = {
     "training": "training.json",
     "quality": "quality.json",
     "identities": "tasks.rows",
+    "video_contents": "contents.rows",
     "task_labels": "task_labels.json",
     "studio": ".studio",
 }

@@ -23,6 +23,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects import stored_predictions
 from ml_backend.projects.stored_predictions import PLACED
+from ml_backend.queueing.queue import enqueue
 from sampling.task_order import least_certain_first, score_among, sketch
 
 
@@ -154,9 +155,10 @@ def push_one(work: ProjectWork, item: PredictionItem) -> bool:
     return False
 
 
-def renew(work: ProjectWork, task: Task, item: PredictionItem | None) -> bool:
+def renew(work: ProjectWork, task: Task, item: PredictionItem | None, *, replaced: bool = False) -> bool:
     """Puts the prediction of a task that shows another video in the place of the old one of its version, so that whoever has it
-    open can still submit, and deletes those of our other versions. `item` None: it needs none. Returns whether it has one.
+    open can still submit, and deletes those of our other versions. `item` None: it needs none. `replaced`: it is another file at the same
+    address. Returns whether it has one.
 
     To be called within `pushing`. Raises as `push_one` does.
     """
@@ -173,7 +175,10 @@ def renew(work: ProjectWork, task: Task, item: PredictionItem | None) -> bool:
                 work.context.studio.predictions.delete(old["id"])
     if item is not None and not there:
         push_one(work, item)
-    note(work, task)
+    note(work, task, replaced=replaced)
+    if replaced:
+        # What was learned from its annotations was seen in the file before.
+        enqueue(work.context.redis, "train", work.key, again=True)
     return item is not None
 
 

@@ -21,9 +21,10 @@ from ml_backend.jobs.predictions.predictor import Predicted, Predictor, predicto
 from ml_backend.jobs.predictions.pushing import Held, among, push_lacking, push_one, pushing, renew
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
+from ml_backend.jobs.replaced_videos import fetch_replaced, tell_of_replaced
 from ml_backend.jobs.shown_progress import shown_in_studio
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, casts_of
-from ml_backend.jobs.videos import begin, inspect_once
+from ml_backend.jobs.videos import begin, inspect_once, note
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.prediction_item import PredictionItem
@@ -98,6 +99,7 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
     if version is None:
         return "no model is active yet"
     task = context.studio.tasks.get(work.id, task_number)
+    replaced = fetch_replaced(work, task)
     another = task.id in begin(work, [task])
     there = next((p for p in context.studio.predictions.of(task.id) if p.get("model_version") == version), None)
     has_it = there is not None and not another
@@ -108,12 +110,17 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         return f"task {task.id} has its prediction already"
     found = _predictor(work, version)(task, annotated)
     if found is None:
+        if replaced:
+            inspect_once(work, task)
+            tell_of_replaced(work, task)
         if another:
             with pushing(work):
-                renew(work, task, None)
+                renew(work, task, None, replaced=replaced)
         return f"task {task.id} is reviewed and needs no prediction"
     item = _item(work, found)
     inspect_once(work, task)
+    if replaced:
+        tell_of_replaced(work, task)
     embedding = found.embedding() if annotated is None else None
     with pushing(work):
         item = with_tracks(work, task, item)
@@ -122,7 +129,8 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         if has_it and there is not None:
             context.studio.predictions.replace(there["id"], item)
             stored_predictions.save(context.settings.data_dir, work.key, item)
-        new = renew(work, task, item) if another else has_it or push_one(work, item)
+        new = renew(work, task, item, replaced=replaced) if another else has_it or push_one(work, item)
+        note(work, task)
     if registry.active_version(context.redis, project_key) != version:
         enqueue(context.redis, "predict", project_key, task_number)
     want_images(work, task.id)
@@ -172,7 +180,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     works = work.context.studio.predictions.versions(work.id).get(version, 0) > 0
     pushed = 0
     data_dir, by_number = work.context.settings.data_dir, {task.id: task for task in tasks}
-    begin(work, tasks)
+    renewed = begin(work, tasks)
 
     def push(some: list[PredictionItem]) -> int:
         with pushing(work):
@@ -219,6 +227,9 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     there = work.context.studio.predictions.lacking_among(work.id, version, left_out)
     told = [text for task, text in sorted(left_out.items()) if task in there]
     registry.set_problems(work.context.redis, work.key, "videos", told)
+    # The predictions that they have of other versions are about another video.
+    for task_number in renewed:
+        enqueue(work.context.redis, "predict", work.key, task_number, again=True)
     return pushed
 
 

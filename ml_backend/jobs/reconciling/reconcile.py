@@ -21,6 +21,7 @@ from ml_backend.jobs.pinning import follow_pin
 from ml_backend.jobs.predictions.retire import remove_doubles, retire
 from ml_backend.jobs.project import ProjectWork, find_project, work_on
 from ml_backend.jobs.reconciling.forgetting import compare_tasks, forget_project, remove_gone, take_leave
+from ml_backend.jobs.replaced_videos import queue_recheck
 from ml_backend.jobs.shown_progress import mend_title
 from ml_backend.jobs.track_labels import queue_recognition
 from ml_backend.jobs.training.train import queue_training
@@ -171,6 +172,7 @@ def _reconciled(context: JobContext, project_key: str) -> str:
     if doubles := remove_doubles(work, tasks, stored):
         done.append(f"{doubles} second predictions")
     retire(work, stored)
+    queue_recheck(work)
     found = [each for each in done if each]
     registry.note_reconciled(redis, project_key)
     counters.count_reconciled(redis, len(found))

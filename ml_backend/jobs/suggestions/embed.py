@@ -68,7 +68,7 @@ def _improve_suggestions(work: ProjectWork, task: Task, features: VideoFeatures)
     if number is None:
         return False
     quality = judged(features.samples)
-    tell(work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
+    tell(work, task.id, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     good = suggestible(scene_rows(features), features.frames, features.samples, quality)
     trained = backbone.trained
     chosen = prompted_frames(work, features, good if trained else replace(good, embeddings=None))

@@ -18,10 +18,12 @@ from ml_backend.jobs.job import job
 from ml_backend.jobs.pinning import pin
 from ml_backend.jobs.predictions.pushing import push_one, pushing, renew
 from ml_backend.jobs.project import ProjectWork, open_project, roi_for
+from ml_backend.jobs.replaced_videos import fetch_replaced, tell_of_replaced
 from ml_backend.jobs.suggestions.deduplication import Asked, frames_nearest, once_of_a_copy
 from ml_backend.jobs.videos import (
     begin,
     naming,
+    note,
     note_findings,
     task_video,
     tell,
@@ -123,15 +125,19 @@ def suggest(context: JobContext, project_key: str, task_number: int) -> str:
     work = open_project(context, project_key)
     task = context.studio.tasks.get(work.id, task_number)
     done = f"task {task.id} has its suggestions already"
+    replaced = fetch_replaced(work, task)
     another = task.id in begin(work, [task])
     if another or not any(p.get("model_version") == KEYFRAMES_VERSION for p in context.studio.predictions.of(task.id)):
         shown = [work.on(question) for question in work.config.videos]
         parts = [(own.question, suggestion(task.id, suggested_frames(own, task))) for own in shown]
         item = joined_json(parts)
         asked = len(item["result"])
+        if replaced:
+            tell_of_replaced(work, task)
         with pushing(work):
             item = with_tracks(work, task, item)
-            if renew(work, task, item) if another else push_one(work, item):
+            if renew(work, task, item, replaced=replaced) if another else push_one(work, item):
+                note(work, task)
                 done = _done(asked, task)
     # Also when they were there: whoever pushed them may have been killed before it could pin them.
     if registry.active_version(context.redis, project_key) is None:
@@ -171,7 +177,7 @@ def suggested_frames(work: ProjectWork, task: Task) -> list[StudioFrame]:
     if work.question.kind != "timeline":
         return []
     quality = judged(samples)
-    tell(work, task, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
+    tell(work, task.id, NOT_SUGGESTED, left_out(video_name(task, work.question), quality))
     chosen = first_frames(work.settings, len(timeline), samples, quality, video.content)
     grid = studio_grid(timeline, framerate)
     if is_main and work.settings.sampling in ("auto", "unique"):

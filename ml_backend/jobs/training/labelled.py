@@ -25,7 +25,7 @@ from ml_backend.labelstudio.regions import parse_annotations, parse_regions, str
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.annotation_reading import is_from_model, is_untouched
 from ml_backend.learning.frame_labels import MEANING, FrameLabels, frame_labels, is_exclusive
-from ml_backend.projects import stored_predictions
+from ml_backend.projects import stored_predictions, video_contents
 from ml_backend.projects.label_report import Author, HumanRegion, LabelReport, WorkDay, save
 from ml_backend.provenance import RegionId
 from ml_backend.video.timeline import StudioGrid, Timeline, studio_grid
@@ -140,6 +140,9 @@ def fingerprint(work: ProjectWork, annotated: Sequence[Annotated], backbone: str
         labels = [[each.from_name, each.kind, each.multiple, each.labels] for each in work.config.questions]
     shown = sorted((each.task.id, identity_of(work, each.task).video) for each in annotated)
     known = [said, shown, labels, work.settings.taught, backbone, MEANING]
+    made_of = video_contents.recall(work.context.settings.data_dir, work.key, [task for task, _ in shown])
+    if replaced := sorted([task, made.replaced] for task, made in made_of.items() if made.replaced):
+        known.append(replaced)
     if who := [[each.task.id, control, cast.mark] for each in annotated for control, cast in each.casts.items()]:
         known.append(who)
     # A version's predictions leave out what is less sure.

@@ -21,6 +21,7 @@ from ml_backend.jobs.embeddings import tell_of_weights
 from ml_backend.jobs.job import job
 from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.project_lock import project_lock_if_free
+from ml_backend.jobs.replaced_videos import tell_of_checked
 from ml_backend.jobs.shown_progress import shown_in_studio
 from ml_backend.jobs.training.accounting import Accounts, nothing_taught
 from ml_backend.jobs.training.custom_training import custom_file_of, take_custom
@@ -143,6 +144,7 @@ def _train(work: ProjectWork) -> str:
         note_labelled(work, (), ())
         accounts.close(work)
         return "nothing is annotated yet"
+    tell_of_checked(work, {each.task.id: min(a.updated_at.timestamp() for a in each.annotations) for each in annotated})
     tell_of_weights(work)
     backbone = work.context.backbone_for(work.settings)
     _tell_of_strays(work, annotated)

@@ -39,6 +39,7 @@ DOES = {
     "sheet": "draws a video's contact sheet",
     "export": "exports labels and frames",
     "bouts": "counts bouts",
+    "recheck": "looks for videos whose files were replaced",
     "discover": "looks for connected projects",
 }
 _SHOWN = 30
