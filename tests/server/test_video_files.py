@@ -10,6 +10,7 @@ from pathlib import Path
 import dashboard_scene as scene
 import pytest
 from dashboard_html import client, page, settings
+from embedded import do_jobs
 from flask.testing import FlaskClient
 from numbered import numbered_video
 from redis import Redis
@@ -17,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from ml_backend.projects import playback, task_view
 from ml_backend.projects.folder import ProjectFolder
+from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.queue import listing
 from ml_backend.server import video_files
 from ml_backend.server.app import create_app
@@ -136,6 +138,20 @@ def test_one_that_had_to_make_room_can_be_fetched_from_its_page(
     assert client.post(f"{VIDEO.removesuffix('/video')}/fetch").status_code == 303
     assert ("fetch", 2) in {(row["kind"], row["task"]) for row in listing(redis)["queued"]}
     assert "The video is being fetched" in page(client, VIDEO.removesuffix("/video")).text
+
+
+def test_why_it_could_not_be_fetched_is_said_where_it_would_be(
+    client: FlaskClient, settings: Settings, redis: Redis, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = playback.load(settings.data_dir, scene.P, 2)
+    assert found is not None
+    (settings.data_dir / "videos" / found.content).unlink()
+    monkeypatch.setitem(KINDS, "fetch", Kind("failing_jobs.suggest", 60))
+    client.post(f"{VIDEO.removesuffix('/video')}/fetch")
+    do_jobs(redis)
+    shown = page(client, VIDEO.removesuffix("/video"))
+    assert "The video could not be fetched: Task 2 has no video. Import it again." in shown.text
+    assert "Fetch the video" in shown.text
 
 
 def test_one_that_no_browser_plays_says_its_codec_and_what_to_do(
