@@ -21,7 +21,8 @@ class HumanRegion:
     """Labels that somebody left on Label Studio frames `start`..`end`, both included.
 
     `source`: `person` drew it or answered a suggestion, `accepted` a predicted region as it was, `changed` a predicted one. `who`: the
-    individual that it is about, where each has a timeline; empty elsewhere, and where nobody can tell.
+    individual that it is about, where each has a timeline; empty elsewhere, and where nobody can tell. `control`: of which timeline it is,
+    empty for the first one, of which pages and reports speak.
     """
 
     start: int
@@ -30,6 +31,7 @@ class HumanRegion:
     author: int | None
     source: str
     who: str = ""
+    control: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,15 @@ def load(data_dir: Path, project: str) -> LabelReport | None:
         return None
 
 
-def regions_of(data_dir: Path, project: str, task: int) -> tuple[HumanRegion, ...]:
-    """What people have labelled in one task, by where it begins."""
+def regions_of(data_dir: Path, project: str, task: int, control: str = "") -> tuple[HumanRegion, ...]:
+    """What people have labeled in one task on one timeline, see `HumanRegion`, by where it begins."""
     try:
         rows = _read(_folder(data_dir, project) / f"{task}.json")
         found = [HumanRegion(**{**row, "labels": tuple(row["labels"])}) for row in rows]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(sorted(found, key=lambda region: (region.start, region.end)))
+    mine = [region for region in found if region.control == control]
+    return tuple(sorted(mine, key=lambda region: (region.start, region.end)))
 
 
 def _read(path: Path) -> Any:

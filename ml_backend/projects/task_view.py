@@ -52,6 +52,14 @@ class TaskView:
     whole: dict[str, dict[str, int]] = field(default_factory=dict)
     cast: str = ""
 
+    def about(self, control: str) -> TaskView:
+        """The same with another timeline as the first; how sure the version is of the whole video is known of the first one only."""
+        if control in ("", self.control) or self.cast:
+            return self
+        others = {self.control: self.percent} | {name: kept for name, kept in self.more.items() if name != control}
+        percent = self.more.get(control, {})
+        return replace(self, control=control, percent=percent, more=others, certainty=None, doubt=None, changes=0)
+
 
 def over_time(timeline: Timeline, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
     """(n, L) probabilities of a video's frames as (bins, L) whole percent: means over equally long stretches of time.

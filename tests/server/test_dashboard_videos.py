@@ -11,12 +11,17 @@ from dashboard_html import at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
 
-from ml_backend.projects import registry, stored_predictions, task_view
-from ml_backend.projects.task_view import ContactSheet
+from ml_backend.projects import label_report, registry, stored_predictions, task_view
+from ml_backend.projects.label_report import HumanRegion, LabelReport
+from ml_backend.projects.task_view import ContactSheet, TaskView
 from ml_backend.queueing.queue import listing
 from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
+VIDEO = "/dashboard/projects/7/videos/1"
+TWO_TIMELINES = """<View><TimelineLabels name="labels" toName="video"><Label value="walk"/></TimelineLabels>
+  <TimelineLabels name="posture" toName="video"><Label value="lies"/><Label value="stands"/></TimelineLabels>
+  <Video name="video" value="$video" framerate="25"/></View>"""
 
 
 class TestVideos:
@@ -148,6 +153,43 @@ class TestVideos:
         task_view.save(settings.data_dir, scene.P, replace(view, certainty=0.43))
         assert "43 % confidence in its least confident tenth" in page(client, "/dashboard/projects/7/videos/1").text
         assert re.search(r"street_1.*?43 %", page(client, "/dashboard/projects/7/videos").text, re.DOTALL)
+
+    def test_each_timeline_of_a_label_config_has_its_turn(
+        self, client: FlaskClient, redis: Redis, settings: Settings
+    ) -> None:
+        data = settings.data_dir
+        registry.remember(redis, registry.Known(scene.P, TWO_TIMELINES))
+        registry.activate(redis, scene.P, "cold-v3")
+        found = scene.prediction("cold-v3", 1, [(1, 60, ["walk"], 0.9)], 0.8)
+        lying = scene.prediction("cold-v3", 1, [(1, 40, ["lies"], 0.7), (41, 100, ["stands"], 0.6)], 0.8)["result"]
+        other = [{**item, "id": f"p-{item['id']}", "from_name": "posture"} for item in lying]
+        stored_predictions.save(data, scene.P, {**found, "result": [*found["result"], *other]})
+        view = TaskView(1, "a.mp4", 25.0, 100, 4.0, "cold-v3", {"walk": [90] * 10}, certainty=0.8, control="labels")
+        task_view.save(data, scene.P, replace(view, more={"posture": {"lies": [90] * 4 + [5] * 6, "stands": [5] * 10}}))
+        said = [
+            HumanRegion(1, 60, ("walk",), 11, "person"),
+            HumanRegion(1, 100, ("lies",), 11, "person", "", "posture"),
+        ]
+        label_report.save(data, scene.P, LabelReport("2026-01-03T12:00:00+00:00", (1,), (1,), {}, {}, ()), [(1, said)])
+
+        first = page(client, "/dashboard/projects/7/videos/1")
+        assert "are about labels, see also posture." in first.text
+        assert "80 % confidence" in first.text
+        assert "No differences." in first.text
+        assert "Model, posture" in first.text
+        address = next(str(link["href"]) for link in first.all("a") if "control=posture" in str(link["href"]))
+        second = page(client, address)
+        assert "are about posture, see also labels." in second.text
+        assert "confidence in its" not in second.text
+        assert re.search(r"lies\s*stands\s*41 to 100", second.text)
+        assert "Model, labels" in second.text
+        told = client.get(f"{VIDEO}/player.json?control=posture").get_json()
+        assert [word["regions"][0][2] for word in told["words"]] == [["lies"], ["lies"]]
+        assert (told["jumps"]["change"], told["sure"]) == ([41], [90] * 4 + [90] * 6)
+        assert client.get(f"{VIDEO}/player.json").get_json()["words"][0]["regions"][0][2] == ["walk"]
+
+    def test_a_timeline_that_is_none_is_the_first_one(self, client: FlaskClient, at_work: None) -> None:
+        assert page(client, f"{VIDEO}?control=nonsense").text == page(client, VIDEO).text
 
 
 class TestQuality:

@@ -196,8 +196,14 @@ def pushed_regions(data_dir: Path, work: ProjectWork, annotated: Annotated) -> d
 def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: Collection[int]) -> None:
     """Writes the project's label report; `reviewed` are the tasks whose whole video was looked at. Raises StorageError."""
     data_dir = work.context.settings.data_dir
-    regions = {
-        each.task.id: _regions(each, pushed_regions(data_dir, work, each), each.cast(work.question))
+    regions = {each.task.id: _regions(work, each) for each in annotated}
+    others = [work.on(question) for question in work.config.timelines if question != work.question]
+    beside = {
+        each.task.id: [
+            replace(region, control=own.question.from_name)
+            for own in others
+            for region in _regions(own, each.about(own.question))
+        ]
         for each in annotated
     }
     every = [region for mine in regions.values() for region in mine]
@@ -218,11 +224,12 @@ def note_labelled(work: ProjectWork, annotated: Sequence[Annotated], reviewed: C
         sources={label: dict(found) for label, found in sources.items()},
         work=_work(annotated),
     )
-    save(data_dir, work.key, report, regions.items())
+    save(data_dir, work.key, report, ((task, [*mine, *beside[task]]) for task, mine in regions.items()))
 
 
-def _regions(annotated: Annotated, pushed: Mapping[str, Region], cast: Cast | None) -> list[HumanRegion]:
+def _regions(work: ProjectWork, annotated: Annotated) -> list[HumanRegion]:
     """Without the suggestions that nobody answered."""
+    pushed, cast = pushed_regions(work.context.settings.data_dir, work, annotated), annotated.cast(work.question)
 
     def who(region: Region) -> str:
         found = cast.whose(region) if cast is not None else None

@@ -54,12 +54,14 @@ def frame_times(project_id: int, task: int) -> Response:
 @blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/player.json")
 def player_facts(project_id: int, task: int) -> Response:
     """What is said of the video, and what keys jump to."""
-    project, data_dir = project_page(project_id), backend().settings.data_dir
-    view = task_view.load(data_dir, project.key, task)
+    project, data_dir = project_page(project_id, request.args.get("control", "")), backend().settings.data_dir
+    view, control = task_view.load(data_dir, project.key, task), project.other_timeline
+    view = view.about(control) if view else None
     found = playback.load(data_dir, project.key, task)
     frames = found.frames if found else view.frames if view else 1
     framerate = found.framerate if found else view.framerate if view else 24.0
-    people, report = label_report.regions_of(data_dir, project.key, task), label_report.load(data_dir, project.key)
+    people = label_report.regions_of(data_dir, project.key, task, control)
+    report = label_report.load(data_dir, project.key)
     reviewed = report is not None and task in report.reviewed
     words = words_of(project, task, people, names_of(project), reviewed=reviewed)
     pair = player.beside(project, words, Clock(framerate), frames)

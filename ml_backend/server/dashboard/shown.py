@@ -22,7 +22,8 @@ _PERSON = "person-"
 class Shown:
     """The prediction that is drawn: the active version's, else the newest that is at hand.
 
-    `regions`: its timeline. `questions`: the frames that it asks about.
+    `regions`: of the timeline that the page speaks of. `questions`: the frames that it asks about. `sure`: of the whole video, None where
+    that is not known of this timeline.
     """
 
     version: str | None
@@ -39,7 +40,8 @@ def shown_of(project: ProjectPage, task: int, view: TaskView | None) -> Shown:
             regions = _parsed(project, found)
             labelled = tuple(region for region in regions if region.labels)
             questions = tuple(region for region in regions if not region.labels)
-            return Shown(version, certainty_of(found, view), labelled, questions)
+            sure = None if project.other_timeline else certainty_of(found, view)
+            return Shown(version, sure, labelled, questions)
     return Shown(None, None, ())
 
 

@@ -46,6 +46,8 @@ class ProjectPage:
     """A project as every page about it begins: what Redis knows of it, without asking Label Studio."""
 
     known: registry.Known
+    # The timeline that a page is asked to speak of; by default the first one.
+    control: str = ""
 
     @property
     def key(self) -> str:
@@ -83,8 +85,16 @@ class ProjectPage:
 
     @property
     def question(self) -> Question | None:
-        """The one that pages about labels speak of first."""
-        return self.config.main if self.config else None
+        """The one that pages about labels speak of."""
+        timelines = self.config.timelines if self.config else ()
+        main = self.config.main if self.config else None
+        return next((each for each in timelines if each.from_name == self.control), main)
+
+    @property
+    def other_timeline(self) -> str:
+        """The control that a page speaks of, where it is not the first one of its kind."""
+        asked, main = self.question, self.config.main if self.config else None
+        return asked.from_name if asked is not None and asked != main else ""
 
     @cached_property
     def active(self) -> str | None:
@@ -101,8 +111,8 @@ class ProjectPage:
         return self.colours.get(label, "#808080")
 
 
-def project_page(number: int) -> ProjectPage:
-    """The newest project of that number. Raises SettingsError for one that is not connected."""
+def project_page(number: int, control: str = "") -> ProjectPage:
+    """The newest project of that number, for a page about the timeline `control`. Raises SettingsError for one that is not connected."""
     redis = backend().redis
     keys = registry.keys_of(registry.known_keys(redis), str(number))
     known = registry.recall(redis, keys[-1]) if keys else None
@@ -111,7 +121,7 @@ def project_page(number: int) -> ProjectPage:
             f"Project {number} is not connected to this backend.",
             "Connect it in Label Studio: project, Settings, Model, Connect Model.",
         )
-    return ProjectPage(known)
+    return ProjectPage(known, control)
 
 
 def titles(jobs: Iterable[JobRow]) -> dict[str, str]:

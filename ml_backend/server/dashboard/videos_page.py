@@ -98,9 +98,10 @@ def videos_page(project_id: int) -> str:
 
 @blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>")
 def video_page(project_id: int, task: int) -> str:
-    project, data_dir = project_page(project_id), backend().settings.data_dir
-    view = task_view.load(data_dir, project.key, task)
-    people = label_report.regions_of(data_dir, project.key, task)
+    project, data_dir = project_page(project_id, request.args.get("control", "")), backend().settings.data_dir
+    view, control = task_view.load(data_dir, project.key, task), project.other_timeline
+    view = view.about(control) if view else None
+    people = label_report.regions_of(data_dir, project.key, task, control)
     shown = shown_of(project, task, view)
     asked = predicted_regions(project, task, KEYFRAMES_VERSION)
     names = names_of(project)
@@ -132,6 +133,7 @@ def video_page(project_id: int, task: int) -> str:
         heat=list(_heat(project, view, float(length))),
         player=player.player_of(project, task),
         described=player.described,
+        timelines=_other_timelines(project),
         query=request.query_string.decode(errors="replace"),
         beside=player.beside(project, words, at, length),
         certainty=player.certainty_line(view, length, at.framerate),
@@ -165,6 +167,12 @@ def make_sheet(project_id: int, task: int) -> Response:
     queue(backend().redis, "sheet", project_page(project_id).key, task, again=True)
     text = "The pictures are being created. They appear here when the job has finished."
     return done(text, "dashboard.video_page", project_id=project_id, task=task)
+
+
+def _other_timelines(project: ProjectPage) -> list[str]:
+    """Those that the page could speak of instead."""
+    timelines = project.config.timelines if project.config else ()
+    return [each.from_name for each in timelines if each != project.question]
 
 
 def _strips(

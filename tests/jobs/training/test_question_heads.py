@@ -28,7 +28,7 @@ from ml_backend.jobs.training.train import train
 from ml_backend.labelstudio.label_config import parse_label_config
 from ml_backend.labelstudio.regions import is_untouched_whole, parse_whole
 from ml_backend.learning.versions import list_versions, load_heads
-from ml_backend.projects import registry, task_view
+from ml_backend.projects import label_report, registry, task_view
 from ml_backend.settings import Settings
 
 # Both timelines have a label “ball”: it means two different things.
@@ -140,6 +140,16 @@ def test_one_version_holds_a_head_for_each_and_predicts_all_of_them(context: Job
     assert (view.control, set(view.percent), set(view.more)) == ("what", {"car", "ball"}, {"road"})
     assert set(view.more["road"]) == {"free", "ball"}
     assert view.whole["clip"]["busy"] > view.whole["clip"]["quiet"]
+
+
+def test_pages_can_show_what_people_have_said_on_each_timeline(context: JobContext) -> None:
+    train.within(context, KEY)
+    what, road = (label_report.regions_of(context.settings.data_dir, KEY, 1, control) for control in ("", "road"))
+    assert {label for region in what for label in region.labels} == {"car", "ball"}
+    assert {label for region in road for label in region.labels} == {"free", "ball"}
+    report = label_report.load(context.settings.data_dir, KEY)
+    assert report is not None
+    assert set(report.regions) == {"car", "ball"}
 
 
 def test_the_same_name_in_two_controls_is_two_things(context: JobContext) -> None:
