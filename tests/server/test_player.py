@@ -351,6 +351,8 @@ def test_what_keeps_a_video_from_being_played_is_said(player: Page, cinema: tupl
         player.reload()
         said.wait_for(state="visible")
         assert text in (said.text_content() or "")
+        # What cannot be played at all leaves no black picture, and no buttons that do nothing.
+        assert player.locator("#film").is_visible() == player.locator("#deck").is_visible() == (status != 200)
         player.unroute("**/video?*")
     player.goto(f"{cinema[0]}/dashboard/projects/7/videos/2")
     player.get_by_role("button", name="Fetch the video").click()

@@ -201,6 +201,8 @@
     const answer = await fetch(film.currentSrc, { method: "HEAD" }).catch(() => null);
     const text = !answer ? "The backend does not answer. Try again in a moment." : why[answer.status] || (answer.ok ? told.dataset.unplayable : `The backend answers ${answer.status}. See its log.`);
     [told.hidden, told.textContent] = [false, text.replaceAll("`", "")];
+    // Of a video that never plays here nothing is left to be played: no black picture, no keys.
+    player.toggleAttribute("data-unplayable", Boolean(answer && answer.ok));
   });
 
   const got = (address) => fetch(address).then((answer) => (answer.ok ? answer : Promise.reject(new Error(`${answer.status}`))));
