@@ -287,7 +287,7 @@ def test_pictures_have_a_step_and_other_exports_none(browser: Browser, address: 
     assert step.is_visible()
     step.fill("7")
     page.get_by_role("button", name="Export", exact=True).click()
-    assert "frames-every-7.zip is being created" in (page.locator("[role=status]").text_content() or "")
+    assert "frames-every-7.zip waits to be created." in (page.locator("[role=status]").text_content() or "")
     page.context.close()
 
 

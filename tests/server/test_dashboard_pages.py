@@ -10,7 +10,7 @@ from pathlib import Path
 import dashboard_scene as scene
 import pytest
 from dashboard_html import HTML, at_work, client, page, settings
-from embedded import settings_for
+from embedded import do_jobs, settings_for
 from flask.testing import FlaskClient
 from redis import Redis
 from rq.job import Job
@@ -21,6 +21,7 @@ from ml_backend.project_settings import parse_project_settings
 from ml_backend.projects import label_report, registry, track_rows
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.track_rows import TaughtTracks
+from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.parts import queue_parts
 from ml_backend.queueing.queue import enqueue, listing
 from ml_backend.server.app import create_app
@@ -331,7 +332,10 @@ class TestExport:
     ) -> None:
         address = "/dashboard/projects/7/export"
         answer = client.post(address, data={"name": "frames.zip", "every": "5"})
-        assert "frames-every-5.zip+is+being+created" in answer.headers["Location"]
+        asked = answer.headers["Location"]
+        assert "frames-every-5.zip waits to be created. No worker is running." in page(client, asked).text
+        scene.employ(redis, 2)
+        assert "frames-every-5.zip is being created. It is listed below" in page(client, asked).text
         assert "frames-every-5.zip" in {row["version"] for row in listing(redis)["queued"] if row["kind"] == "export"}
         (key,) = registry.known_keys(redis)
         folder = settings.data_dir / "projects" / key / "exports"
@@ -340,6 +344,15 @@ class TestExport:
         [link] = [each["href"] for each in page(client, address).all("a") if "labels.csv" in str(each.get("href"))]
         with client.get(str(link)) as answer:
             assert answer.data == b"task\n"
+
+    def test_why_one_could_not_be_made_is_said_there(
+        self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scene.open_project(settings, redis)
+        monkeypatch.setitem(KINDS, "export", Kind("failing_jobs.suggest", 60))
+        asked = client.post("/dashboard/projects/7/export", data={"name": "labels.csv"}).headers["Location"]
+        do_jobs(redis)
+        assert "labels.csv could not be created: Task labels.csv has no video." in page(client, asked).text
 
     def test_a_name_that_is_none_is_refused(self, client: FlaskClient, at_work: None) -> None:
         assert client.post("/dashboard/projects/7/export", data={"name": "../secret"}).status_code == 400

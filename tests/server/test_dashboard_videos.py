@@ -189,7 +189,8 @@ class TestVideos:
         assert client.get(f"{VIDEO}/player.json").get_json()["words"][0]["regions"][0][2] == ["walk"]
 
     def test_a_timeline_that_is_none_is_the_first_one(self, client: FlaskClient, at_work: None) -> None:
-        assert page(client, f"{VIDEO}?control=nonsense").text == page(client, VIDEO).text
+        odd, first = page(client, f"{VIDEO}?control=nonsense").text, page(client, VIDEO).text
+        assert odd.partition("As of ")[0] == first.partition("As of ")[0]
 
 
 class TestQuality:

@@ -356,4 +356,4 @@ def test_what_keeps_a_video_from_being_played_is_said(player: Page, cinema: tupl
         player.unroute("**/video?*")
     player.goto(f"{cinema[0]}/dashboard/projects/7/videos/2")
     player.get_by_role("button", name="Fetch the video").click()
-    assert "The video is being fetched" in (player.locator("[role=status]").text_content() or "")
+    assert "The video waits to be fetched. No worker is running." in (player.locator("#no-player").text_content() or "")

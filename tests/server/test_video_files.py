@@ -137,6 +137,9 @@ def test_one_that_had_to_make_room_can_be_fetched_from_its_page(
     assert "The video is not kept here at the moment." in before.text
     assert client.post(f"{VIDEO.removesuffix('/video')}/fetch").status_code == 303
     assert ("fetch", 2) in {(row["kind"], row["task"]) for row in listing(redis)["queued"]}
+    waits = page(client, VIDEO.removesuffix("/video")).text
+    assert "The video waits to be fetched. No worker is running. Start one with the same REDIS_URL" in waits
+    scene.employ(redis)
     assert "The video is being fetched" in page(client, VIDEO.removesuffix("/video")).text
 
 

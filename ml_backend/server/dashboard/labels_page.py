@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import render_template, request
+from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from ml_backend.projects import asked_frames, job_requests, label_report, reports, track_faults
 from ml_backend.projects.label_report import LabelReport
 from ml_backend.queueing.queue import enqueue as queue
-from ml_backend.server.dashboard.site import blueprint, done, project_page
+from ml_backend.queueing.queue import is_under_way, last_failure
+from ml_backend.queueing.waiting import wait_of
+from ml_backend.server.dashboard.site import blueprint, done, project_page, titles
 from ml_backend.server.dashboard.work_chart import work
 from ml_backend.server.label_studio_routes import backend
 
@@ -106,8 +108,20 @@ _OFFERED = ("labels.json", "labels.csv", "labels.parquet", "frames.zip")
 @blueprint.get("/dashboard/projects/<int:project_id>/export")
 def exports_page(project_id: int) -> str:
     project = project_page(project_id)
-    made = job_requests.exports_made(backend().settings.data_dir, project.key)
-    return render_template("dashboard/exports.html", project=project, made=made, offered=_OFFERED)
+    redis, asked = backend().redis, request.args.get("asked", "")[:100]
+    wait = wait_of(redis, "export", project.key, asked) if asked else None
+    failure = last_failure(redis, "export", project.key, asked) if asked else None
+    return render_template(
+        "dashboard/exports.html",
+        project=project,
+        made=job_requests.exports_made(backend().settings.data_dir, project.key),
+        offered=_OFFERED,
+        asked=asked,
+        making=bool(asked) and is_under_way(redis, "export", project.key, asked),
+        failed=failure.meta.get("reason") if failure is not None else None,
+        wait=wait,
+        titles=titles(wait.running if wait is not None else ()),
+    )
 
 
 @blueprint.post("/dashboard/projects/<int:project_id>/export")
@@ -117,8 +131,4 @@ def make_export(project_id: int) -> Response:
     if name == "frames.zip" and step != "1":
         name = f"frames-every-{step}.zip"
     job_requests.ask_export(backend().redis, backend().settings.data_dir, project_page(project_id).key, name)
-    return done(
-        f"{name} is being created. It will be listed here when it is complete.",
-        "dashboard.exports_page",
-        project_id=project_id,
-    )
+    return redirect(url_for("dashboard.exports_page", project_id=project_id, asked=name), 303)

@@ -14,6 +14,7 @@ from ml_backend.projects import playback
 from ml_backend.projects.playback import Playback
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.queue import existing, slots
+from ml_backend.queueing.waiting import Wait, wait_of
 from ml_backend.server.dashboard import charts, jumps
 from ml_backend.server.dashboard.formatting import clock, count
 from ml_backend.server.dashboard.jumps import Difference, Doubt
@@ -52,13 +53,14 @@ _DIFFERENT, _UNSURE = "#D55E00", "#E69F00"
 @dataclass(frozen=True)
 class Player:
     """`found`: what a job has noted of the video. `is_here`: whether its file is kept. `pending`: whether it is being
-    fetched; `failed`: why that did not work."""
+    fetched, `wait`: or for what that waits; `failed`: why that did not work."""
 
     found: Playback | None
     is_here: bool
     pending: bool
     failed: str | None
     project: int
+    wait: Wait | None = None
 
     @property
     def plays(self) -> bool:
@@ -87,7 +89,8 @@ def player_of(project: ProjectPage, task: int) -> Player:
     states = [job.get_status(refresh=False) for job in jobs]
     reasons = [str(job.meta["reason"]) for job in jobs if job.meta.get("reason")]
     pending = any(state in _PENDING for state in states)
-    return Player(found, False, pending, reasons[-1] if reasons else None, project.id)
+    wait = wait_of(redis, "fetch", project.key, task) if pending else None
+    return Player(found, False, pending, reasons[-1] if reasons else None, project.id, wait)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard import boxes, charts, player, strips
 from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.shown import Shown, certainty_of, names_of, predicted_regions, shown_of, words_of
-from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page, titles
 from ml_backend.server.label_studio_routes import backend
 from ml_backend.store import files
 
@@ -117,6 +117,7 @@ def video_page(project_id: int, task: int) -> str:
     ends = [*(r.end for r in people), *(r.end for r in shown.regions), *(r.end for r in asked)]
     length = view.frames if view else max([*ends, int(boxed.last)])
     words = words_of(project, task, people, names, reviewed=reviewed)
+    played = player.player_of(project, task)
     first = min((int(each.track.keys[0].frame) for each in boxed.shown), default=None)
     return render_template(
         "dashboard/video.html",
@@ -131,7 +132,8 @@ def video_page(project_id: int, task: int) -> str:
             *_beside(project, at, float(length), task, shown.version),
         ],
         heat=list(_heat(project, view, float(length))),
-        player=player.player_of(project, task),
+        player=played,
+        titles=titles(played.wait.running if played.wait is not None else ()),
         described=player.described,
         timelines=_other_timelines(project),
         query=request.query_string.decode(errors="replace"),
