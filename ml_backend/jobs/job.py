@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Concatenate, Generic, ParamSpec
 
 from redis.exceptions import RedisError
@@ -147,6 +148,27 @@ def _fail(current: Any, reason: str, error: Exception | None = None) -> Outcome:
         return "retried"
     note_failure(current.connection, current)
     return "failed"
+
+
+def note_unstarted(job: Job, error: BaseException | None) -> None:
+    """To be called when a job has failed before it came to its function: its module cannot be imported, say, or the settings are wrong.
+    Notes why, and whether it is tried again, as for any other; nothing of one that has said why it failed."""
+    if "reason" in job.meta or not isinstance(error, Exception):
+        return
+    # RQ says that there is no such function, whatever kept its module from being imported.
+    try:
+        import_module(str(job.func_name).rpartition(".")[0])
+    except Exception as said:
+        error = said
+    reason = (
+        str(error)
+        if isinstance(error, ColdblitzError)
+        else f"It could not be started ({type(error).__name__}: {error}). Check that Coldblitz is installed completely where the worker "
+        "runs, then restart the worker; its log says more."
+    )
+    log.error("%s could not be started", job.description, exc_info=error)
+    with _counted(job) as ended:
+        ended.outcome = _fail(job, reason, error)
 
 
 class _Stopped(ColdblitzError):

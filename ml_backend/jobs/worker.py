@@ -16,6 +16,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ml_backend.jobs.context import worker_context
+from ml_backend.jobs.job import note_unstarted
 from ml_backend.logs import without_secrets
 from ml_backend.processes import give_way
 from ml_backend.projects import check_reports, reconcile_state
@@ -50,8 +51,14 @@ class _Worker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
+        # Of a try before this one.
+        job.meta.pop("reason", None)
         with watched(job.timeout or queue.DEFAULT_TIMEOUT):
             return super().perform_job(job, queue)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        note_unstarted(job, exc_info[1])
+        super().handle_exception(job, *exc_info)
 
     def reorder_queues(self, reference_queue: Queue) -> None:
         self._ordered_queues = in_turn(self.queues, reference_queue.name)

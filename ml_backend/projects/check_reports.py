@@ -15,7 +15,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.projects import links, registry
 from ml_backend.projects.settings_changes import asking, mark_of
 from ml_backend.projects.storage import read_as, read_object
-from ml_backend.queueing.queue import enqueue, is_under_way
+from ml_backend.queueing.queue import enqueue, is_under_way, last_failure, reason_of
 
 _CHECKS, _REPAIR = "coldblitz:checks", "coldblitz:repair"
 _CHANGES, _STARTED = "coldblitz:checks-changes", "coldblitz:started"
@@ -107,6 +107,21 @@ def is_running(redis: Redis, subject: str, label_studio_url: str) -> bool:
     return is_under_way(redis, "examine", subject)
 
 
+def failure(redis: Redis, subject: str, label_studio_url: str) -> str | None:
+    """Why the last check did not come to its end; None where it did, or one is running, or waits to."""
+    kind, about = ("examine_installation", label_studio_url) if subject == INSTALLATION else ("examine", subject)
+    if is_under_way(redis, kind, about):
+        return None
+    job, report = last_failure(redis, kind, about), recall(redis, subject)
+    ended = (job.ended_at or job.created_at).timestamp() if job is not None else 0.0
+    if job is None or (report is not None and report.made > ended):
+        return None
+    # With a new worker it may come to its end, unless it is what ended the workers.
+    if "error" in job.meta and ended < float(redis.get(_STARTED) or 0):
+        return None
+    return reason_of(job)
+
+
 def ask_repair(redis: Redis, key: str, fix: str, value: str, label_config: str) -> None:
     """Has a worker do it, once however often it is asked for meanwhile. Raises SettingsError while another one is under way."""
     with asking(redis, f"mend:{key}"):
@@ -133,7 +148,11 @@ def recall_repair(redis: Redis, key: str) -> Repair | None:
     if found is not None and found.state == "waiting" and not is_under_way(redis, "mend", key, found.fix):
         found = _stored(redis, key) or found
         if found.state == "waiting":
-            return replace(found, state="refused", said="It was cancelled, or its worker stopped. Check again.")
+            failed = last_failure(redis, "mend", key, found.fix)
+            said = (
+                f"Not done: {reason_of(failed)}" if failed is not None else "Not done: its worker stopped. Check again."
+            )
+            return replace(found, state="refused", said=said)
     return found
 
 

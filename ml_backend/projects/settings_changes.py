@@ -15,7 +15,7 @@ from redis import Redis
 
 from ml_backend.errors import SettingsError
 from ml_backend.projects.storage import read_as, read_object
-from ml_backend.queueing.queue import enqueue, is_under_way, one_at_a_time
+from ml_backend.queueing.queue import enqueue, is_under_way, last_failure, one_at_a_time, reason_of
 
 _CHANGE = "coldblitz:settings-change"
 _KEPT_SECONDS = 24 * 3600
@@ -69,7 +69,13 @@ def recall(redis: Redis, key: str) -> SettingsChange | None:
         # It may have ended in between.
         found = read_as(SettingsChange, read_object(redis.get(f"{_CHANGE}:{key}"))) or found
         if found.state == "waiting":
-            return replace(found, state="refused", said="It was cancelled, or its worker stopped. Save again.")
+            failed = last_failure(redis, "configure", key)
+            said = (
+                f"Not saved: {reason_of(failed)}"
+                if failed is not None
+                else "Not saved: its worker stopped. Save again."
+            )
+            return replace(found, state="refused", said=said)
     return found
 
 

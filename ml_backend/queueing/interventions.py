@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
 
 from redis import Redis
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
@@ -130,6 +131,7 @@ def give_up(redis: Redis, job: Job, reason: str, *, cancelled: bool = False) -> 
         job.cancel()
     queue.canceled_job_registry.remove(job)
     job.worker_name = None
+    job.ended_at = datetime.now(UTC)
     job.meta.update(passes=False, setting=False, reason=reason, cancelled=cancelled)
     job.set_status(JobStatus.FAILED)
     queue.failed_job_registry.add(job, ttl=job.failure_ttl or -1)

@@ -146,6 +146,11 @@ def last_failure(redis: Redis, kind: str, project: str, *subject: str | int) -> 
     return max(failed, key=lambda job: job.ended_at or job.created_at, default=None)
 
 
+def reason_of(job: Job) -> str:
+    """Why a failed job has failed, as people are told."""
+    return str(job.meta.get("reason") or "Its worker stopped.")
+
+
 def queue_due(redis: Redis) -> int:
     """Queues the failed jobs whose time to be tried again has come; returns how many. Any number of processes may call it.
 

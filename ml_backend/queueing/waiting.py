@@ -8,7 +8,7 @@ from redis import Redis
 from rq.job import JobStatus
 
 from ml_backend.queueing.kinds import KINDS
-from ml_backend.queueing.liveness import living
+from ml_backend.queueing.liveness import died, living
 from ml_backend.queueing.queue import JobRow, depths, existing, in_parts, queues, row_of, slots
 
 _IN_LINE = (JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
@@ -23,13 +23,20 @@ class Wait:
 
 
 def wait_of(redis: Redis, kind: str, project: str, *subject: str | int) -> Wait | None:
-    """Of a job that is in line; None where none is, it has begun, or a worker is free to begin it."""
-    states = {job.get_status(refresh=False) for job in existing(redis, slots(kind, project, *subject))}
-    if JobStatus.STARTED in states or states.isdisjoint(_IN_LINE):
+    """Of a job that is in line, or whose worker died, so that another one has to take it up; None where there is none, it has begun, or a
+    worker is free to begin it."""
+    jobs = existing(redis, slots(kind, project, *subject))
+    states = {job.get_status(refresh=False) for job in jobs}
+    begun = [job for job in jobs if job.get_status(refresh=False) == JobStatus.STARTED]
+    if any(not died(redis, job.worker_name) for job in begun) or (not begun and states.isdisjoint(_IN_LINE)):
         return None
     ids = [job_id for queue in queues(redis) for job_id in queue.started_job_registry.get_job_ids(0, -1, cleanup=False)]
-    begun = [job for job in existing(redis, ids) if job.get_status(refresh=False) == JobStatus.STARTED]
-    wait = Wait(len(living(redis)), tuple(sorted(map(row_of, begun), key=lambda row: row["at"])))
+    running = [
+        job
+        for job in existing(redis, ids)
+        if job.get_status(refresh=False) == JobStatus.STARTED and not died(redis, job.worker_name)
+    ]
+    wait = Wait(len(living(redis)), tuple(sorted(map(row_of, running), key=lambda row: row["at"])))
     return wait if len(wait.running) >= wait.workers else None
 
 

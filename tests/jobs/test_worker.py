@@ -19,11 +19,13 @@ from rq.serializers import JSONSerializer
 from studio import KEY, Studio
 
 from ml_backend import logs
+from ml_backend.errors import SettingsError
 from ml_backend.jobs import worker
 from ml_backend.jobs.context import JobContext
 from ml_backend.projects import registry
 from ml_backend.queueing.kinds import KINDS, Kind
 from ml_backend.queueing.queue import enqueue as queue
+from ml_backend.queueing.queue import listing
 from ml_backend.settings import Settings
 
 
@@ -110,3 +112,51 @@ def test_what_a_careless_label_studio_repeats_of_a_token_is_in_no_record_of_a_fa
     for said in (traceback, reason, written.getvalue()):
         assert not [secret for secret in (mine, access) if secret in said]
     made.redis.close()
+
+
+class TestWhatDoesNotComeToItsFunction:
+    """Half of an update is installed, say: a module that a job needs cannot be imported."""
+
+    @pytest.fixture(autouse=True)
+    def made(self, context: JobContext, until_idle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in ("job", "worker"):
+            monkeypatch.setattr(f"ml_backend.jobs.{module}.worker_context", lambda: context)
+
+    def failed(self, redis: Redis, job_id: str | None) -> Job:
+        return Job.fetch(str(job_id), connection=redis, serializer=JSONSerializer)
+
+    def test_says_why_and_is_not_tried_for_ever(
+        self, redis: Redis, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(KINDS, "examine", Kind("not_installed.job.examine", 60, retried=False))
+        job_id = queue(redis, "examine", KEY)
+        worker.work()
+        (row,) = listing(redis)["failed"]
+        assert row["id"] == job_id
+        assert str(row["reason"]).startswith(
+            "It could not be started (ModuleNotFoundError: No module named 'not_installed'"
+        )
+        assert queue(redis, "examine", KEY) is None
+        assert "ModuleNotFoundError" in written.getvalue()
+
+    def test_is_retried_like_any_other_that_may_pass(self, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(KINDS, "train", Kind("not_installed.job.train", 60))
+        job_id = queue(redis, "train", KEY)
+        stale = self.failed(redis, job_id)
+        stale.meta["reason"] = "What an earlier try failed of."
+        stale.save_meta()
+        worker.work()
+        tried = self.failed(redis, job_id)
+        assert tried.meta["reason"].startswith("It could not be started")
+        assert tried.get_status() in ("failed", "scheduled")
+
+    def test_of_a_setting_says_which(self, context: JobContext, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(KINDS, "examine", Kind("ml_backend.doctor.job.examine", 60, retried=False))
+
+        def refused() -> JobContext:
+            raise SettingsError("DEVICE is not known.", "Write cpu.")
+
+        job_id = queue(redis, "examine", KEY)
+        monkeypatch.setattr("ml_backend.jobs.job.worker_context", refused)
+        worker.work()
+        assert self.failed(redis, job_id).meta["reason"] == "DEVICE is not known. Write cpu."

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
+from html import unescape
 
 import dashboard_scene as scene
 import pytest
 from dashboard_html import HTML, Elements, at_work, client, page, settings
 from flask.testing import FlaskClient
 from redis import Redis
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
 
 from ml_backend.errors import SettingsError
 from ml_backend.projects import check_reports, links, registry, task_view
 from ml_backend.projects.links import Link
 from ml_backend.projects.task_view import TaskView
-from ml_backend.queueing.queue import listing
+from ml_backend.queueing.liveness import _begun, worker_name
+from ml_backend.queueing.queue import enqueue, listing, queue_of
 from ml_backend.settings import Settings
 
 __all__ = ["at_work", "client", "settings"]
@@ -52,6 +58,77 @@ def test_what_was_never_checked_is_checked_when_somebody_looks(
     assert "Being checked now." in page(client, "/dashboard/start").text
     assert "Being checked now." in page(client, CHECKS).text
     assert sorted(filter(None, kinds(redis))) == ["examine", "examine_installation"]
+
+
+class TestACheckThatDidNotFinish:
+    REASON = "It could not be started (ModuleNotFoundError: No module named 'x')."
+
+    def fail(self, redis: Redis, kind: str, subject: str, **meta: object) -> None:
+        job = Job.fetch(str(enqueue(redis, kind, subject, again=True)), connection=redis, serializer=JSONSerializer)
+        queue_of(redis, kind).remove(job.id)
+        job.ended_at = datetime.now(UTC)
+        job.meta.update(meta)
+        job.set_status(JobStatus.FAILED)
+        job.save()
+
+    @pytest.mark.parametrize(
+        ("path", "kind", "subject"),
+        [("/dashboard/start", "examine_installation", "http://studio.invalid"), (CHECKS, "examine", scene.P)],
+    )
+    def test_says_why_and_is_done_again_when_somebody_asks_for_it(
+        self, client: FlaskClient, redis: Redis, settings: Settings, path: str, kind: str, subject: str
+    ) -> None:
+        scene.open_project(settings, redis)
+        scene.employ(redis)
+        self.fail(redis, kind, subject, reason=self.REASON, error="ModuleNotFoundError")
+        for _ in range(2):
+            text = unescape(" ".join(page(client, path).text.split()))
+            assert f"The last check did not finish: {self.REASON}" in text
+            assert "Being checked" not in text
+            assert kind not in kinds(redis)
+        assert client.post(path).status_code == 303
+        assert kind in kinds(redis)
+        assert "Being checked now." in page(client, path).text
+
+    def test_whose_worker_left_no_word_says_so(self, client: FlaskClient, redis: Redis, settings: Settings) -> None:
+        scene.open_project(settings, redis)
+        self.fail(redis, "examine", scene.P)
+        assert "The last check did not finish: Its worker stopped." in page(client, CHECKS).text
+
+    def test_is_done_again_once_a_worker_has_started_anew(
+        self, client: FlaskClient, redis: Redis, settings: Settings
+    ) -> None:
+        scene.open_project(settings, redis)
+        scene.employ(redis)
+        self.fail(redis, "examine", scene.P, reason=self.REASON, error="ModuleNotFoundError", passes=False)
+        check_reports.note_start(redis)
+        assert "Being checked now." in page(client, CHECKS).text
+
+    def test_whose_worker_is_dead_waits_for_another_one(
+        self, client: FlaskClient, redis: Redis, settings: Settings
+    ) -> None:
+        scene.open_project(settings, redis)
+        page(client, CHECKS)
+        (row,) = [row for row in listing(redis)["queued"] if row["kind"] == "examine"]
+        job = Job.fetch(row["id"], connection=redis, serializer=JSONSerializer)
+        queue_of(redis, "examine").remove(job.id)
+        job.set_status(JobStatus.STARTED)
+        # A process that has ended: its number is taken by this one, which began later.
+        job.worker_name = worker_name(os.getpid(), "a").replace(f".{_begun(os.getpid())}-", ".1-")
+        job.save()
+        text = " ".join(page(client, CHECKS).text.split())
+        assert "Waiting to be checked now. No worker is running." in text
+
+    @pytest.mark.parametrize("fix", ["webhook"])
+    def test_the_same_of_a_remedy(self, client: FlaskClient, redis: Redis, lacking: None, fix: str) -> None:
+        client.post(f"{CHECKS}/{fix}", data=form(client, fix))
+        (row,) = [row for row in listing(redis)["queued"] if row["kind"] == "mend"]
+        job = Job.fetch(row["id"], connection=redis, serializer=JSONSerializer)
+        queue_of(redis, "mend").remove(job.id)
+        job.meta["reason"] = self.REASON
+        job.set_status(JobStatus.FAILED)
+        job.save()
+        assert f"Not done: {self.REASON}" in unescape(page(client, CHECKS).text)
 
 
 def test_the_steps_say_how_far_the_setup_is(client: FlaskClient, redis: Redis, at_work: None) -> None:

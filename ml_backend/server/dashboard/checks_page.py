@@ -66,8 +66,9 @@ def start_page() -> str:
     redis, url = backend().redis, backend().settings.label_studio_url
     report = check_reports.recall(redis, INSTALLATION)
     outdated = report is not None and check_reports.is_outdated(redis, INSTALLATION, report)
-    if report is None or outdated:
-        queue(redis, "examine_installation", url)
+    failure = check_reports.failure(redis, INSTALLATION, url)
+    if (report is None or outdated) and failure is None:
+        queue(redis, "examine_installation", url, again=True)
     wait = wait_of(redis, "examine_installation", url)
     keys = sorted(registry.known_keys(redis), key=registry.number_of, reverse=True)[:_MOST_PROJECTS]
     projects = [
@@ -81,6 +82,7 @@ def start_page() -> str:
         steps=list(_steps(report)),
         report=report,
         running=check_reports.is_running(redis, INSTALLATION, url),
+        failure=failure,
         outdated=outdated,
         wait=wait,
         titles=titles(wait.running if wait is not None else ()),
@@ -109,8 +111,9 @@ def checks_page(project_id: int) -> str:
     report = check_reports.recall(redis, project.key)
     outdated = report is not None and check_reports.is_outdated(redis, project.key, report)
     repair = check_reports.recall_repair(redis, project.key)
-    if report is None or outdated:
-        queue(redis, "examine", project.key)
+    failure = check_reports.failure(redis, project.key, backend().settings.label_studio_url)
+    if (report is None or outdated) and failure is None:
+        queue(redis, "examine", project.key, again=True)
     wait = wait_of(redis, "examine", project.key)
     repair_wait = wait_of(redis, "mend", project.key, repair.fix) if repair is not None else None
     remedies = {each.fix: remedy_for(project, each.fix) for each in (report.checks if report else ()) if each.fix}
@@ -123,6 +126,7 @@ def checks_page(project_id: int) -> str:
         repair=repair,
         repair_wait=repair_wait,
         running=check_reports.is_running(redis, project.key, backend().settings.label_studio_url),
+        failure=failure,
         wait=wait,
         titles=titles(job for each in (wait, repair_wait) if each is not None for job in each.running),
     )
