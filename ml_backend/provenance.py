@@ -6,7 +6,10 @@ deleted. Whoever may annotate can write any id: what is read here is of the form
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +25,13 @@ _TRACK = "coldblitz-track-"
 # With the tag of its question, where a config has boxes twice.
 _TRACKED = re.compile(rf"{_TRACK}([1-9][0-9]{{0,17}})(_[0-9a-f]{{8}})?")
 _ASKED_OF_TRACK = re.compile(r"coldblitz-question-(label|look)-([1-9][0-9]{0,17})-[1-9][0-9]{0,17}(_[0-9a-f]{8})?")
+# An id of ours with the tag of its question. Ids are foreign text: longer ones are not looked at.
+_TAGGED = re.compile(
+    rf"({_SUGGESTED}(?:.+-)?[0-9]+|[a-z][A-Za-z0-9_-]*-v[0-9]+-"
+    r"(?:[0-9]+_[0-9]+_[0-9]+(?:_of[0-9]+)?|whole_[0-9a-f]{8}))_([0-9a-f]{8})"
+)
+_WHOLE = re.compile(r".+-v[0-9]+-whole_([0-9a-f]{8})")
+_LONGEST_ID = 200
 
 
 @dataclass(frozen=True, order=True)
@@ -107,6 +117,33 @@ def suggestion_id(frame: int) -> str:
 def question_id(version: str, frame: int, whose: int | None = None) -> str:
     """Of a question of a model version about a Label Studio frame, or about one individual in it."""
     return f"{_SUGGESTED}{version}-{frame}" if whose is None else f"{_SUGGESTED}{version}-of{whose}-{frame}"
+
+
+def whole_id(version: str, answer: Iterable[str]) -> str:
+    """Of a predicted answer about a whole video: it tells a changed answer from one that was left as it was."""
+    return f"{version}-whole_{answer_mark(answer)}"
+
+
+def answer_mark(answer: Iterable[str]) -> str:
+    """What the id of a predicted answer ends with, whatever the order of its labels."""
+    return f"{zlib.crc32(json.dumps(sorted(answer)).encode()):08x}"
+
+
+def predicted_answer(text: str) -> str | None:
+    """The `answer_mark` that the id of a predicted answer about a whole video ends with; None of another id."""
+    found = _WHOLE.fullmatch(text[:_LONGEST_ID])
+    return found[1] if found else None
+
+
+def tagged_id(own: str, tag: str) -> str:
+    """Of a region of one of several questions, told apart by `tag` (8 hexadecimal digits)."""
+    return f"{own}_{tag}"
+
+
+def split_id(text: str) -> tuple[str, str] | None:
+    """The id of a frame's or a video's region without its tag, and the tag; None where it has none, or is not of ours."""
+    found = _TAGGED.fullmatch(text) if len(text) <= _LONGEST_ID else None
+    return (found[1], found[2]) if found else None
 
 
 def companion_id(annotation: int) -> str:

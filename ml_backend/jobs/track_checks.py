@@ -121,5 +121,6 @@ def _faults(
 
 def _submitted(track: Track, question: Question, author: int | None) -> SubmittedTrack:
     keys = tuple((int(k.frame), k.x, k.y, k.width, k.height, k.rotation, k.enabled) for k in track.keys)
-    region = track.id if question.alone else f"{track.id}_{question.tag}"
-    return SubmittedTrack(region, question.from_name, author, track.labels, keys, is_untouched(track))
+    return SubmittedTrack(
+        question.region_id(track.id), question.from_name, author, track.labels, keys, is_untouched(track)
+    )

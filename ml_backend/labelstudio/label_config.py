@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from ml_backend.errors import LabelConfigError
 from ml_backend.labelstudio.task_data import lasting, resolved, variables
+from ml_backend.provenance import tagged_id
 
 DEFAULT_FRAMERATE = 24.0
 # A <Choices> with this answer says that the whole video was looked at.
@@ -75,6 +76,10 @@ class Question:
     def tag(self) -> str:
         """Eight hexadecimal digits that tell its region ids from those of the config's other questions."""
         return f"{zlib.crc32(self.from_name.encode()):08x}"
+
+    def region_id(self, own: str) -> str:
+        """How the id `own` of a region of this question is written."""
+        return own if self.alone else tagged_id(own, self.tag)
 
     @property
     def video_key(self) -> str:

@@ -7,10 +7,7 @@ same id, and what a model said about one question is nobody's answer to another.
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +17,19 @@ from typing import Any
 from ml_backend.annotation import Annotation, Origin, Region, WholeVideo
 from ml_backend.labelstudio.label_config import REVIEWED, LabelConfig, Question
 from ml_backend.prediction_item import PredictionItem, ResultItem
-from ml_backend.provenance import ModelVersion, question_id, suggestion_id
+from ml_backend.provenance import (
+    ModelVersion,
+    RegionId,
+    answer_mark,
+    predicted_answer,
+    question_id,
+    split_id,
+    suggestion_id,
+)
 from ml_backend.video.timeline import StudioFrame
 
 KEYFRAMES_VERSION = "keyframes-v1"
 _ORIGINS: tuple[Origin, ...] = ("manual", "prediction", "prediction-changed")
-# An id of ours with a question's tag. Ids are foreign text: longer ones are not looked at.
-_TAGGED = re.compile(r"(.+)_([0-9a-f]{8})")
-_SUGGESTED = re.compile(r"kf-(.+-)?[0-9]+")
-_MODELLED = re.compile(r"[a-z][A-Za-z0-9_-]*-v[0-9]+-([0-9]+_[0-9]+_[0-9]+(_of[0-9]+)?|whole_[0-9a-f]{8})")
-_LONGEST_ID = 200
 
 
 def is_ours(version: str) -> bool:
@@ -99,15 +99,6 @@ def _is_empty(item: ResultItem) -> bool:
     return bool(item["value"].get("timelinelabels") == [])
 
 
-def whole_id(version: str, answer: Iterable[str]) -> str:
-    """The id of a predicted answer about a whole video: it tells a changed answer from one that was left as it was."""
-    return f"{version}-whole_{_checksum(answer)}"
-
-
-def _checksum(answer: Iterable[str]) -> str:
-    return f"{zlib.crc32(json.dumps(sorted(answer)).encode()):08x}"
-
-
 def _items(prediction: Prediction, question: Question) -> Iterable[ResultItem]:
     """But for what is less sure than the control's `model_score_threshold`."""
     least = question.score_threshold
@@ -130,8 +121,8 @@ def _choices_json(whole: WholeVideo, question: Question) -> ResultItem:
 
 
 def _item(number: str, question: Question, kind: str, value: dict[str, Any]) -> ResultItem:
-    own = number if question.alone else f"{number}_{question.tag}"
-    return {"id": own, "from_name": question.from_name, "to_name": question.to_name, "type": kind, "value": value}
+    own, control, video = question.region_id(number), question.from_name, question.to_name
+    return {"id": own, "from_name": control, "to_name": video, "type": kind, "value": value}
 
 
 def _region_json(region: Region, question: Question) -> ResultItem:
@@ -195,8 +186,8 @@ def is_untouched_whole(whole: WholeVideo) -> bool:
     """Whether a model gave this answer about the whole video and nobody changed it."""
     if whole.origin == "prediction-changed":
         return False
-    said = re.fullmatch(r".+-v[0-9]+-whole_([0-9a-f]{8})", whole.id[:_LONGEST_ID])
-    return whole.origin == "prediction" if said is None else said[1] == _checksum(whole.labels)
+    said = predicted_answer(whole.id)
+    return whole.origin == "prediction" if said is None else said == answer_mark(whole.labels)
 
 
 def stray_controls(items: Iterable[Mapping[str, Any]], config: LabelConfig) -> Counter[str]:
@@ -277,15 +268,17 @@ def _first_controls(result: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def _own_id(number: str, question: Question) -> tuple[str, bool]:
     """A region's id without the tag, and whether it may be the question's own: what another one's region is answered with
     was added by a person."""
-    tagged = _TAGGED.fullmatch(number) if len(number) <= _LONGEST_ID else None
-    if tagged is None or not (_SUGGESTED.fullmatch(tagged[1]) or _MODELLED.fullmatch(tagged[1])):
+    tagged = split_id(number)
+    if tagged is None:
         return number, True
-    return (tagged[1], True) if tagged[2] == question.tag else _by_hand(tagged[1])
+    own, tag = tagged
+    return (own, True) if tag == question.tag else _by_hand(own)
 
 
 def _by_hand(number: str) -> tuple[str, bool]:
     # Who answers a suggested frame means that frame, whichever question it was suggested for.
-    return (number, True) if number.startswith("kf-") else (f"by-hand-{number}", False)
+    said = RegionId.parse(number)
+    return (number, True) if said is not None and said.is_asked else (f"by-hand-{number}", False)
 
 
 def _origin(item: Mapping[str, Any], ours: bool) -> Origin | None:

@@ -21,7 +21,7 @@ from ml_backend.labelstudio.box_track import KeyFrame, Track
 from ml_backend.labelstudio.label_config import Question
 from ml_backend.labelstudio.regions import remark_of
 from ml_backend.prediction_item import ResultItem
-from ml_backend.provenance import RegionId
+from ml_backend.provenance import RegionId, tagged_id
 from ml_backend.video.timeline import MOST_STUDIO_FRAMES, StudioFrame, StudioGrid
 from ml_backend.wording import cut
 
@@ -90,7 +90,7 @@ def _item(track: Track, question: Question, length: Length) -> ResultItem:
     if track.labels:
         value["labels"] = list(track.labels)
     item: ResultItem = {
-        "id": track.id if question.alone else f"{track.id}_{question.tag}",
+        "id": question.region_id(track.id),
         "from_name": question.from_name,
         "to_name": question.to_name,
         "type": "videorectangle",
@@ -191,7 +191,7 @@ def _track(item: Mapping[str, Any], question: Question) -> Track:
     pushed, score, origin = meta.get("pushed"), item.get("score"), item.get("origin")
     given = meta.get("pushed_labels")
     return Track(
-        id=str(item.get("id", "")).removesuffix(f"_{question.tag}"),
+        id=str(item.get("id", "")).removesuffix(tagged_id("", question.tag)),
         keys=tuple(sorted(keys.values(), key=lambda key: key.frame)),
         labels=tuple(dict.fromkeys(each for each in _list(value.get("labels")) if isinstance(each, str))),
         score=float(score) if _is_number(score) else None,

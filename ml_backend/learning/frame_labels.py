@@ -1,4 +1,4 @@
-"""What an annotation means: for every frame and label of a video, yes, no or unknown.
+"""What all annotations of a video say together: for every frame and label, yes, no or unknown.
 
 This and `annotation_reading` are the only places that decide it (`docs/labels.md` draws it). "Not looked at" is unknown,
 never no. Each annotation is read on Label Studio's own frame grid, where the person worked, and says something of the

@@ -25,8 +25,8 @@ from ml_backend.labelstudio.regions import (
     parse_whole,
     prediction_json,
     suggestion,
-    whole_id,
 )
+from ml_backend.provenance import whole_id
 from ml_backend.video.timeline import StudioFrame
 
 CONFIG = Question("events", "film", "$video", ("cat", "dog"), "25", "state")

@@ -75,8 +75,7 @@ def _runs(
 
 def _below(region: Region, who: Individual, boxes: Question) -> Region:
     """With whom it is about. What is not in the prediction cannot be a parent in it."""
-    track = who.track.id if boxes.alone else f"{who.track.id}_{boxes.tag}"
-    return replace(region, parent=track if who.shown else "", remark=who.remark)
+    return replace(region, parent=boxes.region_id(who.track.id) if who.shown else "", remark=who.remark)
 
 
 def percent_of_each(found: FrameProbabilities, reel: Reel) -> Percent:

@@ -30,7 +30,7 @@ from ml_backend.jobs.training.labelled import Annotated, labels_of
 from ml_backend.jobs.videos import naming, task_video, unpredicted_view
 from ml_backend.labelstudio.individuals import Cast
 from ml_backend.labelstudio.label_config import Question
-from ml_backend.labelstudio.regions import Prediction, is_untouched_whole, joined_json, whole_id
+from ml_backend.labelstudio.regions import Prediction, is_untouched_whole, joined_json
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.custom.model import video_probabilities
 from ml_backend.learning.custom.versions import load_custom_version
@@ -43,6 +43,7 @@ from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_h
 from ml_backend.learning.whole_video import WholeHead
 from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects.task_view import TaskView, over_time
+from ml_backend.provenance import whole_id
 from ml_backend.video.timeline import read_timeline
 from sampling.candidates import unit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,9 @@ def first_frames(settings: ProjectSettings, length: int, samples: Samples, found
         return shots(hash_differences(kept.hashes), count, frames=kept.frames)
     if settings.sampling == "unique":
         return thin(unique(kept.frames, kept.hashes, settings.hash_threshold), count)
-    return auto(Candidates(kept.frames, hashes=kept.hashes), count, threshold=settings.hash_threshold)
+    if settings.sampling == "auto":
+        return auto(Candidates(kept.frames, hashes=kept.hashes), count, threshold=settings.hash_threshold)
+    assert_never(settings.sampling)
 
 
 def suggestible(rows: NDArray[np.floating], frames: Frames, samples: Samples, found: Quality) -> Candidates:
