@@ -136,7 +136,7 @@ class Loop:
     project: int
     tasks: tuple[int, ...]
 
-    def wait_for(self, what: str, look: Callable[[], _Found | None], seconds: float = 240) -> _Found:
+    def wait_for(self, what: str, look: Callable[[], _Found | None], seconds: float = 500) -> _Found:
         """What `look` returns once it is neither None nor False.
 
         Raises DidNotHappen with the reasons of failed jobs when it stays so for `seconds`.

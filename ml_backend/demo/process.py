@@ -139,7 +139,7 @@ class Backend:
     child: Child
 
     def get(self, path: str) -> Any:
-        answer = requests_transport.session(self.url).get(f"{self.url}{path}", timeout=10)
+        answer = requests_transport.session(self.url).get(f"{self.url}{path}", timeout=60)
         answer.raise_for_status()
         return answer.json()
 

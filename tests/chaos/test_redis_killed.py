@@ -56,8 +56,8 @@ def test_one_of_its_own_that_loses_everything_under_running_workers(
         with Redis.from_url(url) as redis:
             os.kill(redis.info()["process_id"], signal.SIGKILL)
         event = {"action": "START_TRAINING", "project": studio.get(f"/api/projects/{loop.project}/")}
-        answer = requests.post(f"{backend.url}/webhook", json=event, timeout=10)
-        assert requests.get(f"{backend.url}/health", timeout=10).ok
+        answer = requests.post(f"{backend.url}/webhook", json=event, timeout=60)
+        assert requests.get(f"{backend.url}/health", timeout=60).ok
         first.close()
         shutil.rmtree(elsewhere.data_dir)
         first.enter_context(running_redis(elsewhere))

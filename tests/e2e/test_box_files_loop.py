@@ -46,7 +46,7 @@ def coldblitz(loop: Loop, *arguments: str) -> str:
         "DATA_DIR": str(loop.backend.data),
     }
     line = [sys.executable, "-m", "ml_backend.cli", *arguments]
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

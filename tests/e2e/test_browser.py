@@ -185,7 +185,7 @@ def test_label_studio_serves_tasks_in_the_order_of_their_scores_and_copies_last(
 def _open_stream(page: Page, loop: Loop) -> int:
     """Opens *Label All Tasks*; returns the task that is served."""
     page.goto(f"{loop.studio.url}/projects/{loop.project}/data?labeling=1")
-    page.wait_for_function(_READY, arg=None, timeout=30_000)
+    page.wait_for_function(_READY, arg=None, timeout=180_000)
     return int(page.evaluate("() => window.Htx.task.id"))
 
 
@@ -205,7 +205,7 @@ def _predicted(loop: Loop, version: str, task: int) -> list[dict[str, Any]]:
 
 def _open_task(page: Page, loop: Loop, task: int) -> None:
     page.goto(f"{loop.studio.url}/projects/{loop.project}/data?task={task}")
-    page.wait_for_function(_READY, arg=task, timeout=30_000)
+    page.wait_for_function(_READY, arg=task, timeout=180_000)
 
 
 def _click(page: Page, number: int, region: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ def coldblitz(studio: Studio, data: Path, *arguments: str, code: int = 0) -> dic
         "DATA_DIR": str(data),
     }
     command = [sys.executable, "-m", "ml_backend.cli", *arguments]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert told.returncode == code, told.stderr
     return dict(json.loads(told.stdout)) if told.stdout else {"error": told.stderr}
 

@@ -136,7 +136,7 @@ def test_a_task_without_an_answer_yet_stays_open_and_is_asked_again(
     assert opened["predictions"] == []
     assert loop.studio.predictions(task) == []
     body = {"tasks": [opened, opened], "project": f"{loop.project}.1", "label_config": label_config(LABELS)}
-    answer = requests.post(f"{loop.backend.url}/predict", json=body, timeout=10).json()
+    answer = requests.post(f"{loop.backend.url}/predict", json=body, timeout=60).json()
     assert answer["results"] == [[], []]
 
     late.write_bytes(clips[0].path.read_bytes())
@@ -159,7 +159,7 @@ def test_a_retrieval_through_label_studio_stores_each_answer_once(open_project: 
 @pytest.mark.parametrize("route", ["/predict", "/setup", "/webhook"])
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"tasks": 1, "project": []}', b"\xff\xfe"])
 def test_a_malformed_request_is_refused_with_a_reason(backend: Backend, route: str, body: bytes) -> None:
-    answer = requests.post(f"{backend.url}{route}", data=body, headers={"Content-Type": "application/json"}, timeout=10)
+    answer = requests.post(f"{backend.url}{route}", data=body, headers={"Content-Type": "application/json"}, timeout=60)
     assert 400 <= answer.status_code < 500
     assert answer.headers["Content-Type"].startswith("application/json")
     assert "Traceback" not in answer.text

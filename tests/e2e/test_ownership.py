@@ -62,7 +62,7 @@ def test_a_project_that_lets_go_of_us_is_let_go_and_connecting_it_again_brings_a
 
     before = state(loop)
     loop.answer(second, clips[1])
-    requests.post(f"{loop.backend.url}/webhook", json=event(loop), timeout=10).raise_for_status()
+    requests.post(f"{loop.backend.url}/webhook", json=event(loop), timeout=60).raise_for_status()
     reconcile(loop.backend, loop.project)
     loop.wait_for("end of all jobs", lambda: loop.backend.idle)
     assert state(loop) == before
@@ -166,7 +166,7 @@ def problems(loop: Loop) -> list[str] | None:
 def reconcile(backend: Backend, project: int | None = None) -> None:
     """Compare everything now, and look for projects that are not known."""
     body = {"kind": "reconcile", "project": None if project is None else str(project), "thorough": True}
-    requests.post(f"{backend.url}/jobs", json=body, timeout=10).raise_for_status()
+    requests.post(f"{backend.url}/jobs", json=body, timeout=60).raise_for_status()
 
 
 def projects_of(backend: Backend) -> set[int]:

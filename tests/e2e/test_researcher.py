@@ -29,7 +29,7 @@ def _run(loop: Loop, *command: str) -> str:
         "DATA_DIR": str(loop.backend.data),
     }
     done = subprocess.run(
-        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=500, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -61,9 +61,9 @@ def test_export_train_bring_back(open_project: Callable[..., Loop], clips: list[
     assert {row["source"] for row in rows[loop.tasks[0]]} == {"human", "model"}
 
     table = f"{loop.backend.url}/exports/labels.csv?project={loop.project}"
-    assert requests.post(table, timeout=10).status_code == 202
-    loop.wait_for("export", lambda: requests.get(table, timeout=10).ok)
-    assert len(requests.get(table, timeout=10).text.splitlines()) == 1 + sum(map(len, rows.values()))
+    assert requests.post(table, timeout=60).status_code == 202
+    loop.wait_for("export", lambda: requests.get(table, timeout=60).ok)
+    assert len(requests.get(table, timeout=60).text.splitlines()) == 1 + sum(map(len, rows.values()))
 
     models = loop.backend.data / "custom_models"
     models.mkdir(exist_ok=True)

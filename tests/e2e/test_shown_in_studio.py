@@ -93,7 +93,7 @@ def test_the_data_manager_says_how_sure_the_model_is(scene: Scene, page: Page) -
     assert [task["id"] for task in listed["tasks"]] == scene.tasks[:2]
 
     page.goto(f"{scene.studio.url}/projects/{scene.project}/data?tab={made['Not sure']['id']}")
-    expect(page.get_by_text("coldblitz_certainty").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("coldblitz_certainty").first).to_be_visible(timeout=180_000)
     for title in made:
         expect(page.get_by_text(title, exact=True).first).to_be_visible()
     expect(page.get_by_text("31", exact=True)).to_have_count(2)
@@ -119,7 +119,7 @@ def test_the_model_page_says_what_is_trained_until_a_reconcile_finds_that_nothin
         name: before[name] for name in before if name not in changing
     }
     page.goto(f"{scene.studio.url}/projects/{scene.project}/settings/ml")
-    expect(page.get_by_text("Coldblitz · training cold-v4, 60 %").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Coldblitz · training cold-v4, 60 %").first).to_be_visible(timeout=180_000)
     # A worker that died has left it.
     reconcile.within(scene.context, scene.key)
     assert scene.entry()["title"] == "Coldblitz"
