@@ -49,6 +49,8 @@ def check_project(context: JobContext, redis: Redis, number: int) -> Iterator[Ch
         project = context.studio.projects.get(number)
         config_check, config = _label_config(named, project)
         yield config_check
+        if config is not None and config.timelines and config.main.reviewed_control is None:
+            yield _not_reviewable(named)
         yield _rights(context, named, number)
         ours = yield from _connections(context, redis, named, project)
         yield from _videos(context, named, number, config)
@@ -81,13 +83,13 @@ def _label_config(named: _Named, project: Project) -> tuple[Check, LabelConfig |
         advice = 'Write framerate="$fps" into <Video>, with the video\'s own rate in the task, so that each frame can be labeled.'
         told = f"{what}, at 24 frames per second because no framerate is set.{also}"
         return fixable(warning(name, told, advice), "framerate"), config
-    if config.timelines and config.main.reviewed_control is None:
-        advice = (
-            'Add <Choices> with <Choice value="reviewed"/>, so that annotators can mark a whole timeline as correct.'
-        )
-        told = f"{what}, but there is no choice that marks a timeline as reviewed.{also}"
-        return fixable(warning(name, told, advice), "reviewed"), config
     return ok(name, f"{what}.{also}"), config
+
+
+def _not_reviewable(named: _Named) -> Check:
+    advice = 'Add <Choices> with <Choice value="reviewed"/>, so that annotators can mark a whole timeline as correct.'
+    told = "The label config has no choice that marks a timeline as reviewed."
+    return fixable(warning(named("reviewed choice"), told, advice), "reviewed")
 
 
 def _rights(context: JobContext, named: _Named, number: int) -> Check:

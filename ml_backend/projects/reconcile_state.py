@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -96,6 +96,7 @@ Mark = Literal[
     "entries",
     "ids",
     "images",
+    "needless",
     "recheck",
     "rechecked",
     "recognized",
@@ -129,6 +130,12 @@ SEEN: tuple[Mark, ...] = (
 _ALL: tuple[Mark, ...] = get_args(Mark)
 
 
+def state_of_tasks(changed: str, tasks: int, counts: Sequence[int]) -> list[str | int]:
+    """The same as long as the same tasks need a prediction. `changed`: when a task changed last, `tasks`: their number, `counts`: of
+    annotations."""
+    return [changed, tasks, *counts]
+
+
 def get(redis: Redis, key: str, name: Mark) -> Any:
     """The mark as it was set, None when there is none."""
     stored = redis.get(f"{_MARKS}:{key}:{name}")
@@ -147,8 +154,9 @@ def put(redis: Redis, key: str, name: Mark, value: object, seconds: int | None =
     which settings the training of a detector was asked for. `rollout`: a version
     whose roll-out failed for good, and how often it was begun again. `doubles`: numbers of tasks and predictions among which
     no task had two of one version. `columns`: what the Data Manager's columns say; `tabs`: numbers of
-    the tabs that were made there. `rechecked`: when videos were asked about last, `recheck`: the task up to which. `seconds`: for how
-    long it is remembered, where that is not for good."""
+    the tabs that were made there. `needless`: a version that no task needed a prediction of, and the state of tasks then, see
+    `state_of_tasks`. `rechecked`: when videos were asked about last,
+    `recheck`: the task up to which. `seconds`: for how long it is remembered, where that is not for good."""
     kept = _LOOK_AGAIN_SECONDS if name in _EXPIRE else None
     redis.set(f"{_MARKS}:{key}:{name}", json.dumps(value), ex=seconds or kept)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from redis import Redis
-from studio import BACKEND, KEY, Studio
+from studio import BACKEND, CONFIG, KEY, Studio
 from workroom import context, redis, redis_settings, sample_jobs, studio
 
 from ml_backend.doctor.job import examine, examine_installation, mend
@@ -85,6 +85,18 @@ def test_boxes_are_counted_in_frames_as_timelines_are(
     [config] = [each for each in report.checks if each.name == "project 7, label config"]
     assert (config.state, config.fix) == ("warning", "framerate")
     assert "at 24 frames per second because no framerate is set" in config.message
+
+
+def test_a_missing_frame_rate_does_not_hide_that_a_choice_is_missing(
+    context: JobContext, redis: Redis, project: dict[str, object]
+) -> None:
+    """Where the videos have different rates, nobody can set one, and the choice could not be added."""
+    for config, fixes in ((WITHOUT, {"framerate", "reviewed"}), (CONFIG, {"reviewed"}), (BOXES, {"framerate"})):
+        project["label_config"] = config
+        examine.within(context, KEY)
+        report = check_reports.recall(redis, KEY)
+        assert report is not None
+        assert {each.fix for each in report.checks} & {"framerate", "reviewed"} == fixes
 
 
 class TestRemedies:

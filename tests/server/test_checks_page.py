@@ -18,7 +18,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ml_backend.errors import SettingsError
-from ml_backend.projects import check_reports, links, registry, task_view
+from ml_backend.projects import check_reports, links, registry, stored_predictions, task_view
 from ml_backend.projects.links import Link
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.liveness import _begun, worker_name
@@ -190,6 +190,16 @@ def test_where_we_can_do_nothing_there_is_no_button_but_a_reason(
     assert answer.status_code == 409
     assert not Elements(answer.get_data(as_text=True)).all("button")
     assert client.get(f"{CHECKS}/magic").status_code == 404
+
+
+def test_what_was_pushed_a_moment_ago_can_be_shown(
+    client: FlaskClient, redis: Redis, settings: Settings, at_work: None
+) -> None:
+    """The last comparison with Label Studio, minutes ago, found none."""
+    registry.note_overview(redis, scene.P, title="A street", tasks=6, versions={})
+    assert "cold-v3 in the label stream?" in page(client, f"{CHECKS}/pin").text
+    stored_predictions.delete(settings.data_dir, scene.P, "cold-v3")
+    assert "No task has a prediction of cold-v3 yet." in page(client, f"{CHECKS}/pin").text
 
 
 def test_how_it_ended_is_said(client: FlaskClient, redis: Redis, lacking: None) -> None:

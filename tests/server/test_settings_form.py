@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from ml_backend.described_settings import described_settings
 from ml_backend.errors import SettingsError
 from ml_backend.project_settings import parse_project_settings
-from ml_backend.projects import registry, settings_changes
+from ml_backend.projects import label_report, registry, settings_changes
 from ml_backend.projects.settings_changes import SettingsChange
 from ml_backend.queueing.queue import listing
 from ml_backend.settings import Settings
@@ -196,12 +196,23 @@ def test_what_happens_then_is_said_with_numbers_before_anything_is_saved(
     assert "Right away" not in said, "a model learns nothing of how keyframes are picked"
     _, said = post(client, typed(client, min_frames="5"))
     assert "Right away a model is trained on 2 videos with annotations. Unless it is worse than cold-v3" in said
-    assert "it replaces that, then 6 videos are predicted again." in said
+    assert "it replaces that, then 5 videos are predicted again. Reviewed videos (1) are not." in said
     assert settings_changes.recall(redis, scene.P) is None
     assert not [job for job in listing(redis)["queued"] if job["kind"] == "configure"]
     _, said = post(client, typed(client, resolution="224"))
     assert "the network looks at 6 videos once more" in said
     assert "Until then cold-v3 predicts no new video." in said
+
+
+def test_reviewed_videos_are_not_said_to_be_predicted_again(
+    client: FlaskClient, settings: Settings, given: dict[str, Any]
+) -> None:
+    report = label_report.load(settings.data_dir, scene.P)
+    assert report is not None
+    every = tuple(range(1, 7))
+    label_report.save(settings.data_dir, scene.P, replace(report, tasks=every, reviewed=every), [])
+    _, said = post(client, typed(client, min_frames="5"))
+    assert "it replaces that, and no video is predicted, since all are reviewed." in said
 
 
 def test_settings_that_were_changed_meanwhile_are_not_overwritten(

@@ -28,7 +28,7 @@ from ml_backend.jobs.videos import begin, inspect_once, note
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.prediction_item import PredictionItem
-from ml_backend.projects import registry, stored_predictions, task_view
+from ml_backend.projects import reconcile_state, registry, stored_predictions, task_view
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue, has_failed, request_after
@@ -70,6 +70,7 @@ def _roll_out(work: ProjectWork, version: str) -> str:
     if wanted not in (None, version):
         enqueue(redis, "rollout", key, wanted)
         return f"{version} was overtaken by {wanted}"
+    state = reconcile_state.state_of_tasks(*work.context.studio.tasks.last_changed(work.id), work.project.counts)
     # Those of an attempt that broke off stay: deleting them could take them from under somebody's hands.
     tasks = list(work.context.studio.predictions.tasks_without(work.id, version))
     allow(_EACH_TASK * len(tasks))
@@ -78,7 +79,9 @@ def _roll_out(work: ProjectWork, version: str) -> str:
         videos = "1 video is" if len(waiting) == 1 else f"{len(waiting)} videos are"
         return f"{version} waits until {videos} embedded"
     tell_of_casts(work)
-    pushed = _push_all(work, version, _predictor(work, version), tasks)
+    pushed, needless = _push_all(work, version, _predictor(work, version), tasks)
+    if needless == len(tasks):
+        reconcile_state.put(redis, key, "needless", [version, state])
     if work.context.studio.predictions.versions(work.id).get(version, 0):
         pin(work, version)
         enqueue(redis, "stopping", key)
@@ -170,15 +173,15 @@ def _is_embedded(work: ProjectWork, task: Task, backbone: Backbone) -> bool:
     return individuals_of(work) is None or has_reel_features(work, task, cast_of(work, task), backbone)
 
 
-def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> int:
+def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[Task]) -> tuple[int, int]:
     """Predicts and stores; a video that cannot be used, or a prediction that Label Studio does not take, is left out and named.
-    Returns how many tasks got theirs. Raises CustomModelError when a researcher's file fails of all."""
+    Returns how many tasks got theirs, and how many need none. Raises CustomModelError when a researcher's file fails of all."""
     annotated = {each.task.id: each for each in annotated_tasks(work)}
     items: list[PredictionItem] = []
     left_out: dict[int, str] = {}
     failures: list[CustomModelError] = []
     works = work.context.studio.predictions.versions(work.id).get(version, 0) > 0
-    pushed = 0
+    pushed = needless = 0
     data_dir, by_number = work.context.settings.data_dir, {task.id: task for task in tasks}
     renewed = begin(work, tasks)
 
@@ -206,6 +209,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
                 continue
             works = True
             if found is None:
+                needless += 1
                 continue
             item = _item(work, found)
             # Label Studio serves no annotated task again, so it stands in no other one's way.
@@ -230,7 +234,7 @@ def _push_all(work: ProjectWork, version: str, predict: Predictor, tasks: list[T
     # The predictions that they have of other versions are about another video.
     for task_number in renewed:
         enqueue(work.context.redis, "predict", work.key, task_number, again=True)
-    return pushed
+    return pushed, needless
 
 
 def _item(work: ProjectWork, found: Predicted) -> PredictionItem:

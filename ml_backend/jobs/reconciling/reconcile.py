@@ -75,14 +75,17 @@ _TOLD = (
 )
 
 
-def queue_rollout(redis: Redis, project: str) -> str | None:
+def queue_rollout(redis: Redis, project: str, state: Sequence[str | int] = ()) -> str | None:
     """Queues the roll-out of the version that is wanted and not active; returns what was done, if anything.
 
-    The admin is told of one that goes on failing. One that was cancelled waits for the admin, or for a newer version.
+    `state`: of tasks, see `state_of_tasks`; where none needed a prediction in this very state, none does now. The admin is told of one
+    that goes on failing. One that was cancelled waits for the admin, or for a newer version.
     """
     wanted = registry.wanted_version(redis, project)
     if wanted is None or wanted == registry.active_version(redis, project):
         _forget_rollout(redis, project)
+        return None
+    if state and reconcile_state.get(redis, project, "needless") == [wanted, list(state)]:
         return None
     if enqueue(redis, "rollout", project, wanted) is None:
         failed = last_failure(redis, "rollout", project, wanted)
@@ -164,7 +167,7 @@ def _reconciled(context: JobContext, project_key: str) -> str:
         queue_tracks(work, changed, tasks),
         queue_recognition(work),
         queue_detector(work),
-        queue_rollout(redis, project_key),
+        queue_rollout(redis, project_key, reconcile_state.state_of_tasks(changed, tasks, work.project.counts)),
         queue_columns(work, stored),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):

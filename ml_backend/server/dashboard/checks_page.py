@@ -13,7 +13,7 @@ from ml_backend.errors import LabelConfigError
 from ml_backend.labelstudio.label_config import LabelConfig, parse_label_config
 from ml_backend.labelstudio.label_config_edits import with_framerate, with_reviewed
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
-from ml_backend.projects import check_reports, links, registry, task_view
+from ml_backend.projects import check_reports, links, registry, stored_predictions, task_view
 from ml_backend.projects.check_reports import INSTALLATION, CheckReport
 from ml_backend.projects.settings_changes import mark_of
 from ml_backend.queueing.queue import enqueue as queue
@@ -239,7 +239,11 @@ def _pin(project: ProjectPage) -> Remedy:
     version = project.active or KEYFRAMES_VERSION
     button = f"Show {version}"
     seen = project.overview
-    if not (seen.versions if seen else {}).get(version, 0):
+    # The last reconcile may be minutes ago, and what was pushed since is known here.
+    there = (seen.versions if seen else {}).get(version, 0) or stored_predictions.number(
+        backend().settings.data_dir, project.key, version
+    )
+    if not there:
         return Remedy(
             "pin", button, instead=f"No task has a prediction of {version} yet. Wait for the jobs, and check again."
         )

@@ -26,12 +26,14 @@ _LEARNING = (
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a project is: the number of its `tasks`, of those with suggestions, with a submitted annotation, and with tracks.
-    `active`: the model version that is shown. `chosen`: whether how to train was chosen on the models page."""
+    """How far a project is: the number of its `tasks`, of those with suggestions, with a submitted annotation, with one that says all
+    about the video, and with tracks. `active`: the model version that is shown. `chosen`: whether how to train was chosen on the models
+    page."""
 
     tasks: int
     suggested: int
     labeled: int
+    reviewed: int
     tracked: int
     active: str | None
     chosen: bool
@@ -47,6 +49,7 @@ def standing_of(project: ProjectPage, data_dir: Path) -> Standing:
         tasks=max(seen.tasks if seen else 0, suggested),
         suggested=suggested,
         labeled=len(labeled.tasks) if labeled else 0,
+        reviewed=len(labeled.reviewed) if labeled else 0,
         tracked=len(tracks.tasks(data_dir, project.key)),
         active=project.active,
         chosen=training_choice.in_force(data_dir, project.known) is not None,
@@ -75,11 +78,18 @@ def _training(changed: set[str], after: ProjectSettings, config: LabelConfig | N
         yield "No video has a submitted annotation yet, so nothing is trained or predicted now."
         return
     learned = "the model file is taken" if custom else f"a model is trained on {_videos(at.labeled)} with annotations"
-    predicted = f"then {_videos(at.tasks)} {'is' if at.tasks == 1 else 'are'} predicted"
+    # What is known of all questions needs no prediction; of those beside the main one it is not kept here who answered them.
+    needless = at.reviewed if config is not None and len(config.questions) == 1 else 0
+    number, again = max(at.tasks - needless, 0), " again" if at.active is not None else ""
+    predicted = f"then {_videos(number)} {'is' if number == 1 else 'are'} predicted{again}."
+    if not number:
+        predicted = "and no video is predicted, since all are reviewed."
+    elif needless:
+        predicted += f" Reviewed videos ({needless}) are not."
     if at.active is None:
-        yield f"Right away {learned}, {predicted}."
+        yield f"Right away {learned}, {predicted}"
     else:
-        yield f"Right away {learned}. Unless it is worse than {at.active} on held-out videos, it replaces that, {predicted} again."
+        yield f"Right away {learned}. Unless it is worse than {at.active} on held-out videos, it replaces that, {predicted}"
     if seeing := changed & set(_SEEING):
         which = " and ".join(f"`{name}`" for name in sorted(seeing))
         until = f" Until then {at.active} predicts no new video." if at.active is not None else ""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
+from known_project import queued
+from redis import Redis
 from rollout_scene import (
     CONFIG,
     COPIED_AGAIN,
@@ -21,7 +24,7 @@ from rollout_scene import (
     studio,
     trained,
 )
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.errors import CustomModelError, StorageError
@@ -31,6 +34,7 @@ from ml_backend.jobs.predictions import rollout as rollouts
 from ml_backend.jobs.predictions.pushing import Held, Pushed
 from ml_backend.jobs.predictions.rollout import predict, rollout
 from ml_backend.jobs.project import open_project
+from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.projects import registry, stored_predictions, task_view
 from ml_backend.projects.registry import Known
 
@@ -144,6 +148,33 @@ def test_one_that_broke_off_has_shown_nothing_and_is_made_up_for(
     assert rollout.within(context, KEY, "cold-v1").startswith("predicted ")
     assert pushed(studio).keys() == {LABELLED, WAITING, COPY, COPIED_AGAIN}
     assert studio.project["model_version"] == "cold-v1"
+
+
+def test_where_all_videos_are_reviewed_it_is_made_once(
+    context: JobContext, studio: Studio, clips: list[Clip], redis: Redis
+) -> None:
+    """Each reconcile used to begin it again, since no task has a prediction by which it could be shown."""
+    for task in studio.tasks:
+        runs = [(label, len(list(run))) for label, run in groupby(clips[task > LABELLED].labels)]
+        ends = list(accumulate(length for _, length in runs))
+        result = [drawn(f"r{end}", end - n + 1, end, label) for end, (label, n) in zip(ends, runs, strict=True)]
+        studio.tasks[task]["annotations"] = [{"id": task, "result": result, "updated_at": "2026-02-01T12:00:00Z"}]
+
+    def queued_again() -> bool:
+        for key in redis.scan_iter("rq:*"):
+            redis.delete(key)
+        reconcile.within(context, KEY)
+        return "rollout cold-v1" in queued(redis)
+
+    assert queued_again()
+    assert rollout.within(context, KEY, "cold-v1") == "predicted 0 of 4 tasks with cold-v1"
+    assert not queued_again()
+    registry.want(redis, KEY, "cold-v2")
+    assert "rollout cold-v2" in (reconcile.within(context, KEY) and queued(redis))
+    registry.want(redis, KEY, "cold-v1")
+    studio.add_task(9, clips[1].path)
+    studio.tasks[9]["updated_at"] = "2026-02-02T12:00:00Z"
+    assert queued_again(), "there is a video to predict now"
 
 
 class TestWhatCannotBeHad:
