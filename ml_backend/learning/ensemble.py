@@ -8,7 +8,7 @@ family that does not carry over to unseen videos loses its say.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from scipy.special import log_softmax, logsumexp
 
 from ml_backend.learning.examples import fair_shares
 from ml_backend.learning.families import CHUNK, Family, Floats, Views
-from ml_backend.learning.linear import EXACT, NEVER, ROUGH, Linear, Steps, fit_softmax, span
+from ml_backend.learning.linear import EXACT, NEVER, ROUGH, Linear, Steps, fit_each, fit_softmax, span
 
 # Temperature of the nearest neighbour's cosine similarity.
 NEIGHBOUR_TEMPERATURE = 0.07
@@ -40,10 +40,10 @@ class Neighbours:
     classes: NDArray[np.intp]
 
     def log_probabilities(self, rows: Floats, count: int) -> Floats:
-        similarity = rows @ self.rows.T / NEIGHBOUR_TEMPERATURE
+        similarity = self.rows @ rows.T
         scores = np.full((len(rows), count), NEVER, np.float32)
         for one in np.unique(self.classes):
-            scores[:, one] = similarity[:, self.classes == one].max(axis=1)
+            scores[:, one] = similarity[self.classes == one].max(axis=0) / NEIGHBOUR_TEMPERATURE
         return np.asarray(log_softmax(scores, axis=1), np.float32)
 
 
@@ -53,6 +53,12 @@ class Member:
     linear: Linear
     neighbours: Neighbours | None
     weight: float
+
+    def within(self, basis: Floats) -> Member:
+        """The member for rows that are given as their places in the directions of `basis` (d, r)."""
+        linear = Linear(basis.T @ self.linear.weights, self.linear.bias)
+        near = self.neighbours and Neighbours(self.neighbours.rows @ basis, self.neighbours.classes)
+        return replace(self, linear=linear, neighbours=near)
 
     def log_probabilities(self, rows: Floats) -> Floats:
         """(m, d) unit rows of the member's family to (m, K)."""
@@ -91,11 +97,23 @@ class Ensemble:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """The rows of one video for one question: (k, d) for each family, classes (k,), weight (k,)."""
+    """The rows of one video for one question: (k, d) for each family, classes (k,), weight (k,).
+
+    `spanned`: (k, r) for each family the rows in the directions of a `span`, strongest first, where that is known already, be it
+    of more rows than these.
+    """
 
     rows: dict[str, Floats]
     classes: NDArray[np.intp]
     weight: Floats
+    spanned: dict[str, Floats] = field(default_factory=dict)
+
+    def only(self, kept: NDArray[np.bool_]) -> Lesson:
+        """Of its rows those that are kept (k,)."""
+        if kept.all():
+            return self
+        rows, spanned = ({name: each[kept] for name, each in of.items()} for of in (self.rows, self.spanned))
+        return Lesson(rows, self.classes[kept], self.weight[kept], spanned)
 
 
 # For each lesson (k,) which of its rows are held out together.
@@ -135,12 +153,15 @@ def weigh(lessons: Sequence[Lesson], count: int, recipe: Recipe, folds: Sequence
     trust = np.ones((len(recipe.families), len(recipe.penalties)))
     if len(folds) >= 2:
         lessons, folds = _fewer(lessons, folds, _WEIGHED_ROWS)
+        classes, weight = (
+            np.concatenate(each) for each in zip(*((own.classes, own.weight) for own in lessons), strict=True)
+        )
+        held = [np.concatenate(list(fold)) for fold in folds]
         for f, family in enumerate(recipe.families):
-            basis = span(np.concatenate([lesson.rows[family.name] for lesson in lessons]), _WEIGHED_DIRECTIONS)
-            reduced = [(lesson.rows[family.name] @ basis, lesson.classes, lesson.weight) for lesson in lessons]
+            rows = _strongest(lessons, family.name)
             near = recipe.neighbours and family.name not in recipe.alone
             for p, penalty in enumerate(recipe.penalties):
-                losses[f, p], trust[f, p] = _held_out_loss(reduced, count, penalty, near, folds)
+                losses[f, p], trust[f, p] = _held_out_loss(rows, classes, weight, count, penalty, near, held)
     before = np.array([_UNPROVEN if each.moving or each.name in recipe.unproven else 1.0 for each in recipe.families])
     weights, best = _weights(losses, before, sum(len(lesson.classes) for lesson in lessons))
     weights = weights * trust[np.arange(len(best)), best]
@@ -153,12 +174,12 @@ def fit_ensemble(
     recipe: Recipe,
     weighed: Weighed | None = None,
     most: int | None = None,
-    spans: Mapping[str, Floats] | None = None,
+    spans: Mapping[str, Floats | None] | None = None,
     steps: Steps = EXACT,
 ) -> Ensemble:
     """Fit all members that have a weight on all lessons, or on about `most` of their rows, as many of each class.
 
-    `spans`: by family what its rows span (`span`), where that is known already, be it of more rows than these.
+    `spans`: by family the directions that the lessons are `spanned` in, None for their rows as they are; without any they are found.
     """
     if most is not None and sum(len(lesson.classes) for lesson in lessons) > most:
         lessons, _ = _fewer(lessons, (), most)
@@ -169,11 +190,18 @@ def fit_ensemble(
     for f, family in enumerate(recipe.families):
         if known.weights[f] <= 0:
             continue
-        every = np.concatenate([lesson.rows[family.name] for lesson in lessons])
-        basis = span(every) if spans is None else spans[family.name]
-        fitted = fit_softmax(every @ basis, classes, count, weight, known.penalties[f], steps)
+        every = [lesson.rows[family.name] for lesson in lessons]
+        basis: Floats | None
+        if spans is None:
+            joined = np.concatenate(every)
+            basis = span(joined)
+            reduced = joined @ basis
+        else:
+            basis, reduced = spans[family.name], np.concatenate([own.spanned[family.name] for own in lessons])
+        fitted = fit_softmax(reduced, classes, count, weight, known.penalties[f], steps)
+        linear = fitted if basis is None else Linear(basis @ fitted.weights, fitted.bias)
         near = _nearest(every, classes) if recipe.neighbours and family.name not in recipe.alone else None
-        members.append(Member(family, Linear(basis @ fitted.weights, fitted.bias), near, float(known.weights[f])))
+        members.append(Member(family, linear, near, float(known.weights[f])))
     return Ensemble(tuple(members))
 
 
@@ -200,10 +228,7 @@ def _fewer(
         members = np.flatnonzero(classes == one)
         kept[members[np.linspace(0, len(members) - 1, min(room, len(members))).round().astype(int)]] = True
     chosen = np.split(kept, np.cumsum([len(lesson.classes) for lesson in lessons])[:-1])
-    fewer = [
-        Lesson({name: rows[own] for name, rows in lesson.rows.items()}, lesson.classes[own], lesson.weight[own])
-        for lesson, own in zip(lessons, chosen, strict=True)
-    ]
+    fewer = [lesson.only(own) for lesson, own in zip(lessons, chosen, strict=True)]
     return fewer, [[out[own] for out, own in zip(fold, chosen, strict=True)] for fold in folds]
 
 
@@ -240,52 +265,52 @@ def balanced_loss(logs: Floats, classes: NDArray[np.intp], weight: Floats) -> fl
     return float(np.mean(losses))
 
 
-# The rows of one lesson in a reduced space, their classes and weights.
-_Reduced = tuple[Floats, NDArray[np.intp], Floats]
+def _strongest(lessons: Sequence[Lesson], family: str) -> Floats:
+    """The rows of all lessons in a few directions."""
+    if all(family in lesson.spanned for lesson in lessons):
+        return np.concatenate([lesson.spanned[family][:, :_WEIGHED_DIRECTIONS] for lesson in lessons])
+    rows = np.concatenate([lesson.rows[family] for lesson in lessons])
+    return np.asarray(rows @ span(rows, _WEIGHED_DIRECTIONS), np.float32)
 
 
-def _joined(lessons: Sequence[_Reduced], chosen: Sequence[NDArray[np.bool_]]) -> _Reduced:
-    rows, classes, weight = zip(*lessons, strict=True)
-    at = np.concatenate(list(chosen))
-    return np.concatenate(rows)[at], np.concatenate(classes)[at], np.concatenate(weight)[at]
-
-
-def _nearest(rows: Floats, classes: NDArray[np.intp]) -> Neighbours:
-    kept = np.zeros(len(rows), bool)
+def _nearest(rows: Sequence[Floats], classes: NDArray[np.intp]) -> Neighbours:
+    """Of all these rows, in one or several pieces, those that the nearest is looked up among."""
+    kept = np.zeros(len(classes), bool)
     for one, room in enumerate(fair_shares(np.bincount(classes), MAX_NEIGHBOURS).tolist()):
         members = np.flatnonzero(classes == one)
         if len(members):
             kept[members[np.linspace(0, len(members) - 1, min(room, len(members))).round().astype(int)]] = True
+    edges = np.cumsum([len(own) for own in rows])[:-1]
+    chosen = np.concatenate([own[at] for own, at in zip(rows, np.split(kept, edges), strict=True)])
     # Rounded as they are stored, so that a loaded head answers exactly like the one that was fitted.
-    return Neighbours(rows[kept].astype(np.float16).astype(np.float32), classes[kept])
+    return Neighbours(chosen.astype(np.float16).astype(np.float32), classes[kept])
 
 
 def _held_out_loss(
-    lessons: Sequence[_Reduced], count: int, penalty: float, neighbours: bool, folds: Sequence[Fold]
+    rows: Floats,
+    classes: NDArray[np.intp],
+    weight: Floats,
+    count: int,
+    penalty: float,
+    neighbours: bool,
+    folds: Sequence[NDArray[np.bool_]],
 ) -> tuple[float, float]:
     """Mean loss over the held-out rows once the answers are as sure as they should be, and how far they are to be believed for
     that, 0..1; nan and 1 when no fold leaves two classes to learn from."""
-    logs: list[Floats] = []
-    truths: list[NDArray[np.intp]] = []
-    weights: list[Floats] = []
-    for fold in folds:
-        rows, classes, weight = _joined(lessons, [~out for out in fold])
-        if len(np.unique(classes)) < 2:
-            continue
-        tested, truth, importance = _joined(lessons, fold)
-        # What nobody else is like cannot be known by the others, whatever the family.
-        known = np.isin(truth, classes)
-        if not known.any():
-            continue
-        tested, truth, importance = tested[known], truth[known], importance[known]
-        answer = fit_softmax(rows, classes, count, weight, penalty, ROUGH).log_probabilities(tested)
-        if neighbours:
-            answer = blend([(1, answer), (1, _nearest(rows, classes).log_probabilities(tested, count))])
-        logs.append(answer)
-        truths.append(truth)
-        weights.append(importance)
+    # What nobody else is like cannot be known by the others, whatever the family.
+    asked = [out & np.isin(classes, classes[~out]) for out in folds]
+    usable = [at for at, out in enumerate(folds) if asked[at].any() and len(np.unique(classes[~out])) > 1]
     # Of one class alone that member is best which always answers it.
-    if len(np.unique(np.concatenate(truths or [np.empty(0, np.intp)]))) < 2:
+    if not usable or len(np.unique(classes[np.any([asked[at] for at in usable], axis=0)])) < 2:
         return float("nan"), 1.0
-    every, truth, weight = np.concatenate(logs), np.concatenate(truths), np.concatenate(weights)
-    return min((balanced_loss(normalised(np.float32(trust) * every), truth, weight), trust) for trust in _TRUST)
+    kept = np.stack([~folds[at] for at in usable])
+    logs: list[Floats] = []
+    for at, own, fitted in zip(usable, kept, fit_each(rows, classes, count, kept, weight, penalty, ROUGH), strict=True):
+        tested = rows[asked[at]]
+        answer = fitted.log_probabilities(tested)
+        if neighbours:
+            answer = blend([(1, answer), (1, _nearest([rows[own]], classes[own]).log_probabilities(tested, count))])
+        logs.append(answer)
+    every = np.concatenate(logs)
+    truth, importance = (np.concatenate([of[asked[at]] for at in usable]) for of in (classes, weight))
+    return min((balanced_loss(normalised(np.float32(trust) * every), truth, importance), trust) for trust in _TRUST)

@@ -109,6 +109,8 @@ def rows_at(views: Views, family: Family, frames: NDArray[np.int64] | NDArray[np
     before = np.where(embedded[after] > frames, np.maximum(after - 1, 0), after)
     gap = np.maximum(embedded[after] - embedded[before], 1)
     share = ((frames - embedded[before]) / gap).clip(0, 1).astype(np.float32)[:, None]
+    if not share.any():
+        return views.rows(family, before)
     rows = views.rows(family, before) * (1 - share) + views.rows(family, after) * share
     return rows if family.moving else unit(rows)
 

@@ -158,8 +158,6 @@ class Family(NamedTuple):
 
 # Rows are made and used in pieces of this many, which stay in the processor's cache.
 CHUNK = 512
-# At 25 kB a row of all families.
-_KEPT_ROWS = 2 * CHUNK
 
 LAYERS = ("appearance", "middle", "early")
 # How things move: all of it, what of it speaks of the picture as a whole, and the little that a few answers can be learnt by.
@@ -178,15 +176,16 @@ WHERE = Family("where it moves", (Part(("flow",), "shared"),))
 class Views:
     """The rows of one video; what is constant in it is measured once.
 
-    `reference`: of the project's videos, without which *shared* is the video's own. `kept`: rows of a short video are made
-    once, for those who ask many times; they must not be written to.
+    `reference`: of the project's videos, without which *shared* is the video's own. `kept`: rows are made once, for those
+    who ask many times; all families' are 25 kB a frame, and they must not be written to.
     """
 
     def __init__(self, features: VideoFeatures, reference: Reference | None = None, *, kept: bool = False) -> None:
         self.features = features
         self._reference = reference or {}
         self._measured: dict[str, tuple[Floats, Floats]] = {}
-        self._kept: dict[str, Floats] | None = {} if kept and len(features.frames) <= _KEPT_ROWS else None
+        self.kept = kept
+        self._rows: dict[str, Floats] = {}
 
     def __len__(self) -> int:
         return len(self.features.frames)
@@ -198,11 +197,11 @@ class Views:
 
     def rows(self, family: Family, at: slice | NDArray[np.int64] = slice(None)) -> Floats:
         """(k, d) float32 rows of unit length, or of about that where they are about movement, at positions `at` of its grid."""
-        if self._kept is None:
+        if not self.kept:
             return self._made(family, at)
-        if family.name not in self._kept:
-            self._kept[family.name] = self._made(family, slice(None))
-        return self._kept[family.name][at]
+        if family.name not in self._rows:
+            self._rows[family.name] = self._made(family, slice(None))
+        return self._rows[family.name][at]
 
     def _made(self, family: Family, at: slice | NDArray[np.int64]) -> Floats:
         parts = []
@@ -266,6 +265,21 @@ class Views:
             rows, mean, spread = rows[:, columns], mean[columns], spread[columns]
         # What is rare and large must not drown what is common and small.
         return np.asarray(np.arcsinh((rows - mean) / spread) / np.sqrt(np.float32(rows.shape[1])), np.float32)
+
+
+class InSpan(Views):
+    """Rows as their places (k, r) in the directions of `spans` (d, r), by family. What lies in these has the same product with
+    them as with the rows themselves, so heads that were fitted to such places say the same of them, in a fraction of the time.
+    """
+
+    def __init__(
+        self, features: VideoFeatures, reference: Reference | None, spans: Mapping[str, Floats], *, kept: bool = False
+    ) -> None:
+        super().__init__(features, reference, kept=kept)
+        self._spans = spans
+
+    def _made(self, family: Family, at: slice | NDArray[np.int64]) -> Floats:
+        return super()._made(family, at) @ self._spans[family.name]
 
 
 def reference_of(videos: Sequence[Views]) -> Reference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +13,9 @@ from ml_backend.learning.calibration import Doubt, fit_doubt
 from ml_backend.learning.ensemble import Ensemble, Fold, Lesson, Recipe, Weighed, fit_ensemble, weigh
 from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, rows_at, training_examples
 from ml_backend.learning.expected_accuracy import Answers, Way, unseen
-from ml_backend.learning.families import Floats, Reference, Views, reference_of
+from ml_backend.learning.families import Floats, InSpan, Reference, Views, reference_of
 from ml_backend.learning.frame_labels import NO, UNKNOWN, YES
-from ml_backend.learning.head import Head, Kind, possible
+from ml_backend.learning.head import Head, Kind, Ready, possible
 from ml_backend.learning.linear import EXACT, ROUGH, span
 from ml_backend.learning.probabilities import of_question, with_none
 from ml_backend.learning.smoothing import switch_rate
@@ -28,6 +28,10 @@ Folds = Callable[[Sequence[LabelledVideo], Sequence[NDArray[np.intp]]], Sequence
 _PARTS = 8
 # Doubt is measured on so many folds, and of each on so many of its videos.
 _DOUBT_FOLDS, _DOUBT_VIDEOS = 8, 6
+# Of these the rows of so many frames are kept, 150 MB.
+_KEPT_ROWS = 6000
+# Directions that hold all but this share of the rows say as much as these.
+_LITTLE = 0.05
 # How sure a head is of itself is looked up in so many.
 _SURE_VIDEOS = 4
 # From so many labelled frames on a part of that says as much, and nobody waits for it.
@@ -123,8 +127,10 @@ class _Course:
         self.reference, self.switch = reference, switch
         self.classes = len(names) + 1 if exclusive else 2
         self.is_many = not exclusive and len(names) > _MANY
-        self._spans: dict[str, Floats] = {}
-        self._viewed: dict[int, Views] = {}
+        self._spans, self._spanned, lost = _spans(rows)
+        # Whether heads that are only to be doubted are fitted and asked within the span, which is much faster.
+        self._within = lost <= _LITTLE
+        self._ready: dict[int, Ready] = {}
 
     def asked(self, position: int) -> list[NDArray[np.bool_]]:
         """For each video (k,) the rows that can answer the question."""
@@ -135,8 +141,8 @@ class _Course:
         for v, own in enumerate(self.chosen):
             classes = classes_of(own.values, self.exclusive, position)
             kept = classes >= 0 if left_out is None else (classes >= 0) & ~left_out[v]
-            rows = {name: each if kept.all() else each[kept] for name, each in self._rows[v].items()}
-            found.append(Lesson(rows, classes[kept], own.weight[kept]))
+            rows = self._rows[v] if left_out is None or not self._within else self._spanned[v]
+            found.append(Lesson(rows, classes, own.weight, self._spanned[v]).only(kept))
         return found
 
     def head(self, weighed: Sequence[Weighed | None], left_out: Fold | None) -> Head:
@@ -150,26 +156,34 @@ class _Course:
                 questions.append(None)
                 continue
             most: int | None = _HELD_ROWS
-            steps = ROUGH
+            steps, spans = ROUGH, self._directions
             if left_out is None:
-                most, steps = _ROWS_OF_MANY if self.is_many else None, EXACT
-            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, most, self._all_spans(), steps))
+                most, steps, spans = _ROWS_OF_MANY if self.is_many else None, EXACT, self._spans
+            questions.append(fit_ensemble(lessons, self.classes, self.recipe, known, most, spans, steps))
         return Head(self.kind, self.names, self.exclusive, tuple(questions), self.switch, reference=self.reference)
 
-    def _all_spans(self) -> dict[str, Floats]:
-        """By family what the rows of all questions span: what is fitted to some of them lies in it."""
-        if not self._spans:
-            families = self._rows[0].keys() if self._rows else ()
-            self._spans = {name: span(np.concatenate([rows[name] for rows in self._rows])) for name in families}
-        return self._spans
+    @property
+    def _directions(self) -> Mapping[str, Floats | None]:
+        """Of the rows of what is held out, the directions that these are to be brought into."""
+        return dict.fromkeys(self._spans) if self._within else self._spans
 
-    def _views(self, v: int) -> Views:
-        """Those of a few videos are kept, as each is asked about in many folds."""
-        if v not in self._viewed:
-            if len(self._viewed) >= _DOUBT_VIDEOS:
-                self._viewed.pop(next(iter(self._viewed)))
-            self._viewed[v] = Views(self.videos[v].features, self.reference, kept=True)
-        return self._viewed[v]
+    def _of(self, v: int) -> Ready:
+        """What is there of a video; that of a few is kept, as each is asked about in many folds."""
+        if v not in self._ready:
+            if len(self._ready) >= _DOUBT_VIDEOS:
+                self._ready.pop(next(iter(self._ready)))
+            room = _KEPT_ROWS - sum(len(each.views) for each in self._ready.values() if each.views.kept)
+            features, chosen = self.videos[v].features, self.chosen[v].frames
+            kept = len(features.frames) <= room
+            if self._within:
+                views: Views = InSpan(features, self.reference, self._spans, kept=kept)
+                self._ready[v] = Ready(views, chosen, self._spanned[v], self._directions, self._spanned[v])
+            else:
+                # What one of several videos shows may be little among what all show.
+                spans, (spanned,), _ = _spans([self._rows[v]])
+                views = Views(features, self.reference, kept=kept)
+                self._ready[v] = Ready(views, chosen, self._rows[v], spans, spanned)
+        return self._ready[v]
 
     def whole(self, group: NDArray[np.intp]) -> Fold:
         """The fold that holds out these videos."""
@@ -243,12 +257,18 @@ class _Course:
     def _sure(self, head: Head) -> list[float | None]:
         """How sure the head is on average of frames that nobody labelled, of the videos whose others were."""
         found: list[list[Floats]] = [[] for _ in head.questions]
+        if self._within:
+            within = [
+                each and Ensemble(tuple(m.within(self._spans[m.family.name]) for m in each.members))
+                for each in head.questions
+            ]
+            head = replace(head, questions=tuple(within))
         for v in np.linspace(0, len(self.videos) - 1, min(len(self.videos), _SURE_VIDEOS)).round().astype(int):
             video = self.videos[v]
             open_ = ~video.labels.known
             if not open_.any():
                 continue
-            p = head.probabilities(video.features, video.labels, views=self._views(v), steps=ROUGH)[open_]
+            p = head.probabilities(video.features, video.labels, ready=self._of(v))[open_]
             for position, each in enumerate(found):
                 each.append(with_none(of_question(p, self.exclusive, position)).max(axis=1))
         return [float(np.concatenate(each).mean()) if each else None for each in found]
@@ -267,7 +287,7 @@ class _Course:
             values = np.full_like(video.labels.values, UNKNOWN)
             values[chosen.frames[~out]] = chosen.values[~out]
             known = replace(video.labels, values=values)
-        p = head.probabilities(video.features, known, views=self._views(v), steps=ROUGH)[chosen.frames[out]]
+        p = head.probabilities(video.features, known, ready=self._of(v))[chosen.frames[out]]
         for position, question in enumerate(head.questions):
             truth = classes_of(chosen.values[out], self.exclusive, position)
             if question is None:
@@ -278,6 +298,24 @@ class _Course:
                 continue
             answers = with_none(of_question(p, self.exclusive, position))[at].clip(1e-6, 1)
             found[position].append(Answers(np.log(answers), truth[at], chosen.weight[out][at]))
+
+
+def _spans(rows: Sequence[dict[str, Floats]]) -> tuple[dict[str, Floats], list[dict[str, Floats]], float]:
+    """By family what the rows of all videos span, and for each video its rows in these directions: what is fitted to some of
+    them lies in it, whatever the question. And the share of them that is in no direction, 0..1, of the family that loses most."""
+    spans: dict[str, Floats] = {}
+    spanned: list[dict[str, Floats]] = [{} for _ in rows]
+    edges = np.cumsum([len(next(iter(own.values()), ())) for own in rows])[:-1]
+    lost = 0.0
+    for name in rows[0] if rows else ():
+        every = np.concatenate([own[name] for own in rows]) if len(rows) > 1 else rows[0][name]
+        spans[name] = span(every)
+        places = every @ spans[name]
+        whole, held = float(np.vdot(every, every)), float(np.vdot(places, places))
+        lost = max(lost, (whole - held) / max(whole, 1e-12))
+        for own, part in zip(spanned, np.split(places, edges), strict=True):
+            own[name] = part
+    return spans, spanned, lost
 
 
 # Labelled frames further apart than this were looked at each for itself, even if their label is the same.

@@ -27,7 +27,7 @@ from ml_backend.learning.ensemble import (
 from ml_backend.learning.examples import Examples, LabelledVideo, classes_of, examples, rows_at
 from ml_backend.learning.families import Family, Floats, Part, Reference, Views
 from ml_backend.learning.frame_labels import UNKNOWN, FrameLabels
-from ml_backend.learning.linear import EXACT, Linear, Steps
+from ml_backend.learning.linear import EXACT, ROUGH, Linear
 from ml_backend.learning.probabilities import of_question, with_none
 from ml_backend.learning.smoothing import DEFAULT_SWITCH_RATE, smooth
 
@@ -74,6 +74,30 @@ NOTHING = "none of the labels"
 # A class no member has seen has this for a bias.
 _SEEN = -49.0
 _SURE = Doubt()
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """What is there already of a video that a head is asked about many times over, to see how far it is to be believed: `views`
+    of its features; ascending `frames` (k,), and by family their `rows` (k, d), the directions in `spans` (d, r), None where the
+    rows are in them already, and the rows in these, `spanned` (k, r).
+    """
+
+    views: Views
+    frames: NDArray[np.int64]
+    rows: Mapping[str, Floats]
+    spans: Mapping[str, Floats | None]
+    spanned: Mapping[str, Floats]
+
+    def lesson(self, own: Examples, families: Sequence[Family], exclusive: bool, position: int) -> Lesson | None:
+        """As `lesson_of`, of examples that are among `frames`; None where one is not."""
+        at = np.searchsorted(self.frames, own.frames).clip(0, max(len(self.frames) - 1, 0))
+        if not len(self.frames) or (self.frames[at] != own.frames).any():
+            return None
+        classes = classes_of(own.values, exclusive, position)
+        asked = classes >= 0
+        rows, spanned = ({f.name: of[f.name][at[asked]] for f in families} for of in (self.rows, self.spanned))
+        return Lesson(rows, classes[asked], own.weight[asked], spanned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,17 +165,16 @@ class Head:
         known: FrameLabels | None = None,
         *,
         smoothed: bool = True,
-        views: Views | None = None,
-        steps: Steps = EXACT,
+        ready: Ready | None = None,
     ) -> Floats:
         """(n, L) float32 in 0..1 for every frame of the video, interpolated between embedded frames.
 
         `known` are the frame labels of this very video: they sharpen the head for it and are held fixed. With
-        `smoothed` a hidden Markov model lets neighbouring frames agree. `views`: of these features, where there are any.
-        `steps`: of the fit to `known`.
+        `smoothed` a hidden Markov model lets neighbouring frames agree. `ready`: what there is of this video; the
+        fit to `known` is a rough one then.
         """
         held = None if known is None else known.select(self.labels).resized(len(features.timeline))
-        views = Views(features, self.reference) if views is None else views
+        views = Views(features, self.reference) if ready is None else ready.views
         columns: list[Floats] = []
         for position, question in enumerate(self.questions):
             if question is None:
@@ -162,7 +185,7 @@ class Head:
             if self.prior is not None:
                 logs = self.prior.added(logs, features, position, self.exclusive)
             if held is not None:
-                logs = self._sharpened(logs, question, features, views, held, position, steps)
+                logs = self._sharpened(logs, question, features, views, held, position, ready)
             columns.append(np.exp(normalised(logs)[:, :-1]))
         found = np.concatenate(columns, axis=1).clip(0, 1)
         found = smooth(found, self.exclusive, held, self.switch) if smoothed else found
@@ -203,12 +226,13 @@ class Head:
         views: Views,
         known: FrameLabels,
         position: int,
-        steps: Steps,
+        ready: Ready | None,
     ) -> Floats:
         """Blend with a head fitted on the video's own labelled frames, if those show two classes."""
         own = examples(known, features.frames)
         families = tuple(member.family for member in question.members)
-        lesson = lesson_of(own, views, families, self.exclusive, position)
+        there = None if ready is None else ready.lesson(own, families, self.exclusive, position)
+        lesson = lesson_of(own, views, families, self.exclusive, position) if there is None else there
         seen = np.unique(lesson.classes)
         if len(seen) < 2:
             return logs
@@ -216,8 +240,9 @@ class Head:
         alone = tuple(member.family.name for member in question.members if member.neighbours is None)
         recipe = Recipe(families, alone=alone)
         known_weights = Weighed(weights, (100.0,) * len(weights))
-        most = None if steps is EXACT else _ROUGH_ROWS
-        fitted = fit_ensemble([lesson], logs.shape[1], recipe, known_weights, most, steps=steps)
+        most, steps = (None, EXACT) if ready is None else (_ROUGH_ROWS, ROUGH)
+        spans = None if ready is None or there is None else ready.spans
+        fitted = fit_ensemble([lesson], logs.shape[1], recipe, known_weights, most, spans, steps)
         local = fitted.log_probabilities(views)
         # A class that this video's labels do not show keeps the probability it has elsewhere.
         unseen = np.setdiff1d(np.arange(logs.shape[1]), seen)

@@ -349,10 +349,7 @@ def _answers(
     logs: list[Floats] = []
     truth: list[NDArray[np.intp]] = []
     for fold in folds:
-        left = [
-            Lesson({name: rows[~out] for name, rows in lesson.rows.items()}, lesson.classes[~out], lesson.weight[~out])
-            for lesson, out in zip(lessons, fold, strict=True)
-        ]
+        left = [lesson.only(~out) for lesson, out in zip(lessons, fold, strict=True)]
         left = [lesson for lesson in left if len(lesson.classes)]
         if not left or len(np.unique(np.concatenate([lesson.classes for lesson in left]))) < 2:
             continue

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ml_backend.learning.linear import NEVER, fit_softmax, span
+from ml_backend.learning.linear import EXACT, NEVER, fit_each, fit_softmax, span
 
 
 def rows(count: int, width: int, seed: int = 0) -> np.ndarray:
@@ -33,12 +33,46 @@ def test_the_span_of_few_rows_keeps_them_exactly() -> None:
     assert (x @ basis) @ basis.T == pytest.approx(x, abs=1e-4)
 
 
-def test_many_rows_are_reduced_to_their_strongest_directions() -> None:
+@pytest.mark.parametrize(("count", "width"), [(600, 80), (600, 900), (900, 600)])
+def test_many_rows_are_reduced_to_their_strongest_directions(count: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    strengths = np.geomspace(1, 0.01, 60)
+    x = ((rng.normal(size=(count, 60)) * strengths) @ rng.normal(size=(60, width))).astype(np.float32)
+    basis = span(x, most=20)
+    assert basis.shape == (width, 20)
+    assert basis.T @ basis == pytest.approx(np.eye(20), abs=1e-3)
+    _, _, best = np.linalg.svd(x, full_matrices=False)
+    kept, could_be = (float((np.abs(x @ each) ** 2).sum()) for each in (basis, best[:20].T))
+    assert kept > 0.999 * could_be
+    each = (np.abs(x @ basis) ** 2).sum(axis=0)
+    assert (np.diff(each) < 1e-3 * each[0]).all()  # the strongest first
+
+
+def test_no_rows_span_nothing() -> None:
+    assert span(np.zeros((0, 7), np.float32)).shape == (7, 0)
+
+
+def test_directions_in_which_nothing_lies_are_left_out() -> None:
     rng = np.random.default_rng(0)
     low = (rng.normal(size=(600, 5)) @ rng.normal(size=(5, 80))).astype(np.float32)
     basis = span(low, most=20)
-    assert basis.shape == (80, 20)
+    assert basis.shape == (80, 5)
     assert (low @ basis) @ basis.T == pytest.approx(low, abs=1e-2)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_fits_that_are_made_at_once_are_those_of_each_alone(classes: int) -> None:
+    x = rows(120, 20)
+    y = np.random.default_rng(1).integers(0, classes, 120)
+    kept = np.arange(120) % 4 != np.arange(4)[:, None]
+    # The last does not see one of the classes.
+    kept[3] &= y != 0
+    weight = np.random.default_rng(2).uniform(0.5, 2, 120).astype(np.float32)
+    for own, ours in zip(kept, fit_each(x, y, classes, kept, weight, 10.0, EXACT), strict=True):
+        alone = fit_softmax(x[own], y[own], classes, weight[own], 10.0)
+        said, expected = (np.exp(each.log_probabilities(x)) for each in (ours, alone))
+        assert said == pytest.approx(expected, abs=0.01)
+        assert (ours.bias == NEVER).tolist() == (alone.bias == NEVER).tolist()
 
 
 def test_a_class_without_rows_gets_no_probability() -> None:
