@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _LONGEST = 60
 
@@ -28,6 +28,16 @@ def some(names: Sequence[str], word: str = "and", most: int = 5) -> str:
     if len(names) > most:
         return f"{', '.join(shown)} {word} {len(names) - most} more"
     return f" {word} ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a, b, c`, for a table or where names are many; one with a comma, which would be taken for two, stands between quotation marks."""
+    return ", ".join(map(in_list, names))
+
+
+def in_list(name: str) -> str:
+    """A name that other things follow after a comma."""
+    return f"“{name}”" if "," in name else name
 
 
 def counted(number: int, noun: str) -> str:

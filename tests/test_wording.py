@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.wording import counted, cut, quoted, some
+from ml_backend.wording import counted, cut, listed, quoted, some
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from ml_backend.wording import counted, cut, quoted, some
 )
 def test_few_are_named_and_many_are_counted(names: list[str], said: str) -> None:
     assert some(names, "or") == said
+
+
+def test_a_comma_within_a_name_does_not_make_two_of_it() -> None:
+    assert listed(["walk", "run, then jump", "rest"]) == "walk, “run, then jump”, rest"
+    assert listed([]) == ""
 
 
 def test_one_is_not_many() -> None:

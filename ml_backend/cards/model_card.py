@@ -21,6 +21,7 @@ from ml_backend.cards.json_object import (
     written,
 )
 from ml_backend.cards.measurements import Calibration, Measurements, Metrics, TrainingCurves
+from ml_backend.wording import in_list
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ class ModelCard(JsonObject):
         score = said.get("macro_f1")
         scored = f"its macro-F1 there was {score:.3f}" if isinstance(score, float) else "it was not measured there"
         names = said.get("names")
-        renamed = ", ".join(f"{a} is {b}" for a, b in names.items()) if isinstance(names, Mapping) else ""
+        renamed = (
+            ", ".join(f"{in_list(a)} is {in_list(b)}" for a, b in names.items()) if isinstance(names, Mapping) else ""
+        )
         lost = said.get("videos_unknown")
         blind = (
             f"{lost} of its videos could not be had there, so they are not known if they are here, too. "

@@ -14,6 +14,7 @@ import typer
 from ml_backend.commands.terminal import progress_bars, terminal
 from ml_backend.errors import SettingsError
 from ml_backend.settings import Settings
+from ml_backend.wording import in_list
 
 if TYPE_CHECKING:
     from ml_backend.export.box_files import BoxForm
@@ -196,5 +197,5 @@ def _tell(written: dict[str, Any], output: Path, as_json: bool) -> None:
     counts = written.pop("counts", {})
     console.print(", ".join(f"{count} {name}" for name, count in written.items()) + f": {output}", markup=False)
     for part, labels in counts.items():
-        said = ", ".join(f"{label} {count}" for label, count in labels.items())
+        said = ", ".join(f"{in_list(label)} {count}" for label, count in labels.items())
         console.print(f"  {part or 'all'}: {said}", markup=False)

@@ -21,7 +21,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.projects.label_report import Account, parse_account
 from ml_backend.projects.reports import QualityReport, parse_quality
 from ml_backend.settings import Settings
-from ml_backend.wording import counted
+from ml_backend.wording import counted, listed
 
 if TYPE_CHECKING:
     from ml_backend.stats import Row, Stats
@@ -83,8 +83,8 @@ def _suspects(report: QualityReport) -> Group:
             Text(f"{row.task} ({row.video})", style=Style(link=row.url)),
             f"{row.first_second:.2f} to {row.last_second:.2f}",
             f"{row.start} to {row.end}",
-            ", ".join(row.given) or NONE,
-            ", ".join(row.expected) or NONE,
+            listed(row.given) or NONE,
+            listed(row.expected) or NONE,
             f"{row.doubt:.2f}",
             row.about,
         )

@@ -22,7 +22,7 @@ from ml_backend.commands.terminal import terminal
 from ml_backend.errors import ColdblitzError
 from ml_backend.projects.model_versions import CardInLine, CurvePoint
 from ml_backend.settings import Settings
-from ml_backend.wording import some
+from ml_backend.wording import listed, some
 
 if TYPE_CHECKING:
     from ml_backend.learning.custom.check import CustomCheck
@@ -111,7 +111,7 @@ def _origin(card: ModelCard) -> dict[str, str]:
         "created": card.created,
         "decision": card.decision or "none yet",
         **({"comes from": card.comes_from} if card.origin else {}),
-        "labels": ", ".join(card.labels) + (" (one per frame)" if card.exclusive else " (several per frame)"),
+        "labels": listed(card.labels) + (" (one per frame)" if card.exclusive else " (several per frame)"),
         "never predicted": some(card.lacking) or "none",
         "learned from": f"{card.labelled_frames} frames of {card.videos} videos",
         "annotations": f"{len(card.annotations)}, hash {card.annotations_hash}" + (f": {ids}" if ids else ""),
@@ -267,7 +267,7 @@ def _print(found: CustomCheck, console: Console) -> None:
     height, width = found.size
     console.print(Text(f"{found.file} can be used.", style="bold green"))
     for name, value in (
-        ("labels", ", ".join(found.labels)),
+        ("labels", listed(found.labels)),
         ("outputs", ", ".join(found.outputs)),
         ("pictures", f"{height} x {width}"),
         (

@@ -38,6 +38,7 @@ from ml_backend.video import whole_frames
 from ml_backend.video.demux import demux
 from ml_backend.video.timeline import FrameIndex, Timeline, usual_lasting
 from ml_backend.video.whole_frames import Coded, Size, decode_exactly
+from ml_backend.wording import in_list
 
 BoxForm = Literal["coco", "yolo", "mot", "crops"]
 Counts = dict[Part, dict[str, int]]
@@ -296,7 +297,7 @@ def _task(written: Written) -> dict[str, Any]:
 
 def _read_me(source: Source, form: BoxForm, counts: Counts, made: datetime) -> str:
     told = "".join(
-        f"\n* {part or 'all'}: " + ", ".join(f"{label} {count}" for label, count in of.items())
+        f"\n* {part or 'all'}: " + ", ".join(f"{in_list(label)} {count}" for label, count in of.items())
         for part, of in counts.items()
     )
     license = f"\nLicense: {source.license}\n" if source.license else ""

@@ -26,6 +26,7 @@ from ml_backend.export.target import Target, folder_names, opened, stem
 from ml_backend.features.hashing import HASH_INPUT, phash
 from ml_backend.video.timeline import Timeline
 from ml_backend.video.whole_frames import Coded, decode_whole, upright
+from ml_backend.wording import in_list
 
 # As good as the video mostly is; OpenCV's own default is 95, half as large again.
 QUALITY = 92
@@ -232,7 +233,7 @@ def _listing(rows: Sequence[Row], part: Part) -> bytes:
 
 def _hugging_face_card(source: Source, card: Mapping[str, Any]) -> str:
     counts = "".join(
-        f"\n* {part or 'all'}: " + ", ".join(f"{label} {count}" for label, count in labels.items())
+        f"\n* {part or 'all'}: " + ", ".join(f"{in_list(label)} {count}" for label, count in labels.items())
         for part, labels in card["counts"].items()
     )
     head = f"license: {source.license}\n" if source.license else ""

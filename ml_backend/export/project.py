@@ -26,7 +26,7 @@ from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES,
 from ml_backend.learning.whole_video import whole_labels
 from ml_backend.video.cache import VideoFile
 from ml_backend.video.timeline import StudioGrid, Timeline, read_timeline, studio_grid
-from ml_backend.wording import cut
+from ml_backend.wording import cut, listed
 
 Source = Literal["human", "model"]
 
@@ -146,7 +146,7 @@ def open_work(context: JobContext, number: int, control: str | None = None) -> P
     names = [question.from_name for question in config.questions]
     if control not in names:
         raise SettingsError(
-            f"The label config has no control “{cut(control)}”.", f"Name one of these: {', '.join(names)}."
+            f"The label config has no control “{cut(control)}”.", f"Name one of these: {listed(names)}."
         )
     return work.on(config.questions[names.index(control)])
 

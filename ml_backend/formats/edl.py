@@ -13,7 +13,9 @@ from ml_backend.formats.text import counted, lines_with, read_text, who_and_comm
 
 _TC = r"(\d{1,2}:\d{2}:\d{2}[:;]\d{2,3})"
 _EVENT = re.compile(rf"\d+\s+\S.*?\s{_TC}\s+{_TC}\s+{_TC}\s+{_TC}\s*")
-_MARKER = re.compile(r"\|M:(.*?)\s*(?:\|D:\s*(\d{1,9})?.*)?$")
+# The name of a marker may have a bar as well: how long it lasts is said last.
+_MARKER = re.compile(r"\|M:(.*)\|D:\s*(\d{1,9})\s*(?:\|[A-Z]:.*)?$")
+_OTHER_MARKER = re.compile(r"\|M:(.*?)\s*(?:\|D:\s*(\d{1,9})?.*)?$")
 # An event has a number, a reel, a track, and a cut, dissolve, wipe or key; anything else is a note.
 _BROKEN = re.compile(r"\d{1,6}\s+\S+\s+\S+\s+(?:C|D|W\d*|K\S?)\b.*\d:\d")
 _BLACK = re.compile(r"\d+\s+(?:BL|BLACK)\s", re.IGNORECASE)
@@ -66,7 +68,7 @@ def read_edl(path: Path, _asked: Asked) -> list[VideoEvents]:
 def _event(times: tuple[str, str], notes: Sequence[str], drop: bool) -> tuple[str, Event]:
     """The name of the clip, and the event."""
     clip = next((match[1].strip() for note in notes if (match := _CLIP.match(note))), "")
-    markers = (_MARKER.search(note) for note in notes if not _COMMENT.match(note))
+    markers = (_MARKER.search(note) or _OTHER_MARKER.search(note) for note in notes if not _COMMENT.match(note))
     marked = next(filter(None, markers), None)
     marker, lasts = (marked[1].strip(), int(marked[2] or 0)) if marked else ("", 0)
     locator = next((match[2].strip() for note in notes if (match := _LOCATOR.match(note))), "")

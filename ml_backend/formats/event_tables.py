@@ -119,7 +119,12 @@ def read_event_table(path: Path, asked: Asked) -> list[VideoEvents]:
 
 def _opened(text: str) -> _Table | None:
     first = text[:20_000]
-    delimiter = max("\t;,", key=lambda each: (first.count(each), each == ","))
+    # The most frequent one first; it may be what labels are made of.
+    likely = sorted("\t;,", key=lambda each: (first.count(each), each == ","), reverse=True)
+    return next(filter(None, (_split(text, delimiter) for delimiter in likely)), None)
+
+
+def _split(text: str, delimiter: str) -> _Table | None:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     above: dict[str, str] = {}
     try:

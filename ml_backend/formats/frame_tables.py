@@ -15,13 +15,23 @@ _YES, _NO = ("1", "1.0", "true"), ("0", "0.0", "false", "-1", "-1.0", "")
 _FRAME = ("frame", "frames", "frame_number")
 
 
+def _head(line: str, delimiter: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
+
+
 def read_frame_table(path: Path, asked: Asked) -> list[VideoEvents]:
     """The video of a table, which is called like the file. The columns that are called like a label count; -1, which JABS writes
     where nobody has looked, is as little a label as 0. Raises SettingsError."""
     name = str(path)
     text = read_text(path)
     first = text[: text.find("\n")] if "\n" in text else text
-    delimiter = max(",;\t", key=first.count)
+    # A label may have any of them, so the one that leaves labels whole.
+    delimiter = max(
+        ",;\t", key=lambda each: (len(set(asked.labels).intersection(_head(first, each))), first.count(each))
+    )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         head = [cell.strip() for cell in next(reader, [])]

@@ -14,7 +14,12 @@ from ml_backend.wording import cut, quoted
 _ARROW = re.compile(r"\s*(\S+)\s+-->\s+(\S+)(?:\s.*)?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 # Players of SubRip know these alone; anything else in angles is text.
-_SRT_TAG = re.compile(r"</?[bius]>|</?font(?:\s[^>]*)?>|\{\\an?\d+\}", re.IGNORECASE)
+_SRT_TAG = re.compile(r"</?(?:[bius]|font(?:\s[^<>]{0,200})?)>|\{\\an?\d{1,9}\}", re.IGNORECASE)
+# What a label has of such a tag begins so instead, and "&lt;b>" itself with "&amp;lt;".
+_ENTITIES = {"<": "lt;", "{": "lbrace;"}
+_WRITTEN = re.compile(
+    r"&((?:amp;)*)(?:lt;(?=/?(?:[bius]|font(?:\s[^<>]{0,200})?)>)|lbrace;(?=\\an?\d{1,9}\}))", re.IGNORECASE
+)
 _TAG = re.compile(r"</?[A-Za-z][^>]*>|</?\d[^>]*>")
 
 
@@ -44,9 +49,7 @@ def read_subtitles(path: Path, _asked: Asked) -> list[VideoEvents]:
         if not said:
             raise refused(name, f"nothing is said at {cut(lines[at].strip())}", "Write the label below the time.")
         voice = _VOICE.search(said[0]) if is_vtt else None
-        plain = [
-            html.unescape(_TAG.sub("", line)).strip() if is_vtt else _SRT_TAG.sub("", line).strip() for line in said
-        ]
+        plain = [html.unescape(_TAG.sub("", line)).strip() if is_vtt else _srt_text(line) for line in said]
         who, comment = who_and_comment(plain[1:])
         events.append(
             Event(
@@ -71,12 +74,30 @@ def _escaped(line: str) -> str:
     return html.escape(line, quote=False)
 
 
+def _srt_text(line: str) -> str:
+    """What a line says without its tags."""
+
+    def begun(found: re.Match[str]) -> str:
+        level, entity = found[1], found[0].removeprefix(f"&{found[1]}")
+        if level:
+            return f"&{level[len('amp;') :]}{entity}"
+        return next(each for each, name in _ENTITIES.items() if entity.lower() == name)
+
+    return _WRITTEN.sub(begun, _SRT_TAG.sub("", line)).strip()
+
+
+def _srt_line(text: str) -> str:
+    """A line that says a text, whatever in it looks like a tag."""
+    deeper = _WRITTEN.sub(lambda found: f"&amp;{found[0][1:]}", text)
+    return _SRT_TAG.sub(lambda found: f"&{_ENTITIES[found[0][0]]}{found[0][1:]}", deeper).replace("-->", "->")
+
+
 def write_srt(videos: Sequence[VideoEvents], path: Path) -> None:
     """One video."""
     [video] = videos
     cues = []
     for number, event in enumerate(sorted(video.events, key=lambda each: each.times), start=1):
         times = " --> ".join(clock(at, ",") for at in event.times)
-        said = [line.replace("-->", "->") for line in (event.label, *lines_with(event.who, event.comment))]
+        said = [_srt_line(line) for line in (event.label, *lines_with(event.who, event.comment))]
         cues.append("\n".join([str(number), times, *said]))
     path.write_text("\n\n".join(cues) + "\n", encoding="utf-8")

@@ -30,7 +30,7 @@ from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.provenance import imported_track_id
 from ml_backend.video.timeline import StudioFrame, StudioGrid, read_timeline, studio_grid
 from ml_backend.video.whole_frames import decode_whole
-from ml_backend.wording import counted, quoted
+from ml_backend.wording import counted, listed, quoted
 
 # What Label Studio's page can still show.
 MOST_OBJECTS = 1000
@@ -142,7 +142,7 @@ def _check_classes(work: ProjectWork, how: BoxImport, matched: Iterable[tuple[Fo
         return
     if wrong := [label for label in how.classes.values() if label and label not in question.labels]:
         raise SettingsError(
-            f"The label config has no label {quoted(wrong[0])}.", f"It has {', '.join(question.labels) or 'no labels'}."
+            f"The label config has no label {quoted(wrong[0])}.", f"It has {listed(question.labels) or 'no labels'}."
         )
     unknown = {
         track.label: None
@@ -152,10 +152,10 @@ def _check_classes(work: ProjectWork, how: BoxImport, matched: Iterable[tuple[Fo
         if track.label not in question.labels_of(task.data)
     }
     if unknown:
-        named = ", ".join(map(str, list(unknown)[:5])) + (", …" if len(unknown) > 5 else "")
+        named = listed(map(str, list(unknown)[:5])) + (", …" if len(unknown) > 5 else "")
         first, label = next(iter(unknown)), question.labels[0] if question.labels else ""
         raise SettingsError(
-            f"These classes are no labels of the project: {named}. It has {', '.join(question.labels) or 'none'}.",
+            f"These classes are no labels of the project: {named}. It has {listed(question.labels) or 'none'}.",
             f"Say what each is, as --class {first}={label}, or --class {first}= for none.",
         )
 

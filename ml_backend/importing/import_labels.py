@@ -21,7 +21,7 @@ from ml_backend.labelstudio.label_config import REVIEWED, Question
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.prediction_item import PredictionItem, ResultItem
 from ml_backend.video.timeline import FrameIndex, StudioFrame, StudioGrid, read_timeline, studio_grid
-from ml_backend.wording import cut, quoted, some
+from ml_backend.wording import cut, listed, quoted, some
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def open_timelines(context: JobContext, number: int, control: str | None = None)
     names = [question.from_name for question in timelines]
     if control is not None and control not in names:
         raise SettingsError(
-            f"The label config has no timeline called “{cut(control)}”.", f"Name one of these: {', '.join(names)}."
+            f"The label config has no timeline called “{cut(control)}”.", f"Name one of these: {listed(names)}."
         )
     return work.on(timelines[names.index(control) if control is not None else 0])
 
@@ -136,7 +136,7 @@ def _check_options(work: ProjectWork, how: LabelImport) -> None:
     known = {label for question in _timelines(work, how) for label in question.labels}
     if wrong := [label for label in how.labels.values() if label and label not in known]:
         raise SettingsError(
-            f"The label config has no label {quoted(wrong[0])}.", f"It has {', '.join(sorted(known)) or 'no labels'}."
+            f"The label config has no label {quoted(wrong[0])}.", f"It has {listed(sorted(known)) or 'no labels'}."
         )
     if how.reviewed and work.question.reviewed_control is None:
         raise SettingsError(

@@ -21,6 +21,7 @@ from ml_backend.projects.training_choice import MODEL_FILES
 from ml_backend.queueing.job_limits import allow, video_seconds
 from ml_backend.queueing.queue import enqueue
 from ml_backend.settings import Settings
+from ml_backend.wording import listed
 
 # Of DATA_DIR: weights of networks, each under its name as `detector` has it.
 WEIGHTS = "detectors"
@@ -144,4 +145,4 @@ def places(settings: Settings) -> Places:
 
 
 def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return listed(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

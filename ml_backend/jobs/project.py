@@ -18,7 +18,7 @@ from ml_backend.labelstudio.tasks import Task
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, links, registry, training_choice
 from ml_backend.roi import RegionOfInterest, roi_of
-from ml_backend.wording import cut
+from ml_backend.wording import cut, listed
 
 
 def with_task_labels(context: JobContext, project: Project, config: LabelConfig) -> LabelConfig:
@@ -166,6 +166,6 @@ def open_boxes(context: JobContext, number: int, control: str | None = None) -> 
     names = [question.from_name for question in work.config.tracks]
     if control is not None and control not in names:
         raise SettingsError(
-            f"The label config has no boxes called “{cut(control)}”.", f"Name one of these: {', '.join(names)}."
+            f"The label config has no boxes called “{cut(control)}”.", f"Name one of these: {listed(names)}."
         )
     return work.on(work.config.tracks[names.index(control) if control is not None else 0])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import CustomModelError
 from ml_backend.objects.boxes import Detections, clipped, iou_matrix
-from ml_backend.wording import quoted
+from ml_backend.wording import listed, quoted
 
 Picture = NDArray[np.uint8]
 # More boxes in one picture are no answer, and would take the tracker's time.
@@ -131,7 +131,7 @@ def _checked(found: Detections, names: tuple[str, ...]) -> Detections:
     if unknown:
         raise CustomModelError(
             f"The detector returned the unknown class {quoted(unknown[0])}.",
-            f"Its classes are {', '.join(names) or 'none'}.",
+            f"Its classes are {listed(names) or 'none'}.",
         )
     if count and (boxes[:, 2:].min() < 0 or boxes.min() < -_FARTHEST or boxes.max() > 1 + _FARTHEST):
         raise CustomModelError(

@@ -14,6 +14,7 @@ from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
 from ml_backend.provenance import RegionId
 from ml_backend.store import files
+from ml_backend.wording import listed
 
 # Label Studio frame, left, top, width, height in percent of the picture, degrees, and whether the box goes on behind it.
 Key = tuple[int, float, float, float, float, float, bool]
@@ -35,7 +36,7 @@ class SubmittedTrack:
     def called(self) -> str:
         """What pages call it: by its label, and its number where a model drew it first."""
         ours = RegionId.parse(self.region)
-        name = ", ".join(self.labels) or "Object"
+        name = listed(self.labels) or "Object"
         return f"{name} {ours.number}" if ours is not None and ours.number is not None else name
 
 

@@ -18,7 +18,7 @@ from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import read_as, write_whole
 from ml_backend.projects.tracks import StoredTrack
 from ml_backend.store import files
-from ml_backend.wording import counted, some
+from ml_backend.wording import counted, in_list, some
 
 Rows = Mapping[str, NDArray[np.float32]]
 
@@ -125,7 +125,7 @@ class TaughtTracks:
     @property
     def sentence(self) -> str:
         """For people: what taught what, and how right it is."""
-        each = ", ".join(f"{number} {label}" for label, number in sorted(self.taught.items()))
+        each = ", ".join(f"{number} {in_list(label)}" for label, number in sorted(self.taught.items()))
         if len(self.taught) < 2:
             so_far = f"Only {each} so far" if each else "No track has a label from the label config yet"
             told = f"{so_far}: give labels to tracks of two kinds, and the others get theirs."

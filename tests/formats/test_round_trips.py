@@ -157,6 +157,45 @@ def test_a_comment_is_no_marker_of_an_edit_list(tmp_path: Path) -> None:
     assert [(each.label, each.comment) for each in again.events] == [("groom", event.comment)]
 
 
+ODD = [
+    "<b>bold</b>",
+    "a <i> b",
+    "</font>",
+    "{\\an8}top",
+    "&lt;b> is bold",
+    "&amp;lt;b>",
+    "1 < 2 & 3 > 2",
+    "x |D: y",
+    "x |D:5",
+    "|M:x |D:7 |C:y",
+    "a; b; c; d; e; f; g; h; i",
+    "a, b",
+    "a\tb",
+]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("label", ODD)
+def test_what_looks_like_a_mark_of_the_format_is_a_part_of_the_label(tmp_path: Path, form: str, label: str) -> None:
+    """Of its comment and of who it is about, too, where the format has these."""
+    asked = Question("what", "film", "$video", (label,), framerate="$fps")
+    timeline = TIMELINES["25.000"]
+    region = StudioEvent("what", label, StudioFrame(10), StudioFrame(30), label, label)
+    task = Task(5, {"video": "film.mp4", "fps": 25.0})
+    video = video_events(task, "film.mp4", [(asked, region)], timeline, predicted=False)
+    kind = FORMATS[form]
+    path = tmp_path / f"film{kind.endings[0] if kind.endings else ''}"
+    if not kind.endings:
+        path.mkdir()
+    kind.write([video], path)
+    [again] = read_events(path, Asked({label}))
+    assert {event.label for event in again.events} == {label}
+    if kind.comments:
+        assert {event.comment for event in again.events} == {label}
+    if kind.who:
+        assert {event.who for event in again.events} == {label}
+
+
 def test_an_edit_list_may_name_its_clip_once(tmp_path: Path) -> None:
     code = "001  AX  V  C  01:00:0{0}:00 01:00:0{0}:10 01:00:0{0}:00 01:00:0{0}:10\n"
     text = f"{code.format(1)}* FROM CLIP NAME: film.mp4\n|M:groom |D:3\n{code.format(2)}|M:rear |D:3\n"

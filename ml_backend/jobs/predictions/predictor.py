@@ -45,6 +45,7 @@ from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.provenance import whole_id
 from ml_backend.video.timeline import read_timeline
+from ml_backend.wording import listed
 from sampling.candidates import unit
 
 log = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ def _learnt(work: ProjectWork, version: str) -> Iterator[tuple[ProjectWork, Part
     heads = load_heads(work.context.models_dir(work.key), version)
     known = [(own, head, card) for head, card in heads if (own := work.taught(card.question, card.labels)) is not None]
     if not known:
-        names = ", ".join(card.question for _, card in heads)
+        names = listed(card.question for _, card in heads)
         raise LabelConfigError(
             f"{version} was trained for {names}, which is no longer in the label config.",
             "Rename the control back, or label with the current ones.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ml_backend.wording import cut as cut
+from ml_backend.wording import listed as listed
 
 NOT_YET = "–"
 

@@ -22,6 +22,7 @@ from ml_backend.server.dashboard.shown import Word
 from ml_backend.server.dashboard.site import ProjectPage
 from ml_backend.server.dashboard.strips import Clock
 from ml_backend.server.label_studio_routes import backend
+from ml_backend.wording import listed
 
 # As people know them, by FFmpeg's names.
 _CODECS = {
@@ -140,7 +141,7 @@ def _differences(one: Word, other: Word, found: Sequence[Difference], at: Clock,
 
 
 def _difference(one: Word, other: Word, found: Difference, at: Clock) -> str:
-    said = f"{one.name} {', '.join(found.one) or 'nothing'}, {other.name} {', '.join(found.other) or 'nothing'}"
+    said = f"{one.name} {listed(found.one) or 'nothing'}, {other.name} {listed(found.other) or 'nothing'}"
     return f"frames {found.start} to {found.end} at {clock((found.start - 1) / at.framerate)}: {said}"
 
 

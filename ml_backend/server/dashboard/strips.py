@@ -10,6 +10,7 @@ from ml_backend.annotation import Region
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.server.dashboard.charts import Span
 from ml_backend.server.dashboard.formatting import clock
+from ml_backend.wording import listed
 
 _Kind = TypeVar("_Kind", Region, HumanRegion)
 
@@ -47,7 +48,7 @@ class Clock:
         score = getattr(region, "score", None)
         when = f"frames {region.start} to {region.end}" if region.end > region.start else f"frame {region.start}"
         sure = f", {100 * score:.0f} % sure" if score is not None else ""
-        text = f"{who}: {', '.join(region.labels) or 'a question'}, {when} at {clock((region.start - 1) / self.framerate)}{sure}"
+        text = f"{who}: {listed(region.labels) or 'a question'}, {when} at {clock((region.start - 1) / self.framerate)}{sure}"
         return Span(region.start - 1, region.end, colours.get(label, "#808080"), text)
 
 
