@@ -74,12 +74,13 @@ def begin(work: ProjectWork, tasks: Iterable[Task]) -> set[int]:
     return renewed
 
 
-def note(work: ProjectWork, task: Task, *, replaced: bool = False) -> None:
-    """To be called when a task has a prediction of the video that it shows, or needs none. `replaced`: its file was, at the same address.
-    Raises StorageError."""
+def note(work: ProjectWork, task: Task, content: int = 0, *, replaced: bool = False) -> None:
+    """To be called when a task has a prediction of the video that it shows, or needs none. `content`: what `content_of` told when that was
+    begun. `replaced`: its file was, at the same address. Raises StorageError."""
     data_dir = work.context.settings.data_dir
     reconcile_state.note_identities(data_dir, work.key, {task.id: identity_of(work, task)})
-    video_contents.note(data_dir, work.key, {task.id: content_of(work, task)}, replaced=replaced)
+    # A file that was replaced, and fetched, meanwhile is not the one that was looked at.
+    video_contents.note(data_dir, work.key, {task.id: content or content_of(work, task)}, replaced=replaced)
 
 
 def content_of(work: ProjectWork, task: Task) -> int:

@@ -155,10 +155,12 @@ def push_one(work: ProjectWork, item: PredictionItem) -> bool:
     return False
 
 
-def renew(work: ProjectWork, task: Task, item: PredictionItem | None, *, replaced: bool = False) -> bool:
+def renew(
+    work: ProjectWork, task: Task, item: PredictionItem | None, content: int = 0, *, replaced: bool = False
+) -> bool:
     """Puts the prediction of a task that shows another video in the place of the old one of its version, so that whoever has it
-    open can still submit, and deletes those of our other versions. `item` None: it needs none. `replaced`: it is another file at the same
-    address. Returns whether it has one.
+    open can still submit, and deletes those of our other versions. `item` None: it needs none. `content`: as for `note`.
+    `replaced`: it is another file at the same address. Returns whether it has one.
 
     To be called within `pushing`. Raises as `push_one` does.
     """
@@ -175,7 +177,7 @@ def renew(work: ProjectWork, task: Task, item: PredictionItem | None, *, replace
                 work.context.studio.predictions.delete(old["id"])
     if item is not None and not there:
         push_one(work, item)
-    note(work, task, replaced=replaced)
+    note(work, task, content, replaced=replaced)
     if replaced:
         # What was learned from its annotations was seen in the file before.
         enqueue(work.context.redis, "train", work.key, again=True)

@@ -24,7 +24,7 @@ from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.jobs.replaced_videos import fetch_replaced, tell_of_replaced
 from ml_backend.jobs.shown_progress import shown_in_studio
 from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, casts_of
-from ml_backend.jobs.videos import begin, inspect_once, note
+from ml_backend.jobs.videos import begin, content_of, inspect_once, note
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.learning.versions import is_custom
 from ml_backend.prediction_item import PredictionItem
@@ -103,9 +103,13 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         return "no model is active yet"
     task = context.studio.tasks.get(work.id, task_number)
     replaced = fetch_replaced(work, task)
+    content = content_of(work, task)
     another = task.id in begin(work, [task])
     there = next((p for p in context.studio.predictions.of(task.id) if p.get("model_version") == version), None)
     has_it = there is not None and not another
+    if another:
+        # Those of the video before are gone.
+        enqueue(context.redis, "pictures", project_key, task.id)
     if has_it and individuals_of(work) is None:
         return f"task {task.id} has its prediction already"
     annotated = next(iter(annotated_tasks(work, task.id)), None)
@@ -118,7 +122,7 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
             tell_of_replaced(work, task)
         if another:
             with pushing(work):
-                renew(work, task, None, replaced=replaced)
+                renew(work, task, None, content, replaced=replaced)
         return f"task {task.id} is reviewed and needs no prediction"
     item = _item(work, found)
     inspect_once(work, task)
@@ -132,8 +136,8 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
         if has_it and there is not None:
             context.studio.predictions.replace(there["id"], item)
             stored_predictions.save(context.settings.data_dir, work.key, item)
-        new = renew(work, task, item, replaced=replaced) if another else has_it or push_one(work, item)
-        note(work, task)
+        new = renew(work, task, item, content, replaced=replaced) if another else has_it or push_one(work, item)
+        note(work, task, content)
     if registry.active_version(context.redis, project_key) != version:
         enqueue(context.redis, "predict", project_key, task_number)
     want_images(work, task.id)

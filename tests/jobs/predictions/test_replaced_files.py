@@ -16,15 +16,19 @@ from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.errors import VideoError
 from ml_backend.jobs import replaced_videos
 from ml_backend.jobs.context import JobContext
+from ml_backend.jobs.predictions import rollout as rollouts
+from ml_backend.jobs.predictions.predictor import Predicted, Predictor
 from ml_backend.jobs.predictions.rollout import predict, rollout
-from ml_backend.jobs.project import open_project
+from ml_backend.jobs.project import ProjectWork, open_project
 from ml_backend.jobs.reconciling.reconcile import reconcile
 from ml_backend.jobs.replaced_videos import recheck
 from ml_backend.jobs.suggestions.embed import embed
+from ml_backend.jobs.suggestions.sheet import pictures
 from ml_backend.jobs.suggestions.suggest import suggest
-from ml_backend.jobs.training.labelled import annotated_tasks, fingerprint
+from ml_backend.jobs.training.labelled import Annotated, annotated_tasks, fingerprint
 from ml_backend.jobs.training.train import train
-from ml_backend.projects import reconcile_state, registry, stored_predictions, task_view
+from ml_backend.labelstudio.tasks import Task
+from ml_backend.projects import playback, reconcile_state, registry, stored_predictions, task_view
 
 __all__ = ["clips", "context", "studio", "trained"]
 
@@ -163,6 +167,50 @@ def test_a_new_version_predicts_what_is_there(
     rollout.within(predicted, KEY, "cold-v1")
     assert ends(pushed(studio)[WAITING]) == 200
     assert f"predict {WAITING}" in queued(redis), "what it has of other versions is about the file before"
+
+
+def test_one_that_is_replaced_again_while_it_is_predicted_is_predicted_again(
+    predicted: JobContext,
+    studio: Studio,
+    redis: Redis,
+    longer: Path,
+    clips: list[Clip],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = rollouts.predictor
+
+    def replacing(work: ProjectWork, version: str) -> Predictor:
+        predictor = make(work, version)
+
+        def predict_and_replace(task: Task, annotated: Annotated | None) -> Predicted | None:
+            found = predictor(task, annotated)
+            studio.files[f"{WAITING}.mp4"] = clips[0].path
+            return found
+
+        return predict_and_replace
+
+    monkeypatch.setattr(rollouts, "predictor", replacing)
+    studio.files[f"{WAITING}.mp4"] = longer
+    predict.within(predicted, KEY, WAITING)
+    assert ends(pushed(studio)[WAITING]) == 200
+    settled(redis)
+    assert "of which 1 were replaced" in recheck.within(predicted, KEY)
+    predict.within(predicted, KEY, WAITING)
+    assert ends(pushed(studio)[WAITING]) == 80
+    settled(redis)
+    assert "of which 0 were replaced" in recheck.within(predicted, KEY)
+
+
+def test_a_page_shows_the_new_file(predicted: JobContext, studio: Studio, redis: Redis, longer: Path) -> None:
+    """Its player and pictures need no asking for."""
+    pictures.within(predicted, KEY, WAITING)
+    studio.files[f"{WAITING}.mp4"] = longer
+    predict.within(predicted, KEY, WAITING)
+    assert f"pictures {WAITING}" in queued(redis)
+    pictures.within(predicted, KEY, WAITING)
+    found = playback.load(predicted.settings.data_dir, KEY, WAITING)
+    assert found is not None
+    assert found.frames == 200
 
 
 def test_a_broken_file_is_tried_once_and_a_good_one_after_it(
