@@ -40,6 +40,11 @@ def in_list(name: str) -> str:
     return f"“{name}”" if "," in name else name
 
 
+def rounded(rate: float) -> str:
+    """A frame rate as people say it, such as 29.97; what is to be written somewhere is exact."""
+    return f"{round(rate, 3):g}"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 region`, `2 regions`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

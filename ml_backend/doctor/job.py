@@ -22,7 +22,7 @@ from ml_backend.projects.check_reports import INSTALLATION, CheckReport, Repair
 from ml_backend.projects.installation import check_disk, check_redis, check_text, check_weights, check_workers
 from ml_backend.projects.settings_changes import mark_of
 from ml_backend.queueing.queue import enqueue
-from ml_backend.wording import counted, quoted
+from ml_backend.wording import counted, quoted, rounded
 
 _SECONDS = 10.0
 _MAY_NOT = (
@@ -129,7 +129,7 @@ def _edited(context: JobContext, project: Project, repair: Repair) -> str:
             "If they are for trying out only, delete them first. Otherwise leave the frame rate as it is.",
         )
     context.studio.projects.save_label_config(number, with_framerate(xml, repair.value))
-    return f"The label config counts {repair.value} frames per second now. Suggestions are made anew for them."
+    return f"The label config counts {rounded(float(repair.value))} frames per second now. Suggestions are made anew for them."
 
 
 def _pinned(context: JobContext, key: str, project: Project) -> str:

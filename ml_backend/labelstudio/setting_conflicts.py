@@ -113,7 +113,8 @@ def _labels(settings: ProjectSettings, config: LabelConfig) -> Iterator[Conflict
         unknown = [label for label in labels if label not in learned]
         if unknown and whole:
             meant = f"Name {some(sorted(learned), 'or')}, or remove it." if learned else "Remove it."
-            told = f"Extra param '{name}' names {some(unknown)}, which the label config has no label for. {meant}"
+            such = "such label" if len(unknown) == 1 else "such labels"
+            told = f"Extra param '{name}' names {some(unknown)}, but the label config has no {such}. {meant}"
             yield Conflict((name,), told)
     if settings.companion and not config.questions:
         told = (

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -17,8 +18,8 @@ from ml_backend.errors import SettingsError
 from ml_backend.projects.storage import read_as, read_object
 from ml_backend.queueing.queue import enqueue, is_under_way, last_failure, one_at_a_time, reason_of
 
-_CHANGE = "coldblitz:settings-change"
-_KEPT_SECONDS = 24 * 3600
+_CHANGE, _DRAFT = "coldblitz:settings-change", "coldblitz:settings-draft"
+_KEPT_SECONDS, _DRAFT_SECONDS = 24 * 3600, 3600
 _ASKING_SECONDS = 5
 
 
@@ -77,6 +78,18 @@ def recall(redis: Redis, key: str) -> SettingsChange | None:
             )
             return replace(found, state="refused", said=said)
     return found
+
+
+def keep_draft(redis: Redis, key: str, typed: Mapping[str, str]) -> str:
+    """Keeps for a while what somebody has typed, so that a page about it has an address; returns its name."""
+    name = uuid.uuid4().hex
+    redis.set(f"{_DRAFT}:{key}:{name}", json.dumps(dict(typed)), ex=_DRAFT_SECONDS)
+    return name
+
+
+def recall_draft(redis: Redis, key: str, name: str) -> dict[str, str]:
+    """Empty when there is none any more."""
+    return {str(each): str(text) for each, text in read_object(redis.get(f"{_DRAFT}:{key}:{name}")).items()}
 
 
 def waiting(redis: Redis, key: str) -> SettingsChange | None:

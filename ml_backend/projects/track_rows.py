@@ -131,8 +131,10 @@ class TaughtTracks:
             told = f"{so_far}: give labels to tracks of two kinds, and the others get theirs."
         else:
             total, videos = sum(self.taught.values()), counted(self.videos, "video")
-            told = f"{counted(total, 'track')} of {videos} taught labels ({each}); {self.labeled} others got theirs"
-            told += f", {self.left_open} were left open. " if self.left_open else ". "
+            told = f"{counted(total, 'track')} of {videos} taught labels ({each})"
+            others = f"; {self.labeled} {'other' if self.labeled == 1 else 'others'} got theirs" if self.labeled else ""
+            still = f"{self.left_open} {'was' if self.left_open == 1 else 'were'} left open" if self.left_open else ""
+            told += (f"{others}, {still}" if others and still else others or (f"; {still}" if still else "")) + ". "
             if self.held_out:
                 told += f"In videos that taught nothing, {self.accuracy:.0%} of {counted(self.held_out, 'track')} were right."
             else:

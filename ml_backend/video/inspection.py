@@ -29,6 +29,7 @@ from ml_backend.video.timeline import (
     unreachable,
     usual_lasting,
 )
+from ml_backend.wording import rounded
 
 # What all browsers' H.264 decoders take: 8 bits, colours at half resolution.
 _H264_PIXELS = ("yuv420p", "yuvj420p", None)
@@ -200,7 +201,7 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
         message = f"The frame rate varies: frames last from {shortest:.0f} to {longest:.0f} ms."
         remedy = "Labels stay on the frames that were seen"
         if missed:
-            message += f" Even at {_number(counted)} frames per second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
+            message += f" Even at {rounded(counted)} frames per second, {missed} of {len(timeline)} cannot be gone to in Label Studio."
             most = "every frame" if not left else f"all frames but {left}"
             remedy += f"; to reach {most}, count {_number(float(best))} frames per second in the <Video> tag (framerate) before "
             remedy += f"labeling begins, or encode it at that rate: {encode}"
@@ -217,7 +218,8 @@ def _rate(timeline: Timeline, natural: float | None, framerate: float | None) ->
     if framerate < own and lost <= missed and not beyond:
         # So short a video that even a lower rate shows all of it.
         return findings
-    message = f"Label Studio counts {_number(framerate)} frames per second, the video has {_number(round(own, 3))}: "
+    say = rounded if rounded(framerate) != rounded(own) else _number
+    message = f"Label Studio counts {say(framerate)} frames per second, the video has {say(own)}: "
     if lost > missed:
         message += f"{lost} of its {len(timeline)} frames cannot be labeled."
     else:

@@ -62,7 +62,7 @@ def test_a_change_is_stored_in_label_studio_takes_effect_and_overwrites_nothing(
 
     refused = send(loop, default_label="a label that there is not", do="save")
     assert refused.status_code == 422
-    assert "which the label config has no label for" in refused.text
+    assert "but the label config has no such label" in refused.text
 
     # Somebody writes others in Label Studio while the form is open.
     opened = marked(

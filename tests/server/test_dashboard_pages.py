@@ -93,6 +93,19 @@ def test_a_model_that_is_trained_but_not_active_yet_is_named(
     assert "cold-v3 is trained. It becomes active once its predictions are in Label Studio" in text
 
 
+def test_an_address_of_a_person_breaks_around_its_parts(
+    client: FlaskClient, settings: Settings, redis: Redis, at_work: None
+) -> None:
+    report = label_report.load(settings.data_dir, scene.P)
+    assert report is not None
+    [first, *others] = report.authors
+    label_report.save(
+        settings.data_dir, scene.P, replace(report, authors=(replace(first, name="ada<@lab.example.org"), *others)), []
+    )
+    shown = client.get("/dashboard/projects/7/quality").get_data(as_text=True)
+    assert "ada&lt;@<wbr>lab<wbr>.example<wbr>.org" in shown
+
+
 def test_a_version_that_stays_back_says_so_and_not_that_it_becomes_active(
     client: FlaskClient, settings: Settings, redis: Redis, at_work: None
 ) -> None:

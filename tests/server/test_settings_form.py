@@ -64,6 +64,8 @@ def typed(client: FlaskClient, **changed: str) -> dict[str, str]:
 
 def post(client: FlaskClient, form: dict[str, str], status: int = 200) -> tuple[TestResponse, str]:
     answer = client.post(FORM, data=form)
+    if status == 200 and answer.status_code == 303:
+        answer = client.get(answer.headers["Location"])
     found = Elements(answer.get_data(as_text=True))
     assert answer.status_code == status, found.text
     return answer, " ".join(found.text.split())
@@ -136,7 +138,11 @@ WRONG = [
     ("per_individual", "true", "needs boxes and a timeline on the same video"),
     ("mode", "custom", "no model file is named"),
     ("custom_model", "mine.pt", "names 'mine.pt', which is not in the folder custom_models"),
-    ("default_label", "rain", "which the label config has no label for. Name “ball”, “car” or “clear”, or remove it."),
+    (
+        "default_label",
+        "rain",
+        "names “rain”, but the label config has no such label. Name “ball”, “car” or “clear”, or remove it.",
+    ),
     ("min_frames", '{"rain": 3}', "names “rain”"),
 ]
 
@@ -213,6 +219,30 @@ def test_reviewed_videos_are_not_said_to_be_predicted_again(
     label_report.save(settings.data_dir, scene.P, replace(report, tasks=every, reviewed=every), [])
     _, said = post(client, typed(client, min_frames="5"))
     assert "it replaces that, and no video is predicted, since all are reviewed." in said
+
+
+def test_whoever_goes_back_after_saving_sends_nothing_again(
+    client: FlaskClient, redis: Redis, given: dict[str, Any]
+) -> None:
+    """A browser asks whether to send a form again where a page came of one."""
+    shown = client.post(FORM, data=typed(client, frames_per_video="5"))
+    assert shown.status_code == 303
+    preview = page(client, shown.headers["Location"])
+    assert "What changes" in preview.text
+    sent = {str(each["name"]): str(each["value"]) for each in preview.all("input")}
+    edited = client.post(FORM, data={**sent, "do": "edit"})
+    assert edited.status_code == 303
+    assert 'name="frames_per_video" aria-describedby="frames_per_video-told" value="5"' in client.get(
+        edited.headers["Location"]
+    ).get_data(as_text=True)
+    post(client, {**sent, "do": "save"}, 303)
+    assert waiting(redis).after["frames_per_video"] == 5
+    keep(redis, {**given, "frames_per_video": 5})
+    assert "Nothing is changed yet." in page(client, shown.headers["Location"]).text
+    keep(redis, {**given, "frames_per_video": 7})
+    assert "changed elsewhere since you opened this page" in page(client, shown.headers["Location"]).text
+    # What was typed hours ago is no more.
+    assert client.get(shown.headers["Location"].partition("=")[0] + "=gone").status_code == 303
 
 
 def test_settings_that_were_changed_meanwhile_are_not_overwritten(

@@ -80,7 +80,9 @@ def recognize(context: JobContext, project_key: str) -> str:
     if not more:
         reconcile_state.put(context.redis, project_key, "recognized", state)
     taught = sum(sum(each.taught.values()) for each in told)
-    done = f"{counted(taught, 'labeled track')} taught labels, which {counted(changed, 'prediction')} got"
+    done = f"learned labels from {counted(taught, 'track')}" if taught else "no track has a label to learn from"
+    if changed:
+        done += f", and changed {counted(changed, 'prediction')}"
     return f"{done}, {counted(len(queued), 'video')} to look at again" if queued else done
 
 

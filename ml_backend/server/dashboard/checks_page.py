@@ -21,6 +21,7 @@ from ml_backend.queueing.waiting import wait_of
 from ml_backend.server.dashboard.projects_page import framerate_for
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, project_page, titles
 from ml_backend.server.label_studio_routes import backend
+from ml_backend.wording import rounded
 
 _MOST_PROJECTS = 50
 # The steps of the setup, each with the checks that it is about.
@@ -205,7 +206,14 @@ def _framerate(project: ProjectPage, config: LabelConfig) -> Remedy:
         "Suggestions are made anew, since frames are counted at another rate then.",
         "If there are annotations by then, nothing is changed: their frames would move.",
     )
-    return Remedy("framerate", button, f"Set the frame rate to {value} frames per second?", changes, value, text=text)
+    return Remedy(
+        "framerate",
+        button,
+        f"Set the frame rate to {rounded(float(value))} frames per second?",
+        changes,
+        value,
+        text=text,
+    )
 
 
 def _reviewed(project: ProjectPage, config: LabelConfig) -> Remedy:

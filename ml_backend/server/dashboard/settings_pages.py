@@ -49,15 +49,17 @@ class ChangedSetting:
 
 @blueprint.get("/dashboard/projects/<int:project_id>/settings/change")
 def change_settings(project_id: int) -> str:
-    """With `again`: what could not be saved is typed in already."""
+    """With `again`: what could not be saved is typed in already; with `draft`: what was typed before."""
     project = project_page(project_id)
+    if draft := request.args.get("draft"):
+        return _form(project, settings_changes.recall_draft(backend().redis, project.key, draft))
     last = settings_changes.recall(backend().redis, project.key) if request.args.get("again") else None
     return _form(project, last.typed if last is not None and last.state == "refused" else {})
 
 
 @blueprint.post("/dashboard/projects/<int:project_id>/settings/change")
 def preview_settings(project_id: int) -> str | tuple[str, int] | Response:
-    """Shows what would change, or what is wrong with it; with `do` it saves, unless the settings are others by now."""
+    """Leads to what would change, or shows what is wrong with it; with `do` it saves, unless the settings are others by now."""
     project = project_page(project_id)
     params, typed = project.known.extra_params, touched(request.form)
     if not isinstance(params or {}, Mapping):
@@ -73,13 +75,13 @@ def preview_settings(project_id: int) -> str | tuple[str, int] | Response:
     if typed.get("mark") != mark_of(params):
         return _form(project, typed, change, told=_STALE), 409
     if typed.get("do") == "edit":
-        return _form(project, typed)
+        return _to_draft("dashboard.change_settings", project, typed)
     if change.faults:
         return _form(project, typed, change), 422
     if not change.names:
         return _form(project, typed, told="Nothing is changed yet.")
     if typed.get("do") != "save":
-        return _preview(project, change, typed)
+        return _to_draft("dashboard.show_preview", project, typed)
     try:
         settings_changes.ask(backend().redis, project.key, asked)
     except SettingsError as error:
@@ -87,6 +89,28 @@ def preview_settings(project_id: int) -> str | tuple[str, int] | Response:
             return _to_settings(project_id)
         return _form(project, typed, told=f"{error.message} {error.remedy}"), 409
     return _to_settings(project_id)
+
+
+@blueprint.get("/dashboard/projects/<int:project_id>/settings/preview")
+def show_preview(project_id: int) -> str | Response:
+    """What would change by what was typed. At an address of its own, whoever goes back to it sends nothing again."""
+    project = project_page(project_id)
+    params = project.known.extra_params
+    typed = settings_changes.recall_draft(backend().redis, project.key, request.args.get("draft", ""))
+    if not typed or not isinstance(params or {}, Mapping):
+        return redirect(url_for("dashboard.change_settings", project_id=project_id), 303)
+    change = change_of(_object(params), typed, project.config, _files())
+    if not change.names:
+        return _form(project, typed, told="Nothing is changed yet.")
+    if typed.get("mark") != mark_of(params):
+        return _form(project, typed, change, told=_STALE)
+    return _preview(project, change, typed)
+
+
+def _to_draft(page: str, project: ProjectPage, typed: Mapping[str, str]) -> Response:
+    kept = {name: text for name, text in typed.items() if name != "do"}
+    draft = settings_changes.keep_draft(backend().redis, project.key, kept)
+    return redirect(url_for(page, project_id=project.id, draft=draft), 303)
 
 
 def _to_settings(project_id: int) -> Response:

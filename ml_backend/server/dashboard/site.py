@@ -145,6 +145,13 @@ def static_file(name: str) -> str:
 
 
 @blueprint.app_template_filter()
+def foldable(name: str) -> Markup:
+    """A person's name. Where it is an e-mail address, a line breaks around its parts first, and within them only if it must."""
+    said = str(escape(name))
+    return Markup(said.replace("@", "@<wbr>").replace(".", "<wbr>.") if "@" in said else said)
+
+
+@blueprint.app_template_filter()
 def marked(text: str) -> Markup:
     """What stands between backticks is something to type."""
     return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))

@@ -193,7 +193,7 @@ def test_held_out_videos_tell_how_right_it_is(
     train.within(tracked, KEY)
     work_off(tracked)
     assert sentence(tracked) == (
-        "6 tracks of 3 videos taught labels (3 mouse, 3 vole); 0 others got theirs. In videos that taught nothing, 100% of 6 "
+        "6 tracks of 3 videos taught labels (3 mouse, 3 vole). In videos that taught nothing, 100% of 6 "
         "tracks were right."
     )
 
@@ -374,10 +374,10 @@ def test_a_damaged_head_says_nothing_and_tracks_are_found_without_it(
 
 
 def test_without_tracks_to_learn_from_there_is_nothing_to_do(context: JobContext, studio: Studio, redis: Redis) -> None:
-    assert recognize.within(context, KEY) == "0 labeled tracks taught labels, which 0 predictions got"
+    assert recognize.within(context, KEY) == "no track has a label to learn from"
     assert "No track has a label" in sentence(context)
     ask(redis, studio, config("mouse"))
-    assert recognize.within(context, KEY) == "0 labeled tracks taught labels, which 0 predictions got"
+    assert recognize.within(context, KEY) == "no track has a label to learn from"
     assert track_rows.load_taught(context.settings.data_dir, KEY) == []
     reconcile.within(context, KEY)
     assert "recognize" not in queued(redis)

@@ -134,4 +134,4 @@ def test_contradictions_that_were_written_in_label_studio_are_told_with_the_same
         "Extra param 'max_tracks' has no effect, since the label config has no <VideoRectangle>. Add one on the <Video>, or remove it."
         in told
     )
-    assert any("names “cow”, which the label config has no label for. Name “cat” or “dog”" in each for each in told)
+    assert any("names “cow”, but the label config has no such label. Name “cat” or “dog”" in each for each in told)

@@ -68,7 +68,9 @@
     const labels = [...new Set(here.flatMap(([, , names]) => names))];
     const says = labels.map((name) => `${name}${chance(name)}`).join(", ") || "nothing";
     const level = facts && facts.sure.length ? facts.sure[Math.min(facts.sure.length - 1, Math.floor(((frame - 0.5) / last) * facts.sure.length))] : null;
-    const sure = level === null ? "" : `, ${level} % sure of all labels`;
+    // Where one label is shown as probable as that, it is said already.
+    const repeated = labels.length === 1 && chance(labels[0]) === ` ${level} %`;
+    const sure = level === null || repeated ? "" : `, ${level} % sure of all labels`;
     return `Frame ${frame} of ${last} at ${clock(seconds)}${models() ? ` · ${models().name}: ${says}${sure}` : ""}`;
   }
 
