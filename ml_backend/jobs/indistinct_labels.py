@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ml_backend.cards.model_card import ModelCard
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
@@ -16,6 +18,15 @@ _TOLD = (
     "Nothing is predicted, and suggestions continue.{} What can help: more labeled frames of each label; labels "
     "that can be seen within about a second of video; another BACKBONE (`coldblitz backbones bench`)."
 )
+_TOLD_OF_WHOLE = (
+    NOT_APART
+    + ": of the answered videos that {} was not shown, it gets no more right than always giving the same answer would. "
+    "Nothing is predicted.{} What can help: more answered videos of each kind; another BACKBONE (`coldblitz backbones bench`)."
+)
+_LEFT_OPEN = (
+    "The labels of “{}” cannot be told apart yet: {} answers it no better than always giving the same answer, so it leaves it open "
+    "and predicts the others.{} More labels of each kind can help."
+)
 _MIXED_UP = " Most often confused: {}."
 # Suggestions that say so, of the tasks that come next.
 _TASKS = 100
@@ -26,12 +37,26 @@ def tell_of_untold(work: ProjectWork, card: ModelCard) -> bool:
     every = card.each()
     if any(each.told_apart for each in every):
         return False
-    pairs = [" and ".join(f"“{label}”" for label in pair) for each in every for pair in each.calibration.confused or ()]
-    mixed = _MIXED_UP.format(", ".join(pairs)) if pairs else ""
-    registry.set_problems(work.context.redis, work.key, "model", [_TOLD.format(card.name, mixed)])
+    told = _TOLD_OF_WHOLE if all(each.is_whole for each in every) else _TOLD
+    registry.set_problems(work.context.redis, work.key, "model", [told.format(card.name, _mixed_up(every))])
     for task in sorted(stored_predictions.tasks(work.context.settings.data_dir, work.key))[:_TASKS]:
         _note(work, task)
     return True
+
+
+def left_open(card: ModelCard) -> list[str]:
+    """A sentence for each question that a version leaves open though it answers others."""
+    every = card.each()
+    if not any(each.told_apart for each in every):
+        return []
+    return [
+        _LEFT_OPEN.format(each.question, card.name, _mixed_up([each])) for each in every if not each.told_apart
+    ]
+
+
+def _mixed_up(cards: Sequence[ModelCard]) -> str:
+    pairs = [" and ".join(f"“{label}”" for label in pair) for each in cards for pair in each.calibration.confused or ()]
+    return _MIXED_UP.format(", ".join(pairs)) if pairs else ""
 
 
 def _note(work: ProjectWork, task: int) -> None:

@@ -27,6 +27,7 @@ _TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 # Held-out answers are few: a temperature has to be worth it, and so has one that leaves answers less sure than they may be.
 _TEMPERED, _TOO_DOUBTFUL = 0.1, 20.0
 _NOTHING_KNOWN = 0.97
+_FEW_CLIPS = 10
 # More probably than this guesses, answers are not shown.
 _SURELY_GUESSED = 0.8
 
@@ -104,7 +105,9 @@ def fit_doubt(
     if way == "parts":
         # What is held out is not what is asked, so the shape stays what it is.
         return found
-    temperature, chance = _shape(answers, possible, wanted, level)
+    # Heads that were taught a few clips less are much less sure than the one that is asked: to sharpen them would make that too sure.
+    flatter = way == "clips" and len(answers.truth) < _FEW_CLIPS
+    temperature, chance = _shape(answers, possible, wanted, level, 1.0 if flatter else min(_TEMPERATURES))
     return replace(found, temperature=temperature, chance=chance)
 
 
@@ -112,14 +115,17 @@ def fit_doubt(
 _USUAL = 0.95
 
 
-def _shape(answers: Answers, possible: NDArray[np.bool_], wanted: float, level: float) -> tuple[float, float]:
-    """The temperature and the share of chance that leave held-out answers `wanted` sure on average, and the likeliest."""
+def _shape(
+    answers: Answers, possible: NDArray[np.bool_], wanted: float, level: float, lowest: float
+) -> tuple[float, float]:
+    """The temperature, `lowest` or more, and the share of chance that leave held-out answers `wanted` sure on average, and the
+    likeliest."""
     share = answers.weight / answers.weight.sum()
     at = np.arange(len(answers.truth))
     possible = possible.copy()
     possible[answers.truth] = True
     found, least = (1.0, 0.0), np.inf
-    for temperature in _TEMPERATURES:
+    for temperature in (each for each in _TEMPERATURES if each >= lowest):
         p = _tempered(np.exp(answers.logs), temperature, possible)
         sure = float(share @ p.max(axis=1))
         chance = _mixed(sure, wanted, level)

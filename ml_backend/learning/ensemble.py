@@ -95,6 +95,12 @@ class Ensemble:
         return normalised(np.float32(total) * blend(found))
 
 
+    def of_rows(self, rows: Mapping[str, Floats]) -> Floats:
+        """(k, K) log-probabilities of what has these rows (k, d) by family; those of one member at least are there."""
+        found = [(m.weight, m.log_probabilities(rows[m.family.name])) for m in self.members if m.family.name in rows]
+        return normalised(np.float32(sum(weight for weight, _ in found)) * blend(found))
+
+
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """The rows of one video for one question: (k, d) for each family, classes (k,), weight (k,).

@@ -19,8 +19,8 @@ from scipy.special import betaln
 Floats = NDArray[np.float32]
 
 # What is held out, and what is asked: parts of videos, and other frames of these; whole videos, and other ones; parts of
-# videos, and other ones, since there are too few to leave out any.
-Way = Literal["parts", "videos", "parts for others"]
+# videos, and other ones, since there are too few to leave out any; and as "videos", but of each a single answer.
+Way = Literal["parts", "videos", "parts for others", "clips"]
 
 # Before anything is known: that labels are chosen by lot as far as a head can see, and that they are hard to see.
 _BY_LOT, _HARD = 0.45, 0.05
@@ -41,6 +41,9 @@ _PER_VIDEO = 5.0
 # Errors fall as videos become more, to this power.
 _CURVE = 0.65
 _LUCK = 1.64
+# Of clips each gives one answer. Beforehand so many speak for guessing; with fewer than so many nobody knows that it is that, and
+# up to so many the less must be explained by luck.
+_NOTHING_YET, _ENOUGH_CLIPS, _MANY_CLIPS = 3.0, 6, 12
 
 
 class Answers(NamedTuple):
@@ -121,6 +124,8 @@ def believed(
     level = 1 / max(possible, 1)
     if way == "videos" and answers is not None:
         return _of_left_out(answers, level, videos)
+    if way == "clips" and answers is not None:
+        return _of_left_out(answers, level, videos, True)
     own = level + (sure - level) * (1 - 0.1 / max(taught, 1))
     odds = np.log(min(max(sure, 0.01), 0.998)) - np.log1p(-min(max(sure, 0.01), 0.998))
     surer = _SURER * (odds - _USUALLY_SURE)
@@ -143,19 +148,22 @@ def believed(
     return Belief(float(right), float(lot / (seen + hard + lot)))
 
 
-def _of_left_out(answers: Answers, level: float, videos: int) -> Belief:
-    """Whole videos were left out: the answers are what others will be, taught by one video less."""
+def _of_left_out(answers: Answers, level: float, videos: int, clips: bool = False) -> Belief:
+    """Whole videos were left out: the answers are what others will be, taught by one video less. `clips`: each is one answer."""
     count = min(len(answers.truth), _PER_VIDEO * videos)
     hits = max(answers.hits, level)
     more = ((videos - 1) / videos) ** _CURVE if videos > 1 else 1.0
     expected = 1 - (1 - hits) * more
     usual = level + (answers.sure - level) * _BEST
-    expected = (count * expected + usual) / (count + 1)
+    nothing = _NOTHING_YET if clips else 0.0
+    expected = (count * expected + usual + nothing * level) / (count + 1 + nothing)
     classes = np.unique(answers.truth)
     each = np.array([(answers.truth == one).sum() for one in classes])
     share = 1 / len(classes)
     error = share * float(np.sqrt((share * (1 - share) / each).sum()))
-    if len(classes) > 1 and answers.balanced <= share + _LUCK * error:
+    luck = _LUCK * min(1.0, len(answers.truth) / _MANY_CLIPS) if clips else _LUCK
+    few = clips and len(answers.truth) < _ENOUGH_CLIPS
+    if len(classes) > 1 and not few and answers.balanced <= share + luck * error:
         return Belief(level, 1.0)
     return Belief(max(expected, level), 0.0)
 

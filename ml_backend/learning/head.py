@@ -288,8 +288,8 @@ def arrays_of(head: Head) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     structure: dict[str, Any] = {"questions": questions, "switch": head.switch}
     for name, (mean, spread) in (head.reference or {}).items():
         arrays[f"reference.{name}.mean"], arrays[f"reference.{name}.spread"] = mean, spread
-    structure["doubts"] = [_as_json(doubt) for doubt in head.doubts]
-    structure["own_doubts"] = [_as_json(doubt) for doubt in head.own_doubts]
+    structure["doubts"] = [doubt_as_json(doubt) for doubt in head.doubts]
+    structure["own_doubts"] = [doubt_as_json(doubt) for doubt in head.own_doubts]
     if (prior := head.prior) is not None:
         arrays["prior.rows"] = np.ascontiguousarray(prior.prompts.rows, np.float32)
         structure["prior"] = {"model": prior.prompts.model, "scale": prior.prompts.scale, "weight": prior.weight}
@@ -333,8 +333,8 @@ def head_from(
         float(structure["switch"]),
         reference={name: (mean, arrays[f"reference.{name}.spread"]) for name, mean in means.items()},
         # None in versions from before there were any.
-        doubts=tuple(_doubt(doubt) for doubt in structure.get("doubts", ())),
-        own_doubts=tuple(_doubt(doubt) for doubt in structure.get("own_doubts", ())),
+        doubts=tuple(doubt_from(doubt) for doubt in structure.get("doubts", ())),
+        own_doubts=tuple(doubt_from(doubt) for doubt in structure.get("own_doubts", ())),
     )
     if (said := structure.get("prior")) is None:
         return head
@@ -342,11 +342,11 @@ def head_from(
     return replace(head, prior=Prior(prompts, float(said["weight"])))
 
 
-def _as_json(doubt: Doubt) -> dict[str, Any]:
+def doubt_as_json(doubt: Doubt) -> dict[str, Any]:
     return {**asdict(doubt), "confused": list(doubt.confused) if doubt.confused else None}
 
 
-def _doubt(said: Mapping[str, Any]) -> Doubt:
+def doubt_from(said: Mapping[str, Any]) -> Doubt:
     confused = said.get("confused")
     # Of what versions before this one wrote, some is not known any more.
     known = {each.name: said[each.name] for each in fields(Doubt) if each.name in said}

@@ -34,7 +34,7 @@ from ml_backend.wording import cut
 if TYPE_CHECKING:
     from ml_backend.learning.comparison import HeldAnswers
     from ml_backend.learning.head import Head
-    from ml_backend.learning.whole_video import WholeHead
+    from ml_backend.learning.whole_head import WholeHead
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +147,7 @@ def _described(learnt: Learnt) -> tuple[bytes, QuestionCard]:
     head = learnt.head
     arrays, structure = arrays_of(head) if isinstance(head, Head) else head.arrays()
     weights = save(arrays)
-    calibration = Calibration(head.temperature)
-    if isinstance(head, Head):
-        calibration = replace(calibration, told_apart=head.told_apart, confused=head.confused)
+    calibration = Calibration(head.temperature, told_apart=head.told_apart, confused=head.confused)
     return weights, QuestionCard(
         kind=head.kind,
         labels=head.labels,
@@ -213,7 +211,7 @@ def load_version(root: Path, name: str) -> tuple[Head, ModelCard]:
 def load_heads(root: Path, name: str) -> tuple[tuple[Head | WholeHead, ModelCard], ...]:
     """The head about each control that a version has learnt, with the card of that control. Raises StorageError."""
     from ml_backend.learning.head import head_from
-    from ml_backend.learning.whole_video import WholeHead
+    from ml_backend.learning.whole_head import WholeHead
 
     found: list[tuple[Head | WholeHead, ModelCard]] = []
     whole = load_card(root, name)

@@ -1,11 +1,10 @@
-"""What a whole video is: a head on one row a video, pooled from its embeddings."""
+"""What a whole video is: from videos that people have answered to a head, and how well it does on videos left out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,28 +13,24 @@ from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.cards.measurements import EvaluationScheme
 from ml_backend.errors import NotEnoughLabels, NothingLabelled
 from ml_backend.features.blocks import VideoFeatures
-from ml_backend.learning.calibration import Held
+from ml_backend.learning.calibration import Doubt, Held, fit_doubt
+from ml_backend.learning.clip_families import AS_SEEN, BY_NAME, able, norm_of, normed
+from ml_backend.learning.ensemble import Ensemble, Lesson, Member, Recipe, fit_ensemble, weigh
 from ml_backend.learning.evaluation import CrossValidation, leaving_out
-from ml_backend.learning.examples import rows_at
-from ml_backend.learning.families import Family, Floats, Part, Views
+from ml_backend.learning.expected_accuracy import Answers
+from ml_backend.learning.families import Floats
 from ml_backend.learning.frame_labels import NO, UNKNOWN, UNTOUCHED_WEIGHT, YES
 from ml_backend.learning.groups import Groups, deal, duplicates
-from ml_backend.learning.linear import Linear, fit_softmax
+from ml_backend.learning.head import possible
+from ml_backend.learning.linear import Linear
 from ml_backend.learning.probabilities import decided
+from ml_backend.learning.whole_head import WholeHead, named
 from ml_backend.wording import some
-from sampling.candidates import unit
 
-# A video is seen at so many times, evenly spread: however its frames were embedded, long and short ones are alike.
-_LOOKS = 64
-# Beside the mean: how far what is seen for a tenth of the time, and for nearly all of it, is from it. That does not tell one
-# room from another, as the mean does.
-_QUANTILES = (0.1, 0.9)
-# A still picture has no such difference; its noise must not be made as large as others' movement.
-_STILL = 0.2
-_SEEN = Family("as seen", (Part(("appearance",), "raw"),))
-_INVERSE_PENALTY = 10.0
-# Nobody knows much from a few videos: the head's answer counts like so many videos less for each class.
-_DOUBT = 1.0
+_INVERSE_PENALTY = 30.0
+# Families are weighed, and doubt is measured, on so many folds; of many videos fewer say as much.
+_MOST_FOLDS = 5
+_FEW_FOLDS, _PLENTY = 3, 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,97 +43,6 @@ class LabelledWhole:
     values: NDArray[np.int8]
     weight: float
     judged: bool
-
-
-@dataclass(frozen=True, eq=False)
-class WholeHead:
-    """`questions`: exclusive: one, whose classes are the labels; otherwise one per label with the classes yes and no, None for
-    a label that no video has. `centre` (d,): what all videos share. `videos`: how many each was learnt from."""
-
-    labels: tuple[str, ...]
-    exclusive: bool
-    centre: Floats
-    questions: tuple[Linear | None, ...]
-    seen: tuple[str, ...]
-    videos: float
-    temperature: float = 1.0
-
-    @property
-    def kind(self) -> str:
-        return "cold"
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """Labels that are never predicted because there were no examples of them."""
-        return tuple(label for label in self.labels if label not in self.seen)
-
-    def probabilities(self, features: VideoFeatures) -> Floats:
-        """(L,) float32 in 0..1, of a video."""
-        row = unit((pooled(features) - self.centre)[None])
-        found: Floats = np.zeros(len(self.labels), np.float32)
-        for position, question in enumerate(self.questions):
-            if question is None:
-                continue
-            asked = np.exp(question.log_probabilities(row)[0])
-            classes = asked > 1e-12
-            # With few videos it is drawn towards knowing nothing.
-            share = _DOUBT * classes.sum() / (self.videos + _DOUBT * classes.sum())
-            asked = np.where(classes, (1 - share) * asked + share / classes.sum(), 0)
-            if self.exclusive:
-                found = asked.astype(np.float32)
-            else:
-                found[position] = asked[0]
-        return found
-
-    def answer(self, probabilities: Floats, allowed: Collection[str]) -> tuple[str, ...]:
-        """The labels that hold, of those that are allowed: of an exclusive question the most probable one, else all that are
-        more probable than not."""
-        ranked = sorted(zip(self.labels, probabilities.tolist(), strict=True), key=lambda pair: -pair[1])
-        possible = [(label, p) for label, p in ranked if label in allowed and p > 0]
-        if self.exclusive:
-            return tuple(label for label, _ in possible[:1])
-        return tuple(label for label, p in possible if p > 0.5)
-
-    def certainty(self, probabilities: Floats) -> float:
-        """How sure it is of the whole answer, in 0..1."""
-        return float(probabilities.max() if self.exclusive else np.maximum(probabilities, 1 - probabilities).min())
-
-    def arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """The arrays by name, and the JSON structure that says how they belong together."""
-        arrays: dict[str, NDArray[Any]] = {"centre": self.centre}
-        for position, question in enumerate(self.questions):
-            if question is not None:
-                arrays[f"{position}.weights"] = np.ascontiguousarray(question.weights)
-                arrays[f"{position}.bias"] = question.bias
-        asked = [question is not None for question in self.questions]
-        return arrays, {"whole": asked, "seen": list(self.seen), "videos": self.videos}
-
-    @classmethod
-    def of(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        structure: Mapping[str, Any],
-        labels: tuple[str, ...],
-        exclusive: bool,
-    ) -> WholeHead:
-        """The head that `arrays` took apart; raises KeyError or ValueError when the parts do not fit."""
-        questions = tuple(
-            Linear(arrays[f"{position}.weights"], arrays[f"{position}.bias"]) if asked else None
-            for position, asked in enumerate(structure["whole"])
-        )
-        if len(questions) != (1 if exclusive else len(labels)):
-            raise ValueError("the questions do not fit the labels")
-        return cls(labels, exclusive, arrays["centre"], questions, tuple(structure["seen"]), float(structure["videos"]))
-
-
-def pooled(features: VideoFeatures) -> Floats:
-    """(d,) float32: the mean of a video's embeddings over time, and how far two of their quantiles are from it."""
-    times = np.linspace(0, max(len(features) - 1, 0), _LOOKS)
-    rows = rows_at(Views(features), _SEEN, times)
-    mean = rows.mean(axis=0)
-    far = [quantile - mean for quantile in np.quantile(rows, _QUANTILES, axis=0)]
-    parts = [unit(mean[None])[0], *(each / max(float(np.linalg.norm(each)), _STILL) for each in far)]
-    return np.asarray(np.concatenate(parts), np.float32)
 
 
 def whole_labels(
@@ -175,39 +79,154 @@ def whole_labels(
     return values, trust, rank > 0
 
 
-def fit_whole(videos: Sequence[LabelledWhole], labels: Sequence[str], exclusive: bool) -> WholeHead:
-    """Class-balanced, regularised logistic regression. Raises NotEnoughLabels when fewer than two classes were seen."""
-    names = tuple(labels)
+@dataclass(frozen=True, eq=False)
+class _Clips:
+    """What some videos are learnt by. `rows`: (v, d) by family, as they are pooled. `values`: (v, L). `weight`: (v,). `groups`: (v,)
+    the same number for copies of one recording."""
+
+    rows: Mapping[str, Floats]
+    values: NDArray[np.int8]
+    weight: Floats
+    groups: Groups
+
+    @classmethod
+    def of(cls, videos: Sequence[LabelledWhole], labels: int) -> _Clips:
+        features = [video.features for video in videos]
+        pooled = {family.name: [family.pooled(each) for each in features] for family in able(features)}
+        values = np.stack([video.values for video in videos]) if videos else np.zeros((0, labels), np.int8)
+        weight = np.array([video.weight for video in videos], np.float32)
+        rows = {name: np.stack(each) for name, each in pooled.items() if each}
+        return cls(rows, values, weight, _recordings(duplicates(features), values))
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def at(self, kept: NDArray[np.bool_]) -> _Clips:
+        rows = {name: each[kept] for name, each in self.rows.items()}
+        return _Clips(rows, self.values[kept], self.weight[kept], self.groups[kept])
+
+    def classes(self, exclusive: bool, position: int) -> NDArray[np.intp]:
+        """(v,) the class that is true for a question, -1 where nobody knows."""
+        if exclusive:
+            return np.where((self.values == YES).any(axis=1), self.values.argmax(axis=1), -1).astype(np.intp)
+        return np.select([self.values[:, position] == YES, self.values[:, position] == NO], [0, 1], -1).astype(np.intp)
+
+
+def fit_whole(
+    videos: Sequence[LabelledWhole], labels: Sequence[str], exclusive: bool, *, doubted: bool = True
+) -> WholeHead:
+    """Fits one ensemble for each question. `doubted`: whether it is measured how far its answers are to be believed.
+
+    Raises NotEnoughLabels when fewer than two classes were seen.
+    """
     taught = [video for video in videos if (video.values != UNKNOWN).any()]
-    rows = np.stack([pooled(video.features) for video in taught]) if taught else np.zeros((0, 1), np.float32)
-    values = np.stack([video.values for video in taught]) if taught else np.zeros((0, len(names)), np.int8)
-    weight = np.array([video.weight for video in taught], np.float32)
-    centre = rows.mean(axis=0) if taught else np.zeros(1, np.float32)
-    rows = unit(rows - centre)
-    questions: list[Linear | None] = []
+    return _fit(_Clips.of(taught, len(labels)), tuple(labels), exclusive, doubted)
+
+
+def _fit(clips: _Clips, names: tuple[str, ...], exclusive: bool, doubted: bool) -> WholeHead:
+    norms = {name: norm_of(BY_NAME[name], rows) for name, rows in clips.rows.items()}
+    alike = {name: normed(rows, norms[name]) for name, rows in clips.rows.items()}
+    recipe = Recipe(tuple(named(name) for name in clips.rows), (_INVERSE_PENALTY,), neighbours=False)
+    questions: list[Ensemble | None] = []
     seen: list[str] = []
     tells_apart = False
     for position in range(1 if exclusive else len(names)):
-        classes = values.argmax(axis=1) if exclusive else np.where(values[:, position] == YES, 0, 1)
-        known = (values == YES).any(axis=1) if exclusive else values[:, position] != UNKNOWN
-        classes = classes[known].astype(np.intp)
+        classes = clips.classes(exclusive, position)
+        known = classes >= 0
+        classes = classes[known]
         if len(np.unique(classes)) < 2:
             always = not exclusive and len(classes) > 0 and not classes.any()
-            questions.append(_always(rows.shape[1], float(weight[known].sum())) if always else None)
+            questions.append(_always(alike[AS_SEEN.name].shape[1], float(clips.weight[known].sum())) if always else None)
             seen += [names[position]] if always else []
             continue
         tells_apart = True
         count = len(names) if exclusive else 2
-        questions.append(fit_softmax(rows[known], classes, count, weight[known], _INVERSE_PENALTY))
+        lesson = Lesson({name: rows[known] for name, rows in alike.items()}, classes, clips.weight[known])
+        folds = [[out] for out in _left_out(clips.groups[known], classes)]
+        questions.append(fit_ensemble([lesson], count, recipe, weigh([lesson], count, recipe, folds)))
         seen += [names[each] for each in np.unique(classes)] if exclusive else [names[position]]
     if not tells_apart:
-        raise _not_enough(values, names, exclusive)
-    return WholeHead(names, exclusive, centre.astype(np.float32), tuple(questions), tuple(seen), float(weight.sum()))
+        raise _not_enough(clips.values, names, exclusive)
+    head = WholeHead(names, exclusive, norms, tuple(questions), tuple(seen), float(clips.weight.sum()))
+    if not doubted:
+        return head
+    return replace(head, doubts=tuple(_doubt(clips, head, position) for position in range(len(questions))))
 
 
-def _always(features: int, videos: float) -> Linear:
+def _doubt(clips: _Clips, head: WholeHead, position: int) -> Doubt | None:
+    """How far a question is believed, by heads that are fitted, families weighed and all, without some of its videos; None where
+    no video can be spared."""
+    question = head.questions[position]
+    classes = clips.classes(head.exclusive, position)
+    every = clips.at(classes >= 0)
+    classes = classes[classes >= 0]
+    folds = _left_out(every.groups, classes)[: _FEW_FOLDS if len(every) > _PLENTY else _MOST_FOLDS]
+    if question is None or len(folds) < 2:
+        return None
+    logs: list[Floats] = []
+    truths: list[NDArray[np.intp]] = []
+    weights: list[Floats] = []
+    for out in folds:
+        held = every.at(out)
+        inside = every.at(~out)
+        if not head.exclusive:
+            held, inside = (replace(each, values=each.values[:, position : position + 1]) for each in (held, inside))
+        names = head.labels if head.exclusive else head.labels[position : position + 1]
+        try:
+            found = _fit(inside, names, head.exclusive, False).undoubted(held.rows, 0)
+        except NotEnoughLabels:
+            continue
+        told = found[np.arange(len(found)), classes[out]] > 0
+        logs.append(np.log(found[told].clip(1e-6, 1)))
+        truths.append(classes[out][told])
+        weights.append(held.weight[told])
+    truth = np.concatenate(truths) if truths else np.zeros(0, np.intp)
+    if len(np.unique(truth)) < 2:
+        return None
+    answers = Answers(np.concatenate(logs), truth, np.concatenate(weights))
+    # A fold takes more than one video with it, so that a whole head errs less than its parts.
+    return fit_doubt(answers, "clips", possible(question), taught=len(every), videos=len(folds))
+
+
+def _recordings(alike: Groups, values: NDArray[np.int8]) -> Groups:
+    """(v,) a number for each recording, from those of videos that look alike: clips of one person who makes two signs look alike and
+    are no copies. Those that are answered differently are apart, and so is every clip of an answer that would be left with one."""
+    answers = [each.tobytes() for each in values]
+    each_of: dict[bytes, set[int]] = {}
+    for group, answer in zip(alike.tolist(), answers, strict=True):
+        each_of.setdefault(answer, set()).add(group)
+    keys = [
+        (answer, group if len(each_of[answer]) > 1 else -1 - at)
+        for at, (group, answer) in enumerate(zip(alike.tolist(), answers, strict=True))
+    ]
+    number = {key: position for position, key in enumerate(dict.fromkeys(keys))}
+    return np.array([number[key] for key in keys], np.intp)
+
+
+def _left_out(groups: Groups, classes: NDArray[np.intp]) -> list[NDArray[np.bool_]]:
+    """(v,) masks of what is held out together: of every class about the same share, no group cut apart. What has one recording alone
+    stays in, since nothing else tells of it. Fewer than two where that cannot be."""
+    main = {int(group): int(one) for group, one in zip(groups, classes, strict=True)}
+    counts = Counter(main.values())
+    spared = {one: count for one, count in counts.items() if count > 1}
+    if len(spared) < 2:
+        return []
+    folds = min(_MOST_FOLDS, *spared.values())
+    order = np.random.default_rng(0).permutation(sorted(main))
+    dealt: Counter[int] = Counter()
+    fold_of: dict[int, int] = {}
+    for group in order.tolist():
+        one = main[group]
+        fold_of[group] = dealt[one] % folds if one in spared else -1
+        dealt[one] += 1
+    own = np.array([fold_of[int(group)] for group in groups])
+    return [own == fold for fold in range(folds)]
+
+
+def _always(features: int, videos: float) -> Ensemble:
     """Of an answer that every video has: the next one has it, too, with Laplace's (videos + 1) in (videos + 2)."""
-    return Linear(np.zeros((features, 2), np.float32), np.array([np.log1p(videos), 0], np.float32))
+    linear = Linear(np.zeros((features, 2), np.float32), np.array([np.log1p(videos), 0], np.float32))
+    return Ensemble((Member(named(AS_SEEN.name), linear, None, 1.0),))
 
 
 def cross_validated_whole(
@@ -217,30 +236,37 @@ def cross_validated_whole(
     most_folds: int = 5,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
+    *,
+    doubted: bool = True,
 ) -> CrossValidation:
     """Cross-validation grouped by video: near-duplicates are held out together.
 
-    Only videos that a person judged are predicted; the others teach.
+    Only videos that a person judged are predicted; the others teach. `doubted`: as for `fit_whole`.
     """
     names = tuple(labels)
     usable = [video for video in videos if video.judged and (video.values != UNKNOWN).any()]
-    others = [video for video in videos if not any(video is one for one in usable)]
-    groups = duplicates([video.features for video in usable])
+    others = [
+        video
+        for video in videos
+        if (video.values != UNKNOWN).any() and not any(video is one for one in usable)
+    ]
+    clips = _Clips.of([*usable, *others], len(names))
+    groups = clips.groups[: len(usable)]
     folds = _folds(groups, [video.values for video in usable], most_folds, seed) if usable else groups
     numbers = np.unique(folds)
     held: list[Held] = []
     for done, fold in enumerate(numbers if len(numbers) > 1 else []):
         if progress is not None:
             progress(done / len(numbers))
-        inside = [video for video, own in zip(usable, folds, strict=True) if own != fold] + others
+        out = np.concatenate([folds == fold, np.zeros(len(others), bool)])
         try:
-            head = fit_whole(inside, names, exclusive)
+            head = _fit(clips.at(~out), names, exclusive, doubted)
         except NotEnoughLabels:
             continue
-        for video in (video for video, own in zip(usable, folds, strict=True) if own == fold):
-            found = head.probabilities(video.features)[None]
-            held.append(Held(video.task, found, video.values[None], False, decided(found, exclusive)))
-    recordings = int(groups.max(initial=-1)) + 1
+        for at, found in zip(np.flatnonzero(out).tolist(), head.of_rows(clips.at(out).rows), strict=True):
+            answer = decided(found[None], exclusive)
+            held.append(Held(usable[at].task, found[None], usable[at].values[None], False, answer))
+    recordings = len(np.unique(groups))
     recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
     return CrossValidation(names, exclusive, tuple(held), leaving_out(len(numbers), recordings), recording)
 

@@ -13,16 +13,11 @@ from handmade import annotation, video
 from ml_backend.annotation import Annotation, WholeVideo
 from ml_backend.cards.measurements import Metrics
 from ml_backend.errors import NotEnoughLabels
+from ml_backend.learning.clip_families import looks
 from ml_backend.learning.frame_labels import UNTOUCHED_WEIGHT
 from ml_backend.learning.versions import Learnt, add_measurements, load_card, load_heads, save_version
-from ml_backend.learning.whole_video import (
-    LabelledWhole,
-    WholeHead,
-    cross_validated_whole,
-    fit_whole,
-    pooled,
-    whole_labels,
-)
+from ml_backend.learning.whole_head import WholeHead
+from ml_backend.learning.whole_video import LabelledWhole, cross_validated_whole, fit_whole, whole_labels
 
 # Scenes 0 and 1 make an indoor video, 2 and 3 an outdoor one; 5 is seen in both now and then.
 INDOOR, OUTDOOR = np.repeat([0, 1, 0], 30), np.repeat([2, 3, 2], 30)
@@ -88,7 +83,7 @@ class TestLearning:
             fit_whole(videos, LABELS, True)
 
     def test_how_densely_a_video_was_embedded_does_not_matter(self) -> None:
-        close = pooled(video(INDOOR, room=1, seed=1)) @ pooled(video(INDOOR, room=1, seed=1, step=4)) / 3
+        close = looks(video(INDOOR, room=1, seed=1)) @ looks(video(INDOOR, room=1, seed=1, step=4)) / 3
         assert close > 0.98
 
 

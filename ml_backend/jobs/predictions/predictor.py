@@ -40,7 +40,7 @@ from ml_backend.learning.probabilities import changes, doubt
 from ml_backend.learning.refinement import refined_probabilities
 from ml_backend.learning.smoothing import smooth
 from ml_backend.learning.versions import ModelCard, is_custom, load_card, load_heads
-from ml_backend.learning.whole_video import WholeHead
+from ml_backend.learning.whole_head import WholeHead
 from ml_backend.prediction_item import PredictionItem
 from ml_backend.projects.task_view import TaskView, over_time
 from ml_backend.provenance import whole_id

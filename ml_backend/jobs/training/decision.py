@@ -9,7 +9,7 @@ from ml_backend.cards.measurements import Comparison
 from ml_backend.errors import StorageError
 from ml_backend.features.backbones import network_of
 from ml_backend.jobs.embeddings import sees_as_then
-from ml_backend.jobs.indistinct_labels import tell_of_untold
+from ml_backend.jobs.indistinct_labels import left_open, tell_of_untold
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.learning.comparison import Asked, HeldAnswers, compared, load_answers
 from ml_backend.learning.evaluation import CrossValidation
@@ -127,7 +127,7 @@ def roll_out_unless_worse(work: ProjectWork, card: ModelCard, before: str | None
     )
     decision = (_KEPT_BACK if worse else _ROLLED_OUT).format(card.name, why or _FIRST)
     note_decision(models, card.name, decision)
-    registry.set_problems(redis, key, "model", [decision + _REMEDY] if worse else [])
+    registry.set_problems(redis, key, "model", [decision + _REMEDY] if worse else left_open(card))
     if not worse:
         registry.want(redis, key, card.name)
         enqueue(redis, "rollout", key, card.name)

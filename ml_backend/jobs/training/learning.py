@@ -69,7 +69,9 @@ def _learn_whole(work: ProjectWork, annotated: Sequence[Annotated], problems: Vi
     head = fit_whole(videos, labels, exclusive)
     seconds = time.perf_counter() - started
     enough = len(videos) >= ENOUGH_VIDEOS
-    checked = cross_validated_whole(videos, labels, exclusive, most_folds=_QUICK_FOLDS) if enough else None
+    checked = (
+        cross_validated_whole(videos, labels, exclusive, most_folds=_QUICK_FOLDS, doubted=False) if enough else None
+    )
     answers = _answers(checked, [video.task for video in videos], whole=True)
     return Learnt(
         work.question.from_name,

@@ -39,7 +39,8 @@ from ml_backend.learning.versions import (
     unwritable,
     weights_of,
 )
-from ml_backend.learning.whole_video import LabelledWhole, WholeHead, answered_by_whole
+from ml_backend.learning.whole_head import WholeHead
+from ml_backend.learning.whole_video import LabelledWhole, answered_by_whole
 from ml_backend.projects import registry
 from ml_backend.projects.storage import write_whole
 from ml_backend.provenance import ModelVersion
