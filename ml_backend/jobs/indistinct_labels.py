@@ -49,9 +49,7 @@ def left_open(card: ModelCard) -> list[str]:
     every = card.each()
     if not any(each.told_apart for each in every):
         return []
-    return [
-        _LEFT_OPEN.format(each.question, card.name, _mixed_up([each])) for each in every if not each.told_apart
-    ]
+    return [_LEFT_OPEN.format(each.question, card.name, _mixed_up([each])) for each in every if not each.told_apart]
 
 
 def _mixed_up(cards: Sequence[ModelCard]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,8 @@ def _layers(features: VideoFeatures) -> Floats:
     """(d,) the mean of all layers over time."""
     shown = np.gradient(features.frames.astype(np.float64)) if len(features.frames) > 1 else np.ones(1)
     share = (shown / shown.sum()).astype(np.float32)
-    return np.concatenate([share @ features.blocks[name].astype(np.float32) for name in LAYERS])
+    means = [share @ features.blocks[name].astype(np.float32) for name in LAYERS]
+    return np.asarray(np.concatenate(means), np.float32)
 
 
 def _movement(features: VideoFeatures) -> Floats:
@@ -72,7 +74,8 @@ def _movement(features: VideoFeatures) -> Floats:
         total += rows.sum(axis=0)
         squares += (rows**2).sum(axis=0)
     mean = total / len(flow.frames)
-    return np.concatenate([mean, np.sqrt(np.maximum(squares / len(flow.frames) - mean**2, 0))]).astype(np.float32)
+    spread = np.sqrt(np.maximum(squares / len(flow.frames) - mean**2, 0))
+    return np.asarray(np.concatenate([mean, spread]), np.float32)
 
 
 def _course(features: VideoFeatures) -> Floats:
@@ -141,7 +144,7 @@ def _flow(features: VideoFeatures) -> Flow:
 
 
 def _active(flow: Flow) -> Floats:
-    """(k, d) the rows of movement between the first and the last that moves; what rests before and after says when a recording was begun."""
+    """(k, d) the rows of movement between the first and the last that moves; the rest says when a recording was begun."""
     rows = np.asarray(flow.rows, np.float32)
     amount = rows[:, 2::COLUMNS].sum(axis=1, dtype=np.float64)
     # What always moves, such as a lamp that flickers, is no beginning.
@@ -155,7 +158,5 @@ def _active(flow: Flow) -> Floats:
 def _in_turn(rows: Floats, parts: int) -> Floats:
     """(parts x d,) means of equally long parts of rows (k, d); of fewer rows than parts some stand for two."""
     edges = np.linspace(0, len(rows), parts + 1)
-    found = [rows[int(a) : max(int(np.ceil(b)), int(a) + 1)].mean(axis=0) for a, b in zip(edges, edges[1:], strict=False)]
-    return np.concatenate(found).astype(np.float32)
-
-
+    found = [rows[int(a) : max(int(np.ceil(b)), int(a) + 1)].mean(axis=0) for a, b in pairwise(edges.tolist())]
+    return np.asarray(np.concatenate(found), np.float32)

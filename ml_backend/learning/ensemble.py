@@ -94,7 +94,6 @@ class Ensemble:
         total = sum(weight for weight, _ in found)
         return normalised(np.float32(total) * blend(found))
 
-
     def of_rows(self, rows: Mapping[str, Floats]) -> Floats:
         """(k, K) log-probabilities of what has these rows (k, d) by family; those of one member at least are there."""
         found = [(m.weight, m.log_probabilities(rows[m.family.name])) for m in self.members if m.family.name in rows]

@@ -59,26 +59,26 @@ class WholeHead:
         found = []
         for position, doubt in enumerate(self.doubts):
             if doubt is not None and not doubt.told_apart and doubt.confused is not None:
-                names = (
-                    self.labels if self.exclusive else (self.labels[position], f"not {self.labels[position]}")
-                )
+                names = self.labels if self.exclusive else (self.labels[position], f"not {self.labels[position]}")
                 found.append((names[doubt.confused[0]], names[doubt.confused[1]]))
         return tuple(found)
 
     def probabilities(self, features: VideoFeatures) -> Floats:
         """(L,) float32 in 0..1, of a video."""
-        used = {member.family.name for question in self.questions if question is not None for member in question.members}
+        used = {
+            member.family.name for question in self.questions if question is not None for member in question.members
+        }
         families = [BY_NAME[name] for name in sorted(used)]
         rows = {
             family.name: family.pooled(features)[None]
             for family in families
             if features.flow is not None or not family.moving
         }
-        return self.of_rows(rows)[0]
+        return np.asarray(self.of_rows(rows)[0], np.float32)
 
     def of_rows(self, rows: Mapping[str, Floats]) -> Floats:
         """(v, L) float32 in 0..1, of videos with these rows (v, d) by family, as they are pooled."""
-        columns = []
+        columns: list[Floats] = []
         for position, question in enumerate(self.questions):
             if question is None:
                 columns.append(np.zeros((_count(rows), len(self.labels) if self.exclusive else 1), np.float32))

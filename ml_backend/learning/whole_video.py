@@ -136,7 +136,9 @@ def _fit(clips: _Clips, names: tuple[str, ...], exclusive: bool, doubted: bool) 
         classes = classes[known]
         if len(np.unique(classes)) < 2:
             always = not exclusive and len(classes) > 0 and not classes.any()
-            questions.append(_always(alike[AS_SEEN.name].shape[1], float(clips.weight[known].sum())) if always else None)
+            questions.append(
+                _always(alike[AS_SEEN.name].shape[1], float(clips.weight[known].sum())) if always else None
+            )
             seen += [names[position]] if always else []
             continue
         tells_apart = True
@@ -245,11 +247,7 @@ def cross_validated_whole(
     """
     names = tuple(labels)
     usable = [video for video in videos if video.judged and (video.values != UNKNOWN).any()]
-    others = [
-        video
-        for video in videos
-        if (video.values != UNKNOWN).any() and not any(video is one for one in usable)
-    ]
+    others = [video for video in videos if (video.values != UNKNOWN).any() and not any(video is one for one in usable)]
     clips = _Clips.of([*usable, *others], len(names))
     groups = clips.groups[: len(usable)]
     folds = _folds(groups, [video.values for video in usable], most_folds, seed) if usable else groups

@@ -147,5 +147,7 @@ class TestStored:
 def test_a_question_whose_families_a_video_lacks_is_left_even() -> None:
     linear = Linear(np.zeros((3, 2), np.float32), np.array([3, 0], np.float32))
     question = Ensemble((Member(named("movement"), linear, None, 1.0),))
-    head = WholeHead(LABELS, True, {"movement": (np.zeros(3, np.float32), np.ones(3, np.float32))}, (question,), LABELS, 4)
+    head = WholeHead(
+        LABELS, True, {"movement": (np.zeros(3, np.float32), np.ones(3, np.float32))}, (question,), LABELS, 4
+    )
     assert head.probabilities(video(np.zeros(9, int))).tolist() == [0.5, 0.5]

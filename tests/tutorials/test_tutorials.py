@@ -145,10 +145,11 @@ def test_sign_language(walks: dict[str, Walk], page: Page, monkeypatch: pytest.M
         assert sign.times == pytest.approx((script.rest, script.rest + script.signing), abs=0.2)
     signs = {row["video"]: row["label"] for row in rows(walk.folder / "signs.csv")}
     assert [signs[script.name] for script in SIGNED[:6]] == [script.sign for script in SIGNED[:6]]
-    # Without weights nothing is known of the class of a whole clip; all that can be asked is that it says so.
+    # How the hands move, and in which order, tells the signs also without weights.
+    assert [signs[script.name] for script in SIGNED[6:]] == [script.sign for script in SIGNED[6:]]
     scores = [item["score"] for task, _ in walk.untaught() for item in items[task] if item["type"] == "choices"]
     assert len(scores) == 3
-    assert max(scores) < 0.5
+    assert min(scores) > 0.7
     task = walk.loop.tasks[6]
     see_in_label_studio(page, walk, task, 30, "sign-language-predicted")
     see_on_the_dashboard(page, walk, f"videos/{task}?frame=30", ".strip-bar", "sign-language-video")

@@ -19,8 +19,10 @@ from ml_backend.jobs.context import JobContext
 from ml_backend.jobs.project import open_project
 from ml_backend.jobs.training.decision import roll_out_unless_worse
 from ml_backend.jobs.training.train import train
+from ml_backend.learning.calibration import Doubt
 from ml_backend.learning.comparison import load_answers
-from ml_backend.learning.versions import load_card, load_version, save_version
+from ml_backend.learning.versions import Learnt, load_card, load_version, save_version
+from ml_backend.learning.whole_head import WholeHead
 from ml_backend.projects import registry
 from ml_backend.projects.registry import Known
 from ml_backend.queueing.embedded_redis import redis_url
@@ -104,6 +106,37 @@ def test_the_admin_reads_why_one_is_kept_back(context: JobContext, studio: Studi
     assert decision(context, "cold-v2") == told
     assert any(problem.startswith(told) for problem in registry.problems(context.redis)[KEY])
     assert registry.wanted_version(context.redis, KEY) == "cold-v1"
+
+
+def by_lot() -> WholeHead:
+    """A head about whole videos whose held-out answers were guesses."""
+    doubt = Doubt(chance=0.97, right=0.5, frames=12, classes=2, confused=(0, 1), by_lot=1.0)
+    return WholeHead(("busy", "quiet"), True, {}, (None,), (), 12, (doubt,))
+
+
+def test_answers_about_whole_videos_that_are_guesses_are_kept_back_and_that_is_said(
+    context: JobContext, studio: Studio
+) -> None:
+    made = save_version(context.models_dir(KEY), by_lot(), backbone="b", question="clip")
+    assert not roll_out_unless_worse(open_project(context, KEY), made, None)
+    assert registry.wanted_version(context.redis, KEY) is None
+    (told,) = registry.problems(context.redis)[KEY]
+    assert told.startswith("These labels cannot be told apart yet: of the answered videos that cold-v1 was not shown")
+    assert "“busy” and “quiet”" in told
+
+
+def test_one_question_that_is_left_open_is_told_beside_those_that_are_answered(
+    context: JobContext, studio: Studio, clips: list[Clip]
+) -> None:
+    answer(studio, clips, GOOD, "2026-01-31T12:00:00Z")
+    train.within(context, KEY)
+    models = context.models_dir(KEY)
+    head, card = load_version(models, "cold-v1")
+    clip = Learnt("clip", by_lot(), card.backbone)
+    made = save_version(models, head, backbone=card.backbone, question="what", others=[clip])
+    assert roll_out_unless_worse(open_project(context, KEY), made, "cold-v1")
+    (told,) = (each for each in registry.problems(context.redis)[KEY] if "cannot be told apart" in each)
+    assert told.startswith("The labels of “clip” cannot be told apart yet: cold-v2 answers it no better")
 
 
 def test_another_label_begins_a_new_comparison(context: JobContext, studio: Studio, clips: list[Clip]) -> None:
