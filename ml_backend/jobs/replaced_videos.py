@@ -88,15 +88,16 @@ def has_other_file(context: JobContext, question: Question, task: Task) -> bool:
     return False
 
 
-def tell_of_replaced(work: ProjectWork, task: Task) -> None:
+def tell_of_replaced(work: ProjectWork, task: Task, *, reviewed: bool = False) -> None:
     """Says that the file at a video's address is another one now. The task's annotations, if there are some, are about the one
-    before."""
+    before. `reviewed`: of one that people have said all about, so that it is not predicted."""
     annotations = sum(len(each) for _, each in work.context.studio.annotations.by_task(work.id, task.id))
     told = f"The file of {video_name(task, work.question)} was replaced at its address"
     if annotations:
         it, was = ("annotation", "It was") if annotations == 1 else ("annotations", "They were")
         remedy = f"Check its {it} against the new video. {was} not changed."
-        found = Finding(_KIND, f"{told} after it was annotated, and is predicted again.", remedy, "warning")
+        then = "" if reviewed else ", and is predicted again"
+        found = Finding(_KIND, f"{told} after it was annotated{then}.", remedy, "warning")
     else:
         found = Finding(_KIND, f"{told}, and is predicted again.", "No action is needed.", "note")
     tell(work, task.id, _KIND, found)

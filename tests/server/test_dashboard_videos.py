@@ -188,6 +188,16 @@ class TestVideos:
         assert (told["jumps"]["change"], told["sure"]) == ([41], [90] * 4 + [90] * 6)
         assert client.get(f"{VIDEO}/player.json").get_json()["words"][0]["regions"][0][2] == ["walk"]
 
+    def test_its_forms_lead_back_to_the_same_timeline_and_comparison(self, client: FlaskClient, at_work: None) -> None:
+        shown = "control=posture+%26+%C3%A9&one=person-11&other=cold-v3"
+        forms = page(client, f"{VIDEO}?{shown}&frame=3").all("form")
+        addresses = [str(each["action"]) for each in forms if each["method"] == "post" and VIDEO in str(each["action"])]
+        assert {address.partition("?")[0].rpartition("/")[2] for address in addresses} == {"fetch", "sheet"}
+        for address in addresses:
+            back = client.post(address).headers["Location"]
+            for word in shown.split("&"):
+                assert word in back
+
     def test_a_timeline_that_is_none_is_the_first_one(self, client: FlaskClient, at_work: None) -> None:
         odd, first = page(client, f"{VIDEO}?control=nonsense").text, page(client, VIDEO).text
         assert odd.partition("As of ")[0] == first.partition("As of ")[0]

@@ -119,7 +119,7 @@ def predict(context: JobContext, project_key: str, task_number: int) -> str:
     if found is None:
         if replaced:
             inspect_once(work, task)
-            tell_of_replaced(work, task)
+            tell_of_replaced(work, task, reviewed=True)
         if another:
             with pushing(work):
                 renew(work, task, None, content, replaced=replaced)

@@ -14,7 +14,7 @@ from ml_backend.projects import label_report, playback, task_view
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard import player
 from ml_backend.server.dashboard.shown import names_of, words_of
-from ml_backend.server.dashboard.site import blueprint, project_page
+from ml_backend.server.dashboard.site import blueprint, project_page, shown_of_video
 from ml_backend.server.dashboard.strips import Clock
 from ml_backend.server.label_studio_routes import backend
 from ml_backend.server.video_files import video_answer
@@ -71,7 +71,7 @@ def player_facts(project_id: int, task: int) -> Response:
 @blueprint.post("/dashboard/projects/<int:project_id>/videos/<int:task>/fetch")
 def fetch_video(project_id: int, task: int) -> Response:
     queue(backend().redis, "fetch", project_page(project_id).key, task, again=True)
-    return redirect(url_for("dashboard.video_page", project_id=project_id, task=task), 303)
+    return redirect(url_for("dashboard.video_page", project_id=project_id, task=task, **shown_of_video()), 303)
 
 
 @blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>/sheet.jpg")

@@ -130,6 +130,11 @@ def titles(jobs: Iterable[JobRow]) -> dict[str, str]:
     return {key: overview.title for key, overview in found if overview is not None}
 
 
+def shown_of_video() -> dict[str, Any]:
+    """What the address of a video's page asks for: a timeline, two words beside each other. Forms lead back to the same."""
+    return {name: request.args[name] for name in ("control", "one", "other") if name in request.args}
+
+
 def done(text: str, endpoint: str, **values: Any) -> AnyResponse:
     """After a form: back to a page, which says what was done."""
     return redirect(url_for(endpoint, done=text, **values), 303)

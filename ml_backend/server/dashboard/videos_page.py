@@ -29,7 +29,7 @@ from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.server.dashboard import boxes, charts, player, strips
 from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.shown import Shown, certainty_of, names_of, predicted_regions, shown_of, words_of
-from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page, titles
+from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page, shown_of_video, titles
 from ml_backend.server.label_studio_routes import backend
 from ml_backend.store import files
 
@@ -136,6 +136,7 @@ def video_page(project_id: int, task: int) -> str:
         titles=titles(played.wait.running if played.wait is not None else ()),
         described=player.described,
         timelines=_other_timelines(project),
+        asked_for=shown_of_video(),
         query=request.query_string.decode(errors="replace"),
         beside=player.beside(project, words, at, length),
         certainty=player.certainty_line(view, length, at.framerate),
@@ -168,7 +169,7 @@ def track_boxes(project_id: int, task: int) -> Response:
 def make_sheet(project_id: int, task: int) -> Response:
     queue(backend().redis, "sheet", project_page(project_id).key, task, again=True)
     text = "The pictures are being created. They appear here when the job has finished."
-    return done(text, "dashboard.video_page", project_id=project_id, task=task)
+    return done(text, "dashboard.video_page", project_id=project_id, task=task, **shown_of_video())
 
 
 def _other_timelines(project: ProjectPage) -> list[str]:

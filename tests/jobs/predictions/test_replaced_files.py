@@ -10,7 +10,7 @@ import pytest
 from known_project import queued
 from redis import Redis
 from rollout_scene import COPY, LABELLED, WAITING, clips, context, pushed, studio, trained
-from studio import KEY, Studio
+from studio import KEY, Studio, drawn
 
 from ml_backend.demo.clips import Clip, Script, make_clips
 from ml_backend.errors import VideoError
@@ -117,6 +117,18 @@ def test_annotations_of_the_file_before_stay_and_are_pointed_out_until_somebody_
     studio.tasks[LABELLED]["annotations"][0]["updated_at"] = datetime(2040, 1, 1, tzinfo=UTC).isoformat()
     train.within(predicted, KEY)
     assert findings(redis, LABELLED) == []
+
+
+def test_one_that_is_reviewed_is_not_said_to_be_predicted_again(
+    predicted: JobContext, studio: Studio, redis: Redis, clips: list[Clip]
+) -> None:
+    result = [drawn("r1", 1, 50, "clear"), drawn("r2", 51, 80, "car")]
+    studio.tasks[LABELLED]["annotations"] = [{"id": 1, "result": result, "updated_at": "2026-02-01T12:00:00Z"}]
+    studio.files[f"{LABELLED}.mp4"] = clips[1].path
+    assert "is reviewed" in predict.within(predicted, KEY, LABELLED)
+    [(severity, told)] = findings(redis, LABELLED)
+    assert severity == "warning"
+    assert told.endswith("was replaced at its address after it was annotated.")
 
 
 def test_the_same_file_with_another_stamp_is_none(
