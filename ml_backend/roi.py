@@ -71,5 +71,13 @@ def roi_of(data: Mapping[str, Any]) -> RegionOfInterest | None:
     return None if value is None or value == "" else RegionOfInterest.parse(value)
 
 
+def usable_roi(data: Mapping[str, Any]) -> RegionOfInterest | None:
+    """The same, and None where it cannot be understood."""
+    try:
+        return roi_of(data)
+    except RoiError:
+        return None
+
+
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)

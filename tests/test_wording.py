@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.wording import counted, cut, listed, quoted, some
+from ml_backend.wording import counted, cut, listed, quoted, rounded, some
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,14 @@ def test_few_are_named_and_many_are_counted(names: list[str], said: str) -> None
 def test_a_comma_within_a_name_does_not_make_two_of_it() -> None:
     assert listed(["walk", "run, then jump", "rest"]) == "walk, “run, then jump”, rest"
     assert listed([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(25.0, "25"), (29.97, "29.97"), (30000 / 1001, "29.97"), (29.4999, "29.5"), (24000 / 1001, "23.976")],
+)
+def test_a_frame_rate_is_said_as_people_say_it(rate: float, said: str) -> None:
+    assert rounded(rate) == said
 
 
 def test_one_is_not_many() -> None:

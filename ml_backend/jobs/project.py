@@ -17,7 +17,7 @@ from ml_backend.labelstudio.projects import Project
 from ml_backend.labelstudio.tasks import Task
 from ml_backend.project_settings import ProjectSettings
 from ml_backend.projects import label_report, links, registry, training_choice
-from ml_backend.roi import RegionOfInterest, roi_of
+from ml_backend.roi import RegionOfInterest, usable_roi
 from ml_backend.wording import cut, listed
 
 
@@ -96,10 +96,7 @@ class ProjectWork:
 
 def task_roi(task: Task) -> RegionOfInterest | None:
     """The region of interest that a task's own data name; None when they name none, or none that can be understood."""
-    try:
-        return roi_of(task.data)
-    except ValueError:
-        return None
+    return usable_roi(task.data)
 
 
 def roi_for(work: ProjectWork, task: Task) -> RegionOfInterest | None:

@@ -48,8 +48,7 @@ from ml_backend.wording import quoted
 def identity_of(work: ProjectWork, task: Task) -> Identity:
     """The same for as long as a task is the same, shows the same video, counted at the same frame rate, and names the same
     region of interest."""
-    shown, own = work.config.shown(task.data), task_roi(task)
-    return Identity.of(task.created, shown if own is None else [(f"{url} {own.key}", rate) for url, rate in shown])
+    return Identity.of(task.created, work.config.shown(task.data), task_roi(task))
 
 
 def begin(work: ProjectWork, tasks: Iterable[Task]) -> set[int]:

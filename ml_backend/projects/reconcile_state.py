@@ -16,6 +16,7 @@ from redis import Redis
 from ml_backend.errors import StorageError
 from ml_backend.projects.folder import ProjectFolder
 from ml_backend.projects.storage import Rows, mapped_rows, put_rows
+from ml_backend.roi import RegionOfInterest
 from ml_backend.store.files import exists
 
 _ROW = np.dtype([("task", "<i8"), ("created", "<u8"), ("video", "<u8")])
@@ -29,9 +30,12 @@ class Identity:
     video: int
 
     @classmethod
-    def of(cls, created: str, videos: Iterable[tuple[str, float]]) -> Identity:
-        """`created`: as Label Studio writes it. `videos`: the address of each, and the frame rate at which it is counted."""
-        return cls(_number(created), _number("\n".join(f"{framerate:g} {address}" for address, framerate in videos)))
+    def of(cls, created: str, videos: Iterable[tuple[str, float]], roi: RegionOfInterest | None = None) -> Identity:
+        """`created`: as Label Studio writes it. `videos`: the address of each, and the frame rate at which it is counted. `roi`: the part
+        of them that the task's data name."""
+        part = f" {roi.key}" if roi is not None else ""
+        shown = "\n".join(f"{framerate:g} {address}{part}" for address, framerate in videos)
+        return cls(_number(created), _number(shown))
 
 
 def recall_identities(data_dir: Path, project: str, tasks: Collection[int]) -> dict[int, Identity]:

@@ -23,6 +23,7 @@ from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing import counters
 from ml_backend.queueing.queue import ask_in_line, read_in_line
 from ml_backend.queueing.queue import enqueue as queue
+from ml_backend.roi import usable_roi
 from ml_backend.server.drawn_boxes import following
 from ml_backend.settings import Settings
 
@@ -147,7 +148,11 @@ def _others(backend: Backend, key: str, tasks: Sequence[PredictTask]) -> list[in
         config = None
     if config is None:
         return []
-    now = {task.id: Identity.of(task.created, config.shown(task.data)) for task in tasks if task.id in known}
+    now = {
+        task.id: Identity.of(task.created, config.shown(task.data), usable_roi(task.data))
+        for task in tasks
+        if task.id in known
+    }
     return [task for task, identity in now.items() if identity != known[task]]
 
 

@@ -45,7 +45,9 @@ def test_a_change_is_stored_in_label_studio_takes_effect_and_overwrites_nothing(
     assert len(loop.suggestions()[loop.tasks[0]]) > 2
     loop.wait_for("end of all jobs", lambda: loop.backend.idle)
 
-    seen = send(loop, frames_per_video="2")
+    asked = send(loop, frames_per_video="2")
+    assert asked.status_code == 303
+    seen = requests.get(f"{loop.backend.url}{asked.headers['Location']}", timeout=60)
     assert "1 video keeps the suggestions that it has." in seen.text
     assert entry(loop)["extra_params"] == {"made by others": [1], "samplin": "x"}, "it is a preview"
     assert send(loop, frames_per_video="2", do="save").status_code == 303

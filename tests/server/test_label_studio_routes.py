@@ -18,6 +18,7 @@ from ml_backend.labelstudio.payloads import companion_mark
 from ml_backend.projects import links, reconcile_state, registry, stored_predictions
 from ml_backend.projects.reconcile_state import Identity
 from ml_backend.queueing.queue import listing
+from ml_backend.roi import usable_roi
 from ml_backend.server.app import create_app
 from ml_backend.settings import Settings
 
@@ -173,6 +174,20 @@ class TestPredict:
         found = self.ask(client, later, same, exchanged)
         assert [bool(item) for item in found] == [False, True, False]
         assert queued(redis) == ["reconcile"]
+
+    def test_what_was_made_of_a_part_of_the_video_is_given_for_that_part(
+        self, client: FlaskClient, redis_settings: Settings, redis: Redis
+    ) -> None:
+        client.post("/setup", json=SETUP)
+        config, made = parse_label_config(CONFIG), "2026-01-31T12:00:00Z"
+        data = {"video": "/data/upload/7/a.mp4", "roi": [0, 0, 50, 50]}
+        for task in (58, 59):
+            self.save(redis_settings, task)
+            mine = Identity.of(made, config.shown(data), usable_roi(data))
+            reconcile_state.note_identities(redis_settings.data_dir, P, {task: mine})
+        same = {"id": 58, "created_at": made, "data": data}
+        other = {"id": 59, "created_at": made, "data": {**data, "roi": [50, 50, 50, 50]}}
+        assert [bool(item) for item in self.ask(client, same, other)] == [True, False]
 
     def test_scores_are_numbers(self, client: FlaskClient, redis_settings: Settings) -> None:
         self.save(redis_settings, 61, score=0.25)
