@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, logsumexp
 
 from ml_backend.learning.examples import fair_shares
 from ml_backend.learning.families import CHUNK, Family, Floats, Views
@@ -40,11 +40,14 @@ class Neighbours:
     classes: NDArray[np.intp]
 
     def log_probabilities(self, rows: Floats, count: int) -> Floats:
-        similarity = self.rows @ rows.T
         scores = np.full((len(rows), count), NEVER, np.float32)
-        for one in np.unique(self.classes):
-            scores[:, one] = similarity[self.classes == one].max(axis=0) / NEIGHBOUR_TEMPERATURE
-        return np.asarray(log_softmax(scores, axis=1), np.float32)
+        for one, own in self._by_class:
+            scores[:, one] = (own @ rows.T).max(axis=0) / NEIGHBOUR_TEMPERATURE
+        return normalised(scores)
+
+    @cached_property
+    def _by_class(self) -> list[tuple[int, Floats]]:
+        return [(int(one), self.rows[self.classes == one]) for one in np.unique(self.classes)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +263,9 @@ def blend(answers: Sequence[tuple[float, Floats]]) -> Floats:
 
 
 def normalised(logs: Floats) -> Floats:
-    return np.asarray(logs - logsumexp(logs, axis=1, keepdims=True), np.float32)
+    shown = logs - logs.max(axis=1, keepdims=True)
+    shown -= np.log(np.exp(shown).sum(axis=1, keepdims=True))
+    return np.asarray(shown, np.float32)
 
 
 def balanced_loss(logs: Floats, classes: NDArray[np.intp], weight: Floats) -> float:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ml_backend.features.blocks import Flow, VideoFeatures
 from ml_backend.features.flow import COLUMNS, GLOBAL, LOCAL, STEPS
-from sampling.candidates import unit
 from sampling.diverse import principal
 
 Floats = NDArray[np.float32]
@@ -186,6 +185,7 @@ class Views:
         self._measured: dict[str, tuple[Floats, Floats]] = {}
         self.kept = kept
         self._rows: dict[str, Floats] = {}
+        self._pieces: dict[str, tuple[tuple[int | None, int | None], Floats]] = {}
 
     def __len__(self) -> int:
         return len(self.features.frames)
@@ -204,14 +204,24 @@ class Views:
         return self._rows[family.name][at]
 
     def _made(self, family: Family, at: slice | NDArray[np.int64]) -> Floats:
-        parts = []
-        for part in family.parts:
-            blocks = [self._block(name, part.view, at) for name in part.blocks]
-            rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        """Written in their place one after the other, since new arrays of this size cost more than what is calculated."""
+        blocks = [[self._block(name, at) for name in part.blocks] for part in family.parts]
+        widths = [[block.shape[1] for block in part] for part in blocks]
+        found = np.empty((len(blocks[0][0]), sum(map(sum, widths))), np.float32)
+        start = 0
+        for part, own in zip(family.parts, blocks, strict=True):
+            first = start
+            for name, block in zip(part.blocks, own, strict=True):
+                place = found[:, start : (start := start + block.shape[1])]
+                self._view(name, part.view, block, place)
             # The length of a row of movement says how much there is.
-            rows = rows if part.blocks[0] in FLOW else unit(rows)
-            parts.append(rows if part.scale == 1 else rows * np.float32(part.scale))
-        return parts[0] if len(parts) == 1 else unit(np.concatenate(parts, axis=1))
+            if part.blocks[0] not in FLOW:
+                _to_length(found[:, first:start], part.scale)
+            elif part.scale != 1:
+                found[:, first:start] *= np.float32(part.scale)
+        if len(family.parts) > 1:
+            _to_length(found)
+        return found
 
     def statistics(self, name: str) -> tuple[Floats, Floats]:
         """(d,) mean and spread of the video's own frames, each counting for those around it."""
@@ -245,17 +255,26 @@ class Views:
         shown = np.gradient(frames.astype(np.float64)) if len(frames) > 1 else np.ones(1)
         return np.asarray(shown / shown.sum(), np.float32)
 
-    def _block(self, name: str, view: View, at: slice | NDArray[np.int64]) -> Floats:
+    def _block(self, name: str, at: slice | NDArray[np.int64]) -> Floats:
+        """(k, d) as measured, which several families ask for in turn: the last piece of each is kept. Not to be written to."""
         if name in FLOW:
             return self._flow(name, at)
-        block = self.features.blocks[name][at].astype(np.float32)
-        if view == "raw":
-            return block
+        if not isinstance(at, slice) or at.stop is None:
+            return self.features.blocks[name][at].astype(np.float32)
+        piece = (at.start, at.stop)
+        if self._pieces.get(name, ((), None))[0] != piece:
+            self._pieces[name] = piece, self.features.blocks[name][at].astype(np.float32)
+        return self._pieces[name][1]
+
+    def _view(self, name: str, view: View, block: Floats, place: Floats) -> None:
+        """Writes a block as it is viewed into `place`."""
+        if name in FLOW or view == "raw":
+            place[:] = block
+            return
         mean, spread = self._reference.get(name) or self.statistics(name) if view == "shared" else self.statistics(name)
-        block -= mean
+        np.subtract(block, mean, out=place)
         if view != "centred":
-            block *= 1 / spread
-        return block
+            place *= 1 / spread
 
     def _flow(self, name: str, at: slice | NDArray[np.int64]) -> Floats:
         rows = self.moves[at]
@@ -280,6 +299,12 @@ class InSpan(Views):
 
     def _made(self, family: Family, at: slice | NDArray[np.int64]) -> Floats:
         return super()._made(family, at) @ self._spans[family.name]
+
+
+def _to_length(rows: Floats, length: float = 1.0) -> None:
+    """Makes rows (k, d) so long, in place; those of zeros stay."""
+    now = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    rows *= (np.float32(length) / np.maximum(now, 1e-9))[:, None]
 
 
 def reference_of(videos: Sequence[Views]) -> Reference:
