@@ -40,6 +40,13 @@ def wait_of(redis: Redis, kind: str, project: str, *subject: str | int) -> Wait 
     return wait if len(wait.running) >= wait.workers else None
 
 
+def last_try(redis: Redis, kind: str, project: str, *subject: str | int) -> str | None:
+    """Why the last try of a job that waits to be tried again has failed; None where none does."""
+    jobs = existing(redis, slots(kind, project, *subject))
+    reasons = [job.meta.get("reason") for job in jobs if job.get_status(refresh=False) in _IN_LINE]
+    return next((str(reason) for reason in reasons if reason), None)
+
+
 def lines(redis: Redis) -> dict[str, dict[str, int]]:
     """As `depths`, of the kinds that have a row of their own: a job that is shared out counts once, and as running while a part of it
     runs."""

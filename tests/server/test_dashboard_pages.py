@@ -367,5 +367,15 @@ class TestExport:
         do_jobs(redis)
         assert "labels.csv could not be created: Task labels.csv has no video." in page(client, asked).text
 
+    def test_why_one_is_tried_again_is_said_there(
+        self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scene.open_project(settings, redis)
+        monkeypatch.setitem(KINDS, "export", Kind("failing_jobs.away", 60))
+        asked = client.post("/dashboard/projects/7/export", data={"name": "labels.csv"}).headers["Location"]
+        assert "The last try" not in page(client, asked).text
+        do_jobs(redis, 1)
+        assert "The last try failed: The server of labels.csv does not answer." in page(client, asked).text
+
     def test_a_name_that_is_none_is_refused(self, client: FlaskClient, at_work: None) -> None:
         assert client.post("/dashboard/projects/7/export", data={"name": "../secret"}).status_code == 400
