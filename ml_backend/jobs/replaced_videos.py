@@ -4,7 +4,7 @@ before is made again."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -23,6 +23,7 @@ from ml_backend.wording import counted
 # So many videos are asked about every few minutes, for so long at most: of a hundred thousand, each within days.
 _TOGETHER, _SECONDS, _EVERY_SECONDS = 200, 20.0, 240.0
 _KIND = "replaced"
+_NAMED = 10
 
 
 def queue_recheck(work: ProjectWork) -> None:
@@ -104,9 +105,33 @@ def tell_of_replaced(work: ProjectWork, task: Task, *, reviewed: bool = False) -
 
 
 def tell_of_checked(work: ProjectWork, annotated: Mapping[int, float]) -> None:
-    """Says no longer that a file was replaced when its annotations are newer than that. `annotated`: when the oldest annotation of each
-    task was changed last, in unix seconds, by the task's number."""
+    """Says no longer that a file was replaced when its annotations are newer than that; of the others the project's pages say that they
+    are learned from all the same, since the same film may have been encoded anew. `annotated`: when the oldest annotation of each task
+    was changed last, in unix seconds, by the task's number."""
     made_of = video_contents.recall(work.context.settings.data_dir, work.key, annotated)
-    for task, made in made_of.items():
+    older = []
+    for task, made in sorted(made_of.items()):
         if 0 < made.replaced < annotated[task]:
             tell(work, task, _KIND, None)
+        elif made.replaced:
+            older.append(task)
+    registry.set_problems(work.context.redis, work.key, "replaced videos", _told(older))
+
+
+def _told(tasks: Sequence[int]) -> list[str]:
+    """Of tasks whose annotations are about the files before."""
+    if not tasks:
+        return []
+    learned = "and the model learns from the old labels."
+    if len(tasks) == 1:
+        told = (
+            f"The video of task {tasks[0]} was replaced by another file after people labeled it, {learned} Check its annotations "
+            "against the new video and update them in Label Studio, or delete them if it is another film."
+        )
+        return [told]
+    named = ", ".join(map(str, tasks[:_NAMED])) + (f" and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else "")
+    told = (
+        f"The videos of tasks {named} were replaced by other files after people labeled them, {learned} Check their annotations "
+        "against the new videos and update them in Label Studio, or delete them where it is another film."
+    )
+    return [told]

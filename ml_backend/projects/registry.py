@@ -54,6 +54,7 @@ ProblemSource = Literal[
     "labels",
     "model",
     "pin",
+    "replaced videos",
     "rollout",
     "settings",
     "text",

@@ -114,9 +114,14 @@ def test_annotations_of_the_file_before_stay_and_are_pointed_out_until_somebody_
     assert fingerprint(work, annotated_tasks(work), "resnet") != mark
     train.within(predicted, KEY)
     assert findings(redis, LABELLED)
+    said = (
+        f"The video of task {LABELLED} was replaced by another file after people labeled it, and the model learns from"
+    )
+    assert [said in problem for problem in registry.problems(redis)[KEY]].count(True) == 1
     studio.tasks[LABELLED]["annotations"][0]["updated_at"] = datetime(2040, 1, 1, tzinfo=UTC).isoformat()
     train.within(predicted, KEY)
     assert findings(redis, LABELLED) == []
+    assert not any(said in problem for problem in registry.problems(redis)[KEY])
 
 
 def test_one_that_is_reviewed_is_not_said_to_be_predicted_again(
