@@ -11,6 +11,7 @@ from ml_backend.jobs.project_lock import project_lock_if_free
 from ml_backend.projects import job_requests
 from ml_backend.queueing.queue import enqueue
 from ml_backend.store.files import put
+from ml_backend.wording import counted
 
 
 @job
@@ -35,6 +36,8 @@ def export(context: JobContext, project: str, name: str) -> str:
         fresh.unlink(missing_ok=True)
         written = write_export(work, fresh, None, Choice(every=job_requests.export_every(name)), context.progress.share)
         put(fresh, final)
-    counted = written.get("pictures", written.get("rows"))
-    left_out = f", {len(written['skipped'])} videos left out" if written["skipped"] else ""
-    return f"{name}: {counted} {'pictures' if 'pictures' in written else 'rows'}{left_out}"
+    number = written.get("pictures", written.get("rows"))
+    left_out = (
+        f", without {counted(len(written['skipped']), 'video')} that could not be used" if written["skipped"] else ""
+    )
+    return f"{name}: {number} {'pictures' if 'pictures' in written else 'rows'}{left_out}"

@@ -15,10 +15,11 @@ _ARROW = re.compile(r"\s*(\S+)\s+-->\s+(\S+)(?:\s.*)?")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 # Players of SubRip know these alone; anything else in angles is text.
 _SRT_TAG = re.compile(r"</?(?:[bius]|font(?:\s[^<>]{0,200})?)>|\{\\an?\d{1,9}\}", re.IGNORECASE)
-# What a label has of such a tag begins so instead, and "&lt;b>" itself with "&amp;lt;".
-_ENTITIES = {"<": "lt;", "{": "lbrace;"}
+# What a label has of such a tag begins so instead, and "&lt;b>" itself with "&amp;lt;"; the arrow of times is "--&gt;".
+_ENTITIES = {"<": "lt;", "{": "lbrace;", ">": "gt;"}
 _WRITTEN = re.compile(
-    r"&((?:amp;)*)(?:lt;(?=/?(?:[bius]|font(?:\s[^<>]{0,200})?)>)|lbrace;(?=\\an?\d{1,9}\}))", re.IGNORECASE
+    r"(?<=--)&((?:amp;)*)gt;|&((?:amp;)*)(?:lt;(?=/?(?:[bius]|font(?:\s[^<>]{0,200})?)>)|lbrace;(?=\\an?\d{1,9}\}))",
+    re.IGNORECASE,
 )
 _TAG = re.compile(r"</?[A-Za-z][^>]*>|</?\d[^>]*>")
 
@@ -78,7 +79,8 @@ def _srt_text(line: str) -> str:
     """What a line says without its tags."""
 
     def begun(found: re.Match[str]) -> str:
-        level, entity = found[1], found[0].removeprefix(f"&{found[1]}")
+        level = found[1] or found[2] or ""
+        entity = found[0].removeprefix(f"&{level}")
         if level:
             return f"&{level[len('amp;') :]}{entity}"
         return next(each for each, name in _ENTITIES.items() if entity.lower() == name)
@@ -89,7 +91,7 @@ def _srt_text(line: str) -> str:
 def _srt_line(text: str) -> str:
     """A line that says a text, whatever in it looks like a tag."""
     deeper = _WRITTEN.sub(lambda found: f"&amp;{found[0][1:]}", text)
-    return _SRT_TAG.sub(lambda found: f"&{_ENTITIES[found[0][0]]}{found[0][1:]}", deeper).replace("-->", "->")
+    return _SRT_TAG.sub(lambda found: f"&{_ENTITIES[found[0][0]]}{found[0][1:]}", deeper).replace("-->", "--&gt;")
 
 
 def write_srt(videos: Sequence[VideoEvents], path: Path) -> None:

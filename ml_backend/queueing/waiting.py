@@ -47,6 +47,17 @@ def last_try(redis: Redis, kind: str, project: str, *subject: str | int) -> str 
     return next((str(reason) for reason in reasons if reason), None)
 
 
+def last_result(redis: Redis, kind: str, project: str, *subject: str | int) -> str | None:
+    """What the last such job that ended well has to say; None where none is known."""
+    jobs = [
+        job
+        for job in existing(redis, slots(kind, project, *subject))
+        if job.get_status(refresh=False) == JobStatus.FINISHED
+    ]
+    last = max(jobs, key=lambda job: job.ended_at or job.created_at, default=None)
+    return row_of(last)["text"] if last is not None else None
+
+
 def lines(redis: Redis) -> dict[str, dict[str, int]]:
     """As `depths`, of the kinds that have a row of their own: a job that is shared out counts once, and as running while a part of it
     runs."""

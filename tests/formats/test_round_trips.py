@@ -171,6 +171,9 @@ ODD = [
     "a; b; c; d; e; f; g; h; i",
     "a, b",
     "a\tb",
+    "a --> b",
+    "a --&gt; b",
+    "a --&amp;gt; b",
 ]
 
 

@@ -367,6 +367,15 @@ class TestExport:
         do_jobs(redis)
         assert "labels.csv could not be created: Task labels.csv has no video." in page(client, asked).text
 
+    def test_what_one_leaves_out_is_said_there(
+        self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scene.open_project(settings, redis)
+        monkeypatch.setitem(KINDS, "export", Kind("failing_jobs.export", 60))
+        asked = client.post("/dashboard/projects/7/export", data={"name": "labels.csv"}).headers["Location"]
+        do_jobs(redis)
+        assert "labels.csv: 3 rows, without 1 video that could not be used." in page(client, asked).text
+
     def test_why_one_is_tried_again_is_said_there(
         self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:

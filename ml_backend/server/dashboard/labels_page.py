@@ -13,7 +13,7 @@ from ml_backend.projects import asked_frames, job_requests, label_report, report
 from ml_backend.projects.label_report import LabelReport
 from ml_backend.queueing.queue import enqueue as queue
 from ml_backend.queueing.queue import is_under_way, last_failure
-from ml_backend.queueing.waiting import last_try, wait_of
+from ml_backend.queueing.waiting import last_result, last_try, wait_of
 from ml_backend.server.dashboard.site import blueprint, done, project_page, titles
 from ml_backend.server.dashboard.work_chart import work
 from ml_backend.server.label_studio_routes import backend
@@ -119,6 +119,7 @@ def exports_page(project_id: int) -> str:
         asked=asked,
         making=bool(asked) and is_under_way(redis, "export", project.key, asked),
         failed=failure.meta.get("reason") if failure is not None else None,
+        holds=last_result(redis, "export", project.key, asked) if asked else None,
         wait=wait,
         tried=last_try(redis, "export", project.key, asked) if asked else None,
         titles=titles(wait.running if wait is not None else ()),
