@@ -68,7 +68,7 @@ serve: .venv/stamp ## Web, workers and Redis for the Label Studio at LABEL_STUDI
 
 # Two groups of tests run at a time, the next one when one is done; each prints when it is done, and what failed comes last.
 # Those with servers of their own mostly wait, so they run beside those that compute.
-GROUPS := chaos learning e2e jobs server features rest
+GROUPS := chaos jobs learning e2e rest server features
 FOLDERS_chaos := chaos
 FOLDERS_learning := learning objects
 FOLDERS_e2e := e2e tutorials

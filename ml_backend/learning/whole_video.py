@@ -145,7 +145,9 @@ def _fit(clips: _Clips, names: tuple[str, ...], exclusive: bool, doubted: bool) 
         count = len(names) if exclusive else 2
         lesson = Lesson({name: rows[known] for name, rows in alike.items()}, classes, clips.weight[known])
         folds = [[out] for out in _left_out(clips.groups[known], classes)]
-        questions.append(fit_ensemble([lesson], count, recipe, weigh([lesson], count, recipe, folds)))
+        # With nothing to weigh them by, how it looks is the one that a pair of videos tells something by: of all else most is noise.
+        own = recipe if len(folds) > 1 else replace(recipe, families=(named(AS_SEEN.name),))
+        questions.append(fit_ensemble([lesson], count, own, weigh([lesson], count, own, folds)))
         seen += [names[each] for each in np.unique(classes)] if exclusive else [names[position]]
     if not tells_apart:
         raise _not_enough(clips.values, names, exclusive)

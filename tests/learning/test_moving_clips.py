@@ -70,6 +70,12 @@ class TestOrder:
         sure = [float(head.probabilities(moving(n % 2, 100 + n))[n % 2]) for n in range(10)]
         assert 0.8 < np.mean(sure) < 1
 
+    @pytest.mark.parametrize("kinds", [(0, 1), (0, 1, 1)])
+    def test_where_none_can_be_left_out_only_how_clips_look_counts(self, kinds: tuple[int, ...]) -> None:
+        (question,) = fit_whole([answered(task, kind) for task, kind in enumerate(kinds)], LABELS, True).questions
+        assert question is not None
+        assert [member.family.name for member in question.members] == ["as seen"]
+
     def test_left_out_clips_are_found_right(self) -> None:
         assert cross_validated_whole(some(12), LABELS, True).metrics().macro_f1 > 0.9
 
