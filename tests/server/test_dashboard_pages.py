@@ -358,33 +358,29 @@ class TestExport:
         with client.get(str(link)) as answer:
             assert answer.data == b"task\n"
 
-    def test_why_one_could_not_be_made_is_said_there(
-        self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("ends", "said"),
+        [
+            ("suggest", "labels.csv could not be created: Task labels.csv has no video."),
+            ("export", "labels.csv: 3 rows, without 1 video that could not be used."),
+            ("away", "The last try failed: The server of labels.csv does not answer."),
+        ],
+    )
+    def test_what_became_of_one_is_said_there(
+        self,
+        client: FlaskClient,
+        redis: Redis,
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+        ends: str,
+        said: str,
     ) -> None:
         scene.open_project(settings, redis)
-        monkeypatch.setitem(KINDS, "export", Kind("failing_jobs.suggest", 60))
+        monkeypatch.setitem(KINDS, "export", Kind(f"failing_jobs.{ends}", 60))
         asked = client.post("/dashboard/projects/7/export", data={"name": "labels.csv"}).headers["Location"]
-        do_jobs(redis)
-        assert "labels.csv could not be created: Task labels.csv has no video." in page(client, asked).text
-
-    def test_what_one_leaves_out_is_said_there(
-        self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        scene.open_project(settings, redis)
-        monkeypatch.setitem(KINDS, "export", Kind("failing_jobs.export", 60))
-        asked = client.post("/dashboard/projects/7/export", data={"name": "labels.csv"}).headers["Location"]
-        do_jobs(redis)
-        assert "labels.csv: 3 rows, without 1 video that could not be used." in page(client, asked).text
-
-    def test_why_one_is_tried_again_is_said_there(
-        self, client: FlaskClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        scene.open_project(settings, redis)
-        monkeypatch.setitem(KINDS, "export", Kind("failing_jobs.away", 60))
-        asked = client.post("/dashboard/projects/7/export", data={"name": "labels.csv"}).headers["Location"]
-        assert "The last try" not in page(client, asked).text
+        assert said not in page(client, asked).text
         do_jobs(redis, 1)
-        assert "The last try failed: The server of labels.csv does not answer." in page(client, asked).text
+        assert said in page(client, asked).text
 
     def test_a_name_that_is_none_is_refused(self, client: FlaskClient, at_work: None) -> None:
         assert client.post("/dashboard/projects/7/export", data={"name": "../secret"}).status_code == 400
