@@ -120,10 +120,12 @@ def fit_whole(
     Raises NotEnoughLabels when fewer than two classes were seen.
     """
     taught = [video for video in videos if (video.values != UNKNOWN).any()]
-    return _fit(_Clips.of(taught, len(labels)), tuple(labels), exclusive, doubted)
+    return _fit(_Clips.of(taught, len(labels)), tuple(labels), exclusive, doubted, careful=True)
 
 
-def _fit(clips: _Clips, names: tuple[str, ...], exclusive: bool, doubted: bool) -> WholeHead:
+def _fit(clips: _Clips, names: tuple[str, ...], exclusive: bool, doubted: bool, *, careful: bool = False) -> WholeHead:
+    """`careful`: where nothing tells the worth of a family, only how videos look is asked. A head that stands for a larger one, which
+    is to be measured, takes all that the larger one takes."""
     norms = {name: norm_of(BY_NAME[name], rows) for name, rows in clips.rows.items()}
     alike = {name: normed(rows, norms[name]) for name, rows in clips.rows.items()}
     recipe = Recipe(tuple(named(name) for name in clips.rows), (_INVERSE_PENALTY,), neighbours=False)
@@ -145,8 +147,8 @@ def _fit(clips: _Clips, names: tuple[str, ...], exclusive: bool, doubted: bool) 
         count = len(names) if exclusive else 2
         lesson = Lesson({name: rows[known] for name, rows in alike.items()}, classes, clips.weight[known])
         folds = [[out] for out in _left_out(clips.groups[known], classes)]
-        # With nothing to weigh them by, how it looks is the one that a pair of videos tells something by: of all else most is noise.
-        own = recipe if len(folds) > 1 else replace(recipe, families=(named(AS_SEEN.name),))
+        # Of what else a pair of videos differs in, most is noise.
+        own = recipe if len(folds) > 1 or not careful else replace(recipe, families=(named(AS_SEEN.name),))
         questions.append(fit_ensemble([lesson], count, own, weigh([lesson], count, own, folds)))
         seen += [names[each] for each in np.unique(classes)] if exclusive else [names[position]]
     if not tells_apart:
