@@ -85,9 +85,16 @@ def good(candidates: Candidates) -> Candidates:
 
 def entropy_of(grey: NDArray[np.uint8]) -> float:
     """Of one picture's grey values, 0..8 bits."""
-    share = np.bincount(grey.ravel(), minlength=256) / max(grey.size, 1)
-    share = share[share > 0]
-    return float(-(share * np.log2(share)).sum()) + 0.0
+    return float(entropies(grey[None])[0])
+
+
+def entropies(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(b,) of the grey values of (b, h, w) pictures, each 0..8 bits."""
+    pictures = len(grey)
+    levels = grey.reshape(pictures, -1) + np.arange(pictures)[:, None] * 256
+    counts = np.bincount(levels.ravel(), minlength=pictures * 256).reshape(pictures, 256)
+    share = counts / max(levels.shape[1], 1)
+    return np.asarray(-(share * np.log2(np.where(share > 0, share, 1))).sum(axis=1) + 0.0, np.float64)
 
 
 def _frozen(candidates: Candidates) -> _Mask | None:

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10, help="length of the long 720p clip")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        report = measure(options.data, Path(scratch), options.repeats, options.minutes)
+        report = measure(options.data.resolve(), Path(scratch), options.repeats, options.minutes)
     text = table(report)
     print(text)
     if options.markdown:

@@ -65,7 +65,7 @@ class Figures:
         """The next frame in the order shown; (h, w, 3) uint8 RGB, of about the same size for all frames of a video."""
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
         self.frames.append(index)
-        self._rows.append((sharpness(grey), float(grey.mean()), entropy_of(grey)))
+        self._rows.append((float(sharpness(grey[None])[0]), float(grey.mean()), entropy_of(grey)))
         small = cv2.resize(grey, (HASH_INPUT, HASH_INPUT), interpolation=cv2.INTER_AREA)
         self._inputs.append(np.asarray(small, np.uint8))
         if len(self._inputs) == _BATCH:

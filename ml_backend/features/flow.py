@@ -234,7 +234,7 @@ class Unusual:
         self._before = rows[-_SIDE - _BESIDE :]
         if not start or not len(amounts):
             return None
-        beside = np.array([_outside(rows, at) for at in range(start, len(rows))])
+        beside = _outside(rows, start)
         self._squares += (beside**2).sum(axis=0)
         self._count += len(beside)
         usual = np.sqrt(self._squares / self._count) + 1e-6
@@ -252,10 +252,15 @@ class Unusual:
         return most if stands_out else None
 
 
-def _outside(amounts: NDArray[np.float64], at: int) -> NDArray[np.float64]:
-    """(s,) how far a row lies outside of what was before it and what comes after it, as far as that is known."""
-    before = amounts[max(at - _SIDE - _BESIDE, 0) : max(at - _BESIDE, 1)].mean(axis=0)
-    rest = amounts[at + _BESIDE + 1 :]
-    after = rest.mean(axis=0) if len(rest) else before
-    low, high = np.minimum(before, after), np.maximum(before, after)
-    return np.asarray(np.maximum(np.maximum(amounts[at] - high, low - amounts[at]), 0))
+def _outside(amounts: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+    """(k, s) how far each row from `start` (1 or more) on lies outside of what was before it and what comes after it, as far as that
+    is known."""
+    at = np.arange(start, len(amounts))
+    total = np.concatenate([np.zeros_like(amounts[:1]), amounts.cumsum(axis=0)])
+    first, stop = np.maximum(at - _SIDE - _BESIDE, 0), np.maximum(at - _BESIDE, 1)
+    before = (total[stop] - total[first]) / (stop - first)[:, None]
+    rest = (len(amounts) - 1 - _BESIDE - at)[:, None]
+    known = total[-1] - total[np.minimum(at + _BESIDE + 1, len(amounts))]
+    after = np.where(rest > 0, known / np.maximum(rest, 1), before)
+    here = amounts[start:]
+    return np.asarray(np.maximum(np.maximum(here - np.maximum(before, after), np.minimum(before, after) - here), 0))

@@ -20,9 +20,9 @@ from ml_backend.roi import RegionOfInterest
 from ml_backend.video.decode import Picture, Pulse, Skip, decode, in_background
 from ml_backend.video.demux import Packets, demux
 from ml_backend.video.timeline import FrameIndex, Timeline
-from ml_backend.video.view import WHOLE
+from ml_backend.video.view import GREY, WHOLE
 from sampling.duplicates import groups, hash_pairs
-from sampling.quality import entropy_of
+from sampling.quality import entropies
 from sampling.unique import image_hashes
 
 HASH_INPUT = 32
@@ -43,14 +43,21 @@ def phash(grey: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
 
 
-def hash_input(picture: Picture) -> NDArray[np.uint8]:
-    """(32, 32) uint8."""
-    return np.asarray(cv2.resize(picture.grey, (HASH_INPUT, HASH_INPUT), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+def hash_inputs(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(b, 64, 64) to (b, 32, 32) uint8."""
+    # Half as high and wide, so that no picture reaches into the next one.
+    small = cv2.resize(grey.reshape(-1, GREY), (HASH_INPUT, len(grey) * HASH_INPUT), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8).reshape(-1, HASH_INPUT, HASH_INPUT)
 
 
-def sharpness(grey: NDArray[np.uint8]) -> float:
-    """Of one (h, w) picture, 0 or more."""
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+def sharpness(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The variance of the Laplacian: (b,), 0 or more, of (b, h, w) pictures."""
+    pictures, height, width = grey.shape
+    # One below another, each between its second row and its last but one, as if mirrored at its rim.
+    tall = np.empty((pictures, height + 2, width), np.uint8)
+    tall[:, 1:-1], tall[:, 0], tall[:, -1] = grey, grey[:, 1], grey[:, -2]
+    edges = cv2.Laplacian(tall.reshape(-1, width), cv2.CV_32F).reshape(tall.shape)
+    return np.asarray(edges[:, 1:-1].var(axis=(1, 2)), np.float32)
 
 
 def sampled_frames(timeline: Timeline, sample_fps: float) -> NDArray[np.int64]:
@@ -100,9 +107,9 @@ class Sampling:
     def __init__(self, wanted: NDArray[np.int64]) -> None:
         self._wanted = deque(wanted.tolist())
         self._frames: list[int] = []
-        self._inputs: list[NDArray[np.uint8]] = []
+        self._grey: list[NDArray[np.uint8]] = []
         self._hashes: list[NDArray[np.uint64]] = []
-        self._figures: list[tuple[float, float, float]] = []
+        self._figures: list[NDArray[np.float32]] = []
 
     def due(self, index: FrameIndex) -> bool:
         """Whether the frame `index`, or one before it that was not decoded, is wanted."""
@@ -113,22 +120,26 @@ class Sampling:
         while self.due(picture.index):
             self._wanted.popleft()
         self._frames.append(picture.index)
-        self._inputs.append(hash_input(picture))
-        self._figures.append((sharpness(picture.grey), float(picture.grey.mean()), entropy_of(picture.grey)))
-        if len(self._inputs) == _BATCH:
-            self._hash()
+        self._grey.append(picture.grey)
+        if len(self._grey) == _BATCH:
+            self._look()
 
     def finish(self) -> Samples:
-        self._hash()
+        self._look()
         # None at all of a view that shows one moment, where time stamps are damaged.
-        sharp, bright, entropy = np.array(self._figures, np.float32).reshape(-1, 3).T.copy()
+        sharp, bright, entropy = np.concatenate([np.empty((3, 0), np.float32), *self._figures], axis=1)
         hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
         return Samples(np.array(self._frames, np.int64), hashes, sharp, bright, entropy)
 
-    def _hash(self) -> None:
-        if self._inputs:
-            self._hashes.append(phash(np.stack(self._inputs)))
-            self._inputs.clear()
+    def _look(self) -> None:
+        """At many at once: where other threads decode, each small step waits for its turn."""
+        if self._grey:
+            grey = np.stack(self._grey)
+            self._hashes.append(phash(hash_inputs(grey)))
+            self._figures.append(
+                np.stack([sharpness(grey), grey.mean(axis=(1, 2)), entropies(grey)]).astype(np.float32)
+            )
+            self._grey.clear()
 
 
 def stored_samples(features: VideoFeatures, sample_fps: float) -> Samples | None:
@@ -179,12 +190,12 @@ def signature(path: Path, timeline: Timeline) -> Signature:
     found: dict[int, NDArray[np.uint8]] = {}
     if sparse:
         for picture in decode(path, timeline, wanted=set(wanted.tolist()).__contains__):
-            found[picture.index] = hash_input(picture)
+            found[picture.index] = picture.grey
     else:
         for index in np.unique(wanted).tolist():
             with suppress(VideoUnreadable):
                 for picture in decode(path, timeline, first=FrameIndex(index), last=FrameIndex(index)):
-                    found[index] = hash_input(picture)
+                    found[index] = picture.grey
     if not found:
         raise VideoUnreadable(
             f"No frame of {path.name} can be decoded.", "Check that it plays, or upload another file."
@@ -192,7 +203,8 @@ def signature(path: Path, timeline: Timeline) -> Signature:
     known = np.array(sorted(found))
     # In place of frames that are damaged, their neighbours.
     nearest = known[np.abs(known[None, :] - wanted[:, None]).argmin(axis=1)]
-    return Signature(phash(np.stack([found[index] for index in nearest.tolist()])), float(times[-1] - times[0]))
+    hashes = phash(hash_inputs(np.stack([found[index] for index in nearest.tolist()])))
+    return Signature(hashes, float(times[-1] - times[0]))
 
 
 def signature_of_features(features: VideoFeatures) -> Signature | None:

@@ -63,7 +63,9 @@ def short_event(grey: NDArray[np.uint8], threshold: float) -> int | None:
 
 def _blocks(inner: NDArray[np.uint8], end: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(k, 64 x 64 / 8 x 8) mean absolute difference of every picture's blocks from those of `end`."""
-    difference = cv2.absdiff(inner.reshape(-1, GREY), np.tile(end, (len(inner), 1)))
+    difference = np.maximum(inner, end)
+    difference -= np.minimum(inner, end)
+    difference = difference.reshape(-1, GREY)
     shape = (GREY // _BLOCK, len(difference) // _BLOCK)
     return np.asarray(cv2.resize(difference, shape, interpolation=cv2.INTER_AREA), np.uint8).reshape(len(inner), -1)
 

@@ -224,7 +224,7 @@ def _has_time(timeline: Timeline, pts: int | None) -> bool:
 
 
 def _place(timeline: Timeline, pts: int | None, last: int) -> int:
-    if pts is None:
+    if pts is None or (last + 1 < len(timeline) and int(timeline.pts[last + 1]) == pts):
         return last + 1
     index = int(np.searchsorted(timeline.pts, pts))
     # Two frames may share a time, and a decoder may shift all times: then frames are counted.

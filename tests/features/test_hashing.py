@@ -22,7 +22,7 @@ from ml_backend.features.embedding import video_features
 from ml_backend.features.hashing import (
     HASH_INPUT,
     Sampling,
-    hash_input,
+    hash_inputs,
     phash,
     sampled_frames,
     sharpness,
@@ -50,8 +50,10 @@ def test_bits_are_those_of_imagehash_on_the_same_picture() -> None:
 
 def test_bits_are_those_of_imagehash_on_real_frames(real_data: Path) -> None:
     path = real_data / "videos" / "scene" / "car-detection.mp4"
-    inputs = [hash_input(picture) for picture in decode(path, read_timeline(path), wanted=lambda i: i % 9 == 0)]
-    assert phash(np.stack(inputs)).tolist() == [reference(grey) for grey in inputs]
+    grey = np.stack([picture.grey for picture in decode(path, read_timeline(path), wanted=lambda i: i % 9 == 0)])
+    inputs = [cv2.resize(each, (32, 32), interpolation=cv2.INTER_AREA) for each in grey]
+    np.testing.assert_array_equal(hash_inputs(grey), inputs)
+    assert phash(hash_inputs(grey)).tolist() == [reference(np.asarray(each, np.uint8)) for each in inputs]
 
 
 @pytest.mark.parametrize("sample_fps", [0.3, 2.0, 4.0, 25.0, 90.0])
@@ -128,7 +130,13 @@ def test_brightness_and_entropy_of_the_same_pictures_are_kept(encode: Encode) ->
 
 
 def test_a_picture_without_detail_has_no_sharpness() -> None:
-    assert sharpness(np.full((64, 64), 90, np.uint8)) == 0
+    assert sharpness(np.full((1, 64, 64), 90, np.uint8)).tolist() == [0]
+
+
+def test_sharpness_of_many_pictures_is_that_of_each() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 48, 64), dtype=np.uint8)
+    alone = [cv2.Laplacian(picture, cv2.CV_32F).var() for picture in pictures]
+    np.testing.assert_array_equal(sharpness(pictures), np.array(alone, np.float32))
 
 
 def test_a_decoder_that_hangs_fails_the_video(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
