@@ -69,19 +69,24 @@ def speed(clip: Clip, backbone: Backbone, store: FeatureStore, aigva: Loop, plai
         if clip.readable_by_opencv:
             note("aigva_loop_fps", aigva(clip.path, _LOOP_FRAMES))
             note("plain_fps", plain(clip.path, _PLAIN_FRAMES))
+        busy = time.process_time()
         note("decode_limit_fps", decode_limit(clip.path))
+        theirs, busy = time.process_time() - busy, time.process_time()
         with _busy(backbone) as (watched, spent):
             content = f"{clip.name}-{turn}"
             began = time.perf_counter()
             features = video_features(clip.path, watched, store, content)
             took = time.perf_counter() - began
+        ours = time.process_time() - busy
         note("pipeline_fps", len(features) / took)
         note("network_busy", sum(spent) / took)
         note("embedded_fraction", len(features.frames) / len(features))
         began = time.perf_counter()
         video_features(clip.path, backbone, store, content)
         note("warm_fps", len(features) / (time.perf_counter() - began))
+        busy = time.process_time()
         note("decode_limit_fps_after", decode_limit(clip.path))
+        note("processor_share", (theirs + time.process_time() - busy) / 2 / ours)
     # The limit is measured on both sides of the pipeline and their mean taken.
     after = rounds.pop("decode_limit_fps_after")
     rounds["decode_limit_fps"] = [(a + b) / 2 for a, b in zip(rounds["decode_limit_fps"], after, strict=True)]
@@ -94,7 +99,7 @@ def speed(clip: Clip, backbone: Backbone, store: FeatureStore, aigva: Loop, plai
     }
     report |= {name: median(values) for name, values in rounds.items()}
     pairs = zip(rounds["pipeline_fps"], rounds["decode_limit_fps"], strict=True)
-    report["fraction_of_decode_limit"] = median(ours / limit for ours, limit in pairs)
+    report["fraction_of_decode_limit"] = median(fps / limit for fps, limit in pairs)
     if clip.readable_by_opencv:
         pairs = zip(rounds["pipeline_fps"], rounds["aigva_loop_fps"], strict=True)
         report["ratio_vs_aigva"] = median(ours / theirs for ours, theirs in pairs)

@@ -15,6 +15,7 @@ _ROWS = (
     ("pipeline, warm cache, frames/s", "warm_fps", "{:,.0f}"),
     ("times the AIGVA loop", "ratio_vs_aigva", "{:.1f}"),
     ("share of decode + scale", "fraction_of_decode_limit", "{:.0%}"),
+    ("the same by processor time", "processor_share", "{:.0%}"),
     ("frames embedded", "embedded_fraction", "{:.1%}"),
     ("accuracy lost, points", "accuracy_loss_points", "{:+.2f}"),
     ("time the network is busy", "network_busy", "{:.0%}"),
