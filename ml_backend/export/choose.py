@@ -12,6 +12,7 @@ import numpy as np
 
 from ml_backend.errors import SettingsError
 from ml_backend.export.project import Run, Video
+from ml_backend.wording import counted
 
 Part = str
 Sources = Literal["human", "model", "both"]
@@ -160,7 +161,7 @@ def split(
     wanted = {part: share * total for part, share in zip(PARTS, shares, strict=True) if share > 0}
     if len(of_group) < len(wanted):
         raise SettingsError(
-            f"{len(of_group)} videos cannot be split into {len(wanted)} parts.",
+            f"{counted(len(of_group), 'video')} cannot be split into {len(wanted)} parts.",
             "Frames of one video must stay in one part. Label more videos, or omit --split.",
         )
 

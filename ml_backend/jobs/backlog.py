@@ -15,6 +15,7 @@ from ml_backend.labelstudio.regions import KEYFRAMES_VERSION
 from ml_backend.learning.versions import delete_version
 from ml_backend.projects import reconcile_state, registry
 from ml_backend.queueing.queue import enqueue, scheduled, waiting, waiting_of
+from ml_backend.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,9 @@ def queue_missing(work: ProjectWork, changed: str, tasks: int, stored: Mapping[s
         if room > 0:
             reconcile_state.drop(redis, work.key, "cursor")
             reconcile_state.put(redis, work.key, "tasks", state)
-            return f"{asked} tasks to {kind}" if asked else None
+            return f"{counted(asked, 'task')} to {kind}" if asked else None
     reconcile_state.put(redis, work.key, "cursor", [wanted, after])
-    return f"{asked} tasks to {kind}, more when these are done"
+    return f"{counted(asked, 'task')} to {kind}, more when these are done"
 
 
 def room_for(redis: Redis, kind: str, project: str) -> int:

@@ -31,6 +31,7 @@ from ml_backend.projects.tracks import Made, StoredTrack, StoredTracks
 from ml_backend.provenance import RegionId, track_id, track_number
 from ml_backend.queueing.queue import enqueue
 from ml_backend.video.timeline import StudioFrame
+from ml_backend.wording import counted
 
 log = logging.getLogger(__name__)
 # Goes up when the same settings find other tracks.
@@ -264,7 +265,7 @@ def queue_tracks(work: ProjectWork, changed: str, number: int) -> str | None:
             reconcile_state.drop(redis, work.key, "tracks")
             return None
         gone = [enqueue(redis, "track", work.key, task, again=True) for task in list(made)[: max(room, 0)]]
-        return f"{len(gone)} tasks whose tracks are not wanted any more"
+        return f"{counted(len(gone), 'task')} whose tracks are not wanted any more"
     for task in work.context.studio.tasks.ids(work.id):
         if task in made and made[task].state == now[0]:
             continue
@@ -273,7 +274,7 @@ def queue_tracks(work: ProjectWork, changed: str, number: int) -> str | None:
         # One that failed is tried again by other settings.
         asked += enqueue(redis, "track", work.key, task, again=task in made) is not None
     reconcile_state.put(redis, work.key, "tracks", "more" if more else now)
-    return f"{asked} tasks to track{', more when these are done' if more else ''}" if asked else None
+    return f"{counted(asked, 'task')} to track{', more when these are done' if more else ''}" if asked else None
 
 
 def queue_said(work: ProjectWork) -> int:

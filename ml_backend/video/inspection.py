@@ -162,7 +162,9 @@ def _beginning(timeline: Timeline, video: Demuxed, natural: float | None) -> lis
         findings.append(Finding("hidden-frames", message, remedy, "note"))
     twice = int((np.diff(timeline.microseconds) == 0).sum())
     if twice:
-        message = f"{twice} frames have the same time as the one before them, so they are never seen."
+        frames, they = ("1 frame has", "it is") if twice == 1 else (f"{twice} frames have", "they are")
+        before = "it" if twice == 1 else "them"
+        message = f"{frames} the same time as the one before {before}, so {they} never seen."
         findings.append(
             Finding("same-time", message, f"Encode it again at a constant rate: {_constant(timeline)[0]}", "note")
         )

@@ -298,7 +298,7 @@ class TestRefused:
             ("boxes.json", "coco", BoxChoice(shares=(0.5, 0.5, 0)), "--split needs a file for each part"),
             ("set", "coco", BoxChoice(every=2, key_frames=True), "two ways to take frames"),
             ("set", "coco", BoxChoice(min_confidence=0.8, sources="model"), "No box matches"),
-            ("set", "coco", BoxChoice(shares=(0.4, 0.3, 0.3)), "1 videos cannot be split into 3 parts"),
+            ("set", "coco", BoxChoice(shares=(0.4, 0.3, 0.3)), "1 video cannot be split into 3 parts"),
         ],
     )
     def test_before_anything_is_written(

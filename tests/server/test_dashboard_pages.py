@@ -218,7 +218,9 @@ class TestEveryPage:
         [
             ("/dashboard/projects/8/models", "Project 8 is not connected"),
             ("/dashboard/projects/7/models/cold-v9", "no model version cold-v9"),
-            ("/dashboard/projects/7/videos/999", "There is no data yet about task 999"),
+            ("/dashboard/projects/7/videos/999", "There is no data yet about task 999 of project 7. It is examined"),
+            ("/dashboard/projects/7/videos/9", "There is no data yet about task 9 of project 7, since its job failed."),
+            ("/dashboard/projects/7/videos/9", "Task 9 has no video: its data has no address under"),
         ],
     )
     def test_what_is_not_there_is_said_as_a_page(
@@ -300,7 +302,7 @@ class TestJobs:
 
     def test_all_failed_ones_at_once(self, client: FlaskClient, at_work: None) -> None:
         answer = client.post("/dashboard/jobs/retry", follow_redirects=True, headers=HTML)
-        assert "1 jobs are being retried." in answer.get_data(as_text=True)
+        assert "1 job is being retried." in answer.get_data(as_text=True)
 
     @pytest.mark.parametrize("what", ["retry", "cancel"])
     def test_one_that_is_gone(self, client: FlaskClient, what: str) -> None:

@@ -20,15 +20,16 @@ from ml_backend.provenance import companion_id
 
 # More tasks than these are listed instead of asked for one by one.
 _ONE_BY_ONE = 20
+# Why answers are left out, and what to do; in one sentence for a single frame and for several.
 _OTHER_GRID = (
-    "{} frames that were answered in the companion project are not used for training: the video's framerate in the "
-    "label config was different then. Set it back to use them, or label these frames again."
+    "the video's framerate in the label config was different then. Set it back to use {0}, or label {1} again.",
+    ("it", "this frame"),
+    ("them", "these frames"),
 )
-
-
 _OTHER_VIDEO = (
-    "{} frames that were answered in the companion project are not used for training: their tasks now show another "
-    "video. No action is needed; frames of the new video are ready to be labeled."
+    "{0} now {1} another video. No action is needed; frames of the new video are ready to be labeled.",
+    ("its task", "shows"),
+    ("their tasks", "show"),
 )
 
 
@@ -88,10 +89,16 @@ def answered_frames(
         if usable:
             yield found, sparse_annotations(found.id, usable)
     if task is None:
-        told = [_OTHER_GRID.format(elsewhere)] if elsewhere else []
+        told = [_left_out(elsewhere, *_OTHER_GRID)] if elsewhere else []
         registry.set_problems(work.context.redis, work.key, "companion framerate", told)
-        told = [_OTHER_VIDEO.format(others)] if others else []
+        told = [_left_out(others, *_OTHER_VIDEO)] if others else []
         registry.set_problems(work.context.redis, work.key, "companion video", told)
+
+
+def _left_out(frames: int, why: str, one: tuple[str, str], several: tuple[str, str]) -> str:
+    what = "1 frame that was" if frames == 1 else f"{frames} frames that were"
+    told = f"{what} answered in the companion project {'is' if frames == 1 else 'are'} not used for training: "
+    return told + why.format(*(one if frames == 1 else several))
 
 
 def sparse_annotations(task: int, answers: Sequence[Answer]) -> tuple[Annotation, ...]:

@@ -171,7 +171,7 @@ def _reconciled(context: JobContext, project_key: str) -> str:
         queue_columns(work, stored),
     ]
     if again := retry_mended(redis, project_key, disk=check_disk(context.settings.data_dir).state != "fault"):
-        done.append(f"{again} jobs tried again")
+        done.append(f"{counted(again, 'job')} tried again")
     if doubles := remove_doubles(work, tasks, stored):
         done.append(f"{doubles} second predictions")
     retire(work, stored)
@@ -239,7 +239,7 @@ def _queue_renewed(context: JobContext, key: str, tasks: Sequence[int]) -> str |
     kind = "suggest" if registry.active_version(context.redis, key) is None else "predict"
     for task in tasks:
         enqueue(context.redis, kind, key, task, again=True)
-    return f"{len(tasks)} tasks with another video to {kind}" if tasks else None
+    return f"{counted(len(tasks), 'task')} with another video to {kind}" if tasks else None
 
 
 def _report_others(context: JobContext, key: str, standing: Standing) -> None:

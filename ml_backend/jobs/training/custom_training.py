@@ -42,7 +42,7 @@ from ml_backend.projects.training_choice import MODEL_FILES
 from ml_backend.provenance import ModelVersion
 from ml_backend.queueing.job_limits import allow
 from ml_backend.queueing.queue import enqueue
-from ml_backend.wording import some
+from ml_backend.wording import counted, some
 
 
 def custom_file_of(work: ProjectWork) -> Path | None:
@@ -193,7 +193,7 @@ def _learn(
         progress=progress.part(0, 50).share(f"decoding the frames that {model.file.name} learns from"),
     )
     allow(_FIT_SECONDS)
-    progress.report(50, f"{model.file.name} learns from {len(pictures)} frames")
+    progress.report(50, f"{model.file.name} learns from {counted(len(pictures), 'frame')}")
     fit(model, pictures.pixels, targets(model, pictures.values), folder)
     return len(pictures)
 

@@ -23,6 +23,7 @@ from ml_backend.learning.head import Head
 from ml_backend.learning.versions import Learnt
 from ml_backend.learning.whole_video import cross_validated_whole, fit_whole
 from ml_backend.projects import registry
+from ml_backend.wording import counted
 
 # Whole timelines that people have judged, from which on Blitz takes over.
 ENOUGH_REVIEWED = 2
@@ -36,7 +37,7 @@ def learn(work: ProjectWork, annotated: Sequence[Annotated], problems: VideoProb
         return _learn_whole(work, annotated, problems)
     exclusive = are_exclusive(work, annotated)
     videos, fit, own = _material(work, annotated, exclusive, problems)
-    work.progress.report(90, f"fitting on {len(videos)} videos")
+    work.progress.report(90, f"fitting on {counted(len(videos), 'video')}")
     started = time.perf_counter()
     head = fit(videos)
     seconds = time.perf_counter() - started
@@ -64,7 +65,7 @@ def _learn_whole(work: ProjectWork, annotated: Sequence[Annotated], problems: Vi
     if work.question == work.config.main:
         note_labelled(work, annotated, [video.task for video in videos if video.judged])
     labels, exclusive = work.question.labels, not work.question.multiple
-    work.progress.report(90, f"fitting on {len(videos)} videos")
+    work.progress.report(90, f"fitting on {counted(len(videos), 'video')}")
     started = time.perf_counter()
     head = fit_whole(videos, labels, exclusive)
     seconds = time.perf_counter() - started

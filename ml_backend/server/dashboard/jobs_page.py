@@ -68,8 +68,9 @@ def jobs_page() -> str:
 
 @blueprint.post("/dashboard/jobs/retry")
 def retry_jobs() -> Response:
-    queued = interventions.retry_failed(backend().redis)
-    return done(f"{len(queued)} jobs are being retried.", "dashboard.jobs_page")
+    queued = len(interventions.retry_failed(backend().redis))
+    told = "1 job is" if queued == 1 else f"{queued} jobs are"
+    return done(f"{told} being retried.", "dashboard.jobs_page")
 
 
 @blueprint.post("/dashboard/jobs/<job_id>/retry")

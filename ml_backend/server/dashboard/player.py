@@ -22,7 +22,7 @@ from ml_backend.server.dashboard.shown import Word
 from ml_backend.server.dashboard.site import ProjectPage
 from ml_backend.server.dashboard.strips import Clock
 from ml_backend.server.label_studio_routes import backend
-from ml_backend.wording import listed
+from ml_backend.wording import counted, listed
 
 # As people know them, by FFmpeg's names.
 _CODECS = {
@@ -125,7 +125,7 @@ def beside(project: ProjectPage, words: Sequence[Word], at: Clock, frames: int) 
 def _bar(project: ProjectPage, word: Word, at: Clock, frames: int) -> tuple[str, Markup]:
     spans = [at.span(region, project.colours, word.name) for region in word.regions[:_MOST_REGIONS]]
     return word.name, charts.timeline(
-        float(frames), spans, word.name, f"{len(word.regions)} regions in {frames} frames"
+        float(frames), spans, word.name, f"{counted(len(word.regions), 'region')} in {frames} frames"
     )
 
 

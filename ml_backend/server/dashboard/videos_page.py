@@ -26,18 +26,22 @@ from ml_backend.projects import (
 from ml_backend.projects.label_report import HumanRegion
 from ml_backend.projects.task_view import TaskView
 from ml_backend.queueing.queue import enqueue as queue
+from ml_backend.queueing.queue import last_failure, reason_of
 from ml_backend.server.dashboard import boxes, charts, player, strips
 from ml_backend.server.dashboard.labels_page import twice
 from ml_backend.server.dashboard.shown import Shown, certainty_of, names_of, predicted_regions, shown_of, words_of
 from ml_backend.server.dashboard.site import ProjectPage, blueprint, done, project_page, shown_of_video, titles
 from ml_backend.server.label_studio_routes import backend
 from ml_backend.store import files
+from ml_backend.wording import counted
 
 _A_PAGE = 50
 # A picture of more regions than this is a grey block, and slow.
 _MOST_REGIONS = 1000
 _MOST_LABELS = 40
 _MOST_ASKED = 20
+# The kinds of jobs by which something is known of a video.
+_ABOUT_A_VIDEO = ("suggest", "predict", "embed")
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,18 @@ def videos_page(project_id: int) -> str:
     )
 
 
+def _no_data(project: ProjectPage, task: int) -> SettingsError:
+    """What is said in place of a task's page: why its job has failed, where one has."""
+    told = f"There is no data yet about task {task} of project {project.id}"
+    failures = (last_failure(backend().redis, kind, project.key, task) for kind in _ABOUT_A_VIDEO)
+    failed = [failure for failure in failures if failure is not None]
+    if not failed:
+        remedy = "It is examined once it has a usable video. See the jobs and the project's problems."
+        return SettingsError(f"{told}.", remedy)
+    last = max(failed, key=lambda job: job.ended_at or job.created_at)
+    return SettingsError(f"{told}, since its job failed.", reason_of(last))
+
+
 @blueprint.get("/dashboard/projects/<int:project_id>/videos/<int:task>")
 def video_page(project_id: int, task: int) -> str:
     project, data_dir = project_page(project_id, request.args.get("control", "")), backend().settings.data_dir
@@ -107,10 +123,7 @@ def video_page(project_id: int, task: int) -> str:
     names = names_of(project)
     boxed = boxes.load(project, task, names)
     if view is None and not people and not shown.regions and not asked and not boxed.shown:
-        raise SettingsError(
-            f"There is no data yet about task {task} of project {project_id}.",
-            "It is examined once it has a usable video. See the jobs and the project's problems.",
-        )
+        raise _no_data(project, task)
     report = label_report.load(data_dir, project.key)
     reviewed = report is not None and task in report.reviewed
     at = strips.Clock(view.framerate if view else 24.0)
@@ -203,7 +216,7 @@ def _strips(
     for name, who, regions in kinds:
         if regions:
             spans = [at.span(region, project.colours, who) for region in regions[:_MOST_REGIONS]]
-            desc = f"{len(regions)} regions in {length:.0f} frames"
+            desc = f"{counted(len(regions), 'region')} in {length:.0f} frames"
             yield name, charts.timeline(length, spans, name, desc)
 
 
@@ -224,7 +237,10 @@ def _beside(
         if regions:
             colours, name = project.colours_in(question.from_name), f"Model, {question.from_name}"
             spans = [at.span(region, colours, "the model") for region in regions[:_MOST_REGIONS]]
-            yield name, charts.timeline(length, spans, name, f"{len(regions)} regions in {length:.0f} frames")
+            yield (
+                name,
+                charts.timeline(length, spans, name, f"{counted(len(regions), 'region')} in {length:.0f} frames"),
+            )
 
 
 def _heat(project: ProjectPage, view: TaskView | None, length: float) -> Iterator[tuple[str, str, list[int], Markup]]:

@@ -86,7 +86,7 @@ class TestAnswers:
         studio.project["label_config"] = CONFIG.replace('framerate="25"', 'framerate="50"')
         assert annotated_tasks(opened(context)) == []
         [told] = registry.problems(redis)[KEY]
-        assert told.startswith("1 frames that were answered in the companion project are not used for training")
+        assert told.startswith("1 frame that was answered in the companion project is not used for training")
 
 
 def _known(context: JobContext) -> tuple[str | None, str]:

@@ -65,7 +65,7 @@ class TestAnotherVideo:
         exchange(context, studio, other, "other.mp4")
         assert learned(context) == []
         ((told,),) = registry.problems(redis).values()
-        assert told.startswith("1 frames that were answered")
+        assert told.startswith("1 frame that was answered")
 
     def test_that_has_only_moved_is_none(
         self, context: JobContext, studio: CompanionStudio, redis: Redis, film: Path

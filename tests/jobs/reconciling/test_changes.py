@@ -121,7 +121,7 @@ class TestTasks:
         reconcile.within(context, KEY)
         do_all(redis, studio)
         studio.add_task(2)
-        assert reconcile.within(context, KEY) == "1 tasks to suggest"
+        assert reconcile.within(context, KEY) == "1 task to suggest"
 
     def test_predictions_that_somebody_deleted_are_made_again(
         self, context: JobContext, studio: Studio, redis: Redis
@@ -131,4 +131,4 @@ class TestTasks:
         do_all(redis, studio)
         reconcile.within(context, KEY)
         studio.predictions.clear()
-        assert reconcile.within(context, KEY) == "1 tasks to suggest"
+        assert reconcile.within(context, KEY) == "1 task to suggest"

@@ -110,7 +110,7 @@ class TestAProjectOfOurs:
         studio.answering[BACKEND] = lambda: status
         registry.remember(redis, Known(KEY, "<View/>"))
         studio.add_task(1)
-        assert reconcile.within(context, KEY) == "1 tasks to suggest"
+        assert reconcile.within(context, KEY) == "1 task to suggest"
         assert hooks(studio) == [f"{BACKEND}/webhook"]
 
     def test_stays_ours_while_nobody_answers(self, context: JobContext, studio: Studio, redis: Redis) -> None:
@@ -118,7 +118,7 @@ class TestAProjectOfOurs:
         reconcile_state.drop(redis, KEY, "entries")
         studio.answering[BACKEND] = lambda: 500
         studio.add_task(1)
-        assert reconcile.within(context, KEY) == "1 tasks to suggest"
+        assert reconcile.within(context, KEY) == "1 task to suggest"
 
     def test_stays_ours_when_another_release_answers_for_a_moment(
         self, context: JobContext, studio: Studio, redis: Redis
@@ -210,7 +210,7 @@ class TestDisconnecting:
         annotate(studio, 1, "2026-02-01T00:00:00Z")
         studio.connect(address, lambda: links.answer(redis))
         reconcile_state.drop(redis, KEY, "entries")  # as /setup does
-        assert reconcile.within(context, KEY) == "1 tasks to predict, annotations to learn from"
+        assert reconcile.within(context, KEY) == "1 task to predict, annotations to learn from"
         assert queued(redis) == ["predict 2", "train"]
         assert (registry.active_version(redis, KEY), project(studio)["model_version"]) == ("cold-v1", "cold-v1")
         assert hooks(studio) == sorted(["http://chat/notify", f"{address}/webhook"])
@@ -326,7 +326,7 @@ class TestTwoBackends:
     def test_another_coldblitz_is_told_to_the_admin(self, context: JobContext, studio: Studio, redis: Redis) -> None:
         studio.connect(ELSEWHERE, somebody_else, model_version="cold-v4")
         studio.add_task(1)
-        assert reconcile.within(context, KEY) == "1 tasks to suggest"
+        assert reconcile.within(context, KEY) == "1 task to suggest"
         ((told,),) = registry.problems(redis).values()
         assert ELSEWHERE in told
         studio.backends.pop()

@@ -41,7 +41,7 @@ class TestReconciling:
         remember(redis)
         registry.activate(redis, KEY, "cold-v3")
         studio.add_task(1)
-        assert reconcile.within(context, KEY) == "1 tasks to predict"
+        assert reconcile.within(context, KEY) == "1 task to predict"
         assert queued(redis) == ["predict 1"]
 
     def test_annotations_made_while_we_were_away_are_learnt_from(
@@ -74,7 +74,7 @@ class TestReconciling:
         studio.add_task(1)
         predicted(studio, 1, "cold-v3")
         project(studio)["model_version"] = "cold-v3"
-        assert reconcile.within(context, KEY) == "1 tasks to suggest"
+        assert reconcile.within(context, KEY) == "1 task to suggest"
         assert registry.active_version(redis, KEY) is None
         assert project(studio)["model_version"] == "cold-v3"
 

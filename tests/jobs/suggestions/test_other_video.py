@@ -91,7 +91,7 @@ class TestANumberThatIsUsedAgain:
             suggest.within(context, KEY, 1)
         assert reconcile.within(context, KEY) == "nothing has changed"
         self.replace_newest(studio, 1, films[0])
-        assert "1 tasks to suggest" in reconcile.within(context, KEY)
+        assert "1 task to suggest" in reconcile.within(context, KEY)
         assert queued(redis) == ["suggest 1"]
         suggest.within(context, KEY, 1)
         assert suggested(studio, 1)
@@ -153,7 +153,7 @@ class TestAnotherVideo:
     ) -> None:
         before = {p["id"] for p in studio.predictions}
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
-        assert "1 tasks with another video to suggest" in reconcile.within(context, KEY)
+        assert "1 task with another video to suggest" in reconcile.within(context, KEY)
         assert queued(redis) == ["suggest 1"]
         assert kept(context, task) == []
         suggest.within(context, KEY, task)
@@ -183,7 +183,7 @@ class TestAnotherVideo:
     def test_in_another_region_of_interest_is_another_one(self, context: JobContext, studio: Studio, task: int) -> None:
         begun = dict(studio.tasks[task]["data"])
         studio.tasks[task].update(data={**begun, "roi": [0, 0, 50, 50]}, updated_at=LATER)
-        assert "1 tasks with another video to suggest" in reconcile.within(context, KEY)
+        assert "1 task with another video to suggest" in reconcile.within(context, KEY)
         suggest.within(context, KEY, task)
         assert suggested(studio, task)
         assert reconcile.within(context, KEY) == "nothing has changed"
@@ -232,7 +232,7 @@ class TestAnotherVideo:
         annotate(studio, task, LATER)
         reconcile.within(context, KEY)
         studio.exchange(task, films[0], name="another.mp4", when=LATEST)
-        assert "1 tasks with another video to predict" in reconcile.within(context, KEY)
+        assert "1 task with another video to predict" in reconcile.within(context, KEY)
         assert "predict 1" in queued(redis)
 
     def test_that_cannot_be_used_is_tried_again_when_it_is_changed_again(
@@ -244,7 +244,7 @@ class TestAnotherVideo:
         with pytest.raises(VideoError):
             suggest.within(context, KEY, task)
         studio.exchange(task, films[0], name="good.mp4", when=LATEST)
-        assert "1 tasks with another video" in reconcile.within(context, KEY)
+        assert "1 task with another video" in reconcile.within(context, KEY)
         suggest.within(context, KEY, task)
         assert 0 < max(suggested(studio, task)) <= 30
 
@@ -253,7 +253,7 @@ class TestAnotherVideo:
     ) -> None:
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
         redis.flushall()
-        assert "1 tasks with another video to suggest" in reconcile.within(context, KEY)
+        assert "1 task with another video to suggest" in reconcile.within(context, KEY)
 
     def test_trains_anew(self, context: JobContext, studio: Studio, films: tuple[Path, Path], task: int) -> None:
         annotate(studio, task, LATER)
@@ -269,7 +269,7 @@ class TestAnotherVideo:
         read = context.studio.tasks.get(7, task)
         studio.exchange(task, films[0], name="another.mp4", when=LATER)
         assert begin(work, [read]) == set()
-        assert "1 tasks with another video" in reconcile.within(context, KEY)
+        assert "1 task with another video" in reconcile.within(context, KEY)
 
 
 class TestWhatItCosts:
