@@ -165,6 +165,13 @@ class TestCertificates:
         monkeypatch.setenv(name, str(authority.certificate))
         assert WAYS[way](url, tmp_path) is not None
 
+    @pytest.mark.parametrize("way", WAYS)
+    def test_the_certificate_of_the_server_alone_is_enough_whoever_signed_it(
+        self, way: str, url: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CA_BUNDLE", str(authority.folder / "localhost.pem"))
+        assert WAYS[way](url, tmp_path) is not None
+
     def test_the_public_authorities_stay_trusted(self, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
         public = len(transport.certificates().get_ca_certs())
         monkeypatch.setenv("CA_BUNDLE", str(authority.certificate))

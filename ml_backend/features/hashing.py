@@ -55,7 +55,7 @@ def sharpness(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     pictures, height, width = grey.shape
     # One below another, each between its second row and its last but one, as if mirrored at its rim.
     tall = np.empty((pictures, height + 2, width), np.uint8)
-    tall[:, 1:-1], tall[:, 0], tall[:, -1] = grey, grey[:, 1], grey[:, -2]
+    tall[:, 1:-1], tall[:, 0], tall[:, -1] = grey, grey[:, min(1, height - 1)], grey[:, max(height - 2, 0)]
     edges = cv2.Laplacian(tall.reshape(-1, width), cv2.CV_32F).reshape(tall.shape)
     return np.asarray(edges[:, 1:-1].var(axis=(1, 2)), np.float32)
 

@@ -35,7 +35,7 @@ Fit = Callable[[Sequence[LabelledVideo]], Head]
 # What the last row and column of a confusion matrix stand for.
 NONE = "none of the labels"
 _BLOCKS = 4
-_UNMEASURED = "Not measured: no held-out frames could be predicted."
+_UNMEASURED = "Not measured: too few videos that people judged can be held out. Label more of each kind."
 
 
 @dataclass(frozen=True, eq=False)

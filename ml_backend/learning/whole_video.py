@@ -247,15 +247,21 @@ def cross_validated_whole(
 ) -> CrossValidation:
     """Cross-validation grouped by video: near-duplicates are held out together.
 
-    Only videos that a person judged are predicted; the others teach. `doubted`: as for `fit_whole`.
+    Only videos that a person judged are predicted; the others teach. So does the only recording of an answer, since nothing would
+    teach that answer to a head that is asked about it; where a single answer has several recordings, nothing is predicted.
+    `doubted`: as for `fit_whole`.
     """
     names = tuple(labels)
     usable = [video for video in videos if video.judged and (video.values != UNKNOWN).any()]
     others = [video for video in videos if (video.values != UNKNOWN).any() and not any(video is one for one in usable)]
     clips = _Clips.of([*usable, *others], len(names))
     groups = clips.groups[: len(usable)]
-    folds = _folds(groups, [video.values for video in usable], most_folds, seed) if usable else groups
-    numbers = np.unique(folds)
+    tested = _testable(groups, [video.values for video in usable]) if exclusive else np.ones(len(usable), bool)
+    folds = np.full(len(usable), -1)
+    if tested.any():
+        of_tested = [video.values for video, asked in zip(usable, tested, strict=True) if asked]
+        folds[tested] = _folds(groups[tested], of_tested, most_folds, seed)
+    numbers = np.unique(folds[tested])
     held: list[Held] = []
     for done, fold in enumerate(numbers if len(numbers) > 1 else []):
         if progress is not None:
@@ -268,9 +274,19 @@ def cross_validated_whole(
         for at, found in zip(np.flatnonzero(out).tolist(), head.of_rows(clips.at(out).rows), strict=True):
             answer = decided(found[None], exclusive)
             held.append(Held(usable[at].task, found[None], usable[at].values[None], False, answer))
-    recordings = len(np.unique(groups))
-    recording = {video.task: int(group) for video, group in zip(usable, groups, strict=True)}
+    asked = zip(usable, groups, tested, strict=True)
+    recording = {video.task: int(group) for video, group, predicted in asked if predicted}
+    recordings = len(set(recording.values()))
     return CrossValidation(names, exclusive, tuple(held), leaving_out(len(numbers), recordings), recording)
+
+
+def _testable(groups: Groups, values: Sequence[NDArray[np.int8]]) -> NDArray[np.bool_]:
+    """(v,) of which videos it can be told whether a head that did not see them is right: their answer has several recordings, and so has
+    another one."""
+    answer_of = {int(group): answer.tobytes() for group, answer in zip(groups, values, strict=True)}
+    recordings = Counter(answer_of.values())
+    several = {answer for answer, number in recordings.items() if number > 1}
+    return np.array([len(several) > 1 and answer_of[int(group)] in several for group in groups], bool)
 
 
 def answered_by_whole(head: WholeHead, videos: Sequence[LabelledWhole]) -> CrossValidation:
@@ -289,7 +305,7 @@ def _folds(groups: Groups, values: Sequence[NDArray[np.int8]], most: int, seed: 
     """(v,) folds of which each has the same mix of answers, no group cut apart.
 
     Leaving out one of two equally frequent answers would teach that the other one is more frequent: a head that knows nothing
-    would always be wrong. Where an answer has one recording only, that cannot be helped.
+    would always be wrong.
     """
     first_of = {int(group): answer.tobytes() for group, answer in zip(groups, values, strict=True)}
     rarest = min(Counter(first_of.values()).values())

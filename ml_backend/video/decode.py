@@ -7,7 +7,6 @@ frame until then, or, where frames are large, is scaled at once.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -33,9 +32,6 @@ STALL_SECONDS = 60.0
 _KEPT_BYTES = 1280 * 736 * 3 // 2
 # No codec decodes a frame more than so many places away from where it is shown.
 REORDERED = 16
-# Frames up to this size are decoded by one thread where there are two cores: handing them around takes as long as it saves, and
-# the network wants the other core.
-_SMALL = 640 * 360
 # How many frames earlier a seek is tried again that landed too late.
 _EARLIER = (32, 128, 512)
 
@@ -126,8 +122,6 @@ def decode(
         if skip == "nonref" and is_counted(container, stream):
             skip = "none"
         stream.thread_type = "AUTO"
-        if (os.cpu_count() or 1) <= 2 and stream.width * stream.height <= _SMALL:
-            stream.codec_context.thread_count = 1
         stream.codec_context.options |= {"skip_loop_filter": "all" if skip == "nonkey" else "noref"}
         if skip == "nonref":
             stream.codec_context.skip_frame = "NONREF"

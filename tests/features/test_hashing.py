@@ -133,8 +133,9 @@ def test_a_picture_without_detail_has_no_sharpness() -> None:
     assert sharpness(np.full((1, 64, 64), 90, np.uint8)).tolist() == [0]
 
 
-def test_sharpness_of_many_pictures_is_that_of_each() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (5, 48, 64), dtype=np.uint8)
+@pytest.mark.parametrize("height", [1, 2, 48])
+def test_sharpness_of_many_pictures_is_that_of_each(height: int) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (5, height, 64), dtype=np.uint8)
     alone = [cv2.Laplacian(picture, cv2.CV_32F).var() for picture in pictures]
     np.testing.assert_array_equal(sharpness(pictures), np.array(alone, np.float32))
 

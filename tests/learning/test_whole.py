@@ -127,6 +127,25 @@ class TestMeasuring:
         videos = [*some(6), one(7, INDOOR, 1, 0, judged=False, weight=0.3)]
         assert cross_validated_whole(videos, LABELS, True).metrics().videos == 6
 
+    @pytest.mark.parametrize("others", [1, 2, 5])
+    def test_nothing_is_measured_where_only_one_answer_has_several_videos(self, others: int) -> None:
+        # Of a head that knows one answer alone that one is always right.
+        videos = [one(1, INDOOR, 1, 0), *(one(2 + n, OUTDOOR, 0, 1) for n in range(others))]
+        checked = cross_validated_whole(videos, LABELS, True)
+        found = checked.metrics()
+        assert (checked.held, found.macro_f1, found.videos) == ((), None, 0)
+        assert found.judgement.startswith("Not measured: ")
+
+    def test_the_only_video_of_an_answer_teaches_and_is_not_counted(self) -> None:
+        labels = (*LABELS, "dusk")
+        videos = [one(n, INDOOR, 1, 0, 0) if n % 2 else one(n, OUTDOOR, 0, 1, 0) for n in range(1, 7)]
+        dusk = one(7, np.full(90, 5), 0, 0, 1)
+        checked = cross_validated_whole([*videos, dusk], labels, True)
+        found = checked.metrics()
+        assert sorted(each.task for each in checked.held) == [1, 2, 3, 4, 5, 6]
+        assert "Measured on 6 recordings" in found.judgement
+        assert found.macro_f1 > 0.9
+
     @pytest.mark.parametrize("number", [4, 16])
     def test_labels_by_chance_are_called_neither_good_nor_all_wrong(self, number: int) -> None:
         # Nothing tells these videos apart, whatever they are called.
